@@ -1,0 +1,25 @@
+/** Which requests ran while the server recycled. */
+import type { ReceiptView } from './api.js';
+
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Splits requests into those that overlap one of the receipts' spans, and the others. */
+export function splitByReceipts(
+  replies: readonly { readonly sentAtMs: number; readonly ms: number }[],
+  receipts: readonly ReceiptView[],
+): { readonly during: readonly number[]; readonly outside: readonly number[] } {
+  const spans: Span[] = receipts.map(({ started_at: at, duration_ms: ms }) => {
+    const from = Date.parse(at);
+    return { from, to: from + ms };
+  });
+  const during: number[] = [];
+  const outside: number[] = [];
+  for (const { sentAtMs, ms } of replies) {
+    const overlaps = spans.some(({ from, to }) => sentAtMs <= to && sentAtMs + ms >= from);
+    (overlaps ? during : outside).push(ms);
+  }
+  return { during, outside };
+}

@@ -1,0 +1,204 @@
+import { readFile } from 'node:fs/promises';
+import { type Api, privateMb, topLabels } from '../harness/api.js';
+import {
+  atLeast,
+  atMost,
+  type Benchmark,
+  type Context,
+  exactly,
+  type Outcome,
+} from '../harness/benchmark.js';
+import { pause, rollingSessions, Tally } from '../harness/load.js';
+import { syntheticModels } from '../harness/models.js';
+import { type ServerUnderTest, startServer } from '../harness/server.js';
+import { latencies, median, rounded, spread } from '../harness/spread.js';
+import { Texts } from '../harness/texts.js';
+
+const SECONDS = { full: 60, quick: 12 };
+const WARM_UP_SECONDS = { full: 15, quick: 5 };
+const KILL_EVERY_MS = 2000;
+const USERS = 8;
+const REQUESTS_PER_USER = 6;
+const RECYCLE_AFTER_USERS = 20;
+const TEXTS = 64;
+/** Weights are random: a text whose two labels are nearly even says nothing about wrong answers. */
+const LEAST_MARGIN = 0.005;
+const SCORE_TOLERANCE = 1e-3;
+const REST_LOOKS = 5;
+/** Memory at rest afterwards may be this much above that before: readings differ by some pages. */
+const REST_BOUND = 1.05;
+
+/** Workers are killed, again and again; callers notice nothing. */
+export const kill: Benchmark = {
+  name: 'kill',
+  about:
+    'kill -9 of a random worker every 2 s under load, with recycling: no failed or wrong answer',
+  run,
+};
+
+async function run(context: Context): Promise<Outcome> {
+  const { progress, quick } = context;
+  const [model] = await syntheticModels('minilm', 1, progress);
+  if (model === undefined) throw new Error('no model');
+  const server = await startServer(context, {
+    models: [model],
+    settings: { 'cache.max_size': 0, 'recycle.after_users': RECYCLE_AFTER_USERS },
+  });
+  const { api } = server;
+  const expected = await expectedAnswers(api, model.id);
+  const play = new Play(api, model.id, expected);
+  await play.run(quick ? WARM_UP_SECONDS.quick : WARM_UP_SECONDS.full);
+  const restBefore = await atRest(api);
+  const seconds = quick ? SECONDS.quick : SECONDS.full;
+  let over = false;
+  const killing = killWorkers(
+    server,
+    () => over,
+    (line) => progress.at(line),
+  );
+  killing.catch(() => undefined);
+  await play.run(seconds);
+  over = true;
+  const kills = await killing;
+  const restAfter = await atRest(api);
+  const recycles = (await api.receipts('recycle')).length;
+  const restarts = await api.metric('plimsoll_worker_restarts_total');
+  const retried = await api.metric('plimsoll_batches_retried_total');
+  return {
+    checks: [
+      exactly('failed requests', play.tally.failures.length, 0),
+      exactly('wrong answers', play.wrong.length, 0),
+      atMost('private memory at rest, after ÷ before', rounded(restAfter / restBefore), REST_BOUND),
+      atLeast('workers killed', kills, Math.floor(seconds / 2) - 2),
+      atLeast('recycles meanwhile', recycles, 1),
+    ],
+    facts: [
+      ...play.tally.failureFacts,
+      { fact: 'answers', value: latencies(play.tally.replies.map(({ ms }) => ms)) },
+      { fact: 'largest difference of a score', value: play.largestDifference.toExponential(1) },
+      {
+        fact: 'margin between the labels',
+        value: spread(
+          expected.map((of) => 2 * of.score - 1),
+          '',
+          3,
+        ),
+      },
+      {
+        fact: 'restarts, batches retried, recycles',
+        value: `${restarts}, ${retried}, ${recycles}`,
+      },
+      {
+        fact: 'private at rest before, after',
+        value: `${restBefore.toFixed(1)}, ${restAfter.toFixed(1)} MB`,
+      },
+      { fact: 'the server itself', value: server.ended() ?? 'still runs' },
+    ],
+    details: {
+      definition:
+        `minilm; ${USERS} users in fresh sessions, a recycle every ${RECYCLE_AFTER_USERS} users, SIGKILL to a random worker ` +
+        `every ${KILL_EVERY_MS / 1000} s; each label compared with the answer before the first kill, scores to ${SCORE_TOLERANCE}`,
+      failures: play.tally.failures.slice(0, 20),
+      wrong: play.wrong.slice(0, 20),
+    },
+  };
+}
+
+interface Expected {
+  readonly text: string;
+  readonly label: string;
+  readonly score: number;
+}
+
+/** What the undisturbed server answers, one text at a time; texts near the boundary are left out. */
+async function expectedAnswers(api: Api, model: string): Promise<readonly Expected[]> {
+  const texts = new Texts(10);
+  const expected: Expected[] = [];
+  for (let tries = 0; tries < 20 * TEXTS && expected.length < TEXTS; tries += 1) {
+    const text = texts.next(4 + (tries % 40));
+    const [top] = topLabels(await api.classify({ model, inputs: text }));
+    if (top !== undefined && 2 * top.score - 1 >= LEAST_MARGIN) expected.push({ text, ...top });
+  }
+  if (expected.length < TEXTS / 2) throw new Error('too few texts with a clear label');
+  return expected;
+}
+
+class Play {
+  readonly tally = new Tally();
+  readonly wrong: unknown[] = [];
+  largestDifference = 0;
+  readonly #api: Api;
+  readonly #model: string;
+  readonly #expected: readonly Expected[];
+  #next = 0;
+
+  constructor(api: Api, model: string, expected: readonly Expected[]) {
+    this.#api = api;
+    this.#model = model;
+    this.#expected = expected;
+  }
+
+  async run(seconds: number): Promise<void> {
+    const until = Date.now() + seconds * 1000;
+    await rollingSessions(this.#api, {
+      users: USERS,
+      requestsPerUser: REQUESTS_PER_USER,
+      goOn: () => Date.now() < until,
+      send: (session, user) => this.#send(session, user),
+    });
+  }
+
+  async #send(session: string, user: string): Promise<boolean> {
+    const expected = this.#expected[this.#next++ % this.#expected.length];
+    if (expected === undefined) throw new Error('no texts');
+    const inputs = expected.text;
+    const reply = await this.#api.classify({ model: this.#model, session, user, inputs });
+    if (!this.tally.take(reply)) return false;
+    const [top] = topLabels(reply);
+    const difference = Math.abs((top?.score ?? Number.NaN) - expected.score);
+    this.largestDifference = Math.max(this.largestDifference, difference);
+    if (top?.label !== expected.label || !(difference <= SCORE_TOLERANCE)) {
+      this.wrong.push({ expected, got: top });
+    }
+    return true;
+  }
+}
+
+/** @returns how many were killed */
+async function killWorkers(
+  { api, pid }: ServerUnderTest,
+  isOver: () => boolean,
+  tell: (line: string) => void,
+): Promise<number> {
+  let kills = 0;
+  while (!isOver()) {
+    const workers = (await api.memory()).processes.filter(({ role }) => role === 'worker');
+    const chosen = workers[Math.floor(Math.random() * workers.length)];
+    // Ids are used again: only a child of the server that we started is killed.
+    if (chosen !== undefined && (await parentOf(chosen.pid)) === pid) {
+      process.kill(chosen.pid, 'SIGKILL');
+      kills += 1;
+      tell(`${kills} workers killed`);
+    }
+    await pause(KILL_EVERY_MS);
+  }
+  return kills;
+}
+
+async function parentOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return Number(/^PPid:\s*(\d+)$/m.exec(status)?.[1] ?? Number.NaN);
+}
+
+/** Private memory once all workers are there and the last session's cleanup is over. */
+async function atRest(api: Api): Promise<number> {
+  await pause(3000);
+  const looks: number[] = [];
+  for (let look = 0; look < REST_LOOKS; look += 1) {
+    // A session without requests ends with a cleanup: every heap is collected before the look.
+    await api.endSession(await api.openSession());
+    looks.push(privateMb(await api.memory()));
+    await pause(200);
+  }
+  return median(looks);
+}

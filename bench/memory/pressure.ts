@@ -1,0 +1,218 @@
+import { PRESSURE_ACTIONS } from '../../src/memory/policy.js';
+import type { Api, MemoryView, ReceiptView } from '../harness/api.js';
+import {
+  atLeast,
+  type Benchmark,
+  type Context,
+  exactly,
+  type Outcome,
+} from '../harness/benchmark.js';
+import { MemoryCgroup } from '../harness/cgroup.js';
+import { type Child, startChild } from '../harness/child.js';
+import { closedLoop, pause, Tally } from '../harness/load.js';
+import { syntheticModels } from '../harness/models.js';
+import { startServer } from '../harness/server.js';
+import { latencies } from '../harness/spread.js';
+import { Texts } from '../harness/texts.js';
+
+const LIMIT_BYTES = 1536 * 2 ** 20;
+const STEP_MB = 16;
+const STEP_MS = 150;
+/** Memory is never taken beyond this share of the cgroup: the pressure is to rise, not the kernel to kill. */
+const MOST_SHARE = 0.9;
+const HOLD_MS = { full: 10_000, quick: 4000 };
+const BACK_TO_NORMAL_MS = 60_000;
+const USERS = 4;
+const WRITTEN_ORDER: readonly string[] = PRESSURE_ACTIONS;
+const LEVELS = ['normal', 'elevated', 'critical'];
+
+/** Somebody else takes memory until the line is passed, and gives it back. */
+export const pressure: Benchmark = {
+  name: 'pressure',
+  about: 'another process takes memory until the line is passed, then gives it back',
+  run,
+};
+
+async function run(context: Context): Promise<Outcome> {
+  const { quick, progress } = context;
+  const cgroup = await MemoryCgroup.create(context, LIMIT_BYTES);
+  const [working, idle] = await syntheticModels('minilm', 2, progress);
+  if (working === undefined || idle === undefined) throw new Error('no models');
+  const settings = { 'recycle.after_users': 1_000_000_000 };
+  const { api } = await startServer(context, { models: [working, idle], settings, cgroup });
+  const taker = startChild(context, 'memory-taker', [], cgroup);
+  const begun = Date.now();
+  const tally = new Tally();
+  const texts = new Texts(9);
+  const session = await api.openSession();
+  // A second model that nobody uses, so that there is something to unload.
+  tally.take(await api.classify({ model: idle.id, session, user: '0', inputs: texts.next() }));
+  let over = false;
+  context.defer(async () => {
+    over = true;
+  });
+  const load = closedLoop(
+    USERS,
+    () => !over,
+    async (user) => {
+      const inputs = texts.next();
+      return tally.take(
+        await api.classify({ model: working.id, session, user: `${user}`, inputs }),
+      );
+    },
+  );
+  const watch = new Watch(api, context);
+  await watch.look();
+  await takeUntilCritical(taker, watch);
+  await watch.hold(quick ? HOLD_MS.quick : HOLD_MS.full);
+  await giveBack(taker, watch);
+  await watch.untilNormal();
+  const opensAgain = (await api.tryOpenSession()).status;
+  over = true;
+  await load;
+  return judge({
+    watch,
+    tally,
+    opensAgain,
+    cgroup,
+    receipts: await api.receipts('pressure', begun),
+  });
+}
+
+/** Looks at the level, and knocks with new sessions while it is critical. */
+class Watch {
+  readonly seen: { atMs: number; level: string; usedMb: number; lineMb: number }[] = [];
+  refused = 0;
+  refusedWithoutRetry = 0;
+  refusedOtherwise = 0;
+  readonly #api: Api;
+  readonly #context: Context;
+
+  constructor(api: Api, context: Context) {
+    this.#api = api;
+    this.#context = context;
+  }
+
+  async look(): Promise<MemoryView> {
+    const view = await this.#api.memory();
+    const { pressure: level, server_used_mb: usedMb, load_line_mb: lineMb } = view;
+    this.seen.push({ atMs: Date.now(), level, usedMb, lineMb });
+    const figures = `${usedMb.toFixed(0)} of ${lineMb.toFixed(0)} MB`;
+    this.#context.progress.at(`${level}, ${figures}, ${this.refused} sessions refused`);
+    return view;
+  }
+
+  async hold(ms: number): Promise<void> {
+    const until = Date.now() + ms;
+    while (Date.now() < until) {
+      await this.look();
+      await this.#knock();
+      await pause(STEP_MS);
+    }
+  }
+
+  async untilNormal(): Promise<void> {
+    const until = Date.now() + BACK_TO_NORMAL_MS;
+    while ((await this.look()).pressure !== 'normal' && Date.now() < until) await pause(STEP_MS);
+    // The refusals end with the next regular reading.
+    await pause(2000);
+    await this.look();
+  }
+
+  async #knock(): Promise<void> {
+    const reply = await this.#api.tryOpenSession();
+    if (reply.status === 503) {
+      this.refused += 1;
+      if (reply.retryAfter === undefined) this.refusedWithoutRetry += 1;
+    } else if (reply.status === 201) {
+      await this.#api.endSession((reply.body as { readonly id: string }).id);
+    } else this.refusedOtherwise += 1;
+  }
+}
+
+async function takeUntilCritical(taker: Child, watch: Watch): Promise<void> {
+  for (;;) {
+    const view = await watch.look();
+    if (view.pressure === 'critical') return;
+    if (view.server_used_mb > MOST_SHARE * view.server_total_mb) {
+      throw new Error(`${view.server_used_mb} MB in use, and still ${view.pressure}`);
+    }
+    taker.tell(STEP_MB);
+    await taker.next();
+    await pause(STEP_MS);
+  }
+}
+
+async function giveBack(taker: Child, watch: Watch): Promise<void> {
+  for (;;) {
+    taker.tell(-STEP_MB);
+    const left = Number(await taker.next());
+    await watch.look();
+    if (left === 0) return;
+    await pause(STEP_MS / 3);
+  }
+}
+
+interface Played {
+  readonly watch: Watch;
+  readonly tally: Tally;
+  readonly opensAgain: number;
+  readonly cgroup: MemoryCgroup;
+  readonly receipts: readonly ReceiptView[];
+}
+
+async function judge({ watch, tally, opensAgain, cgroup, receipts }: Played): Promise<Outcome> {
+  const levels = watch.seen.map(({ level }) => level);
+  const path = levels.filter((level, index) => level !== levels[index - 1]);
+  const actions = receipts.map(({ cause }) => cause.split(': ')[1] ?? cause);
+  const firsts = [...new Set(actions)].map((action) => WRITTEN_ORDER.indexOf(action));
+  const outOfOrder = firsts.filter((place, index) => place < (firsts[index - 1] ?? -1)).length;
+  const highest = Math.max(...levels.map((level) => LEVELS.indexOf(level)));
+  const peak = Math.max(...watch.seen.map(({ usedMb }) => usedMb));
+  return {
+    checks: [
+      exactly('highest level (2 is critical)', highest, 2),
+      exactly('level at the end (0 is normal)', LEVELS.indexOf(levels.at(-1) ?? ''), 0),
+      exactly('actions whose first time was out of the written order', outOfOrder, 0),
+      atLeast('different actions taken', firsts.length, 5),
+      exactly('failed requests of the running session', tally.failures.length, 0),
+      atLeast('new sessions refused with 503 while critical', watch.refused, 1),
+      exactly(
+        'refusals of another kind, or without Retry-After',
+        watch.refusedOtherwise + watch.refusedWithoutRetry,
+        0,
+      ),
+      exactly('status of a new session afterwards', opensAgain, 201),
+      exactly('processes killed for lack of memory', await cgroup.kills(), 0),
+    ],
+    facts: [
+      ...tally.failureFacts,
+      { fact: 'levels', value: path.join(' → ') },
+      { fact: 'actions', value: [...new Set(actions)].join(' → ') },
+      {
+        fact: 'most in use',
+        value: `${peak.toFixed(0)} MB, line ${watch.seen[0]?.lineMb.toFixed(0) ?? '?'} MB`,
+      },
+      {
+        fact: 'answers of the running session',
+        value: latencies(tally.replies.map(({ ms }) => ms)),
+      },
+    ],
+    details: {
+      definition:
+        'server and memory taker in one cgroup of 1,536 MB with the default load line; the running session has ' +
+        `${USERS} users in closed loop; a new session is asked for every ${STEP_MS} ms while memory is held`,
+      cgroup_version: cgroup.version,
+      seen: watch.seen,
+      receipts: receipts.map(
+        ({ started_at: at, duration_ms: ms, cause, freed_private_mb: freed }) => ({
+          at,
+          ms,
+          cause,
+          freed,
+        }),
+      ),
+      failures: tally.failures.slice(0, 20),
+    },
+  };
+}

@@ -1,0 +1,120 @@
+/** Generates transformer classifiers with random weights, in the layout of Hugging Face models. */
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describeClassifier } from './encoder.js';
+import type { SmallFile } from './metadata.js';
+import { configFile, readmeFile, readTokenizer, vocabularySize } from './metadata.js';
+import { planModelFile, writeModelFile } from './model-file.js';
+import type { ClassifierShape, ShapeName } from './shapes.js';
+import { shapes } from './shapes.js';
+
+export type { ShapeName };
+export { shapes };
+
+const DEFAULT_LABELS = 2;
+const DEFAULT_MAX_POSITIONS = 512;
+
+/** What to generate. */
+export interface SyntheticModelOptions {
+  /** Sizes of the encoder. */
+  readonly shape: ShapeName;
+  /** Seed of the weights, a 32-bit integer: the same seed gives the same bytes. */
+  readonly seed: number;
+  /** Folder of the model; created when missing. */
+  readonly directory: string;
+  /** Folder with the tokenizer.json and tokenizer_config.json to copy. */
+  readonly tokenizerDirectory: string;
+  /** Number of labels; 2 when left out. */
+  readonly labels?: number;
+  /** Longest sequence, in tokens; 512 when left out. */
+  readonly maxPositions?: number;
+  /** Type of the weights. */
+  readonly dtype?: 'fp32';
+}
+
+/** A generated model. */
+export interface SyntheticModel {
+  /** Folder of the model. */
+  readonly directory: string;
+  /** Number of weights. */
+  readonly parameters: number;
+  /** Size of onnx/model.onnx, in bytes. */
+  readonly bytes: number;
+}
+
+function requireInteger(name: string, value: number, minimum: number, maximum: number): number {
+  if (!Number.isInteger(value) || value < minimum || value > maximum) {
+    throw new RangeError(`${name} must be an integer from ${minimum} to ${maximum}, not ${value}`);
+  }
+  return value;
+}
+
+async function sameContent(directory: string, file: SmallFile): Promise<boolean> {
+  const found = await readFile(join(directory, file.name)).catch(() => undefined);
+  return found?.equals(file.content) ?? false;
+}
+
+/** Whether the folder already holds the model; config.json, written last, vouches for the rest. */
+async function isComplete(
+  directory: string,
+  modelPath: string,
+  bytes: number,
+  files: readonly SmallFile[],
+): Promise<boolean> {
+  const status = await stat(modelPath).catch(() => undefined);
+  if (status?.size !== bytes) {
+    return false;
+  }
+  const same = await Promise.all(files.map((file) => sameContent(directory, file)));
+  return !same.includes(false);
+}
+
+async function writeSmallFile(directory: string, file: SmallFile): Promise<void> {
+  const path = join(directory, file.name);
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, file.content);
+  await rename(temporary, path);
+}
+
+/**
+ * Generates a classifier with random weights, or does nothing when the folder already holds just
+ * that one. The weights stream to the disk: memory use stays at tens of megabytes for any shape.
+ *
+ * @returns the folder and the model's size
+ * @throws RangeError - a number is out of range
+ * @throws Error - the tokenizer cannot be read, or the folder cannot be written
+ */
+export async function generateSyntheticModel(
+  options: SyntheticModelOptions,
+): Promise<SyntheticModel> {
+  const { directory, shape: name } = options;
+  const seed = requireInteger('seed', options.seed, -(2 ** 31), 2 ** 32 - 1);
+  const tokenizer = await readTokenizer(options.tokenizerDirectory);
+  const [tokenizerJson] = tokenizer;
+  const shape: ClassifierShape = {
+    ...shapes[name],
+    vocabulary: vocabularySize(tokenizerJson?.content ?? new Uint8Array()),
+    maxPositions: requireInteger(
+      'maxPositions',
+      options.maxPositions ?? DEFAULT_MAX_POSITIONS,
+      2,
+      65_536,
+    ),
+    labels: requireInteger('labels', options.labels ?? DEFAULT_LABELS, 1, 10_000),
+  };
+  const graph = describeClassifier(shape);
+  const model = planModelFile(graph, shape.labels);
+  const modelPath = join(directory, 'onnx', 'model.onnx');
+  const config = configFile(name, seed, shape);
+  const files = [...tokenizer, readmeFile(name, seed), config];
+  if (!(await isComplete(directory, modelPath, model.bytes, files))) {
+    await mkdir(join(directory, 'onnx'), { recursive: true });
+    // Without its config, a folder left half done never passes for a complete model.
+    await rm(join(directory, config.name), { force: true });
+    await writeModelFile(modelPath, model, seed);
+    for (const file of files) {
+      await writeSmallFile(directory, file);
+    }
+  }
+  return { directory, parameters: graph.parameters, bytes: model.bytes };
+}

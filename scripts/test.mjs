@@ -1,0 +1,72 @@
+// `npm test`: set-up, formatter and linter, types, build, unit tests, end-to-end tests, one after the other. The last
+// line says how many tests passed and failed; a step that is not a test run (lint, types, build) counts as one test.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const scratch = mkdtempSync(path.join(tmpdir(), 'plimsoll-test-'));
+const bin = (name) => path.join(root, 'node_modules', '.bin', name);
+const totals = { passed: 0, failed: 0, skipped: 0 };
+const skippedNames = [];
+
+function run(name, command, args) {
+  const begun = Date.now();
+  process.stdout.write(`\n── ${name}\n`);
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
+  if (error) process.stdout.write(`${error.message}\n`);
+  const seconds = ((Date.now() - begun) / 1000).toFixed(1);
+  process.stdout.write(`── ${name}: ${status === 0 ? 'ok' : 'FAILED'} in ${seconds} s\n`);
+  return status === 0;
+}
+
+function step(name, command, args) {
+  if (run(name, command, args)) totals.passed += 1;
+  else totals.failed += 1;
+}
+
+function suite(name, project) {
+  const report = path.join(scratch, `${project}.json`);
+  const args = [
+    'run',
+    '--project',
+    project,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ];
+  const ok = run(name, bin('vitest'), args);
+  try {
+    const result = JSON.parse(readFileSync(report, 'utf8'));
+    totals.passed += result.numPassedTests;
+    totals.failed += result.numFailedTests;
+    for (const file of result.testResults) {
+      for (const test of file.assertionResults) {
+        if (test.status === 'passed' || test.status === 'failed') continue;
+        totals.skipped += 1;
+        skippedNames.push(`${test.fullName} (${test.status})`);
+      }
+    }
+    // A file that could not be loaded, or an error between tests, fails the run without a failed test.
+    if (!ok && result.numFailedTests === 0) totals.failed += 1;
+    if (result.numTotalTests === 0) totals.failed += 1;
+  } catch {
+    totals.failed += 1;
+  }
+}
+
+try {
+  step('formatter and linter', bin('biome'), ['check', '.']);
+  step('types', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']);
+  step('build', process.execPath, [path.join(root, 'scripts', 'build.mjs')]);
+  suite('unit tests', 'unit');
+  suite('end-to-end tests', 'e2e');
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+for (const name of skippedNames) process.stdout.write(`skipped: ${name}\n`);
+const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : '';
+process.stdout.write(`\n${totals.passed} passed, ${totals.failed} failed${skipped}\n`);
+process.exit(totals.failed > 0 || (process.env.CI && totals.skipped > 0) ? 1 : 0);

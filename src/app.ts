@@ -1,0 +1,195 @@
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { Assembly } from './assembly.js';
+import type { Config } from './config.js';
+import { messageOf } from './errors.js';
+import { buildServer } from './http/server.js';
+import type { HttpServices, ModelView } from './http/services.js';
+import type { Logger } from './log.js';
+import { figuresOf } from './memory/snapshot.js';
+import { Metrics } from './metrics.js';
+import { runtimeKey } from './models/mapped-form.js';
+import { Store } from './store/store.js';
+import { readSystem } from './system/reading.js';
+import { VERSION } from './version.js';
+
+type AppState = 'starting' | 'ready' | 'stopping' | 'stopped';
+
+/** The whole server: starts and stops its parts in order. */
+export class App {
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+  readonly #parts: Assembly;
+  #server: FastifyInstance | undefined;
+  #state: AppState = 'starting';
+  #stopping: Promise<void> | undefined;
+
+  /** Opens the database and looks at the CPU; nothing runs before {@link start}. */
+  static async create(config: Config, cpus: number, log: Logger): Promise<App> {
+    const [system, runtime] = await Promise.all([readSystem(), runtimeKey()]);
+    const store = await Store.open(config.data);
+    const metrics = new Metrics();
+    const { totalBytes } = system.server;
+    const parts = new Assembly({ config, totalBytes, cpus, log, store, runtime, metrics });
+    return new App(config, log, metrics, parts);
+  }
+
+  private constructor(config: Config, log: Logger, metrics: Metrics, parts: Assembly) {
+    this.#config = config;
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#parts = parts;
+  }
+
+  /**
+   * Starts everything and listens.
+   *
+   * @returns the address that it listens on.
+   * @throws PlimsollError, Error if the models folder, the workers or the port cannot be had.
+   */
+  async start(): Promise<string> {
+    const { repository, forms, pool, memory, sessions } = this.#parts;
+    await repository.scan();
+    await forms.removeLeftovers();
+    await pool.start();
+    await memory.start();
+    sessions.start();
+    this.#observe();
+    this.#server = await buildServer(
+      {
+        bodyLimitBytes: this.#config['http.body_limit'],
+        maxConnections: this.#config['http.max_connections'],
+        version: VERSION,
+        logger: this.#log,
+      },
+      this.#services(),
+    );
+    const { 'http.host': host, 'http.port': port } = this.#config;
+    await this.#server.listen({ host, port });
+    this.#state = 'ready';
+    void this.#prepareAhead();
+    return addressOf(this.#server.server.address());
+  }
+
+  /** Takes no more requests, finishes what runs, cleans up, ends the workers, closes the database. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  get modelsFolder(): string {
+    return this.#parts.repository.root;
+  }
+
+  /** The models without a running server; prepares those that are not, if asked to. */
+  async describeModels(options: { readonly prepare: boolean }): Promise<readonly ModelView[]> {
+    const { repository, library, memory, views } = this.#parts;
+    await Promise.all([repository.scan(), memory.reader.read()]);
+    for (const model of options.prepare ? repository.list() : []) {
+      await library.ready(model.id).catch((error: unknown) => {
+        this.#log.warn({ model: model.id, reason: messageOf(error) }, 'a model cannot be used');
+      });
+    }
+    if (options.prepare) await library.measured();
+    return views.list();
+  }
+
+  async #stop(): Promise<void> {
+    const { sessions, memory, preparer, pool, archive } = this.#parts;
+    this.#state = 'stopping';
+    await this.#server?.close();
+    await sessions.stop();
+    await memory.stop();
+    preparer.stop();
+    await pool.stop();
+    await archive.close();
+    this.#state = 'stopped';
+  }
+
+  #services(): HttpServices {
+    const { classification, sessions, memory, views, archive } = this.#parts;
+    return {
+      classification,
+      sessions,
+      memory: {
+        read: () => memory.reader.read(),
+        loadLineBytes: (snapshot) => memory.reader.loadLineBytes(snapshot),
+        pressure: () => memory.reader.level,
+        usersSinceRecycle: () => memory.usersSinceRecycle,
+        cleanup: () =>
+          memory.cleanup({ cause: 'asked for', session: null, stillUsed: () => false }),
+        recycle: () => memory.recycle('asked for'),
+        readings: (sinceMs) => memory.reader.ring.since(sinceMs),
+      },
+      models: views,
+      archive,
+      notReadyBecause: () => this.#notReadyBecause(),
+      metrics: this.#metrics,
+      limits: {
+        maxInputs: this.#config['request.max_inputs'],
+        deadlineMs: this.#config['request.deadline_ms'],
+      },
+      userSecret: this.#config['cache.secret'] || randomBytes(32).toString('hex'),
+    };
+  }
+
+  #notReadyBecause(): string {
+    if (this.#state !== 'ready') return `the server is ${this.#state}`;
+    const ready = this.#parts.pool.workers.some(({ state }) => state === 'ready');
+    return ready ? '' : 'no worker is ready';
+  }
+
+  #observe(): void {
+    const { memory, dispatcher, sessions, cache, pool } = this.#parts;
+    this.#metrics.observe({
+      memory: () => {
+        const { last } = memory.reader;
+        if (last === undefined) return NOTHING_READ;
+        const { serverTotalBytes, serverUsedBytes } = figuresOf(last);
+        return {
+          serverTotalBytes,
+          serverUsedBytes,
+          loadLineBytes: memory.reader.loadLineBytes(last),
+          pressure: memory.reader.level,
+          processes: last.processes.map(({ role, worker, memory: of }) => ({
+            name: worker ?? role,
+            privateBytes: of.privateBytes,
+            pssBytes: of.pssBytes,
+          })),
+        };
+      },
+      waitingInputs: () => dispatcher.waitingCount,
+      openSessions: () => sessions.openCount,
+      usersSinceRecycle: () => memory.usersSinceRecycle,
+      cache: () => cache.figures,
+      loadedModels: () => new Set(pool.workers.flatMap(({ loaded }) => [...loaded.keys()])).size,
+    });
+  }
+
+  /** Prepares the models ahead of their first request; what fails is told then, and again later. */
+  async #prepareAhead(): Promise<void> {
+    const { repository, library } = this.#parts;
+    for (const model of repository.list()) {
+      if (this.#state !== 'ready') return;
+      await library.ready(model.id).catch((error: unknown) => {
+        this.#log.warn({ model: model.id, reason: messageOf(error) }, 'a model cannot be used');
+      });
+    }
+  }
+}
+
+const NOTHING_READ = {
+  serverTotalBytes: 0,
+  serverUsedBytes: 0,
+  loadLineBytes: 0,
+  pressure: 'normal',
+  processes: [],
+} as const;
+
+function addressOf(address: AddressInfo | string | null): string {
+  if (address === null || typeof address === 'string') return String(address);
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return `http://${host}:${address.port}`;
+}

@@ -1,0 +1,217 @@
+import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { Archive } from './archive.js';
+import { MemoryTier } from './cache/memory-tier.js';
+import { type Config, threadsPerWorker } from './config.js';
+import { PlimsollError } from './errors.js';
+import { Classifier } from './inference/classify.js';
+import { Dispatcher } from './inference/dispatcher.js';
+import { WorkerPool } from './inference/pool.js';
+import type { Logger } from './log.js';
+import { MemoryManager } from './memory/manager.js';
+import { memoryEffects, readChildren } from './memory-effects.js';
+import type { Metrics } from './metrics.js';
+import { ModelViews } from './model-views.js';
+import { ModelLibrary } from './models/library.js';
+import { MappedForms } from './models/mapped-form.js';
+import { Preparer } from './models/preparer.js';
+import { type Model, ModelRepository } from './models/repository.js';
+import { SessionRegistry } from './sessions/registry.js';
+import { ClassificationService } from './sessions/service.js';
+import { amountInBytes } from './settings.js';
+import type { Store } from './store/store.js';
+
+/** The models that come with the package. */
+const BUNDLED_MODELS = fileURLToPath(new URL('../models', import.meta.url));
+const WORKER_MODULE = fileURLToPath(new URL('./inference/worker-main.js', import.meta.url));
+const PREPARER_MODULE = fileURLToPath(new URL('./models/preparer-main.js', import.meta.url));
+/** Characters of one token, as the scheduler counts them. */
+const CHARACTERS_PER_TOKEN = 6;
+const MB = 2 ** 20;
+
+export interface Given {
+  readonly config: Config;
+  /** Memory of the machine or the cgroup. */
+  readonly totalBytes: number;
+  /** CPUs that this process may use. */
+  readonly cpus: number;
+  readonly log: Logger;
+  readonly store: Store;
+  /** ONNX Runtime version and CPU, see `runtimeKey`. */
+  readonly runtime: string;
+  readonly metrics: Metrics;
+}
+
+/** Everything that the server consists of, joined; nothing has started yet. */
+export class Assembly {
+  readonly archive: Archive;
+  readonly repository: ModelRepository;
+  readonly forms: MappedForms;
+  readonly preparer: Preparer;
+  readonly library: ModelLibrary;
+  readonly pool: WorkerPool;
+  readonly dispatcher: Dispatcher;
+  readonly cache: MemoryTier;
+  readonly memory: MemoryManager;
+  readonly sessions: SessionRegistry;
+  readonly classification: ClassificationService;
+  readonly views: ModelViews;
+  readonly #given: Given;
+
+  constructor(given: Given) {
+    const { config, log, store } = given;
+    this.#given = given;
+    const threads = threadsPerWorker(config, given.cpus);
+    this.archive = new Archive(store, config['receipts.keep'], log);
+    this.repository = new ModelRepository(config.models || BUNDLED_MODELS);
+    this.forms = new MappedForms(config.data, given.runtime);
+    this.preparer = this.#preparer(threads);
+    const { repository, forms, preparer } = this;
+    this.library = new ModelLibrary({ repository, forms, preparer });
+    this.cache = new MemoryTier({
+      maxBytes: amountInBytes(config['cache.max_size'], this.#loadLineBytes(given.totalBytes)),
+      ttlSeconds: config['cache.ttl'],
+    });
+    this.pool = this.#pool();
+    this.memory = this.#memory();
+    this.dispatcher = this.#dispatcher(threads);
+    this.sessions = this.#sessions();
+    this.classification = this.#classification();
+    const { library, memory, dispatcher, pool } = this;
+    this.views = new ModelViews({ repository, library, memory, dispatcher, pool });
+  }
+
+  /** The budget; a line above all there is would be none. */
+  #loadLineBytes(totalBytes: number): number {
+    return Math.min(totalBytes, amountInBytes(this.#given.config['memory.load_line'], totalBytes));
+  }
+
+  #preparer(threads: number): Preparer {
+    const { config, log } = this.#given;
+    const { 'batch.max_items': items, 'batch.max_characters': characters } = config;
+    return new Preparer({
+      forms: this.forms,
+      module: PREPARER_MODULE,
+      timeoutMs: config['prepare.timeout_ms'],
+      threads,
+      batchItems: items,
+      batchTokens: Math.floor(characters / CHARACTERS_PER_TOKEN),
+      refuse: (model) => this.#refuseTooLarge(model),
+      onMeasured: (model, form) => this.library.remeasured(model, form),
+      log: (line, facts) => log.info(facts, line),
+    });
+  }
+
+  #refuseTooLarge(model: Model): void {
+    const { last } = this.memory.reader;
+    const line = last && this.memory.reader.loadLineBytes(last);
+    if (line === undefined || model.sourceBytes <= line) return;
+    const [source, most] = [model.sourceBytes, line].map((of) => `${(of / MB).toFixed(1)} MB`);
+    const message = `model ${model.id} has ${source} of weights; the load line is ${most}, so it would not fit even alone`;
+    throw new PlimsollError('INSUFFICIENT_MEMORY', message);
+  }
+
+  #pool(): WorkerPool {
+    const { config, metrics, log } = this.#given;
+    return new WorkerPool({
+      count: config['worker.count'],
+      module: WORKER_MODULE,
+      startTimeoutMs: config['worker.start_timeout_ms'],
+      restartBackoffMs: config['worker.restart_backoff_ms'],
+      graceMs: config['shutdown.grace_ms'],
+      onChange: () => this.dispatcher.pump(),
+      onDeath: () => metrics.workerRestarts.inc(),
+      log: (line, facts) => log.warn(facts, line),
+    });
+  }
+
+  #memory(): MemoryManager {
+    const { config, log } = this.#given;
+    const growth = config['recycle.after_growth'];
+    return new MemoryManager(
+      {
+        loadLineBytes: (totalBytes) => this.#loadLineBytes(totalBytes),
+        readChildren: () => readChildren(this.pool, this.preparer),
+        onReading: (reading) => this.archive.keepReading(reading),
+        readingIntervalMs: config['memory.reading_interval_ms'],
+        residencyIntervalMs: config['memory.residency_interval_ms'],
+        settleMs: config['cleanup.settle_ms'],
+        recycleAfterUsers: config['recycle.after_users'],
+        recycleAfterAgeMs: config['recycle.after_age'] * 1000,
+        growthLimitBytes: (baselineBytes) => amountInBytes(growth, baselineBytes),
+        heldBytesOf: (model) => this.library.heldBytesOf(model),
+        onError: (failure, error) => log.error({ err: error }, failure),
+      },
+      memoryEffects(this, this.#given),
+    );
+  }
+
+  #dispatcher(threads: number): Dispatcher {
+    const { config, metrics, log } = this.#given;
+    return new Dispatcher({
+      pool: this.pool,
+      limits: { maxItems: config['batch.max_items'], maxSize: config['batch.max_characters'] },
+      threads,
+      maxWaiting: config['queue.max_inputs'],
+      batchTimeoutMs: config['worker.batch_timeout_ms'],
+      admission: this.memory.admission,
+      onArrival: (model) => this.memory.ledger.arrived(model),
+      onBatch: ({ model, items, runMs, retried }) => {
+        metrics.batches.inc({ model });
+        metrics.batchItems.observe(items);
+        metrics.batchSeconds.observe({ model }, runMs / 1000);
+        if (retried) metrics.retriedBatches.inc();
+      },
+      onLoad: (model, worker, loadMs) => {
+        this.memory.ledger.loaded(model, loadMs);
+        metrics.modelLoads.inc({ model });
+        metrics.loadSeconds.observe(loadMs / 1000);
+        log.debug({ model, worker: worker.id, loadMs }, 'model loaded');
+      },
+    });
+  }
+
+  #sessions(): SessionRegistry {
+    const { config, metrics, log } = this.#given;
+    return new SessionRegistry({
+      maxUsers: config['session.max_users'],
+      maxOpen: config['session.max_open'],
+      idleTimeoutMs: config['session.idle_timeout_ms'],
+      admit: () => {
+        if (!this.memory.holding.has('refuse_sessions')) return;
+        const message = 'memory is close to the load line: no new sessions until it falls';
+        throw new PlimsollError('MEMORY_PRESSURE', message, { retryAfterSeconds: 5 });
+      },
+      cleanup: ({ id, endCause }, stillUsed) =>
+        this.memory.cleanup({ cause: `session ${endCause}`, session: id, stillUsed }),
+      onChange: (session) => {
+        if (session.state === 'ended') {
+          metrics.sessionsEnded.inc({ cause: session.endCause ?? 'unknown' });
+        }
+        this.archive.keepSession(session);
+      },
+      onUser: () => {
+        metrics.users.inc();
+        this.memory.countUser();
+      },
+      onError: (line, error) => log.error({ err: error }, line),
+    });
+  }
+
+  #classification(): ClassificationService {
+    const { config, metrics } = this.#given;
+    const { library, dispatcher, cache, repository } = this;
+    const secret = config['cache.secret'] || randomBytes(32).toString('hex');
+    return new ClassificationService({
+      registry: this.sessions,
+      classifier: new Classifier({ library, dispatcher, cache, metrics, secret }),
+      repository,
+      defaultModel: config['models.default'],
+      admit: () => {
+        if (!this.memory.holding.has('refuse_requests')) return;
+        const message = 'memory is over the load line: no requests until it falls';
+        throw new PlimsollError('MEMORY_PRESSURE', message, { retryAfterSeconds: 5 });
+      },
+    });
+  }
+}

@@ -1,0 +1,70 @@
+import { LRUCache } from 'lru-cache';
+
+/** What is kept of one input: enough to answer it again. */
+export interface CachedResult {
+  readonly scores: readonly number[];
+  readonly truncated: boolean;
+}
+
+/** What the cache holds and has done. */
+export interface CacheFigures {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/** Bytes of one entry beside its scores: key, entry, links of the list; measured with --expose-gc. */
+const ENTRY_OVERHEAD_BYTES = 220;
+const BYTES_PER_SCORE = 8;
+
+/** Results in process: bounded in bytes, least recently used out first, entries expire. */
+export class MemoryTier {
+  readonly #entries: LRUCache<string, CachedResult> | undefined;
+  #hits = 0;
+  #misses = 0;
+
+  /** @param maxBytes 0 switches the tier off. */
+  constructor(options: { readonly maxBytes: number; readonly ttlSeconds: number }) {
+    if (options.maxBytes < ENTRY_OVERHEAD_BYTES) return;
+    this.#entries = new LRUCache({
+      maxSize: options.maxBytes,
+      ttl: options.ttlSeconds * 1000,
+      sizeCalculation: ({ scores }) => ENTRY_OVERHEAD_BYTES + scores.length * BYTES_PER_SCORE,
+    });
+  }
+
+  get figures(): CacheFigures {
+    return {
+      entries: this.#entries?.size ?? 0,
+      bytes: this.#entries?.calculatedSize ?? 0,
+      hits: this.#hits,
+      misses: this.#misses,
+    };
+  }
+
+  get(key: string): CachedResult | undefined {
+    const found = this.#entries?.get(key);
+    if (found === undefined) this.#misses += 1;
+    else this.#hits += 1;
+    return found;
+  }
+
+  set(key: string, value: CachedResult): void {
+    this.#entries?.set(key, value);
+  }
+
+  /** Drops everything. @returns bytes that its entries were counted with. */
+  clear(): number {
+    const bytes = this.figures.bytes;
+    this.#entries?.clear();
+    return bytes;
+  }
+
+  /** Drops the least recently used entries until at most `bytes` are left. @returns bytes dropped. */
+  shrinkTo(bytes: number): number {
+    const before = this.figures.bytes;
+    while (this.figures.bytes > bytes && this.#entries?.pop() !== undefined);
+    return before - this.figures.bytes;
+  }
+}

@@ -1,0 +1,43 @@
+import { type Config, readConfig } from '../config.js';
+import { SettingError } from '../settings.js';
+import { availableCpus } from '../system/cpus.js';
+
+/** Flags that every command takes; they override the environment. */
+export interface CommonFlags {
+  readonly models?: string;
+  readonly data?: string;
+  readonly host?: string;
+  readonly port?: string;
+  readonly set: readonly string[];
+}
+
+/**
+ * Every setting, from the flags before the environment before the defaults.
+ *
+ * @throws SettingError
+ */
+export async function configFrom(flags: CommonFlags): Promise<{ config: Config; cpus: number }> {
+  const overrides: Record<string, string> = {};
+  for (const written of flags.set) {
+    const equals = written.indexOf('=');
+    if (equals < 1) throw new SettingError(`--set ${written}: write it as key=value`);
+    overrides[written.slice(0, equals)] = written.slice(equals + 1);
+  }
+  const named = {
+    models: flags.models,
+    data: flags.data,
+    'http.host': flags.host,
+    'http.port': flags.port,
+  };
+  for (const [key, value] of Object.entries(named)) if (value !== undefined) overrides[key] = value;
+  const cpus = await availableCpus();
+  return { config: readConfig(process.env, overrides, { cpus }), cpus };
+}
+
+/** A whole number of at least 1 that was given as a flag. @throws SettingError */
+export function countFlag(name: string, value: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(value)) {
+    throw new SettingError(`--${name} ${value}: it takes a whole number from 1 to 9999999`);
+  }
+  return Number(value);
+}

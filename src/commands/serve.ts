@@ -1,0 +1,47 @@
+import { App } from '../app.js';
+import { createLogger } from '../log.js';
+import { type CommonFlags, configFrom } from './flags.js';
+
+/** `plimsoll serve`: runs until SIGTERM or SIGINT; exits 0 when everything has ended in time. */
+export async function serve(flags: CommonFlags): Promise<number> {
+  const { config, cpus } = await configFrom(flags);
+  const log = createLogger({
+    level: config['log.level'],
+    format: config['log.format'],
+    isTerminal: process.stdout.isTTY === true,
+  });
+  const app = await App.create(config, cpus, log);
+  const signal = whenAskedToStop();
+  try {
+    const address = await app.start();
+    log.info({ address }, `Plimsoll listens on ${address} (interface: ${address}/docs)`);
+  } catch (error) {
+    await app.stop();
+    throw error;
+  }
+  log.info({ signal: await signal }, 'stopping: finishing what runs');
+  const stopped = await withinGrace(app.stop(), config['shutdown.grace_ms']);
+  log.info(stopped ? 'stopped' : 'the grace time is over; leaving what still runs');
+  // Timers and sockets of parts that have not ended in time must not hold the process.
+  if (!stopped) process.exit(1);
+  return 0;
+}
+
+function whenAskedToStop(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => resolve(signal));
+    }
+  });
+}
+
+async function withinGrace(work: Promise<void>, graceMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), graceMs);
+  });
+  const done = work.then(() => true);
+  const stopped = await Promise.race([done, late]);
+  clearTimeout(timer);
+  return stopped;
+}

@@ -1,0 +1,115 @@
+/**
+ * Every error that a caller can meet: its code, HTTP status, and whether the same request may
+ * succeed later. `docs/errors.md` lists them too; a test holds the two against each other.
+ */
+export const ERRORS = {
+  MALFORMED_JSON: { status: 400, retryable: false, about: 'The body is not JSON.' },
+  INVALID_REQUEST: {
+    status: 400,
+    retryable: false,
+    about: 'A field is missing, unknown, of the wrong type or out of bounds; the message names it.',
+  },
+  NOT_FOUND: { status: 404, retryable: false, about: 'No such address.' },
+  MODEL_NOT_FOUND: { status: 404, retryable: false, about: 'No model has that name.' },
+  SESSION_NOT_FOUND: { status: 404, retryable: false, about: 'No session has that id.' },
+  SESSION_FULL: {
+    status: 409,
+    retryable: false,
+    about: 'The session has its full number of users; open another one.',
+  },
+  SESSION_ENDED: { status: 409, retryable: false, about: 'The session has ended; open another.' },
+  BODY_TOO_LARGE: { status: 413, retryable: false, about: 'The body is over `http.body_limit`.' },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    retryable: false,
+    about: 'The body is of another type than application/json.',
+  },
+  INVALID_INPUT: {
+    status: 422,
+    retryable: false,
+    about: 'An input is empty, not a string, or there are too many of them.',
+  },
+  MODEL_UNUSABLE: {
+    status: 424,
+    retryable: false,
+    about: "The model's files cannot be used; the message says why. Mend the files and try again.",
+  },
+  TOO_MANY_REQUESTS: {
+    status: 429,
+    retryable: true,
+    about: 'This user holds its full share of the queue already.',
+  },
+  CLIENT_GONE: {
+    status: 499,
+    retryable: true,
+    about: 'The caller closed the connection before the answer was ready (seen in logs only).',
+  },
+  INTERNAL: {
+    status: 500,
+    retryable: true,
+    about: 'A fault of the server. It is in the log under the request id.',
+  },
+  QUEUE_FULL: { status: 503, retryable: true, about: 'Too many inputs are waiting.' },
+  TOO_MANY_SESSIONS: { status: 503, retryable: true, about: 'Too many sessions are open.' },
+  MEMORY_PRESSURE: {
+    status: 503,
+    retryable: true,
+    about: 'Memory is close to the load line; new work is refused until it falls.',
+  },
+  WORKER_LOST: {
+    status: 503,
+    retryable: true,
+    about: 'Three workers died while they ran this input, the last time alone; the server goes on.',
+  },
+  SHUTTING_DOWN: { status: 503, retryable: true, about: 'The server is stopping.' },
+  DEADLINE_EXCEEDED: {
+    status: 504,
+    retryable: true,
+    about: 'The answer was not ready within `request.deadline_ms`.',
+  },
+  INSUFFICIENT_MEMORY: {
+    status: 507,
+    retryable: true,
+    about: 'The model does not fit under the load line; the message has the figures.',
+  },
+} as const;
+
+/** The name of an error in {@link ERRORS}. */
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error that is meant for the caller: its message is shown, its stack never is. */
+export class PlimsollError extends Error {
+  readonly code: ErrorCode;
+  /** Whole seconds after which a retry makes sense; sent as `Retry-After`. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { readonly cause?: unknown; readonly retryAfterSeconds?: number } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'PlimsollError';
+    this.code = code;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  get retryable(): boolean {
+    return ERRORS[this.code].retryable;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The `code` that Node gives to system errors (`ENOENT`, `EADDRINUSE`, …). */
+export function systemCodeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}

@@ -1,0 +1,95 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { type ErrorCode, PlimsollError } from '../errors.js';
+
+/** Fastify's own errors and what callers see of them. */
+const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: 'MALFORMED_JSON',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'MALFORMED_JSON',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'INVALID_REQUEST',
+};
+
+/** The body of every error reply. */
+export function errorBody(error: PlimsollError) {
+  const { code, message, retryable } = error;
+  return { error: { code, message, retryable } };
+}
+
+/** Turns whatever was thrown into what the caller is told; a fault of ours is told without details. */
+export function asPlimsollError(error: unknown, body: unknown, maxInputs: number): PlimsollError {
+  if (error instanceof PlimsollError) return error;
+  const { code, statusCode, validation, message } = (error ?? {}) as Partial<FastifyError>;
+  if (validation !== undefined) {
+    const [first] = validation;
+    const where = first?.instancePath ?? '';
+    if (where.startsWith('/inputs')) {
+      return new PlimsollError('INVALID_INPUT', explainInputs(body, maxInputs));
+    }
+    return new PlimsollError('INVALID_REQUEST', explainField(where, first));
+  }
+  const known = FASTIFY_CODES[code ?? ''];
+  if (known === 'UNSUPPORTED_MEDIA_TYPE') {
+    return new PlimsollError(known, 'send the body with Content-Type: application/json');
+  }
+  if (known !== undefined) return new PlimsollError(known, message ?? code ?? '');
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    const syntax = error instanceof SyntaxError;
+    return new PlimsollError(syntax ? 'MALFORMED_JSON' : 'INVALID_REQUEST', message ?? '');
+  }
+  const hidden = 'the server met a fault; it is in its log under this request’s id';
+  return new PlimsollError('INTERNAL', hidden, { cause: error });
+}
+
+/** The one place that writes error replies. */
+export function replyWithError(
+  error: PlimsollError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  if (error.status >= 500 && error.code === 'INTERNAL') {
+    request.log.error({ err: error.cause ?? error, reqId: request.id }, 'a request met a fault');
+  }
+  if (error.retryAfterSeconds !== undefined) {
+    reply.header('retry-after', String(error.retryAfterSeconds));
+  }
+  reply.header('x-request-id', request.id);
+  return reply.code(error.status).send(errorBody(error));
+}
+
+interface ValidationFact {
+  readonly keyword?: string;
+  readonly message?: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
+function explainField(where: string, fact: ValidationFact | undefined): string {
+  const parts = where.split('/').slice(1);
+  const field = parts.length > 0 ? parts.join('.') : 'the body';
+  const { params } = fact ?? {};
+  if (fact?.keyword === 'required') return `${String(params?.missingProperty)} is missing`;
+  if (fact?.keyword === 'additionalProperties') {
+    return `${String(params?.additionalProperty)} is not a field of this request`;
+  }
+  return `${field} ${fact?.message ?? 'is not valid'}`;
+}
+
+function explainInputs(body: unknown, maxInputs: number): string {
+  const inputs =
+    typeof body === 'object' && body !== null && 'inputs' in body ? body.inputs : undefined;
+  if (typeof inputs === 'string') return 'inputs is empty';
+  if (!Array.isArray(inputs)) return `inputs is ${nameOf(inputs)}, not a text or a list of texts`;
+  if (inputs.length === 0) return 'inputs is an empty list';
+  if (inputs.length > maxInputs) {
+    return `inputs has ${inputs.length} texts; at most ${maxInputs} go into one request`;
+  }
+  const index = inputs.findIndex((input) => typeof input !== 'string' || !/\S/.test(input));
+  const odd: unknown = inputs[index];
+  return `inputs[${index}] is ${typeof odd === 'string' ? 'empty' : `${nameOf(odd)}, not a text`}`;
+}
+
+function nameOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}

@@ -1,0 +1,173 @@
+/** JSON schemas of the interface: they check bodies, write replies, and become `/openapi.json`. */
+
+const number = { type: 'number' } as const;
+const text = { type: 'string' } as const;
+const count = { type: 'integer' } as const;
+const nullableText = { type: ['string', 'null'] } as const;
+
+function object<const P extends Record<string, unknown>>(properties: P, description?: string) {
+  return {
+    type: 'object',
+    ...(description === undefined ? {} : { description }),
+    properties,
+  } as const;
+}
+
+export const errorSchema = object(
+  {
+    error: object({
+      code: { type: 'string', description: 'One of the codes in docs/errors.md.' },
+      message: text,
+      retryable: { type: 'boolean', description: 'Whether the same request may succeed later.' },
+    }),
+  },
+  'Every error has this shape.',
+);
+
+/** Replies that any route may give. */
+export const commonErrors = { '4xx': errorSchema, '5xx': errorSchema } as const;
+
+const figuresSchema = object({
+  server_total_mb: { type: 'number', description: 'Memory of the machine, or the cgroup’s limit.' },
+  server_used_mb: number,
+  server_percent: number,
+  private_mb: { type: 'number', description: 'What only our processes can give back, summed up.' },
+  pss_mb: { type: 'number', description: 'Proportional sizes, summed up.' },
+});
+
+export const receiptSchema = object(
+  {
+    id: text,
+    kind: text,
+    cause: text,
+    session: nullableText,
+    started_at: text,
+    duration_ms: number,
+    before: figuresSchema,
+    after: figuresSchema,
+    freed_mb: {
+      type: 'number',
+      description: 'server_used_mb before − after; negative if it rose.',
+    },
+    freed_private_mb: { type: 'number', description: 'private_mb before − after.' },
+    actions: {
+      type: 'array',
+      items: object({
+        action: text,
+        model: text,
+        worker: text,
+        duration_ms: number,
+        freed_mb: number,
+      }),
+    },
+  },
+  'The stored record of one cleanup. MB = 2^20 bytes.',
+);
+
+export const sessionSchema = object({
+  id: text,
+  state: { type: 'string', enum: ['open', 'ending', 'ended', 'interrupted'] },
+  ambient: { type: 'boolean', description: 'Opened by the server for requests without a session.' },
+  max_users: count,
+  users: count,
+  requests: count,
+  failures: count,
+  opened_at: text,
+  ended_at: nullableText,
+  end_cause: nullableText,
+  cleanup: { anyOf: [receiptSchema, { type: 'null' }] },
+});
+
+export const openSessionSchema = {
+  type: ['object', 'null'],
+  properties: { max_users: { type: 'integer', minimum: 1, maximum: 10_000 } },
+  additionalProperties: false,
+} as const;
+
+/** The body of a classification. */
+export function classifySchema(maxInputs: number) {
+  const input = { type: 'string', pattern: '\\S' };
+  return {
+    type: 'object',
+    required: ['inputs'],
+    additionalProperties: false,
+    properties: {
+      inputs: {
+        description: 'One text, or several.',
+        anyOf: [input, { type: 'array', minItems: 1, maxItems: maxInputs, items: input }],
+        examples: ['Subject: You have won\n\nClick here to claim your prize'],
+      },
+      model: { type: 'string', minLength: 1, maxLength: 600, examples: ['spam'] },
+      top_k: { type: 'integer', minimum: 1, maximum: 100_000 },
+      session: { type: 'string', minLength: 1, maxLength: 100 },
+      user: { type: 'string', minLength: 1, maxLength: 128 },
+    },
+  } as const;
+}
+
+export const answerSchema = object({
+  model: text,
+  session: text,
+  user: text,
+  results: {
+    type: 'array',
+    description: 'One list for each input, the highest score first.',
+    items: { type: 'array', items: object({ label: text, score: number }) },
+  },
+  truncated: { type: 'array', items: { type: 'boolean' } },
+  cached: {
+    type: 'array',
+    description: 'For each input: false if it was computed, else the tier of the cache.',
+    items: { anyOf: [{ type: 'boolean' }, { type: 'string' }] },
+  },
+  timing: object({ queue_ms: number, tokenize_ms: number, run_ms: number, total_ms: number }),
+});
+
+export const memorySchema = object({
+  server_total_mb: number,
+  server_used_mb: number,
+  server_percent: number,
+  load_line_mb: number,
+  pressure: { type: 'string', enum: ['normal', 'elevated', 'critical'] },
+  users_since_recycle: count,
+  processes: {
+    type: 'array',
+    items: object({ role: text, pid: count, rss_mb: number, pss_mb: number, private_mb: number }),
+  },
+});
+
+const readingSchema = {
+  at: text,
+  server_total_mb: number,
+  server_used_mb: number,
+  load_line_mb: number,
+  private_mb: number,
+  pss_mb: number,
+  pressure: text,
+} as const;
+
+export const readingsSchema = object({
+  seconds: { type: 'array', items: object(readingSchema) },
+  minutes: {
+    type: 'array',
+    description: 'Means over the minute; the largest stands in the fields with max.',
+    items: object({
+      ...readingSchema,
+      readings: count,
+      server_used_max_mb: number,
+      private_max_mb: number,
+    }),
+  },
+});
+
+export const modelSchema = object({
+  id: text,
+  task: nullableText,
+  labels: { type: 'array', items: text },
+  state: { type: 'string', enum: ['unprepared', 'unloaded', 'loaded', 'broken'] },
+  reason: { type: 'string', description: 'Why a broken model cannot be used.' },
+  source_mb: { type: ['number', 'null'] },
+  mapped_mb: { type: ['number', 'null'] },
+  private_mb: { type: ['number', 'null'], description: 'Measured after a full batch.' },
+  load_ms: { type: ['number', 'null'], description: 'Measured.' },
+});

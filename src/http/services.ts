@@ -1,0 +1,67 @@
+import type { Pressure } from '../memory/policy.js';
+import type { Receipt } from '../memory/receipt.js';
+import type { RingReading } from '../memory/ring.js';
+import type { MemorySnapshot } from '../memory/snapshot.js';
+import type { Metrics } from '../metrics.js';
+import type { SessionRegistry } from '../sessions/registry.js';
+import type { ClassificationService } from '../sessions/service.js';
+import type { StoredReading } from '../store/store.js';
+
+/** A model as the interface shows it. */
+export interface ModelView {
+  readonly id: string;
+  readonly task: string | null;
+  readonly labels: readonly string[];
+  readonly state: 'unprepared' | 'unloaded' | 'loaded' | 'broken';
+  readonly reason?: string;
+  readonly sourceBytes: number | null;
+  readonly mappedBytes: number | null;
+  readonly privateBytes: number | null;
+  readonly loadMs: number | null;
+}
+
+export interface ReceiptQuery {
+  readonly kind?: string | undefined;
+  readonly session?: string | undefined;
+  readonly sinceMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+  readonly limit: number;
+}
+
+/** What the routes need of the rest of the server. */
+export interface HttpServices {
+  readonly classification: ClassificationService;
+  readonly sessions: SessionRegistry;
+  readonly memory: {
+    readonly read: () => Promise<MemorySnapshot>;
+    readonly loadLineBytes: (snapshot: MemorySnapshot) => number;
+    readonly pressure: () => Pressure;
+    readonly usersSinceRecycle: () => number;
+    readonly cleanup: () => Promise<Receipt>;
+    readonly recycle: () => Promise<Receipt>;
+    /** Regular readings since a time, at most those of the last hour. */
+    readonly readings: (sinceMs: number) => readonly RingReading[];
+  };
+  readonly models: {
+    readonly list: () => Promise<readonly ModelView[]>;
+    readonly load: (id: string) => Promise<ModelView>;
+    readonly unload: (id: string) => Promise<ModelView>;
+  };
+  /** Sessions and receipts of this run and earlier ones, in the form that goes over the wire. */
+  readonly archive: {
+    readonly session: (id: string) => Promise<unknown>;
+    readonly sessions: (limit: number) => Promise<readonly unknown[]>;
+    /** Minutes of readings since a time, oldest first. */
+    readonly readings: (sinceMs: number, limit: number) => Promise<readonly StoredReading[]>;
+    readonly receipts: (query: ReceiptQuery) => Promise<readonly unknown[]>;
+  };
+  /** Why the server cannot take requests now; empty if it can. */
+  readonly notReadyBecause: () => string;
+  readonly metrics: Metrics;
+  readonly limits: {
+    readonly maxInputs: number;
+    readonly deadlineMs: number;
+  };
+  /** Key of the hash that stands for a caller's address. */
+  readonly userSecret: string;
+}

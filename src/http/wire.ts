@@ -1,0 +1,116 @@
+import { freedBytes, freedPrivateBytes, type Receipt } from '../memory/receipt.js';
+import type { RingReading } from '../memory/ring.js';
+import type { SnapshotFigures } from '../memory/snapshot.js';
+import type { SessionAnswer } from '../sessions/service.js';
+import type { SessionView } from '../sessions/session.js';
+import type { StoredReading } from '../store/store.js';
+
+const MB = 2 ** 20;
+
+/** Bytes as MB (2^20) to a thousandth, about one KB. */
+export function toMb(bytes: number): number {
+  return Math.round((bytes / MB) * 1000) / 1000;
+}
+
+/** Milliseconds to a thousandth. */
+export function toMs(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
+
+function figuresToWire(figures: SnapshotFigures) {
+  return {
+    server_total_mb: toMb(figures.serverTotalBytes),
+    server_used_mb: toMb(figures.serverUsedBytes),
+    server_percent: Math.round(figures.serverPercent * 1000) / 1000,
+    private_mb: toMb(figures.privateBytes),
+    pss_mb: toMb(figures.pssBytes),
+  };
+}
+
+/** A receipt as callers see it, and as the store keeps it. */
+export function receiptToWire(receipt: Receipt) {
+  return {
+    id: receipt.id,
+    kind: receipt.kind,
+    cause: receipt.cause,
+    session: receipt.session,
+    started_at: new Date(receipt.startedAtMs).toISOString(),
+    duration_ms: toMs(receipt.durationMs),
+    before: figuresToWire(receipt.before),
+    after: figuresToWire(receipt.after),
+    freed_mb: toMb(freedBytes(receipt)),
+    freed_private_mb: toMb(freedPrivateBytes(receipt)),
+    actions: receipt.actions.map((action) => ({
+      action: action.action,
+      ...(action.model === undefined ? {} : { model: action.model }),
+      ...(action.worker === undefined ? {} : { worker: action.worker }),
+      duration_ms: toMs(action.durationMs),
+      freed_mb: toMb(action.freedBytes),
+    })),
+  };
+}
+
+/** A regular reading as callers see it. */
+export function readingToWire(reading: RingReading) {
+  return {
+    at: new Date(reading.atMs).toISOString(),
+    server_total_mb: toMb(reading.serverTotalBytes),
+    server_used_mb: toMb(reading.serverUsedBytes),
+    load_line_mb: toMb(reading.loadLineBytes),
+    private_mb: toMb(reading.privateBytes),
+    pss_mb: toMb(reading.pssBytes),
+    pressure: ['normal', 'elevated', 'critical'][reading.pressure] ?? 'normal',
+  };
+}
+
+/** A minute of readings as callers see it. */
+export function minuteToWire(minute: StoredReading) {
+  return {
+    at: new Date(minute.at_ms).toISOString(),
+    readings: minute.count,
+    server_total_mb: toMb(minute.server_total_bytes),
+    server_used_mb: toMb(minute.server_used_mean_bytes),
+    server_used_max_mb: toMb(minute.server_used_max_bytes),
+    load_line_mb: toMb(minute.load_line_bytes),
+    private_mb: toMb(minute.private_mean_bytes),
+    private_max_mb: toMb(minute.private_max_bytes),
+    pss_mb: toMb(minute.pss_mean_bytes),
+    pressure: ['normal', 'elevated', 'critical'][minute.pressure_max] ?? 'normal',
+  };
+}
+
+/** A session as callers see it, and as the store keeps it. */
+export function sessionToWire(session: SessionView) {
+  return {
+    id: session.id,
+    state: session.state,
+    ambient: session.ambient,
+    max_users: session.maxUsers,
+    users: session.users,
+    requests: session.requests,
+    failures: session.failures,
+    opened_at: new Date(session.openedAtMs).toISOString(),
+    ended_at: session.endedAtMs === null ? null : new Date(session.endedAtMs).toISOString(),
+    end_cause: session.endCause,
+    cleanup: session.cleanup === null ? null : receiptToWire(session.cleanup),
+  };
+}
+
+/** An answer as callers see it. */
+export function answerToWire(answer: SessionAnswer, totalMs: number) {
+  const { timing } = answer;
+  return {
+    model: answer.model,
+    session: answer.session,
+    user: answer.user,
+    results: answer.results,
+    truncated: answer.truncated,
+    cached: answer.cached,
+    timing: {
+      queue_ms: toMs(timing.queueMs),
+      tokenize_ms: toMs(timing.tokenizeMs),
+      run_ms: toMs(timing.runMs),
+      total_ms: toMs(totalMs),
+    },
+  };
+}

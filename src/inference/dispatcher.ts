@@ -1,0 +1,369 @@
+import { PlimsollError } from '../errors.js';
+import type { LoadAdmission, LoadNeed } from '../memory/admission.js';
+import type { ReadyModel } from '../models/library.js';
+import { usesArena } from '../models/mapped-form.js';
+import type { WorkerPool } from './pool.js';
+import type { ModelTicket, RowResult, StepResult } from './protocol.js';
+import { type BatchLimits, type Dispatch, plan, type WaitingRow } from './scheduler.js';
+import { type Worker, WorkerGoneError } from './worker.js';
+
+export interface DispatcherOptions {
+  readonly pool: WorkerPool;
+  readonly limits: BatchLimits;
+  readonly threads: number;
+  /** Inputs that wait at most. */
+  readonly maxWaiting: number;
+  readonly batchTimeoutMs: number;
+  /** Asked before every load. */
+  readonly admission: LoadAdmission;
+  /** Told of every request, before it waits. */
+  readonly onArrival: (model: string) => void;
+  /** Told of every batch that was answered. */
+  readonly onBatch: (batch: BatchFacts) => void;
+  /** Told of every load: the model was opened in that worker. */
+  readonly onLoad: (model: string, worker: Worker, loadMs: number) => void;
+}
+
+export interface BatchFacts {
+  readonly model: string;
+  readonly items: number;
+  readonly tokenizeMs: number;
+  readonly runMs: number;
+  readonly retried: boolean;
+}
+
+/** What the inputs of one request cost, and what came out. */
+export interface Answer {
+  readonly rows: readonly RowResult[];
+  /** Longest time that one of its inputs waited for a worker. */
+  readonly queueMs: number;
+  /** Sum over the batches that its inputs were in. */
+  readonly tokenizeMs: number;
+  readonly runMs: number;
+}
+
+/**
+ * A batch is retried once on another worker when its worker dies. If that one dies as well, its rows
+ * run once more, each alone: an input that ends workers must not take its neighbours with it.
+ */
+const MAX_ATTEMPTS = 3;
+const ALONE_FROM_ATTEMPT = 3;
+const WARM_UP_TEXT = 'A text of some words, so that everything is compiled once. '.repeat(8);
+/** A load that was asked for (not one that a request needs) waits this long for room. */
+const LOAD_PATIENCE_MS = 5000;
+/** Characters that a token stands for at least; longer inputs are cut at the model's maximum. */
+const CHARACTERS_PER_TOKEN = 6;
+
+interface Request {
+  readonly ready: ReadyModel;
+  readonly enqueuedAtMs: number;
+  readonly results: RowResult[];
+  open: number;
+  queueMs: number;
+  tokenizeMs: number;
+  runMs: number;
+  settled: boolean;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Row extends WaitingRow {
+  readonly request: Request;
+  readonly index: number;
+  readonly text: string;
+  attempt: number;
+  alone: boolean;
+}
+
+/** Owns the inputs that wait; hands them to workers as the scheduler says, and joins the answers. */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #waiting = new Set<Row>();
+  readonly #running = new Map<string, number>();
+  /** Models whose load waits for room, and what their callers are told if it does not come. */
+  readonly #held = new Map<string, PlimsollError>();
+  #maxItems: number;
+  #nextOrder = 1;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#maxItems = options.limits.maxItems;
+  }
+
+  /** Inputs of one batch from now on: fewer take less memory while they run. */
+  setMaxItems(maxItems: number): void {
+    this.#maxItems = Math.max(1, Math.min(maxItems, this.#options.limits.maxItems));
+  }
+
+  /** Inputs that wait for a worker. */
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  /** Whether anyone waits for an answer of this model. */
+  isWanted(model: string): boolean {
+    if ((this.#running.get(model) ?? 0) > 0) return true;
+    for (const row of this.#waiting) if (row.model === model) return true;
+    return false;
+  }
+
+  /**
+   * Runs the inputs and resolves when all are answered.
+   *
+   * @param signal leaves the queue when it fires; what runs already is thrown away.
+   * @throws PlimsollError QUEUE_FULL, MODEL_UNUSABLE, WORKER_LOST; the signal's reason
+   */
+  submit(ready: ReadyModel, inputs: readonly string[], signal: AbortSignal): Promise<Answer> {
+    const { maxWaiting } = this.#options;
+    if (inputs.length > maxWaiting) {
+      const message = `${inputs.length} inputs are more than can ever wait (queue.max_inputs is ${maxWaiting})`;
+      return Promise.reject(new PlimsollError('INVALID_INPUT', message));
+    }
+    if (this.#waiting.size + inputs.length > maxWaiting) {
+      const message = `${this.#waiting.size} inputs are waiting already (queue.max_inputs is ${maxWaiting})`;
+      return Promise.reject(new PlimsollError('QUEUE_FULL', message, { retryAfterSeconds: 1 }));
+    }
+    return new Promise((resolve, reject) => {
+      const request: Request = {
+        ready,
+        enqueuedAtMs: performance.now(),
+        results: [],
+        open: inputs.length,
+        queueMs: 0,
+        tokenizeMs: 0,
+        runMs: 0,
+        settled: false,
+        resolve: (answer) => {
+          signal.removeEventListener('abort', cancel);
+          resolve(answer);
+        },
+        reject: (error) => {
+          signal.removeEventListener('abort', cancel);
+          reject(error);
+        },
+      };
+      const cancel = () => this.#fail(request, signal.reason);
+      if (signal.aborted) return cancel();
+      signal.addEventListener('abort', cancel, { once: true });
+      this.#options.onArrival(ready.model.id);
+      const fits = ready.model.description.maxTokens * CHARACTERS_PER_TOKEN;
+      inputs.forEach((text, index) => {
+        const size = Math.max(1, Math.min(text.length, fits));
+        const order = this.#nextOrder++;
+        this.#waiting.add({
+          model: ready.model.id,
+          size,
+          order,
+          request,
+          index,
+          text,
+          attempt: 1,
+          alone: false,
+        });
+      });
+      this.pump();
+    });
+  }
+
+  /** Hands out what can be handed out. Called on every arrival, completion and change of workers. */
+  pump(): void {
+    if (this.#waiting.size === 0) return;
+    const workers = this.#options.pool.workers.map((worker) => ({
+      id: worker.id,
+      idle: worker.idle,
+      models: worker.loaded,
+    }));
+    const limits = { ...this.#options.limits, maxItems: this.#maxItems };
+    const rows = [...this.#waiting].filter(({ model }) => !this.#held.has(model));
+    for (const dispatch of plan(rows, workers, limits)) {
+      const worker = this.#options.pool.find(dispatch.worker);
+      if (this.#held.has(dispatch.model) || worker === undefined) continue;
+      const settle = this.#admit(worker, dispatch);
+      if (settle === undefined) continue;
+      for (const row of dispatch.rows) this.#waiting.delete(row);
+      void this.#execute(worker, dispatch).finally(settle);
+    }
+  }
+
+  /**
+   * Room for the load that the batch needs, if it needs one.
+   *
+   * @returns to be called when the batch is over; undefined if the batch cannot go now.
+   */
+  #admit(worker: Worker, { model, rows }: Dispatch<Row>): (() => void) | undefined {
+    const ready = rows[0]?.request.ready;
+    if (ready === undefined) return undefined;
+    if (worker.loaded.get(model)?.digest === ready.form.digest) return () => undefined;
+    try {
+      const admission = this.#options.admission.ask(loadNeed(ready));
+      if (admission.state === 'admitted') return admission.settle;
+      this.#held.set(model, admission.refusal);
+      const again = () => {
+        this.#held.delete(model);
+        this.pump();
+      };
+      admission.changed.then(again, again);
+    } catch (error) {
+      for (const row of rows) this.#fail(row.request, error);
+    }
+    return undefined;
+  }
+
+  /**
+   * Opens a model in every worker.
+   *
+   * @throws PlimsollError MODEL_UNUSABLE, INSUFFICIENT_MEMORY
+   */
+  async load(ready: ReadyModel): Promise<void> {
+    const ticket = this.#ticket(ready);
+    const workers = this.#options.pool.workers.filter(({ state }) => state === 'ready');
+    for (const worker of workers) {
+      if (worker.loaded.get(ticket.id)?.digest === ticket.digest) continue;
+      const settle = await this.#admitted(ready);
+      try {
+        const loadMs = await worker.load(ticket);
+        if (loadMs !== undefined) this.#options.onLoad(ready.model.id, worker, loadMs);
+      } catch (error) {
+        // A worker that dies takes nothing from the others.
+        if (!(error instanceof WorkerGoneError)) throw error;
+      } finally {
+        settle();
+      }
+    }
+  }
+
+  /**
+   * Opens a model in one worker and runs it once, so that the first caller does not wait for its pages
+   * and the compiler; does nothing where the line has no room.
+   */
+  async warm(worker: Worker, ready: ReadyModel): Promise<void> {
+    const admission = this.#options.admission.ask(loadNeed(ready));
+    if (admission.state !== 'admitted') return;
+    try {
+      const ticket = this.#ticket(ready);
+      const { loadMs } = await worker.run(ticket, [WARM_UP_TEXT], this.#options.batchTimeoutMs);
+      if (loadMs !== undefined) this.#options.onLoad(ready.model.id, worker, loadMs);
+    } finally {
+      admission.settle();
+    }
+  }
+
+  /** Waits for room within the deadline of a load that was asked for. */
+  async #admitted(ready: ReadyModel): Promise<() => void> {
+    const until = performance.now() + LOAD_PATIENCE_MS;
+    for (;;) {
+      const admission = this.#options.admission.ask(loadNeed(ready));
+      if (admission.state === 'admitted') return admission.settle;
+      await admission.changed;
+      if (performance.now() > until) throw admission.refusal;
+    }
+  }
+
+  /**
+   * Releases a model in every worker, unless someone waits for it.
+   *
+   * @returns what came back, by worker; empty if it was wanted or not loaded.
+   */
+  async unload(model: string): Promise<readonly (StepResult & { readonly worker: string })[]> {
+    if (this.isWanted(model)) return [];
+    const holders = this.#options.pool.workers.filter(({ loaded }) => loaded.has(model));
+    const results = await Promise.allSettled(
+      holders.map(async (worker) => ({ ...(await worker.unload(model)), worker: worker.id })),
+    );
+    return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  }
+
+  async #execute(worker: Worker, { model, rows }: Dispatch<Row>): Promise<void> {
+    const begun = performance.now();
+    const [first] = rows;
+    if (first === undefined) return;
+    this.#running.set(model, (this.#running.get(model) ?? 0) + 1);
+    for (const { request } of rows) {
+      request.queueMs = Math.max(request.queueMs, begun - request.enqueuedAtMs);
+    }
+    try {
+      const inputs = rows.map((row) => row.text);
+      const ticket = this.#ticket(first.request.ready);
+      const result = await worker.run(ticket, inputs, this.#options.batchTimeoutMs);
+      if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs);
+      for (const request of new Set(rows.map((row) => row.request))) {
+        request.tokenizeMs += result.tokenizeMs;
+        request.runMs += result.runMs;
+      }
+      for (const [index, row] of rows.entries()) this.#answer(row, result.rows[index]);
+      const retried = rows.some((row) => row.attempt > 1);
+      const { tokenizeMs, runMs } = result;
+      this.#options.onBatch({ model, items: rows.length, tokenizeMs, runMs, retried });
+    } catch (error) {
+      if (error instanceof WorkerGoneError) this.#retry(rows);
+      else for (const row of rows) this.#fail(row.request, error);
+    } finally {
+      this.#running.set(model, (this.#running.get(model) ?? 1) - 1);
+      this.pump();
+    }
+  }
+
+  #answer(row: Row, result: RowResult | undefined): void {
+    const { request } = row;
+    if (result === undefined) {
+      this.#fail(request, new PlimsollError('INTERNAL', 'a worker left an input out'));
+      return;
+    }
+    request.results[row.index] = result;
+    request.open -= 1;
+    if (request.open > 0 || request.settled) return;
+    request.settled = true;
+    const { results: rows, queueMs, tokenizeMs, runMs } = request;
+    request.resolve({ rows, queueMs, tokenizeMs, runMs });
+  }
+
+  #retry(rows: readonly Row[]): void {
+    for (const row of rows) {
+      if (row.request.settled) continue;
+      row.attempt += 1;
+      row.alone = row.attempt >= ALONE_FROM_ATTEMPT;
+      if (row.attempt <= MAX_ATTEMPTS) this.#waiting.add(row);
+      else {
+        const message = `${MAX_ATTEMPTS} workers ended while they ran this input`;
+        this.#fail(
+          row.request,
+          new PlimsollError('WORKER_LOST', message, { retryAfterSeconds: 1 }),
+        );
+      }
+    }
+    this.pump();
+  }
+
+  #fail(request: Request, error: unknown): void {
+    if (request.settled) return;
+    request.settled = true;
+    const refusal = this.#held.get(request.ready.model.id);
+    const late = error instanceof PlimsollError && error.code === 'DEADLINE_EXCEEDED';
+    for (const row of this.#waiting) if (row.request === request) this.#waiting.delete(row);
+    if (late && refusal !== undefined) request.reject(refusal);
+    else request.reject(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  #ticket({ model, form }: ReadyModel): ModelTicket {
+    const { labels, scheme, maxTokens, padTokenId } = model.description;
+    return {
+      id: model.id,
+      digest: form.digest,
+      directory: model.directory,
+      graphFile: form.graphFile,
+      threads: this.#options.threads,
+      padTokenId,
+      arena: usesArena(form.footprint),
+      maxTokens,
+      labelCount: labels.length,
+      scheme,
+    };
+  }
+}
+
+/** What opening the model takes, from what was measured of it. */
+function loadNeed({ model, form }: ReadyModel): LoadNeed {
+  const { mappedBytes, peakBytes, privateAfterBatchBytes, privateAfterLoadBytes } = form.footprint;
+  const measured = peakBytes ?? privateAfterBatchBytes ?? privateAfterLoadBytes ?? 0;
+  return { model: model.id, privateBytes: measured, mappedBytes };
+}

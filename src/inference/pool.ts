@@ -1,0 +1,153 @@
+import { Worker, type WorkerOptions } from './worker.js';
+
+export interface PoolOptions {
+  readonly count: number;
+  readonly module: string;
+  readonly startTimeoutMs: number;
+  readonly restartBackoffMs: number;
+  readonly graceMs: number;
+  /** A worker became ready, or one is gone: there may be something to hand out or to retry. */
+  readonly onChange: () => void;
+  readonly onDeath: (worker: Worker, reason: string) => void;
+  readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
+}
+
+/** The back-off doubles with each early death up to this many times the first wait. */
+const MAX_BACKOFF_FACTOR = 100;
+
+/** The worker processes: keeps their number, replaces those that die. */
+export class WorkerPool {
+  readonly #options: PoolOptions;
+  readonly #workers = new Set<Worker>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #stopping: Promise<void> | undefined;
+  #earlyDeaths = 0;
+  #nextName = 1;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Every worker that has a process. */
+  get workers(): readonly Worker[] {
+    return [...this.#workers];
+  }
+
+  find(id: string): Worker | undefined {
+    return this.workers.find((worker) => worker.id === id);
+  }
+
+  /**
+   * Starts the workers.
+   *
+   * @throws Error if none of them becomes ready.
+   */
+  async start(): Promise<void> {
+    const workers = Array.from({ length: this.#options.count }, () => this.#spawn());
+    const starts = await Promise.allSettled(workers.map((worker) => worker.started()));
+    const failed = starts.find((start) => start.status === 'rejected');
+    if (failed !== undefined && starts.every((start) => start.status === 'rejected')) {
+      throw new Error(`no worker could be started: ${String(failed.reason)}`);
+    }
+  }
+
+  /** Ends every worker; those that run a batch finish it within the grace time. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stopAll();
+    return this.#stopping;
+  }
+
+  /**
+   * Replaces one worker; nothing that it works on is lost.
+   *
+   * @param order `start first`: without a gap, both are there for a moment. `leave first`: never
+   * more memory than before, but one worker fewer for a moment.
+   * @param warmUp done in the new one before it counts as ready.
+   * @throws Error if the new one does not start. With `start first` the old one then stays.
+   * Also once the pool is stopping: nobody would end the new one.
+   */
+  async replace(
+    old: Worker,
+    order: 'start first' | 'leave first',
+    warmUp?: (worker: Worker) => Promise<void>,
+  ): Promise<Worker> {
+    if (order === 'leave first') {
+      this.#refuseWhileStopping();
+      await this.#retire(old);
+      return this.#startFresh();
+    }
+    const fresh = await this.#startFresh(warmUp);
+    await this.#retire(old);
+    return fresh;
+  }
+
+  async #startFresh(warmUp?: (worker: Worker) => Promise<void>): Promise<Worker> {
+    this.#refuseWhileStopping();
+    const fresh = this.#spawn(warmUp);
+    await fresh.started();
+    return fresh;
+  }
+
+  #refuseWhileStopping(): void {
+    if (this.#stopping !== undefined) throw new Error('the workers are being stopped');
+  }
+
+  async #retire(worker: Worker): Promise<void> {
+    const { graceMs } = this.#options;
+    worker.leave();
+    await untilIdle(worker, graceMs);
+    await worker.stop(graceMs);
+  }
+
+  #spawn(warmUp?: (worker: Worker) => Promise<void>): Worker {
+    const { module, startTimeoutMs } = this.#options;
+    const options: WorkerOptions = {
+      id: `worker-${this.#nextName++}`,
+      module,
+      startTimeoutMs,
+      warmUp,
+      onExit: (worker, reason) => this.#buried(worker, reason),
+    };
+    const worker = new Worker(options);
+    this.#workers.add(worker);
+    worker.started().then(
+      () => this.#options.onChange(),
+      () => undefined,
+    );
+    return worker;
+  }
+
+  #buried(worker: Worker, reason: string): void {
+    const expected = this.#stopping !== undefined || worker.left;
+    this.#workers.delete(worker);
+    this.#options.onChange();
+    if (expected) return;
+    this.#options.onDeath(worker, reason);
+    this.#earlyDeaths = worker.completedBatches > 0 ? 0 : this.#earlyDeaths + 1;
+    const factor = worker.completedBatches > 0 ? 0 : 2 ** (this.#earlyDeaths - 1);
+    const waitMs = this.#options.restartBackoffMs * Math.min(MAX_BACKOFF_FACTOR, factor);
+    this.#options.log('worker ended, starting another', { worker: worker.id, reason, waitMs });
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      const living = this.workers.filter(({ state }) => state !== 'leaving').length;
+      if (this.#stopping === undefined && living < this.#options.count) this.#spawn();
+    }, waitMs);
+    this.#timers.add(timer);
+  }
+
+  async #stopAll(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    await Promise.all(this.workers.map((worker) => this.#retire(worker)));
+  }
+}
+
+/** Waits until the worker has answered its batch, is gone, or the time is over. */
+async function untilIdle(worker: Worker, graceMs: number): Promise<void> {
+  if (worker.running === undefined) return;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, graceMs);
+  });
+  await Promise.race([worker.batchEnd(), worker.exited(), late]);
+  clearTimeout(timer);
+}

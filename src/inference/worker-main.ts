@@ -1,0 +1,119 @@
+/**
+ * A worker: a child process that tokenizes and runs models. It does one thing at a time, in the
+ * order of arrival, and keeps nothing but the models that it was told to load.
+ */
+import { messageOf, PlimsollError } from '../errors.js';
+import { MappedSession, scoresOf } from '../models/onnx-session.js';
+import { TextEncoder } from '../models/tokenizer.js';
+import { adviseOutOfMemoryKiller, collectGarbage } from '../system/own-process.js';
+import { readOwnMemory } from '../system/process-memory.js';
+import type {
+  BatchResult,
+  ModelTicket,
+  NumberedRequest,
+  StepResult,
+  WorkerAnswers,
+  WorkerMessage,
+} from './protocol.js';
+
+/** When memory runs out the kernel takes a worker before the main process. */
+const BEFORE_THE_SERVER = 500;
+
+interface OpenModel {
+  readonly ticket: ModelTicket;
+  readonly session: MappedSession;
+  readonly encoder: TextEncoder;
+}
+
+const models = new Map<string, OpenModel>();
+
+async function load(ticket: ModelTicket): Promise<WorkerAnswers['load']> {
+  const begun = performance.now();
+  await close(ticket.id);
+  const session = await MappedSession.open(ticket.graphFile, ticket);
+  try {
+    const encoder = await TextEncoder.open(ticket.directory, ticket.maxTokens);
+    models.set(ticket.id, { ticket, session, encoder });
+  } catch (error) {
+    await session.release();
+    throw error;
+  }
+  return { loadMs: performance.now() - begun };
+}
+
+async function close(id: string): Promise<void> {
+  const model = models.get(id);
+  models.delete(id);
+  await model?.session.release();
+}
+
+async function run(id: string, inputs: readonly string[]): Promise<BatchResult> {
+  const model = models.get(id);
+  if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
+  const { labelCount, scheme } = model.ticket;
+  const begun = performance.now();
+  const encodings = inputs.map((input) => model.encoder.encode(input));
+  const tokenized = performance.now();
+  const logits = await model.session.run(encodings, labelCount);
+  const ran = performance.now();
+  const scores = scoresOf(logits, labelCount, scheme);
+  return {
+    rows: encodings.map(({ truncated }, row) => ({ scores: scores[row] ?? [], truncated })),
+    tokenizeMs: tokenized - begun,
+    runMs: ran - tokenized,
+  };
+}
+
+/** Does a step that gives memory back, and measures what it gave. */
+async function measured(step: () => Promise<void>): Promise<StepResult> {
+  const before = await readOwnMemory();
+  await step();
+  const memory = await readOwnMemory();
+  return { memory, freedBytes: before.privateBytes - memory.privateBytes };
+}
+
+function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAnswers]> {
+  switch (request.type) {
+    case 'load':
+      return load(request.model);
+    case 'unload':
+      return measured(() => close(request.model));
+    case 'run':
+      return run(request.model, request.inputs);
+    case 'collect':
+      return measured(async () => {
+        collectGarbage();
+      });
+    case 'read':
+      return readOwnMemory();
+  }
+}
+
+async function handle(request: NumberedRequest): Promise<void> {
+  const { id } = request;
+  try {
+    tell({ type: 'answer', id, value: await answer(request) });
+  } catch (error) {
+    const code = error instanceof PlimsollError ? error.code : 'INTERNAL';
+    tell({ type: 'failed', id, code, message: messageOf(error) });
+  }
+}
+
+function tell(message: WorkerMessage): void {
+  // The main process may have gone meanwhile; 'disconnect' then ends this one.
+  if (process.connected) process.send?.(message);
+}
+
+// Ctrl-C reaches the whole process group: the main process decides when a worker leaves.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+process.on('disconnect', () => process.exit(0));
+
+let turn: Promise<void> = Promise.resolve();
+process.on('message', (request: NumberedRequest) => {
+  turn = turn.then(() => handle(request));
+});
+
+adviseOutOfMemoryKiller(BEFORE_THE_SERVER);
+collectGarbage();
+tell({ type: 'ready', memory: await readOwnMemory() });

@@ -1,0 +1,285 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { PlimsollError } from '../errors.js';
+import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../models/allocator.js';
+import { type ProcessMemory, readProcessMemory } from '../system/process-memory.js';
+import type { ModelTicket, WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
+
+/** A worker ended while it had something to answer. */
+export class WorkerGoneError extends Error {
+  override readonly name = 'WorkerGoneError';
+}
+
+/**
+ * `starting` → `ready` → `leaving` (gets no new work) → `gone`; any state may go to `gone` at once.
+ */
+export type WorkerState = 'starting' | 'ready' | 'leaving' | 'gone';
+
+export interface WorkerOptions {
+  /** Its name in logs and receipts, never used twice. */
+  readonly id: string;
+  /** Path of the built worker-main module. */
+  readonly module: string;
+  readonly startTimeoutMs: number;
+  /** Done once the process answers, before it counts as ready; a failure is of no consequence. */
+  readonly warmUp?: ((worker: Worker) => Promise<void>) | undefined;
+  readonly onExit: (worker: Worker, reason: string) => void;
+}
+
+interface Pending {
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A model that a worker holds open. */
+export interface LoadedModel {
+  readonly digest: string;
+  readonly loadedAtMs: number;
+  lastUsedAtMs: number;
+  /** Settles when it has been opened. */
+  readonly opened: Promise<number>;
+}
+
+/** The main process's side of one worker: its process, its state, and which models it holds. */
+export class Worker {
+  readonly id: string;
+  readonly startedAtMs = Date.now();
+  readonly #options: WorkerOptions;
+  readonly #child: ChildProcess;
+  readonly #pending = new Map<number, Pending>();
+  readonly #loaded = new Map<string, LoadedModel>();
+  readonly #started: Promise<void>;
+  #markStarted: (error?: Error) => void = () => undefined;
+  readonly #exited: Promise<void>;
+  #markExited: () => void = () => undefined;
+  #state: WorkerState = 'starting';
+  #running: string | undefined;
+  #left = false;
+  readonly #batchWaiters: (() => void)[] = [];
+  #completedBatches = 0;
+  #baseline: ProcessMemory | undefined;
+  #nextId = 1;
+
+  constructor(options: WorkerOptions) {
+    this.id = options.id;
+    this.#options = options;
+    this.#started = new Promise((resolve, reject) => {
+      this.#markStarted = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    this.#started.catch(() => undefined);
+    this.#exited = new Promise((resolve) => {
+      this.#markExited = resolve;
+    });
+    this.#child = fork(options.module, [], {
+      env: { ...process.env, ...ALLOCATOR_ENVIRONMENT },
+      execArgv: [...LEAN_NODE_FLAGS],
+      // What native code prints on stdout must not mix with the server's own lines.
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    const timer = setTimeout(() => this.kill(), options.startTimeoutMs);
+    this.#child.on('message', (message: WorkerMessage) => {
+      if (message.type === 'ready') clearTimeout(timer);
+      this.#receive(message);
+    });
+    this.#child.on('disconnect', () => this.#unreachable());
+    this.#child.on('error', (error) => this.#end(error.message, timer));
+    this.#child.on('exit', (code, signal) => this.#end(signal ?? `exit code ${code}`, timer));
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get state(): WorkerState {
+    return this.#state;
+  }
+
+  /** The model of the batch that it works on now. */
+  get running(): string | undefined {
+    return this.#running;
+  }
+
+  get idle(): boolean {
+    return this.#state === 'ready' && this.#running === undefined;
+  }
+
+  /** Whether it was told to leave: its end is then no accident. */
+  get left(): boolean {
+    return this.#left;
+  }
+
+  get completedBatches(): number {
+    return this.#completedBatches;
+  }
+
+  /** Its memory when it was ready and had loaded nothing yet. */
+  get baseline(): ProcessMemory | undefined {
+    return this.#baseline;
+  }
+
+  /** The models that it holds, or has been told to hold. */
+  get loaded(): ReadonlyMap<string, LoadedModel> {
+    return this.#loaded;
+  }
+
+  /** Settles when the process is ready, or has ended before that. */
+  started(): Promise<void> {
+    return this.#started;
+  }
+
+  exited(): Promise<void> {
+    return this.#exited;
+  }
+
+  /**
+   * Opens a model unless this state of it is open already.
+   *
+   * @throws PlimsollError MODEL_UNUSABLE
+   * @throws WorkerGoneError
+   */
+  async load(ticket: ModelTicket): Promise<number | undefined> {
+    const present = this.#loaded.get(ticket.id);
+    if (present?.digest === ticket.digest) {
+      // Whoever comes while it is being opened shares that, and its failure.
+      await present.opened;
+      return undefined;
+    }
+    const now = Date.now();
+    const opened = this.#call({ type: 'load', model: ticket }).then(({ loadMs }) => loadMs);
+    const loaded = { digest: ticket.digest, loadedAtMs: now, lastUsedAtMs: now, opened };
+    this.#loaded.set(ticket.id, loaded);
+    try {
+      return await opened;
+    } catch (error) {
+      // It may have been unloaded and loaded anew meanwhile: that entry is another's.
+      if (this.#loaded.get(ticket.id) === loaded) this.#loaded.delete(ticket.id);
+      throw error;
+    }
+  }
+
+  /** Releases a model. The books change at once: later work for it loads it again, in order. */
+  async unload(model: string): Promise<WorkerAnswers['unload']> {
+    this.#loaded.delete(model);
+    return this.#call({ type: 'unload', model });
+  }
+
+  /**
+   * Loads the model if needed and runs one batch; the worker counts as busy until it is answered.
+   *
+   * @throws PlimsollError, WorkerGoneError
+   */
+  async run(
+    ticket: ModelTicket,
+    inputs: readonly string[],
+    timeoutMs: number,
+  ): Promise<WorkerAnswers['run'] & { readonly loadMs: number | undefined }> {
+    this.#running = ticket.id;
+    const timer = setTimeout(() => this.kill(), timeoutMs);
+    try {
+      const loadMs = await this.load(ticket);
+      const result = await this.#call({ type: 'run', model: ticket.id, inputs });
+      this.#completedBatches += 1;
+      const loaded = this.#loaded.get(ticket.id);
+      if (loaded !== undefined) loaded.lastUsedAtMs = Date.now();
+      return { ...result, loadMs };
+    } finally {
+      clearTimeout(timer);
+      this.#running = undefined;
+      for (const wake of this.#batchWaiters.splice(0)) wake();
+    }
+  }
+
+  /** Settles when the batch that it works on now has been answered or lost. */
+  batchEnd(): Promise<void> {
+    if (this.#running === undefined) return Promise.resolve();
+    return new Promise((resolve) => this.#batchWaiters.push(resolve));
+  }
+
+  collect(): Promise<WorkerAnswers['collect']> {
+    return this.#call({ type: 'collect' });
+  }
+
+  /**
+   * Its memory. An idle worker reads its own; a busy one cannot answer, so its file is read from
+   * here (in the thread pool, so that the main thread does not wait).
+   */
+  async readMemory(): Promise<ProcessMemory | undefined> {
+    if (this.#state === 'gone') return undefined;
+    if (this.idle) return this.#call({ type: 'read' }).catch(() => undefined);
+    return this.pid === undefined ? undefined : readProcessMemory(this.pid);
+  }
+
+  /** Takes no new work from now on; {@link stop} then ends it. */
+  leave(): void {
+    this.#left = true;
+    if (this.#state !== 'gone') this.#state = 'leaving';
+  }
+
+  /** Lets the process end by itself once it has answered what it was asked. */
+  async stop(graceMs: number): Promise<void> {
+    this.leave();
+    if (this.#child.connected) this.#child.disconnect();
+    const timer = setTimeout(() => this.kill(), graceMs);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  /**
+   * The pipe of a process that was killed breaks before its exit is told: in between it must not
+   * get work, or a batch could lose both of its attempts to one dead worker.
+   */
+  #unreachable(): void {
+    if (this.#state === 'starting' || this.#state === 'ready') this.#state = 'leaving';
+  }
+
+  #call<R extends WorkerRequest>(request: R): Promise<WorkerAnswers[R['type']]> {
+    return new Promise((resolve, reject) => {
+      if (this.#state === 'gone' || !this.#child.connected) {
+        reject(new WorkerGoneError(`${this.id} is gone`));
+        return;
+      }
+      const id = this.#nextId++;
+      this.#pending.set(id, { resolve, reject });
+      this.#child.send({ ...request, id }, (error) => {
+        if (error === null) return;
+        this.#pending.delete(id);
+        this.#unreachable();
+        reject(new WorkerGoneError(`${this.id} cannot be reached: ${error.message}`));
+      });
+    });
+  }
+
+  async #becomeReady(): Promise<void> {
+    await this.#options.warmUp?.(this).catch(() => undefined);
+    if (this.#state === 'starting') this.#state = 'ready';
+    this.#markStarted();
+  }
+
+  #receive(message: WorkerMessage): void {
+    if (message.type === 'ready') {
+      this.#baseline = message.memory;
+      void this.#becomeReady();
+      return;
+    }
+    const pending = this.#pending.get(message.id);
+    this.#pending.delete(message.id);
+    if (message.type === 'answer') pending?.resolve(message.value as never);
+    else pending?.reject(new PlimsollError(message.code, message.message));
+  }
+
+  #end(reason: string, timer: NodeJS.Timeout): void {
+    clearTimeout(timer);
+    if (this.#state === 'gone') return;
+    this.#state = 'gone';
+    const error = new WorkerGoneError(`${this.id} ended (${reason})`);
+    this.#markStarted(error);
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+    this.#loaded.clear();
+    this.#markExited();
+    this.#options.onExit(this, reason);
+  }
+}

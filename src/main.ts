@@ -1,0 +1,96 @@
+#!/usr/bin/env -S node --max-semi-space-size=2
+import { Command, CommanderError } from 'commander';
+import type { CommonFlags } from './commands/flags.js';
+import { listModels } from './commands/models.js';
+import { type ProveFlags, prove } from './commands/prove.js';
+import { serve } from './commands/serve.js';
+import { showConfig } from './commands/show-config.js';
+import { messageOf } from './errors.js';
+import { SettingError } from './settings.js';
+import { VERSION } from './version.js';
+
+/** Exit codes: 1 the command failed (or the proof's verdict is negative), 2 it was called wrongly. */
+const FAILED = 1;
+const WRONG_CALL = 2;
+
+function withCommonFlags(command: Command): Command {
+  return command
+    .option('--models <dir>', 'folder of models in Hugging Face layout (default: the bundled ones)')
+    .option('--data <dir>', 'folder for mapped models and the database (default: .plimsoll)')
+    .option(
+      '--set <key=value>',
+      'any setting, may be repeated; `plimsoll config` lists them',
+      (value: string, earlier: readonly string[]) => [...earlier, value],
+      [],
+    );
+}
+
+function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Command {
+  const program = new Command('plimsoll')
+    .description(
+      'A classification server that keeps its memory under a line you draw, and proves it',
+    )
+    .version(VERSION)
+    .showHelpAfterError('(add --help for the options)')
+    .exitOverride();
+
+  withCommonFlags(program.command('serve').description('start the server'))
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--port <number>', 'port to listen on, 0 for a free one (default: 8000)')
+    .addHelpText('after', '\nExample:\n  plimsoll serve --models ./models --port 8000')
+    .action((flags: CommonFlags) => run(() => serve(flags)));
+
+  withCommonFlags(
+    program.command('prove').description('load-test a server and write a report that judges it'),
+  )
+    .option('--url <url>', 'server to test (default: one that is started for this run)')
+    .option('--sessions <n>', 'sessions, one after the other', '5')
+    .option('--users <n>', 'concurrent users of each session', '8')
+    .option('--requests <n>', 'requests of each user', '10')
+    .option(
+      '--inputs <file|dir>',
+      'texts to send: .jsonl, .jsonl.gz or a folder of .txt files (default: the held-out mails)',
+    )
+    .option('--model <id>', 'model to ask (default: the server’s)')
+    .option('--out <dir>', 'folder for the report', 'proof')
+    .option('--timeout <seconds>', 'end of the whole run at the latest', '600')
+    .addHelpText(
+      'after',
+      '\nExample:\n  plimsoll prove --sessions 5 --users 8\n  plimsoll prove --url http://127.0.0.1:8000 --out ./proof' +
+        '\n\nExit code: 0 the verdict is positive, 1 it is not or the run failed.',
+    )
+    .action((flags: ProveFlags) => run(() => prove(flags)));
+
+  withCommonFlags(program.command('models').description('list the models, and prepare them'))
+    .option('--prepare', 'write the mapped form of every model now', false)
+    .addHelpText('after', '\nExample:\n  plimsoll models --models ./models --prepare')
+    .action((flags: CommonFlags & { prepare: boolean }) => run(() => listModels(flags)));
+
+  withCommonFlags(program.command('config').description('show every setting and its value'))
+    .option('--host <address>', 'as for serve (default: 127.0.0.1)')
+    .option('--port <number>', 'as for serve (default: 8000)')
+    .option('--markdown', 'print the table of settings for the docs', false)
+    .addHelpText('after', '\nExample:\n  PLIMSOLL_SESSION_MAX_USERS=4 plimsoll config')
+    .action((flags: CommonFlags & { markdown: boolean }) => run(() => showConfig(flags)));
+  return program;
+}
+
+async function main(): Promise<void> {
+  const run = async (work: () => Promise<number>) => {
+    try {
+      process.exitCode = await work();
+    } catch (error) {
+      const hint = error instanceof SettingError ? 'these settings cannot be used:\n' : '';
+      process.stderr.write(`plimsoll: ${hint}${messageOf(error)}\n`);
+      process.exitCode = error instanceof SettingError ? WRONG_CALL : FAILED;
+    }
+  };
+  try {
+    await buildProgram(run).parseAsync();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : WRONG_CALL;
+  }
+}
+
+await main();

@@ -1,0 +1,132 @@
+import type { Archive } from './archive.js';
+import type { MemoryTier } from './cache/memory-tier.js';
+import type { Config } from './config.js';
+import type { Dispatcher } from './inference/dispatcher.js';
+import type { WorkerPool } from './inference/pool.js';
+import type { Worker } from './inference/worker.js';
+import type { Logger } from './log.js';
+import type { MemoryEffects } from './memory/effects.js';
+import type { PressureAction } from './memory/policy.js';
+import { freedPrivateBytes, type Receipt } from './memory/receipt.js';
+import type { ProcessReading } from './memory/snapshot.js';
+import type { Metrics } from './metrics.js';
+import type { ModelLibrary } from './models/library.js';
+import type { Preparer } from './models/preparer.js';
+import { receiptLines } from './receipt-lines.js';
+import { readProcessMemory } from './system/process-memory.js';
+
+/** Batches are this many times smaller while memory is short. */
+const SMALLER_BATCHES = 4;
+/** A model that a worker has used within this time is warm in the one that replaces it. */
+const IN_USE_WITHIN_MS = 1000;
+
+/** The parts that it acts on; read when an effect is called, as they are built one after the other. */
+export interface ActedOn {
+  readonly pool: WorkerPool;
+  readonly dispatcher: Dispatcher;
+  readonly cache: MemoryTier;
+  readonly archive: Archive;
+  readonly library: ModelLibrary;
+}
+
+interface Given {
+  readonly config: Config;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** Hands the memory manager the real things to act through. */
+export function memoryEffects(parts: ActedOn, given: Given): MemoryEffects {
+  const { metrics } = given;
+  return {
+    workers: () =>
+      parts.pool.workers
+        .filter(({ state }) => state === 'ready')
+        .map((worker) => ({
+          id: worker.id,
+          idle: worker.idle,
+          models: [...worker.loaded.keys()],
+          ageMs: Date.now() - worker.startedAtMs,
+          completedBatches: worker.completedBatches,
+        })),
+    isWanted: (model) => parts.dispatcher.isWanted(model),
+    unload: async (model) => {
+      const released = await parts.dispatcher.unload(model);
+      metrics.modelUnloads.inc({ model }, released.length);
+      return released;
+    },
+    collectWorkers: async () => {
+      const idle = parts.pool.workers.filter((worker) => worker.idle);
+      const outcomes = await Promise.allSettled(
+        idle.map(async (worker) => ({ ...(await worker.collect()), worker: worker.id })),
+      );
+      return outcomes.flatMap((of) => (of.status === 'fulfilled' ? [of.value] : []));
+    },
+    replaceWorker: (id, order) => replaceWorker(parts, given, id, order),
+    clearCaches: () => parts.cache.clear(),
+    halveCaches: () => parts.cache.shrinkTo(parts.cache.figures.bytes / 2),
+    hold: (action, on) => hold(parts, given, action, on),
+    keepReceipt: (receipt) => keepReceipt(parts, given, receipt),
+  };
+}
+
+/** Memory of every child process. */
+export async function readChildren(
+  pool: WorkerPool,
+  preparer: Preparer,
+): Promise<readonly ProcessReading[]> {
+  const workers = pool.workers.map(async (worker) => {
+    const memory = await worker.readMemory();
+    const { pid, id } = worker;
+    return memory && pid !== undefined
+      ? [{ role: 'worker' as const, worker: id, pid, memory }]
+      : [];
+  });
+  const preparers = preparer.pids.map(async (pid) => {
+    const memory = await readProcessMemory(pid);
+    return memory ? [{ role: 'preparer' as const, pid, memory }] : [];
+  });
+  return (await Promise.all([...workers, ...preparers])).flat();
+}
+
+async function replaceWorker(
+  parts: ActedOn,
+  { metrics }: Given,
+  id: string,
+  order: 'start first' | 'leave first',
+) {
+  const { pool, dispatcher, library } = parts;
+  const old = pool.find(id);
+  if (old === undefined) return { freedBytes: 0 };
+  const before = (await old.readMemory())?.privateBytes ?? 0;
+  // What is in use right now is opened in the new worker before it takes over: nobody waits for it.
+  const warmUp = async (fresh: Worker) => {
+    const since = Date.now() - IN_USE_WITHIN_MS;
+    for (const [model, { lastUsedAtMs }] of old.loaded) {
+      if (lastUsedAtMs >= since) await dispatcher.warm(fresh, await library.ready(model));
+    }
+  };
+  const models = [...old.loaded.keys()];
+  const fresh = await pool.replace(old, order, warmUp);
+  metrics.workersRecycled.inc();
+  for (const model of models) metrics.modelUnloads.inc({ model });
+  return { freedBytes: before - ((await fresh.readMemory())?.privateBytes ?? 0) };
+}
+
+/** Refusals are asked for where requests come in; only the size of batches is set here. */
+function hold(parts: ActedOn, given: Given, action: PressureAction, on: boolean): void {
+  given.log.warn({ action }, on ? 'memory is short: this holds until it falls' : 'no longer held');
+  if (action !== 'smaller_batches') return;
+  const most = given.config['batch.max_items'];
+  parts.dispatcher.setMaxItems(on ? Math.ceil(most / SMALLER_BATCHES) : most);
+}
+
+function keepReceipt(parts: ActedOn, { metrics, log }: Given, receipt: Receipt): void {
+  const { kind } = receipt;
+  if (kind === 'cleanup') metrics.cleanups.inc();
+  if (kind === 'recycle') metrics.recycles.inc();
+  metrics.receiptSeconds.observe({ kind }, receipt.durationMs / 1000);
+  metrics.freedBytes.inc({ kind }, Math.max(0, freedPrivateBytes(receipt)));
+  for (const line of receiptLines(receipt)) log.info({ receipt: receipt.id }, line);
+  parts.archive.keepReceipt(receipt);
+}

@@ -1,0 +1,102 @@
+import { PlimsollError } from '../errors.js';
+
+/** What opening a model takes, as measured. */
+export interface LoadNeed {
+  readonly model: string;
+  /** Private bytes at the most, while its largest batch runs. */
+  readonly privateBytes: number;
+  /** Weights that have to be in memory, shared by all workers, while it runs. */
+  readonly mappedBytes: number;
+}
+
+/** What a load was told. */
+export type Admission =
+  /** It may begin; `settle` is called when it has ended, well or not. */
+  | { readonly state: 'admitted'; readonly settle: () => void }
+  /** There is no room now; `changed` settles when it is worth asking again. */
+  | { readonly state: 'wait'; readonly changed: Promise<void>; readonly refusal: PlimsollError };
+
+export interface AdmissionOptions {
+  /** Memory in use now, as last read, and the budget. */
+  readonly figures: () => { readonly loadBytes: number; readonly lineBytes: number };
+  /** Evicts idle models until that many bytes are free, as far as there are any. */
+  readonly makeRoom: (neededBytes: number, forModel: string) => Promise<void>;
+}
+
+const MB = 2 ** 20;
+
+/**
+ * Admits loads against the line, one by one: each sees what those before it have been promised,
+ * until a reading has come that shows what they took.
+ */
+export class LoadAdmission {
+  readonly #options: AdmissionOptions;
+  readonly #promised = new Map<symbol, { bytes: number; ended: boolean }>();
+  #making: Promise<void> | undefined;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes that admitted loads may still take. */
+  get promisedBytes(): number {
+    let bytes = 0;
+    for (const promise of this.#promised.values()) bytes += promise.bytes;
+    return bytes;
+  }
+
+  /**
+   * Asks for room.
+   *
+   * 1. A model whose weights, or whose private bytes, are larger than the line is refused for good.
+   *    (Not their sum: the kernel drops weights that are not in use while a run takes its own.)
+   * 2. It fits beside what is in use and what was promised: admitted.
+   * 3. Otherwise idle models are evicted, and the caller asks again when that has been done.
+   *
+   * @throws PlimsollError INSUFFICIENT_MEMORY
+   */
+  ask(need: LoadNeed): Admission {
+    const { loadBytes, lineBytes } = this.#options.figures();
+    if (Math.max(need.privateBytes, need.mappedBytes) > lineBytes) throw neverFits(need, lineBytes); // 1
+    const over = loadBytes + this.promisedBytes + need.privateBytes - lineBytes;
+    if (over <= 0) return this.#promise(need.privateBytes); // 2
+    this.#making ??= this.#options.makeRoom(over, need.model).finally(() => {
+      this.#making = undefined;
+    });
+    const refusal = noRoom(need, loadBytes + this.promisedBytes, lineBytes);
+    return { state: 'wait', changed: this.#making, refusal }; // 3
+  }
+
+  /** A new reading shows what ended loads have taken: their promises are void. */
+  readingTaken(): void {
+    for (const [key, promise] of this.#promised) if (promise.ended) this.#promised.delete(key);
+  }
+
+  #promise(bytes: number): Admission {
+    const key = Symbol('load');
+    const promise = { bytes, ended: false };
+    this.#promised.set(key, promise);
+    const settle = () => {
+      promise.ended = true;
+    };
+    return { state: 'admitted', settle };
+  }
+}
+
+function neverFits(need: LoadNeed, lineBytes: number): PlimsollError {
+  const message =
+    `model ${need.model} needs ${mb(need.mappedBytes)} of mapped weights and ${mb(need.privateBytes)} of its own; ` +
+    `the load line is ${mb(lineBytes)}, so it would not fit even alone`;
+  return new PlimsollError('INSUFFICIENT_MEMORY', message);
+}
+
+function noRoom(need: LoadNeed, usedBytes: number, lineBytes: number): PlimsollError {
+  const message =
+    `model ${need.model} needs ${mb(need.privateBytes)} to open, ${mb(usedBytes)} of the load line’s ` +
+    `${mb(lineBytes)} are in use or promised, and no idle model is left to evict`;
+  return new PlimsollError('INSUFFICIENT_MEMORY', message, { retryAfterSeconds: 5 });
+}
+
+function mb(bytes: number): string {
+  return `${(bytes / MB).toFixed(1)} MB`;
+}

@@ -1,0 +1,43 @@
+import type { PressureAction } from './policy.js';
+import type { Receipt } from './receipt.js';
+
+/** A step that was taken, and the private bytes that came back. */
+export interface StepOutcome {
+  readonly worker?: string;
+  readonly freedBytes: number;
+}
+
+/** A worker as the manager sees it. */
+export interface WorkerFacts {
+  readonly id: string;
+  readonly idle: boolean;
+  /** Models that it holds open. */
+  readonly models: readonly string[];
+  /** Milliseconds since it was started. */
+  readonly ageMs: number;
+  /** Batches that it has run. */
+  readonly completedBatches: number;
+}
+
+/** How a worker is replaced: with the old one still there, or after it has left. */
+export type ReplaceOrder = 'start first' | 'leave first';
+
+/** What the manager acts through; `app.ts` hands it the real things. */
+export interface MemoryEffects {
+  readonly workers: () => readonly WorkerFacts[];
+  /** Whether someone waits for an answer of the model. */
+  readonly isWanted: (model: string) => boolean;
+  /** Releases the model in every worker, unless it is wanted. */
+  readonly unload: (model: string) => Promise<readonly StepOutcome[]>;
+  /** Collects garbage in every idle worker. */
+  readonly collectWorkers: () => Promise<readonly StepOutcome[]>;
+  /** Replaces a worker; nothing that it works on is lost. */
+  readonly replaceWorker: (worker: string, order: ReplaceOrder) => Promise<StepOutcome>;
+  /** Drops every entry of the in-process caches. @returns bytes that they were counted with. */
+  readonly clearCaches: () => number;
+  /** Halves the in-process caches. @returns bytes that were dropped. */
+  readonly halveCaches: () => number;
+  /** Holds or releases what lasts: smaller batches, refusals. */
+  readonly hold: (action: PressureAction, on: boolean) => void;
+  readonly keepReceipt: (receipt: Receipt) => void;
+}

@@ -1,0 +1,86 @@
+import type { StepOutcome } from './effects.js';
+import type { MemoryReader } from './reader.js';
+import { newReceiptId, type Receipt, type ReceiptAction, type ReceiptKind } from './receipt.js';
+import { figuresOf, type MemorySnapshot } from './snapshot.js';
+
+/** Readings that fall by less than this between two looks have settled. */
+const SETTLED_BYTES = 256 * 1024;
+const SETTLE_STEP_MS = 10;
+
+export interface JournalOptions {
+  readonly reader: MemoryReader;
+  /** Longest wait for the readings to stop falling. */
+  readonly settleMs: number;
+  readonly keepReceipt: (receipt: Receipt) => void;
+}
+
+/** Whose receipt it is. */
+export interface ReceiptHead {
+  readonly kind: ReceiptKind;
+  readonly cause: string;
+  readonly session?: string | null;
+}
+
+/** Collects the actions of one receipt while they happen. */
+export class ActionList {
+  readonly actions: ReceiptAction[] = [];
+
+  /** Takes one step; it becomes one action for each outcome, with the time of the whole step. */
+  async step(
+    action: string,
+    names: { readonly model?: string; readonly worker?: string },
+    take: () => Promise<readonly StepOutcome[]>,
+  ): Promise<readonly StepOutcome[]> {
+    const begun = performance.now();
+    const outcomes = await take();
+    const durationMs = performance.now() - begun;
+    for (const outcome of outcomes) this.actions.push({ action, ...names, ...outcome, durationMs });
+    return outcomes;
+  }
+}
+
+/** Writes receipts: memory before, what is done, memory after. */
+export class ReceiptJournal {
+  readonly #options: JournalOptions;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+  }
+
+  /** Reads, does the work, lets the readings settle, reads again, and keeps the receipt. */
+  async record(head: ReceiptHead, work: (list: ActionList) => Promise<void>): Promise<Receipt> {
+    const { reader, keepReceipt } = this.#options;
+    const startedAtMs = Date.now();
+    const begun = performance.now();
+    const before = figuresOf(await reader.read());
+    const list = new ActionList();
+    await work(list);
+    const after = figuresOf(await this.#readSettled());
+    const receipt: Receipt = {
+      id: newReceiptId(startedAtMs),
+      kind: head.kind,
+      cause: head.cause,
+      session: head.session ?? null,
+      startedAtMs,
+      durationMs: performance.now() - begun,
+      before,
+      after,
+      actions: list.actions,
+    };
+    keepReceipt(receipt);
+    return receipt;
+  }
+
+  async #readSettled(): Promise<MemorySnapshot> {
+    const { reader, settleMs } = this.#options;
+    const until = performance.now() + settleMs;
+    let snapshot = await reader.read();
+    for (;;) {
+      const before = figuresOf(snapshot).privateBytes;
+      if (performance.now() >= until) return snapshot;
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_STEP_MS));
+      snapshot = await reader.read();
+      if (before - figuresOf(snapshot).privateBytes < SETTLED_BYTES) return snapshot;
+    }
+  }
+}

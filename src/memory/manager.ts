@@ -1,0 +1,310 @@
+import { LoadAdmission } from './admission.js';
+import type { MemoryEffects, StepOutcome } from './effects.js';
+import { collectOwnHeap } from './heap.js';
+import { type ActionList, ReceiptJournal } from './journal.js';
+import { ModelLedger } from './model-ledger.js';
+import { type Effect, nextAction, type PressureAction, releasedActions } from './policy.js';
+import { loadBytes, MemoryReader, type ReaderOptions } from './reader.js';
+import type { Receipt } from './receipt.js';
+import { Recycler } from './recycler.js';
+import { evictionOrder, type ModelFigures, shouldUnload } from './residency.js';
+
+export interface MemoryOptions extends ReaderOptions {
+  readonly readingIntervalMs: number;
+  readonly residencyIntervalMs: number;
+  readonly settleMs: number;
+  readonly recycleAfterUsers: number;
+  readonly recycleAfterAgeMs: number;
+  readonly growthLimitBytes: (baselineBytes: number) => number;
+  /** Private bytes that one loaded copy of the model holds, as measured. */
+  readonly heldBytesOf: (model: string) => number;
+  readonly onError: (line: string, error: unknown) => void;
+}
+
+/** Reload time of a model that was never opened in this run; replaced by the first measurement. */
+const UNKNOWN_RELOAD_MS = 50;
+
+/** Reads memory, decides, and acts. Nobody else decides about memory. */
+export class MemoryManager {
+  readonly reader: MemoryReader;
+  readonly admission: LoadAdmission;
+  readonly ledger = new ModelLedger();
+  readonly #options: MemoryOptions;
+  readonly #effects: MemoryEffects;
+  readonly #journal: ReceiptJournal;
+  readonly #recycler: Recycler;
+  readonly #pressureEffects = new Map<PressureAction, Effect>();
+  readonly #holding = new Set<PressureAction>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #recycling: Promise<unknown> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: MemoryOptions, effects: MemoryEffects) {
+    this.#options = options;
+    this.#effects = effects;
+    this.reader = new MemoryReader(options);
+    const { settleMs, recycleAfterUsers, recycleAfterAgeMs, growthLimitBytes } = options;
+    const { keepReceipt } = effects;
+    this.#journal = new ReceiptJournal({ reader: this.reader, settleMs, keepReceipt });
+    this.#recycler = new Recycler({
+      reader: this.reader,
+      journal: this.#journal,
+      effects,
+      afterUsers: recycleAfterUsers,
+      afterAgeMs: recycleAfterAgeMs,
+      growthLimitBytes,
+    });
+    this.admission = new LoadAdmission({
+      figures: () => this.#lineFigures(),
+      makeRoom: (neededBytes, forModel) => this.#makeRoom(neededBytes, forModel),
+    });
+  }
+
+  get usersSinceRecycle(): number {
+    return this.#recycler.usersSinceRecycle;
+  }
+
+  /** Actions that last and are in force: smaller batches, refusals. */
+  get holding(): ReadonlySet<PressureAction> {
+    return this.#holding;
+  }
+
+  async start(): Promise<void> {
+    await this.reader.read();
+    this.#every(this.#options.readingIntervalMs, 'a reading failed', () => this.#tick());
+    this.#every(this.#options.residencyIntervalMs, 'idle models were not unloaded', () =>
+      this.#unloadIdle(),
+    );
+  }
+
+  /** Ends the readings, and waits for what runs. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    await Promise.all([this.#turn, this.#recycling]);
+  }
+
+  /** A user took part in a session for the first time; every 50th sets off a recycle. */
+  countUser(): void {
+    if (!this.#recycler.countUser() || this.#stopped) return;
+    const cause = `${this.usersSinceRecycle} users`;
+    this.recycle(cause).catch((error: unknown) => this.#options.onError('recycling failed', error));
+  }
+
+  /** Replaces every worker, unloads every model, clears the in-process caches. */
+  recycle(cause: string): Promise<Receipt> {
+    const recycle = this.#recycler.recycle(cause);
+    this.#recycling = recycle.catch(() => undefined);
+    return recycle;
+  }
+
+  /**
+   * Gives back what no other session needs, and measures what came back. Cleanups run one after
+   * the other.
+   *
+   * @param stillUsed models that other open sessions work with: they stay.
+   */
+  cleanup(options: {
+    readonly cause: string;
+    readonly session: string | null;
+    readonly stillUsed: (model: string) => boolean;
+  }): Promise<Receipt> {
+    const { cause, session, stillUsed } = options;
+    return this.#inTurn(() =>
+      this.#journal.record({ kind: 'cleanup', cause, session }, async (list) => {
+        for (const model of this.#loadedModels()) {
+          if (!stillUsed(model)) await this.#unloadUnlessWanted(model, list);
+        }
+        await this.#collect(list, false);
+      }),
+    );
+  }
+
+  /** Unloads one model because somebody asked for it; not if it is wanted. */
+  unload(model: string, cause: string): Promise<Receipt> {
+    return this.#inTurn(() =>
+      this.#journal.record({ kind: 'unload', cause }, async (list) => {
+        await this.#unloadUnlessWanted(model, list);
+      }),
+    );
+  }
+
+  async #tick(): Promise<void> {
+    const snapshot = await this.reader.read();
+    this.reader.keep(snapshot);
+    this.admission.readingTaken();
+    if (this.#stopped) return;
+    await this.#relieve();
+    const grown = this.#recycler.isRunning ? undefined : this.#recycler.findGrown();
+    if (grown !== undefined) {
+      const replace = this.#recycler.replaceOne(grown.worker, grown.cause);
+      this.#recycling = replace.catch(() => undefined);
+      await replace;
+    }
+  }
+
+  /** Takes the policy's actions, one by one, each measured before the next is asked for. */
+  async #relieve(): Promise<void> {
+    const flooded = () => {
+      const { last } = this.reader;
+      return last !== undefined && this.reader.strain(last).flooded;
+    };
+    for (const action of releasedActions(this.reader.level, flooded(), this.#holding)) {
+      this.#holding.delete(action);
+      this.#effects.hold(action, false);
+    }
+    for (;;) {
+      const action = nextAction({
+        level: this.reader.level,
+        flooded: flooded(),
+        effects: this.#pressureEffects,
+        holding: this.#holding,
+        nowMs: performance.now(),
+      });
+      if (action === undefined || this.#stopped) return;
+      await this.#takePressureAction(action);
+    }
+  }
+
+  async #takePressureAction(action: PressureAction): Promise<void> {
+    const cause = `pressure ${this.reader.level}: ${action}`;
+    const receipt = await this.#inTurn(() =>
+      this.#journal.record({ kind: 'pressure', cause }, (list) => this.#relieveBy(action, list)),
+    );
+    const freedBytes = receipt.before.privateBytes - receipt.after.privateBytes;
+    this.#pressureEffects.set(action, { atMs: performance.now(), freedBytes });
+  }
+
+  async #relieveBy(action: PressureAction, list: ActionList): Promise<void> {
+    switch (action) {
+      case 'trim_cache': {
+        const critical = this.reader.level === 'critical';
+        const trim = critical ? this.#effects.clearCaches : this.#effects.halveCaches;
+        await list.step(action, {}, async () => [{ freedBytes: trim() }]);
+        return;
+      }
+      case 'unload_idle_models':
+        for (const model of this.#loadedModels()) await this.#unloadUnlessWanted(model, list);
+        return;
+      case 'return_free_heap':
+        return this.#collect(list, true);
+      case 'recycle_fattest_idle_worker':
+        return this.#recycleFattest(list);
+      default:
+        this.#holding.add(action);
+        this.#effects.hold(action, true);
+        await list.step(action, {}, async () => [{ freedBytes: 0 }]);
+    }
+  }
+
+  async #recycleFattest(list: ActionList): Promise<void> {
+    const idle = new Set(this.#effects.workers().flatMap((of) => (of.idle ? [of.id] : [])));
+    const fattest = (this.reader.last?.processes ?? [])
+      .filter(({ worker }) => worker !== undefined && idle.has(worker))
+      .sort((a, b) => b.memory.privateBytes - a.memory.privateBytes)[0]?.worker;
+    if (fattest === undefined || this.#recycler.isRunning) return;
+    await list.step('replace_worker', {}, async () => [
+      // Nothing may come on top of what is there: the old one leaves first.
+      { ...(await this.#effects.replaceWorker(fattest, 'leave first')), worker: fattest },
+    ]);
+  }
+
+  async #unloadIdle(): Promise<void> {
+    const { last, level } = this.reader;
+    if (last === undefined || this.#stopped) return;
+    const line = this.reader.loadLineBytes(last);
+    const freeShare = Math.max(0, 1 - loadBytes(last.system) / line);
+    for (const figures of this.#idleModels()) {
+      if (!shouldUnload(figures, freeShare, level !== 'normal')) continue;
+      await this.unload(figures.model, level === 'normal' ? 'idle' : `idle, pressure ${level}`);
+    }
+  }
+
+  /** Evicts the least valuable idle models until enough is free, as far as there are any. */
+  async #makeRoom(neededBytes: number, forModel: string): Promise<void> {
+    await this.#inTurn(async () => {
+      const candidates = evictionOrder(this.#idleModels()).filter(
+        ({ model }) => model !== forModel,
+      );
+      if (candidates.length > 0) {
+        const cause = `room for ${forModel}`;
+        await this.#journal.record({ kind: 'eviction', cause }, async (list) => {
+          let freed = 0;
+          for (const { model } of candidates) {
+            if (freed >= neededBytes) break;
+            const outcomes = await this.#unloadUnlessWanted(model, list);
+            freed += outcomes.reduce((sum, outcome) => sum + outcome.freedBytes, 0);
+          }
+        });
+      } else {
+        // Nothing to evict: it is worth asking again when a new reading has come.
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        await this.reader.read();
+      }
+      this.admission.readingTaken();
+    });
+  }
+
+  #unloadUnlessWanted(model: string, list: ActionList): Promise<readonly StepOutcome[]> {
+    if (this.#effects.isWanted(model)) return Promise.resolve([]);
+    return list.step('unload_model', { model }, () => this.#effects.unload(model));
+  }
+
+  async #collect(list: ActionList, thoroughly: boolean): Promise<void> {
+    await list.step('collect_garbage', {}, () => this.#effects.collectWorkers());
+    await list.step('collect_garbage', {}, () => collectOwnHeap(thoroughly));
+  }
+
+  #idleModels(): readonly ModelFigures[] {
+    const workers = this.#effects.workers();
+    return this.#loadedModels()
+      .filter((model) => !this.#effects.isWanted(model))
+      .map((model) => {
+        const copies = workers.filter(({ models }) => models.includes(model)).length;
+        return {
+          model,
+          expectedGapMs: this.ledger.expectedGapMs(model),
+          idleMs: this.ledger.idleMs(model),
+          reloadMs: this.ledger.reloadMs(model) ?? UNKNOWN_RELOAD_MS,
+          heldBytes: copies * this.#options.heldBytesOf(model),
+        };
+      });
+  }
+
+  #loadedModels(): readonly string[] {
+    return [...new Set(this.#effects.workers().flatMap(({ models }) => models))];
+  }
+
+  #lineFigures(): { readonly loadBytes: number; readonly lineBytes: number } {
+    const { last } = this.reader;
+    if (last === undefined) return { loadBytes: 0, lineBytes: Number.POSITIVE_INFINITY };
+    return { loadBytes: loadBytes(last.system), lineBytes: this.reader.loadLineBytes(last) };
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Does something again and again, with the pause between two ends and beginnings. */
+  #every(pauseMs: number, failure: string, work: () => Promise<void>): void {
+    const again = () => {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        work()
+          .catch((error: unknown) => this.#options.onError(failure, error))
+          .finally(() => {
+            if (!this.#stopped) again();
+          });
+      }, pauseMs);
+      timer.unref();
+      this.#timers.add(timer);
+    };
+    again();
+  }
+}
+
+/** Pause before a load that waits for room looks again. */
+const RETRY_MS = 50;

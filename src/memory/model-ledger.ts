@@ -1,0 +1,66 @@
+/** Weight of the newest gap, and of the newest reload time, in the running means. */
+const WEIGHT = 0.3;
+/** Requests closer together than this are one burst: the gap that matters is between bursts. */
+const BURST_MS = 20;
+
+interface Entry {
+  lastArrivalMs: number;
+  gapMs: number | undefined;
+  reloadMs: number | undefined;
+}
+
+/**
+ * What is known of the models' use: when requests come, and what opening costs. One entry for each
+ * model of the repository that was ever asked for.
+ */
+export class ModelLedger {
+  readonly #entries = new Map<string, Entry>();
+  readonly #now: () => number;
+
+  constructor(now: () => number = performance.now.bind(performance)) {
+    this.#now = now;
+  }
+
+  /** A request for the model has come. */
+  arrived(model: string): void {
+    const now = this.#now();
+    const entry = this.#entries.get(model);
+    if (entry === undefined) {
+      this.#entries.set(model, { lastArrivalMs: now, gapMs: undefined, reloadMs: undefined });
+      return;
+    }
+    const gap = now - entry.lastArrivalMs;
+    entry.lastArrivalMs = now;
+    if (gap < BURST_MS) return;
+    entry.gapMs = entry.gapMs === undefined ? gap : mixed(entry.gapMs, gap);
+  }
+
+  /** The model was opened in a worker. */
+  loaded(model: string, loadMs: number): void {
+    const entry = this.#entries.get(model);
+    const now = this.#now();
+    if (entry === undefined) {
+      this.#entries.set(model, { lastArrivalMs: now, gapMs: undefined, reloadMs: loadMs });
+    } else {
+      entry.reloadMs = entry.reloadMs === undefined ? loadMs : mixed(entry.reloadMs, loadMs);
+    }
+  }
+
+  /** Mean gap between its requests so far; undefined before the second. */
+  expectedGapMs(model: string): number | undefined {
+    return this.#entries.get(model)?.gapMs;
+  }
+
+  idleMs(model: string): number {
+    const last = this.#entries.get(model)?.lastArrivalMs;
+    return last === undefined ? Number.POSITIVE_INFINITY : this.#now() - last;
+  }
+
+  reloadMs(model: string): number | undefined {
+    return this.#entries.get(model)?.reloadMs;
+  }
+}
+
+function mixed(mean: number, newest: number): number {
+  return mean * (1 - WEIGHT) + newest * WEIGHT;
+}

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import type { SnapshotFigures } from './snapshot.js';
+
+/** What a receipt is of. */
+export type ReceiptKind = 'cleanup' | 'unload' | 'eviction' | 'recycle' | 'pressure';
+
+/** One step of it. */
+export interface ReceiptAction {
+  readonly action: string;
+  readonly model?: string;
+  readonly worker?: string;
+  readonly durationMs: number;
+  /** Private bytes that came back; negative if the process grew meanwhile. */
+  readonly freedBytes: number;
+}
+
+/** The stored record of one cleanup, unload, eviction or recycle. */
+export interface Receipt {
+  readonly id: string;
+  readonly kind: ReceiptKind;
+  /** Why it ran. */
+  readonly cause: string;
+  /** The session it belongs to, if any. */
+  readonly session: string | null;
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
+  readonly durationMs: number;
+  readonly before: SnapshotFigures;
+  readonly after: SnapshotFigures;
+  readonly actions: readonly ReceiptAction[];
+}
+
+/** Ids that sort by time: milliseconds in base 36, then a random part. */
+export function newReceiptId(nowMs: number): string {
+  return `r_${nowMs.toString(36)}_${randomUUID().slice(0, 8)}`;
+}
+
+/** Bytes of the machine's (or cgroup's) used memory that came back; negative if it rose. */
+export function freedBytes({ before, after }: Receipt): number {
+  return before.serverUsedBytes - after.serverUsedBytes;
+}
+
+/** Private bytes of our processes that came back; negative if they grew. */
+export function freedPrivateBytes({ before, after }: Receipt): number {
+  return before.privateBytes - after.privateBytes;
+}

@@ -1,0 +1,116 @@
+import type { MemoryEffects, ReplaceOrder, WorkerFacts } from './effects.js';
+import { collectOwnHeap } from './heap.js';
+import type { ActionList, ReceiptJournal } from './journal.js';
+import { loadBytes, type MemoryReader } from './reader.js';
+import type { Receipt } from './receipt.js';
+
+export interface RecyclerOptions {
+  readonly reader: MemoryReader;
+  readonly journal: ReceiptJournal;
+  readonly effects: MemoryEffects;
+  /** Users after which everything is recycled. */
+  readonly afterUsers: number;
+  /** Growth over its own baseline after which a worker is replaced, from that baseline. */
+  readonly growthLimitBytes: (baselineBytes: number) => number;
+  readonly afterAgeMs: number;
+}
+
+/** Batches after which a worker's memory at rest is its baseline: the first ones warm it up. */
+const WARM_BATCHES = 3;
+
+/** Decides when to recycle, and does it: caches, models, workers, one after the other. */
+export class Recycler {
+  readonly #options: RecyclerOptions;
+  readonly #baselines = new Map<string, number>();
+  #usersSince = 0;
+  #running: Promise<Receipt> | undefined;
+
+  constructor(options: RecyclerOptions) {
+    this.#options = options;
+  }
+
+  get usersSinceRecycle(): number {
+    return this.#usersSince;
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Counts a user. @returns whether a recycle is due. */
+  countUser(): boolean {
+    this.#usersSince += 1;
+    return this.#usersSince >= this.#options.afterUsers && this.#running === undefined;
+  }
+
+  /** Recycles everything; those who ask while one runs get that one's receipt. */
+  recycle(cause: string): Promise<Receipt> {
+    this.#running ??= this.#recycle(cause).finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /**
+   * The worker that has to be replaced on its own account, if any: too old, or grown at rest.
+   * A worker's baseline is its own: what it held at rest once it had warmed up.
+   */
+  findGrown(): { readonly worker: string; readonly cause: string } | undefined {
+    const { effects, reader, growthLimitBytes, afterAgeMs } = this.#options;
+    const workers = effects.workers();
+    const names = new Set(workers.map(({ id }) => id));
+    for (const id of this.#baselines.keys()) if (!names.has(id)) this.#baselines.delete(id);
+    for (const worker of workers) {
+      if (worker.ageMs > afterAgeMs) return { worker: worker.id, cause: 'age' };
+      if (!isAtRest(worker)) continue;
+      const now = reader.last?.processes.find((of) => of.worker === worker.id)?.memory.privateBytes;
+      if (now === undefined) continue;
+      const baseline = this.#baselines.get(worker.id);
+      if (baseline === undefined) this.#baselines.set(worker.id, now);
+      else if (now - baseline > growthLimitBytes(baseline)) {
+        return { worker: worker.id, cause: 'growth at rest' };
+      }
+    }
+    return undefined;
+  }
+
+  /** Replaces one worker, with a receipt. */
+  replaceOne(worker: string, cause: string): Promise<Receipt> {
+    const { journal } = this.#options;
+    return journal.record({ kind: 'recycle', cause }, (list) => this.#replace(worker, list));
+  }
+
+  #recycle(cause: string): Promise<Receipt> {
+    const { journal, effects } = this.#options;
+    this.#usersSince = 0;
+    return journal.record({ kind: 'recycle', cause }, async (list) => {
+      await list.step('clear_caches', {}, async () => [{ freedBytes: effects.clearCaches() }]);
+      // Each worker that leaves takes its models with it: afterwards none of the old is loaded.
+      for (const { id } of effects.workers()) await this.#replace(id, list);
+      await list.step('collect_garbage', {}, () => collectOwnHeap(true));
+    });
+  }
+
+  async #replace(worker: string, list: ActionList): Promise<void> {
+    const { effects } = this.#options;
+    const order = this.#order();
+    await list.step('replace_worker', {}, async () => [
+      { ...(await effects.replaceWorker(worker, order)), worker },
+    ]);
+  }
+
+  /** Old and new overlap only if the line has room for both. */
+  #order(): ReplaceOrder {
+    const { reader } = this.#options;
+    const snapshot = reader.last;
+    if (snapshot === undefined) return 'start first';
+    const workers = snapshot.processes.filter(({ role }) => role === 'worker');
+    const largest = Math.max(0, ...workers.map(({ memory }) => memory.privateBytes));
+    const room = reader.loadLineBytes(snapshot) - loadBytes(snapshot.system);
+    return room > largest ? 'start first' : 'leave first';
+  }
+}
+
+function isAtRest(worker: WorkerFacts): boolean {
+  return worker.idle && worker.models.length === 0 && worker.completedBatches >= WARM_BATCHES;
+}

@@ -1,0 +1,64 @@
+/** What the ring keeps of each reading. */
+export interface RingReading {
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+  readonly serverUsedBytes: number;
+  readonly serverTotalBytes: number;
+  readonly loadLineBytes: number;
+  readonly privateBytes: number;
+  readonly pssBytes: number;
+  /** 0 normal, 1 elevated, 2 critical. */
+  readonly pressure: number;
+}
+
+const FIELDS = [
+  'atMs',
+  'serverUsedBytes',
+  'serverTotalBytes',
+  'loadLineBytes',
+  'privateBytes',
+  'pssBytes',
+  'pressure',
+] as const;
+
+/** The last readings, in memory that is taken once and never grows. */
+export class ReadingRing {
+  readonly #values: Float64Array;
+  readonly #capacity: number;
+  #count = 0;
+
+  /** @param capacity readings that are kept, 3600 for an hour at one a second. */
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+    this.#values = new Float64Array(capacity * FIELDS.length);
+  }
+
+  push(reading: RingReading): void {
+    const start = (this.#count % this.#capacity) * FIELDS.length;
+    FIELDS.forEach((field, index) => {
+      this.#values[start + index] = reading[field];
+    });
+    this.#count += 1;
+  }
+
+  /** The readings since a time, oldest first. */
+  since(atMs: number): readonly RingReading[] {
+    const kept = Math.min(this.#count, this.#capacity);
+    const readings: RingReading[] = [];
+    for (let place = this.#count - kept; place < this.#count; place += 1) {
+      const start = (place % this.#capacity) * FIELDS.length;
+      const value = (index: number) => this.#values[start + index] ?? 0;
+      if (value(0) < atMs) continue;
+      readings.push({
+        atMs: value(0),
+        serverUsedBytes: value(1),
+        serverTotalBytes: value(2),
+        loadLineBytes: value(3),
+        privateBytes: value(4),
+        pssBytes: value(5),
+        pressure: value(6),
+      });
+    }
+    return readings;
+  }
+}

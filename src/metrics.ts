@@ -1,0 +1,198 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** What gauges are read from when somebody asks for the metrics. */
+export interface GaugeSources {
+  readonly memory: () => {
+    readonly serverTotalBytes: number;
+    readonly serverUsedBytes: number;
+    readonly loadLineBytes: number;
+    readonly pressure: 'normal' | 'elevated' | 'critical';
+    readonly processes: readonly {
+      readonly name: string;
+      readonly privateBytes: number;
+      readonly pssBytes: number;
+    }[];
+  };
+  readonly waitingInputs: () => number;
+  readonly openSessions: () => number;
+  readonly usersSinceRecycle: () => number;
+  readonly cache: () => { readonly entries: number; readonly bytes: number };
+  readonly loadedModels: () => number;
+}
+
+/** Every metric: named here, counted in one place each. */
+export class Metrics {
+  readonly registry = new Registry();
+
+  readonly requests = this.#counter('plimsoll_requests_total', 'Requests answered', [
+    'route',
+    'status',
+  ]);
+  readonly requestSeconds = this.#histogram(
+    'plimsoll_request_duration_seconds',
+    'Time from the request’s arrival to its answer',
+    ['route'],
+    SECONDS,
+  );
+  readonly inputs = this.#counter('plimsoll_inputs_total', 'Inputs classified', ['model']);
+  readonly cacheHits = this.#counter(
+    'plimsoll_cache_hits_total',
+    'Inputs answered from the cache',
+    ['tier'],
+  );
+  readonly cacheMisses = this.#counter(
+    'plimsoll_cache_misses_total',
+    'Inputs that were computed',
+    [],
+  );
+  readonly batches = this.#counter('plimsoll_batches_total', 'Batches run', ['model']);
+  readonly batchItems = this.#histogram(
+    'plimsoll_batch_items',
+    'Inputs of one batch',
+    [],
+    [1, 2, 4, 8, 16, 32, 64, 128],
+  );
+  readonly batchSeconds = this.#histogram(
+    'plimsoll_batch_run_seconds',
+    'Time that a batch ran in ONNX Runtime',
+    ['model'],
+    SECONDS,
+  );
+  readonly retriedBatches = this.#counter(
+    'plimsoll_batches_retried_total',
+    'Batches that ran again after their worker died',
+    [],
+  );
+  readonly modelLoads = this.#counter('plimsoll_model_loads_total', 'Models opened in a worker', [
+    'model',
+  ]);
+  readonly loadSeconds = this.#histogram(
+    'plimsoll_model_load_seconds',
+    'Time to open a model in a worker',
+    [],
+    SECONDS,
+  );
+  readonly modelUnloads = this.#counter(
+    'plimsoll_model_unloads_total',
+    'Models released in a worker',
+    ['model'],
+  );
+  readonly workerRestarts = this.#counter(
+    'plimsoll_worker_restarts_total',
+    'Workers that died and were replaced',
+    [],
+  );
+  readonly cleanups = this.#counter('plimsoll_cleanups_total', 'Cleanups that ran', []);
+  readonly recycles = this.#counter(
+    'plimsoll_recycles_total',
+    'Recycles: of everything, or of one worker',
+    [],
+  );
+  readonly workersRecycled = this.#counter(
+    'plimsoll_worker_recycles_total',
+    'Workers that were replaced by a recycle',
+    [],
+  );
+  readonly receiptSeconds = this.#histogram(
+    'plimsoll_receipt_duration_seconds',
+    'Duration of cleanups, unloads, evictions and recycles',
+    ['kind'],
+    SECONDS,
+  );
+  readonly freedBytes = this.#counter(
+    'plimsoll_freed_private_bytes_total',
+    'Private bytes that came back, by what brought them (steps that freed nothing add nothing)',
+    ['kind'],
+  );
+  readonly sessionsEnded = this.#counter('plimsoll_sessions_ended_total', 'Sessions that ended', [
+    'cause',
+  ]);
+  readonly users = this.#counter('plimsoll_users_total', 'Users of sessions', []);
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
+  }
+
+  /** Adds the gauges; they are read only when somebody asks. */
+  observe(sources: GaugeSources): void {
+    const { memory, cache } = sources;
+    this.#gauge('plimsoll_memory_total_bytes', 'Memory of the machine or cgroup', (gauge) =>
+      gauge.set(memory().serverTotalBytes),
+    );
+    this.#gauge('plimsoll_memory_used_bytes', 'Memory in use', (gauge) =>
+      gauge.set(memory().serverUsedBytes),
+    );
+    this.#gauge('plimsoll_memory_load_line_bytes', 'The load line', (gauge) =>
+      gauge.set(memory().loadLineBytes),
+    );
+    this.#gauge('plimsoll_memory_pressure', '0 normal, 1 elevated, 2 critical', (gauge) =>
+      gauge.set(['normal', 'elevated', 'critical'].indexOf(memory().pressure)),
+    );
+    for (const [name, of] of [
+      ['private', 'privateBytes'],
+      ['proportional', 'pssBytes'],
+    ] as const) {
+      const metric = `plimsoll_process_${name}_bytes`;
+      this.#gauge(
+        metric,
+        `The ${name} memory of each process`,
+        (gauge) => {
+          gauge.reset();
+          for (const process of memory().processes)
+            gauge.set({ process: process.name }, process[of]);
+        },
+        ['process'],
+      );
+    }
+    this.#gauge('plimsoll_inputs_waiting', 'Inputs that wait for a worker', (gauge) =>
+      gauge.set(sources.waitingInputs()),
+    );
+    this.#gauge('plimsoll_sessions_open', 'Open sessions', (gauge) =>
+      gauge.set(sources.openSessions()),
+    );
+    this.#gauge('plimsoll_users_since_recycle', 'Users since the last recycle', (gauge) =>
+      gauge.set(sources.usersSinceRecycle()),
+    );
+    this.#gauge('plimsoll_cache_entries', 'Entries of the in-process cache', (gauge) =>
+      gauge.set(cache().entries),
+    );
+    this.#gauge('plimsoll_cache_bytes', 'Bytes of the in-process cache', (gauge) =>
+      gauge.set(cache().bytes),
+    );
+    this.#gauge('plimsoll_models_loaded', 'Models that some worker holds open', (gauge) =>
+      gauge.set(sources.loadedModels()),
+    );
+  }
+
+  #counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #histogram<L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    buckets: number[],
+  ): Histogram<L> {
+    return new Histogram({ name, help, labelNames, buckets, registers: [this.registry] });
+  }
+
+  #gauge(
+    name: string,
+    help: string,
+    collect: (gauge: Gauge<string>) => void,
+    labelNames: readonly string[] = [],
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        collect(this);
+      },
+    });
+  }
+}

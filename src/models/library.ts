@@ -1,0 +1,87 @@
+import type { MappedForm, MappedForms } from './mapped-form.js';
+import type { Preparer } from './preparer.js';
+import type { Model, ModelRepository } from './repository.js';
+
+/** A model with its mapped form: everything that a worker needs to open it. */
+export interface ReadyModel {
+  readonly model: Model;
+  readonly form: MappedForm;
+}
+
+/** How long a look at a model's files on disk holds good. */
+const RECHECK_MS = 2000;
+
+interface Entry extends ReadyModel {
+  checkedAtMs: number;
+}
+
+/** Hands out models that are ready to open, and notices when their files change. */
+export class ModelLibrary {
+  readonly #repository: ModelRepository;
+  readonly #forms: MappedForms;
+  readonly #preparer: Preparer;
+  readonly #now: () => number;
+  readonly #ready = new Map<string, Entry>();
+
+  constructor(parts: {
+    readonly repository: ModelRepository;
+    readonly forms: MappedForms;
+    readonly preparer: Preparer;
+    readonly now?: () => number;
+  }) {
+    this.#repository = parts.repository;
+    this.#forms = parts.forms;
+    this.#preparer = parts.preparer;
+    this.#now = parts.now ?? performance.now.bind(performance);
+  }
+
+  /**
+   * The model, prepared. Costs nothing for a model that was looked at a moment ago.
+   *
+   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, INSUFFICIENT_MEMORY
+   */
+  async ready(id: string): Promise<ReadyModel> {
+    const entry = this.#ready.get(id);
+    if (entry !== undefined && this.#now() - entry.checkedAtMs < RECHECK_MS) return entry;
+    const model = await this.#repository.refresh(id);
+    if (entry !== undefined && entry.model.signature === model.signature) {
+      entry.checkedAtMs = this.#now();
+      return entry;
+    }
+    return this.#adopt(model, await this.#preparer.ensure(model));
+  }
+
+  /** Private bytes that one loaded copy of the model holds between batches, as measured. */
+  heldBytesOf(id: string): number {
+    const footprint = this.#ready.get(id)?.form.footprint;
+    return footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes ?? 0;
+  }
+
+  /** Settles when no measurement runs in the background any more. */
+  measured(): Promise<void> {
+    return this.#preparer.measured();
+  }
+
+  /** Takes newer measurements, unless the model has changed meanwhile. */
+  remeasured(model: Model, form: MappedForm): void {
+    if (this.#ready.get(model.id)?.model.signature === model.signature) this.#adopt(model, form);
+  }
+
+  #adopt(model: Model, form: MappedForm): ReadyModel {
+    const entry = { model, form, checkedAtMs: this.#now() };
+    this.#ready.set(model.id, entry);
+    return entry;
+  }
+
+  /** Why the model as it is now could not be prepared, if that was tried. */
+  failureOf(model: Model): string | undefined {
+    return this.#preparer.failureOf(model);
+  }
+
+  /** The mapped form, if the model has been prepared, now or in an earlier run. */
+  async formOf(model: Model): Promise<MappedForm | undefined> {
+    const entry = this.#ready.get(model.id);
+    if (entry?.model.signature === model.signature) return entry.form;
+    return this.#forms.current(model);
+  }
+}

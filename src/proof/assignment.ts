@@ -1,0 +1,49 @@
+/** Deals the inputs out to sessions and users, the same way for the same seed. */
+
+/**
+ * Deals inputs like cards: the set is shuffled once, then each session, each user in it and each of
+ * that user's requests takes the next card; after the last card it starts over with the first. So users
+ * get different texts while the set lasts, and what repeats afterwards is known exactly.
+ */
+export class Assignment {
+  readonly #order: Uint32Array;
+  readonly #users: number;
+  readonly #requests: number;
+
+  /** @param count inputs in the set. @param users in each session. @param requests of each user. */
+  constructor(count: number, users: number, requests: number, seed: number) {
+    this.#order = shuffled(count, seed);
+    this.#users = users;
+    this.#requests = requests;
+  }
+
+  /** The index of the input of one request; all three counted from 0. */
+  inputOf(session: number, user: number, request: number): number {
+    const turn = (session * this.#users + user) * this.#requests + request;
+    return this.#order[turn % this.#order.length] ?? 0;
+  }
+}
+
+/** Fisher–Yates (Durstenfeld 1964, CACM algorithm 235), from a seeded generator. */
+function shuffled(count: number, seed: number): Uint32Array {
+  const order = Uint32Array.from({ length: count }, (_, index) => index);
+  const random = mulberry32(seed);
+  for (let last = count - 1; last > 0; last -= 1) {
+    const pick = Math.floor(random() * (last + 1));
+    const kept = order[last] ?? 0;
+    order[last] = order[pick] ?? 0;
+    order[pick] = kept;
+  }
+  return order;
+}
+
+/** Tommy Ettinger's mulberry32 (public domain): 32 bits of state, plenty to shuffle a sample. */
+function mulberry32(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

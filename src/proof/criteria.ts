@@ -1,0 +1,297 @@
+/**
+ * From figures to a verdict. Pure.
+ *
+ * A criterion holds, does not hold, or cannot be told. The verdict is `passed` only when
+ *
+ * 1. no criterion is false, and
+ * 2. every criterion that any run can tell has been told. A leak and what cleanups give back need
+ *    enough sessions and enough memory taken: left open, they are listed, but do not fail the verdict.
+ */
+import type { Figures, SessionFigures } from './figures.js';
+import { count, kb, list, mb, ms, percent, plural } from './format.js';
+import { THRESHOLDS } from './thresholds.js';
+
+const KB_IN_MB = 1024;
+
+export type Held = true | false | 'cannot tell';
+
+export interface Criterion {
+  readonly id: string;
+  readonly claim: string;
+  readonly how_tested: string;
+  readonly threshold: string;
+  /** What was found, in words and figures. */
+  readonly value: string;
+  readonly held: Held;
+  /** Whether leaving it open lets the verdict pass. */
+  readonly may_stay_open: boolean;
+}
+
+export type Verdict = 'passed' | 'failed';
+
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly criteria: readonly Criterion[];
+}
+
+export interface JudgeOptions {
+  /** Why the run did not finish, null when it did. */
+  readonly stopped: string | null;
+  /** Share of labelled texts that should be classified right, from 0 to 1; null asks for none. */
+  readonly expectedAccuracy: number | null;
+}
+
+export function judge(figures: Figures, options: JudgeOptions): Judgement {
+  const criteria = [
+    finished(figures, options.stopped),
+    usersSuccessful(figures),
+    cleanupsExecuted(figures),
+    modelsUnloaded(figures),
+    responseTime(figures),
+    cleanupTime(figures),
+    ...(options.expectedAccuracy === null ? [] : [accuracy(figures, options.expectedAccuracy)]),
+    noLeak(figures),
+    givesBack(figures),
+  ];
+  const passed = criteria.every(
+    ({ held, may_stay_open }) => held === true || (held === 'cannot tell' && may_stay_open),
+  );
+  return { verdict: passed ? 'passed' : 'failed', criteria };
+}
+
+function finished(figures: Figures, stopped: string | null): Criterion {
+  const { sessions_planned, sessions_played } = figures.load;
+  const found = `${count(sessions_played)} of ${plural(sessions_planned, 'session')} begun`;
+  return {
+    id: 'finished',
+    claim: 'The run was played to its end',
+    how_tested: 'Sessions begun against sessions planned, and whether anything stopped the run.',
+    threshold: 'all sessions',
+    value: stopped === null ? found : `${found}; ${stopped}`,
+    held: stopped === null && sessions_played === sessions_planned,
+    may_stay_open: false,
+  };
+}
+
+function usersSuccessful({ load, sessions }: Figures): Criterion {
+  const notOpened = sessions.filter((session) => session.state === 'not opened');
+  const notes = [
+    ...load.failures.map(({ code, requests }) => `${plural(requests, 'request')} failed: ${code}`),
+    ...notOpened.map(({ session, problem }) => `session ${session} was not opened: ${problem}`),
+    ...(load.users_unfinished > 0
+      ? [`${plural(load.users_unfinished, 'user')} cut short by the stop`]
+      : []),
+  ];
+  const found = `${count(load.users_successful)} of ${count(load.users_planned)} users`;
+  return {
+    id: 'users',
+    claim: 'Every user was served',
+    how_tested:
+      'A user is successful when each of its requests got a 2xx reply with a label and a score. Nothing is retried; a lost connection or a timeout is a failure.',
+    threshold: 'all users, all requests',
+    value: [found, ...notes].join('; '),
+    held:
+      load.users_failed > 0
+        ? false
+        : load.users_successful === load.users_planned
+          ? true
+          : 'cannot tell',
+    may_stay_open: false,
+  };
+}
+
+function cleanupsExecuted({ cleanup, sessions }: Figures): Criterion {
+  const without = sessions.filter((one) => one.id !== null && !one.receipt_complete);
+  const gaps = without.map(
+    (one) =>
+      `session ${one.session}: ${one.problem ?? 'the receipt lacks its before or its after'}`,
+  );
+  return {
+    id: 'cleanups',
+    claim: 'A cleanup ran after every session, with its evidence',
+    how_tested:
+      'The reply to the end of each session must hold a receipt with the memory before and after.',
+    threshold: 'a full receipt for each session',
+    value: [`${count(cleanup.complete)} of ${count(cleanup.due)}`, ...gaps].join('; '),
+    held: cleanup.due === 0 ? 'cannot tell' : cleanup.complete === cleanup.due,
+    may_stay_open: false,
+  };
+}
+
+function modelsUnloaded({ sessions }: Figures): Criterion {
+  const used = sessions.filter((session) => session.models.length > 0);
+  const unknown = used.filter((session) => session.models_still_loaded === null);
+  const loaded = used.filter((session) => (session.models_still_loaded ?? []).length > 0);
+  const ended = used.length - unknown.length - loaded.length;
+  const notes = [
+    ...loaded.map((one) => `session ${one.session}: ${list(one.models_still_loaded ?? [])}`),
+    ...unknown.map((one) => `session ${one.session}: the list of models could not be read`),
+  ];
+  return {
+    id: 'models',
+    claim: 'Every model was unloaded when its session had ended',
+    how_tested:
+      'The models that answered in a session are looked up in GET /v1/models right after its end; each must be `unloaded` (or `unprepared`, where only a cache answered).',
+    threshold: 'all models of each session',
+    value: [`after ${count(ended)} of ${plural(used.length, 'session')}`, ...notes].join('; '),
+    held:
+      loaded.length > 0 ? false : used.length === 0 || unknown.length > 0 ? 'cannot tell' : true,
+    may_stay_open: false,
+  };
+}
+
+function responseTime({ load }: Figures): Criterion {
+  return {
+    id: 'response',
+    claim: 'Answers are ten times as fast as in the reference run',
+    how_tested:
+      'Mean over all successful requests, from sending to the last byte of the reply, as the client saw it.',
+    threshold: `at most ${ms(THRESHOLDS.responseMs)}, a tenth of the reference's 0.84 s`,
+    value: load.response === null ? 'no request succeeded' : ms(load.response.mean),
+    held: load.response === null ? 'cannot tell' : load.response.mean <= THRESHOLDS.responseMs,
+    may_stay_open: false,
+  };
+}
+
+/** The longer of what the receipt says and what the client waited: the server does not time itself alone. */
+function cleanupTime({ sessions }: Figures): Criterion {
+  const times = sessions.flatMap((session) =>
+    session.receipt_ms === null || session.end_request_ms === null
+      ? []
+      : [{ session: session.session, ms: Math.max(session.receipt_ms, session.end_request_ms) }],
+  );
+  const slowest = times.reduce((max, one) => (one.ms > max.ms ? one : max), { session: 0, ms: 0 });
+  return {
+    id: 'cleanup-time',
+    claim: 'Each cleanup is ten times as fast as in the reference run',
+    how_tested:
+      "For each session the longer of the receipt's own duration and the time that the client waited for the end of the session.",
+    threshold: `each at most ${ms(THRESHOLDS.cleanupMs)}, a tenth of the reference's 6 s`,
+    value:
+      times.length === 0
+        ? 'no cleanup was timed'
+        : `slowest ${ms(slowest.ms)}, in session ${slowest.session}`,
+    held: times.length === 0 ? 'cannot tell' : slowest.ms <= THRESHOLDS.cleanupMs,
+    may_stay_open: false,
+  };
+}
+
+function accuracy({ labels }: Figures, expected: number): Criterion {
+  return {
+    id: 'labels',
+    claim: 'The labels are as right as the model promises',
+    how_tested:
+      'First answers to distinct labelled texts against their labels. It does not hold when the whole 95 % interval (Wilson) lies below the expected accuracy.',
+    threshold: `${percent(100 * expected)} expected`,
+    value:
+      labels === null
+        ? 'no labelled text was answered'
+        : `${percent(labels.accuracy_percent)} (${count(labels.correct)} of ${count(labels.labelled)}), interval ${percent(labels.low_percent)} to ${percent(labels.high_percent)}`,
+    held: labels === null ? 'cannot tell' : labels.high_percent >= 100 * expected,
+    may_stay_open: false,
+  };
+}
+
+/**
+ * 1. Fewer than ten sessions → cannot tell.
+ * 2. Memory rises: the slope's interval lies above 0 and the growth is more than one garbage collection
+ *    moves. Then the later half of the sessions decides, because heaps that warm up climb in steps
+ *    before they level off, and a leak goes on:
+ *    a. it rises too, by its share of that growth, and the Mann–Kendall test agrees → a leak;
+ *    b. its interval ends below the whole slope → levelled off, judged by the later half's upper end;
+ *    c. otherwise → cannot tell.
+ * 3. The interval reaches further than 1,024 KB a session → too scattered to tell.
+ * 4. Otherwise no evidence of a leak larger than the interval's upper end.
+ */
+function noLeak({ trend }: Figures): Criterion {
+  const [value, held] = judgeTrend(trend);
+  return {
+    id: 'leak',
+    claim: 'No memory leaks from session to session',
+    how_tested: `Private memory of all processes after each cleanup, the first ${percent(100 * THRESHOLDS.warmUpShare)} of the sessions left out as warm-up: Theil–Sen slope with its 95 % interval, and the Mann–Kendall test. Where they show a rise, the later half of the sessions must show it too: a leak goes on, warming up levels off.`,
+    threshold: `no rising trend (interval above 0, p below ${THRESHOLDS.leakP}, growth of ${mb(THRESHOLDS.leakGrowthMb)} or more), from at least ${count(THRESHOLDS.leakSessions)} sessions`,
+    value,
+    held,
+    may_stay_open: true,
+  };
+}
+
+function judgeTrend(trend: Figures['trend']): [string, Held] {
+  const { slope_kb, low_kb, high_kb, mann_kendall_p: p, growth_mb } = trend;
+  if (trend.sessions < THRESHOLDS.leakSessions) {
+    const found = plural(trend.sessions, 'session');
+    return [`${found} with a reading after the cleanup: too few to tell`, 'cannot tell'];
+  }
+  if (
+    slope_kb === null ||
+    low_kb === null ||
+    high_kb === null ||
+    p === null ||
+    growth_mb === null
+  ) {
+    return ['the readings have no private memory to follow', 'cannot tell'];
+  }
+  const interval = `slope ${kb(slope_kb)} a session, interval ${kb(low_kb)} to ${kb(high_kb)}`;
+  if (low_kb > 0 && growth_mb >= THRESHOLDS.leakGrowthMb) {
+    return judgeRise(trend, interval, slope_kb, p);
+  }
+  if (high_kb > THRESHOLDS.leakResolutionKb) {
+    return [`the readings are too scattered to tell: ${interval}`, 'cannot tell'];
+  }
+  const bound = kb(Math.max(0, high_kb));
+  return [`no evidence of a leak larger than ${bound} a session; ${interval}`, true];
+}
+
+/** Step 2 of {@link noLeak}. */
+function judgeRise(
+  trend: Figures['trend'],
+  interval: string,
+  slopeKb: number,
+  p: number,
+): [string, Held] {
+  const { late_sessions, late_slope_kb: slope, late_low_kb: low, late_high_kb: high } = trend;
+  if (slope === null || low === null || high === null) {
+    return [`memory grew: ${interval}; too few sessions to tell whether it goes on`, 'cannot tell'];
+  }
+  const later = `in the last ${plural(late_sessions, 'session')} ${kb(slope)}, interval ${kb(low)} to ${kb(high)}`;
+  const growthMb = (slope * late_sessions) / KB_IN_MB;
+  if (p < THRESHOLDS.leakP && low > 0 && growthMb >= THRESHOLDS.leakGrowthMb / 2) {
+    return [`memory grows: ${interval}; ${later}`, false];
+  }
+  if (high < slopeKb) {
+    const bound = kb(Math.max(0, high));
+    return [
+      `memory grew and levelled off, no evidence of a leak larger than ${bound} a session: ${interval}; ${later}`,
+      true,
+    ];
+  }
+  return [
+    `memory grew, and it cannot be told whether it goes on: ${interval}; ${later}`,
+    'cannot tell',
+  ];
+}
+
+function givesBack({ cleanup, sessions }: Figures): Criterion {
+  const judged = sessions.filter((session) => session.returned_percent !== null);
+  const nothing = judged.filter(gaveNothing).map((session) => session.session);
+  const { returned_median_percent: middle, returned_worst_percent: worst } = cleanup;
+  const shares =
+    middle === null || worst === null
+      ? `no session took ${mb(THRESHOLDS.takenMb)} or more: nothing to give back that readings could show`
+      : `median ${percent(middle)}, worst ${percent(worst)} (session ${cleanup.returned_worst_session}) of what ${plural(judged.length, 'session')} took`;
+  const emptied = nothing.length === 0 ? '' : `; freed nothing in session ${list(nothing)}`;
+  return {
+    id: 'gives-back',
+    claim: 'A cleanup gives back memory that its session took',
+    how_tested:
+      'From readings of private memory: taken = highest in the session − before it; returned = highest − after the cleanup.',
+    threshold: `something back (${percent(THRESHOLDS.returnedPercent)} or more) in each session that took ${mb(THRESHOLDS.takenMb)} or more`,
+    value: `${shares}${emptied}`,
+    held: judged.length === 0 ? 'cannot tell' : nothing.length === 0,
+    may_stay_open: true,
+  };
+}
+
+function gaveNothing(session: SessionFigures): boolean {
+  return (session.returned_percent ?? 0) < THRESHOLDS.returnedPercent;
+}

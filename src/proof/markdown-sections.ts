@@ -1,0 +1,362 @@
+/** The sections of `report.md` that show measurements. Each opens with what it was read from. */
+import type { UsageFigures } from './figures.js';
+import {
+  count,
+  kb,
+  list,
+  mb,
+  ms,
+  percent,
+  plain,
+  plural,
+  probability,
+  seconds,
+  table,
+} from './format.js';
+import { receiptLines } from './receipt-lines.js';
+import { type ComparisonRow, REFERENCE } from './reference.js';
+import type { ProofReport } from './report-schema.js';
+import type { Description } from './statistics.js';
+import type { Receipt } from './wire.js';
+
+type Lines = readonly string[];
+
+export function cleanupDetails({ figures, receipts }: ProofReport): Lines {
+  return [
+    '_From the receipt that the server returned when each session ended._',
+    ...figures.sessions.flatMap((session) => {
+      const receipt = receipts.find((one) => one.session === session.session)?.receipt ?? null;
+      return [
+        '',
+        `### Session ${session.session}`,
+        '',
+        '```text',
+        ...receiptLines(session.session, receipt),
+        '```',
+        ...(session.problem === null ? [] : ['', `Problem: ${session.problem}.`]),
+        ...(receipt === null ? [] : receiptTables(receipt)),
+        '',
+        `Models after the end: ${modelsAfter(session.models, session.models_still_loaded)}.`,
+      ];
+    }),
+  ];
+}
+
+function modelsAfter(used: readonly string[], loaded: readonly string[] | null): string {
+  if (used.length === 0) return 'none had answered';
+  if (loaded === null) return 'the list could not be read';
+  return loaded.length === 0
+    ? `unloaded: ${list(used.map((id) => `\`${id}\``))}`
+    : `**still loaded: ${list(loaded)}**`;
+}
+
+function receiptTables(receipt: Receipt): Lines {
+  const { before, after } = receipt;
+  const sides = [
+    [
+      'server used',
+      mb(before?.server_used_mb ?? null),
+      mb(after?.server_used_mb ?? null),
+      mb(receipt.freed_mb),
+    ],
+    [
+      'share of the server',
+      percent(before?.server_percent ?? null),
+      percent(after?.server_percent ?? null),
+      '',
+    ],
+    [
+      'private, all processes',
+      mb(before?.private_mb ?? null),
+      mb(after?.private_mb ?? null),
+      mb(receipt.freed_private_mb),
+    ],
+    ['proportional (PSS)', mb(before?.pss_mb ?? null), mb(after?.pss_mb ?? null), ''],
+  ];
+  const actions = receipt.actions.map((one) => [
+    one.action,
+    one.model ?? '',
+    one.worker ?? '',
+    ms(one.duration_ms),
+    mb(one.freed_mb),
+  ]);
+  return [
+    '',
+    ...table(['memory', 'before', 'after', 'freed'], sides),
+    '',
+    ...(actions.length === 0
+      ? ['The receipt names no actions.']
+      : table(['action', 'model', 'worker', 'took', 'freed'], actions)),
+  ];
+}
+
+export function usageTrends({ figures, charts }: ProofReport): Lines {
+  const { memory, trend } = figures;
+  const columns: readonly (readonly [string, UsageFigures | null])[] = [
+    ['server used', memory.used],
+    ['Plimsoll, private', memory.private],
+  ];
+  return [
+    `_From ${plural(memory.readings, 'reading')} of \`GET /v1/memory\`${memory.readings_missed > 0 ? `; ${count(memory.readings_missed)} more gave none` : ''}._`,
+    '',
+    ...table(
+      [
+        'memory',
+        'first',
+        'last',
+        'lowest',
+        'highest',
+        'range',
+        'mean',
+        'standard deviation',
+        'variation',
+        'mean share',
+        'lowest share',
+        'highest share',
+      ],
+      columns.map(([name, usage]) =>
+        usage === null ? [name, ...Array<string>(11).fill('–')] : [name, ...usageCells(usage)],
+      ),
+    ),
+    '',
+    `Shares are of the server’s ${mb(memory.total_mb)}; variation is the standard deviation divided by the mean. ` +
+      `Pressure: ${list(memory.pressure.map((one) => `${one.level} in ${plural(one.readings, 'reading')}`)) || 'not read'}.`,
+    '',
+    ...trendSentence(trend),
+    ...charts.flatMap((chart) => ['', `![${chart.title}](${chart.file})`]),
+  ];
+}
+
+function usageCells(usage: UsageFigures): Lines {
+  return [
+    ...[usage.first_mb, usage.last_mb, usage.min_mb, usage.max_mb, usage.range_mb].map(mb),
+    ...[usage.mean_mb, usage.sd_mb].map(mb),
+    ...[usage.variation_percent, usage.share_percent].map(percent),
+    ...[usage.min_share_percent, usage.max_share_percent].map(percent),
+  ];
+}
+
+function trendSentence(trend: ProofReport['figures']['trend']): Lines {
+  const basis = `private memory after each cleanup, ${plural(trend.judged_sessions, 'session')}, ${count(trend.warm_up_sessions)} before them left out as warm-up`;
+  if (trend.slope_kb === null || trend.low_kb === null || trend.high_kb === null) {
+    return [`Trend from session to session (${basis}): too few readings for a slope.`];
+  }
+  return [
+    `Trend from session to session (${basis}): Theil–Sen slope ${kb(trend.slope_kb)} a session, ` +
+      `95 % interval ${kb(trend.low_kb)} to ${kb(trend.high_kb)}; Mann–Kendall p ${probability(trend.mann_kendall_p)}; ` +
+      `over the later half alone ${kb(trend.late_slope_kb)}, interval ${kb(trend.late_low_kb)} to ${kb(trend.late_high_kb)}. ` +
+      'Whether that says anything is judged in the verdict.',
+  ];
+}
+
+export function cleanupEffect({ figures }: ProofReport): Lines {
+  const { cleanup, sessions } = figures;
+  const nothing =
+    cleanup.freed_nothing.length === 0
+      ? []
+      : [
+          `By its receipt the cleanup freed nothing of the private memory in session ${list(cleanup.freed_nothing)}.`,
+          '',
+        ];
+  return [
+    '_Executed, timing and freed: from the receipts. Taken and returned: from readings of private memory, taken = highest in the session − before it, returned = highest − after its cleanup. Speed: from the response times._',
+    '',
+    `**Executed:** ${count(cleanup.executed)} of ${count(cleanup.due)} due, ${count(cleanup.complete)} with a before and an after.`,
+    '',
+    ...describedTable([
+      ['cleanup, by the receipt', cleanup.duration, ms],
+      ['end of session, as the client waited', cleanup.end_request, ms],
+      ['freed, server used', cleanup.freed, mb],
+      ['freed, private', cleanup.freed_private, mb],
+    ]),
+    '',
+    `**Stability:** the cleanups’ durations vary by ${percent(cleanup.duration_variation_percent)} of their mean.`,
+    '',
+    ...nothing,
+    ...table(
+      [
+        'session',
+        'private before',
+        'highest',
+        'before cleanup',
+        'after cleanup',
+        'taken',
+        'returned',
+        'share returned',
+      ],
+      sessions.map((one) => [
+        count(one.session),
+        ...[one.private_before_mb, one.private_highest_mb, one.private_before_cleanup_mb].map(mb),
+        ...[one.private_after_mb, one.taken_mb, one.returned_mb].map(mb),
+        one.returned_percent === null ? 'took too little to say' : percent(one.returned_percent),
+      ]),
+    ),
+    '',
+    ...speedSentences(figures.speed),
+  ];
+}
+
+function speedSentences(speed: ProofReport['figures']['speed']): Lines {
+  const { after_cleanup: near, others, shift_ms: shift, p } = speed;
+  if (near === null || others === null || shift === null || p === null) {
+    return ['**Effect on speed:** cannot tell, there are too few requests right after a cleanup.'];
+  }
+  const direction = shift > 0 ? 'slower' : 'faster';
+  const finding =
+    p < 0.05
+      ? `They are ${direction}: by ${ms(Math.abs(shift))} in the median of all pairs`
+      : `No difference is shown: ${ms(shift)} in the median of all pairs`;
+  return [
+    `**Effect on speed:** each user’s first request after a cleanup, which also pays for loading what the cleanup unloaded ` +
+      `(${count(near.count)}, median ${ms(near.p50)}, p95 ${ms(near.p95)}), against all later ones ` +
+      `(${count(others.count)}, median ${ms(others.p50)}, p95 ${ms(others.p95)}). ${finding} (Hodges–Lehmann), Mann–Whitney p ${probability(p)}.`,
+  ];
+}
+
+export function featuresActive({ figures }: ProofReport): Lines {
+  return [
+    '_From the growth of the server’s counters (`GET /metrics`) between the start and the end of this run._',
+    '',
+    ...table(
+      ['feature', 'state', 'counted in this run'],
+      figures.features.map((one) => [
+        one.feature,
+        one.state,
+        one.counters
+          .map(
+            ({ counter, labels, count: n }) =>
+              `\`${counter}${labels && `{${labels}}`}\` +${count(n)}`,
+          )
+          .join(', '),
+      ]),
+      'words',
+    ),
+  ];
+}
+
+export function loadResults({ figures }: ProofReport): Lines {
+  const { load, labels, memory } = figures;
+  const answered = load.answered_by.map(
+    ({ tier, requests }) =>
+      `${count(requests)} by ${tier === 'none' ? 'running the model' : `the ${tier} cache`}`,
+  );
+  return [
+    '_From every request of every user, as the client saw it. Response times are those of successful requests, from sending to the last byte; quantiles by linear interpolation (Hyndman and Fan, type 7)._',
+    '',
+    ...table(
+      ['', 'planned', 'played', 'successful', 'failed'],
+      [
+        ['sessions', count(load.sessions_planned), count(load.sessions_played), '', ''],
+        [
+          'users',
+          ...[load.users_planned, load.users_played, load.users_successful, load.users_failed].map(
+            count,
+          ),
+        ],
+        [
+          'requests',
+          ...[
+            load.requests_planned,
+            load.requests_sent,
+            load.requests_ok,
+            load.requests_failed,
+          ].map(count),
+        ],
+      ],
+    ),
+    '',
+    ...describedTable([['response time', load.response, ms]]),
+    '',
+    `${plain(load.requests_per_s)} requests a second while sessions played, ${seconds(load.duration_ms)} for the whole run. ` +
+      `Answered: ${list(answered) || 'none'}. ${plural(load.distinct_texts, 'different text')} were sent; ` +
+      `${plural(load.repeats, 'request')} repeated a text of this run.`,
+    '',
+    ...(load.failures.length === 0
+      ? ['No request failed.']
+      : table(
+          ['failure', 'requests'],
+          load.failures.map((one) => [one.code, count(one.requests)]),
+        )),
+    '',
+    labels === null
+      ? '**Labels:** no labelled text was answered, so nothing is said about them.'
+      : `**Labels:** ${count(labels.correct)} of ${plural(labels.labelled, 'labelled text')} classified right, ${percent(labels.accuracy_percent)} ` +
+        `(95 % interval ${percent(labels.low_percent)} to ${percent(labels.high_percent)}, Wilson); each text counts once.`,
+    '',
+    memory.used === null
+      ? '**Memory:** not read.'
+      : `**Memory:** server used ${mb(memory.used.min_mb)} to ${mb(memory.used.max_mb)}, at most ${percent(memory.used_of_line_percent)} of the load line of ${mb(memory.load_line_mb)}` +
+        `${memory.private === null ? '.' : `; all Plimsoll processes together ${mb(memory.private.min_mb)} to ${mb(memory.private.max_mb)} private.`}`,
+  ];
+}
+
+export function sessionPerformance({ figures }: ProofReport): Lines {
+  return [
+    '_From the requests of each session; time is from opening it to the last reply._',
+    '',
+    ...table(
+      [
+        'session',
+        'state',
+        'time',
+        'users served',
+        'requests answered',
+        'from cache',
+        'a second',
+        'mean',
+        'p50',
+        'p95',
+        'p99',
+        'slowest',
+      ],
+      figures.sessions.map((one) => [
+        count(one.session),
+        one.state,
+        seconds(one.play_ms),
+        `${count(one.users_successful)} of ${count(one.users)}`,
+        `${count(one.requests_ok)} of ${count(one.requests)}`,
+        count(one.requests_from_cache),
+        plain(one.requests_per_s),
+        ...[one.response?.mean, one.response?.p50, one.response?.p95].map((n) => ms(n ?? null)),
+        ...[one.response?.p99, one.response?.max].map((n) => ms(n ?? null)),
+      ]),
+    ),
+  ];
+}
+
+export function sideBySide({ side_by_side, machine }: ProofReport): Lines {
+  return [
+    `_The reference: a Python backend on an AWS t3.large (${plural(REFERENCE.cores, 'core')}, ${mb(REFERENCE.total_mb)}), August 2025, as published. ` +
+      `Here: ${plural(machine.cores, 'core')}, ${mb(machine.server_total_mb)}. Another machine, another model, other texts: this sets two runs side by side, it does not measure one program against the other._`,
+    '',
+    ...table(
+      ['figure', 'reference', 'this run'],
+      side_by_side.map((row) => [
+        row.figure,
+        written(row.unit, row.reference),
+        written(row.unit, row.here),
+      ]),
+    ),
+    '',
+    'A – was not measured there, or could not be here. Below zero freed means that memory use rose.',
+  ];
+}
+
+function written(unit: ComparisonRow['unit'], value: number | null): string {
+  return { count, percent, ms, mb }[unit](value);
+}
+
+function describedTable(
+  rows: readonly (readonly [string, Description | null, (value: number | null) => string])[],
+): Lines {
+  return table(
+    ['', 'number', 'mean', 'standard deviation', 'lowest', 'p50', 'p95', 'p99', 'highest'],
+    rows.map(([name, of, unit]) => [
+      name,
+      count(of?.count ?? 0),
+      ...[of?.mean, of?.sd, of?.min, of?.p50, of?.p95, of?.p99, of?.max].map((n) =>
+        unit(n ?? null),
+      ),
+    ]),
+  );
+}

@@ -1,0 +1,153 @@
+/** `plimsoll prove`: play, collect, judge, report. The one way into this room. */
+import { ProofClient } from './client.js';
+import type { Criterion, Verdict } from './criteria.js';
+import { plural } from './format.js';
+import { InputError, readInputs } from './inputs.js';
+import { runLoad } from './load.js';
+import { Progress } from './progress.js';
+import { buildReport, writeReport } from './report.js';
+import type { ProofReport } from './report-schema.js';
+
+const DEFAULT_SEED = 1;
+const DEFAULT_READING_INTERVAL_MS = 250;
+const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
+/** The largest delay that a timer of Node.js takes. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+export interface ProveOptions {
+  /** The server, for example `http://127.0.0.1:8000`. */
+  readonly url: string;
+  /** Sessions, one after the other. */
+  readonly sessions: number;
+  /** Concurrent users in each session. */
+  readonly users: number;
+  /** Requests of each user, one text each. */
+  readonly requests: number;
+  /** A `.jsonl` or `.jsonl.gz` file, or a folder of `.txt` files. */
+  readonly inputs: string;
+  /** Folder for `report.md`, `report.json` and `charts/`; made where it is missing. */
+  readonly out: string;
+  /** The server's default model when left out. */
+  readonly model?: string | undefined;
+  /** From 0 to 1; adds the criterion on labels. */
+  readonly expectedAccuracy?: number | undefined;
+  /** The whole run; what was played until then is reported, and the verdict is `failed`. */
+  readonly timeoutMs: number;
+  /** One request. */
+  readonly requestTimeoutMs?: number | undefined;
+  readonly readingIntervalMs?: number | undefined;
+  readonly seed?: number | undefined;
+  /** Stops the run; the report of what was played so far is still written. */
+  readonly signal: AbortSignal;
+  /** Takes text as it is, line ends included, like `process.stdout.write`. */
+  readonly write: (text: string) => void;
+  readonly isTerminal: boolean;
+  readonly columns?: number | undefined;
+}
+
+export interface ProveResult {
+  readonly verdict: Verdict;
+  /** 0 when the proof passed, 1 when it failed. */
+  readonly exitCode: 0 | 1;
+  /** `report.md`; `report.json` lies beside it. */
+  readonly reportPath: string;
+}
+
+/** The proof cannot begin; the message says why and what to do. No report is written. */
+export class ProofError extends Error {
+  override readonly name = 'ProofError';
+}
+
+/**
+ * Runs a whole proof against a running server and writes its report.
+ *
+ * @throws {ProofError} when an option is out of bounds, the inputs cannot be read, or the server is not
+ * there or not ready.
+ */
+export async function prove(options: ProveOptions): Promise<ProveResult> {
+  checkOptions(options);
+  const inputSet = await readInputs(options.inputs).catch((error: unknown) => {
+    throw error instanceof InputError ? new ProofError(error.message, { cause: error }) : error;
+  });
+  const settings = {
+    model: options.model,
+    seed: options.seed ?? DEFAULT_SEED,
+    readingIntervalMs: options.readingIntervalMs ?? DEFAULT_READING_INTERVAL_MS,
+    requestTimeoutMs: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+    runTimeoutMs: options.timeoutMs,
+  };
+  await checkReady(options.url, settings.requestTimeoutMs, options.signal);
+
+  const { url, sessions, users, requests, signal } = options;
+  const progress = new Progress(options);
+  progress.line(
+    `Proving ${url}: ${plural(sessions, 'session')}, ${plural(users, 'user')} in each, ${plural(requests, 'request')} from each user`,
+  );
+  const run = await runLoad(
+    { url, sessions, users, requests, signal, inputSet, ...settings },
+    (event) => progress.observe(event),
+  );
+  progress.finish();
+  const report = buildReport(run, {
+    ...settings,
+    url,
+    model: options.model ?? null,
+    expectedAccuracy: options.expectedAccuracy ?? null,
+  });
+  const reportPath = await writeReport(options.out, report, run);
+  for (const line of closingLines(report, reportPath)) progress.line(line);
+  const { verdict } = report;
+  return { verdict, exitCode: verdict === 'passed' ? 0 : 1, reportPath };
+}
+
+function closingLines({ verdict, criteria, run }: ProofReport, path: string): readonly string[] {
+  return [
+    '',
+    ...(run.stopped === null ? [] : [`Not finished: ${run.stopped}.`]),
+    ...criteria.map((one) => `${mark(one)} ${one.claim}: ${one.value}`),
+    '',
+    `Verdict: ${verdict}. Report: ${path}`,
+  ];
+}
+
+function mark({ held }: Criterion): string {
+  if (held === 'cannot tell') return '  ?  ';
+  return held ? ' yes ' : ' NO  ';
+}
+
+function checkOptions(options: ProveOptions): void {
+  for (const name of ['sessions', 'users', 'requests', 'timeoutMs'] as const) {
+    const value = options[name];
+    if (!Number.isInteger(value) || value < 1 || value > MAX_TIMEOUT_MS) {
+      throw new ProofError(
+        `${name} must be a whole number from 1 to ${MAX_TIMEOUT_MS}, not ${value}`,
+      );
+    }
+  }
+  const accuracy = options.expectedAccuracy;
+  if (accuracy !== undefined && !(accuracy >= 0 && accuracy <= 1)) {
+    throw new ProofError(`the expected accuracy must be from 0 to 1, not ${accuracy}`);
+  }
+  if (!/^https?:\/\//.test(options.url) || !URL.canParse(options.url)) {
+    throw new ProofError(`"${options.url}" is not an http:// or https:// address`);
+  }
+}
+
+async function checkReady(url: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const client = new ProofClient({ url, requestTimeoutMs: timeoutMs, connections: 1 });
+  try {
+    const reply = await client.get('/health/ready', { signal });
+    if (reply.ok) return;
+    if (reply.code === 'ABORTED') throw new ProofError('stopped before the proof began');
+    if (reply.status > 0) {
+      throw new ProofError(
+        `the server at ${url} is not ready (HTTP ${reply.status}, ${reply.message}); wait until GET /health/ready answers 200`,
+      );
+    }
+    throw new ProofError(
+      `no Plimsoll server answers at ${url} (${reply.code}: ${reply.message}); start one with "plimsoll serve", or leave the address out to have one started`,
+    );
+  } finally {
+    client.close();
+  }
+}

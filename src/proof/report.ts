@@ -1,0 +1,169 @@
+/** The report: one object that holds everything, and the files that are made from it. */
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import { join } from 'node:path';
+import { analyse } from './analyse.js';
+import { drawChart } from './chart.js';
+import { judge } from './criteria.js';
+import { compareWithReference, REFERENCE } from './reference.js';
+import { renderMarkdown } from './report-markdown.js';
+import { type ProofReport, REPORT_SCHEMA, type Rows } from './report-schema.js';
+import type { LoadRun } from './run.js';
+import { type ChartFile, runCharts } from './run-charts.js';
+
+export interface ReportOptions {
+  readonly url: string;
+  readonly model: string | null;
+  readonly seed: number;
+  readonly readingIntervalMs: number;
+  readonly requestTimeoutMs: number;
+  readonly runTimeoutMs: number;
+  /** From 0 to 1; null asks for none. */
+  readonly expectedAccuracy: number | null;
+}
+
+/** Computes the whole report. Pure, but for what it asks the operating system about this machine. */
+export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
+  // Rounded before anything is judged or written, so that no two places can show different figures.
+  const figures = rounded(analyse(run));
+  const { verdict, criteria } = judge(figures, {
+    stopped: run.stopped,
+    expectedAccuracy: options.expectedAccuracy,
+  });
+  const { inputs, name, sha256 } = run.inputSet;
+  return rounded({
+    schema: REPORT_SCHEMA,
+    verdict,
+    criteria,
+    machine: {
+      cores: os.availableParallelism(),
+      total_mb: os.totalmem() / 2 ** 20,
+      node: process.version,
+      os: `${os.type()} ${os.release()} ${os.arch()}`,
+      server_total_mb: figures.memory.total_mb,
+      load_line_mb: figures.memory.load_line_mb,
+    },
+    options: {
+      url: withoutCredentials(options.url),
+      model: options.model,
+      ...run.planned,
+      seed: options.seed,
+      inputs: {
+        name,
+        sha256,
+        texts: inputs.length,
+        labelled: inputs.filter((input) => input.label !== null).length,
+      },
+      reading_interval_ms: options.readingIntervalMs,
+      request_timeout_ms: options.requestTimeoutMs,
+      run_timeout_ms: options.runTimeoutMs,
+      expected_accuracy: options.expectedAccuracy,
+    },
+    run: { started_at: run.startedAt, duration_ms: run.durationMs, stopped: run.stopped },
+    figures,
+    reference: REFERENCE,
+    side_by_side: compareWithReference(figures),
+    charts: runCharts(run).map(({ file, title, session }) => ({
+      file: `charts/${file}`,
+      title,
+      session,
+    })),
+    receipts: run.sessions.flatMap((session) =>
+      session.receipt === null ? [] : [{ session: session.number, receipt: session.receipt }],
+    ),
+    readings: readingRows(run),
+    requests: requestRows(run),
+  });
+}
+
+/**
+ * Writes `report.json`, `report.md` and `charts/*.svg` into a folder, which is made where it is missing.
+ * Each file is written beside its place and renamed, so that a kill leaves the old one or the new one.
+ *
+ * @returns the path of `report.md`.
+ */
+export async function writeReport(out: string, report: ProofReport, run: LoadRun): Promise<string> {
+  const folder = join(out, 'charts');
+  await mkdir(folder, { recursive: true });
+  const charts = runCharts(run);
+  for (const { file, chart } of charts) await replaceFile(join(folder, file), drawChart(chart));
+  await removeStale(folder, charts);
+  await replaceFile(join(out, 'report.json'), writeJson(report));
+  const path = join(out, 'report.md');
+  await replaceFile(path, renderMarkdown(report));
+  return path;
+}
+
+async function replaceFile(path: string, content: string): Promise<void> {
+  const beside = `${path}.${process.pid}.part`;
+  await writeFile(beside, content);
+  await rename(beside, path);
+}
+
+/** Charts of an earlier, longer run in the same folder would pass for this one's. */
+async function removeStale(folder: string, charts: readonly ChartFile[]): Promise<void> {
+  const current = new Set(charts.map((chart) => chart.file));
+  for (const name of await readdir(folder)) {
+    if (/^session-\d+\.svg$/.test(name) && !current.has(name)) await rm(join(folder, name));
+  }
+}
+
+/** Indented for people, but each of the many rows on one line. */
+function writeJson(report: ProofReport): string {
+  const { readings, requests, ...rest } = report;
+  const head = JSON.stringify(rest, null, 2).slice(0, -2);
+  return `${head},\n  "readings": ${writeRows(readings)},\n  "requests": ${writeRows(requests)}\n}\n`;
+}
+
+function writeRows({ columns, rows }: Rows): string {
+  const lines = rows.map((row) => `      ${JSON.stringify(row)}`).join(',\n');
+  return `{\n    "columns": ${JSON.stringify(columns)},\n    "rows": [\n${lines}\n    ]\n  }`;
+}
+
+function readingRows(run: LoadRun): Rows {
+  return {
+    columns: [
+      ...['at_ms', 'session', 'phase', 'server_total_mb', 'server_used_mb', 'server_percent'],
+      ...['private_mb', 'pss_mb', 'load_line_mb', 'pressure', 'processes', 'users_since_recycle'],
+    ],
+    rows: run.readings.map((one) => [
+      ...[one.atMs, one.session, one.phase, one.totalMb, one.usedMb, one.percent],
+      ...[one.privateMb, one.pssMb, one.loadLineMb, one.pressure, one.processes],
+      one.usersSinceRecycle,
+    ]),
+  };
+}
+
+function requestRows(run: LoadRun): Rows {
+  return {
+    columns: [
+      ...['session', 'user', 'input', 'start_ms', 'ms', 'status', 'ok', 'label', 'expected'],
+      ...['cached', 'code'],
+    ],
+    rows: run.requests.map((row) => [
+      ...[row.session, row.user, row.input, row.startMs, row.ms, row.status, row.ok],
+      ...[row.label, row.expected, row.cached, row.code],
+    ]),
+  };
+}
+
+/** Three digits after the point, or six significant ones below 1: finer than any clock or page here. */
+function rounded<T>(value: T): T {
+  if (typeof value === 'number') {
+    const fine =
+      Math.abs(value) < 1 ? Number(value.toPrecision(6)) : Math.round(value * 1000) / 1000;
+    return fine as T;
+  }
+  if (Array.isArray(value)) return value.map((entry: unknown) => rounded(entry)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, entry]) => [key, rounded(entry as unknown)]),
+  ) as T;
+}
+
+function withoutCredentials(url: string): string {
+  const clean = new URL(url);
+  clean.username = '';
+  clean.password = '';
+  return clean.origin + clean.pathname.replace(/\/$/, '');
+}

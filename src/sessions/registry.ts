@@ -1,0 +1,207 @@
+import { PlimsollError } from '../errors.js';
+import type { Receipt } from '../memory/receipt.js';
+import { type EndCause, Session, type SessionView } from './session.js';
+
+export interface RegistryOptions {
+  readonly maxUsers: number;
+  readonly maxOpen: number;
+  readonly idleTimeoutMs: number;
+  /** Called before a session opens; throws where none may. */
+  readonly admit: () => void;
+  /** Runs after every session, by itself. */
+  readonly cleanup: (session: SessionView, stillUsed: StillUsed) => Promise<Receipt>;
+  /** Told of every change that is worth keeping. */
+  readonly onChange: (session: SessionView) => void;
+  /** A user took part in a session for the first time. */
+  readonly onUser: (session: string, user: string) => void;
+  readonly onError: (line: string, error: unknown) => void;
+}
+
+/** Whether a session that is still open works with the model. */
+export type StillUsed = (model: string) => boolean;
+
+/** A request's place in its session. */
+export interface Seat {
+  readonly session: string;
+  /** To be called once, when the request is over. */
+  readonly leave: (succeeded: boolean) => void;
+}
+
+/** A model that an open session has asked for within this time stays when another one ends. */
+const STILL_USED_MS = 5000;
+/** Sessions that have ended and are still answered from memory. */
+const MAX_ENDED = 256;
+
+/** Owns every session: opens, finds, ends them, and sees to the cleanup after each. */
+export class SessionRegistry {
+  readonly #options: RegistryOptions;
+  readonly #open = new Map<string, Session>();
+  readonly #ended = new Map<string, Session>();
+  readonly #ends = new Map<Session, Promise<SessionView>>();
+  #ambient: Session | undefined;
+  #sweeper: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const period = Math.max(10, Math.min(1000, this.#options.idleTimeoutMs / 4));
+    this.#sweeper ??= setInterval(() => this.#sweep(), period).unref();
+  }
+
+  /** Ends every open session, each with its cleanup; one that fails does not stop the stopping. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#sweeper);
+    const sessions = [...this.#open.values()];
+    await Promise.all(sessions.map((open) => this.#endWithoutCaller(open, 'server stopped')));
+  }
+
+  /** Sessions that take requests or are being cleaned up. */
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  /**
+   * Opens a session.
+   *
+   * @throws PlimsollError TOO_MANY_SESSIONS, MEMORY_PRESSURE, SHUTTING_DOWN
+   */
+  open(maxUsers: number = this.#options.maxUsers): SessionView {
+    return this.#create(false, maxUsers).view;
+  }
+
+  /** Open and recently ended sessions, oldest first. */
+  list(): readonly SessionView[] {
+    return [...this.#ended.values(), ...this.#open.values()].map((session) => session.view);
+  }
+
+  find(id: string): SessionView | undefined {
+    return (this.#open.get(id) ?? this.#ended.get(id))?.view;
+  }
+
+  /**
+   * Seats a request in the session that it names, else in the ambient one.
+   *
+   * @throws PlimsollError SESSION_NOT_FOUND, SESSION_ENDED, SESSION_FULL, TOO_MANY_SESSIONS
+   */
+  enter(id: string | undefined, user: string, model: string): Seat {
+    const session = id === undefined ? this.#ambientFor(user) : this.#named(id, user);
+    if (session.begin(user, model)) {
+      this.#options.onUser(session.id, user);
+      this.#options.onChange(session.view);
+    }
+    return { session: session.id, leave: (succeeded) => session.finish(succeeded) };
+  }
+
+  /**
+   * Ends a session: no more requests, those that run finish, then the cleanup. Ending twice gives
+   * the same receipt.
+   *
+   * @throws PlimsollError SESSION_NOT_FOUND
+   */
+  async end(id: string): Promise<SessionView> {
+    const session = this.#open.get(id);
+    if (session !== undefined) return this.#end(session, 'ended by the caller');
+    const ended = this.#ended.get(id);
+    if (ended !== undefined) return ended.view;
+    throw notFound(id);
+  }
+
+  #named(id: string, user: string): Session {
+    const session = this.#open.get(id) ?? this.#ended.get(id);
+    if (session === undefined) throw notFound(id);
+    if (session.state !== 'open') {
+      throw new PlimsollError('SESSION_ENDED', `session ${id} has ended`);
+    }
+    if (!session.hasRoomFor(user)) {
+      const message = `session ${id} has its ${session.maxUsers} users; open another one`;
+      throw new PlimsollError('SESSION_FULL', message);
+    }
+    return session;
+  }
+
+  #ambientFor(user: string): Session {
+    const current = this.#ambient;
+    if (current?.state === 'open') {
+      if (current.hasRoomFor(user)) return current;
+      void this.#endWithoutCaller(current, 'full');
+    }
+    this.#ambient = this.#create(true, this.#options.maxUsers);
+    return this.#ambient;
+  }
+
+  #create(ambient: boolean, maxUsers: number): Session {
+    if (this.#stopped) throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping');
+    this.#options.admit();
+    const open = [...this.#open.values()].filter(({ state }) => state === 'open').length;
+    if (open >= this.#options.maxOpen) {
+      const message = `${open} sessions are open (session.max_open)`;
+      throw new PlimsollError('TOO_MANY_SESSIONS', message, { retryAfterSeconds: 1 });
+    }
+    const session = new Session({ ambient, maxUsers });
+    this.#open.set(session.id, session);
+    this.#options.onChange(session.view);
+    return session;
+  }
+
+  #end(session: Session, cause: EndCause): Promise<SessionView> {
+    const running = this.#ends.get(session);
+    if (running !== undefined) return running;
+    const end = this.#runEnd(session, cause).finally(() => this.#ends.delete(session));
+    this.#ends.set(session, end);
+    return end;
+  }
+
+  async #runEnd(session: Session, cause: EndCause): Promise<SessionView> {
+    session.beginEnd(cause);
+    this.#options.onChange(session.view);
+    await session.quiet();
+    let receipt: Receipt | null = null;
+    try {
+      receipt = await this.#options.cleanup(session.view, (model) => this.#isStillUsed(model));
+    } finally {
+      // Even if the cleanup failed the session is over: nobody could end it again.
+      session.completeEnd(receipt);
+      this.#open.delete(session.id);
+      this.#ended.set(session.id, session);
+      for (const id of this.#ended.keys()) {
+        if (this.#ended.size <= MAX_ENDED) break;
+        this.#ended.delete(id);
+      }
+      this.#options.onChange(session.view);
+    }
+    return session.view;
+  }
+
+  /** Ends a session where nobody waits for the receipt; a cleanup that fails is told of. */
+  async #endWithoutCaller(session: Session, cause: EndCause): Promise<void> {
+    try {
+      await this.#end(session, cause);
+    } catch (error) {
+      this.#options.onError('a session could not be cleaned up', error);
+    }
+  }
+
+  #isStillUsed(model: string): boolean {
+    const now = performance.now();
+    for (const session of this.#open.values()) {
+      if (session.usesModel(model, now, STILL_USED_MS)) return true;
+    }
+    return false;
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const session of this.#open.values()) {
+      const idle = session.idleMs(now) >= this.#options.idleTimeoutMs;
+      if (idle && session.state === 'open') void this.#endWithoutCaller(session, 'idle');
+    }
+  }
+}
+
+function notFound(id: string): PlimsollError {
+  return new PlimsollError('SESSION_NOT_FOUND', `there is no session "${id.slice(0, 100)}"`);
+}

@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import type { Receipt } from '../memory/receipt.js';
+
+/** `open` takes requests; `ending` finishes what runs and cleans up; then it is `ended`. */
+export type SessionState = 'open' | 'ending' | 'ended';
+
+/** Why a session ended. */
+export type EndCause = 'ended by the caller' | 'idle' | 'full' | 'server stopped';
+
+/** A session as others see it. */
+export interface SessionView {
+  readonly id: string;
+  readonly state: SessionState;
+  /** Opened by the server for requests that name no session. */
+  readonly ambient: boolean;
+  readonly maxUsers: number;
+  readonly users: number;
+  readonly requests: number;
+  readonly failures: number;
+  /** Milliseconds since 1970. */
+  readonly openedAtMs: number;
+  readonly endedAtMs: number | null;
+  readonly endCause: EndCause | null;
+  readonly cleanup: Receipt | null;
+}
+
+/** A span of work of up to `maxUsers` users. The registry alone changes it. */
+export class Session {
+  readonly id = `s_${randomUUID().replaceAll('-', '').slice(0, 20)}`;
+  readonly openedAtMs = Date.now();
+  readonly ambient: boolean;
+  readonly maxUsers: number;
+  readonly #users = new Set<string>();
+  readonly #models = new Map<string, number>();
+  readonly #idleWaiters: (() => void)[] = [];
+  #state: SessionState = 'open';
+  #inFlight = 0;
+  #requests = 0;
+  #failures = 0;
+  #lastActiveAtMs = performance.now();
+  #endedAtMs: number | null = null;
+  #endCause: EndCause | null = null;
+  #cleanup: Receipt | null = null;
+
+  constructor(options: { readonly ambient: boolean; readonly maxUsers: number }) {
+    this.ambient = options.ambient;
+    this.maxUsers = options.maxUsers;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** Whether this user is in it, or could be. */
+  hasRoomFor(user: string): boolean {
+    return this.#users.has(user) || this.#users.size < this.maxUsers;
+  }
+
+  /** Milliseconds since the last request began or ended; 0 while one runs. */
+  idleMs(nowMs: number): number {
+    return this.#inFlight > 0 ? 0 : nowMs - this.#lastActiveAtMs;
+  }
+
+  /** Whether it has asked for this model within the time. */
+  usesModel(model: string, nowMs: number, withinMs: number): boolean {
+    const last = this.#models.get(model);
+    return this.#state === 'open' && last !== undefined && nowMs - last <= withinMs;
+  }
+
+  /** A request begins. @returns whether its user is new here. */
+  begin(user: string, model: string): boolean {
+    const isNew = !this.#users.has(user);
+    this.#users.add(user);
+    this.#models.set(model, performance.now());
+    this.#inFlight += 1;
+    this.#requests += 1;
+    this.#lastActiveAtMs = performance.now();
+    return isNew;
+  }
+
+  /** A request that {@link begin} has counted is over. */
+  finish(succeeded: boolean): void {
+    this.#inFlight -= 1;
+    if (!succeeded) this.#failures += 1;
+    this.#lastActiveAtMs = performance.now();
+    if (this.#inFlight === 0) for (const wake of this.#idleWaiters.splice(0)) wake();
+  }
+
+  /** Takes no more requests. */
+  beginEnd(cause: EndCause): void {
+    this.#state = 'ending';
+    this.#endCause = cause;
+  }
+
+  /** Settles when none of its requests runs any more. */
+  quiet(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** It is over; what belonged to it is dropped. */
+  completeEnd(cleanup: Receipt | null): void {
+    this.#state = 'ended';
+    this.#endedAtMs = Date.now();
+    this.#cleanup = cleanup;
+    this.#models.clear();
+  }
+
+  get view(): SessionView {
+    return {
+      id: this.id,
+      state: this.#state,
+      ambient: this.ambient,
+      maxUsers: this.maxUsers,
+      users: this.#users.size,
+      requests: this.#requests,
+      failures: this.#failures,
+      openedAtMs: this.openedAtMs,
+      endedAtMs: this.#endedAtMs,
+      endCause: this.#endCause,
+      cleanup: this.#cleanup,
+    };
+  }
+}

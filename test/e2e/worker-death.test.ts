@@ -1,0 +1,106 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  classify,
+  get,
+  isRunning,
+  type Server,
+  startServer,
+  until,
+  workerPids,
+} from './harness.js';
+import { type Expected, Load, undisturbed } from './load.js';
+import { textNumber } from './texts.js';
+
+const WORKERS = 2;
+let server: Server;
+let expected: readonly Expected[];
+
+/** Ends workers as the kernel's out-of-memory killer would. */
+function killAll(pids: readonly number[]): void {
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
+}
+
+/** Every worker is there again, and none of them is one that was killed. */
+function replaced(killed: readonly number[]): Promise<readonly number[]> {
+  return until('the workers have been replaced', async () => {
+    const pids = await workerPids(server);
+    const fresh = pids.length === WORKERS && pids.every((pid) => !killed.includes(pid));
+    return fresh ? pids : undefined;
+  });
+}
+
+beforeAll(async () => {
+  // Without a cache every request needs a worker.
+  const settings = { 'worker.count': WORKERS, 'cache.max_size': '0' };
+  server = await startServer({ settings });
+  expected = await undisturbed(server, 24);
+});
+
+describe('kill -9 of a worker', () => {
+  test('during load costs no request and no right answer', async () => {
+    const load = new Load(server, expected, { users: 8 });
+    for (let round = 0; round < 6; round += 1) {
+      const answered = load.answered + 8;
+      await until('the load runs', () => load.answered >= answered || load.wrong.length > 0);
+      const [victim = -1] = await workerPids(server);
+      process.kill(victim, 'SIGKILL');
+      await until('it is gone', () => !isRunning(victim));
+      await replaced([victim]);
+    }
+    await load.finish();
+    expect(load.wrong).toEqual([]);
+    expect(load.answered).toBeGreaterThan(48);
+    const restarts = /^plimsoll_worker_restarts_total (\d+)$/m.exec(await get(server, '/metrics'));
+    expect(Number(restarts?.[1])).toBeGreaterThanOrEqual(6);
+  });
+
+  test('while it is idle goes unnoticed', async () => {
+    const [victim = -1] = await workerPids(server);
+    process.kill(victim, 'SIGKILL');
+    const { results } = await classify(server, expected[0]?.text ?? '');
+    expect(results[0]?.[0]?.label).toBe(expected[0]?.label);
+    const pids = await replaced([victim]);
+    expect(pids.every(isRunning)).toBe(true);
+    expect(await get(server, '/health/ready')).toEqual({ status: 'ready' });
+  });
+});
+
+describe('all workers killed at once', () => {
+  test('while they are idle: the next request waits for a new one', async () => {
+    const pids = await workerPids(server);
+    killAll(pids);
+    const { results } = await classify(server, expected[1]?.text ?? '');
+    expect(results[0]?.[0]?.label).toBe(expected[1]?.label);
+    await replaced(pids);
+  });
+
+  test('during load: what they ran is run again', async () => {
+    const load = new Load(server, expected, { users: 8 });
+    await until('the load runs', () => load.answered >= 16 || load.wrong.length > 0);
+    const pids = await workerPids(server);
+    killAll(pids);
+    await replaced(pids);
+    const answered = load.answered + 16;
+    await until('it goes on', () => load.answered >= answered || load.wrong.length > 0);
+    await load.finish();
+    expect(load.wrong).toEqual([]);
+  });
+
+  test('in the middle of one large request: every input is answered, in its place', async () => {
+    const texts = Array.from({ length: 200 }, (_, index) => expected[index % 24]?.text ?? '');
+    const running = classify(server, texts);
+    await until('its batches run', async () =>
+      /^plimsoll_inputs_waiting [1-9]/m.test(await get<string>(server, '/metrics')),
+    );
+    killAll(await workerPids(server));
+    const { results } = await running;
+    expect(results.map((result) => result[0]?.label)).toEqual(
+      texts.map((_, index) => expected[index % 24]?.label),
+    );
+  });
+
+  test('the server has never ended', async () => {
+    expect(isRunning(server.pid)).toBe(true);
+    expect((await classify(server, textNumber(1))).results).toHaveLength(1);
+  });
+});

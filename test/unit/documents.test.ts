@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
+import { settingsTable } from '../../src/commands/show-config.js';
+import { ERRORS } from '../../src/errors.js';
+
+function document(name: string): string {
+  return readFileSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), 'utf8');
+}
+
+/** The rows of a table, without the padding that the formatter gives its cells. */
+function rowsOf(table: string): readonly string[] {
+  return table
+    .split('\n')
+    .map((line) =>
+      line
+        .trim()
+        .replaceAll(/\s*\|\s*/g, ' | ')
+        .trim()
+        .replaceAll(/-{3,}/g, '---'),
+    )
+    .filter((line) => line.startsWith('|'));
+}
+
+/** The lines of the table of errors, as docs/errors.md must have them. */
+function errorRows(): readonly string[] {
+  return Object.entries(ERRORS).map(
+    ([code, { status, retryable, about }]) =>
+      `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${about} |`,
+  );
+}
+
+test('docs/errors.md lists every error of the code, and no other', () => {
+  const rows = rowsOf(document('docs/errors.md')).filter((row) => row.startsWith('| `'));
+  expect(rows).toEqual(errorRows());
+});
+
+test('the README has the table of settings between its marks', () => {
+  const [, table] =
+    /<!-- settings -->\s*\n([\s\S]*?)\n\s*<!-- \/settings -->/.exec(document('README.md')) ?? [];
+  expect(rowsOf(table ?? ''), 'run `plimsoll config --markdown` and put it there').toEqual(
+    rowsOf(settingsTable()),
+  );
+});
+
+test('every way to start the server gives Node the same flags', () => {
+  const flags = SERVER_NODE_FLAGS.join(' ');
+  expect(document('package.json')).toContain(`"start": "node ${flags} dist/main.js serve"`);
+  expect(document('src/main.ts').split('\n')[0]).toBe(`#!/usr/bin/env -S node ${flags}`);
+});

@@ -1,0 +1,388 @@
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import {
+  type Answer,
+  type BatchFacts,
+  Dispatcher,
+  type DispatcherOptions,
+} from '../../../src/inference/dispatcher.js';
+import { type PoolOptions, WorkerPool } from '../../../src/inference/pool.js';
+import { LoadAdmission } from '../../../src/memory/admission.js';
+import type { ReadyModel } from '../../../src/models/library.js';
+import { fixture, newGate, temporaryFolder, until } from './workers.js';
+
+const LONG_MS = 60_000;
+
+interface Parts {
+  readonly pool: WorkerPool;
+  readonly dispatcher: Dispatcher;
+  readonly batches: BatchFacts[];
+  readonly loads: string[];
+}
+
+async function start(
+  changes: Partial<DispatcherOptions> = {},
+  poolChanges: Partial<PoolOptions> = {},
+): Promise<Parts> {
+  const batches: BatchFacts[] = [];
+  const loads: string[] = [];
+  const pool: WorkerPool = new WorkerPool({
+    count: 2,
+    module: fixture('echo'),
+    startTimeoutMs: LONG_MS,
+    restartBackoffMs: 1,
+    graceMs: LONG_MS,
+    onChange: () => dispatcher.pump(),
+    onDeath: () => undefined,
+    log: () => undefined,
+    ...poolChanges,
+  });
+  const dispatcher = new Dispatcher({
+    pool,
+    limits: { maxItems: 4, maxSize: 100_000 },
+    threads: 1,
+    maxWaiting: 100,
+    batchTimeoutMs: LONG_MS,
+    admission: roomy(),
+    onArrival: () => undefined,
+    onBatch: (facts) => batches.push(facts),
+    onLoad: (model, worker) => loads.push(`${model} in ${worker.id}`),
+    ...changes,
+  });
+  onTestFinished(async () => {
+    for (const worker of pool.workers) worker.kill();
+    await pool.stop();
+  });
+  await pool.start();
+  return { pool, dispatcher, batches, loads };
+}
+
+/** Admission with room for everything. */
+function roomy(): LoadAdmission {
+  return new LoadAdmission({
+    figures: () => ({ loadBytes: 0, lineBytes: Number.MAX_SAFE_INTEGER }),
+    makeRoom: async () => undefined,
+  });
+}
+
+function model(id = 'm', directory = 'folder', digest = 'digest-1'): ReadyModel {
+  return {
+    model: {
+      id,
+      directory,
+      signature: 'signature',
+      sourceBytes: 1,
+      description: {
+        task: 'text-classification',
+        scheme: 'single-label',
+        labels: ['a', 'b'],
+        maxTokens: 128,
+        padTokenId: 0,
+      },
+    },
+    form: {
+      directory: 'form',
+      graphFile: 'form/model.onnx',
+      digest,
+      footprint: { sourceBytes: 1, mappedBytes: 1 },
+    },
+  };
+}
+
+const never = () => new AbortController().signal;
+
+function numbers(answer: Answer): readonly (number | undefined)[] {
+  return answer.rows.map(({ scores }) => scores[0]);
+}
+
+function processesOf(answer: Answer): ReadonlySet<number | undefined> {
+  return new Set(answer.rows.map(({ scores }) => scores[1]));
+}
+
+describe('an answer', () => {
+  test('joins what ran in many batches on many workers, in the order of the inputs', async () => {
+    const { dispatcher, batches } = await start();
+    const inputs = Array.from(
+      { length: 50 },
+      (_, index) => `${index}${' x'.repeat((index * 7) % 23)}`,
+    );
+    const answer = await dispatcher.submit(model(), inputs, never());
+    expect(numbers(answer)).toEqual(inputs.map((_, index) => index));
+    expect(processesOf(answer).size).toBe(2);
+    expect(batches.length).toBeGreaterThanOrEqual(13);
+    expect(batches.every(({ items }) => items <= 4)).toBe(true);
+    expect(batches.reduce((sum, { items }) => sum + items, 0)).toBe(50);
+    expect(answer.runMs).toBe(2 * batches.length);
+    expect(answer.tokenizeMs).toBe(batches.length);
+    expect(answer.queueMs).toBeGreaterThan(0);
+    expect(dispatcher.waitingCount).toBe(0);
+  });
+
+  test('is its own, though requests share batches', async () => {
+    const { dispatcher, batches } = await start({}, { count: 1 });
+    const gate = newGate();
+    const first = dispatcher.submit(model(), [gate.input], never());
+    await gate.reached();
+    const others = [1, 2, 3, 4].map((n) => dispatcher.submit(model(), [`${n}`], never()));
+    gate.open();
+    expect((await Promise.all(others)).map(numbers)).toEqual([[1], [2], [3], [4]]);
+    await first;
+    expect(batches.map(({ items }) => items)).toEqual([1, 4]);
+  });
+
+  test('says which inputs were cut', async () => {
+    const { dispatcher } = await start();
+    const answer = await dispatcher.submit(model(), ['1', '2 truncated'], never());
+    expect(answer.rows.map(({ truncated }) => truncated)).toEqual([false, true]);
+  });
+
+  test('that leaves an input out is a fault, not a wrong answer', async () => {
+    const { dispatcher } = await start();
+    const run = dispatcher.submit(model(), ['short'], never());
+    await expect(run).rejects.toMatchObject({ code: 'INTERNAL' });
+  });
+
+  test('that a worker refuses is refused, and the worker takes the next one', async () => {
+    const { dispatcher } = await start({}, { count: 1 });
+    const refused = dispatcher.submit(model(), ['refuse'], never());
+    await expect(refused).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
+    const broken = dispatcher.submit(model('b', 'broken'), ['1'], never());
+    await expect(broken).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
+    expect(numbers(await dispatcher.submit(model(), ['7'], never()))).toEqual([7]);
+  });
+});
+
+describe('a worker that dies', () => {
+  test('costs nobody an answer: its batch runs again elsewhere', async () => {
+    const { dispatcher, batches, pool } = await start();
+    const file = path.join(temporaryFolder(), 'crashed');
+    const answer = await dispatcher.submit(model(), [`crash-once ${file}`, '1', '2', '3'], never());
+    expect(numbers(answer)).toEqual([0, 1, 2, 3]);
+    expect(batches.some(({ retried }) => retried)).toBe(true);
+    await until(() => pool.workers.filter(({ idle }) => idle).length === 2);
+  });
+
+  test('when it is the only one, its batch waits for the next', async () => {
+    const { dispatcher } = await start({}, { count: 1 });
+    const file = path.join(temporaryFolder(), 'crashed');
+    const answer = await dispatcher.submit(model(), [`crash-once ${file}`], never());
+    expect(answer.rows).toHaveLength(1);
+  });
+
+  test('does not take the neighbours of the input that ended it', async () => {
+    const { dispatcher } = await start({}, { count: 1 });
+    // One worker, so that all three wait until it is ready again and run together.
+    const bad = dispatcher.submit(model(), ['crash'], never());
+    const good = [1, 2, 3].map((n) => dispatcher.submit(model(), [`${n}`], never()));
+    await expect(bad).rejects.toMatchObject({ code: 'WORKER_LOST' });
+    const answers = await Promise.all(good);
+    expect(answers.map(numbers)).toEqual([[1], [2], [3]]);
+  });
+
+  test('again and again over one input: WORKER_LOST with a hint when to retry', async () => {
+    const { dispatcher } = await start();
+    const lost = dispatcher.submit(model(), ['crash'], never());
+    await expect(lost).rejects.toMatchObject({ code: 'WORKER_LOST', retryAfterSeconds: 1 });
+    expect(numbers(await dispatcher.submit(model(), ['8'], never()))).toEqual([8]);
+    expect(dispatcher.isWanted('m')).toBe(false);
+  });
+
+  test('because it was silent for too long is the same', async () => {
+    const { dispatcher } = await start({ batchTimeoutMs: 100 }, { count: 1 });
+    const lost = dispatcher.submit(model(), ['hang'], never());
+    await expect(lost).rejects.toMatchObject({ code: 'WORKER_LOST' });
+  });
+
+  test('again and again under load, nothing is lost and nothing is mixed up', async () => {
+    const { dispatcher, pool } = await start();
+    const answers = Array.from({ length: 30 }, (_, n) =>
+      dispatcher.submit(model(), [`${n}`, `${n + 1000} longer`], never()),
+    );
+    // One death: each input may meet one and is then run again.
+    pool.workers[0]?.kill();
+    for (const [n, answer] of (await Promise.all(answers)).entries()) {
+      expect(numbers(answer)).toEqual([n, n + 1000]);
+    }
+  });
+});
+
+describe('replacing workers under load', () => {
+  test('no request is lost, and the old processes answer no more', async () => {
+    const { dispatcher, pool } = await start();
+    const oldPids = pool.workers.map(({ pid }) => pid);
+    let isOver = false;
+    let answered = 0;
+    const users = [0, 1, 2, 3].map(async (user) => {
+      for (let n = user * 10_000; !isOver; n += 1) {
+        expect(numbers(await dispatcher.submit(model(), [`${n}`], never()))).toEqual([n]);
+        answered += 1;
+      }
+    });
+    for (const old of pool.workers) await pool.replace(old, 'start first');
+    isOver = true;
+    await Promise.all(users);
+    expect(answered).toBeGreaterThan(4);
+    const after = await dispatcher.submit(model(), ['1', '2'], never());
+    for (const pid of processesOf(after)) expect(oldPids).not.toContain(pid);
+  });
+});
+
+describe('a caller who leaves', () => {
+  test('before anything began gets the reason, and no input waits', async () => {
+    const { dispatcher, batches } = await start();
+    const reason = new Error('left');
+    await expect(dispatcher.submit(model(), ['1'], AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(dispatcher.waitingCount).toBe(0);
+    expect(batches).toEqual([]);
+  });
+
+  test('while the inputs wait takes them out of the queue', async () => {
+    const { dispatcher, batches } = await start({}, { count: 1 });
+    const gate = newGate();
+    const running = dispatcher.submit(model(), [gate.input], never());
+    await gate.reached();
+    const leaver = new AbortController();
+    const waiting = dispatcher.submit(model('other'), ['1', '2'], leaver.signal);
+    expect(dispatcher.waitingCount).toBe(2);
+    expect(dispatcher.isWanted('other')).toBe(true);
+    leaver.abort(new Error('left'));
+    await expect(waiting).rejects.toThrow('left');
+    expect(dispatcher.waitingCount).toBe(0);
+    expect(dispatcher.isWanted('other')).toBe(false);
+    gate.open();
+    await running;
+    expect(batches.map((batch) => batch.model)).toEqual(['m']);
+  });
+
+  test('while a batch runs does not disturb the others in it', async () => {
+    const { dispatcher } = await start({}, { count: 1 });
+    const [before, shared] = [newGate(), newGate()];
+    const first = dispatcher.submit(model(), [before.input], never());
+    await before.reached();
+    const leaver = new AbortController();
+    const leaving = dispatcher.submit(model(), [shared.input], leaver.signal);
+    const staying = dispatcher.submit(model(), ['5'], never());
+    before.open();
+    await first;
+    await shared.reached();
+    leaver.abort(new Error('left'));
+    await expect(leaving).rejects.toThrow('left');
+    expect(dispatcher.isWanted('m')).toBe(true);
+    shared.open();
+    expect(numbers(await staying)).toEqual([5]);
+  });
+
+  test('between two batches of one request: the rest never runs', async () => {
+    const { dispatcher, batches } = await start(
+      { limits: { maxItems: 1, maxSize: 1000 } },
+      { count: 1 },
+    );
+    const gate = newGate();
+    const leaver = new AbortController();
+    const leaving = dispatcher.submit(model(), [gate.input, '1', '2'], leaver.signal);
+    await gate.reached();
+    leaver.abort(new Error('left'));
+    await expect(leaving).rejects.toThrow('left');
+    gate.open();
+    await until(() => !dispatcher.isWanted('m'));
+    expect(batches).toHaveLength(1);
+  });
+
+  test('whose worker then dies does not come back', async () => {
+    const { dispatcher, pool } = await start({}, { count: 1 });
+    const gate = newGate();
+    const leaver = new AbortController();
+    const leaving = dispatcher.submit(model(), [gate.input], leaver.signal);
+    await gate.reached();
+    leaver.abort(new Error('left'));
+    await expect(leaving).rejects.toThrow('left');
+    const [worker] = pool.workers;
+    worker?.kill();
+    await worker?.exited();
+    await until(() => !dispatcher.isWanted('m'));
+    expect(dispatcher.waitingCount).toBe(0);
+  });
+
+  test('because the deadline is over gets that as the reason', async () => {
+    const { dispatcher } = await start({}, { count: 1 });
+    const late = dispatcher.submit(model(), ['hang'], AbortSignal.timeout(100));
+    await expect(late).rejects.toMatchObject({ name: 'TimeoutError' });
+  });
+});
+
+describe('the queue', () => {
+  test('refuses what does not fit, with a hint when to retry, and takes what does', async () => {
+    const { dispatcher } = await start({ maxWaiting: 3 }, { count: 1 });
+    const gate = newGate();
+    const running = dispatcher.submit(model(), [gate.input], never());
+    await gate.reached();
+    const two = dispatcher.submit(model(), ['1', '2'], never());
+    const refused = dispatcher.submit(model(), ['3', '4'], never());
+    await expect(refused).rejects.toMatchObject({ code: 'QUEUE_FULL', retryAfterSeconds: 1 });
+    const one = dispatcher.submit(model(), ['5'], never());
+    expect(dispatcher.waitingCount).toBe(3);
+    gate.open();
+    expect((await Promise.all([two, one])).map(numbers)).toEqual([[1, 2], [5]]);
+    await running;
+  });
+});
+
+describe('loading and unloading', () => {
+  test('a load opens the model in every worker once, and tells of it', async () => {
+    const { dispatcher, loads } = await start();
+    await dispatcher.load(model());
+    await dispatcher.load(model());
+    expect([...loads].sort()).toEqual(['m in worker-1', 'm in worker-2']);
+    await dispatcher.submit(model(), ['1', '2'], never());
+    expect(loads).toHaveLength(2);
+  });
+
+  test('a load of a model that cannot be opened says so', async () => {
+    const { dispatcher } = await start();
+    const load = dispatcher.load(model('b', 'broken'));
+    await expect(load).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
+  });
+
+  test('an unload releases it everywhere and says what came back; a run then loads it again', async () => {
+    const { dispatcher, pool, loads } = await start();
+    await dispatcher.load(model());
+    const released = await dispatcher.unload('m');
+    expect(released.map(({ worker, freedBytes }) => [worker, freedBytes])).toEqual([
+      ['worker-1', 42],
+      ['worker-2', 42],
+    ]);
+    expect(pool.workers.every(({ loaded }) => loaded.size === 0)).toBe(true);
+    expect(await dispatcher.unload('m')).toEqual([]);
+    expect(numbers(await dispatcher.submit(model(), ['6'], never()))).toEqual([6]);
+    expect(loads).toHaveLength(3);
+  });
+
+  test('is refused while someone waits for the model or it runs', async () => {
+    const { dispatcher } = await start({}, { count: 1 });
+    const gate = newGate();
+    const running = dispatcher.submit(model(), [gate.input], never());
+    const waiting = dispatcher.submit(model('other'), ['1'], never());
+    await gate.reached();
+    expect(await dispatcher.unload('m')).toEqual([]);
+    expect(await dispatcher.unload('other')).toEqual([]);
+    gate.open();
+    await Promise.all([running, waiting]);
+    expect(await dispatcher.unload('m')).toHaveLength(1);
+  });
+
+  test('a request that comes while its model is unloaded is answered all the same', async () => {
+    const { dispatcher } = await start({}, { count: 1 });
+    await dispatcher.load(model());
+    const unloading = dispatcher.unload('m');
+    const answer = await dispatcher.submit(model(), ['9'], never());
+    expect(numbers(answer)).toEqual([9]);
+    expect(await unloading).toHaveLength(1);
+  });
+
+  test('a model whose files have changed is opened anew', async () => {
+    const { dispatcher, loads } = await start({}, { count: 1 });
+    await dispatcher.submit(model(), ['1'], never());
+    await dispatcher.submit(model('m', 'folder', 'digest-2'), ['1'], never());
+    expect(loads).toHaveLength(2);
+  });
+});

@@ -1,0 +1,240 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { Worker, WorkerGoneError } from '../../../src/inference/worker.js';
+import { fixture, isAlive, newGate, temporaryFolder, ticket } from './workers.js';
+
+const LONG_MS = 60_000;
+
+interface Started {
+  readonly worker: Worker;
+  /** Reasons of its ends: never more than one. */
+  readonly ends: string[];
+}
+
+function start(name: string, startTimeoutMs = LONG_MS): Started {
+  const ends: string[] = [];
+  const worker = new Worker({
+    id: 'worker-1',
+    module: fixture(name),
+    startTimeoutMs,
+    onExit: (_worker, reason) => ends.push(reason),
+  });
+  onTestFinished(() => worker.kill());
+  return { worker, ends };
+}
+
+async function startReady(name: string): Promise<Started> {
+  const started = start(name);
+  await started.worker.started();
+  return started;
+}
+
+describe('starting', () => {
+  test('it is ready when it says so, with the memory that it then had', async () => {
+    const { worker } = start('echo');
+    expect(worker.state).toBe('starting');
+    expect(worker.idle).toBe(false);
+    expect(worker.baseline).toBeUndefined();
+    await worker.started();
+    expect(worker.state).toBe('ready');
+    expect(worker.idle).toBe(true);
+    expect(worker.baseline?.privateBytes).toBe(1000);
+  });
+
+  test('it is gone when the process ends before that', async () => {
+    const { worker, ends } = start('exits-at-start');
+    await expect(worker.started()).rejects.toThrow('worker-1 ended (exit code 3)');
+    expect(worker.state).toBe('gone');
+    expect(ends).toEqual(['exit code 3']);
+  });
+
+  test('it is killed when it never says so', async () => {
+    const { worker, ends } = start('never-ready', 200);
+    await expect(worker.started()).rejects.toThrow(WorkerGoneError);
+    expect(ends).toEqual(['SIGKILL']);
+    expect(isAlive(worker.pid)).toBe(false);
+  });
+});
+
+describe('running', () => {
+  test('loads a model once, runs batches in order, and keeps the books', async () => {
+    const { worker } = await startReady('echo');
+    const first = await worker.run(ticket('m'), ['3 x', '1 truncated'], LONG_MS);
+    expect(first.loadMs).toBe(1);
+    expect(first.rows.map(({ scores }) => scores[0])).toEqual([3, 1]);
+    expect(first.rows.map(({ truncated }) => truncated)).toEqual([false, true]);
+    const second = await worker.run(ticket('m'), ['2'], LONG_MS);
+    expect(second.loadMs).toBeUndefined();
+    expect(worker.completedBatches).toBe(2);
+    expect([...worker.loaded.keys()]).toEqual(['m']);
+  });
+
+  test('is busy from the call to the answer', async () => {
+    const { worker } = await startReady('echo');
+    const gate = newGate();
+    const running = worker.run(ticket('m'), [gate.input], LONG_MS);
+    expect(worker.running).toBe('m');
+    expect(worker.idle).toBe(false);
+    let isOver = false;
+    const end = worker.batchEnd().then(() => {
+      isOver = true;
+    });
+    await gate.reached();
+    expect(isOver).toBe(false);
+    gate.open();
+    await running;
+    await end;
+    expect(worker.running).toBeUndefined();
+    expect(worker.idle).toBe(true);
+    await worker.batchEnd();
+  });
+
+  test('opens a model anew when its files have changed, and after it was unloaded', async () => {
+    const { worker } = await startReady('echo');
+    expect(await worker.load(ticket('m'))).toBe(1);
+    expect(await worker.load(ticket('m'))).toBeUndefined();
+    expect(await worker.load(ticket('m', { digest: 'digest-2' }))).toBe(2);
+    expect((await worker.unload('m')).freedBytes).toBe(42);
+    expect(worker.loaded.size).toBe(0);
+    expect(await worker.load(ticket('m', { digest: 'digest-2' }))).toBe(3);
+  });
+
+  test('a batch that is asked for while its model is unloaded opens it again, in order', async () => {
+    const { worker } = await startReady('echo');
+    await worker.load(ticket('m'));
+    const unloading = worker.unload('m');
+    const running = worker.run(ticket('m'), ['5'], LONG_MS);
+    await unloading;
+    const result = await running;
+    expect(result.rows[0]?.scores[0]).toBe(5);
+    expect(result.loadMs).toBe(2);
+    expect(worker.loaded.has('m')).toBe(true);
+  });
+
+  test('a model that cannot be opened is not in the books, and the worker lives on', async () => {
+    const { worker } = await startReady('echo');
+    const broken = ticket('b', { directory: 'broken' });
+    const run = worker.run(broken, ['1'], LONG_MS);
+    await expect(run).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
+    expect(worker.loaded.size).toBe(0);
+    expect(worker.idle).toBe(true);
+    expect((await worker.run(ticket('m'), ['1'], LONG_MS)).rows).toHaveLength(1);
+  });
+
+  test('a load that fails late does not strike a newer one from the books', async () => {
+    const { worker } = await startReady('echo');
+    const failing = worker.load(ticket('m', { directory: 'broken', digest: 'old' }));
+    const unloading = worker.unload('m');
+    const mended = worker.load(ticket('m', { digest: 'new' }));
+    await expect(failing).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
+    await unloading;
+    await mended;
+    expect(worker.loaded.get('m')?.digest).toBe('new');
+  });
+
+  test('collects garbage and reads its memory, from outside while it is busy', async () => {
+    const { worker } = await startReady('echo');
+    expect((await worker.collect()).freedBytes).toBe(42);
+    expect((await worker.readMemory())?.source).toBe('runtime');
+    const gate = newGate();
+    const running = worker.run(ticket('m'), [gate.input], LONG_MS);
+    const read = await worker.readMemory();
+    expect(read?.source).not.toBe('runtime');
+    expect(read?.rssBytes).toBeGreaterThan(1_000_000);
+    gate.open();
+    await running;
+  });
+});
+
+describe('ending', () => {
+  test('a crash fails what it worked on and what it was asked besides, once', async () => {
+    const { worker, ends } = await startReady('echo');
+    const gate = newGate();
+    const run = worker.run(ticket('m'), [gate.input, 'crash'], LONG_MS);
+    await gate.reached();
+    const besides = worker.collect();
+    gate.open();
+    besides.catch(() => undefined);
+    await expect(run).rejects.toThrow('worker-1 ended (SIGKILL)');
+    await expect(besides).rejects.toThrow(WorkerGoneError);
+    expect(worker.state).toBe('gone');
+    expect(worker.running).toBeUndefined();
+    expect(worker.loaded.size).toBe(0);
+    expect(worker.left).toBe(false);
+    expect(ends).toEqual(['SIGKILL']);
+    await worker.exited();
+  });
+
+  test('what is asked of it afterwards fails at once', async () => {
+    const { worker } = await startReady('dies-when-ready');
+    await expect(worker.collect()).rejects.toThrow('exit code 7');
+    await expect(worker.run(ticket('m'), ['1'], LONG_MS)).rejects.toThrow('worker-1 is gone');
+    expect(await worker.readMemory()).toBeUndefined();
+    expect(worker.idle).toBe(false);
+    await worker.stop(10);
+  });
+
+  test('a batch that is not answered in time costs the worker its life', async () => {
+    const { worker, ends } = await startReady('echo');
+    await expect(worker.run(ticket('m'), ['hang'], 100)).rejects.toThrow(WorkerGoneError);
+    expect(ends).toEqual(['SIGKILL']);
+  });
+
+  test('a batch that is answered in time leaves no timer behind', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { worker, ends } = await startReady('echo');
+    await worker.run(ticket('m'), ['1'], LONG_MS);
+    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(2 * LONG_MS);
+    await worker.collect();
+    expect(ends).toEqual([]);
+  });
+
+  test('stop lets an idle worker end by itself; twice is as good as once', async () => {
+    const { worker, ends } = await startReady('echo');
+    await Promise.all([worker.stop(LONG_MS), worker.stop(LONG_MS)]);
+    await worker.stop(LONG_MS);
+    expect(ends).toEqual(['exit code 0']);
+    expect(worker.left).toBe(true);
+    expect(worker.state).toBe('gone');
+  });
+
+  test('stop kills one that does not, after the grace time', async () => {
+    const { worker, ends } = await startReady('stays');
+    await worker.stop(50);
+    expect(ends).toEqual(['SIGKILL']);
+    expect(isAlive(worker.pid)).toBe(false);
+  });
+
+  test('one that is to leave takes no new work but finishes its batch', async () => {
+    const { worker } = await startReady('echo');
+    const gate = newGate();
+    const running = worker.run(ticket('m'), [gate.input], LONG_MS);
+    worker.leave();
+    expect(worker.state).toBe('leaving');
+    gate.open();
+    expect((await running).rows).toHaveLength(1);
+    expect(worker.idle).toBe(false);
+    await worker.stop(LONG_MS);
+  });
+});
+
+test('its environment keeps the allocator from keeping what was freed', async () => {
+  const file = path.join(temporaryFolder(), 'prints-environment.mjs');
+  writeFileSync(
+    file,
+    `process.send({type: 'ready', memory: {env: process.env.MALLOC_ARENA_MAX, gc: typeof gc}});
+     process.on('message', () => undefined);`,
+  );
+  const worker = new Worker({
+    id: 'w',
+    module: file,
+    startTimeoutMs: LONG_MS,
+    onExit: () => undefined,
+  });
+  onTestFinished(() => worker.kill());
+  await worker.started();
+  expect(worker.baseline).toEqual({ env: '2', gc: 'function' });
+});

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { PlimsollError } from '../../../src/errors.js';
+import { LoadAdmission } from '../../../src/memory/admission.js';
+
+const MB = 2 ** 20;
+
+function admission(loadMb: number, lineMb: number) {
+  const memory = { loadBytes: loadMb * MB, lineBytes: lineMb * MB };
+  const evictions: { needed: number; model: string; done: () => void }[] = [];
+  const admit = new LoadAdmission({
+    figures: () => memory,
+    makeRoom: (needed, model) =>
+      new Promise((done) => {
+        evictions.push({ needed, model, done });
+      }),
+  });
+  return { admit, memory, evictions };
+}
+
+const need = (privateMb: number, mappedMb = 10, model = 'm') => ({
+  model,
+  privateBytes: privateMb * MB,
+  mappedBytes: mappedMb * MB,
+});
+
+describe('admission of loads', () => {
+  it('admits what fits', () => {
+    const { admit } = admission(100, 200);
+    expect(admit.ask(need(100)).state).toBe('admitted');
+  });
+
+  it('counts what earlier loads were promised until a reading shows it', () => {
+    const { admit } = admission(100, 200);
+    const first = admit.ask(need(60));
+    expect(admit.ask(need(60)).state).toBe('wait');
+    if (first.state === 'admitted') first.settle();
+    // The load has ended, but the last reading is older than it.
+    expect(admit.promisedBytes).toBe(60 * MB);
+    admit.readingTaken();
+    expect(admit.promisedBytes).toBe(0);
+    expect(admit.ask(need(60)).state).toBe('admitted');
+  });
+
+  it('keeps the promise of a load that is still running over a reading', () => {
+    const { admit } = admission(100, 200);
+    admit.ask(need(60));
+    admit.readingTaken();
+    expect(admit.promisedBytes).toBe(60 * MB);
+  });
+
+  it('asks for as much room as is missing, once for all who wait', async () => {
+    const { admit, memory, evictions } = admission(190, 200);
+    const first = admit.ask(need(30));
+    const second = admit.ask(need(30, 10, 'other'));
+    expect(evictions).toHaveLength(1);
+    expect(evictions[0]).toMatchObject({ needed: 20 * MB, model: 'm' });
+    expect(first.state === 'wait' && second.state === 'wait').toBe(true);
+    memory.loadBytes = 100 * MB;
+    evictions[0]?.done();
+    if (first.state === 'wait') await first.changed;
+    expect(admit.ask(need(30)).state).toBe('admitted');
+  });
+
+  it('tells those who wait the figures', () => {
+    const { admit } = admission(190, 200);
+    const waiting = admit.ask(need(30));
+    if (waiting.state !== 'wait') throw new Error('admitted without room');
+    expect(waiting.refusal.code).toBe('INSUFFICIENT_MEMORY');
+    expect(waiting.refusal.message).toContain('30.0 MB');
+    expect(waiting.refusal.message).toContain('190.0 MB');
+    expect(waiting.refusal.message).toContain('200.0 MB');
+  });
+
+  it('refuses for good what would not fit even alone', () => {
+    const { admit, evictions } = admission(0, 200);
+    expect(() => admit.ask(need(20, 201))).toThrow(PlimsollError);
+    expect(() => admit.ask(need(20, 201))).toThrow(/201\.0 MB.*20\.0 MB.*200\.0 MB/);
+    expect(() => admit.ask(need(201, 20))).toThrow(/even alone/);
+    expect(admit.ask(need(150, 180)).state).toBe('admitted');
+    expect(evictions).toHaveLength(0);
+  });
+});

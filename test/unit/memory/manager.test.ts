@@ -1,0 +1,180 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { MemoryEffects, WorkerFacts } from '../../../src/memory/effects.js';
+import { MemoryManager } from '../../../src/memory/manager.js';
+import { PRESSURE_ACTIONS, type PressureAction } from '../../../src/memory/policy.js';
+import type { Receipt } from '../../../src/memory/receipt.js';
+
+const GB = 2 ** 30;
+const managers: MemoryManager[] = [];
+
+afterEach(async () => {
+  for (const manager of managers.splice(0)) await manager.stop();
+});
+
+/** A manager over plain effects; the readings are this process's and this machine's real ones. */
+function manage(
+  options: {
+    lineBytes?: number;
+    afterUsers?: number;
+    afterAgeMs?: number;
+    wanted?: readonly string[];
+    models?: readonly string[];
+  } = {},
+) {
+  const { lineBytes = 1024 * GB, afterUsers = 50, afterAgeMs = 1e9, wanted = [] } = options;
+  const worker: WorkerFacts = {
+    id: 'worker-1',
+    idle: true,
+    models: options.models ?? ['a', 'b'],
+    ageMs: 10,
+    completedBatches: 5,
+  };
+  let workers = [worker];
+  const receipts: Receipt[] = [];
+  const held: [PressureAction, boolean][] = [];
+  const errors: unknown[] = [];
+  const effects = {
+    workers: () => workers,
+    isWanted: (model: string) => wanted.includes(model),
+    unload: vi.fn(async (model: string) => {
+      workers = workers.map((of) => ({ ...of, models: of.models.filter((id) => id !== model) }));
+      return [{ worker: 'worker-1', freedBytes: 1000 }];
+    }),
+    collectWorkers: async () => [{ worker: 'worker-1', freedBytes: 500 }],
+    replaceWorker: vi.fn(async () => ({ freedBytes: 2000 })),
+    clearCaches: vi.fn(() => 10),
+    halveCaches: vi.fn(() => 5),
+    hold: (action: PressureAction, on: boolean) => held.push([action, on]),
+    keepReceipt: (receipt: Receipt) => receipts.push(receipt),
+  } satisfies MemoryEffects;
+  const manager = new MemoryManager(
+    {
+      loadLineBytes: () => lineBytes,
+      readChildren: async () => [],
+      onReading: () => undefined,
+      readingIntervalMs: 20,
+      residencyIntervalMs: 10_000,
+      settleMs: 0,
+      recycleAfterUsers: afterUsers,
+      recycleAfterAgeMs: afterAgeMs,
+      growthLimitBytes: () => GB,
+      heldBytesOf: () => 1000,
+      onError: (_line, error) => errors.push(error),
+    },
+    effects,
+  );
+  managers.push(manager);
+  return { manager, effects, receipts, held, errors };
+}
+
+describe('a cleanup', () => {
+  it('unloads what nobody needs, collects garbage, and keeps a receipt with both readings', async () => {
+    const { manager, receipts } = manage();
+    const receipt = await manager.cleanup({
+      cause: 'session idle',
+      session: 's_1',
+      stillUsed: () => false,
+    });
+    expect(receipts).toEqual([receipt]);
+    expect(receipt).toMatchObject({ kind: 'cleanup', cause: 'session idle', session: 's_1' });
+    expect(receipt.actions.map(({ action, model, worker }) => [action, model ?? worker])).toEqual([
+      ['unload_model', 'a'],
+      ['unload_model', 'b'],
+      ['collect_garbage', 'worker-1'],
+      ['collect_garbage', 'main'],
+    ]);
+    for (const figures of [receipt.before, receipt.after]) {
+      expect(figures.serverTotalBytes).toBeGreaterThan(figures.serverUsedBytes);
+      expect(figures.privateBytes).toBeGreaterThan(1e6);
+    }
+  });
+
+  it('leaves models that are wanted or used by another session', async () => {
+    const { manager, effects } = manage({ wanted: ['a'] });
+    const stillUsed = (model: string) => model === 'b';
+    const receipt = await manager.cleanup({ cause: 'x', session: null, stillUsed });
+    expect(effects.unload).not.toHaveBeenCalled();
+    expect(receipt.actions.every(({ action }) => action === 'collect_garbage')).toBe(true);
+  });
+});
+
+describe('a recycle', () => {
+  it('comes by itself at the 50th user, once, and starts counting anew', async () => {
+    const { manager, effects, receipts } = manage({ afterUsers: 3 });
+    for (let user = 1; user <= 2; user += 1) manager.countUser();
+    expect(effects.replaceWorker).not.toHaveBeenCalled();
+    expect(manager.usersSinceRecycle).toBe(2);
+    manager.countUser();
+    manager.countUser();
+    await vi.waitFor(() => expect(receipts).toHaveLength(1));
+    expect(receipts[0]).toMatchObject({ kind: 'recycle', cause: '3 users' });
+    expect(effects.clearCaches).toHaveBeenCalledTimes(1);
+    expect(effects.replaceWorker).toHaveBeenCalledTimes(1);
+    expect(manager.usersSinceRecycle).toBe(1);
+  });
+
+  it('is shared by those who ask while it runs', async () => {
+    const { manager, effects } = manage();
+    const receipts = await Promise.all([manager.recycle('asked for'), manager.recycle('again')]);
+    expect(receipts[0]).toBe(receipts[1]);
+    expect(effects.replaceWorker).toHaveBeenCalledTimes(1);
+  });
+
+  it('lets old and new overlap only where the line has room', async () => {
+    const roomy = manage();
+    await roomy.manager.start();
+    await roomy.manager.recycle('x');
+    expect(roomy.effects.replaceWorker).toHaveBeenCalledWith('worker-1', 'start first');
+    const full = manage({ lineBytes: 1000 });
+    await full.manager.reader.read();
+    await full.manager.recycle('x');
+    expect(full.effects.replaceWorker).toHaveBeenCalledWith('worker-1', 'leave first');
+  });
+
+  it('replaces a single worker that is too old', async () => {
+    const { manager, effects, receipts } = manage({ afterAgeMs: 5, models: [] });
+    await manager.start();
+    await vi.waitFor(() => expect(receipts.length).toBeGreaterThan(0));
+    expect(receipts[0]).toMatchObject({ kind: 'recycle', cause: 'age' });
+    expect(effects.replaceWorker).toHaveBeenCalled();
+  });
+});
+
+describe('under pressure', () => {
+  it('takes the actions in the written order, each with a receipt, short of the last resort', async () => {
+    const { manager, receipts, held, errors } = manage({ lineBytes: 1000 });
+    await manager.start();
+    const causes = () =>
+      receipts.filter(({ kind }) => kind === 'pressure').map(({ cause }) => cause);
+    await vi.waitFor(() => expect(causes().length).toBeGreaterThanOrEqual(6), 10_000);
+    // The machine is far from flooded, so requests are not refused.
+    const expected = PRESSURE_ACTIONS.filter((action) => action !== 'refuse_requests');
+    expect(causes()).toEqual(expected.map((action) => `pressure critical: ${action}`));
+    expect(held).toEqual([
+      ['smaller_batches', true],
+      ['refuse_sessions', true],
+    ]);
+    expect(errors).toEqual([]);
+  });
+
+  it('does nothing while memory is normal', async () => {
+    const { manager, receipts } = manage();
+    await manager.start();
+    await vi.waitFor(() => expect(manager.reader.ring.since(0).length).toBeGreaterThan(3));
+    expect(receipts).toEqual([]);
+  });
+});
+
+describe('room for a load', () => {
+  it('is made by evicting the least valuable idle model, and as few as needed', async () => {
+    const { manager, effects, receipts } = manage({ lineBytes: 20 * GB, models: ['a', 'b'] });
+    await manager.reader.read();
+    manager.ledger.arrived('b');
+    manager.ledger.loaded('b', 100);
+    const asked = manager.admission.ask({ model: 'c', privateBytes: 19.9 * GB, mappedBytes: 1 });
+    if (asked.state !== 'wait') throw new Error('there was room already');
+    await asked.changed;
+    expect(receipts[0]).toMatchObject({ kind: 'eviction', cause: 'room for c' });
+    expect(effects.unload.mock.calls.map(([model]) => model)).toEqual(['a', 'b']);
+  });
+});

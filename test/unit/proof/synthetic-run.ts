@@ -1,0 +1,117 @@
+/** Builds runs as the load would have collected them, with what a test wants different. */
+import type {
+  LoadRun,
+  Reading,
+  ReadingPhase,
+  RequestRow,
+  SessionRun,
+} from '../../../src/proof/run.js';
+import type { Receipt } from '../../../src/proof/wire.js';
+
+export interface Shape {
+  readonly sessions?: number;
+  readonly users?: number;
+  readonly requests?: number;
+  /** Private MB after the cleanup of a session, by its number. */
+  readonly restingMb?: (session: number) => number;
+  /** Private MB that a session takes on top. */
+  readonly takesMb?: number;
+  /** Response time of a request in ms, by its place in the run from 0. */
+  readonly ms?: (request: number) => number;
+  /** Changes a session after it was built. */
+  readonly change?: (session: SessionRun) => SessionRun;
+  readonly changeRow?: (row: RequestRow) => RequestRow;
+  readonly stopped?: string;
+}
+
+const TOTAL_MB = 7811.25;
+const SESSION_MS = 1_000;
+
+function reading(session: number, atMs: number, phase: ReadingPhase, privateMb: number): Reading {
+  const usedMb = 700 + privateMb;
+  return {
+    ...{ atMs, session, phase, totalMb: TOTAL_MB, usedMb, percent: (100 * usedMb) / TOTAL_MB },
+    ...{ privateMb, pssMb: privateMb + 21.7, loadLineMb: 6249, pressure: 'normal' },
+    ...{ processes: 3, usersSinceRecycle: 8 * session },
+  };
+}
+
+/** A receipt whose two sides differ by `freedMb`. */
+export function receiptOf(session: number, beforeMb: number, freedMb: number): Receipt {
+  const side = (privateMb: number) => ({
+    ...{ server_total_mb: TOTAL_MB, server_used_mb: 700 + privateMb, pss_mb: privateMb + 21.7 },
+    ...{ server_percent: (100 * (700 + privateMb)) / TOTAL_MB, private_mb: privateMb },
+  });
+  const action = { worker: 'worker-1', duration_ms: 11.75, freed_mb: freedMb };
+  return {
+    ...{ id: `receipt-${session}`, kind: 'cleanup', session: `session-${session}` },
+    ...{ started_at: '2025-08-01T10:00:00.000Z', duration_ms: 40 + session },
+    ...{ before: side(beforeMb), after: side(beforeMb - freedMb) },
+    ...{ freed_mb: freedMb, freed_private_mb: freedMb },
+    actions: [{ action: 'unload', model: 'spam', ...action }],
+  };
+}
+
+export function syntheticRun(shape: Shape = {}): LoadRun {
+  const { sessions = 5, users = 8, requests = 3, takesMb = 40.5 } = shape;
+  const restingMb = shape.restingMb ?? (() => 120.25);
+  const run = {
+    sessions: [] as SessionRun[],
+    requests: [] as RequestRow[],
+    readings: [] as Reading[],
+  };
+  for (let number = 1; number <= sessions; number += 1) {
+    const startedMs = (number - 1) * SESSION_MS;
+    const rest = restingMb(number - 1);
+    const high = rest + takesMb;
+    const before = reading(number, startedMs, 'before session', rest);
+    const during = reading(number, startedMs + 300, 'during session', high);
+    const beforeCleanup = reading(number, startedMs + 900, 'before cleanup', high - 0.5);
+    const after = reading(number, startedMs + 960, 'after cleanup', restingMb(number));
+    run.readings.push(before, during, beforeCleanup, after);
+    for (let index = 0; index < users * requests; index += 1) {
+      const place = run.requests.length;
+      const row: RequestRow = {
+        ...{ session: number, user: (number - 1) * users + (index % users) + 1, input: place },
+        ...{ startMs: startedMs + 10 + index, ms: shape.ms?.(place) ?? 20 + (place % 13) / 3 },
+        ...{ status: 200, ok: true, label: 'spam', expected: 'spam', cached: 'none', code: null },
+      };
+      run.requests.push(shape.changeRow?.(row) ?? row);
+    }
+    const session: SessionRun = {
+      ...{ number, id: `session-${number}`, state: 'ended', problem: null, startedMs },
+      ...{ playedMs: startedMs + 905, closedMs: startedMs + 955, models: ['spam'] },
+      users: Array.from({ length: users }, () => 'successful' as const),
+      modelsAfter: [{ id: 'spam', state: 'unloaded', private_mb: 0 }],
+      receipt: receiptOf(number, high - 0.5, high - 0.5 - restingMb(number)),
+      ...{ before, beforeCleanup, after },
+    };
+    run.sessions.push(shape.change?.(session) ?? session);
+  }
+  const texts = Array.from({ length: sessions * users * requests }, (_, place) => ({
+    text: `text ${place}`,
+    label: 'spam',
+  }));
+  return {
+    ...run,
+    startedAt: '2025-08-01T10:00:00.000Z',
+    durationMs: sessions * SESSION_MS + 1.5,
+    stopped: shape.stopped ?? null,
+    planned: { sessions, users, requests },
+    inputSet: { name: 'mail.jsonl.gz', sha256: 'ab'.repeat(32), inputs: texts },
+    readingsMissed: 0,
+    counters: {
+      before: new Map([['plimsoll_model_unloads_total', 100]]),
+      after: new Map([
+        ['plimsoll_model_unloads_total', 100 + sessions],
+        ['plimsoll_worker_recycles_total', 0],
+        ['plimsoll_cache_hits_total{tier="memory"}', 7],
+      ]),
+    },
+  };
+}
+
+/** A repeatable series around 0, between −1 and 1, without a trend: golden-ratio steps. */
+export function scatter(index: number): number {
+  return 2 * ((index * 0.6180339887498949) % 1) - 1;
+}

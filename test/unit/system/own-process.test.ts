@@ -1,0 +1,44 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
+import { expect, test } from 'vitest';
+import { adviseOutOfMemoryKiller, collectGarbage } from '../../../src/system/own-process.js';
+import { layOut } from './trees.js';
+
+test('collects garbage though the process was started without --expose-gc', () => {
+  expect(process.execArgv).not.toContain('--expose-gc');
+  expect(collectGarbage()).toBeGreaterThan(0);
+});
+
+test('an object that nobody holds is gone after it', async () => {
+  const dropped = (() => new WeakRef({ name: 'dropped' }))();
+  // A WeakRef keeps its target until the job that made it ends.
+  await new Promise((resolve) => setImmediate(resolve));
+  collectGarbage();
+  expect(dropped.deref()).toBeUndefined();
+});
+
+test('gc does not stay visible to others, in this context or a later one', () => {
+  collectGarbage();
+  expect(globalThis.gc).toBeUndefined();
+  expect(runInNewContext('typeof gc')).toBe('undefined');
+});
+
+test('writes the score where the kernel takes it', () => {
+  const root = layOut({ 'proc/self/oom_score_adj': '0' });
+  expect(adviseOutOfMemoryKiller(300, root)).toBe(true);
+  expect(readFileSync(join(root, 'proc/self/oom_score_adj'), 'utf8')).toBe('300');
+});
+
+test('says no, and leaves nothing behind, where there is no such file', () => {
+  const root = layOut();
+  expect(adviseOutOfMemoryKiller(300, root)).toBe(false);
+  expect(existsSync(join(root, 'proc'))).toBe(false);
+});
+
+test('the real kernel takes the score that is set already and refuses one out of range', () => {
+  const current = Number(readFileSync('/proc/self/oom_score_adj', 'utf8'));
+  expect(adviseOutOfMemoryKiller(current)).toBe(true);
+  expect(adviseOutOfMemoryKiller(5000)).toBe(false);
+  expect(Number(readFileSync('/proc/self/oom_score_adj', 'utf8'))).toBe(current);
+});
