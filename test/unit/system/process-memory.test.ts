@@ -125,7 +125,9 @@ describe('the peak of the resident size', () => {
       const { rssBytes } = await readOwnMemory();
       expect(rssBytes).toBeLessThan(peakWhileHeld - 60 * MiB);
     }, 10_000);
-    expect(await readPeakRss()).toBeGreaterThanOrEqual(peakWhileHeld);
+    // The kernel keeps a process's counters per thread or CPU and adds them up late: two readings of one
+    // peak may differ by some pages of each.
+    expect(await readPeakRss()).toBeGreaterThan(peakWhileHeld - 8 * MiB);
     expect(await resetOwnPeakRss()).toBe(true);
     expect(await readPeakRss()).toBeLessThan(peakWhileHeld - 60 * MiB);
     expect(await resetOwnPeakRss('/nowhere')).toBe(false);
