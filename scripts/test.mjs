@@ -1,10 +1,11 @@
-// `npm test`: set-up, formatter and linter, types, build, unit tests, end-to-end tests, one after the other. The last
+// `npm test`: set-up of what tests need beyond npm, formatter and linter, types, build, unit tests, end-to-end tests, one after the other. The last
 // line says how many tests passed and failed; a step that is not a test run (lint, types, build) counts as one test.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installTools } from './test-tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const scratch = mkdtempSync(path.join(tmpdir(), 'plimsoll-test-'));
@@ -58,6 +59,10 @@ function suite(name, project) {
 }
 
 try {
+  process.stdout.write('── set-up: Redis, PostgreSQL and Chromium for the tests\n');
+  for (const name of installTools()) {
+    process.stdout.write(`missing: ${name}; the tests that need it are skipped, by name\n`);
+  }
   step('formatter and linter', bin('biome'), ['check', '.']);
   step('types', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']);
   step('build', process.execPath, [path.join(root, 'scripts', 'build.mjs')]);

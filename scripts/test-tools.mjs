@@ -1,0 +1,72 @@
+// What the tests need beyond npm: a Redis, a PostgreSQL and a browser, all from Debian's packages. `npm test` installs
+// what is missing where it may (Debian, as root); otherwise the tests that need it are skipped by name.
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const POSTGRESQL_FOLDER = '/usr/lib/postgresql';
+
+/** Each tool: its program, and the Debian package that brings it. */
+const TOOLS = {
+  redis: { program: 'redis-server', package: 'redis-server' },
+  postgresql: { program: 'postgres', package: 'postgresql' },
+  chromium: { program: 'chromium', package: 'chromium' },
+};
+
+/** Debian keeps the servers of PostgreSQL off the PATH, in one folder for each version. */
+function postgresqlFolders() {
+  try {
+    return readdirSync(POSTGRESQL_FOLDER)
+      .sort((a, b) => Number(b) - Number(a))
+      .map((version) => path.join(POSTGRESQL_FOLDER, version, 'bin'));
+  } catch {
+    return [];
+  }
+}
+
+/** The path of a program; undefined if it is not installed. */
+function findProgram(name) {
+  const folders = [...(process.env.PATH ?? '').split(path.delimiter), ...postgresqlFolders()];
+  return folders
+    .filter((folder) => folder !== '')
+    .map((folder) => path.join(folder, name))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** The path of a tool's program; undefined if it is not installed. */
+export function findTool(name) {
+  return findProgram(TOOLS[name].program);
+}
+
+/** Installs what is missing, where it may; tells the names of what is still missing. */
+export function installTools() {
+  const missing = () => Object.keys(TOOLS).filter((name) => findTool(name) === undefined);
+  const wanted = missing();
+  if (wanted.length === 0) return [];
+  const packages = wanted.map((name) => TOOLS[name].package);
+  if (process.getuid?.() !== 0 || findProgram('apt-get') === undefined) {
+    process.stdout.write(`missing, and not installed from here: ${packages.join(', ')}\n`);
+    return wanted;
+  }
+  const apt = (...args) =>
+    spawnSync('apt-get', args, {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+    });
+  apt('update', '-qq');
+  apt('install', '-y', '-qq', '--no-install-recommends', ...packages);
+  return missing();
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const missing = installTools();
+  if (missing.length > 0) process.stdout.write(`tests without: ${missing.join(', ')}\n`);
+}
