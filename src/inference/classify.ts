@@ -1,5 +1,6 @@
 import { cacheKey } from '../cache/key.js';
 import type { CachedResult, MemoryTier } from '../cache/memory-tier.js';
+import { SingleFlight } from '../cache/single-flight.js';
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
@@ -40,6 +41,7 @@ export class Classifier {
   readonly #cache: MemoryTier;
   readonly #metrics: Metrics;
   readonly #secret: string;
+  readonly #flights = new SingleFlight<CachedResult>();
 
   constructor(parts: {
     readonly library: ModelLibrary;
@@ -66,15 +68,25 @@ export class Classifier {
     const unknown = known.flatMap((result, index) => (result === undefined ? [index] : []));
     this.#metrics.cacheHits.inc({ tier: 'memory' }, known.length - unknown.length);
     this.#metrics.cacheMisses.inc(unknown.length);
-    const texts = unknown.map((index) => request.inputs[index] ?? '');
-    const answer =
-      texts.length > 0 ? await this.#dispatcher.submit(ready, texts, signal) : NOTHING_TO_RUN;
-    unknown.forEach((index, row) => {
-      const key = keys[index];
-      const result = answer.rows[row];
-      if (key !== undefined && result !== undefined) this.#cache.set(key, result);
-    });
-    const computed = new Map(unknown.map((index, row) => [index, answer.rows[row]]));
+    let answer: Answer = NOTHING_TO_RUN;
+    const textOf = new Map(
+      unknown.map((index) => [keys[index] ?? '', request.inputs[index] ?? '']),
+    );
+    // Who joins another request's computation gets its answer as computed now, with no time of its own.
+    const rowsOfUnknown = await this.#flights.run(
+      unknown.map((index) => keys[index] ?? ''),
+      signal,
+      async (wanted) => {
+        const texts = wanted.map((key) => textOf.get(key) ?? '');
+        answer = await this.#dispatcher.submit(ready, texts, signal);
+        wanted.forEach((key, row) => {
+          const result = answer.rows[row];
+          if (result !== undefined) this.#cache.set(key, result);
+        });
+        return answer.rows;
+      },
+    );
+    const computed = new Map(unknown.map((index, row) => [index, rowsOfUnknown[row]]));
     const rows = known.map((result, index) => result ?? computed.get(index));
     const { queueMs, tokenizeMs, runMs } = answer;
     return {
@@ -87,7 +99,9 @@ export class Classifier {
   }
 }
 
-const NOTHING_TO_RUN = { rows: [], queueMs: 0, tokenizeMs: 0, runMs: 0 };
+type Answer = Awaited<ReturnType<Dispatcher['submit']>>;
+
+const NOTHING_TO_RUN: Answer = { rows: [], queueMs: 0, tokenizeMs: 0, runMs: 0 };
 
 function ranked(
   { model }: ReadyModel,
