@@ -117,6 +117,14 @@ export const SETTINGS = {
     max: 1_000_000,
     about: 'Inputs that wait at most; more are refused with 503.',
   }),
+  'queue.user_share': integer({
+    default: 50,
+    min: 1,
+    max: 100,
+    unit: '%',
+    about:
+      'Part of the queue that one user may hold; more is refused with 429. A request of a user who has none waiting is not.',
+  }),
   'request.max_inputs': integer({
     default: 1024,
     min: 1,

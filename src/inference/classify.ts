@@ -8,6 +8,8 @@ import type { Dispatcher } from './dispatcher.js';
 export interface ClassifyRequest {
   readonly model: string;
   readonly inputs: readonly string[];
+  /** Whose request it is: users are served in turn. */
+  readonly user: string;
   /** Labels of each result, the highest score first; all of them if undefined. */
   readonly topK: number | undefined;
 }
@@ -68,7 +70,9 @@ export class Classifier {
     this.#metrics.cacheMisses.inc(unknown.length);
     const texts = unknown.map((index) => request.inputs[index] ?? '');
     const answer =
-      texts.length > 0 ? await this.#dispatcher.submit(ready, texts, signal) : NOTHING_TO_RUN;
+      texts.length > 0
+        ? await this.#dispatcher.submit(ready, texts, signal, request.user)
+        : NOTHING_TO_RUN;
     unknown.forEach((index, row) => {
       const key = keys[index];
       const result = answer.rows[row];
