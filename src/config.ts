@@ -104,7 +104,7 @@ export const SETTINGS = {
     about: 'Inputs that run together at most.',
   }),
   'batch.max_characters': integer({
-    default: 8192,
+    default: 2048,
     min: 256,
     max: 16_777_216,
     unit: 'characters',

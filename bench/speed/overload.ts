@@ -36,7 +36,7 @@ async function run(context: Context): Promise<Outcome> {
   const { capacityMs, overloadMs } = context.quick ? QUICK : FULL;
   const settings = {
     'cache.max_size': 0,
-    'session.max_users': 100_000,
+    'session.max_users': 10_000,
     'request.deadline_ms': DEADLINE_MS,
   };
   const server = await startServer(context, { models: [bundledModel], settings });
