@@ -153,7 +153,7 @@ export class Assembly {
       limits: { maxItems: config['batch.max_items'], maxSize: config['batch.max_characters'] },
       threads,
       maxWaiting: config['queue.max_inputs'],
-      maxWaitingOfUser: Math.floor((config['queue.max_inputs'] * config['queue.user_share']) / 100),
+      maxWaitingOfUser: Math.ceil((config['queue.max_inputs'] * config['queue.user_share']) / 100),
       deadlineMs: config['request.deadline_ms'],
       batchTimeoutMs: config['worker.batch_timeout_ms'],
       admission: this.memory.admission,

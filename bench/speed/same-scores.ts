@@ -17,7 +17,7 @@ const MOST_DIFFERENCE = 1e-4;
 export const sameScores: Benchmark = {
   name: 'same-scores',
   about:
-    'scores of 1,000 real mails through the server, in batches of many sizes, against a raw session',
+    'scores of the real mails that there are (at most 1,000) through the server, in batches of many sizes, against a raw session',
   run,
 };
 

@@ -62,9 +62,9 @@ export class QueueGate {
    * Passes, or throws:
    *
    * 1. INVALID_INPUT for more inputs than can ever wait.
-   * 2. TOO_MANY_REQUESTS for a user who has inputs waiting and would hold more than its share with
+   * 2. QUEUE_FULL if they do not fit into the queue.
+   * 3. TOO_MANY_REQUESTS for a user who has inputs waiting and would hold more than its share with
    *    these. One who has none is not refused for its share: a large request may always come alone.
-   * 3. QUEUE_FULL if they do not fit into the queue.
    * 4. QUEUE_FULL if the answer is expected after (or shortly before) the deadline. Users are served in turn, so a user's
    *    request waits for as much work of every other active user as its own is, and at most for
    *    all that waits. With nobody else waiting it may come: then the deadline itself decides.
@@ -79,14 +79,14 @@ export class QueueGate {
       throw new PlimsollError('INVALID_INPUT', message); // 1
     }
     const waitMs = this.waitingMs(waiting, workers);
+    if (waiting.size + count > maxWaiting) {
+      const message = `${waiting.size} inputs are waiting already (queue.max_inputs is ${maxWaiting})`;
+      throw refusal('QUEUE_FULL', message, waitMs); // 2
+    }
     const own = waiting.countOfUser(user);
     if (own > 0 && own + count > maxWaitingOfUser) {
       const message = `this user has ${own} inputs waiting; with ${count} more it would have over ${maxWaitingOfUser}, its share (queue.user_share) of the queue`;
-      throw refusal('TOO_MANY_REQUESTS', message, (waitMs * own) / waiting.size); // 2
-    }
-    if (waiting.size + count > maxWaiting) {
-      const message = `${waiting.size} inputs are waiting already (queue.max_inputs is ${maxWaiting})`;
-      throw refusal('QUEUE_FULL', message, waitMs); // 3
+      throw refusal('TOO_MANY_REQUESTS', message, (waitMs * own) / waiting.size); // 3
     }
     if (waiting.size === 0) return;
     const ownMs = this.#costMs(model, size) / workers;

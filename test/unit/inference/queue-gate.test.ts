@@ -25,7 +25,7 @@ describe('the gate of the queue', () => {
     expect(check).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
   });
 
-  test('2: over its share, a user is told when its own work will be done', () => {
+  test('3: over its share, a user is told when its own work will be done', () => {
     const waiting = waitingOf({ a: 40, b: 10 });
     const check = () => gate().check(arrival('a', 11), waiting, 2);
     expect(check).toThrow(
@@ -34,11 +34,11 @@ describe('the gate of the queue', () => {
     expect(() => gate().check(arrival('a', 10), waiting, 2)).not.toThrow();
   });
 
-  test('2: a large request of a user who has nothing waiting is over no share', () => {
+  test('3: a large request of a user who has nothing waiting is over no share', () => {
     expect(() => gate().check(arrival('a', 90), waitingOf({ b: 10 }), 1)).not.toThrow();
   });
 
-  test('3: a full queue says when it will be empty, by the measured rate, within bounds', () => {
+  test('2: a full queue says when it will be empty, by the measured rate, within bounds', () => {
     const check = (workers: number) => () =>
       gate().check(arrival('c', 30), waitingOf({ a: 45, b: 30 }), workers);
     expect(check(2)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL', retryAfterSeconds: 4 }));
