@@ -4,8 +4,10 @@ import { type Benchmark, NotRunError } from './harness/benchmark.js';
 import { describeMachine } from './harness/machine.js';
 import { Progress } from './harness/progress.js';
 import { exitCodeOf, jsonLine, keepResult, type Result, shownResult } from './harness/report.js';
-import { benchmarks } from './memory/index.js';
+import { benchmarks as memory } from './memory/index.js';
+import { benchmarks as speed } from './speed/index.js';
 
+const benchmarks = [...memory, ...speed];
 const WRONG_CALL = 2;
 const NOT_RUN = 3;
 const INTERRUPTED = 130;

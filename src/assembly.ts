@@ -153,6 +153,8 @@ export class Assembly {
       limits: { maxItems: config['batch.max_items'], maxSize: config['batch.max_characters'] },
       threads,
       maxWaiting: config['queue.max_inputs'],
+      maxWaitingOfUser: Math.ceil((config['queue.max_inputs'] * config['queue.user_share']) / 100),
+      deadlineMs: config['request.deadline_ms'],
       batchTimeoutMs: config['worker.batch_timeout_ms'],
       admission: this.memory.admission,
       onArrival: (model) => this.memory.ledger.arrived(model),

@@ -104,7 +104,7 @@ export const SETTINGS = {
     about: 'Inputs that run together at most.',
   }),
   'batch.max_characters': integer({
-    default: 8192,
+    default: 2048,
     min: 256,
     max: 16_777_216,
     unit: 'characters',
@@ -116,6 +116,14 @@ export const SETTINGS = {
     min: 1,
     max: 1_000_000,
     about: 'Inputs that wait at most; more are refused with 503.',
+  }),
+  'queue.user_share': integer({
+    default: 50,
+    min: 1,
+    max: 100,
+    unit: '%',
+    about:
+      'Part of the queue that one user may hold; more is refused with 429. A request of a user who has none waiting is not.',
   }),
   'request.max_inputs': integer({
     default: 1024,

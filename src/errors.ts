@@ -49,7 +49,11 @@ export const ERRORS = {
     retryable: true,
     about: 'A fault of the server. It is in the log under the request id.',
   },
-  QUEUE_FULL: { status: 503, retryable: true, about: 'Too many inputs are waiting.' },
+  QUEUE_FULL: {
+    status: 503,
+    retryable: true,
+    about: 'Too many inputs are waiting, or the answer would come after `request.deadline_ms`.',
+  },
   TOO_MANY_SESSIONS: { status: 503, retryable: true, about: 'Too many sessions are open.' },
   MEMORY_PRESSURE: {
     status: 503,

@@ -13,14 +13,14 @@ export interface Child {
   readonly ended: Promise<string>;
 }
 
-/** Starts a program of `bench/memory/` that talks over Node's channel; it ends with the benchmark. */
+/** Starts a program of `bench/` (such as `memory/plain-many`) that talks over Node's channel; it ends with the benchmark. */
 export function startChild(
   context: Pick<Context, 'defer'>,
   name: string,
   args: readonly string[],
   cgroup?: MemoryCgroup,
 ): Child {
-  const program = fileURLToPath(new URL(`../memory/${name}.js`, import.meta.url));
+  const program = fileURLToPath(new URL(`../${name}.js`, import.meta.url));
   const command = [process.execPath, '--expose-gc', program, ...args];
   const [first = '', ...rest] = cgroup?.command(command) ?? command;
   const child = spawn(first, rest, {

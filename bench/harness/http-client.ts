@@ -16,10 +16,11 @@ const TIMEOUT_MS = 120_000;
 
 export class HttpClient {
   readonly #url: string;
-  readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 128, scheduling: 'lifo' });
+  readonly #agent: http.Agent;
 
-  constructor(url: string) {
+  constructor(url: string, maxSockets = 128) {
     this.#url = url;
+    this.#agent = new http.Agent({ keepAlive: true, maxSockets, scheduling: 'lifo' });
   }
 
   /** Never rejects: what fails is a reply with status 0. */

@@ -25,6 +25,7 @@ export interface ServerOptions {
 
 export interface ServerUnderTest {
   readonly api: Api;
+  readonly url: string;
   readonly pid: number;
   /** Set when its process has ended. */
   readonly ended: () => string | undefined;
@@ -89,7 +90,7 @@ export async function startServer(
     throw new Error(`the server under test: ${String(error)}\n${words.slice(-2000)}`);
   });
   api = new Api(url);
-  return { api, pid: child.pid ?? 0, ended: () => end, stop };
+  return { api, url, pid: child.pid ?? 0, ended: () => end, stop };
 }
 
 /** Its models by name, and a data folder whose mapped forms are the cached ones. @returns its arguments */

@@ -40,7 +40,7 @@ async function run(context: Context): Promise<Outcome> {
     progress.at(`round ${round} of ${rounds}`);
     const reloads: number[] = [];
     for (let n = 0; n < RELOADS; n += 1) reloads.push(await reloadMs(api, model.id));
-    const plain = Number(await startChild(context, 'plain-create', [source]).next());
+    const plain = Number(await startChild(context, 'memory/plain-create', [source]).next());
     await api.unload(model.id);
     const first = await classify();
     const warm = await classify();

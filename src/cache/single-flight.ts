@@ -104,7 +104,7 @@ function computedValue<V>(values: ReadonlyMap<string, V>, key: string): V {
 }
 
 /** The promise's outcome, or the signal's reason if that comes first. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason);

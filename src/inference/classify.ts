@@ -1,6 +1,6 @@
 import { cacheKey } from '../cache/key.js';
 import type { CachedResult, MemoryTier } from '../cache/memory-tier.js';
-import { SingleFlight } from '../cache/single-flight.js';
+import { SingleFlight, unlessAborted } from '../cache/single-flight.js';
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
@@ -9,6 +9,8 @@ import type { Dispatcher } from './dispatcher.js';
 export interface ClassifyRequest {
   readonly model: string;
   readonly inputs: readonly string[];
+  /** Whose request it is: users are served in turn. */
+  readonly user: string;
   /** Labels of each result, the highest score first; all of them if undefined. */
   readonly topK: number | undefined;
 }
@@ -78,7 +80,7 @@ export class Classifier {
       signal,
       async (wanted) => {
         const texts = wanted.map((key) => textOf.get(key) ?? '');
-        answer = await this.#dispatcher.submit(ready, texts, signal);
+        answer = await this.#dispatcher.submit(ready, texts, signal, request.user);
         wanted.forEach((key, row) => {
           const result = answer.rows[row];
           if (result !== undefined) this.#cache.set(key, result);
@@ -114,14 +116,4 @@ function ranked(
     .map((score, index) => ({ label: labels[index] ?? `LABEL_${index}`, score }))
     .sort((a, b) => b.score - a.score)
     .slice(0, topK);
-}
-
-/** The promise's outcome, or the signal's reason if that comes first. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }

@@ -4,7 +4,9 @@ import type { ReadyModel } from '../models/library.js';
 import { usesArena } from '../models/mapped-form.js';
 import type { WorkerPool } from './pool.js';
 import type { ModelTicket, RowResult, StepResult } from './protocol.js';
-import { type BatchLimits, type Dispatch, plan, type WaitingRow } from './scheduler.js';
+import { QueueGate } from './queue-gate.js';
+import { type BatchLimits, type Dispatch, plan } from './scheduler.js';
+import { type WaitingRow, WaitingRows } from './waiting-rows.js';
 import { type Worker, WorkerGoneError } from './worker.js';
 
 export interface DispatcherOptions {
@@ -13,6 +15,10 @@ export interface DispatcherOptions {
   readonly threads: number;
   /** Inputs that wait at most. */
   readonly maxWaiting: number;
+  /** Of those, inputs of one user; see {@link QueueGate}. */
+  readonly maxWaitingOfUser: number;
+  /** Requests that would not be answered by then are refused at once. */
+  readonly deadlineMs: number;
   readonly batchTimeoutMs: number;
   /** Asked before every load. */
   readonly admission: LoadAdmission;
@@ -63,6 +69,7 @@ interface Request {
   tokenizeMs: number;
   runMs: number;
   settled: boolean;
+  readonly rows: Row[];
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
 }
@@ -78,16 +85,17 @@ interface Row extends WaitingRow {
 /** Owns the inputs that wait; hands them to workers as the scheduler says, and joins the answers. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #waiting = new Set<Row>();
+  readonly #waiting = new WaitingRows<Row>();
+  readonly #gate: QueueGate;
   readonly #running = new Map<string, number>();
   /** Models whose load waits for room, and what their callers are told if it does not come. */
   readonly #held = new Map<string, PlimsollError>();
   #maxItems: number;
-  #nextOrder = 1;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#maxItems = options.limits.maxItems;
+    this.#gate = new QueueGate(options);
   }
 
   /** Inputs of one batch from now on: fewer take less memory while they run. */
@@ -103,25 +111,31 @@ export class Dispatcher {
   /** Whether anyone waits for an answer of this model. */
   isWanted(model: string): boolean {
     if ((this.#running.get(model) ?? 0) > 0) return true;
-    for (const row of this.#waiting) if (row.model === model) return true;
-    return false;
+    return this.#waiting.countOf(model) > 0;
   }
 
   /**
    * Runs the inputs and resolves when all are answered.
    *
+   * @param user whose inputs they are: users are served in turn.
    * @param signal leaves the queue when it fires; what runs already is thrown away.
-   * @throws PlimsollError QUEUE_FULL, MODEL_UNUSABLE, WORKER_LOST; the signal's reason
+   * @throws PlimsollError those of {@link QueueGate.check}, MODEL_UNUSABLE, WORKER_LOST; the signal's reason
    */
-  submit(ready: ReadyModel, inputs: readonly string[], signal: AbortSignal): Promise<Answer> {
-    const { maxWaiting } = this.#options;
-    if (inputs.length > maxWaiting) {
-      const message = `${inputs.length} inputs are more than can ever wait (queue.max_inputs is ${maxWaiting})`;
-      return Promise.reject(new PlimsollError('INVALID_INPUT', message));
-    }
-    if (this.#waiting.size + inputs.length > maxWaiting) {
-      const message = `${this.#waiting.size} inputs are waiting already (queue.max_inputs is ${maxWaiting})`;
-      return Promise.reject(new PlimsollError('QUEUE_FULL', message, { retryAfterSeconds: 1 }));
+  submit(
+    ready: ReadyModel,
+    inputs: readonly string[],
+    signal: AbortSignal,
+    user = '',
+  ): Promise<Answer> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    const model = ready.model.id;
+    const fits = ready.model.description.maxTokens * CHARACTERS_PER_TOKEN;
+    const sizes = inputs.map((text) => Math.max(1, Math.min(text.length, fits)));
+    const size = sizes.reduce((sum, each) => sum + each, 0);
+    try {
+      this.#gate.check({ model, user, count: inputs.length, size }, this.#waiting, this.#workers());
+    } catch (error) {
+      return Promise.reject(error);
     }
     return new Promise((resolve, reject) => {
       const request: Request = {
@@ -133,6 +147,7 @@ export class Dispatcher {
         tokenizeMs: 0,
         runMs: 0,
         settled: false,
+        rows: [],
         resolve: (answer) => {
           signal.removeEventListener('abort', cancel);
           resolve(answer);
@@ -143,23 +158,13 @@ export class Dispatcher {
         },
       };
       const cancel = () => this.#fail(request, signal.reason);
-      if (signal.aborted) return cancel();
       signal.addEventListener('abort', cancel, { once: true });
-      this.#options.onArrival(ready.model.id);
-      const fits = ready.model.description.maxTokens * CHARACTERS_PER_TOKEN;
+      this.#options.onArrival(model);
       inputs.forEach((text, index) => {
-        const size = Math.max(1, Math.min(text.length, fits));
-        const order = this.#nextOrder++;
-        this.#waiting.add({
-          model: ready.model.id,
-          size,
-          order,
-          request,
-          index,
-          text,
-          attempt: 1,
-          alone: false,
-        });
+        const row = { model, user, size: sizes[index] ?? 1, request, index, text };
+        const entering: Row = { ...row, attempt: 1, alone: false };
+        request.rows.push(entering);
+        this.#waiting.add(entering);
       });
       this.pump();
     });
@@ -167,21 +172,36 @@ export class Dispatcher {
 
   /** Hands out what can be handed out. Called on every arrival, completion and change of workers. */
   pump(): void {
-    if (this.#waiting.size === 0) return;
-    const workers = this.#options.pool.workers.map((worker) => ({
+    const isHeld = (model: string) => this.#held.has(model);
+    const limits = { ...this.#options.limits, maxItems: this.#maxItems };
+    while (this.#waiting.size > 0) {
+      const dispatch = plan(this.#waiting, this.#views(), limits, isHeld);
+      if (dispatch === undefined) return;
+      const worker = this.#options.pool.find(dispatch.worker);
+      const settle = worker && this.#admit(worker, dispatch);
+      if (worker === undefined || settle === undefined) this.#putBack(dispatch.rows);
+      else void this.#execute(worker, dispatch).finally(settle);
+    }
+  }
+
+  #views() {
+    return this.#options.pool.workers.map((worker) => ({
       id: worker.id,
       idle: worker.idle,
       models: worker.loaded,
     }));
-    const limits = { ...this.#options.limits, maxItems: this.#maxItems };
-    const rows = [...this.#waiting].filter(({ model }) => !this.#held.has(model));
-    for (const dispatch of plan(rows, workers, limits)) {
-      const worker = this.#options.pool.find(dispatch.worker);
-      if (this.#held.has(dispatch.model) || worker === undefined) continue;
-      const settle = this.#admit(worker, dispatch);
-      if (settle === undefined) continue;
-      for (const row of dispatch.rows) this.#waiting.delete(row);
-      void this.#execute(worker, dispatch).finally(settle);
+  }
+
+  /** Workers that share the waiting work, at least one. */
+  #workers(): number {
+    const ready = this.#options.pool.workers.filter(({ state }) => state === 'ready');
+    return Math.max(1, ready.length);
+  }
+
+  /** To the front of the line, in their order; those whose caller has left stay out. */
+  #putBack(rows: readonly Row[]): void {
+    for (const row of [...rows].reverse()) {
+      if (!row.request.settled) this.#waiting.putBack(row);
     }
   }
 
@@ -290,6 +310,8 @@ export class Dispatcher {
         request.tokenizeMs += result.tokenizeMs;
         request.runMs += result.runMs;
       }
+      const size = rows.reduce((sum, row) => sum + row.size, 0);
+      this.#gate.observe(model, size, performance.now() - begun - (result.loadMs ?? 0));
       for (const [index, row] of rows.entries()) this.#answer(row, result.rows[index]);
       const retried = rows.some((row) => row.attempt > 1);
       const { tokenizeMs, runMs } = result;
@@ -322,15 +344,11 @@ export class Dispatcher {
       if (row.request.settled) continue;
       row.attempt += 1;
       row.alone = row.attempt >= ALONE_FROM_ATTEMPT;
-      if (row.attempt <= MAX_ATTEMPTS) this.#waiting.add(row);
-      else {
-        const message = `${MAX_ATTEMPTS} workers ended while they ran this input`;
-        this.#fail(
-          row.request,
-          new PlimsollError('WORKER_LOST', message, { retryAfterSeconds: 1 }),
-        );
-      }
+      if (row.attempt <= MAX_ATTEMPTS) continue;
+      const message = `${MAX_ATTEMPTS} workers ended while they ran this input`;
+      this.#fail(row.request, new PlimsollError('WORKER_LOST', message, { retryAfterSeconds: 1 }));
     }
+    this.#putBack(rows);
     this.pump();
   }
 
@@ -339,7 +357,7 @@ export class Dispatcher {
     request.settled = true;
     const refusal = this.#held.get(request.ready.model.id);
     const late = error instanceof PlimsollError && error.code === 'DEADLINE_EXCEEDED';
-    for (const row of this.#waiting) if (row.request === request) this.#waiting.delete(row);
+    for (const row of request.rows) this.#waiting.remove(row);
     if (late && refusal !== undefined) request.reject(refusal);
     else request.reject(error instanceof Error ? error : new Error(String(error)));
   }

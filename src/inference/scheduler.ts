@@ -1,13 +1,4 @@
-/** One input that waits. */
-export interface WaitingRow {
-  readonly model: string;
-  /** Characters of it that the model can take in: a guess at what it costs to run. */
-  readonly size: number;
-  /** Place in the order of arrival; a retried row keeps its place. */
-  readonly order: number;
-  /** It runs in a batch of its own: batches that it was in have ended their workers. */
-  readonly alone?: boolean;
-}
+import type { WaitingRow, WaitingRows } from './waiting-rows.js';
 
 /** A worker as the scheduler sees it. */
 export interface WorkerView {
@@ -31,64 +22,64 @@ export interface Dispatch<R extends WaitingRow> {
   readonly rows: readonly R[];
 }
 
+/** Rows that are looked at for one batch, for each that it may have: the rest is too long or short. */
+const LOOKS_PER_ITEM = 4;
+
 /**
- * Which rows run where, now. Pure: no clock, no process, no promise; the same state gives the same
- * answer, and arrivals, completions and retries all ask here.
+ * Which rows run next, and where; they are taken out of those that wait. Nothing else changes: no
+ * clock, no process, no promise; the same state gives the same answer, and arrivals, completions and
+ * retries all ask here, again and again until there is nothing to do.
  *
  * 1. Without an idle worker or a waiting row there is nothing to do.
- * 2. The row that came first decides the model: no model is passed over for long.
+ * 2. The user who was served least is next, with the model of it that was served least: a row at the
+ *    front of its line waits for at most one batch of every other user.
  * 3. The worker is an idle one that holds the model, else the idle one that holds the fewest.
  * 4. No worker stays idle for the sake of a fuller batch: the waiting rows are shared out among
  *    the idle workers.
- * 5. The batch is the first row and those nearest to it in length, within the limits: rows of like
- *    length waste little on padding, and the first row is in it, so nobody starves.
- *    A row that is to run alone makes a batch of its own.
- * 6. Again from 1, without these rows and that worker.
+ * 5. The batch is that first row and others of the model of like length, whoever sent them (each user
+ *    pays for its own), within the limits. A row that is to run alone makes a batch of its own.
  */
 export function plan<R extends WaitingRow>(
-  waiting: readonly R[],
+  waiting: WaitingRows<R>,
   workers: readonly WorkerView[],
   limits: BatchLimits,
-): readonly Dispatch<R>[] {
-  const dispatches: Dispatch<R>[] = [];
-  let idle = workers.filter((worker) => worker.idle);
-  let rows = [...waiting].sort((a, b) => a.order - b.order);
-  for (;;) {
-    const first = rows[0]; // 1, 2
-    const worker = first && chooseWorker(first.model, idle); // 3
-    if (first === undefined || worker === undefined) return dispatches;
-    const share = Math.ceil(rows.length / idle.length); // 4
-    const maxItems = Math.max(1, Math.min(limits.maxItems, share));
-    const batch = formBatch(first, rows, { ...limits, maxItems }); // 5
-    dispatches.push({ worker: worker.id, model: first.model, rows: batch });
-    const taken = new Set(batch); // 6
-    rows = rows.filter((row) => !taken.has(row));
-    idle = idle.filter((candidate) => candidate !== worker);
-  }
+  isHeld: (model: string) => boolean = () => false,
+): Dispatch<R> | undefined {
+  const idle = workers.filter((worker) => worker.idle);
+  if (idle.length === 0 || waiting.size === 0) return undefined; // 1
+  const first = waiting.next(isHeld); // 2
+  if (first === undefined) return undefined;
+  const worker = chooseWorker(first.model, idle); // 3
+  if (worker === undefined) return undefined;
+  const share = Math.ceil(waiting.size / idle.length); // 4
+  const maxItems = Math.max(1, Math.min(limits.maxItems, share));
+  const rows = formBatch(first, waiting, { ...limits, maxItems }); // 5
+  for (const row of rows) waiting.take(row);
+  return { worker: worker.id, model: first.model, rows };
 }
 
 function chooseWorker(model: string, idle: readonly WorkerView[]): WorkerView | undefined {
-  return (
-    idle.find(({ models }) => models.has(model)) ??
-    [...idle].sort((a, b) => a.models.size - b.models.size)[0]
+  const holder = idle.find(({ models }) => models.has(model));
+  if (holder !== undefined) return holder;
+  return idle.reduce<WorkerView | undefined>(
+    (best, each) => (best === undefined || each.models.size < best.models.size ? each : best),
+    undefined,
   );
 }
 
 function formBatch<R extends WaitingRow>(
   first: R,
-  rows: readonly R[],
+  waiting: WaitingRows<R>,
   limits: BatchLimits,
 ): readonly R[] {
-  const alike = rows
-    .filter((row) => row.model === first.model && row !== first && row.alone !== true)
-    .sort(
-      (a, b) => Math.abs(a.size - first.size) - Math.abs(b.size - first.size) || a.order - b.order,
-    );
   const batch = [first];
-  if (first.alone === true) return batch;
+  if (first.alone === true || limits.maxItems === 1) return batch;
   let longest = first.size;
-  for (const row of alike) {
-    if (batch.length === limits.maxItems) break;
+  let looks = limits.maxItems * LOOKS_PER_ITEM;
+  for (const row of waiting.alike(first.model, first.size)) {
+    if (batch.length === limits.maxItems || looks === 0) break;
+    looks -= 1;
+    if (row === first) continue;
     const padded = Math.max(longest, row.size);
     if (padded * (batch.length + 1) > limits.maxSize) continue;
     batch.push(row);

@@ -53,8 +53,8 @@ export class ClassificationService {
     const seat = this.#registry.enter(request.session, request.user, model);
     let succeeded = false;
     try {
-      const { inputs, topK } = request;
-      const answer = await this.#classifier.classify({ model, inputs, topK }, signal);
+      const { inputs, topK, user } = request;
+      const answer = await this.#classifier.classify({ model, inputs, topK, user }, signal);
       succeeded = true;
       return { ...answer, session: seat.session, user: request.user };
     } finally {

@@ -42,6 +42,8 @@ async function start(
     limits: { maxItems: 4, maxSize: 100_000 },
     threads: 1,
     maxWaiting: 100,
+    maxWaitingOfUser: 100,
+    deadlineMs: LONG_MS,
     batchTimeoutMs: LONG_MS,
     admission: roomy(),
     onArrival: () => undefined,

@@ -4,31 +4,59 @@ import {
   type BatchLimits,
   type Dispatch,
   plan,
-  type WaitingRow,
   type WorkerView,
 } from '../../../src/inference/scheduler.js';
+import { lengthClass, type WaitingRow, WaitingRows } from '../../../src/inference/waiting-rows.js';
 
 const WIDE: BatchLimits = { maxItems: 100, maxSize: 1_000_000 };
 
-function row(order: number, size = 10, model = 'a'): WaitingRow {
-  return { model, size, order };
+interface Row extends WaitingRow {
+  readonly name: number;
+}
+
+/** A user of its own unless one is named. */
+function row(name: number, size = 10, model = 'a', user = `u${name}`, alone = false): Row {
+  return { name, model, size, user, alone };
 }
 
 function worker(id: string, models: readonly string[] = [], idle = true): WorkerView {
   return { id, idle, models: new Set(models) };
 }
 
+function waitingOf(rows: readonly Row[]): WaitingRows<Row> {
+  const waiting = new WaitingRows<Row>();
+  for (const each of rows) waiting.add(each);
+  return waiting;
+}
+
+/** Every batch that can start now; a worker that got one is busy. */
+function planAll(
+  waiting: WaitingRows<Row>,
+  workers: readonly WorkerView[],
+  limits: BatchLimits,
+  isHeld?: (model: string) => boolean,
+): readonly Dispatch<Row>[] {
+  const dispatches: Dispatch<Row>[] = [];
+  let views = workers;
+  for (;;) {
+    const dispatch = plan(waiting, views, limits, isHeld);
+    if (dispatch === undefined) return dispatches;
+    dispatches.push(dispatch);
+    views = views.map((view) => (view.id === dispatch.worker ? { ...view, idle: false } : view));
+  }
+}
+
 /** `w1:a[1,2]` for each dispatch. */
-function shown(dispatches: readonly Dispatch<WaitingRow>[]): readonly string[] {
+function shown(dispatches: readonly Dispatch<Row>[]): readonly string[] {
   return dispatches.map(
-    ({ worker: id, model, rows }) => `${id}:${model}[${rows.map(({ order }) => order).join(',')}]`,
+    ({ worker: id, model, rows }) => `${id}:${model}[${rows.map(({ name }) => name).join(',')}]`,
   );
 }
 
 describe('rule', () => {
   const rules: readonly [
     string,
-    readonly WaitingRow[],
+    readonly Row[],
     readonly WorkerView[],
     Partial<BatchLimits>,
     readonly string[],
@@ -37,8 +65,8 @@ describe('rule', () => {
     ['1: there is no worker', [row(1)], [], {}, []],
     ['1: no worker is idle', [row(1)], [worker('w1', ['a'], false)], {}, []],
     [
-      '2: the first row decides the model',
-      [row(2, 10, 'b'), row(1), row(3, 10, 'b')],
+      '2: of users as little served, who came first',
+      [row(1), row(2, 10, 'b'), row(3, 10, 'b')],
       [worker('w1', ['b'])],
       {},
       ['w1:a[1]'],
@@ -79,19 +107,13 @@ describe('rule', () => {
       ['w1:a[1,2]'],
     ],
     [
-      '5: those nearest in length',
-      [row(1, 50), row(2, 90), row(3, 40), row(4, 55)],
+      '5: the nearest in length first, and none that is far',
+      [row(1, 500), row(2, 5000), row(3, 700), row(4, 520), row(5, 60)],
       [worker('w1')],
-      { maxItems: 3 },
+      {},
       ['w1:a[1,4,3]'],
     ],
-    [
-      '5: of two as near, the earlier',
-      [row(1, 50), row(3, 60), row(2, 40)],
-      [worker('w1')],
-      { maxItems: 2 },
-      ['w1:a[1,2]'],
-    ],
+    ['5: short ones are alike', [row(1, 5), row(2, 190)], [worker('w1')], {}, ['w1:a[1,2]']],
     [
       '5: no more than fit',
       [row(1), row(2), row(3)],
@@ -114,131 +136,190 @@ describe('rule', () => {
       ['w1:a[1]'],
     ],
     [
-      '6: again for another model',
-      [row(1), row(2, 10, 'b')],
-      [worker('w1', ['b']), worker('w2', ['a'])],
+      '5: alone means alone',
+      [row(1), row(2, 10, 'a', 'u2', true), row(3)],
+      [worker('w1'), worker('w2')],
       {},
-      ['w2:a[1]', 'w1:b[2]'],
+      ['w1:a[1,3]', 'w2:a[2]'],
     ],
   ];
 
-  test.each(rules)('%s', (_rule, waiting, workers, limits, expected) => {
-    expect(shown(plan(waiting, workers, { ...WIDE, ...limits }))).toEqual(expected);
+  test.each(rules)('%s', (_rule, rows, workers, limits, expected) => {
+    expect(shown(planAll(waitingOf(rows), workers, { ...WIDE, ...limits }))).toEqual(expected);
+  });
+
+  test('2: users take turns, however many inputs one of them has', () => {
+    const flood = Array.from({ length: 1000 }, (_, n) => row(n, 10, 'a', 'flood'));
+    const waiting = waitingOf([...flood, row(5000, 10, 'a', 'one')]);
+    const heads: (string | undefined)[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      heads.push(plan(waiting, [worker('w1')], { ...WIDE, maxItems: 1 })?.rows[0]?.user);
+    }
+    expect(heads).toEqual(['flood', 'one', 'flood']);
+  });
+
+  test('2: models of one user take turns', () => {
+    const many = Array.from({ length: 5 }, (_, n) => row(n, 10, 'a', 'u'));
+    const waiting = waitingOf([...many, row(10, 10, 'b', 'u')]);
+    const limits = { ...WIDE, maxItems: 1 };
+    const models = [1, 2, 3].map(() => plan(waiting, [worker('w1')], limits)?.model);
+    expect(models).toEqual(['a', 'b', 'a']);
+  });
+
+  test('a model that is held is passed over; what was put back is first again', () => {
+    const waiting = waitingOf([row(1), row(2, 10, 'b')]);
+    const first = plan(waiting, [worker('w1')], WIDE);
+    expect(first?.model).toBe('a');
+    for (const each of first?.rows ?? []) waiting.putBack(each);
+    expect(plan(waiting, [worker('w1')], WIDE, (model) => model === 'a')?.model).toBe('b');
+    expect(plan(waiting, [worker('w1')], WIDE, (model) => model === 'a')).toBeUndefined();
+    expect(shown(planAll(waiting, [worker('w1')], WIDE))).toEqual(['w1:a[1]']);
   });
 });
 
 describe('for any state', () => {
   const rows = fc
     .array(
-      fc.record({ model: fc.constantFrom('a', 'b', 'c'), size: fc.integer({ min: 1, max: 200 }) }),
-      {
-        maxLength: 40,
-      },
+      fc.record({
+        model: fc.constantFrom('a', 'b', 'c'),
+        user: fc.constantFrom('x', 'y', 'z'),
+        size: fc.integer({ min: 1, max: 2000 }),
+        alone: fc.boolean(),
+      }),
+      { maxLength: 60 },
     )
-    .chain((parts) =>
-      fc
-        .shuffledSubarray(
-          parts.map((_, index) => index),
-          { minLength: parts.length },
-        )
-        .map((orders) => parts.map((part, index) => ({ ...part, order: orders[index] ?? index }))),
-    );
+    .map((parts) => parts.map((part, name) => ({ ...part, name })));
   const workers = fc
     .array(
       fc.record({ idle: fc.boolean(), models: fc.uniqueArray(fc.constantFrom('a', 'b', 'c')) }),
-      {
-        maxLength: 6,
-      },
+      { maxLength: 6 },
     )
     .map((views) =>
       views.map(({ idle, models }, index) => ({ id: `w${index}`, idle, models: new Set(models) })),
     );
   const limits = fc.record({
     maxItems: fc.integer({ min: 1, max: 20 }),
-    maxSize: fc.integer({ min: 1, max: 2000 }),
+    maxSize: fc.integer({ min: 1, max: 20_000 }),
   });
 
-  function holds(
-    check: (
-      waiting: readonly WaitingRow[],
-      views: readonly WorkerView[],
-      bounds: BatchLimits,
-      dispatches: readonly Dispatch<WaitingRow>[],
-    ) => void,
-  ): void {
+  test('the same state gives the same answer', () => {
     fc.assert(
-      fc.property(rows, workers, limits, (waiting, views, bounds) =>
-        check(waiting, views, bounds, plan(waiting, views, bounds)),
+      fc.property(rows, workers, limits, (list, views, bounds) => {
+        const [one, two] = [waitingOf(list), waitingOf(list)];
+        expect(shown(planAll(one, views, bounds))).toEqual(shown(planAll(two, views, bounds)));
+      }),
+    );
+  });
+
+  test('batches keep the limits and one model; each row runs once; no worker is idle while one waits', () => {
+    fc.assert(
+      fc.property(rows, workers, limits, (list, views, bounds) => {
+        const waiting = waitingOf(list);
+        const dispatches = planAll(waiting, views, bounds);
+        const taken = dispatches.flatMap((dispatch) => dispatch.rows);
+        expect(new Set(taken).size).toBe(taken.length);
+        expect(waiting.size + taken.length).toBe(list.length);
+        for (const { model, rows: batch } of dispatches) {
+          expect(batch.length).toBeLessThanOrEqual(bounds.maxItems);
+          expect(new Set(batch.map((each) => each.model))).toEqual(new Set([model]));
+          if (batch.length === 1) continue;
+          const sizes = batch.map(({ size }) => size);
+          expect(Math.max(...sizes) * batch.length).toBeLessThanOrEqual(bounds.maxSize);
+          expect(batch.some(({ alone }) => alone)).toBe(false);
+          const [first = 0] = sizes.map(lengthClass);
+          for (const size of sizes) expect(Math.abs(lengthClass(size) - first)).toBeLessThan(5);
+        }
+        const used = dispatches.map((dispatch) => dispatch.worker);
+        expect(new Set(used).size).toBe(used.length);
+        const idle = views.filter((view) => view.idle).length - dispatches.length;
+        expect(Math.min(waiting.size, idle)).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('nobody starves: a newcomer runs after at most one batch of each user who waits', () => {
+    const arrivals = fc.array(
+      fc.array(
+        fc.record({
+          user: fc.integer({ min: 0, max: 6 }),
+          model: fc.constantFrom('a', 'b'),
+          size: fc.integer({ min: 1, max: 3000 }),
+        }),
+        { maxLength: 6 },
       ),
+      { minLength: 30, maxLength: 60 },
+    );
+    fc.assert(
+      fc.property(arrivals, fc.integer({ min: 0, max: 29 }), limits, (steps, at, bounds) => {
+        const waiting = new WaitingRows<Row>();
+        let target: Row | undefined;
+        let left = Number.POSITIVE_INFINITY;
+        let name = 0;
+        for (const [step, comers] of steps.entries()) {
+          for (const { user, model, size } of comers) {
+            waiting.add(row(name, size, model, `user-${user}`));
+            name += 1;
+          }
+          if (step === at) {
+            target = row(-1, 100, 'a', 'newcomer');
+            left = waiting.activeUsers + 1;
+            waiting.add(target);
+          }
+          plan(waiting, [worker('w1')], bounds);
+          if (target !== undefined && waiting.has(target)) {
+            left -= 1;
+            expect(left).toBeGreaterThan(0);
+          }
+        }
+      }),
       { numRuns: 500 },
     );
-  }
-
-  test('the answer depends on the state alone, not on the order of its list, and leaves it as it is', () => {
-    holds((waiting, views, bounds, dispatches) => {
-      const before = structuredClone(waiting);
-      expect(shown(plan([...waiting].reverse(), views, bounds))).toEqual(shown(dispatches));
-      expect(waiting).toEqual(before);
-    });
   });
 
-  test('no row runs twice, is made up, or runs as another model', () => {
-    holds((waiting, _views, _bounds, dispatches) => {
-      const taken = dispatches.flatMap((dispatch) => dispatch.rows);
-      expect(new Set(taken).size).toBe(taken.length);
-      for (const each of taken) expect(waiting).toContain(each);
-      for (const { model, rows: batch } of dispatches) {
-        expect(batch.length).toBeGreaterThan(0);
-        expect(new Set(batch.map((each) => each.model))).toEqual(new Set([model]));
-      }
-    });
-  });
-
-  test('a worker gets one batch at most, and only when it is idle', () => {
-    holds((_waiting, views, _bounds, dispatches) => {
-      const used = dispatches.map((dispatch) => dispatch.worker);
-      expect(new Set(used).size).toBe(used.length);
-      for (const id of used) expect(views.find((view) => view.id === id)?.idle).toBe(true);
-    });
-  });
-
-  test('the limits are kept, but for a single row that is too large alone', () => {
-    holds((_waiting, _views, { maxItems, maxSize }, dispatches) => {
-      for (const { rows: batch } of dispatches) {
-        expect(batch.length).toBeLessThanOrEqual(maxItems);
-        const padded = Math.max(...batch.map(({ size }) => size)) * batch.length;
-        if (batch.length > 1) expect(padded).toBeLessThanOrEqual(maxSize);
-      }
-    });
-  });
-
-  test('the row that came first runs whenever a worker is idle', () => {
-    holds((waiting, views, _bounds, dispatches) => {
-      const first = [...waiting].sort((a, b) => a.order - b.order)[0];
-      const canRun = first !== undefined && views.some(({ idle }) => idle);
-      expect(dispatches[0]?.rows[0]).toBe(canRun ? first : undefined);
-    });
-  });
-
-  test('no worker is idle while a row waits', () => {
-    holds((waiting, views, _bounds, dispatches) => {
-      const left = waiting.length - dispatches.flatMap((dispatch) => dispatch.rows).length;
-      const idle = views.filter((view) => view.idle).length - dispatches.length;
-      expect(Math.min(left, idle)).toBe(0);
-    });
-  });
-
-  test('rows of like length run together: none that is nearer to the first is left for a farther one', () => {
-    holds((waiting, views, { maxItems }) => {
-      const [dispatch] = plan(waiting, views, { maxItems, maxSize: Number.MAX_SAFE_INTEGER });
-      const [first, ...others] = dispatch?.rows ?? [];
-      if (first === undefined) return;
-      const distance = (each: WaitingRow) => Math.abs(each.size - first.size);
-      const farthest = Math.max(0, ...others.map(distance));
-      const left = waiting.filter(
-        (each) => each.model === first.model && !dispatch?.rows.includes(each),
-      );
-      for (const each of left) expect(distance(each)).toBeGreaterThanOrEqual(farthest);
-    });
+  test('the books balance whatever comes, leaves, is taken and put back', () => {
+    const steps = fc.array(
+      fc.record({
+        what: fc.constantFrom('add', 'add', 'plan', 'remove', 'put back'),
+        user: fc.constantFrom('x', 'y', 'z'),
+        model: fc.constantFrom('a', 'b'),
+        pick: fc.nat(),
+      }),
+      { maxLength: 300 },
+    );
+    fc.assert(
+      fc.property(steps, (list) => {
+        const waiting = new WaitingRows<Row>();
+        const present = new Set<Row>();
+        let last: readonly Row[] = [];
+        for (const [name, { what, user, model, pick }] of list.entries()) {
+          const fresh = row(name, 1 + (pick % 900), model, user);
+          const chosen = [...present][pick % Math.max(1, present.size)];
+          if (what === 'add') {
+            waiting.add(fresh);
+            present.add(fresh);
+          } else if (what === 'remove' && chosen !== undefined) {
+            waiting.remove(chosen);
+            present.delete(chosen);
+          } else if (what === 'plan') {
+            last = plan(waiting, [worker('w1')], { maxItems: 4, maxSize: 2000 })?.rows ?? [];
+            for (const each of last) expect(present.delete(each)).toBe(true);
+          } else if (what === 'put back') {
+            for (const each of [...last].reverse()) waiting.putBack(each);
+            for (const each of last) present.add(each);
+            last = [];
+          }
+          expect(waiting.size).toBe(present.size);
+          const users = new Set([...present].map((each) => each.user));
+          expect(waiting.activeUsers).toBe(users.size);
+          const sizes = [...present].filter((each) => each.model === model);
+          expect(waiting.countOf(model)).toBe(sizes.length);
+          expect(waiting.sizeOf(model)).toBe(sizes.reduce((sum, { size }) => sum + size, 0));
+        }
+        while (plan(waiting, [worker('w1')], WIDE) !== undefined);
+        expect(waiting.size).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
   });
 });

@@ -1,0 +1,24 @@
+/** The held-out mails of the bundled model: real texts of mixed length. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import type { CachedModel } from '../harness/models.js';
+import { projectFolder } from '../harness/program.js';
+
+export const bundledFolder = path.join(projectFolder, 'models', 'spam');
+
+export const bundledModel: CachedModel = { id: 'spam', directory: bundledFolder, bytes: 0 };
+
+export function realMails(): readonly string[] {
+  const file = path.join(bundledFolder, 'held-out', 'mails.jsonl.gz');
+  const lines = gunzipSync(readFileSync(file)).toString('utf8').split('\n');
+  return lines
+    .filter((line) => line !== '')
+    .map((line) => String((JSON.parse(line) as { readonly text: string }).text));
+}
+
+/** The mails without end, in order; the cache is off where they are used. */
+export function mailSource(mails: readonly string[], start = 0): () => string {
+  let next = start;
+  return () => mails[next++ % mails.length] ?? '';
+}

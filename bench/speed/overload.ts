@@ -1,0 +1,119 @@
+import { Api } from '../harness/api.js';
+import {
+  atLeast,
+  atMost,
+  type Benchmark,
+  type Context,
+  exactly,
+  type Outcome,
+} from '../harness/benchmark.js';
+import type { Reply } from '../harness/http-client.js';
+import { pause } from '../harness/load.js';
+import { startServer } from '../harness/server.js';
+import { latencies, median, rounded } from '../harness/spread.js';
+import { closedUsers } from './closed-users.js';
+import { bundledModel, mailSource, realMails } from './mails.js';
+import { percentile } from './percentile.js';
+
+const TIMES_CAPACITY = 3;
+const LEAST_GOODPUT = 0.9;
+const MOST_REFUSAL_MS = 100;
+const BACK_WITHIN_MS = 2000;
+const USERS = 32;
+/** What is not answered by then is of no use: the queue is never longer than this. */
+const DEADLINE_MS = 1500;
+const FULL = { capacityMs: 10_000, overloadMs: 30_000 };
+const QUICK = { capacityMs: 4000, overloadMs: 5000 };
+const STEP_MS = 10;
+const SOCKETS = 4000;
+
+/** Under three times its capacity the server works on, and tells the others at once. */
+export const overload: Benchmark = {
+  name: 'overload',
+  about: 'open loop at 3 × capacity: goodput, refusals, memory, and the way back',
+  run,
+};
+
+async function run(context: Context): Promise<Outcome> {
+  const { capacityMs, overloadMs } = context.quick ? QUICK : FULL;
+  const settings = {
+    'cache.max_size': 0,
+    'session.max_users': 10_000,
+    'http.max_connections': SOCKETS,
+    'request.deadline_ms': DEADLINE_MS,
+  };
+  const server = await startServer(context, { models: [bundledModel], settings });
+  // An open loop must never wait for a free connection of its own.
+  const api = new Api(server.url, SOCKETS);
+  context.defer(async () => api.close());
+  await api.load(bundledModel.id);
+  const nextText = mailSource(realMails());
+  const users = (count: number, ms: number) =>
+    closedUsers(api, count, ms, () => bundledModel.id, nextText);
+  context.progress.at('capacity');
+  await users(USERS, capacityMs / 2);
+  const capacity = (await users(USERS, capacityMs)).itemsPerSecond;
+  const calm = (await users(1, capacityMs / 2)).ms;
+  context.progress.at('overload');
+  const sent: Promise<Reply>[] = [];
+  let mostUsedMb = 0;
+  let lineMb = Number.POSITIVE_INFINITY;
+  const begun = performance.now();
+  let watchedAt = begun;
+  for (let now = begun; now - begun < overloadMs; now = performance.now()) {
+    const due = ((now - begun) / 1000) * capacity * TIMES_CAPACITY;
+    while (sent.length < due) {
+      const user = `user-${sent.length % 1000}`;
+      sent.push(api.classify({ model: bundledModel.id, inputs: nextText(), user }));
+    }
+    if (now - watchedAt > 2000) {
+      watchedAt = now;
+      void api.memory().then((memory) => {
+        mostUsedMb = Math.max(mostUsedMb, memory.server_used_mb);
+        lineMb = memory.load_line_mb;
+      });
+    }
+    await pause(STEP_MS);
+  }
+  const seconds = (performance.now() - begun) / 1000;
+  await pause(BACK_WITHIN_MS);
+  context.progress.at('after');
+  const after = await users(1, capacityMs / 2);
+  const replies = await Promise.all(sent);
+  await server.stop();
+  const good = replies.filter(({ status }) => status === 200);
+  const refused = replies.filter(({ status }) => status === 503 || status === 429);
+  const refusalMs = refused.map(({ ms }) => ms);
+  const others = replies.length - good.length - refused.length;
+  return {
+    checks: [
+      atLeast('goodput ÷ capacity', rounded(good.length / seconds / capacity), LEAST_GOODPUT),
+      atMost('p99 of the refusals, ms', rounded(percentile(refusalMs, 0.99), 1), MOST_REFUSAL_MS),
+      exactly(
+        'refusals without Retry-After',
+        refused.filter((of) => of.retryAfter === undefined).length,
+        0,
+      ),
+      atMost('memory ÷ load line', rounded(mostUsedMb / lineMb), 1),
+      atMost('p50 2 s later ÷ before', rounded(median(after.ms) / median(calm)), 1.5),
+    ],
+    facts: [
+      { fact: 'capacity', value: `${capacity.toFixed(1)} items/s` },
+      {
+        fact: 'sent',
+        value: `${replies.length} in ${seconds.toFixed(1)} s, ${good.length} answered`,
+      },
+      { fact: 'neither answered nor refused', value: String(others) },
+      { fact: 'answers', value: latencies(good.map(({ ms }) => ms)) },
+      { fact: 'refusals', value: latencies(refusalMs) },
+      ...after.tally.failureFacts,
+    ],
+    details: { deadline_ms: DEADLINE_MS, statuses: countBy(replies) },
+  };
+}
+
+function countBy(replies: readonly Reply[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { status } of replies) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}

@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest';
+import { QueueGate } from '../../../src/inference/queue-gate.js';
+import { type WaitingRow, WaitingRows } from '../../../src/inference/waiting-rows.js';
+
+function waitingOf(counts: Readonly<Record<string, number>>): WaitingRows<WaitingRow> {
+  const waiting = new WaitingRows<WaitingRow>();
+  for (const [user, count] of Object.entries(counts)) {
+    for (let n = 0; n < count; n += 1) waiting.add({ model: 'm', user, size: 100 });
+  }
+  return waiting;
+}
+
+/** 100 characters take 100 ms; 100 inputs may wait, 50 of one user. */
+function gate(deadlineMs = 1_000_000): QueueGate {
+  const made = new QueueGate({ maxWaiting: 100, maxWaitingOfUser: 50, deadlineMs });
+  made.observe('m', 1000, 1000);
+  return made;
+}
+
+const arrival = (user: string, count: number) => ({ model: 'm', user, count, size: count * 100 });
+
+describe('the gate of the queue', () => {
+  test('1: more than can ever wait is wrong, not early', () => {
+    const check = () => gate().check(arrival('a', 101), waitingOf({}), 1);
+    expect(check).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
+  });
+
+  test('3: over its share, a user is told when its own work will be done', () => {
+    const waiting = waitingOf({ a: 40, b: 10 });
+    const check = () => gate().check(arrival('a', 11), waiting, 2);
+    expect(check).toThrow(
+      expect.objectContaining({ code: 'TOO_MANY_REQUESTS', retryAfterSeconds: 2 }),
+    );
+    expect(() => gate().check(arrival('a', 10), waiting, 2)).not.toThrow();
+  });
+
+  test('3: a large request of a user who has nothing waiting is over no share', () => {
+    expect(() => gate().check(arrival('a', 90), waitingOf({ b: 10 }), 1)).not.toThrow();
+  });
+
+  test('2: a full queue says when it will be empty, by the measured rate, within bounds', () => {
+    const check = (workers: number) => () =>
+      gate().check(arrival('c', 30), waitingOf({ a: 45, b: 30 }), workers);
+    expect(check(2)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL', retryAfterSeconds: 4 }));
+    expect(check(100)).toThrow(expect.objectContaining({ retryAfterSeconds: 1 }));
+    const slow = new QueueGate({ maxWaiting: 100, maxWaitingOfUser: 50, deadlineMs: 1 });
+    slow.observe('m', 1, 1_000_000);
+    const late = () => slow.check(arrival('c', 30), waitingOf({ a: 45, b: 30 }), 1);
+    expect(late).toThrow(expect.objectContaining({ retryAfterSeconds: 60 }));
+  });
+
+  test('4: an answer that would come too late is refused at once', () => {
+    const busy = waitingOf({ a: 20, b: 20 });
+    const check = () => gate(2000).check(arrival('c', 10), busy, 1);
+    expect(check).toThrow(/request\.deadline_ms is 2000/);
+  });
+
+  test('4: one input does not wait for all that a flood has', () => {
+    expect(() => gate(500).check(arrival('c', 1), waitingOf({ flood: 90 }), 1)).not.toThrow();
+  });
+
+  test('4: with nobody waiting, the deadline itself decides', () => {
+    expect(() => gate(500).check(arrival('c', 50), waitingOf({}), 1)).not.toThrow();
+  });
+
+  test('what nobody has measured is not refused for its cost', () => {
+    const fresh = new QueueGate({ maxWaiting: 100, maxWaitingOfUser: 50, deadlineMs: 1 });
+    expect(() => fresh.check(arrival('c', 1), waitingOf({ a: 90 }), 1)).not.toThrow();
+  });
+});
