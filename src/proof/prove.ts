@@ -32,7 +32,7 @@ export interface ProofOptions {
   readonly requests: number;
   /** A `.jsonl` or `.jsonl.gz` file, or a folder of `.txt` files. */
   readonly inputs: string;
-  /** Folder for `report.md`, `report.json` and `charts/`; made where it is missing. */
+  /** Folder for `report.md`, `report.html`, `report.json` and `charts/`; made where it is missing. */
   readonly out: string;
   /** The server's default model when left out. */
   readonly model?: string | undefined;
