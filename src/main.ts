@@ -57,7 +57,7 @@ function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Comm
     .addHelpText(
       'after',
       '\nExample:\n  plimsoll prove --sessions 5 --users 8\n  plimsoll prove --url http://127.0.0.1:8000 --out ./proof' +
-        '\n\nExit code: 0 the verdict is positive, 1 it is not or the run failed.',
+        '\n\nExit code: 0 the verdict is positive, 1 it is not or the run failed,\n130 the run was stopped by hand (its report is written).',
     )
     .action((flags: ProveFlags) => run(() => prove(flags)));
 

@@ -1,9 +1,9 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ProofError, prove as runProof } from '../proof/prove.js';
 import { SettingError } from '../settings.js';
-import { type CommonFlags, countFlag } from './flags.js';
+import { type CommonFlags, configFrom, countFlag } from './flags.js';
 import { startOwnServer } from './own-server.js';
 
 export interface ProveFlags extends CommonFlags {
@@ -22,7 +22,11 @@ const HELD_OUT_MAILS = fileURLToPath(
   new URL('../../models/spam/held-out/mails.jsonl.gz', import.meta.url),
 );
 
-/** `plimsoll prove`: exits 0 if the verdict is positive, 1 if not. */
+/** What the bundled model reached on them when it was made. */
+const BUNDLED_METRICS = new URL('../../models/spam/metrics.json', import.meta.url);
+const BUNDLED_MODEL = 'spam';
+
+/** `plimsoll prove`: exits 0 if the verdict is positive, 1 if not, 130 if it was stopped by hand. */
 export async function prove(flags: ProveFlags): Promise<number> {
   const counts = {
     sessions: countFlag('sessions', flags.sessions),
@@ -49,6 +53,7 @@ export async function prove(flags: ProveFlags): Promise<number> {
       inputs: flags.inputs ?? HELD_OUT_MAILS,
       out: flags.out,
       model: flags.model,
+      expectedAccuracy: await expectedAccuracy(flags),
       timeoutMs,
       signal: stop.signal,
       write: (text) => process.stdout.write(text),
@@ -64,4 +69,24 @@ export async function prove(flags: ProveFlags): Promise<number> {
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
   }
+}
+
+/**
+ * The accuracy on the model's card, where that very model plays those very mails; otherwise nothing is
+ * known to expect.
+ *
+ * @throws Error when the bundled metrics lack the figure.
+ */
+async function expectedAccuracy(flags: ProveFlags): Promise<number | undefined> {
+  if (flags.url !== undefined || flags.inputs !== undefined) return undefined;
+  // The server that is started reads the same flags and environment.
+  const { config } = await configFrom(flags);
+  const model = flags.model ?? (config['models.default'] || BUNDLED_MODEL);
+  if (config.models !== '' || model !== BUNDLED_MODEL) return undefined;
+  const metrics: { held_out?: { accuracy?: { value?: unknown } } } = JSON.parse(
+    readFileSync(BUNDLED_METRICS, 'utf8'),
+  );
+  const value = metrics.held_out?.accuracy?.value;
+  if (typeof value === 'number') return value;
+  throw new Error(`${fileURLToPath(BUNDLED_METRICS)} has no accuracy on the held-out mails`);
 }

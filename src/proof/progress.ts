@@ -46,6 +46,8 @@ export class Progress {
 
   observe(event: LoadEvent): void {
     switch (event.kind) {
+      case 'run started':
+        return;
       case 'session started':
         this.#session = event.session;
         this.#sessionBegan = this.#now();

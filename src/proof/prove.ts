@@ -1,4 +1,7 @@
-/** `plimsoll prove`: play, collect, judge, report. The one way into this room. */
+/**
+ * `plimsoll prove`: play, collect, judge, report. The one way into this room: `runProof` for a
+ * program, `prove` for a person.
+ */
 import { ProofClient } from './client.js';
 import type { Criterion, Verdict } from './criteria.js';
 import { plural } from './format.js';
@@ -7,14 +10,18 @@ import { runLoad } from './load.js';
 import { Progress } from './progress.js';
 import { buildReport, writeReport } from './report.js';
 import type { ProofReport } from './report-schema.js';
+import type { LoadEvent } from './run.js';
 
 const DEFAULT_SEED = 1;
 const DEFAULT_READING_INTERVAL_MS = 250;
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
+/** 128 + SIGINT, as shells give it for a program that Ctrl-C ended. */
+const STOPPED_BY_HAND = 130;
 /** The largest delay that a timer of Node.js takes. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
-export interface ProveOptions {
+/** What a proof needs, whoever asks for it: a command, a route, a test. */
+export interface ProofOptions {
   /** The server, for example `http://127.0.0.1:8000`. */
   readonly url: string;
   /** Sessions, one after the other. */
@@ -25,7 +32,7 @@ export interface ProveOptions {
   readonly requests: number;
   /** A `.jsonl` or `.jsonl.gz` file, or a folder of `.txt` files. */
   readonly inputs: string;
-  /** Folder for `report.md`, `report.json` and `charts/`; made where it is missing. */
+  /** Folder for `report.md`, `report.html`, `report.json` and `charts/`; made where it is missing. */
   readonly out: string;
   /** The server's default model when left out. */
   readonly model?: string | undefined;
@@ -39,6 +46,16 @@ export interface ProveOptions {
   readonly seed?: number | undefined;
   /** Stops the run; the report of what was played so far is still written. */
   readonly signal: AbortSignal;
+}
+
+export interface ProofResult {
+  /** Everything that the files hold. */
+  readonly report: ProofReport;
+  /** `report.md`; the other files lie beside it. */
+  readonly reportPath: string;
+}
+
+export interface ProveOptions extends ProofOptions {
   /** Takes text as it is, line ends included, like `process.stdout.write`. */
   readonly write: (text: string) => void;
   readonly isTerminal: boolean;
@@ -47,8 +64,8 @@ export interface ProveOptions {
 
 export interface ProveResult {
   readonly verdict: Verdict;
-  /** 0 when the proof passed, 1 when it failed. */
-  readonly exitCode: 0 | 1;
+  /** 0 when the proof passed, 1 when it failed, 130 when it was stopped by hand. */
+  readonly exitCode: 0 | 1 | 130;
   /** `report.md`; `report.json` lies beside it. */
   readonly reportPath: string;
 }
@@ -59,12 +76,16 @@ export class ProofError extends Error {
 }
 
 /**
- * Runs a whole proof against a running server and writes its report.
+ * Runs a whole proof against a running server and writes its report. Prints nothing, ends no process.
  *
+ * @param observe is told of each event while it runs; it must not throw.
  * @throws {ProofError} when an option is out of bounds, the inputs cannot be read, or the server is not
  * there or not ready.
  */
-export async function prove(options: ProveOptions): Promise<ProveResult> {
+export async function runProof(
+  options: ProofOptions,
+  observe: (event: LoadEvent) => void = () => undefined,
+): Promise<ProofResult> {
   checkOptions(options);
   const inputSet = await readInputs(options.inputs).catch((error: unknown) => {
     throw error instanceof InputError ? new ProofError(error.message, { cause: error }) : error;
@@ -77,27 +98,46 @@ export async function prove(options: ProveOptions): Promise<ProveResult> {
     runTimeoutMs: options.timeoutMs,
   };
   await checkReady(options.url, settings.requestTimeoutMs, options.signal);
-
   const { url, sessions, users, requests, signal } = options;
-  const progress = new Progress(options);
-  progress.line(
-    `Proving ${url}: ${plural(sessions, 'session')}, ${plural(users, 'user')} in each, ${plural(requests, 'request')} from each user`,
-  );
+  observe({ kind: 'run started' });
   const run = await runLoad(
     { url, sessions, users, requests, signal, inputSet, ...settings },
-    (event) => progress.observe(event),
+    observe,
   );
-  progress.finish();
   const report = buildReport(run, {
     ...settings,
     url,
     model: options.model ?? null,
     expectedAccuracy: options.expectedAccuracy ?? null,
   });
-  const reportPath = await writeReport(options.out, report, run);
+  return { report, reportPath: await writeReport(options.out, report, run) };
+}
+
+/**
+ * {@link runProof} for a person: says what goes on, and turns the verdict into an exit code.
+ *
+ * @throws {ProofError} as {@link runProof}.
+ */
+export async function prove(options: ProveOptions): Promise<ProveResult> {
+  const { url, sessions, users, requests, signal } = options;
+  const progress = new Progress(options);
+  const { report, reportPath } = await runProof(options, (event) => {
+    if (event.kind === 'run started') {
+      progress.line(
+        `Proving ${url}: ${plural(sessions, 'session')}, ${plural(users, 'user')} in each, ${plural(requests, 'request')} from each user`,
+      );
+    }
+    progress.observe(event);
+  });
+  progress.finish();
   for (const line of closingLines(report, reportPath)) progress.line(line);
   const { verdict } = report;
-  return { verdict, exitCode: verdict === 'passed' ? 0 : 1, reportPath };
+  return { verdict, exitCode: exitCodeOf(report, signal), reportPath };
+}
+
+function exitCodeOf({ verdict, run }: ProofReport, signal: AbortSignal): ProveResult['exitCode'] {
+  if (run.stopped !== null && signal.aborted) return STOPPED_BY_HAND;
+  return verdict === 'passed' ? 0 : 1;
 }
 
 function closingLines({ verdict, criteria, run }: ProofReport, path: string): readonly string[] {
@@ -115,7 +155,7 @@ function mark({ held }: Criterion): string {
   return held ? ' yes ' : ' NO  ';
 }
 
-function checkOptions(options: ProveOptions): void {
+function checkOptions(options: ProofOptions): void {
   for (const name of ['sessions', 'users', 'requests', 'timeoutMs'] as const) {
     const value = options[name];
     if (!Number.isInteger(value) || value < 1 || value > MAX_TIMEOUT_MS) {

@@ -6,6 +6,7 @@ import { analyse } from './analyse.js';
 import { drawChart } from './chart.js';
 import { judge } from './criteria.js';
 import { compareWithReference, REFERENCE } from './reference.js';
+import { renderHtml } from './report-html.js';
 import { renderMarkdown } from './report-markdown.js';
 import { type ProofReport, REPORT_SCHEMA, type Rows } from './report-schema.js';
 import type { LoadRun } from './run.js';
@@ -77,7 +78,7 @@ export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
 }
 
 /**
- * Writes `report.json`, `report.md` and `charts/*.svg` into a folder, which is made where it is missing.
+ * Writes `report.json`, `report.md`, `report.html` and `charts/*.svg` into a folder, which is made where it is missing.
  * Each file is written beside its place and renamed, so that a kill leaves the old one or the new one.
  *
  * @returns the path of `report.md`.
@@ -89,6 +90,7 @@ export async function writeReport(out: string, report: ProofReport, run: LoadRun
   for (const { file, chart } of charts) await replaceFile(join(folder, file), drawChart(chart));
   await removeStale(folder, charts);
   await replaceFile(join(out, 'report.json'), writeJson(report));
+  await replaceFile(join(out, 'report.html'), renderHtml(report));
   const path = join(out, 'report.md');
   await replaceFile(path, renderMarkdown(report));
   return path;

@@ -97,6 +97,8 @@ export interface LoadRun {
 
 /** What happens while it runs, for whoever shows progress. */
 export type LoadEvent =
+  /** The server is ready and the first session is about to begin. */
+  | { readonly kind: 'run started' }
   | { readonly kind: 'session started'; readonly session: number }
   | { readonly kind: 'request'; readonly row: RequestRow }
   | { readonly kind: 'reading'; readonly reading: Reading }

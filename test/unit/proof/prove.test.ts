@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ProofError, type ProveOptions, prove } from '../../../src/proof/prove.js';
+import { ProofError, type ProveOptions, prove, runProof } from '../../../src/proof/prove.js';
 import { type Behaviour, type ContractServer, startContractServer } from './contract-server.js';
 
 let folder = '';
@@ -92,11 +92,29 @@ describe('prove', () => {
       { hold: async (request) => (request === 8 ? stop.abort() : undefined) },
       { signal: stop.signal },
     );
-    const { verdict, reportPath } = await prove(options);
-    expect(verdict).toBe('failed');
+    const { verdict, exitCode, reportPath } = await prove(options);
+    expect([verdict, exitCode]).toEqual(['failed', 130]);
     const md = await readFile(reportPath, 'utf8');
     expect(md).toContain('**This run was not finished: it was stopped by hand.**');
     expect(options.lines.join('')).toContain('Not finished: it was stopped by hand.');
+  });
+
+  it('tells a program each event and gives it the report', async () => {
+    const { write: _write, lines, ...options } = await optionsFor({});
+    const kinds: string[] = [];
+    const { report, reportPath } = await runProof(options, (event) => kinds.push(event.kind));
+    expect(kinds.filter((kind) => kind !== 'reading')).toEqual([
+      'run started',
+      ...Array.from({ length: 2 }, () => [
+        'session started',
+        ...Array<string>(6).fill('request'),
+        'session ended',
+      ]).flat(),
+    ]);
+    expect(lines).toEqual([]);
+    const written = await readFile(join(folder, 'proof', 'report.json'), 'utf8');
+    expect(JSON.parse(written)).toEqual(JSON.parse(JSON.stringify(report)));
+    expect(reportPath).toBe(join(folder, 'proof', 'report.md'));
   });
 
   it('says how to get a server when none is there', async () => {

@@ -148,7 +148,12 @@ describe('report files', () => {
     const charts = [...md.matchAll(/\]\(charts\/([^)]+)\)/g)].map(([, file]) => file);
     expect(charts).toHaveLength(6);
     expect((await readdir(join(out, 'charts'))).sort()).toEqual(charts.sort());
-    expect((await readdir(out)).sort()).toEqual(['charts', 'report.json', 'report.md']);
+    expect((await readdir(out)).sort()).toEqual([
+      'charts',
+      'report.html',
+      'report.json',
+      'report.md',
+    ]);
   });
 
   it('of a longer run before are not left among these', async () => {
