@@ -221,6 +221,12 @@ export const SETTINGS = {
     max: 10_000_000,
     about: 'Receipts that are kept; the oldest are dropped.',
   }),
+  'database.url': text({
+    default: '',
+    defaultText: 'SQLite in the data folder',
+    secret: true,
+    about: 'PostgreSQL that keeps the records: `postgres://user:password@host:port/name`.',
+  }),
   ...poolSettings('database', 'PostgreSQL'),
   ...poolSettings('redis', 'Redis'),
   'shutdown.grace_ms': integer({

@@ -44,6 +44,13 @@ export interface PoolFigures {
   readonly waitMsMax: number;
 }
 
+/** A pool as those see it who do not use its connections. */
+export interface NamedPool {
+  readonly figures: PoolFigures;
+  /** Closes idle connections down to the minimum. @returns how many, once they are closed. */
+  shrink(): Promise<number>;
+}
+
 /** A connection that is checked out; releasing it twice does nothing. */
 export interface Lease<C> {
   readonly connection: C;
