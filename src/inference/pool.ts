@@ -1,4 +1,4 @@
-import { Worker, type WorkerOptions } from './worker.js';
+import { type WarmUp, Worker, type WorkerOptions } from './worker.js';
 
 export interface PoolOptions {
   readonly count: number;
@@ -69,7 +69,7 @@ export class WorkerPool {
   async replace(
     old: Worker,
     order: 'start first' | 'leave first',
-    warmUp?: (worker: Worker) => Promise<void>,
+    warmUp?: WarmUp,
   ): Promise<Worker> {
     if (order === 'leave first') {
       this.#refuseWhileStopping();
@@ -81,7 +81,7 @@ export class WorkerPool {
     return fresh;
   }
 
-  async #startFresh(warmUp?: (worker: Worker) => Promise<void>): Promise<Worker> {
+  async #startFresh(warmUp?: WarmUp): Promise<Worker> {
     this.#refuseWhileStopping();
     const fresh = this.#spawn(warmUp);
     await fresh.started();
@@ -99,16 +99,15 @@ export class WorkerPool {
     await worker.stop(graceMs);
   }
 
-  #spawn(warmUp?: (worker: Worker) => Promise<void>): Worker {
+  #spawn(warmUp?: WarmUp): Worker {
     const { module, startTimeoutMs } = this.#options;
     const options: WorkerOptions = {
       id: `worker-${this.#nextName++}`,
       module,
       startTimeoutMs,
-      warmUp,
       onExit: (worker, reason) => this.#buried(worker, reason),
     };
-    const worker = new Worker(options);
+    const worker = new Worker(options, warmUp);
     this.#workers.add(worker);
     worker.started().then(
       () => this.#options.onChange(),

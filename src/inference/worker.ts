@@ -20,10 +20,11 @@ export interface WorkerOptions {
   /** Path of the built worker-main module. */
   readonly module: string;
   readonly startTimeoutMs: number;
-  /** Done once the process answers, before it counts as ready; a failure is of no consequence. */
-  readonly warmUp?: ((worker: Worker) => Promise<void>) | undefined;
   readonly onExit: (worker: Worker, reason: string) => void;
 }
+
+/** Done in a worker whose process answers, before it counts as ready; a failure is of no consequence. */
+export type WarmUp = (worker: Worker) => Promise<void>;
 
 interface Pending {
   readonly resolve: (value: never) => void;
@@ -57,11 +58,14 @@ export class Worker {
   readonly #batchWaiters: (() => void)[] = [];
   #completedBatches = 0;
   #baseline: ProcessMemory | undefined;
+  /** Dropped once it is done: it holds the worker that this one replaces, and so on back to the first. */
+  #warmUp: WarmUp | undefined;
   #nextId = 1;
 
-  constructor(options: WorkerOptions) {
+  constructor(options: WorkerOptions, warmUp?: WarmUp) {
     this.id = options.id;
     this.#options = options;
+    this.#warmUp = warmUp;
     this.#started = new Promise((resolve, reject) => {
       this.#markStarted = (error) => (error === undefined ? resolve() : reject(error));
     });
@@ -253,7 +257,8 @@ export class Worker {
   }
 
   async #becomeReady(): Promise<void> {
-    await this.#options.warmUp?.(this).catch(() => undefined);
+    await this.#warmUp?.(this).catch(() => undefined);
+    this.#warmUp = undefined;
     if (this.#state === 'starting') this.#state = 'ready';
     this.#markStarted();
   }
@@ -274,6 +279,7 @@ export class Worker {
     clearTimeout(timer);
     if (this.#state === 'gone') return;
     this.#state = 'gone';
+    this.#warmUp = undefined;
     const error = new WorkerGoneError(`${this.id} ended (${reason})`);
     this.#markStarted(error);
     for (const { reject } of this.#pending.values()) reject(error);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type PoolOptions, WorkerPool } from '../../../src/inference/pool.js';
 import type { Worker } from '../../../src/inference/worker.js';
+import { collectGarbage } from '../../../src/system/own-process.js';
 import { fixture, isAlive, newGate, temporaryFolder, ticket, until } from './workers.js';
 
 const LONG_MS = 60_000;
@@ -160,6 +161,24 @@ describe('replacing', () => {
     });
     expect(seen).toEqual(['starting', 'ready']);
     expect([fresh.state, fresh.loaded.has('m')]).toEqual(['ready', true]);
+  });
+
+  test('keeps nothing of the workers that left, though each warmed up the next', async () => {
+    const { pool } = await started('echo', { count: 1 });
+    const left: WeakRef<Worker>[] = [];
+    for (let times = 0; times < 4; times += 1) {
+      // In a function of its own, so that nothing here holds the old one.
+      await (async () => {
+        const old = onlyWorker(pool);
+        left.push(new WeakRef(old));
+        await pool.replace(old, 'start first', async () => void old.state);
+      })();
+    }
+    // The last one's farewell may still be under way; those before it are held by nobody.
+    await vi.waitFor(() => {
+      collectGarbage();
+      expect(left.slice(0, -1).filter((of) => of.deref() !== undefined)).toEqual([]);
+    }, 10_000);
   });
 
   test('takes a new one that could not be warmed up all the same', async () => {
