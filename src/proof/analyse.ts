@@ -1,5 +1,6 @@
 /** From what a run collected to every figure of the report. Pure; no figure comes from anywhere else. */
-import { analyseMemory, analyseTrend } from './analyse-memory.js';
+import { analyseMemory } from './analyse-memory.js';
+import { analyseTrends } from './analyse-trend.js';
 import { analyseFeatures } from './features.js';
 import type {
   CleanupFigures,
@@ -29,7 +30,7 @@ export function analyse(run: LoadRun): Figures {
     cleanup: analyseCleanup(run, sessions),
     speed: analyseSpeed(run.requests),
     memory: analyseMemory(run),
-    trend: analyseTrend(sessions),
+    ...analyseTrends(sessions),
     features: analyseFeatures(run.counters),
   };
 }
@@ -60,6 +61,7 @@ function analyseSession(run: LoadRun, session: SessionRun): SessionFigures {
     models: session.models,
     models_still_loaded: stillLoaded(session),
     ...privateMemory(run, session),
+    users_since_recycle: session.after?.usersSinceRecycle ?? null,
     freed_mb: receipt?.freed_mb ?? null,
     freed_private_mb: receipt?.freed_private_mb ?? null,
     receipt_complete: receipt !== null && receipt.before !== null && receipt.after !== null,

@@ -16,6 +16,8 @@ export interface Shape {
   readonly restingMb?: (session: number) => number;
   /** Private MB that a session takes on top. */
   readonly takesMb?: number;
+  /** Users since the last recycle after the cleanup of a session, by its number from 1. */
+  readonly usersSinceRecycle?: (session: number) => number;
   /** Response time of a request in ms, by its place in the run from 0. */
   readonly ms?: (request: number) => number;
   /** Changes a session after it was built. */
@@ -67,7 +69,11 @@ export function syntheticRun(shape: Shape = {}): LoadRun {
     const before = reading(number, startedMs, 'before session', rest);
     const during = reading(number, startedMs + 300, 'during session', high);
     const beforeCleanup = reading(number, startedMs + 900, 'before cleanup', high - 0.5);
-    const after = reading(number, startedMs + 960, 'after cleanup', restingMb(number));
+    const usersSinceRecycle = shape.usersSinceRecycle?.(number) ?? 8 * number;
+    const after = {
+      ...reading(number, startedMs + 960, 'after cleanup', restingMb(number)),
+      usersSinceRecycle,
+    };
     run.readings.push(before, during, beforeCleanup, after);
     for (let index = 0; index < users * requests; index += 1) {
       const place = run.requests.length;
