@@ -189,7 +189,7 @@ function givesBack({ cleanup, sessions }: Figures): Criterion {
     id: 'gives-back',
     claim: 'A cleanup gives back memory that its session took',
     how_tested:
-      'From readings of private memory: taken = highest in the session − before it; returned = highest − after the cleanup.',
+      'From readings of private memory: taken = highest in the session − before it; returned = highest − after the cleanup. Sessions whose readings met a recycle of the workers are left out: old and new ones stand side by side then.',
     threshold: `something back (${percent(THRESHOLDS.returnedPercent)} or more) in each session that took ${mb(THRESHOLDS.takenMb)} or more`,
     value: `${shares}${emptied}`,
     held: judged.length === 0 ? 'cannot tell' : nothing.length === 0,

@@ -42,7 +42,9 @@ export interface SessionFigures {
   readonly taken_mb: number | null;
   /** Highest less after: what had come back when its cleanup was done. */
   readonly returned_mb: number | null;
-  /** Returned ÷ taken; null when the session took too little to say. */
+  /** Workers were being replaced at one of these readings. */
+  readonly recycled_meanwhile: boolean;
+  /** Returned ÷ taken; null when the session took too little to say, or workers were being replaced. */
   readonly returned_percent: number | null;
   /** From the receipt. */
   readonly freed_mb: number | null;

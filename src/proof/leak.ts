@@ -41,7 +41,7 @@ function judgeTrends({ trend, trend_between_recycles: between }: Figures): Findi
 }
 
 /**
- * 1. Fewer than twenty judged sessions → cannot tell.
+ * 1. Fewer than 24 judged sessions → cannot tell.
  * 2. The whole interval lies above what is claimed, and the Mann–Kendall test agrees:
  *    a. the later half rises faster than that, too → a leak;
  *    b. otherwise it has levelled off, and the later half's upper end says what can be excluded.

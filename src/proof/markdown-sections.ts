@@ -199,7 +199,11 @@ export function cleanupEffect({ figures }: ProofReport): Lines {
         count(one.session),
         ...[one.private_before_mb, one.private_highest_mb, one.private_before_cleanup_mb].map(mb),
         ...[one.private_after_mb, one.taken_mb, one.returned_mb].map(mb),
-        one.returned_percent === null ? 'took too little to say' : percent(one.returned_percent),
+        one.returned_percent !== null
+          ? percent(one.returned_percent)
+          : one.recycled_meanwhile
+            ? 'workers were being replaced'
+            : 'took too little to say',
       ]),
     ),
     '',
