@@ -26,8 +26,17 @@ export class App {
   #state: AppState = 'starting';
   #stopping: Promise<void> | undefined;
 
-  /** Opens the database and looks at the CPU; nothing runs before {@link start}. */
-  static async create(config: Config, cpus: number, log: Logger): Promise<App> {
+  /**
+   * Opens the database and looks at the CPU; nothing runs before {@link start}.
+   *
+   * @param workerModule what a worker runs, for a program that composes a server of its own.
+   */
+  static async create(
+    config: Config,
+    cpus: number,
+    log: Logger,
+    workerModule?: string,
+  ): Promise<App> {
     const [system, runtime] = await Promise.all([readSystem(), runtimeKey()]);
     const url = config['database.url'];
     const store =
@@ -36,7 +45,10 @@ export class App {
         : await Store.connect(url, poolLimits(config, 'database'));
     const metrics = new Metrics();
     const { totalBytes } = system.server;
-    const parts = new Assembly({ config, totalBytes, cpus, log, store, runtime, metrics });
+    const parts = new Assembly({
+      ...{ config, totalBytes, cpus, log, store, runtime, metrics },
+      ...(workerModule === undefined ? {} : { workerModule }),
+    });
     return new App(config, log, metrics, parts);
   }
 

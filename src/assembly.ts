@@ -41,6 +41,8 @@ export interface Given {
   /** ONNX Runtime version and CPU, see `runtimeKey`. */
   readonly runtime: string;
   readonly metrics: Metrics;
+  /** What a worker runs; the worker of this package by default. */
+  readonly workerModule?: string;
 }
 
 /** Everything that the server consists of, joined; nothing has started yet. */
@@ -119,7 +121,7 @@ export class Assembly {
     const { config, metrics, log } = this.#given;
     return new WorkerPool({
       count: config['worker.count'],
-      module: WORKER_MODULE,
+      module: this.#given.workerModule ?? WORKER_MODULE,
       startTimeoutMs: config['worker.start_timeout_ms'],
       restartBackoffMs: config['worker.restart_backoff_ms'],
       graceMs: config['shutdown.grace_ms'],

@@ -1,11 +1,7 @@
-/** Figures of the memory: usage over the run, and its trend over the sessions. Pure. */
-import type { MemoryFigures, SessionFigures, TrendFigures, UsageFigures } from './figures.js';
+/** Figures of the memory: usage over the run. Pure. */
+import type { MemoryFigures, UsageFigures } from './figures.js';
 import type { LoadRun, Reading } from './run.js';
 import { describe } from './statistics.js';
-import { THRESHOLDS } from './thresholds.js';
-import { mannKendall, theilSen } from './trend.js';
-
-const KB_IN_MB = 1024;
 
 export function analyseMemory(run: LoadRun): MemoryFigures {
   const { readings } = run;
@@ -48,33 +44,5 @@ function usage(
     share_percent: (100 * all.mean) / totalMb,
     min_share_percent: (100 * all.min) / totalMb,
     max_share_percent: (100 * all.max) / totalMb,
-  };
-}
-
-/** The trend of private memory after each cleanup, over the session numbers. */
-export function analyseTrend(sessions: readonly SessionFigures[]): TrendFigures {
-  const points = sessions
-    .filter((session) => session.private_after_mb !== null)
-    .map((session) => ({ x: session.session, y: (session.private_after_mb ?? 0) * KB_IN_MB }));
-  const warmUp = Math.floor(points.length * THRESHOLDS.warmUpShare);
-  const judged = points.slice(warmUp);
-  const late = judged.slice(Math.floor(judged.length / 2));
-  const slope = theilSen(judged);
-  const lateSlope = theilSen(late);
-  const test = mannKendall(judged.map((point) => point.y));
-  return {
-    sessions: points.length,
-    warm_up_sessions: warmUp,
-    judged_sessions: judged.length,
-    slope_kb: slope?.slope ?? null,
-    low_kb: slope?.interval.low ?? null,
-    high_kb: slope?.interval.high ?? null,
-    mann_kendall_s: test?.s ?? null,
-    mann_kendall_p: test?.p ?? null,
-    growth_mb: slope === null ? null : (slope.slope * judged.length) / KB_IN_MB,
-    late_sessions: late.length,
-    late_slope_kb: lateSlope?.slope ?? null,
-    late_low_kb: lateSlope?.interval.low ?? null,
-    late_high_kb: lateSlope?.interval.high ?? null,
   };
 }

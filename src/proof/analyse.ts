@@ -1,5 +1,6 @@
 /** From what a run collected to every figure of the report. Pure; no figure comes from anywhere else. */
-import { analyseMemory, analyseTrend } from './analyse-memory.js';
+import { analyseMemory } from './analyse-memory.js';
+import { analyseTrends } from './analyse-trend.js';
 import { analyseFeatures } from './features.js';
 import type {
   CleanupFigures,
@@ -10,7 +11,7 @@ import type {
   SpeedFigures,
 } from './figures.js';
 import { mannWhitney } from './rank-test.js';
-import type { LoadRun, RequestRow, SessionRun } from './run.js';
+import type { LoadRun, Reading, RequestRow, SessionRun } from './run.js';
 import { describe, median, wilson } from './statistics.js';
 import { THRESHOLDS } from './thresholds.js';
 
@@ -21,7 +22,13 @@ import { THRESHOLDS } from './thresholds.js';
 const UNLOADED: readonly string[] = ['unloaded', 'unprepared'];
 
 export function analyse(run: LoadRun): Figures {
-  const sessions = run.sessions.map((session) => analyseSession(run, session));
+  const rows = bySession(run.requests);
+  const readings = bySession(run.readings);
+  const usual = usualProcesses(run.readings);
+  const sessions = run.sessions.map((session) => {
+    const { number } = session;
+    return analyseSession(session, rows.get(number) ?? [], readings.get(number) ?? [], usual);
+  });
   return {
     load: analyseLoad(run, sessions),
     labels: analyseLabels(run.requests),
@@ -29,13 +36,34 @@ export function analyse(run: LoadRun): Figures {
     cleanup: analyseCleanup(run, sessions),
     speed: analyseSpeed(run.requests),
     memory: analyseMemory(run),
-    trend: analyseTrend(sessions),
+    ...analyseTrends(sessions),
     features: analyseFeatures(run.counters),
   };
 }
 
-function analyseSession(run: LoadRun, session: SessionRun): SessionFigures {
-  const rows = run.requests.filter((row) => row.session === session.number);
+/** Grouped once: a soak has thousands of sessions. */
+function bySession<T extends { readonly session: number }>(
+  items: readonly T[],
+): ReadonlyMap<number, readonly T[]> {
+  const groups = new Map<number, T[]>();
+  for (const item of items) {
+    const group = groups.get(item.session);
+    if (group === undefined) groups.set(item.session, [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+function usualProcesses(readings: readonly Reading[]): number {
+  return Number(tally(readings.map(({ processes }) => String(processes)))[0]?.[0] ?? 0);
+}
+
+function analyseSession(
+  session: SessionRun,
+  rows: readonly RequestRow[],
+  readings: readonly Reading[],
+  usual: number,
+): SessionFigures {
   const ok = rows.filter((row) => row.ok);
   const playMs = session.playedMs - session.startedMs;
   const { receipt } = session;
@@ -59,7 +87,8 @@ function analyseSession(run: LoadRun, session: SessionRun): SessionFigures {
     response: describe(ok.map((row) => row.ms)),
     models: session.models,
     models_still_loaded: stillLoaded(session),
-    ...privateMemory(run, session),
+    ...privateMemory(session, readings, recycledMeanwhile(readings, usual)),
+    users_since_recycle: session.after?.usersSinceRecycle ?? null,
     freed_mb: receipt?.freed_mb ?? null,
     freed_private_mb: receipt?.freed_private_mb ?? null,
     receipt_complete: receipt !== null && receipt.before !== null && receipt.after !== null,
@@ -76,13 +105,13 @@ function stillLoaded(session: SessionRun): readonly string[] | null {
   });
 }
 
-function privateMemory(run: LoadRun, session: SessionRun) {
+function privateMemory(session: SessionRun, readings: readonly Reading[], recycled: boolean) {
   const before = session.before?.privateMb ?? null;
   const beforeCleanup = session.beforeCleanup?.privateMb ?? null;
   const after = session.after?.privateMb ?? null;
   let highest: number | null = null;
-  for (const reading of run.readings) {
-    if (reading.session !== session.number || reading.phase === 'after cleanup') continue;
+  for (const reading of readings) {
+    if (reading.phase === 'after cleanup') continue;
     if (reading.privateMb !== null) highest = Math.max(highest ?? 0, reading.privateMb);
   }
   const taken = highest === null || before === null ? null : highest - before;
@@ -95,8 +124,22 @@ function privateMemory(run: LoadRun, session: SessionRun) {
     private_after_mb: after,
     taken_mb: taken,
     returned_mb: returned,
-    returned_percent: tells ? (100 * returned) / taken : null,
+    recycled_meanwhile: recycled,
+    returned_percent: tells && !recycled ? (100 * returned) / taken : null,
   };
+}
+
+/**
+ * While old and new workers stand side by side, or have just changed places, readings do not compare: the
+ * number of processes is not the usual one, or the count of users since the last recycle fell.
+ */
+function recycledMeanwhile(readings: readonly Reading[], usual: number): boolean {
+  let users = 0;
+  for (const { processes, usersSinceRecycle } of readings) {
+    if (processes !== usual || (usersSinceRecycle ?? users) < users) return true;
+    users = usersSinceRecycle ?? users;
+  }
+  return false;
 }
 
 function analyseLoad(run: LoadRun, sessions: readonly SessionFigures[]): LoadFigures {

@@ -7,27 +7,11 @@
  * 2. every criterion that any run can tell has been told. A leak and what cleanups give back need
  *    enough sessions and enough memory taken: left open, they are listed, but do not fail the verdict.
  */
+import type { Criterion, Verdict } from './criterion.js';
 import type { Figures, SessionFigures } from './figures.js';
-import { count, kb, list, mb, ms, percent, plural } from './format.js';
+import { count, list, mb, ms, percent, plural } from './format.js';
+import { noLeak } from './leak.js';
 import { THRESHOLDS } from './thresholds.js';
-
-const KB_IN_MB = 1024;
-
-export type Held = true | false | 'cannot tell';
-
-export interface Criterion {
-  readonly id: string;
-  readonly claim: string;
-  readonly how_tested: string;
-  readonly threshold: string;
-  /** What was found, in words and figures. */
-  readonly value: string;
-  readonly held: Held;
-  /** Whether leaving it open lets the verdict pass. */
-  readonly may_stay_open: boolean;
-}
-
-export type Verdict = 'passed' | 'failed';
 
 export interface Judgement {
   readonly verdict: Verdict;
@@ -192,85 +176,6 @@ function accuracy({ labels }: Figures, expected: number): Criterion {
   };
 }
 
-/**
- * 1. Fewer than ten sessions → cannot tell.
- * 2. Memory rises: the slope's interval lies above 0 and the growth is more than one garbage collection
- *    moves. Then the later half of the sessions decides, because heaps that warm up climb in steps
- *    before they level off, and a leak goes on:
- *    a. it rises too, by its share of that growth, and the Mann–Kendall test agrees → a leak;
- *    b. its interval ends below the whole slope → levelled off, judged by the later half's upper end;
- *    c. otherwise → cannot tell.
- * 3. The interval reaches further than 1,024 KB a session → too scattered to tell.
- * 4. Otherwise no evidence of a leak larger than the interval's upper end.
- */
-function noLeak({ trend }: Figures): Criterion {
-  const [value, held] = judgeTrend(trend);
-  return {
-    id: 'leak',
-    claim: 'No memory leaks from session to session',
-    how_tested: `Private memory of all processes after each cleanup, the first ${percent(100 * THRESHOLDS.warmUpShare)} of the sessions left out as warm-up: Theil–Sen slope with its 95 % interval, and the Mann–Kendall test. Where they show a rise, the later half of the sessions must show it too: a leak goes on, warming up levels off.`,
-    threshold: `no rising trend (interval above 0, p below ${THRESHOLDS.leakP}, growth of ${mb(THRESHOLDS.leakGrowthMb)} or more), from at least ${count(THRESHOLDS.leakSessions)} sessions`,
-    value,
-    held,
-    may_stay_open: true,
-  };
-}
-
-function judgeTrend(trend: Figures['trend']): [string, Held] {
-  const { slope_kb, low_kb, high_kb, mann_kendall_p: p, growth_mb } = trend;
-  if (trend.sessions < THRESHOLDS.leakSessions) {
-    const found = plural(trend.sessions, 'session');
-    return [`${found} with a reading after the cleanup: too few to tell`, 'cannot tell'];
-  }
-  if (
-    slope_kb === null ||
-    low_kb === null ||
-    high_kb === null ||
-    p === null ||
-    growth_mb === null
-  ) {
-    return ['the readings have no private memory to follow', 'cannot tell'];
-  }
-  const interval = `slope ${kb(slope_kb)} a session, interval ${kb(low_kb)} to ${kb(high_kb)}`;
-  if (low_kb > 0 && growth_mb >= THRESHOLDS.leakGrowthMb) {
-    return judgeRise(trend, interval, slope_kb, p);
-  }
-  if (high_kb > THRESHOLDS.leakResolutionKb) {
-    return [`the readings are too scattered to tell: ${interval}`, 'cannot tell'];
-  }
-  const bound = kb(Math.max(0, high_kb));
-  return [`no evidence of a leak larger than ${bound} a session; ${interval}`, true];
-}
-
-/** Step 2 of {@link noLeak}. */
-function judgeRise(
-  trend: Figures['trend'],
-  interval: string,
-  slopeKb: number,
-  p: number,
-): [string, Held] {
-  const { late_sessions, late_slope_kb: slope, late_low_kb: low, late_high_kb: high } = trend;
-  if (slope === null || low === null || high === null) {
-    return [`memory grew: ${interval}; too few sessions to tell whether it goes on`, 'cannot tell'];
-  }
-  const later = `in the last ${plural(late_sessions, 'session')} ${kb(slope)}, interval ${kb(low)} to ${kb(high)}`;
-  const growthMb = (slope * late_sessions) / KB_IN_MB;
-  if (p < THRESHOLDS.leakP && low > 0 && growthMb >= THRESHOLDS.leakGrowthMb / 2) {
-    return [`memory grows: ${interval}; ${later}`, false];
-  }
-  if (high < slopeKb) {
-    const bound = kb(Math.max(0, high));
-    return [
-      `memory grew and levelled off, no evidence of a leak larger than ${bound} a session: ${interval}; ${later}`,
-      true,
-    ];
-  }
-  return [
-    `memory grew, and it cannot be told whether it goes on: ${interval}; ${later}`,
-    'cannot tell',
-  ];
-}
-
 function givesBack({ cleanup, sessions }: Figures): Criterion {
   const judged = sessions.filter((session) => session.returned_percent !== null);
   const nothing = judged.filter(gaveNothing).map((session) => session.session);
@@ -284,7 +189,7 @@ function givesBack({ cleanup, sessions }: Figures): Criterion {
     id: 'gives-back',
     claim: 'A cleanup gives back memory that its session took',
     how_tested:
-      'From readings of private memory: taken = highest in the session − before it; returned = highest − after the cleanup.',
+      'From readings of private memory: taken = highest in the session − before it; returned = highest − after the cleanup. Sessions whose readings met a recycle of the workers are left out: old and new ones stand side by side then.',
     threshold: `something back (${percent(THRESHOLDS.returnedPercent)} or more) in each session that took ${mb(THRESHOLDS.takenMb)} or more`,
     value: `${shares}${emptied}`,
     held: judged.length === 0 ? 'cannot tell' : nothing.length === 0,

@@ -36,11 +36,15 @@ export interface SessionFigures {
   readonly private_highest_mb: number | null;
   readonly private_before_cleanup_mb: number | null;
   readonly private_after_mb: number | null;
+  /** Users since the last recycle, as read after the cleanup. */
+  readonly users_since_recycle: number | null;
   /** Highest less before: what the session took. */
   readonly taken_mb: number | null;
   /** Highest less after: what had come back when its cleanup was done. */
   readonly returned_mb: number | null;
-  /** Returned ÷ taken; null when the session took too little to say. */
+  /** Workers were being replaced at one of these readings. */
+  readonly recycled_meanwhile: boolean;
+  /** Returned ÷ taken; null when the session took too little to say, or workers were being replaced. */
   readonly returned_percent: number | null;
   /** From the receipt. */
   readonly freed_mb: number | null;
@@ -144,18 +148,28 @@ export interface MemoryFigures {
   readonly pressure: readonly { readonly level: string; readonly readings: number }[];
 }
 
-/** Trend of private memory after the cleanups over the sessions, warm-up left out. */
+/** Trend of private memory after the cleanups over a stretch of sessions, warm-up left out. */
 export interface TrendFigures {
+  /** The stretch, from session to session, both counted from 1; 0 when there is no reading. */
+  readonly first_session: number;
+  readonly last_session: number;
+  /** Sessions of the stretch with a reading after their cleanup. */
   readonly sessions: number;
   readonly warm_up_sessions: number;
   readonly judged_sessions: number;
   readonly slope_kb: number | null;
   readonly low_kb: number | null;
   readonly high_kb: number | null;
+  /** Variance against that of independent readings (Yue and Wang); in the interval and in p already. */
+  readonly serial_factor: number;
   readonly mann_kendall_s: number | null;
   readonly mann_kendall_p: number | null;
   /** Slope × judged sessions. */
   readonly growth_mb: number | null;
+  /** A leak is claimed only when the whole interval lies above this. */
+  readonly claimed_above_kb: number | null;
+  /** The smallest leak that would have been claimed with a chance of 80 %. */
+  readonly findable_kb: number | null;
   /** The same over the later half of the judged sessions: a leak goes on, warming up levels off. */
   readonly late_sessions: number;
   readonly late_slope_kb: number | null;
@@ -187,5 +201,7 @@ export interface Figures {
   readonly speed: SpeedFigures;
   readonly memory: MemoryFigures;
   readonly trend: TrendFigures;
+  /** The longest stretch without a recycle, where there was one and it is long enough to tell. */
+  readonly trend_between_recycles: TrendFigures | null;
   readonly features: readonly FeatureFigures[];
 }

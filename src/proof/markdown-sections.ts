@@ -1,5 +1,5 @@
 /** The sections of `report.md` that show measurements. Each opens with what it was read from. */
-import type { UsageFigures } from './figures.js';
+import type { TrendFigures, UsageFigures } from './figures.js';
 import {
   count,
   kb,
@@ -91,7 +91,7 @@ function receiptTables(receipt: Receipt): Lines {
 }
 
 export function usageTrends({ figures, charts }: ProofReport): Lines {
-  const { memory, trend } = figures;
+  const { memory, trend, trend_between_recycles: between } = figures;
   const columns: readonly (readonly [string, UsageFigures | null])[] = [
     ['server used', memory.used],
     ['Plimsoll, private', memory.private],
@@ -122,7 +122,16 @@ export function usageTrends({ figures, charts }: ProofReport): Lines {
     `Shares are of the server’s ${mb(memory.total_mb)}; variation is the standard deviation divided by the mean. ` +
       `Pressure: ${list(memory.pressure.map((one) => `${one.level} in ${plural(one.readings, 'reading')}`)) || 'not read'}.`,
     '',
-    ...trendSentence(trend),
+    ...trendSentence(trend, 'from session to session'),
+    ...(between === null
+      ? []
+      : [
+          '',
+          ...trendSentence(
+            between,
+            `in the longest stretch without a recycle, sessions ${between.first_session} to ${between.last_session}`,
+          ),
+        ]),
     ...charts.flatMap((chart) => ['', `![${chart.title}](${chart.file})`]),
   ];
 }
@@ -136,15 +145,17 @@ function usageCells(usage: UsageFigures): Lines {
   ];
 }
 
-function trendSentence(trend: ProofReport['figures']['trend']): Lines {
+function trendSentence(trend: TrendFigures, what: string): Lines {
   const basis = `private memory after each cleanup, ${plural(trend.judged_sessions, 'session')}, ${count(trend.warm_up_sessions)} before them left out as warm-up`;
   if (trend.slope_kb === null || trend.low_kb === null || trend.high_kb === null) {
-    return [`Trend from session to session (${basis}): too few readings for a slope.`];
+    return [`Trend ${what} (${basis}): too few readings for a slope.`];
   }
   return [
-    `Trend from session to session (${basis}): Theil–Sen slope ${kb(trend.slope_kb)} a session, ` +
-      `95 % interval ${kb(trend.low_kb)} to ${kb(trend.high_kb)}; Mann–Kendall p ${probability(trend.mann_kendall_p)}; ` +
+    `Trend ${what} (${basis}): Theil–Sen slope ${kb(trend.slope_kb)} a session, ` +
+      `95 % interval ${kb(trend.low_kb)} to ${kb(trend.high_kb)}; Mann–Kendall p ${probability(trend.mann_kendall_p)} ` +
+      `(variance × ${plain(trend.serial_factor)} because readings that follow each other are alike); ` +
       `over the later half alone ${kb(trend.late_slope_kb)}, interval ${kb(trend.late_low_kb)} to ${kb(trend.late_high_kb)}. ` +
+      `A leak is claimed above ${kb(trend.claimed_above_kb)} a session; the smallest that would have been found is ${kb(trend.findable_kb)}. ` +
       'Whether that says anything is judged in the verdict.',
   ];
 }
@@ -188,7 +199,11 @@ export function cleanupEffect({ figures }: ProofReport): Lines {
         count(one.session),
         ...[one.private_before_mb, one.private_highest_mb, one.private_before_cleanup_mb].map(mb),
         ...[one.private_after_mb, one.taken_mb, one.returned_mb].map(mb),
-        one.returned_percent === null ? 'took too little to say' : percent(one.returned_percent),
+        one.returned_percent !== null
+          ? percent(one.returned_percent)
+          : one.recycled_meanwhile
+            ? 'workers were being replaced'
+            : 'took too little to say',
       ]),
     ),
     '',

@@ -3,7 +3,7 @@
  * program, `prove` for a person.
  */
 import { ProofClient } from './client.js';
-import type { Criterion, Verdict } from './criteria.js';
+import type { Criterion, Verdict } from './criterion.js';
 import { plural } from './format.js';
 import { InputError, readInputs } from './inputs.js';
 import { runLoad } from './load.js';

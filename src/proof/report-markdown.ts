@@ -1,5 +1,5 @@
 /** `report.md`, written from the report object alone: it can hold no figure that `report.json` lacks. */
-import type { Criterion } from './criteria.js';
+import type { Criterion } from './criterion.js';
 import { count, list, mb, ms, percent, plural, seconds, table } from './format.js';
 import {
   cleanupDetails,

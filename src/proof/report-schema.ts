@@ -1,5 +1,5 @@
 /** The shape of `report.json`, schema `plimsoll-proof/1`. */
-import type { Criterion, Verdict } from './criteria.js';
+import type { Criterion, Verdict } from './criterion.js';
 import type { Figures } from './figures.js';
 import type { ComparisonRow, REFERENCE } from './reference.js';
 import type { Receipt } from './wire.js';

@@ -6,6 +6,9 @@
 /** Two-sided 95 % point of the standard normal distribution. */
 export const Z_95 = 1.959963984540054;
 
+/** 80 % quantile of the standard normal distribution: the customary power of a test. */
+export const Z_80 = 0.8416212335729143;
+
 export interface Interval {
   readonly low: number;
   readonly high: number;
@@ -118,6 +121,18 @@ export function twoSidedP(z: number): number {
   let fraction = x;
   for (let n = 120; n >= 1; n -= 1) fraction = x + n / 2 / fraction;
   return Math.exp(-x * x) / (Math.sqrt(Math.PI) * fraction);
+}
+
+/** Ranks from 1 in the order given; equal values share the mean of their ranks. */
+export function midRanks(values: readonly number[]): readonly number[] {
+  const order = values.map((value, index) => ({ value, index })).sort((a, b) => a.value - b.value);
+  const ranks = Array<number>(values.length).fill(0);
+  let start = 0;
+  for (const size of tieGroups(order.map(({ value }) => value))) {
+    for (const { index } of order.slice(start, start + size)) ranks[index] = start + (size + 1) / 2;
+    start += size;
+  }
+  return ranks;
 }
 
 /** Sizes of the groups of equal values (a value that stands alone counts as a group of 1). */

@@ -38,6 +38,8 @@ export interface ServerOptions {
   readonly models?: string;
   /** Data folder; a fresh one by default. */
   readonly data?: string;
+  /** A program of the fixtures in place of `plimsoll serve`; it takes the same flags. */
+  readonly program?: string;
 }
 
 /** A running `plimsoll serve`. */
@@ -63,12 +65,15 @@ const servers = new Set<{ readonly child: ChildProcess; readonly output: () => s
 /** Starts the real server on a free port of the loopback interface and waits until it listens. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const data = options.data ?? path.join(await temporaryFolder(), 'data');
-  const args = ['serve', '--port', '0', '--data', data];
+  const args = [
+    ...(options.program === undefined ? ['serve'] : []),
+    ...['--port', '0', '--data', data],
+  ];
   if (options.models !== undefined) args.push('--models', options.models);
   for (const [key, value] of Object.entries(options.settings ?? {})) {
     args.push('--set', `${key}=${value}`);
   }
-  const child = launch(args);
+  const child = launch(args, { program: options.program });
   const exited = exitOf(child);
   const logs: LogLine[] = [];
   let printed = '';

@@ -30,10 +30,15 @@ export function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): 
 /** Starts the program; its output is collected in the buffers. */
 export function launch(
   args: readonly string[],
-  options: { readonly cwd?: string; readonly environment?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly cwd?: string;
+    readonly environment?: Readonly<Record<string, string>>;
+    /** Another program than the one that is built, which composes a server from its parts. */
+    readonly program?: string | undefined;
+  } = {},
 ): ChildProcess {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run \`npm run build\` first`);
-  return spawn(process.execPath, [...SERVER_NODE_FLAGS, MAIN, ...args], {
+  return spawn(process.execPath, [...SERVER_NODE_FLAGS, options.program ?? MAIN, ...args], {
     cwd: options.cwd ?? tmpdir(),
     env: cleanEnvironment(options.environment),
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -10,7 +10,8 @@ import {
   twoSidedP,
   wilson,
 } from '../../../src/proof/statistics.js';
-import { mannKendall, theilSen } from '../../../src/proof/trend.js';
+import { mannKendall, serialFactor, theilSen } from '../../../src/proof/trend.js';
+import { scatter } from './synthetic-run.js';
 
 // Expected values marked "scipy" were computed with scipy 1.17.1 and numpy 2.4.6, those marked
 // "pymannkendall" with pymannkendall 1.4.3, from the same numbers.
@@ -132,6 +133,46 @@ group('Theil–Sen slope', () => {
   it('takes many points in bounded time', () => {
     const points = Array.from({ length: 20_000 }, (_, x) => ({ x, y: 3 * x }));
     expect(theilSen(points)?.slope).toBeCloseTo(3, 9);
+  });
+});
+
+group('Correction for alike neighbours', () => {
+  const line = (y: (x: number) => number, n = 40) =>
+    Array.from({ length: n }, (_, x) => ({ x, y: y(x) }));
+
+  it('leaves a straight line and unconnected values as they are', () => {
+    expect(serialFactor(line((x) => 7 * x))).toBe(1);
+    expect(serialFactor(line((x) => (x % 2 ? 1 : -1)))).toBe(1);
+    expect(serialFactor([])).toBe(1);
+  });
+
+  it('widens the interval where values come in runs', () => {
+    const runs = line((x) => (Math.floor(x / 5) % 2) + scatter(x) / 5);
+    const serial = serialFactor(runs);
+    expect(serial).toBeGreaterThan(1.5);
+    const plain = theilSen(runs);
+    const wide = theilSen(runs, serial);
+    expect(wide?.slope).toBe(plain?.slope);
+    expect(wide?.interval.high).toBeGreaterThan(plain?.interval.high ?? 0);
+    const ys = runs.map(({ y }) => y);
+    expect(mannKendall(ys, serial)?.p).toBeGreaterThan(mannKendall(ys)?.p ?? 1);
+  });
+
+  it('claims no trend more often than it may: walks that forget, without a trend', () => {
+    let falseClaims = 0;
+    for (let walk = 0; walk < 60; walk += 1) {
+      let at = 0;
+      let state = 7_919 * (walk + 1);
+      const series = line(() => {
+        // Park and Miller's generator (CACM 31, 1988).
+        state = (state * 48_271) % 2_147_483_647;
+        at = 0.6 * at + state / 2_147_483_647 - 0.5;
+        return at;
+      }, 60);
+      const ys = series.map(({ y }) => y);
+      if ((mannKendall(ys, serialFactor(series))?.p ?? 1) < 0.01) falseClaims += 1;
+    }
+    expect(falseClaims).toBeLessThanOrEqual(3);
   });
 });
 

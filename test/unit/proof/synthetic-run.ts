@@ -16,10 +16,13 @@ export interface Shape {
   readonly restingMb?: (session: number) => number;
   /** Private MB that a session takes on top. */
   readonly takesMb?: number;
+  /** Users since the last recycle after the cleanup of a session, by its number from 1. */
+  readonly usersSinceRecycle?: (session: number) => number;
   /** Response time of a request in ms, by its place in the run from 0. */
   readonly ms?: (request: number) => number;
   /** Changes a session after it was built. */
   readonly change?: (session: SessionRun) => SessionRun;
+  readonly changeReading?: (reading: Reading) => Reading;
   readonly changeRow?: (row: RequestRow) => RequestRow;
   readonly stopped?: string;
 }
@@ -64,10 +67,14 @@ export function syntheticRun(shape: Shape = {}): LoadRun {
     const startedMs = (number - 1) * SESSION_MS;
     const rest = restingMb(number - 1);
     const high = rest + takesMb;
-    const before = reading(number, startedMs, 'before session', rest);
-    const during = reading(number, startedMs + 300, 'during session', high);
-    const beforeCleanup = reading(number, startedMs + 900, 'before cleanup', high - 0.5);
-    const after = reading(number, startedMs + 960, 'after cleanup', restingMb(number));
+    const change = shape.changeReading ?? ((same: Reading) => same);
+    const before = change(reading(number, startedMs, 'before session', rest));
+    const during = change(reading(number, startedMs + 300, 'during session', high));
+    const beforeCleanup = change(reading(number, startedMs + 900, 'before cleanup', high - 0.5));
+    const after = change({
+      ...reading(number, startedMs + 960, 'after cleanup', restingMb(number)),
+      usersSinceRecycle: shape.usersSinceRecycle?.(number) ?? 8 * number,
+    });
     run.readings.push(before, during, beforeCleanup, after);
     for (let index = 0; index < users * requests; index += 1) {
       const place = run.requests.length;
