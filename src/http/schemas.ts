@@ -72,6 +72,11 @@ export const sessionSchema = object({
   users: count,
   requests: count,
   failures: count,
+  p50_ms: {
+    type: ['number', 'null'],
+    description: 'Of its answers, to 5 %; null before the first.',
+  },
+  p99_ms: { type: ['number', 'null'] },
   opened_at: text,
   ended_at: nullableText,
   end_cause: nullableText,

@@ -89,6 +89,8 @@ export function sessionToWire(session: SessionView) {
     users: session.users,
     requests: session.requests,
     failures: session.failures,
+    p50_ms: session.latency === null ? null : toMs(session.latency.p50Ms),
+    p99_ms: session.latency === null ? null : toMs(session.latency.p99Ms),
     opened_at: new Date(session.openedAtMs).toISOString(),
     ended_at: session.endedAtMs === null ? null : new Date(session.endedAtMs).toISOString(),
     end_cause: session.endCause,

@@ -93,7 +93,11 @@ export class SessionRegistry {
       this.#options.onUser(session.id, user);
       this.#options.onChange(session.view);
     }
-    return { session: session.id, leave: (succeeded) => session.finish(succeeded) };
+    const begunMs = performance.now();
+    return {
+      session: session.id,
+      leave: (succeeded) => session.finish(succeeded, performance.now() - begunMs),
+    };
   }
 
   /**

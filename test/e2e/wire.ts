@@ -56,6 +56,8 @@ export interface SessionView {
   readonly users: number;
   readonly requests: number;
   readonly failures: number;
+  readonly p50_ms: number | null;
+  readonly p99_ms: number | null;
   readonly opened_at: string;
   readonly ended_at: string | null;
   readonly end_cause: string | null;
