@@ -113,7 +113,7 @@ export class App {
   }
 
   #services(): HttpServices {
-    const { classification, sessions, memory, views, archive } = this.#parts;
+    const { classification, sessions, memory, views, workers, archive } = this.#parts;
     return {
       classification,
       sessions,
@@ -128,6 +128,7 @@ export class App {
         readings: (sinceMs) => memory.reader.ring.since(sinceMs),
       },
       models: views,
+      workers,
       archive,
       pools: () => this.#parts.pools.map(({ figures }) => figures),
       notReadyBecause: () => this.#notReadyBecause(),

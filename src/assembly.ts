@@ -21,6 +21,7 @@ import { SessionRegistry } from './sessions/registry.js';
 import { ClassificationService } from './sessions/service.js';
 import { amountInBytes } from './settings.js';
 import type { Store } from './store/store.js';
+import { WorkerViews } from './worker-views.js';
 
 /** The models that come with the package. */
 const BUNDLED_MODELS = fileURLToPath(new URL('../models', import.meta.url));
@@ -57,6 +58,7 @@ export class Assembly {
   readonly sessions: SessionRegistry;
   readonly classification: ClassificationService;
   readonly views: ModelViews;
+  readonly workers: WorkerViews;
   /** Every pool to another server. */
   readonly pools: readonly NamedPool[];
   readonly #given: Given;
@@ -83,6 +85,7 @@ export class Assembly {
     this.classification = this.#classification();
     const { library, memory, dispatcher, pool } = this;
     this.views = new ModelViews({ repository, library, memory, dispatcher, pool });
+    this.workers = new WorkerViews(pool, memory);
   }
 
   /** The budget; a line above all there is would be none. */
@@ -201,6 +204,7 @@ export class Assembly {
       onUser: () => {
         metrics.users.inc();
         this.memory.countUser();
+        this.pool.countUser();
       },
       onError: (line, error) => log.error({ err: error }, line),
     });

@@ -12,12 +12,18 @@ export const ERRORS = {
   NOT_FOUND: { status: 404, retryable: false, about: 'No such address.' },
   MODEL_NOT_FOUND: { status: 404, retryable: false, about: 'No model has that name.' },
   SESSION_NOT_FOUND: { status: 404, retryable: false, about: 'No session has that id.' },
+  WORKER_NOT_FOUND: { status: 404, retryable: false, about: 'No worker has that id.' },
   SESSION_FULL: {
     status: 409,
     retryable: false,
     about: 'The session has its full number of users; open another one.',
   },
   SESSION_ENDED: { status: 409, retryable: false, about: 'The session has ended; open another.' },
+  RECYCLE_RUNNING: {
+    status: 409,
+    retryable: true,
+    about: 'Workers are being replaced already; one worker can be asked for when that is done.',
+  },
   BODY_TOO_LARGE: { status: 413, retryable: false, about: 'The body is over `http.body_limit`.' },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,

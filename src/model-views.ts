@@ -42,6 +42,7 @@ export class ModelViews {
         mappedBytes: null,
         privateBytes: null,
         loadMs: null,
+        lastUsedAtMs: null,
       }),
     );
     return [...usable, ...broken].sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -78,6 +79,7 @@ export class ModelViews {
       mappedBytes: footprint?.mappedBytes ?? null,
       privateBytes: footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes ?? null,
       loadMs: footprint?.loadMs ?? null,
+      lastUsedAtMs: this.#memory.ledger.lastUsedAtMs(model.id),
     };
   }
 }

@@ -8,6 +8,7 @@ import { classifyRoutes } from './routes-classify.js';
 import { memoryRoutes } from './routes-memory.js';
 import { poolRoutes } from './routes-pools.js';
 import { sessionRoutes } from './routes-sessions.js';
+import { workerRoutes } from './routes-workers.js';
 import type { HttpServices } from './services.js';
 
 export interface ServerOptions {
@@ -68,6 +69,7 @@ export async function buildServer(
   sessionRoutes(app, services);
   memoryRoutes(app, services);
   poolRoutes(app, services);
+  workerRoutes(app, services);
   healthRoutes(app, services);
   return app;
 }

@@ -4,6 +4,7 @@ import type { SnapshotFigures } from '../memory/snapshot.js';
 import type { SessionAnswer } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
 import type { StoredReading } from '../store/store.js';
+import type { ModelView, WorkerView } from './services.js';
 
 const MB = 2 ** 20;
 
@@ -115,4 +116,38 @@ export function answerToWire(answer: SessionAnswer, totalMs: number) {
       total_ms: toMs(totalMs),
     },
   };
+}
+
+/** A model as callers see it. */
+export function modelToWire(model: ModelView) {
+  return {
+    id: model.id,
+    task: model.task,
+    labels: model.labels,
+    state: model.state,
+    ...(model.reason === undefined ? {} : { reason: model.reason }),
+    source_mb: mbOrNull(model.sourceBytes),
+    mapped_mb: mbOrNull(model.mappedBytes),
+    private_mb: mbOrNull(model.privateBytes),
+    load_ms: model.loadMs === null ? null : toMs(model.loadMs),
+    last_used_at: model.lastUsedAtMs === null ? null : new Date(model.lastUsedAtMs).toISOString(),
+  };
+}
+
+/** A worker as callers see it. */
+export function workerToWire(worker: WorkerView, nowMs: number) {
+  return {
+    id: worker.id,
+    pid: worker.pid,
+    state: worker.state,
+    busy: worker.busy,
+    age_s: Math.max(0, Math.round((nowMs - worker.startedAtMs) / 1000)),
+    users_since_recycle: worker.users,
+    private_mb: mbOrNull(worker.privateBytes),
+    models: worker.models,
+  };
+}
+
+function mbOrNull(bytes: number | null): number | null {
+  return bytes === null ? null : toMb(bytes);
 }

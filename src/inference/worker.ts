@@ -56,6 +56,7 @@ export class Worker {
   #left = false;
   readonly #batchWaiters: (() => void)[] = [];
   #completedBatches = 0;
+  #users = 0;
   #baseline: ProcessMemory | undefined;
   #nextId = 1;
 
@@ -109,6 +110,15 @@ export class Worker {
 
   get completedBatches(): number {
     return this.#completedBatches;
+  }
+
+  /** Users of the server that have come since it was started. */
+  get users(): number {
+    return this.#users;
+  }
+
+  countUser(): void {
+    this.#users += 1;
   }
 
   /** Its memory when it was ready and had loaded nothing yet. */

@@ -85,6 +85,7 @@ describe('/v1/models', () => {
       mapped_mb: expect.any(Number),
       private_mb: expect.any(Number),
       load_ms: expect.any(Number),
+      last_used_at: expect.toSatisfy((value) => value === null || typeof value === 'string'),
     });
     expect(measured.source_mb).toBeGreaterThan(0.1);
     expect(measured.mapped_mb).toBeGreaterThan(0.1);

@@ -23,6 +23,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
       'minute-of-readings.ts',
       'model-views.ts',
       'receipt-lines.ts',
+      'worker-views.ts',
       'log.ts',
     ],
   ],
