@@ -113,7 +113,7 @@ export class App {
   }
 
   #services(): HttpServices {
-    const { classification, sessions, memory, views, workers, archive } = this.#parts;
+    const { classification, sessions, memory, views, workers, events, archive } = this.#parts;
     return {
       classification,
       sessions,
@@ -129,6 +129,7 @@ export class App {
       },
       models: views,
       workers,
+      events,
       archive,
       pools: () => this.#parts.pools.map(({ figures }) => figures),
       notReadyBecause: () => this.#notReadyBecause(),

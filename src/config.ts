@@ -229,6 +229,12 @@ export const SETTINGS = {
     max: 10_000_000,
     about: 'Receipts that are kept; the oldest are dropped.',
   }),
+  'page.max_viewers': integer({
+    default: 32,
+    min: 1,
+    max: 1000,
+    about: 'Open pages that are fed with events; more are refused with 503.',
+  }),
   'database.url': text({
     default: '',
     defaultText: 'SQLite in the data folder',

@@ -61,6 +61,7 @@ export const ERRORS = {
     about: 'Too many inputs are waiting, or the answer would come after `request.deadline_ms`.',
   },
   TOO_MANY_SESSIONS: { status: 503, retryable: true, about: 'Too many sessions are open.' },
+  TOO_MANY_VIEWERS: { status: 503, retryable: true, about: 'Too many pages are open.' },
   MEMORY_PRESSURE: {
     status: 503,
     retryable: true,

@@ -30,6 +30,11 @@ export class ModelViews {
   /** Every model, usable or broken, by name; the folder is read again. */
   async list(): Promise<readonly ModelView[]> {
     await this.#repository.scan();
+    return this.listKnown();
+  }
+
+  /** Every model as the folder was when it was last read. */
+  async listKnown(): Promise<readonly ModelView[]> {
     const usable = await Promise.all(this.#repository.list().map((model) => this.#view(model)));
     const broken = this.#repository.listBroken().map(
       ({ id, reason }): ModelView => ({

@@ -5,6 +5,7 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { PlimsollError } from '../errors.js';
 import { asPlimsollError, errorBody, replyWithError } from './errors.js';
 import { classifyRoutes } from './routes-classify.js';
+import { EVENTS_ROUTE, eventRoutes } from './routes-events.js';
 import { memoryRoutes } from './routes-memory.js';
 import { poolRoutes } from './routes-pools.js';
 import { sessionRoutes } from './routes-sessions.js';
@@ -70,6 +71,7 @@ export async function buildServer(
   memoryRoutes(app, services);
   poolRoutes(app, services);
   workerRoutes(app, services);
+  eventRoutes(app, services);
   healthRoutes(app, services);
   return app;
 }
@@ -120,6 +122,8 @@ function requireHost(app: FastifyInstance): void {
 function countRequests(app: FastifyInstance, { metrics }: HttpServices): void {
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none';
+    // How long a page was open is no response time.
+    if (route === EVENTS_ROUTE && reply.statusCode === 200) return;
     metrics.requests.inc({ route, status: String(reply.statusCode) });
     metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1000);
   });

@@ -46,6 +46,16 @@ export interface ReceiptQuery {
   readonly limit: number;
 }
 
+/** What goes to an open page. */
+export type EventKind = 'state' | 'mark' | 'heartbeat';
+
+/** An open page, as its feeder sees it. */
+export interface Viewer {
+  /** Takes a message of `text/event-stream`; never waits. */
+  readonly send: (kind: EventKind, message: Buffer) => void;
+  readonly end: () => void;
+}
+
 /** What the routes need of the rest of the server. */
 export interface HttpServices {
   readonly classification: ClassificationService;
@@ -68,6 +78,12 @@ export interface HttpServices {
   readonly workers: {
     readonly list: () => readonly WorkerView[];
     readonly recycle: (id: string) => Promise<Receipt>;
+  };
+  /** What open pages are fed. */
+  readonly events: {
+    /** @returns what ends it. @throws PlimsollError TOO_MANY_VIEWERS, SHUTTING_DOWN */
+    readonly join: (viewer: Viewer) => () => void;
+    readonly close: () => void;
   };
   /** Sessions and receipts of this run and earlier ones, in the form that goes over the wire. */
   readonly archive: {

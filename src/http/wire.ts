@@ -1,6 +1,7 @@
 import { freedBytes, freedPrivateBytes, type Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { SnapshotFigures } from '../memory/snapshot.js';
+import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionAnswer } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
 import type { StoredReading } from '../store/store.js';
@@ -131,6 +132,16 @@ export function modelToWire(model: ModelView) {
     private_mb: mbOrNull(model.privateBytes),
     load_ms: model.loadMs === null ? null : toMs(model.loadMs),
     last_used_at: model.lastUsedAtMs === null ? null : new Date(model.lastUsedAtMs).toISOString(),
+  };
+}
+
+/** The figures of a pool as callers see them. */
+export function poolToWire({ inUse, waitMsMean, waitMsMax, ...same }: PoolFigures) {
+  return {
+    ...same,
+    in_use: inUse,
+    wait_ms_mean: toMs(waitMsMean),
+    wait_ms_max: toMs(waitMsMax),
   };
 }
 
