@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import { Assembly } from './assembly.js';
 import { type Config, poolLimits } from './config.js';
@@ -13,6 +14,9 @@ import { runtimeKey } from './models/mapped-form.js';
 import { Store } from './store/store.js';
 import { readSystem } from './system/reading.js';
 import { VERSION } from './version.js';
+
+/** Where the build puts the page. */
+const PAGE_FOLDER = fileURLToPath(new URL('./web', import.meta.url));
 
 type AppState = 'starting' | 'ready' | 'stopping' | 'stopped';
 
@@ -66,6 +70,7 @@ export class App {
         bodyLimitBytes: this.#config['http.body_limit'],
         maxConnections: this.#config['http.max_connections'],
         version: VERSION,
+        pageFolder: PAGE_FOLDER,
         logger: this.#log,
       },
       this.#services(),

@@ -4,6 +4,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { PlimsollError } from '../errors.js';
 import { asPlimsollError, errorBody, replyWithError } from './errors.js';
+import { CONTENT_SECURITY_POLICY, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
 import { classifyRoutes } from './routes-classify.js';
 import { EVENTS_ROUTE, eventRoutes } from './routes-events.js';
 import { memoryRoutes } from './routes-memory.js';
@@ -16,6 +17,8 @@ export interface ServerOptions {
   readonly bodyLimitBytes: number;
   readonly maxConnections: number;
   readonly version: string;
+  /** Folder of the built page; without one `/` leads to the documentation. */
+  readonly pageFolder: string;
   readonly logger: FastifyBaseLogger;
 }
 
@@ -73,6 +76,7 @@ export async function buildServer(
   workerRoutes(app, services);
   eventRoutes(app, services);
   healthRoutes(app, services);
+  await pageRoutes(app, options.pageFolder);
   return app;
 }
 
@@ -130,8 +134,7 @@ function countRequests(app: FastifyInstance, { metrics }: HttpServices): void {
 }
 
 async function describe(app: FastifyInstance, version: string): Promise<void> {
-  // Only /docs shows HTML; its scripts are its own files.
-  await app.register(helmet, { contentSecurityPolicy: false });
+  await app.register(helmet, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -145,7 +148,7 @@ async function describe(app: FastifyInstance, version: string): Promise<void> {
     transformObject: (document) =>
       'openapiObject' in document ? withModelPaths(document.openapiObject) : document.swaggerObject,
   });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_SECURITY_POLICY });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
@@ -190,5 +193,4 @@ function healthRoutes(app: FastifyInstance, services: HttpServices): void {
       return services.metrics.registry.metrics();
     },
   );
-  app.get('/', { schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'));
 }
