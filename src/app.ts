@@ -65,17 +65,22 @@ export class App {
     await memory.start();
     sessions.start();
     this.#observe();
+    const { 'http.host': host, 'http.port': port, 'http.names': names } = this.#config;
     this.#server = await buildServer(
       {
         bodyLimitBytes: this.#config['http.body_limit'],
         maxConnections: this.#config['http.max_connections'],
+        host,
+        names: names
+          .split(',')
+          .map((name) => name.trim())
+          .filter((name) => name !== ''),
         version: VERSION,
         pageFolder: PAGE_FOLDER,
         logger: this.#log,
       },
       this.#services(),
     );
-    const { 'http.host': host, 'http.port': port } = this.#config;
     await this.#server.listen({ host, port });
     this.#state = 'ready';
     void this.#prepareAhead();

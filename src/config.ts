@@ -28,6 +28,12 @@ export const SETTINGS = {
     max: 65535,
     about: 'Port to listen on; 0 takes a free one and prints it.',
   }),
+  'http.names': text({
+    default: '',
+    defaultText: 'any; loopback ones only where it listens on loopback',
+    about:
+      'Names, divided by commas, that requests may give the server in `Host`, beside loopback ones.',
+  }),
   'http.body_limit': integer({
     default: 4 * 1024 * 1024,
     min: 1024,

@@ -9,6 +9,11 @@ export const ERRORS = {
     retryable: false,
     about: 'A field is missing, unknown, of the wrong type or out of bounds; the message names it.',
   },
+  CROSS_SITE: {
+    status: 403,
+    retryable: false,
+    about: 'A web page of another site asked for something that only its own page may.',
+  },
   NOT_FOUND: { status: 404, retryable: false, about: 'No such address.' },
   MODEL_NOT_FOUND: { status: 404, retryable: false, about: 'No model has that name.' },
   SESSION_NOT_FOUND: { status: 404, retryable: false, about: 'No session has that id.' },
@@ -34,6 +39,11 @@ export const ERRORS = {
     status: 422,
     retryable: false,
     about: 'An input is empty, not a string, or there are too many of them.',
+  },
+  UNKNOWN_HOST: {
+    status: 421,
+    retryable: false,
+    about: 'The Host header has a name that this server does not go by; see `http.names`.',
   },
   MODEL_UNUSABLE: {
     status: 424,

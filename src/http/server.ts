@@ -12,10 +12,15 @@ import { poolRoutes } from './routes-pools.js';
 import { sessionRoutes } from './routes-sessions.js';
 import { workerRoutes } from './routes-workers.js';
 import type { HttpServices } from './services.js';
+import { guardSite } from './site-guard.js';
 
 export interface ServerOptions {
   readonly bodyLimitBytes: number;
   readonly maxConnections: number;
+  /** The address to listen on. */
+  readonly host: string;
+  /** Further names of the server, see {@link guardSite}. */
+  readonly names: readonly string[];
   readonly version: string;
   /** Folder of the built page; without one `/` leads to the documentation. */
   readonly pageFolder: string;
@@ -68,6 +73,7 @@ export async function buildServer(
   countRequests(app, services);
   refuseWhileClosing(app);
   requireHost(app);
+  guardSite(app, options.host, options.names);
   await describe(app, options.version);
   classifyRoutes(app, services);
   sessionRoutes(app, services);

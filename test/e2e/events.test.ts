@@ -194,6 +194,44 @@ describe('/v1/events', () => {
   });
 });
 
+describe('web pages of others', () => {
+  const foreign = { origin: 'http://evil.example', 'sec-fetch-site': 'cross-site' };
+
+  test.each([
+    ['POST', '/v1/sessions'],
+    ['POST', '/v1/memory/recycle'],
+    ['POST', '/v1/models/spam/unload'],
+    ['POST', '/v1/workers/worker-1/recycle'],
+    ['POST', '/v1/classify'],
+    ['GET', '/v1/events'],
+  ])('may not ask for %s %s', async (method, address) => {
+    expectError(await request(server, method, address, { headers: foreign }), 'CROSS_SITE');
+    const headers = { origin: 'http://localhost:1' };
+    expectError(await request(server, method, address, { headers }), 'CROSS_SITE');
+  });
+
+  test('our own page and callers without a page may', async () => {
+    const { host } = new URL(server.url);
+    for (const headers of [
+      {},
+      { origin: `http://${host}` },
+      { origin: `http://${host}`, 'sec-fetch-site': 'same-origin' },
+    ]) {
+      const reply = await request(server, 'POST', '/v1/sessions', { headers });
+      expect(reply.status, reply.text).toBe(201);
+    }
+  });
+
+  test('a name that was made to lead here is refused, for reading too', async () => {
+    const reply = await request(server, 'GET', '/v1/memory', { headers: { host: 'evil.example' } });
+    expectError(reply, 'UNKNOWN_HOST', /evil\.example/);
+    const named = await startServer({ settings: { 'http.names': 'plimsoll.example' } });
+    const headers = { host: 'plimsoll.example' };
+    expect((await request(named, 'GET', '/v1/memory', { headers })).status).toBe(200);
+    await named.stop();
+  });
+});
+
 describe('a page that does not read', () => {
   test('is dropped, while the others are served', async () => {
     const models = await temporaryFolder();
