@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import { Assembly } from './assembly.js';
 import { type Config, poolLimits } from './config.js';
@@ -13,6 +14,9 @@ import { runtimeKey } from './models/mapped-form.js';
 import { Store } from './store/store.js';
 import { readSystem } from './system/reading.js';
 import { VERSION } from './version.js';
+
+/** Where the build puts the page. */
+const PAGE_FOLDER = fileURLToPath(new URL('./web', import.meta.url));
 
 type AppState = 'starting' | 'ready' | 'stopping' | 'stopped';
 
@@ -73,16 +77,22 @@ export class App {
     await memory.start();
     sessions.start();
     this.#observe();
+    const { 'http.host': host, 'http.port': port, 'http.names': names } = this.#config;
     this.#server = await buildServer(
       {
         bodyLimitBytes: this.#config['http.body_limit'],
         maxConnections: this.#config['http.max_connections'],
+        host,
+        names: names
+          .split(',')
+          .map((name) => name.trim())
+          .filter((name) => name !== ''),
         version: VERSION,
+        pageFolder: PAGE_FOLDER,
         logger: this.#log,
       },
       this.#services(),
     );
-    const { 'http.host': host, 'http.port': port } = this.#config;
     await this.#server.listen({ host, port });
     this.#state = 'ready';
     void this.#prepareAhead();
@@ -125,7 +135,7 @@ export class App {
   }
 
   #services(): HttpServices {
-    const { classification, sessions, memory, views, archive } = this.#parts;
+    const { classification, sessions, memory, views, workers, events, archive } = this.#parts;
     return {
       classification,
       sessions,
@@ -140,6 +150,8 @@ export class App {
         readings: (sinceMs) => memory.reader.ring.since(sinceMs),
       },
       models: views,
+      workers,
+      events,
       archive,
       pools: () => this.#parts.pools.map(({ figures }) => figures),
       notReadyBecause: () => this.#notReadyBecause(),

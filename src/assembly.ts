@@ -4,6 +4,7 @@ import { Archive } from './archive.js';
 import { MemoryTier } from './cache/memory-tier.js';
 import { type Config, threadsPerWorker } from './config.js';
 import { PlimsollError } from './errors.js';
+import { EventPublisher } from './events.js';
 import { Classifier } from './inference/classify.js';
 import { Dispatcher } from './inference/dispatcher.js';
 import { WorkerPool } from './inference/pool.js';
@@ -16,11 +17,14 @@ import { ModelLibrary } from './models/library.js';
 import { MappedForms } from './models/mapped-form.js';
 import { Preparer } from './models/preparer.js';
 import { type Model, ModelRepository } from './models/repository.js';
+import { loadMark, sessionMark } from './page-marks.js';
+import { PageState } from './page-state.js';
 import type { NamedPool } from './pools/connection-pool.js';
 import { SessionRegistry } from './sessions/registry.js';
 import { ClassificationService } from './sessions/service.js';
 import { amountInBytes } from './settings.js';
 import type { Store } from './store/store.js';
+import { WorkerViews } from './worker-views.js';
 
 /** The models that come with the package. */
 const BUNDLED_MODELS = fileURLToPath(new URL('../models', import.meta.url));
@@ -29,6 +33,8 @@ const PREPARER_MODULE = fileURLToPath(new URL('./models/preparer-main.js', impor
 /** Characters of one token, as the scheduler counts them. */
 const CHARACTERS_PER_TOKEN = 6;
 const MB = 2 ** 20;
+/** Time between two states of the page. */
+const PAGE_INTERVAL_MS = 1000;
 
 export interface Given {
   readonly config: Config;
@@ -59,6 +65,8 @@ export class Assembly {
   readonly sessions: SessionRegistry;
   readonly classification: ClassificationService;
   readonly views: ModelViews;
+  readonly workers: WorkerViews;
+  readonly events: EventPublisher;
   /** Every pool to another server. */
   readonly pools: readonly NamedPool[];
   readonly #given: Given;
@@ -85,6 +93,8 @@ export class Assembly {
     this.classification = this.#classification();
     const { library, memory, dispatcher, pool } = this;
     this.views = new ModelViews({ repository, library, memory, dispatcher, pool });
+    this.workers = new WorkerViews(pool, memory);
+    this.events = this.#events();
   }
 
   /** The budget; a line above all there is would be none. */
@@ -175,6 +185,7 @@ export class Assembly {
         metrics.modelLoads.inc({ model });
         metrics.loadSeconds.observe(loadMs / 1000);
         log.debug({ model, worker: worker.id, loadMs }, 'model loaded');
+        this.events.mark(loadMark(model, worker.id, loadMs));
       },
     });
   }
@@ -197,12 +208,14 @@ export class Assembly {
       onChange: (session) => {
         if (session.state === 'ended') {
           metrics.sessionsEnded.inc({ cause: session.endCause ?? 'unknown' });
+          this.events.mark(sessionMark(session));
         }
         this.archive.keepSession(session);
       },
       onUser: () => {
         metrics.users.inc();
         this.memory.countUser();
+        this.pool.countUser();
       },
       onError: (line, error) => log.error({ err: error }, line),
     });
@@ -216,6 +229,20 @@ export class Assembly {
       const facts = { session, pool: name, closed, open, idle, inUse, waiting, recycled, broken };
       this.#given.log.info({ ...facts, waitMsMean }, 'pool shrunk after a session');
     }
+  }
+
+  #events(): EventPublisher {
+    const { config, log } = this.#given;
+    const { memory, sessions, dispatcher, views, workers, pools } = this;
+    const recycleAfterUsers = config['recycle.after_users'];
+    const parts = { memory, sessions, dispatcher, views, workers, pools, recycleAfterUsers };
+    const state = new PageState(parts);
+    return new EventPublisher({
+      maxViewers: config['page.max_viewers'],
+      intervalMs: PAGE_INTERVAL_MS,
+      state: () => state.now(),
+      onError: (line, error) => log.error({ err: error }, line),
+    });
   }
 
   #classification(): ClassificationService {

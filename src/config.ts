@@ -28,6 +28,12 @@ export const SETTINGS = {
     max: 65535,
     about: 'Port to listen on; 0 takes a free one and prints it.',
   }),
+  'http.names': text({
+    default: '',
+    defaultText: 'any; loopback ones only where it listens on loopback',
+    about:
+      'Names, divided by commas, that requests may give the server in `Host`, beside loopback ones.',
+  }),
   'http.body_limit': integer({
     default: 4 * 1024 * 1024,
     min: 1024,
@@ -228,6 +234,12 @@ export const SETTINGS = {
     min: 10,
     max: 10_000_000,
     about: 'Receipts that are kept; the oldest are dropped.',
+  }),
+  'page.max_viewers': integer({
+    default: 32,
+    min: 1,
+    max: 1000,
+    about: 'Open pages that are fed with events; more are refused with 503.',
   }),
   'database.url': text({
     default: '',

@@ -9,15 +9,26 @@ export const ERRORS = {
     retryable: false,
     about: 'A field is missing, unknown, of the wrong type or out of bounds; the message names it.',
   },
+  CROSS_SITE: {
+    status: 403,
+    retryable: false,
+    about: 'A web page of another site asked for something that only its own page may.',
+  },
   NOT_FOUND: { status: 404, retryable: false, about: 'No such address.' },
   MODEL_NOT_FOUND: { status: 404, retryable: false, about: 'No model has that name.' },
   SESSION_NOT_FOUND: { status: 404, retryable: false, about: 'No session has that id.' },
+  WORKER_NOT_FOUND: { status: 404, retryable: false, about: 'No worker has that id.' },
   SESSION_FULL: {
     status: 409,
     retryable: false,
     about: 'The session has its full number of users; open another one.',
   },
   SESSION_ENDED: { status: 409, retryable: false, about: 'The session has ended; open another.' },
+  RECYCLE_RUNNING: {
+    status: 409,
+    retryable: true,
+    about: 'Workers are being replaced already; one worker can be asked for when that is done.',
+  },
   BODY_TOO_LARGE: { status: 413, retryable: false, about: 'The body is over `http.body_limit`.' },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
@@ -28,6 +39,11 @@ export const ERRORS = {
     status: 422,
     retryable: false,
     about: 'An input is empty, not a string, or there are too many of them.',
+  },
+  UNKNOWN_HOST: {
+    status: 421,
+    retryable: false,
+    about: 'The Host header has a name that this server does not go by; see `http.names`.',
   },
   MODEL_UNUSABLE: {
     status: 424,
@@ -55,6 +71,7 @@ export const ERRORS = {
     about: 'Too many inputs are waiting, or the answer would come after `request.deadline_ms`.',
   },
   TOO_MANY_SESSIONS: { status: 503, retryable: true, about: 'Too many sessions are open.' },
+  TOO_MANY_VIEWERS: { status: 503, retryable: true, about: 'Too many pages are open.' },
   MEMORY_PRESSURE: {
     status: 503,
     retryable: true,

@@ -1,6 +1,7 @@
 import type { Archive } from './archive.js';
 import type { MemoryTier } from './cache/memory-tier.js';
 import type { Config } from './config.js';
+import type { EventPublisher } from './events.js';
 import type { Dispatcher } from './inference/dispatcher.js';
 import type { WorkerPool } from './inference/pool.js';
 import type { Worker } from './inference/worker.js';
@@ -12,6 +13,7 @@ import type { ProcessReading } from './memory/snapshot.js';
 import type { Metrics } from './metrics.js';
 import type { ModelLibrary } from './models/library.js';
 import type { Preparer } from './models/preparer.js';
+import { receiptMarks } from './page-marks.js';
 import { receiptLines } from './receipt-lines.js';
 import { readProcessMemory } from './system/process-memory.js';
 
@@ -26,6 +28,7 @@ export interface ActedOn {
   readonly dispatcher: Dispatcher;
   readonly cache: MemoryTier;
   readonly archive: Archive;
+  readonly events: EventPublisher;
   readonly library: ModelLibrary;
 }
 
@@ -129,4 +132,6 @@ function keepReceipt(parts: ActedOn, { metrics, log }: Given, receipt: Receipt):
   metrics.freedBytes.inc({ kind }, Math.max(0, freedPrivateBytes(receipt)));
   for (const line of receiptLines(receipt)) log.info({ receipt: receipt.id }, line);
   parts.archive.keepReceipt(receipt);
+  if (parts.events.viewerCount === 0) return;
+  for (const mark of receiptMarks(receipt)) parts.events.mark(mark);
 }

@@ -30,6 +30,11 @@ export class ModelViews {
   /** Every model, usable or broken, by name; the folder is read again. */
   async list(): Promise<readonly ModelView[]> {
     await this.#repository.scan();
+    return this.listKnown();
+  }
+
+  /** Every model as the folder was when it was last read. */
+  async listKnown(): Promise<readonly ModelView[]> {
     const usable = await Promise.all(this.#repository.list().map((model) => this.#view(model)));
     const broken = this.#repository.listBroken().map(
       ({ id, reason }): ModelView => ({
@@ -42,6 +47,7 @@ export class ModelViews {
         mappedBytes: null,
         privateBytes: null,
         loadMs: null,
+        lastUsedAtMs: null,
       }),
     );
     return [...usable, ...broken].sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -78,6 +84,7 @@ export class ModelViews {
       mappedBytes: footprint?.mappedBytes ?? null,
       privateBytes: footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes ?? null,
       loadMs: footprint?.loadMs ?? null,
+      lastUsedAtMs: this.#memory.ledger.lastUsedAtMs(model.id),
     };
   }
 }

@@ -8,8 +8,8 @@ import {
   readingsSchema,
   receiptSchema,
 } from './schemas.js';
-import type { HttpServices, ModelView } from './services.js';
-import { minuteToWire, readingToWire, receiptToWire, toMb, toMs } from './wire.js';
+import type { HttpServices } from './services.js';
+import { minuteToWire, modelToWire, readingToWire, receiptToWire, toMb } from './wire.js';
 
 const HOUR_MS = 3_600_000;
 /** A day. */
@@ -132,19 +132,4 @@ export function memoryRoutes(
       return modelToWire(await (action === 'load' ? models.load(id) : models.unload(id)));
     },
   );
-}
-
-function modelToWire(model: ModelView) {
-  const orNull = (bytes: number | null) => (bytes === null ? null : toMb(bytes));
-  return {
-    id: model.id,
-    task: model.task,
-    labels: model.labels,
-    state: model.state,
-    ...(model.reason === undefined ? {} : { reason: model.reason }),
-    source_mb: orNull(model.sourceBytes),
-    mapped_mb: orNull(model.mappedBytes),
-    private_mb: orNull(model.privateBytes),
-    load_ms: model.loadMs === null ? null : toMs(model.loadMs),
-  };
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { commonErrors } from './schemas.js';
 import type { HttpServices } from './services.js';
-import { toMs } from './wire.js';
+import { poolToWire } from './wire.js';
 
 const COUNTS = [
   'min',
@@ -41,13 +41,6 @@ export function poolRoutes(app: FastifyInstance, { pools }: HttpServices): void 
         },
       },
     },
-    async () => ({
-      pools: pools().map(({ inUse, waitMsMean, waitMsMax, ...same }) => ({
-        ...same,
-        in_use: inUse,
-        wait_ms_mean: toMs(waitMsMean),
-        wait_ms_max: toMs(waitMsMax),
-      })),
-    }),
+    async () => ({ pools: pools().map(poolToWire) }),
   );
 }

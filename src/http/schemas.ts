@@ -72,6 +72,11 @@ export const sessionSchema = object({
   users: count,
   requests: count,
   failures: count,
+  p50_ms: {
+    type: ['number', 'null'],
+    description: 'Of its answers, to 5 %; null before the first.',
+  },
+  p99_ms: { type: ['number', 'null'] },
   opened_at: text,
   ended_at: nullableText,
   end_cause: nullableText,
@@ -170,4 +175,16 @@ export const modelSchema = object({
   mapped_mb: { type: ['number', 'null'] },
   private_mb: { type: ['number', 'null'], description: 'Measured after a full batch.' },
   load_ms: { type: ['number', 'null'], description: 'Measured.' },
+  last_used_at: { ...nullableText, description: 'Time of its last request in this run.' },
+});
+
+export const workerSchema = object({
+  id: text,
+  pid: { type: ['integer', 'null'] },
+  state: { type: 'string', enum: ['starting', 'ready', 'leaving', 'gone'] },
+  busy: { type: 'boolean' },
+  age_s: count,
+  users_since_recycle: { type: 'integer', description: 'Users who have come since it started.' },
+  private_mb: { type: ['number', 'null'], description: 'By the last reading.' },
+  models: { type: 'array', items: text },
 });

@@ -4,16 +4,26 @@ import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { PlimsollError } from '../errors.js';
 import { asPlimsollError, errorBody, replyWithError } from './errors.js';
+import { CONTENT_SECURITY_POLICY, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
 import { classifyRoutes } from './routes-classify.js';
+import { EVENTS_ROUTE, eventRoutes } from './routes-events.js';
 import { memoryRoutes } from './routes-memory.js';
 import { poolRoutes } from './routes-pools.js';
 import { sessionRoutes } from './routes-sessions.js';
+import { workerRoutes } from './routes-workers.js';
 import type { HttpServices } from './services.js';
+import { guardSite } from './site-guard.js';
 
 export interface ServerOptions {
   readonly bodyLimitBytes: number;
   readonly maxConnections: number;
+  /** The address to listen on. */
+  readonly host: string;
+  /** Further names of the server, see {@link guardSite}. */
+  readonly names: readonly string[];
   readonly version: string;
+  /** Folder of the built page; without one `/` leads to the documentation. */
+  readonly pageFolder: string;
   readonly logger: FastifyBaseLogger;
 }
 
@@ -63,12 +73,16 @@ export async function buildServer(
   countRequests(app, services);
   refuseWhileClosing(app);
   requireHost(app);
+  guardSite(app, options.host, options.names);
   await describe(app, options.version);
   classifyRoutes(app, services);
   sessionRoutes(app, services);
   memoryRoutes(app, services);
   poolRoutes(app, services);
+  workerRoutes(app, services);
+  eventRoutes(app, services);
   healthRoutes(app, services);
+  await pageRoutes(app, options.pageFolder);
   return app;
 }
 
@@ -118,14 +132,15 @@ function requireHost(app: FastifyInstance): void {
 function countRequests(app: FastifyInstance, { metrics }: HttpServices): void {
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none';
+    // How long a page was open is no response time.
+    if (route === EVENTS_ROUTE && reply.statusCode === 200) return;
     metrics.requests.inc({ route, status: String(reply.statusCode) });
     metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1000);
   });
 }
 
 async function describe(app: FastifyInstance, version: string): Promise<void> {
-  // Only /docs shows HTML; its scripts are its own files.
-  await app.register(helmet, { contentSecurityPolicy: false });
+  await app.register(helmet, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -139,7 +154,7 @@ async function describe(app: FastifyInstance, version: string): Promise<void> {
     transformObject: (document) =>
       'openapiObject' in document ? withModelPaths(document.openapiObject) : document.swaggerObject,
   });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_SECURITY_POLICY });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
@@ -184,5 +199,4 @@ function healthRoutes(app: FastifyInstance, services: HttpServices): void {
       return services.metrics.registry.metrics();
     },
   );
-  app.get('/', { schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'));
 }

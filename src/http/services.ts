@@ -1,3 +1,4 @@
+import type { WorkerState } from '../inference/worker.js';
 import type { Pressure } from '../memory/policy.js';
 import type { Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
@@ -19,6 +20,22 @@ export interface ModelView {
   readonly mappedBytes: number | null;
   readonly privateBytes: number | null;
   readonly loadMs: number | null;
+  /** When its last request came, in milliseconds since 1970. */
+  readonly lastUsedAtMs: number | null;
+}
+
+/** A worker as the interface shows it. */
+export interface WorkerView {
+  readonly id: string;
+  readonly pid: number | null;
+  readonly state: WorkerState;
+  readonly busy: boolean;
+  readonly startedAtMs: number;
+  /** Users who have come since it was started. */
+  readonly users: number;
+  /** By the last reading; null before the first. */
+  readonly privateBytes: number | null;
+  readonly models: readonly string[];
 }
 
 export interface ReceiptQuery {
@@ -27,6 +44,16 @@ export interface ReceiptQuery {
   readonly sinceMs?: number | undefined;
   readonly untilMs?: number | undefined;
   readonly limit: number;
+}
+
+/** What goes to an open page. */
+export type EventKind = 'state' | 'mark' | 'heartbeat';
+
+/** An open page, as its feeder sees it. */
+export interface Viewer {
+  /** Takes a message of `text/event-stream`; never waits. */
+  readonly send: (kind: EventKind, message: Buffer) => void;
+  readonly end: () => void;
 }
 
 /** What the routes need of the rest of the server. */
@@ -47,6 +74,16 @@ export interface HttpServices {
     readonly list: () => Promise<readonly ModelView[]>;
     readonly load: (id: string) => Promise<ModelView>;
     readonly unload: (id: string) => Promise<ModelView>;
+  };
+  readonly workers: {
+    readonly list: () => readonly WorkerView[];
+    readonly recycle: (id: string) => Promise<Receipt>;
+  };
+  /** What open pages are fed. */
+  readonly events: {
+    /** @returns what ends it. @throws PlimsollError TOO_MANY_VIEWERS, SHUTTING_DOWN */
+    readonly join: (viewer: Viewer) => () => void;
+    readonly close: () => void;
   };
   /** Sessions and receipts of this run and earlier ones, in the form that goes over the wire. */
   readonly archive: {

@@ -1,9 +1,11 @@
 import { freedBytes, freedPrivateBytes, type Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { SnapshotFigures } from '../memory/snapshot.js';
+import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionAnswer } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
 import type { StoredReading } from '../store/store.js';
+import type { ModelView, WorkerView } from './services.js';
 
 const MB = 2 ** 20;
 
@@ -89,6 +91,8 @@ export function sessionToWire(session: SessionView) {
     users: session.users,
     requests: session.requests,
     failures: session.failures,
+    p50_ms: session.latency === null ? null : toMs(session.latency.p50Ms),
+    p99_ms: session.latency === null ? null : toMs(session.latency.p99Ms),
     opened_at: new Date(session.openedAtMs).toISOString(),
     ended_at: session.endedAtMs === null ? null : new Date(session.endedAtMs).toISOString(),
     end_cause: session.endCause,
@@ -113,4 +117,48 @@ export function answerToWire(answer: SessionAnswer, totalMs: number) {
       total_ms: toMs(totalMs),
     },
   };
+}
+
+/** A model as callers see it. */
+export function modelToWire(model: ModelView) {
+  return {
+    id: model.id,
+    task: model.task,
+    labels: model.labels,
+    state: model.state,
+    ...(model.reason === undefined ? {} : { reason: model.reason }),
+    source_mb: mbOrNull(model.sourceBytes),
+    mapped_mb: mbOrNull(model.mappedBytes),
+    private_mb: mbOrNull(model.privateBytes),
+    load_ms: model.loadMs === null ? null : toMs(model.loadMs),
+    last_used_at: model.lastUsedAtMs === null ? null : new Date(model.lastUsedAtMs).toISOString(),
+  };
+}
+
+/** The figures of a pool as callers see them. */
+export function poolToWire({ inUse, waitMsMean, waitMsMax, ...same }: PoolFigures) {
+  return {
+    ...same,
+    in_use: inUse,
+    wait_ms_mean: toMs(waitMsMean),
+    wait_ms_max: toMs(waitMsMax),
+  };
+}
+
+/** A worker as callers see it. */
+export function workerToWire(worker: WorkerView, nowMs: number) {
+  return {
+    id: worker.id,
+    pid: worker.pid,
+    state: worker.state,
+    busy: worker.busy,
+    age_s: Math.max(0, Math.round((nowMs - worker.startedAtMs) / 1000)),
+    users_since_recycle: worker.users,
+    private_mb: mbOrNull(worker.privateBytes),
+    models: worker.models,
+  };
+}
+
+function mbOrNull(bytes: number | null): number | null {
+  return bytes === null ? null : toMb(bytes);
 }

@@ -33,6 +33,11 @@ export class WorkerPool {
     return [...this.#workers];
   }
 
+  /** A user took part in a session for the first time. */
+  countUser(): void {
+    for (const worker of this.#workers) worker.countUser();
+  }
+
   find(id: string): Worker | undefined {
     return this.workers.find((worker) => worker.id === id);
   }

@@ -57,6 +57,7 @@ export class Worker {
   #left = false;
   readonly #batchWaiters: (() => void)[] = [];
   #completedBatches = 0;
+  #users = 0;
   #baseline: ProcessMemory | undefined;
   /** Dropped once it is done: it holds the worker that this one replaces, and so on back to the first. */
   #warmUp: WarmUp | undefined;
@@ -113,6 +114,15 @@ export class Worker {
 
   get completedBatches(): number {
     return this.#completedBatches;
+  }
+
+  /** Users of the server that have come since it was started. */
+  get users(): number {
+    return this.#users;
+  }
+
+  countUser(): void {
+    this.#users += 1;
   }
 
   /** Its memory when it was ready and had loaded nothing yet. */

@@ -1,3 +1,4 @@
+import { PlimsollError } from '../errors.js';
 import { LoadAdmission } from './admission.js';
 import type { MemoryEffects, StepOutcome } from './effects.js';
 import { collectOwnHeap } from './heap.js';
@@ -100,6 +101,19 @@ export class MemoryManager {
   }
 
   /**
+   * Replaces one worker because somebody asked for it.
+   *
+   * @throws PlimsollError RECYCLE_RUNNING
+   */
+  async recycleWorker(worker: string): Promise<Receipt> {
+    if (this.#recycler.isRunning) {
+      const message = 'workers are being replaced already; ask again when that is done';
+      throw new PlimsollError('RECYCLE_RUNNING', message, { retryAfterSeconds: 1 });
+    }
+    return this.#replaceOne(worker, `${worker}, asked for`);
+  }
+
+  /**
    * Gives back what no other session needs, and measures what came back. Cleanups run one after
    * the other.
    *
@@ -137,11 +151,13 @@ export class MemoryManager {
     if (this.#stopped) return;
     await this.#relieve();
     const grown = this.#recycler.isRunning ? undefined : this.#recycler.findGrown();
-    if (grown !== undefined) {
-      const replace = this.#recycler.replaceOne(grown.worker, grown.cause);
-      this.#recycling = replace.catch(() => undefined);
-      await replace;
-    }
+    if (grown !== undefined) await this.#replaceOne(grown.worker, grown.cause);
+  }
+
+  #replaceOne(worker: string, cause: string): Promise<Receipt> {
+    const replace = this.#recycler.replaceOne(worker, cause);
+    this.#recycling = replace.catch(() => undefined);
+    return replace;
   }
 
   /** Takes the policy's actions, one by one, each measured before the next is asked for. */
@@ -204,10 +220,8 @@ export class MemoryManager {
       .filter(({ worker }) => worker !== undefined && idle.has(worker))
       .sort((a, b) => b.memory.privateBytes - a.memory.privateBytes)[0]?.worker;
     if (fattest === undefined || this.#recycler.isRunning) return;
-    await list.step('replace_worker', {}, async () => [
-      // Nothing may come on top of what is there: the old one leaves first.
-      { ...(await this.#effects.replaceWorker(fattest, 'leave first')), worker: fattest },
-    ]);
+    // Nothing may come on top of what is there: the old one leaves first.
+    await this.#recycler.replace(fattest, list, 'leave first');
   }
 
   async #unloadIdle(): Promise<void> {

@@ -5,6 +5,8 @@ const BURST_MS = 20;
 
 interface Entry {
   lastArrivalMs: number;
+  /** Milliseconds since 1970; null if it was only opened so far. */
+  lastUsedAtMs: number | null;
   gapMs: number | undefined;
   reloadMs: number | undefined;
 }
@@ -26,11 +28,12 @@ export class ModelLedger {
     const now = this.#now();
     const entry = this.#entries.get(model);
     if (entry === undefined) {
-      this.#entries.set(model, { lastArrivalMs: now, gapMs: undefined, reloadMs: undefined });
+      this.#entries.set(model, newEntry(now, { lastUsedAtMs: Date.now() }));
       return;
     }
     const gap = now - entry.lastArrivalMs;
     entry.lastArrivalMs = now;
+    entry.lastUsedAtMs = Date.now();
     if (gap < BURST_MS) return;
     entry.gapMs = entry.gapMs === undefined ? gap : mixed(entry.gapMs, gap);
   }
@@ -40,7 +43,7 @@ export class ModelLedger {
     const entry = this.#entries.get(model);
     const now = this.#now();
     if (entry === undefined) {
-      this.#entries.set(model, { lastArrivalMs: now, gapMs: undefined, reloadMs: loadMs });
+      this.#entries.set(model, newEntry(now, { reloadMs: loadMs }));
     } else {
       entry.reloadMs = entry.reloadMs === undefined ? loadMs : mixed(entry.reloadMs, loadMs);
     }
@@ -51,6 +54,11 @@ export class ModelLedger {
     return this.#entries.get(model)?.gapMs;
   }
 
+  /** When its last request came, in milliseconds since 1970; null before the first of this run. */
+  lastUsedAtMs(model: string): number | null {
+    return this.#entries.get(model)?.lastUsedAtMs ?? null;
+  }
+
   idleMs(model: string): number {
     const last = this.#entries.get(model)?.lastArrivalMs;
     return last === undefined ? Number.POSITIVE_INFINITY : this.#now() - last;
@@ -59,6 +67,16 @@ export class ModelLedger {
   reloadMs(model: string): number | undefined {
     return this.#entries.get(model)?.reloadMs;
   }
+}
+
+function newEntry(now: number, known: Partial<Entry>): Entry {
+  return {
+    lastArrivalMs: now,
+    lastUsedAtMs: null,
+    gapMs: undefined,
+    reloadMs: undefined,
+    ...known,
+  };
 }
 
 function mixed(mean: number, newest: number): number {

@@ -24,6 +24,8 @@ export class Recycler {
   readonly #baselines = new Map<string, number>();
   #usersSince = 0;
   #running: Promise<Receipt> | undefined;
+  #replacing = 0;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: RecyclerOptions) {
     this.#options = options;
@@ -33,8 +35,9 @@ export class Recycler {
     return this.#usersSince;
   }
 
+  /** Whether everything is being recycled, or a single worker replaced. */
   get isRunning(): boolean {
-    return this.#running !== undefined;
+    return this.#running !== undefined || this.#replacing > 0;
   }
 
   /** Counts a user. @returns whether a recycle is due. */
@@ -75,9 +78,26 @@ export class Recycler {
   }
 
   /** Replaces one worker, with a receipt. */
-  replaceOne(worker: string, cause: string): Promise<Receipt> {
+  async replaceOne(worker: string, cause: string): Promise<Receipt> {
     const { journal } = this.#options;
-    return journal.record({ kind: 'recycle', cause }, (list) => this.#replace(worker, list));
+    this.#replacing += 1;
+    try {
+      return await journal.record({ kind: 'recycle', cause }, (list) => this.replace(worker, list));
+    } finally {
+      this.#replacing -= 1;
+    }
+  }
+
+  /**
+   * Replaces a worker as one step of a receipt. One at a time: a worker that two ask to replace
+   * would otherwise get two successors.
+   *
+   * @param order as the line allows, if it is not given.
+   */
+  replace(worker: string, list: ActionList, order?: ReplaceOrder): Promise<void> {
+    const turn = this.#turn.then(() => this.#replace(worker, list, order ?? this.#order()));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
   }
 
   #recycle(cause: string): Promise<Receipt> {
@@ -86,14 +106,15 @@ export class Recycler {
     return journal.record({ kind: 'recycle', cause }, async (list) => {
       await list.step('clear_caches', {}, async () => [{ freedBytes: effects.clearCaches() }]);
       // Each worker that leaves takes its models with it: afterwards none of the old is loaded.
-      for (const { id } of effects.workers()) await this.#replace(id, list);
+      for (const { id } of effects.workers()) await this.replace(id, list);
       await list.step('collect_garbage', {}, () => collectOwnHeap(true));
     });
   }
 
-  async #replace(worker: string, list: ActionList): Promise<void> {
+  async #replace(worker: string, list: ActionList, order: ReplaceOrder): Promise<void> {
     const { effects } = this.#options;
-    const order = this.#order();
+    // It may have been replaced, or have died, while this waited for its turn.
+    if (!effects.workers().some(({ id }) => id === worker)) return;
     await list.step('replace_worker', {}, async () => [
       { ...(await effects.replaceWorker(worker, order)), worker },
     ]);

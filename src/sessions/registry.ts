@@ -78,6 +78,15 @@ export class SessionRegistry {
     return [...this.#ended.values(), ...this.#open.values()].map((session) => session.view);
   }
 
+  /** Sessions that take requests or are being cleaned up, newest first. */
+  listOpen(limit: number): readonly SessionView[] {
+    const sessions = [...this.#open.values()];
+    return sessions
+      .slice(-limit)
+      .reverse()
+      .map((session) => session.view);
+  }
+
   find(id: string): SessionView | undefined {
     return (this.#open.get(id) ?? this.#ended.get(id))?.view;
   }
@@ -93,7 +102,11 @@ export class SessionRegistry {
       this.#options.onUser(session.id, user);
       this.#options.onChange(session.view);
     }
-    return { session: session.id, leave: (succeeded) => session.finish(succeeded) };
+    const begunMs = performance.now();
+    return {
+      session: session.id,
+      leave: (succeeded) => session.finish(succeeded, performance.now() - begunMs),
+    };
   }
 
   /**

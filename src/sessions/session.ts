@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Receipt } from '../memory/receipt.js';
+import { LatencyHistogram, type Percentiles } from './latency.js';
 
 /** `open` takes requests; `ending` finishes what runs and cleans up; then it is `ended`. */
 export type SessionState = 'open' | 'ending' | 'ended';
@@ -17,6 +18,8 @@ export interface SessionView {
   readonly users: number;
   readonly requests: number;
   readonly failures: number;
+  /** How long its answers took; null before the first. */
+  readonly latency: Percentiles | null;
   /** Milliseconds since 1970. */
   readonly openedAtMs: number;
   readonly endedAtMs: number | null;
@@ -33,6 +36,9 @@ export class Session {
   readonly #users = new Set<string>();
   readonly #models = new Map<string, number>();
   readonly #idleWaiters: (() => void)[] = [];
+  /** Gone once the session has ended: its percentiles are kept instead. */
+  #latencies: LatencyHistogram | undefined = new LatencyHistogram();
+  #lastPercentiles: Percentiles | null = null;
   #state: SessionState = 'open';
   #inFlight = 0;
   #requests = 0;
@@ -78,10 +84,15 @@ export class Session {
     return isNew;
   }
 
-  /** A request that {@link begin} has counted is over. */
-  finish(succeeded: boolean): void {
+  /**
+   * A request that {@link begin} has counted is over.
+   *
+   * @param tookMs from its beginning; counts where it was answered.
+   */
+  finish(succeeded: boolean, tookMs: number): void {
     this.#inFlight -= 1;
-    if (!succeeded) this.#failures += 1;
+    if (succeeded) this.#latencies?.add(tookMs);
+    else this.#failures += 1;
     this.#lastActiveAtMs = performance.now();
     if (this.#inFlight === 0) for (const wake of this.#idleWaiters.splice(0)) wake();
   }
@@ -104,6 +115,8 @@ export class Session {
     this.#endedAtMs = Date.now();
     this.#cleanup = cleanup;
     this.#models.clear();
+    this.#lastPercentiles = this.#latencies?.percentiles ?? null;
+    this.#latencies = undefined;
   }
 
   get view(): SessionView {
@@ -115,6 +128,7 @@ export class Session {
       users: this.#users.size,
       requests: this.#requests,
       failures: this.#failures,
+      latency: this.#latencies?.percentiles ?? this.#lastPercentiles,
       openedAtMs: this.openedAtMs,
       endedAtMs: this.#endedAtMs,
       endCause: this.#endCause,

@@ -250,19 +250,19 @@ describe('what is not even HTTP', () => {
 
   test('any bytes, half requests, hostile heads', async () => {
     const json = '{"inputs":"hello"}';
-    const whole = `POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json}`;
+    const whole = `POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json}`;
     const heads = [
       'GET / HTTP/9.9\r\n\r\n',
       'GET /health/live HTTP/1.1\r\n\r\n',
       'GET /health/live HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n',
-      `GET /health/live HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(20_000)}\r\n\r\n`,
-      `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`,
-      'POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n',
-      'POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
-      'POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
-      'GET /health/live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
-      'GET /health/live HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n',
-      'CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n',
+      `GET /health/live HTTP/1.1\r\nHost: localhost\r\nX: ${'a'.repeat(20_000)}\r\n\r\n`,
+      `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+      'POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n',
+      'POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      'POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+      'GET /health/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+      'GET /health/live HTTP/1.1\r\nHost: localhost\r\nExpect: miracles\r\n\r\n',
+      'CONNECT example.org:443 HTTP/1.1\r\nHost: localhost\r\n\r\n',
       'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
       '\u0016\u0003\u0001\u0000\u00f1\u0001',
     ];

@@ -85,6 +85,7 @@ describe('/v1/models', () => {
       mapped_mb: expect.any(Number),
       private_mb: expect.any(Number),
       load_ms: expect.any(Number),
+      last_used_at: expect.toSatisfy((value) => value === null || typeof value === 'string'),
     });
     expect(measured.source_mb).toBeGreaterThan(0.1);
     expect(measured.mapped_mb).toBeGreaterThan(0.1);
@@ -182,6 +183,7 @@ describe('health, metrics and description', () => {
     expect(reply.status).toBe(200);
     expect(reply.headers['content-type']).toContain('text/html');
     expect(reply.text).toMatch(/<html/i);
+    expect(reply.headers['content-security-policy']).toMatch(/^default-src 'self';/);
     const root = await request(server, 'GET', '/');
     expect(root.status).toBeLessThan(400);
   });
@@ -191,17 +193,20 @@ const EVERY_ROUTE = [
   'GET /health/live',
   'GET /health/ready',
   'GET /metrics',
+  'GET /v1/events',
   'GET /v1/memory',
   'GET /v1/models',
   'GET /v1/receipts',
   'GET /v1/sessions',
   'GET /v1/sessions/{id}',
+  'GET /v1/workers',
   'POST /v1/classify',
   'POST /v1/memory/cleanup',
   'POST /v1/models/{id}/load',
   'POST /v1/models/{id}/unload',
   'POST /v1/sessions',
   'POST /v1/sessions/{id}/end',
+  'POST /v1/workers/{id}/recycle',
 ];
 
 interface OpenApi {

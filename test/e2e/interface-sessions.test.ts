@@ -10,7 +10,7 @@ import {
   startServer,
   until,
 } from './harness.js';
-import { expectError, instant, openSessionShape, receiptShape } from './shapes.js';
+import { answeredShape, expectError, instant, openSessionShape, receiptShape } from './shapes.js';
 import { textNumber } from './texts.js';
 import type { MemoryView, Receipt, SessionView } from './wire.js';
 
@@ -41,6 +41,7 @@ describe('a session', () => {
     }
     expect(await sessionOf(first.id)).toStrictEqual({
       ...openSessionShape,
+      ...answeredShape,
       id: first.id,
       users: 2,
       requests: 3,
@@ -61,6 +62,7 @@ describe('a session', () => {
     const ended = await endSession(own, id);
     expect(ended).toStrictEqual({
       ...openSessionShape,
+      ...answeredShape,
       id,
       state: 'ended',
       users: 1,

@@ -37,11 +37,16 @@ export const openSessionShape = {
   users: 0,
   requests: 0,
   failures: 0,
+  p50_ms: null,
+  p99_ms: null,
   opened_at: instant,
   ended_at: null,
   end_cause: null,
   cleanup: null,
 };
+
+/** Of a session that has answered. */
+export const answeredShape = { p50_ms: number, p99_ms: number };
 
 export const timingShape = {
   queue_ms: number,

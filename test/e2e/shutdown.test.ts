@@ -77,7 +77,7 @@ describe('SIGTERM', () => {
     const inputs = Array.from({ length: 64 }, (_, index) => textNumber(index, 60));
     const body = JSON.stringify({ inputs });
     const head = (line: string, length: number) =>
-      `${line} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
+      `${line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
     socket.write(head('POST /v1/classify', Buffer.byteLength(body)) + body);
     await until('the first request runs', async () =>
       /^plimsoll_inputs_waiting [1-9]/m.test(await get<string>(server, '/metrics')),

@@ -56,6 +56,8 @@ export interface SessionView {
   readonly users: number;
   readonly requests: number;
   readonly failures: number;
+  readonly p50_ms: number | null;
+  readonly p99_ms: number | null;
   readonly opened_at: string;
   readonly ended_at: string | null;
   readonly end_cause: string | null;
@@ -88,6 +90,18 @@ export interface ModelView {
   readonly mapped_mb: number | null;
   readonly private_mb: number | null;
   readonly load_ms: number | null;
+  readonly last_used_at: string | null;
+}
+
+export interface WorkerView {
+  readonly id: string;
+  readonly pid: number | null;
+  readonly state: 'starting' | 'ready' | 'leaving' | 'gone';
+  readonly busy: boolean;
+  readonly age_s: number;
+  readonly users_since_recycle: number;
+  readonly private_mb: number | null;
+  readonly models: readonly string[];
 }
 
 export interface ErrorBody {

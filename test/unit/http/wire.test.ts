@@ -11,6 +11,7 @@ const SESSION: SessionView = {
   users: 3,
   requests: 9,
   failures: 1,
+  latency: { p50Ms: 1.23456, p99Ms: 20 },
   openedAtMs: 0,
   endedAtMs: 1000,
   endCause: 'idle',
@@ -68,6 +69,8 @@ test('a session shows its times as dates, and its receipt when it has one', () =
     users: 3,
     requests: 9,
     failures: 1,
+    p50_ms: 1.235,
+    p99_ms: 20,
     opened_at: '1970-01-01T00:00:00.000Z',
     ended_at: '1970-01-01T00:00:01.000Z',
     end_cause: 'idle',
@@ -75,4 +78,8 @@ test('a session shows its times as dates, and its receipt when it has one', () =
   });
   const open = { ...SESSION, endedAtMs: null, cleanup: receipt() };
   expect(sessionToWire(open)).toMatchObject({ ended_at: null, cleanup: { id: 'r_1' } });
+  expect(sessionToWire({ ...SESSION, latency: null })).toMatchObject({
+    p50_ms: null,
+    p99_ms: null,
+  });
 });

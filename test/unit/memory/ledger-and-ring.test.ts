@@ -32,6 +32,16 @@ describe('the ledger of models', () => {
     expect(ledger.expectedGapMs('m')).toBeGreaterThan(9000);
   });
 
+  it('knows when the last request came; opening alone is no use of it', () => {
+    const ledger = new ModelLedger(() => 0);
+    ledger.loaded('m', 10);
+    expect(ledger.lastUsedAtMs('m')).toBeNull();
+    expect(ledger.lastUsedAtMs('other')).toBeNull();
+    const before = Date.now();
+    ledger.arrived('m');
+    expect(ledger.lastUsedAtMs('m')).toBeGreaterThanOrEqual(before);
+  });
+
   it('learns the reload time', () => {
     const ledger = new ModelLedger(() => 0);
     ledger.loaded('m', 10);

@@ -131,6 +131,33 @@ describe('a recycle', () => {
     expect(full.effects.replaceWorker).toHaveBeenCalledWith('worker-1', 'leave first');
   });
 
+  it('of one worker is refused while one runs, and possible again afterwards', async () => {
+    const { manager, effects, receipts } = manage();
+    const first = manager.recycleWorker('worker-1');
+    await expect(manager.recycleWorker('worker-1')).rejects.toThrow(/being replaced already/);
+    expect(await first).toMatchObject({ kind: 'recycle', cause: 'worker-1, asked for' });
+    await manager.recycleWorker('worker-1');
+    expect(effects.replaceWorker).toHaveBeenCalledTimes(2);
+    expect(receipts).toHaveLength(2);
+  });
+
+  it('gives a worker one successor only, whoever asks for it meanwhile', async () => {
+    const { manager, effects, receipts } = manage();
+    // The successor has another name, as in the real pool.
+    const successor = { ...effects.workers()[0], id: 'worker-2' } as WorkerFacts;
+    const replaced: string[] = [];
+    effects.replaceWorker.mockImplementation(async (...[id]: unknown[]) => {
+      replaced.push(String(id));
+      // The recycle of everything has seen the same workers by now.
+      await vi.waitFor(() => expect(effects.clearCaches).toHaveBeenCalled());
+      vi.spyOn(effects, 'workers').mockReturnValue([successor]);
+      return { freedBytes: 2000 };
+    });
+    await Promise.all([manager.recycleWorker('worker-1'), manager.recycle('asked for')]);
+    expect(replaced.filter((id) => id === 'worker-1')).toEqual(['worker-1']);
+    expect(receipts).toHaveLength(2);
+  });
+
   it('replaces a single worker that is too old', async () => {
     const { manager, effects, receipts } = manage({ afterAgeMs: 5, models: [] });
     await manager.start();

@@ -60,6 +60,27 @@ async function settle(): Promise<void> {
 }
 
 describe('a session', () => {
+  test('knows how long its answers took, also after its end; what failed does not count', async () => {
+    const { registry } = new Fixture();
+    const { id } = registry.open();
+    expect(registry.find(id)?.latency).toBeNull();
+    for (const [ms, succeeded] of [
+      [20, true],
+      [40, true],
+      [5000, false],
+    ] as const) {
+      const seat = registry.enter(id, 'anna', 'm');
+      vi.advanceTimersByTime(ms);
+      seat.leave(succeeded);
+    }
+    const { latency } = await registry.end(id);
+    expect(latency?.p50Ms).toBeGreaterThan(19);
+    expect(latency?.p50Ms).toBeLessThan(21);
+    expect(latency?.p99Ms).toBeGreaterThan(38);
+    expect(latency?.p99Ms).toBeLessThanOrEqual(40);
+    expect(registry.find(id)?.latency).toEqual(latency);
+  });
+
   test('is opened, takes requests of users, ends with its receipt', async () => {
     const { registry, changes, users } = new Fixture();
     const { id, state, maxUsers, ambient } = registry.open(3);

@@ -1,0 +1,59 @@
+/** Buckets for each doubling of the time: neighbours are 9 % apart, so a percentile is off by 5 % at most. */
+const BUCKETS_PER_DOUBLING = 8;
+/** Upper end of the first bucket, in milliseconds: what is faster counts as this fast. */
+const FIRST_MS = 0.25;
+/** 0.25 ms to 131 s; what is slower lies in the last bucket, and the largest time is kept beside it. */
+const BUCKETS = 1 + 19 * BUCKETS_PER_DOUBLING;
+
+/** Times of a session's answers, in milliseconds. */
+export interface Percentiles {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/**
+ * How long answers took, in buckets whose ends grow by a constant factor: 600 bytes however many
+ * answers there were. No memory is taken before the first.
+ */
+export class LatencyHistogram {
+  #counts: Uint32Array | undefined;
+  #count = 0;
+  #largestMs = 0;
+
+  /** @param ms time that one answer took. */
+  add(ms: number): void {
+    this.#counts ??= new Uint32Array(BUCKETS);
+    const bucket = bucketOf(ms);
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
+    this.#count += 1;
+    this.#largestMs = Math.max(this.#largestMs, ms);
+  }
+
+  /** Undefined before the first answer. */
+  get percentiles(): Percentiles | undefined {
+    if (this.#count === 0) return undefined;
+    return { p50Ms: this.#percentile(50), p99Ms: this.#percentile(99) };
+  }
+
+  /** The time within which this percentage of the answers came (nearest rank). */
+  #percentile(percent: number): number {
+    const rank = Math.ceil((this.#count * percent) / 100);
+    let seen = 0;
+    for (const [bucket, count] of this.#counts?.entries() ?? []) {
+      seen += count;
+      // The largest time may stand lower in its bucket than the middle.
+      if (seen >= rank && bucket < BUCKETS - 1) return Math.min(middleMs(bucket), this.#largestMs);
+    }
+    return this.#largestMs;
+  }
+}
+
+function bucketOf(ms: number): number {
+  if (!(ms > FIRST_MS)) return 0;
+  return Math.min(BUCKETS - 1, Math.ceil(Math.log2(ms / FIRST_MS) * BUCKETS_PER_DOUBLING));
+}
+
+/** The middle of a bucket, by the factor between its ends. */
+function middleMs(bucket: number): number {
+  return bucket === 0 ? FIRST_MS : FIRST_MS * 2 ** ((bucket - 0.5) / BUCKETS_PER_DOUBLING);
+}
