@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { Assembly } from './assembly.js';
-import type { Config } from './config.js';
+import { type Config, poolLimits } from './config.js';
 import { messageOf } from './errors.js';
 import { buildServer } from './http/server.js';
 import type { HttpServices, ModelView } from './http/services.js';
@@ -29,7 +29,11 @@ export class App {
   /** Opens the database and looks at the CPU; nothing runs before {@link start}. */
   static async create(config: Config, cpus: number, log: Logger): Promise<App> {
     const [system, runtime] = await Promise.all([readSystem(), runtimeKey()]);
-    const store = await Store.open(config.data);
+    const url = config['database.url'];
+    const store =
+      url === ''
+        ? await Store.open(config.data)
+        : await Store.connect(url, poolLimits(config, 'database'));
     const metrics = new Metrics();
     const { totalBytes } = system.server;
     const parts = new Assembly({ config, totalBytes, cpus, log, store, runtime, metrics });
@@ -125,6 +129,7 @@ export class App {
       },
       models: views,
       archive,
+      pools: () => this.#parts.pools.map(({ figures }) => figures),
       notReadyBecause: () => this.#notReadyBecause(),
       metrics: this.#metrics,
       limits: {
@@ -164,6 +169,7 @@ export class App {
       openSessions: () => sessions.openCount,
       usersSinceRecycle: () => memory.usersSinceRecycle,
       cache: () => cache.figures,
+      pools: () => this.#parts.pools.map(({ figures }) => figures),
       loadedModels: () => new Set(pool.workers.flatMap(({ loaded }) => [...loaded.keys()])).size,
     });
   }

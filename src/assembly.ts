@@ -16,6 +16,7 @@ import { ModelLibrary } from './models/library.js';
 import { MappedForms } from './models/mapped-form.js';
 import { Preparer } from './models/preparer.js';
 import { type Model, ModelRepository } from './models/repository.js';
+import type { NamedPool } from './pools/connection-pool.js';
 import { SessionRegistry } from './sessions/registry.js';
 import { ClassificationService } from './sessions/service.js';
 import { amountInBytes } from './settings.js';
@@ -56,11 +57,14 @@ export class Assembly {
   readonly sessions: SessionRegistry;
   readonly classification: ClassificationService;
   readonly views: ModelViews;
+  /** Every pool to another server. */
+  readonly pools: readonly NamedPool[];
   readonly #given: Given;
 
   constructor(given: Given) {
     const { config, log, store } = given;
     this.#given = given;
+    this.pools = [...store.pools];
     const threads = threadsPerWorker(config, given.cpus);
     this.archive = new Archive(store, config['receipts.keep'], log);
     this.repository = new ModelRepository(config.models || BUNDLED_MODELS);
@@ -184,8 +188,10 @@ export class Assembly {
         const message = 'memory is close to the load line: no new sessions until it falls';
         throw new PlimsollError('MEMORY_PRESSURE', message, { retryAfterSeconds: 5 });
       },
-      cleanup: ({ id, endCause }, stillUsed) =>
-        this.memory.cleanup({ cause: `session ${endCause}`, session: id, stillUsed }),
+      cleanup: async ({ id, endCause }, stillUsed) => {
+        await this.#shrinkPools(id);
+        return this.memory.cleanup({ cause: `session ${endCause}`, session: id, stillUsed });
+      },
       onChange: (session) => {
         if (session.state === 'ended') {
           metrics.sessionsEnded.inc({ cause: session.endCause ?? 'unknown' });
@@ -198,6 +204,16 @@ export class Assembly {
       },
       onError: (line, error) => log.error({ err: error }, line),
     });
+  }
+
+  /** After a session the pools keep their minimum only. */
+  async #shrinkPools(session: string): Promise<void> {
+    for (const pool of this.pools) {
+      const closed = await pool.shrink();
+      const { name, open, idle, inUse, waiting, recycled, broken, waitMsMean } = pool.figures;
+      const facts = { session, pool: name, closed, open, idle, inUse, waiting, recycled, broken };
+      this.#given.log.info({ ...facts, waitMsMean }, 'pool shrunk after a session');
+    }
   }
 
   #classification(): ClassificationService {

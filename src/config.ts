@@ -1,3 +1,4 @@
+import { poolSettings } from './pool-settings.js';
 import {
   choice,
   integer,
@@ -228,6 +229,14 @@ export const SETTINGS = {
     max: 10_000_000,
     about: 'Receipts that are kept; the oldest are dropped.',
   }),
+  'database.url': text({
+    default: '',
+    defaultText: 'SQLite in the data folder',
+    secret: true,
+    about: 'PostgreSQL that keeps the records: `postgres://user:password@host:port/name`.',
+  }),
+  ...poolSettings('database', 'PostgreSQL'),
+  ...poolSettings('redis', 'Redis'),
   'shutdown.grace_ms': integer({
     default: 10_000,
     min: 100,
@@ -289,8 +298,25 @@ export function readConfig(
       problems.push(`${key} (${environmentName(key)}): ${reason}`);
     }
   }
+  const config = Object.freeze(values) as Config;
+  for (const pool of problems.length > 0 ? [] : (['database', 'redis'] as const)) {
+    const { min, max } = poolLimits(config, pool);
+    if (min > max) problems.push(`${pool}.pool.min (${min}) is above ${pool}.pool.max (${max})`);
+  }
   if (problems.length > 0) throw new SettingError(problems.join('\n'));
-  return Object.freeze(values) as Config;
+  return config;
+}
+
+/** The bounds of a pool; times in milliseconds. */
+export function poolLimits(config: Config, pool: 'database' | 'redis') {
+  return {
+    min: config[`${pool}.pool.min`],
+    max: config[`${pool}.pool.max`],
+    waitMs: config[`${pool}.pool.wait_ms`],
+    idleMs: config[`${pool}.pool.idle_ms`],
+    lifetimeMs: config[`${pool}.pool.lifetime`] * 1000,
+    checkAfterIdleMs: config[`${pool}.pool.check_after_idle_ms`],
+  };
 }
 
 function* unknownNames(

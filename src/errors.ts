@@ -65,6 +65,11 @@ export const ERRORS = {
     retryable: true,
     about: 'Three workers died while they ran this input, the last time alone; the server goes on.',
   },
+  POOL_EXHAUSTED: {
+    status: 503,
+    retryable: true,
+    about: 'No connection to the database or to Redis came free within the pool’s wait limit.',
+  },
   SHUTTING_DOWN: { status: 503, retryable: true, about: 'The server is stopping.' },
   DEADLINE_EXCEEDED: {
     status: 504,

@@ -2,6 +2,20 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+/** Figures of a pool, with their metrics; those that end in `_total` only rise. */
+const POOL_GAUGES = [
+  ['open', 'plimsoll_pool_open', 'Open connections'],
+  ['idle', 'plimsoll_pool_idle', 'Idle connections'],
+  ['inUse', 'plimsoll_pool_in_use', 'Connections in use'],
+  ['waiting', 'plimsoll_pool_waiting', 'Users that wait for a connection'],
+  ['opened', 'plimsoll_pool_opened_total', 'Connections that were opened'],
+  ['recycled', 'plimsoll_pool_recycled_total', 'Connections that were closed for their age'],
+  ['broken', 'plimsoll_pool_broken_total', 'Connections that broke'],
+  ['timeouts', 'plimsoll_pool_timeouts_total', 'Waits that were longer than the limit'],
+  ['waitMsMean', 'plimsoll_pool_wait_mean_ms', 'Mean wait for a connection since the start'],
+] as const;
+type PoolFigure = (typeof POOL_GAUGES)[number][0];
+
 /** What gauges are read from when somebody asks for the metrics. */
 export interface GaugeSources {
   readonly memory: () => {
@@ -20,6 +34,9 @@ export interface GaugeSources {
   readonly usersSinceRecycle: () => number;
   readonly cache: () => { readonly entries: number; readonly bytes: number };
   readonly loadedModels: () => number;
+  readonly pools: () => readonly (Readonly<Record<PoolFigure, number>> & {
+    readonly name: string;
+  })[];
 }
 
 /** Every metric: named here, counted in one place each. */
@@ -161,9 +178,19 @@ export class Metrics {
     this.#gauge('plimsoll_cache_bytes', 'Bytes of the in-process cache', (gauge) =>
       gauge.set(cache().bytes),
     );
+    this.#observePools(sources.pools);
     this.#gauge('plimsoll_models_loaded', 'Models that some worker holds open', (gauge) =>
       gauge.set(sources.loadedModels()),
     );
+  }
+
+  #observePools(pools: GaugeSources['pools']): void {
+    for (const [figure, metric, help] of POOL_GAUGES) {
+      const collect = (gauge: Gauge<string>) => {
+        for (const pool of pools()) gauge.set({ pool: pool.name }, pool[figure]);
+      };
+      this.#gauge(metric, `${help}, by pool`, collect, ['pool']);
+    }
   }
 
   #counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {

@@ -6,6 +6,7 @@ import { PlimsollError } from '../errors.js';
 import { asPlimsollError, errorBody, replyWithError } from './errors.js';
 import { classifyRoutes } from './routes-classify.js';
 import { memoryRoutes } from './routes-memory.js';
+import { poolRoutes } from './routes-pools.js';
 import { sessionRoutes } from './routes-sessions.js';
 import type { HttpServices } from './services.js';
 
@@ -66,6 +67,7 @@ export async function buildServer(
   classifyRoutes(app, services);
   sessionRoutes(app, services);
   memoryRoutes(app, services);
+  poolRoutes(app, services);
   healthRoutes(app, services);
   return app;
 }

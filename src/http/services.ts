@@ -3,6 +3,7 @@ import type { Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { MemorySnapshot } from '../memory/snapshot.js';
 import type { Metrics } from '../metrics.js';
+import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionRegistry } from '../sessions/registry.js';
 import type { ClassificationService } from '../sessions/service.js';
 import type { StoredReading } from '../store/store.js';
@@ -55,6 +56,8 @@ export interface HttpServices {
     readonly readings: (sinceMs: number, limit: number) => Promise<readonly StoredReading[]>;
     readonly receipts: (query: ReceiptQuery) => Promise<readonly unknown[]>;
   };
+  /** Figures of the pools to other servers. */
+  readonly pools: () => readonly PoolFigures[];
   /** Why the server cannot take requests now; empty if it can. */
   readonly notReadyBecause: () => string;
   readonly metrics: Metrics;

@@ -3,6 +3,8 @@ import path from 'node:path';
 import { Kysely, Migrator, type SqliteDatabase, SqliteDialect } from 'kysely';
 import Sqlite from 'libsql';
 import { messageOf } from '../errors.js';
+import type { NamedPool, PoolLimits } from '../pools/connection-pool.js';
+import { openPostgres, shownUrl } from './postgres.js';
 import { MIGRATIONS, prepareSqlite, type Schema } from './schema.js';
 
 /** A session as it is kept; `body` is what the interface shows of it. */
@@ -40,9 +42,30 @@ export type StoredReading = Schema['readings'];
 /** The database: sessions and receipts, also those of earlier runs. */
 export class Store {
   readonly #database: Kysely<Schema>;
+  /** The pools to the database's server; none with SQLite. */
+  readonly pools: readonly NamedPool[];
 
-  private constructor(database: Kysely<Schema>) {
+  private constructor(database: Kysely<Schema>, pools: readonly NamedPool[] = []) {
     this.#database = database;
+    this.pools = pools;
+  }
+
+  /**
+   * Connects to PostgreSQL and brings its schema up to date; of several servers one does it.
+   *
+   * @throws Error, naming the address without its password, if it cannot be used: wrong address
+   * or credentials, or a schema that this version does not know.
+   */
+  static async connect(url: string, limits: PoolLimits): Promise<Store> {
+    const { database, pool } = await openPostgres(url, limits);
+    try {
+      await migrateToLatest(database);
+    } catch (error) {
+      await database.destroy();
+      // Without the cause: a driver's error may carry the whole address.
+      throw new Error(`the database ${shownUrl(url)} cannot be used: ${messageOf(error)}`);
+    }
+    return new Store(database, [pool]);
   }
 
   /**
@@ -223,12 +246,17 @@ export class Store {
  * it and the others wait, and a kill in between leaves nothing half done.
  */
 async function migrate(database: Kysely<Schema>, connection: Sqlite.Database): Promise<void> {
+  connection.exec('begin immediate');
+  await migrateToLatest(database);
+  connection.exec('commit');
+}
+
+/** With PostgreSQL the migrator holds an advisory lock meanwhile; with SQLite see {@link migrate}. */
+async function migrateToLatest(database: Kysely<Schema>): Promise<void> {
   const migrator = new Migrator({
     db: database,
     provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
   });
-  connection.exec('begin immediate');
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw error;
-  connection.exec('commit');
 }

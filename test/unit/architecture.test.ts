@@ -30,9 +30,9 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
   [['sessions/']],
   [['inference/']],
   [['cache/'], ['models/'], ['memory/'], ['store/'], ['proof/']],
-  [['system/']],
+  [['system/'], ['pools/']],
   [['config.ts']],
-  [['settings.ts'], ['errors.ts'], ['metrics.ts'], ['version.ts']],
+  [['settings.ts', 'pool-settings.ts'], ['errors.ts'], ['metrics.ts'], ['version.ts']],
 ];
 
 /** Model code: it is loaded in worker and preparer processes only, which are forked. */

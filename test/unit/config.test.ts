@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   environmentName,
+  poolLimits,
   readConfig,
   SETTINGS,
   settingKeys,
@@ -26,7 +27,7 @@ function refusal(
 describe('every setting', () => {
   test.each(settingKeys())('%s is named, explained and bounded', (key) => {
     const setting: Setting<unknown> = SETTINGS[key];
-    expect(key).toMatch(/^[a-z]+(\.[a-z_]+)?$/);
+    expect(key).toMatch(/^[a-z]+(\.[a-z_]+){0,2}$/);
     expect(environmentName(key)).toMatch(/^PLIMSOLL_[A-Z_]+$/);
     expect(setting.about).toMatch(/\.$/);
     expect(setting.bounds).not.toBe('');
@@ -141,4 +142,16 @@ test.each([
 ])('threads %s, workers %s on %d CPUs: %d for each session', (threads, count, cpus, expected) => {
   const config = readConfig({}, { 'worker.threads': threads, 'worker.count': count }, { cpus });
   expect(threadsPerWorker(config, cpus)).toBe(expected);
+});
+
+describe('the pools', () => {
+  test.each(['database', 'redis'])('%s: a minimum above the maximum is refused', (pool) => {
+    const settings = { [`${pool}.pool.min`]: '4', [`${pool}.pool.max`]: '3' };
+    expect(refusal({}, settings)).toContain(`${pool}.pool.min (4) is above ${pool}.pool.max (3)`);
+  });
+
+  test('bounds are read in milliseconds', () => {
+    const config = readConfig({}, { 'database.pool.lifetime': '3' }, MACHINE);
+    expect(poolLimits(config, 'database').lifetimeMs).toBe(3000);
+  });
 });

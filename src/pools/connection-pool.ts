@@ -1,0 +1,365 @@
+import { PlimsollError } from '../errors.js';
+
+/** Bounds of a pool; times in milliseconds. */
+export interface PoolLimits {
+  readonly min: number;
+  readonly max: number;
+  /** Longest wait for a connection. */
+  readonly waitMs: number;
+  /** An idle connection above the minimum closes after this. */
+  readonly idleMs: number;
+  /** A connection of this age is replaced, once nobody uses it. */
+  readonly lifetimeMs: number;
+  /** A connection that was idle for this long is checked before it is handed out. */
+  readonly checkAfterIdleMs: number;
+}
+
+/** What a pool needs to know of the connections it keeps. */
+export interface Connector<C> {
+  open(): Promise<C>;
+  close(connection: C): Promise<void>;
+  /** Health check on checkout after an idle spell; a rejection counts as `false`. */
+  check(connection: C): Promise<boolean>;
+  /** `false` once the connection broke. */
+  isUsable(connection: C): boolean;
+}
+
+export interface PoolFigures {
+  readonly name: string;
+  readonly min: number;
+  readonly max: number;
+  readonly open: number;
+  readonly idle: number;
+  readonly inUse: number;
+  readonly waiting: number;
+  /** Since the start: */
+  readonly opened: number;
+  /** Closed for their age. */
+  readonly recycled: number;
+  /** Discarded because they broke or did not pass their check. */
+  readonly broken: number;
+  readonly checkouts: number;
+  readonly timeouts: number;
+  readonly waitMsMean: number;
+  readonly waitMsMax: number;
+}
+
+/** A pool as those see it who do not use its connections. */
+export interface NamedPool {
+  readonly figures: PoolFigures;
+  /** Closes idle connections down to the minimum. @returns how many, once they are closed. */
+  shrink(): Promise<number>;
+}
+
+/** A connection that is checked out; releasing it twice does nothing. */
+export interface Lease<C> {
+  readonly connection: C;
+  release(): void;
+}
+
+interface Slot<C> {
+  readonly connection: C;
+  readonly openedAtMs: number;
+  idleSinceMs: number;
+}
+
+interface Waiter<C> {
+  readonly sinceMs: number;
+  readonly give: (slot: Slot<C>) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+const SHORTEST_SWEEP_MS = 20;
+const LONGEST_SWEEP_MS = 10_000;
+
+/**
+ * Keeps connections to one server: opens them when somebody waits, hands each to one user at a
+ * time in the order of asking, and closes what is idle, old or broken.
+ */
+export class ConnectionPool<C> {
+  readonly #name: string;
+  readonly #limits: PoolLimits;
+  readonly #connector: Connector<C>;
+  readonly #now: () => number;
+  readonly #sweeper: NodeJS.Timeout;
+  readonly #slots = new Set<Slot<C>>();
+  /** The last one is the one that was used last: the others can grow idle and close. */
+  readonly #idle: Slot<C>[] = [];
+  readonly #waiters: Waiter<C>[] = [];
+  readonly #closings = new Set<Promise<void>>();
+  #opening = 0;
+  #checking = 0;
+  #closed = false;
+  #whenEmpty: (() => void) | undefined;
+  #ending: Promise<void> | undefined;
+  readonly #counts = { opened: 0, recycled: 0, broken: 0, checkouts: 0, timeouts: 0 };
+  #waitMsSum = 0;
+  #waitMsMax = 0;
+
+  constructor(
+    name: string,
+    limits: PoolLimits,
+    connector: Connector<C>,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#name = name;
+    this.#limits = limits;
+    this.#connector = connector;
+    this.#now = now;
+    const shortest = Math.min(limits.idleMs, limits.lifetimeMs) / 2;
+    const everyMs = Math.max(SHORTEST_SWEEP_MS, Math.min(LONGEST_SWEEP_MS, shortest));
+    this.#sweeper = setInterval(() => this.sweep(), everyMs).unref();
+  }
+
+  /**
+   * Runs `work` with a connection that nobody else has meanwhile.
+   *
+   * @throws PlimsollError `POOL_EXHAUSTED` after `waitMs`; what opening a connection threw; what
+   * `work` threw.
+   */
+  async use<T>(work: (connection: C) => Promise<T>): Promise<T> {
+    const lease = await this.acquire();
+    try {
+      return await work(lease.connection);
+    } finally {
+      lease.release();
+    }
+  }
+
+  /** Like {@link use} for callers that cannot hand over their work; they must release. */
+  async acquire(): Promise<Lease<C>> {
+    const slot = await this.#wait();
+    let held = true;
+    const release = (): void => {
+      if (held) this.#release(slot);
+      held = false;
+    };
+    return { connection: slot.connection, release };
+  }
+
+  get figures(): PoolFigures {
+    const idle = this.#idle.length;
+    const { checkouts } = this.#counts;
+    return {
+      name: this.#name,
+      min: this.#limits.min,
+      max: this.#limits.max,
+      open: this.#slots.size,
+      idle,
+      inUse: this.#slots.size - idle,
+      waiting: this.#waiters.length,
+      ...this.#counts,
+      waitMsMean: checkouts === 0 ? 0 : this.#waitMsSum / checkouts,
+      waitMsMax: this.#waitMsMax,
+    };
+  }
+
+  /** Closes idle connections down to the minimum. @returns how many, once they are closed. */
+  async shrink(): Promise<number> {
+    const closings: Promise<void>[] = [];
+    while (this.#slots.size > this.#limits.min) {
+      const slot = this.#idle.shift();
+      if (slot === undefined) break;
+      closings.push(this.#discard(slot));
+    }
+    await Promise.all(closings);
+    return closings.length;
+  }
+
+  /** Closes what is idle for too long, too old or broken; it runs by itself as well. */
+  sweep(): void {
+    if (this.#closed) return;
+    const now = this.#now();
+    for (const slot of [...this.#idle]) {
+      const surplus = this.#slots.size > this.#limits.min;
+      if (!this.#connector.isUsable(slot.connection)) void this.#discard(slot, 'broken');
+      else if (this.#isOld(slot)) void this.#discard(slot, 'recycled');
+      else if (surplus && now - slot.idleSinceMs >= this.#limits.idleMs) void this.#discard(slot);
+    }
+    while (this.#slots.size + this.#opening < this.#limits.min) this.#open();
+    this.#pump();
+  }
+
+  /** Refuses who waits, waits for what is in use, closes everything. */
+  close(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    for (const waiter of this.#waiters.splice(0)) waiter.fail(this.#closedError());
+    for (const slot of [...this.#idle]) void this.#discard(slot);
+    if (this.#slots.size + this.#opening > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenEmpty = resolve;
+      });
+    }
+    await Promise.all(this.#closings);
+  }
+
+  #wait(): Promise<Slot<C>> {
+    if (this.#closed) return Promise.reject(this.#closedError());
+    return new Promise((resolve, reject) => {
+      const sinceMs = this.#now();
+      const timer = setTimeout(() => {
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+        this.#counts.timeouts += 1;
+        const message = `no connection of the pool "${this.#name}" came free within ${this.#limits.waitMs} ms`;
+        reject(new PlimsollError('POOL_EXHAUSTED', message, { retryAfterSeconds: 1 }));
+      }, this.#limits.waitMs);
+      const waiter: Waiter<C> = {
+        sinceMs,
+        give: (slot) => {
+          clearTimeout(timer);
+          resolve(slot);
+        },
+        fail: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
+      this.#waiters.push(waiter);
+      this.#pump();
+    });
+  }
+
+  /**
+   * Serves who waits, in this order:
+   * 1. a broken or old idle connection is discarded;
+   * 2. one that was idle for long is checked first, and then comes back to the idle ones;
+   * 3. any other idle one goes to who waits longest;
+   * 4. with none idle, as many are opened as there are waiters, up to the maximum.
+   */
+  #pump(): void {
+    while (this.#waiters.length > this.#checking) {
+      const slot = this.#idle.at(-1);
+      if (slot === undefined) break;
+      if (!this.#connector.isUsable(slot.connection)) void this.#discard(slot, 'broken');
+      else if (this.#isOld(slot)) void this.#discard(slot, 'recycled');
+      else if (this.#now() - slot.idleSinceMs >= this.#limits.checkAfterIdleMs) this.#check(slot);
+      else this.#give(slot);
+    }
+    while (
+      this.#opening + this.#checking < this.#waiters.length &&
+      this.#slots.size + this.#opening < this.#limits.max
+    ) {
+      this.#open();
+    }
+  }
+
+  #give(slot: Slot<C>): void {
+    const waiter = this.#waiters.shift();
+    if (waiter === undefined) return;
+    this.#removeIdle(slot);
+    const waitedMs = this.#now() - waiter.sinceMs;
+    this.#counts.checkouts += 1;
+    this.#waitMsSum += waitedMs;
+    this.#waitMsMax = Math.max(this.#waitMsMax, waitedMs);
+    waiter.give(slot);
+  }
+
+  #release(slot: Slot<C>): void {
+    if (!this.#connector.isUsable(slot.connection)) void this.#discard(slot, 'broken');
+    else if (this.#closed) void this.#discard(slot);
+    else if (this.#isOld(slot)) void this.#discard(slot, 'recycled');
+    else this.#makeIdle(slot);
+    this.#pump();
+  }
+
+  #open(): void {
+    this.#opening += 1;
+    // A connector that throws at once is a rejection like any other.
+    Promise.resolve()
+      .then(() => this.#connector.open())
+      .then(
+        (connection) => {
+          this.#opening -= 1;
+          this.#counts.opened += 1;
+          const now = this.#now();
+          const slot: Slot<C> = { connection, openedAtMs: now, idleSinceMs: now };
+          this.#slots.add(slot);
+          if (this.#closed) void this.#discard(slot);
+          else this.#makeIdle(slot);
+          this.#pump();
+        },
+        (error: unknown) => {
+          this.#opening -= 1;
+          // Whoever waits longest hears why; the next ones each try for themselves.
+          this.#waiters.shift()?.fail(error);
+          this.#tellIfEmpty();
+          this.#pump();
+        },
+      );
+  }
+
+  #check(slot: Slot<C>): void {
+    this.#removeIdle(slot);
+    this.#checking += 1;
+    void this.#passes(slot.connection).then((passed) => {
+      this.#checking -= 1;
+      if (!passed) void this.#discard(slot, 'broken');
+      else if (this.#closed) void this.#discard(slot);
+      else this.#makeIdle(slot);
+      this.#pump();
+    });
+  }
+
+  /** A check that does not end within the wait limit has failed: a dead peer sends nothing. */
+  async #passes(connection: C): Promise<boolean> {
+    const { promise, resolve } = promiseOf<boolean>();
+    const timer = setTimeout(() => resolve(false), this.#limits.waitMs);
+    try {
+      return await Promise.race([this.#connector.check(connection), promise]);
+    } catch {
+      return false;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #makeIdle(slot: Slot<C>): void {
+    slot.idleSinceMs = this.#now();
+    this.#idle.push(slot);
+  }
+
+  #removeIdle(slot: Slot<C>): void {
+    const at = this.#idle.indexOf(slot);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+
+  #isOld(slot: Slot<C>): boolean {
+    return this.#now() - slot.openedAtMs >= this.#limits.lifetimeMs;
+  }
+
+  #discard(slot: Slot<C>, why?: 'recycled' | 'broken'): Promise<void> {
+    this.#removeIdle(slot);
+    this.#slots.delete(slot);
+    if (why !== undefined) this.#counts[why] += 1;
+    // A connection that cannot even be closed is gone all the same.
+    const closing = Promise.resolve()
+      .then(() => this.#connector.close(slot.connection))
+      .catch(() => undefined)
+      .finally(() => this.#closings.delete(closing));
+    this.#closings.add(closing);
+    this.#tellIfEmpty();
+    return closing;
+  }
+
+  #tellIfEmpty(): void {
+    if (this.#slots.size + this.#opening === 0) this.#whenEmpty?.();
+  }
+
+  #closedError(): PlimsollError {
+    return new PlimsollError('SHUTTING_DOWN', `the pool "${this.#name}" is closed`);
+  }
+}
+
+function promiseOf<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let settle: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((resolve) => {
+    settle = resolve;
+  });
+  return { promise, resolve: settle };
+}

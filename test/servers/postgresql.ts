@@ -1,0 +1,93 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { findTool } from '../../scripts/test-tools.mjs';
+
+const run = promisify(execFile);
+const PASSWORD = 'sesame-for-tests';
+
+/** The user that a server runs as: PostgreSQL refuses to run as root. */
+function owner(): { uid?: number; gid?: number } {
+  if (process.getuid?.() !== 0) return {};
+  const line = /^nobody:[^:]*:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'));
+  return { uid: Number(line?.[1]), gid: Number(line?.[2]) };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** Path of PostgreSQL's program; undefined where it is not installed. */
+export const postgresql: string | undefined = findTool('postgresql');
+
+/** A real PostgreSQL on a free port, in a temporary folder. */
+export class PostgresqlServer {
+  readonly #folder: string;
+  readonly #port: number;
+  #process: ChildProcess | undefined;
+
+  private constructor(folder: string, port: number) {
+    this.#folder = folder;
+    this.#port = port;
+  }
+
+  static async start(): Promise<PostgresqlServer> {
+    if (postgresql === undefined) throw new Error('PostgreSQL is not installed');
+    const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-pg-'));
+    const { uid, gid } = owner();
+    if (uid !== undefined && gid !== undefined) chownSync(folder, uid, gid);
+    const initdb = path.join(path.dirname(postgresql), 'initdb');
+    const data = path.join(folder, 'data');
+    const script = `umask 077; printf %s ${PASSWORD} > pw; exec "$0" -D "$1" -U plimsoll -A scram-sha-256 --pwfile=pw --no-sync`;
+    await run('/bin/sh', ['-c', script, initdb, data], { cwd: folder, ...owner() });
+    const server = new PostgresqlServer(folder, await freePort());
+    await server.restart();
+    return server;
+  }
+
+  url(password = PASSWORD, database = 'postgres'): string {
+    return `postgres://plimsoll:${password}@127.0.0.1:${this.#port}/${database}`;
+  }
+
+  /** Starts it again after {@link kill}. */
+  async restart(): Promise<void> {
+    const data = path.join(this.#folder, 'data');
+    const options = ['-D', data, '-p', String(this.#port), '-c', 'listen_addresses=127.0.0.1'];
+    options.push('-c', `unix_socket_directories=${this.#folder}`, '-c', 'fsync=off');
+    const child = spawn(postgresql ?? '', options, { cwd: this.#folder, ...owner() });
+    this.#process = child;
+    let said = '';
+    await new Promise<void>((resolve, reject) => {
+      child.stderr?.on('data', (chunk: Buffer) => {
+        said += String(chunk);
+        if (said.includes('ready to accept connections')) resolve();
+      });
+      child.once('error', reject);
+      child.once('exit', () => reject(new Error(`PostgreSQL ended: ${said}`)));
+    });
+  }
+
+  /** Ends it at once, with every connection: its immediate shutdown. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGQUIT');
+    await ended;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
