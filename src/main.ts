@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=2
+#!/usr/bin/env -S node --max-semi-space-size=2 --no-sparkplug
 import { Command, CommanderError } from 'commander';
 import type { CommonFlags } from './commands/flags.js';
 import { listModels } from './commands/models.js';

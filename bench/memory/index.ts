@@ -1,3 +1,4 @@
+import { pools } from '../data/pools.js';
 import type { Benchmark } from '../harness/benchmark.js';
 import { cleanup } from './cleanup.js';
 import { density } from './density.js';
@@ -20,4 +21,5 @@ export const benchmarks: readonly Benchmark[] = [
   drift,
   pressure,
   kill,
+  pools,
 ];

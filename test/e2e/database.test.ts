@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PostgresqlServer, postgresql } from '../servers/postgresql.js';
+import { PostgresqlServer } from '../servers/postgresql.js';
+import { postgresql } from '../servers/tools.js';
 import { classify, endSession, get, openSession, request, startServer } from './harness.js';
 import type { SessionView } from './wire.js';
 
@@ -16,7 +17,7 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
   let database: PostgresqlServer;
 
   beforeAll(async () => {
-    database = await PostgresqlServer.start();
+    database = await PostgresqlServer.start(postgresql);
   });
 
   afterAll(async () => {

@@ -5,7 +5,6 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { findTool } from '../../scripts/test-tools.mjs';
 
 const run = promisify(execFile);
 const PASSWORD = 'sesame-for-tests';
@@ -26,30 +25,30 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** Path of PostgreSQL's program; undefined where it is not installed. */
-export const postgresql: string | undefined = findTool('postgresql');
-
 /** A real PostgreSQL on a free port, in a temporary folder. */
 export class PostgresqlServer {
+  readonly #program: string;
   readonly #folder: string;
   readonly #port: number;
   #process: ChildProcess | undefined;
 
-  private constructor(folder: string, port: number) {
+  private constructor(program: string, folder: string, port: number) {
+    this.#program = program;
     this.#folder = folder;
     this.#port = port;
   }
 
-  static async start(): Promise<PostgresqlServer> {
-    if (postgresql === undefined) throw new Error('PostgreSQL is not installed');
+  /** @param program path of PostgreSQL's program */
+  static async start(program: string | undefined): Promise<PostgresqlServer> {
+    if (program === undefined) throw new Error('PostgreSQL is not installed');
     const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-pg-'));
     const { uid, gid } = owner();
     if (uid !== undefined && gid !== undefined) chownSync(folder, uid, gid);
-    const initdb = path.join(path.dirname(postgresql), 'initdb');
+    const initdb = path.join(path.dirname(program), 'initdb');
     const data = path.join(folder, 'data');
     const script = `umask 077; printf %s ${PASSWORD} > pw; exec "$0" -D "$1" -U plimsoll -A scram-sha-256 --pwfile=pw --no-sync`;
     await run('/bin/sh', ['-c', script, initdb, data], { cwd: folder, ...owner() });
-    const server = new PostgresqlServer(folder, await freePort());
+    const server = new PostgresqlServer(program, folder, await freePort());
     await server.restart();
     return server;
   }
@@ -63,7 +62,7 @@ export class PostgresqlServer {
     const data = path.join(this.#folder, 'data');
     const options = ['-D', data, '-p', String(this.#port), '-c', 'listen_addresses=127.0.0.1'];
     options.push('-c', `unix_socket_directories=${this.#folder}`, '-c', 'fsync=off');
-    const child = spawn(postgresql ?? '', options, { cwd: this.#folder, ...owner() });
+    const child = spawn(this.#program, options, { cwd: this.#folder, ...owner() });
     this.#process = child;
     let said = '';
     await new Promise<void>((resolve, reject) => {

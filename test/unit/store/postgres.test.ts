@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import type { PoolLimits } from '../../../src/pools/connection-pool.js';
 import { shownUrl } from '../../../src/store/postgres.js';
 import { Store, type StoredReceipt } from '../../../src/store/store.js';
-import { PostgresqlServer, postgresql } from '../../servers/postgresql.js';
+import { PostgresqlServer } from '../../servers/postgresql.js';
+import { postgresql } from '../../servers/tools.js';
 
 const LIMITS: PoolLimits = {
   min: 1,
@@ -21,7 +22,7 @@ describe.skipIf(postgresql === undefined)('the store on a real PostgreSQL', () =
   let server: PostgresqlServer;
 
   beforeAll(async () => {
-    server = await PostgresqlServer.start();
+    server = await PostgresqlServer.start(postgresql);
   }, 60_000);
 
   afterAll(async () => {

@@ -1,0 +1,121 @@
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { sql } from 'kysely';
+import type { PoolLimits } from '../../src/pools/connection-pool.js';
+import { openPostgres } from '../../src/store/postgres.js';
+import { PostgresqlServer } from '../../test/servers/postgresql.js';
+import {
+  atLeast,
+  type Benchmark,
+  type Context,
+  exactly,
+  NotRunError,
+  type Outcome,
+} from '../harness/benchmark.js';
+import { projectFolder } from '../harness/program.js';
+import { latencies } from '../harness/spread.js';
+
+const USERS = 200;
+const CHECKOUTS = { full: 10_000, quick: 2000 };
+const LIMITS: PoolLimits = {
+  min: 2,
+  max: 10,
+  waitMs: 30_000,
+  idleMs: 10_000,
+  /** Short, so that every connection is replaced several times in one run. */
+  lifetimeMs: 300,
+  checkAfterIdleMs: 5000,
+};
+
+export const pools: Benchmark = {
+  name: 'pools',
+  about: `${USERS} users on a pool of ${LIMITS.max} to a real PostgreSQL: nobody fails, nothing leaks`,
+  run,
+};
+
+/** Connections of the pool as PostgreSQL itself counts them, by their process numbers. */
+interface Seen {
+  readonly firstMs: number;
+  lastMs: number;
+}
+
+async function findPostgresql(): Promise<string> {
+  const tools: unknown = await import(
+    pathToFileURL(path.join(projectFolder, 'scripts/test-tools.mjs')).href
+  );
+  const { findTool } = tools as { findTool: (name: string) => string | undefined };
+  const program = findTool('postgresql');
+  if (program === undefined) throw new NotRunError('PostgreSQL is not installed');
+  return program;
+}
+
+async function run({ quick, defer }: Context): Promise<Outcome> {
+  const server = await PostgresqlServer.start(await findPostgresql());
+  defer(() => server.stop());
+  const { database, pool } = await openPostgres(server.url(), LIMITS);
+  defer(() => pool.close());
+  const total = quick ? CHECKOUTS.quick : CHECKOUTS.full;
+  const seen = new Map<number, Seen>();
+  const waitsMs: number[] = [];
+  let [begun, failures, most] = [0, 0, 0];
+  const user = async () => {
+    while (begun < total) {
+      begun += 1;
+      const sinceMs = performance.now();
+      try {
+        await pool.use(async (client) => {
+          const atMs = performance.now();
+          waitsMs.push(atMs - sinceMs);
+          most = Math.max(most, pool.figures.open);
+          const { rows } = await client.query<{ pid: number }>(
+            'select pg_backend_pid() as pid, pg_sleep(0.001)',
+          );
+          const pid = rows[0]?.pid ?? -1;
+          const known = seen.get(pid);
+          if (known === undefined) seen.set(pid, { firstMs: atMs, lastMs: atMs });
+          else known.lastMs = atMs;
+        });
+      } catch {
+        failures += 1;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: USERS }, user));
+  const { figures } = pool;
+  const overAge = [...seen.values()].filter(
+    ({ firstMs, lastMs }) => lastMs - firstMs >= LIMITS.lifetimeMs,
+  ).length;
+  await pool.shrink();
+  const { figures: after } = pool;
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int as count from pg_stat_activity
+    where usename = 'plimsoll' and pid <> pg_backend_pid()`.execute(database);
+  const others = rows[0]?.count ?? Number.NaN;
+  return {
+    checks: [
+      exactly('failed checkouts', failures, 0),
+      exactly('checkouts', figures.checkouts, total),
+      exactly('connections in use afterwards', figures.inUse, 0),
+      exactly('users still waiting', figures.waiting, 0),
+      exactly('most connections above the maximum', Math.max(0, most - LIMITS.max), 0),
+      exactly('connections opened less recycled, broken and open', unaccounted(figures), 0),
+      exactly(
+        'connections above the minimum after a shrink',
+        Math.max(0, after.open - LIMITS.min),
+        0,
+      ),
+      exactly('more at the server than the pool knows', Math.max(0, others + 1 - after.open), 0),
+      exactly('handed out beyond their lifetime', overAge, 0),
+      atLeast('connections replaced for their age', figures.recycled, LIMITS.max),
+    ],
+    facts: [
+      { fact: 'wait for a connection', value: latencies(waitsMs) },
+      { fact: 'connections opened', value: String(figures.opened) },
+    ],
+    details: { limits: LIMITS, users: USERS, figures, after },
+  };
+}
+
+function unaccounted(of: { opened: number; recycled: number; broken: number; open: number }) {
+  return of.opened - of.recycled - of.broken - of.open;
+}
