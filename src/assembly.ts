@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Archive } from './archive.js';
 import { MemoryTier } from './cache/memory-tier.js';
-import { type Config, threadsPerWorker } from './config.js';
+import { RedisTier } from './cache/redis-tier.js';
+import { ResultCache } from './cache/result-cache.js';
+import { type Config, poolLimits, threadsPerWorker } from './config.js';
 import { PlimsollError } from './errors.js';
 import { Classifier } from './inference/classify.js';
 import { Dispatcher } from './inference/dispatcher.js';
@@ -53,6 +55,8 @@ export class Assembly {
   readonly pool: WorkerPool;
   readonly dispatcher: Dispatcher;
   readonly cache: MemoryTier;
+  /** Undefined without a `redis.url`. */
+  readonly redis: RedisTier | undefined;
   readonly memory: MemoryManager;
   readonly sessions: SessionRegistry;
   readonly classification: ClassificationService;
@@ -64,7 +68,8 @@ export class Assembly {
   constructor(given: Given) {
     const { config, log, store } = given;
     this.#given = given;
-    this.pools = [...store.pools];
+    this.redis = this.#redis();
+    this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
     const threads = threadsPerWorker(config, given.cpus);
     this.archive = new Archive(store, config['receipts.keep'], log);
     this.repository = new ModelRepository(config.models || BUNDLED_MODELS);
@@ -103,6 +108,29 @@ export class Assembly {
       refuse: (model) => this.#refuseTooLarge(model),
       onMeasured: (model, form) => this.library.remeasured(model, form),
       log: (line, facts) => log.info(facts, line),
+    });
+  }
+
+  #redis(): RedisTier | undefined {
+    const { config, metrics, log } = this.#given;
+    const url = config['redis.url'];
+    if (url === '') return undefined;
+    return new RedisTier({
+      url,
+      limits: poolLimits(config, 'redis'),
+      ttlSeconds: config['cache.ttl'],
+      lookupBudgetMs: config['redis.lookup_budget_ms'],
+      retryMs: config['redis.retry_ms'],
+      onState: (reason) => {
+        if (reason === undefined) log.info('Redis answers again: results are shared through it');
+        else
+          log.warn({ reason }, 'Redis does not answer: it is left alone, requests go on without');
+      },
+      onRefusal: (reason) => {
+        if (reason === undefined) log.info('Redis takes writes again');
+        else log.warn({ reason }, 'Redis takes no writes: results are not shared until it does');
+      },
+      onLookup: (ms) => metrics.redisLookupSeconds.observe(ms / 1000),
     });
   }
 
@@ -218,7 +246,8 @@ export class Assembly {
 
   #classification(): ClassificationService {
     const { config, metrics } = this.#given;
-    const { library, dispatcher, cache, repository } = this;
+    const { library, dispatcher, repository } = this;
+    const cache = new ResultCache(this.cache, this.redis);
     const secret = config['cache.secret'] || randomBytes(32).toString('hex');
     return new ClassificationService({
       registry: this.sessions,

@@ -168,9 +168,11 @@ function healthRoutes(app: FastifyInstance, services: HttpServices): void {
   }));
   app.get(
     '/health/ready',
-    { schema: { summary: 'Requests can be taken', tags } },
+    { schema: { summary: 'Requests can be taken; degraded: without another server', tags } },
     async (_request, reply) => {
       const reason = services.notReadyBecause();
+      const degraded = services.degradedBecause();
+      if (reason === '' && degraded.length > 0) return { status: 'degraded', reasons: degraded };
       if (reason === '') return { status: 'ready' };
       reply.code(503).header('retry-after', '1');
       return { status: 'not ready', reason };

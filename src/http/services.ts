@@ -60,6 +60,8 @@ export interface HttpServices {
   readonly pools: () => readonly PoolFigures[];
   /** Why the server cannot take requests now; empty if it can. */
   readonly notReadyBecause: () => string;
+  /** What another server's absence costs; requests are answered all the same. */
+  readonly degradedBecause: () => readonly string[];
   readonly metrics: Metrics;
   readonly limits: {
     readonly maxInputs: number;

@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { RedisServer } from '../servers/redis.js';
+import { redis } from '../servers/tools.js';
+import { classify, get, post, request, run, startServer } from './harness.js';
+
+interface Health {
+  readonly status: string;
+  readonly reasons?: readonly string[];
+}
+
+const SECRET = 'one-for-both';
+/** Far more than anything here takes on a busy machine. */
+const AMPLE = { timeout: 60_000, interval: 50 };
+
+describe.skipIf(redis === undefined)('a server with a real Redis', () => {
+  let store: RedisServer;
+
+  beforeAll(async () => {
+    store = await RedisServer.start(redis);
+  });
+
+  afterAll(async () => {
+    await store?.stop();
+  });
+
+  const start = (settings: Readonly<Record<string, string | number>> = {}) =>
+    startServer({
+      settings: {
+        'worker.count': 1,
+        'redis.url': store.url(),
+        'redis.lookup_budget_ms': 2000,
+        'redis.retry_ms': 100,
+        'cache.secret': SECRET,
+        ...settings,
+      },
+    });
+
+  test('answers from Redis what memory no longer knows, as it was computed', async () => {
+    const server = await start();
+    const texts = ['free money, click here', 'the minutes of our meeting'];
+    const computed = await classify(server, texts);
+    expect(computed.cached).toEqual([false, false]);
+    expect((await classify(server, texts)).cached).toEqual(['memory', 'memory']);
+    await post(server, '/v1/memory/recycle');
+    await vi.waitFor(async () => {
+      const { text } = await request<string>(server, 'GET', '/metrics');
+      expect(text).toMatch(/^plimsoll_cache_entries 0$/m);
+    }, AMPLE);
+    const again = await classify(server, [...texts, 'never seen before']);
+    expect(again.cached).toEqual(['redis', 'redis', false]);
+    expect(again.results.slice(0, 2)).toEqual(computed.results);
+    expect((await classify(server, texts)).cached).toEqual(['memory', 'memory']);
+    const other = await start();
+    expect((await classify(other, texts)).cached).toEqual(['redis', 'redis']);
+    const stranger = await start({ 'cache.secret': 'another' });
+    expect((await classify(stranger, texts)).cached).toEqual([false, false]);
+    const { text } = await request<string>(other, 'GET', '/metrics');
+    expect(text).toContain('plimsoll_cache_hits_total{tier="redis"} 2');
+    expect(text).toContain('plimsoll_pool_open{pool="redis"} 1');
+    expect(text).toContain('plimsoll_redis_up 1');
+  });
+
+  test('loses no request when Redis goes, says so once, and uses it again when it is back', async () => {
+    const server = await start({ 'cache.max_size': 0 });
+    onTestFinished(() => store.restart().catch(() => undefined));
+    let [sent, stopped] = [0, false];
+    const failures: unknown[] = [];
+    const sources = new Set<unknown>();
+    const caller = async () => {
+      while (!stopped) {
+        sent += 1;
+        const answer = await classify(server, `text ${sent % 7}`).catch((error: unknown) => error);
+        if (answer instanceof Error) failures.push(answer);
+        else for (const source of (answer as { cached: unknown[] }).cached) sources.add(source);
+      }
+    };
+    const callers = Promise.all([caller(), caller(), caller(), caller()]);
+    const hears = (status: string) =>
+      vi.waitFor(async () => {
+        expect(await get<Health>(server, '/health/ready')).toMatchObject({ status });
+      }, AMPLE);
+    await vi.waitFor(() => expect(sources).toContain('redis'), AMPLE);
+    await store.kill();
+    await hears('degraded');
+    const { reasons } = await get<Health>(server, '/health/ready');
+    expect(reasons).toEqual([expect.stringMatching(/^Redis does not answer/)]);
+    const before = sent;
+    await vi.waitFor(() => expect(sent).toBeGreaterThan(before + 50), AMPLE);
+    await store.restart();
+    await hears('ready');
+    sources.clear();
+    await vi.waitFor(() => expect(sources).toContain('redis'), AMPLE);
+    stopped = true;
+    await callers;
+    expect(failures).toEqual([]);
+    const said = server.logs.filter(({ msg }) => msg.startsWith('Redis '));
+    expect(said.map(({ msg }) => msg.slice(0, 20))).toEqual([
+      'Redis does not answe',
+      'Redis answers again:',
+    ]);
+    expect((await server.stop()).code).toBe(0);
+    expect(server.output()).not.toContain('sesame');
+  });
+
+  test('starts, degraded, with credentials that Redis refuses, and keeps them to itself', async () => {
+    const server = await start({ 'redis.url': store.url('wrong-secret') });
+    expect(await get<Health>(server, '/health/ready')).toMatchObject({ status: 'degraded' });
+    expect((await classify(server, 'a text')).cached).toEqual([false]);
+    expect(server.output()).not.toContain('wrong-secret');
+  });
+});
+
+test.each(['localhost:6379', 'http://me:wrong-secret@localhost', 'redis://me:wrong-secret@host/x'])(
+  'an address that is none of Redis is refused at start: %s',
+  async (url) => {
+    const { code, stderr } = await run(['serve', '--port', '0', '--set', `redis.url=${url}`]);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/redis\.url \(PLIMSOLL_REDIS_URL\): its value is not `redis:/);
+    expect(stderr).not.toContain('wrong-secret');
+  },
+);
