@@ -131,6 +131,7 @@ export class App {
       },
       models: views,
       archive,
+      cache: this.#parts.results,
       pools: () => this.#parts.pools.map(({ figures }) => figures),
       notReadyBecause: () => this.#notReadyBecause(),
       degradedBecause: () => this.#degradedBecause(),

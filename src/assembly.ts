@@ -57,6 +57,7 @@ export class Assembly {
   readonly cache: MemoryTier;
   /** Undefined without a `redis.url`. */
   readonly redis: RedisTier | undefined;
+  readonly results: ResultCache;
   readonly memory: MemoryManager;
   readonly sessions: SessionRegistry;
   readonly classification: ClassificationService;
@@ -81,6 +82,7 @@ export class Assembly {
       maxBytes: amountInBytes(config['cache.max_size'], this.#loadLineBytes(given.totalBytes)),
       ttlSeconds: config['cache.ttl'],
     });
+    this.results = new ResultCache(this.cache, this.redis);
     this.pool = this.#pool();
     this.memory = this.#memory();
     this.dispatcher = this.#dispatcher(threads);
@@ -246,8 +248,7 @@ export class Assembly {
 
   #classification(): ClassificationService {
     const { config, metrics } = this.#given;
-    const { library, dispatcher, repository } = this;
-    const cache = new ResultCache(this.cache, this.redis);
+    const { library, dispatcher, results: cache, repository } = this;
     const secret = config['cache.secret'] || randomBytes(32).toString('hex');
     return new ClassificationService({
       registry: this.sessions,

@@ -16,8 +16,12 @@ import { RedisWriter } from './redis-writer.js';
 
 /** Failures in a row after which Redis is left alone. */
 const MOST_FAILURES = 5;
+/** When nobody asked for so long, it is asked whether it is still there. */
+const WATCH_MS = 5000;
 /** Longest that a stop waits for what is still to be written. */
 const LAST_WRITES_MS = 1000;
+/** A page that shows the figures must not keep Redis busy with counting. */
+const COUNT_SERVES_MS = 5000;
 
 export interface RedisTierOptions {
   readonly url: string;
@@ -56,7 +60,10 @@ export class RedisTier {
   #circuit: Circuit = { ...CLOSED, state: 'trying' };
   #reason = 'it was not asked yet';
   #isToldAway = false;
+  #counted: { readonly atMs: number; readonly keys: Promise<KeysFigures> } | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #answers = 0;
   #stopped = false;
 
   constructor(options: RedisTierOptions) {
@@ -70,6 +77,7 @@ export class RedisTier {
       budgetMs: lookupBudgetMs,
       onSuccess: (ms) => {
         options.onLookup(ms);
+        this.#answers += 1;
         this.#tell('succeeded');
       },
       onFailure: (error) => this.#fail(error),
@@ -97,12 +105,14 @@ export class RedisTier {
   /** Looks once whether Redis answers. It need not: then it is left alone at first. */
   async start(): Promise<void> {
     await this.#attempt();
+    this.#watchLater();
   }
 
   /** Writes what waits, for a moment at most, and closes every connection. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#watch);
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, LAST_WRITES_MS);
@@ -143,14 +153,20 @@ export class RedisTier {
     this.#writer.write(KEY_PREFIX + key, { result, expiresAtMs });
   }
 
-  /** Counts our keys. @throws Error if Redis does not answer */
+  /** Counts our keys; a count serves all who ask within some seconds. @throws Error if Redis does not answer */
   count(limitMs: number): Promise<KeysFigures> {
-    return countKeys(this.pool, limitMs);
+    const now = performance.now();
+    if (this.#counted === undefined || now - this.#counted.atMs > COUNT_SERVES_MS) {
+      const keys = countKeys(this.pool, limitMs);
+      this.#counted = { atMs: now, keys };
+    }
+    return this.#counted.keys;
   }
 
   /** Removes our keys, those of other servers too. @throws Error if Redis does not answer */
   remove(limitMs: number): Promise<KeysFigures> {
     this.#writer.clear();
+    this.#counted = undefined;
     return removeKeys(this.pool, limitMs);
   }
 
@@ -196,16 +212,35 @@ export class RedisTier {
     }, this.#options.retryMs + 1).unref();
   }
 
+  /** Without requests nobody would notice that Redis has gone, nor hear of it in the log. */
+  #watchLater(): void {
+    const before = this.#answers;
+    this.#watch = setTimeout(async () => {
+      const idle = this.#answers === before;
+      for (
+        let left = MOST_FAILURES;
+        idle && left > 0 && this.#circuit.state === 'closed';
+        left -= 1
+      ) {
+        if (await this.#attempt()) break;
+      }
+      if (!this.#stopped) this.#watchLater();
+    }, WATCH_MS).unref();
+  }
+
   /** One attempt, on nobody's path: an open connection, and a lookup answered within the budget. */
-  async #attempt(): Promise<void> {
+  async #attempt(): Promise<boolean> {
+    const before = this.#answers;
     try {
       await this.pool.use((connection) =>
         connection.within(REPLY_LIMIT_MS, connection.send(['PING'])),
       );
       await this.#lookups.ask([KEY_PREFIX]);
-      if (this.#circuit.state === 'trying') throw new Error('no connection came free in time');
     } catch (error) {
       this.#fail(error);
     }
+    // The lookup itself has told how it ended, unless it found no connection free.
+    if (this.#circuit.state === 'trying') this.#fail(new Error('no connection came free in time'));
+    return this.#answers > before;
   }
 }

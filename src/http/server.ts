@@ -4,6 +4,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { PlimsollError } from '../errors.js';
 import { asPlimsollError, errorBody, replyWithError } from './errors.js';
+import { cacheRoutes } from './routes-cache.js';
 import { classifyRoutes } from './routes-classify.js';
 import { memoryRoutes } from './routes-memory.js';
 import { poolRoutes } from './routes-pools.js';
@@ -68,6 +69,7 @@ export async function buildServer(
   sessionRoutes(app, services);
   memoryRoutes(app, services);
   poolRoutes(app, services);
+  cacheRoutes(app, services);
   healthRoutes(app, services);
   return app;
 }

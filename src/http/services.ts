@@ -1,3 +1,4 @@
+import type { ResultCache } from '../cache/result-cache.js';
 import type { Pressure } from '../memory/policy.js';
 import type { Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
@@ -56,6 +57,7 @@ export interface HttpServices {
     readonly readings: (sinceMs: number, limit: number) => Promise<readonly StoredReading[]>;
     readonly receipts: (query: ReceiptQuery) => Promise<readonly unknown[]>;
   };
+  readonly cache: Pick<ResultCache, 'figures' | 'clear'>;
   /** Figures of the pools to other servers. */
   readonly pools: () => readonly PoolFigures[];
   /** Why the server cannot take requests now; empty if it can. */

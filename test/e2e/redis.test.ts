@@ -2,10 +2,24 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { RedisServer } from '../servers/redis.js';
 import { redis } from '../servers/tools.js';
 import { classify, get, post, request, run, startServer } from './harness.js';
+import type { ErrorBody, Receipt } from './wire.js';
 
 interface Health {
   readonly status: string;
   readonly reasons?: readonly string[];
+}
+
+interface CacheView {
+  readonly memory: Readonly<Record<'entries' | 'bytes' | 'hits' | 'misses', number>>;
+  readonly redis: {
+    readonly state: string;
+    readonly reason: string | null;
+    readonly entries: number | null;
+    readonly bytes: number | null;
+    readonly hits: number;
+    readonly misses: number;
+    readonly failures: number;
+  } | null;
 }
 
 const SECRET = 'one-for-both';
@@ -42,10 +56,7 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     expect(computed.cached).toEqual([false, false]);
     expect((await classify(server, texts)).cached).toEqual(['memory', 'memory']);
     await post(server, '/v1/memory/recycle');
-    await vi.waitFor(async () => {
-      const { text } = await request<string>(server, 'GET', '/metrics');
-      expect(text).toMatch(/^plimsoll_cache_entries 0$/m);
-    }, AMPLE);
+    expect((await get<CacheView>(server, '/v1/cache')).memory.entries).toBe(0);
     const again = await classify(server, [...texts, 'never seen before']);
     expect(again.cached).toEqual(['redis', 'redis', false]);
     expect(again.results.slice(0, 2)).toEqual(computed.results);
@@ -100,6 +111,83 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     ]);
     expect((await server.stop()).code).toBe(0);
     expect(server.output()).not.toContain('sesame');
+  });
+
+  test('tells what each tier holds, and clears one or both', async () => {
+    const server = await start();
+    await request(server, 'DELETE', '/v1/cache');
+    await classify(server, ['one', 'two', 'three']);
+    await classify(server, 'one');
+    const view = await vi.waitFor(async () => {
+      const now = await get<CacheView>(await start(), '/v1/cache');
+      expect(now.redis?.entries).toBe(3);
+      return now;
+    }, AMPLE);
+    expect(view.redis).toMatchObject({ state: 'closed', reason: null, failures: 0 });
+    expect(view.redis?.bytes).toBeGreaterThan(0);
+    const own = await get<CacheView>(server, '/v1/cache');
+    expect(own.memory).toMatchObject({ entries: 3, hits: 1, misses: 3 });
+    expect(own.redis).toMatchObject({ hits: 0, misses: 3 });
+    const first = await request(server, 'DELETE', '/v1/cache?tier=memory');
+    expect(first.body).toMatchObject({ memory: { entries: 3 }, redis: null });
+    expect((await classify(server, ['one', 'two'])).cached).toEqual(['redis', 'redis']);
+    const second = await request(server, 'DELETE', '/v1/cache');
+    expect(second.body).toMatchObject({
+      memory: { entries: 2 },
+      redis: { entries: 3, complete: true },
+    });
+    expect((await classify(server, 'one')).cached).toEqual([false]);
+    expect((await request(server, 'DELETE', '/v1/cache?tier=none')).status).toBe(400);
+  });
+
+  test('says so when Redis could not be cleared; memory is', async () => {
+    const server = await start();
+    await classify(server, 'in both');
+    await store.kill();
+    try {
+      const reply = await request<ErrorBody>(server, 'DELETE', '/v1/cache');
+      expect(reply.status).toBe(503);
+      expect(reply.body.error.code).toBe('REDIS_UNAVAILABLE');
+      await vi.waitFor(async () => {
+        const view = await get<CacheView>(server, '/v1/cache');
+        expect(view.memory.entries).toBe(0);
+        expect(view.redis).toMatchObject({ state: 'open', entries: null, bytes: null });
+        expect(view.redis?.reason).toMatch(/./);
+      }, AMPLE);
+    } finally {
+      await store.restart();
+    }
+  });
+
+  test('removes our keys from a Redis on this machine when memory is critical, with a receipt', async () => {
+    const roomy = await start();
+    await request(roomy, 'DELETE', '/v1/cache');
+    await classify(roomy, ['one', 'two', 'three']);
+    const entries = async () => (await get<CacheView>(await start(), '/v1/cache')).redis?.entries;
+    await vi.waitFor(async () => expect(await entries()).toBe(3), AMPLE);
+    const spared = await start({
+      'memory.load_line': '64M',
+      'cache.clear_redis_on_pressure': 'never',
+    });
+    const receipt = async (of: { readonly url: string }) => {
+      const { receipts } = await get<{ readonly receipts: readonly Receipt[] }>(
+        of,
+        '/v1/receipts?kind=pressure',
+      );
+      const found = receipts.find(({ cause }) => cause === 'pressure critical: trim_cache');
+      if (found === undefined) throw new Error('no receipt yet');
+      return found;
+    };
+    const none = await vi.waitFor(() => receipt(spared), AMPLE);
+    expect(none.actions.map(({ action }) => action)).toEqual(['trim_cache']);
+    await spared.stop();
+    const pressed = await start({ 'memory.load_line': '64M' });
+    const { actions } = await vi.waitFor(() => receipt(pressed), AMPLE);
+    expect(actions).toMatchObject([
+      { action: 'trim_cache' },
+      { action: 'clear_redis', entries: 3, freed_mb: expect.any(Number) },
+    ]);
+    expect(await entries()).toBe(0);
   });
 
   test('starts, degraded, with credentials that Redis refuses, and keeps them to itself', async () => {
