@@ -70,10 +70,11 @@ export class App {
    * @throws PlimsollError, Error if the models folder, the workers or the port cannot be had.
    */
   async start(): Promise<string> {
-    const { repository, forms, pool, memory, sessions } = this.#parts;
+    const { repository, forms, pool, memory, sessions, redis } = this.#parts;
     await repository.scan();
     await forms.removeLeftovers();
-    await pool.start();
+    this.#warnOfSecret();
+    await Promise.all([pool.start(), redis?.start()]);
     await memory.start();
     sessions.start();
     this.#observe();
@@ -123,13 +124,14 @@ export class App {
   }
 
   async #stop(): Promise<void> {
-    const { sessions, memory, preparer, pool, archive } = this.#parts;
+    const { sessions, memory, preparer, pool, archive, redis } = this.#parts;
     this.#state = 'stopping';
     await this.#server?.close();
     await sessions.stop();
     await memory.stop();
     preparer.stop();
     await pool.stop();
+    await redis?.stop();
     await archive.close();
     this.#state = 'stopped';
   }
@@ -153,8 +155,10 @@ export class App {
       workers,
       events,
       archive,
+      cache: this.#parts.results,
       pools: () => this.#parts.pools.map(({ figures }) => figures),
       notReadyBecause: () => this.#notReadyBecause(),
+      degradedBecause: () => this.#degradedBecause(),
       metrics: this.#metrics,
       limits: {
         maxInputs: this.#config['request.max_inputs'],
@@ -170,8 +174,21 @@ export class App {
     return ready ? '' : 'no worker is ready';
   }
 
+  /** What is not as it should be while requests are answered all the same. */
+  #degradedBecause(): readonly string[] {
+    const redis = this.#parts.redis?.awayBecause ?? '';
+    return redis === '' ? [] : [`Redis does not answer, results are not shared: ${redis}`];
+  }
+
+  #warnOfSecret(): void {
+    if (this.#config['redis.url'] === '' || this.#config['cache.secret'] !== '') return;
+    const line =
+      'cache.secret is not set: what lies in Redis serves this run only, and no other server';
+    this.#log.warn(line);
+  }
+
   #observe(): void {
-    const { memory, dispatcher, sessions, cache, pool } = this.#parts;
+    const { memory, dispatcher, sessions, cache, pool, redis } = this.#parts;
     this.#metrics.observe({
       memory: () => {
         const { last } = memory.reader;
@@ -193,6 +210,7 @@ export class App {
       openSessions: () => sessions.openCount,
       usersSinceRecycle: () => memory.usersSinceRecycle,
       cache: () => cache.figures,
+      redis: () => redis && { ...redis.figures, state: redis.state },
       pools: () => this.#parts.pools.map(({ figures }) => figures),
       loadedModels: () => new Set(pool.workers.flatMap(({ loaded }) => [...loaded.keys()])).size,
     });

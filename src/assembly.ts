@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Archive } from './archive.js';
 import { MemoryTier } from './cache/memory-tier.js';
-import { type Config, threadsPerWorker } from './config.js';
+import { RedisTier } from './cache/redis-tier.js';
+import { ResultCache } from './cache/result-cache.js';
+import { type Config, poolLimits, threadsPerWorker } from './config.js';
 import { PlimsollError } from './errors.js';
 import { EventPublisher } from './events.js';
 import { Classifier } from './inference/classify.js';
@@ -61,6 +63,9 @@ export class Assembly {
   readonly pool: WorkerPool;
   readonly dispatcher: Dispatcher;
   readonly cache: MemoryTier;
+  /** Undefined without a `redis.url`. */
+  readonly redis: RedisTier | undefined;
+  readonly results: ResultCache;
   readonly memory: MemoryManager;
   readonly sessions: SessionRegistry;
   readonly classification: ClassificationService;
@@ -74,7 +79,8 @@ export class Assembly {
   constructor(given: Given) {
     const { config, log, store } = given;
     this.#given = given;
-    this.pools = [...store.pools];
+    this.redis = this.#redis();
+    this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
     const threads = threadsPerWorker(config, given.cpus);
     this.archive = new Archive(store, config['receipts.keep'], log);
     this.repository = new ModelRepository(config.models || BUNDLED_MODELS);
@@ -86,6 +92,7 @@ export class Assembly {
       maxBytes: amountInBytes(config['cache.max_size'], this.#loadLineBytes(given.totalBytes)),
       ttlSeconds: config['cache.ttl'],
     });
+    this.results = new ResultCache(this.cache, this.redis);
     this.pool = this.#pool();
     this.memory = this.#memory();
     this.dispatcher = this.#dispatcher(threads);
@@ -115,6 +122,29 @@ export class Assembly {
       refuse: (model) => this.#refuseTooLarge(model),
       onMeasured: (model, form) => this.library.remeasured(model, form),
       log: (line, facts) => log.info(facts, line),
+    });
+  }
+
+  #redis(): RedisTier | undefined {
+    const { config, metrics, log } = this.#given;
+    const url = config['redis.url'];
+    if (url === '') return undefined;
+    return new RedisTier({
+      url,
+      limits: poolLimits(config, 'redis'),
+      ttlSeconds: config['cache.ttl'],
+      lookupBudgetMs: config['redis.lookup_budget_ms'],
+      retryMs: config['redis.retry_ms'],
+      onState: (reason) => {
+        if (reason === undefined) log.info('Redis answers again: results are shared through it');
+        else
+          log.warn({ reason }, 'Redis does not answer: it is left alone, requests go on without');
+      },
+      onRefusal: (reason) => {
+        if (reason === undefined) log.info('Redis takes writes again');
+        else log.warn({ reason }, 'Redis takes no writes: results are not shared until it does');
+      },
+      onLookup: (ms) => metrics.redisLookupSeconds.observe(ms / 1000),
     });
   }
 
@@ -247,7 +277,7 @@ export class Assembly {
 
   #classification(): ClassificationService {
     const { config, metrics } = this.#given;
-    const { library, dispatcher, cache, repository } = this;
+    const { library, dispatcher, results: cache, repository } = this;
     const secret = config['cache.secret'] || randomBytes(32).toString('hex');
     return new ClassificationService({
       registry: this.sessions,

@@ -1,3 +1,4 @@
+import { REDIS_CACHE_SETTINGS } from './cache-settings.js';
 import { poolSettings } from './pool-settings.js';
 import {
   choice,
@@ -248,6 +249,7 @@ export const SETTINGS = {
     about: 'PostgreSQL that keeps the records: `postgres://user:password@host:port/name`.',
   }),
   ...poolSettings('database', 'PostgreSQL'),
+  ...REDIS_CACHE_SETTINGS,
   ...poolSettings('redis', 'Redis'),
   'shutdown.grace_ms': integer({
     default: 10_000,

@@ -87,6 +87,11 @@ export const ERRORS = {
     retryable: true,
     about: 'No connection to the database or to Redis came free within the pool’s wait limit.',
   },
+  REDIS_UNAVAILABLE: {
+    status: 503,
+    retryable: true,
+    about: 'Redis did not answer, so its part of the cache is as it was.',
+  },
   SHUTTING_DOWN: { status: 503, retryable: true, about: 'The server is stopping.' },
   DEADLINE_EXCEEDED: {
     status: 504,

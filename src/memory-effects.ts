@@ -1,12 +1,15 @@
 import type { Archive } from './archive.js';
 import type { MemoryTier } from './cache/memory-tier.js';
+import type { RedisTier } from './cache/redis-tier.js';
+import { isOnSameMachine } from './cache/same-machine.js';
 import type { Config } from './config.js';
+import { messageOf } from './errors.js';
 import type { EventPublisher } from './events.js';
 import type { Dispatcher } from './inference/dispatcher.js';
 import type { WorkerPool } from './inference/pool.js';
 import type { Worker } from './inference/worker.js';
 import type { Logger } from './log.js';
-import type { MemoryEffects } from './memory/effects.js';
+import type { MemoryEffects, StepOutcome } from './memory/effects.js';
 import type { PressureAction } from './memory/policy.js';
 import { freedPrivateBytes, type Receipt } from './memory/receipt.js';
 import type { ProcessReading } from './memory/snapshot.js';
@@ -21,12 +24,15 @@ import { readProcessMemory } from './system/process-memory.js';
 const SMALLER_BATCHES = 4;
 /** A model that a worker has used within this time is warm in the one that replaces it. */
 const IN_USE_WITHIN_MS = 1000;
+/** Longest that pressure's other actions wait for Redis; what is left is removed the next time. */
+const CLEAR_REDIS_MS = 5000;
 
 /** The parts that it acts on; read when an effect is called, as they are built one after the other. */
 export interface ActedOn {
   readonly pool: WorkerPool;
   readonly dispatcher: Dispatcher;
   readonly cache: MemoryTier;
+  readonly redis: RedisTier | undefined;
   readonly archive: Archive;
   readonly events: EventPublisher;
   readonly library: ModelLibrary;
@@ -68,6 +74,7 @@ export function memoryEffects(parts: ActedOn, given: Given): MemoryEffects {
     replaceWorker: (id, order) => replaceWorker(parts, given, id, order),
     clearCaches: () => parts.cache.clear(),
     halveCaches: () => parts.cache.shrinkTo(parts.cache.figures.bytes / 2),
+    clearRedis: () => clearRedis(parts, given),
     hold: (action, on) => hold(parts, given, action, on),
     keepReceipt: (receipt) => keepReceipt(parts, given, receipt),
   };
@@ -114,6 +121,23 @@ async function replaceWorker(
   metrics.workersRecycled.inc();
   for (const model of models) metrics.modelUnloads.inc({ model });
   return { freedBytes: before - ((await fresh.readMemory())?.privateBytes ?? 0) };
+}
+
+/** Redis's memory is the machine's only where both share one, unless the operator says otherwise. */
+async function clearRedis(
+  { redis }: ActedOn,
+  { config, log }: Given,
+): Promise<readonly StepOutcome[]> {
+  const when = config['cache.clear_redis_on_pressure'];
+  if (redis === undefined || when === 'never') return [];
+  if (when === 'local' && !isOnSameMachine(new URL(config['redis.url']))) return [];
+  try {
+    const { entries, bytes } = await redis.remove(CLEAR_REDIS_MS);
+    return [{ freedBytes: bytes, entries }];
+  } catch (error) {
+    log.warn({ reason: messageOf(error) }, 'our keys in Redis were not removed');
+    return [];
+  }
 }
 
 /** Refusals are asked for where requests come in; only the size of batches is set here. */

@@ -16,6 +16,17 @@ const POOL_GAUGES = [
 ] as const;
 type PoolFigure = (typeof POOL_GAUGES)[number][0];
 
+/** What Redis did not do for us; all of them only rise. */
+const REDIS_COUNTS = [
+  ['failures', 'plimsoll_redis_failures_total', 'Requests that went on without Redis’s answer'],
+  [
+    'unreadable',
+    'plimsoll_redis_unreadable_total',
+    'Values that could not be read, and were removed',
+  ],
+  ['dropped', 'plimsoll_redis_dropped_writes_total', 'Results that were not written to Redis'],
+] as const;
+
 /** What gauges are read from when somebody asks for the metrics. */
 export interface GaugeSources {
   readonly memory: () => {
@@ -33,6 +44,15 @@ export interface GaugeSources {
   readonly openSessions: () => number;
   readonly usersSinceRecycle: () => number;
   readonly cache: () => { readonly entries: number; readonly bytes: number };
+  /** Undefined without Redis. */
+  readonly redis: () =>
+    | {
+        readonly state: 'closed' | 'open' | 'trying';
+        readonly failures: number;
+        readonly unreadable: number;
+        readonly dropped: number;
+      }
+    | undefined;
   readonly loadedModels: () => number;
   readonly pools: () => readonly (Readonly<Record<PoolFigure, number>> & {
     readonly name: string;
@@ -63,6 +83,12 @@ export class Metrics {
     'plimsoll_cache_misses_total',
     'Inputs that were computed',
     [],
+  );
+  readonly redisLookupSeconds = this.#histogram(
+    'plimsoll_redis_lookup_seconds',
+    'Time of one read from Redis, for all requests that share it',
+    [],
+    SECONDS,
   );
   readonly batches = this.#counter('plimsoll_batches_total', 'Batches run', ['model']);
   readonly batchItems = this.#histogram(
@@ -178,10 +204,21 @@ export class Metrics {
     this.#gauge('plimsoll_cache_bytes', 'Bytes of the in-process cache', (gauge) =>
       gauge.set(cache().bytes),
     );
+    this.#observeRedis(sources.redis);
     this.#observePools(sources.pools);
     this.#gauge('plimsoll_models_loaded', 'Models that some worker holds open', (gauge) =>
       gauge.set(sources.loadedModels()),
     );
+  }
+
+  #observeRedis(redis: GaugeSources['redis']): void {
+    if (redis() === undefined) return;
+    this.#gauge('plimsoll_redis_up', '1 while Redis is asked, 0 while it is left alone', (gauge) =>
+      gauge.set(redis()?.state === 'closed' ? 1 : 0),
+    );
+    for (const [figure, metric, help] of REDIS_COUNTS) {
+      this.#gauge(metric, help, (gauge) => gauge.set(redis()?.[figure] ?? 0));
+    }
   }
 
   #observePools(pools: GaugeSources['pools']): void {

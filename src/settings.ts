@@ -91,6 +91,42 @@ export function text(
   };
 }
 
+/** Address of another server; empty is none. Its own parser gets only what passes here. */
+export function serverAddress(
+  options: Common & {
+    readonly protocols: readonly string[];
+    readonly bounds: string;
+    readonly defaultText: string;
+  },
+): Setting<string> {
+  return {
+    ...common(options, options.bounds),
+    parse: (value) => {
+      const trimmed = value.trim();
+      if (trimmed !== '' && !isAddress(trimmed, options.protocols)) {
+        throw refuse(value, options.bounds, options.unit);
+      }
+      return trimmed;
+    },
+    fallback: () => '',
+    fallbackText: options.defaultText,
+  };
+}
+
+function isAddress(value: string, protocols: readonly string[]): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, hostname, pathname, username, password } = new URL(value);
+  if (!protocols.includes(protocol)) return false;
+  const local = protocol === 'unix:';
+  if (local ? pathname.length < 2 : hostname === '' || !/^\/?\d*$/.test(pathname)) return false;
+  try {
+    for (const part of [username, password, pathname]) decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** `true` or `false`. */
 export function flag(options: Common & { readonly default: boolean }): Setting<boolean> {
   const bounds = 'true or false';

@@ -50,8 +50,9 @@ export class MemoryTier {
     return found;
   }
 
-  set(key: string, value: CachedResult): void {
-    this.#entries?.set(key, value);
+  /** @param leftMs what is left of the result's life, if it comes from elsewhere. */
+  set(key: string, value: CachedResult, leftMs?: number): void {
+    this.#entries?.set(key, value, leftMs === undefined ? {} : { ttl: Math.ceil(leftMs) });
   }
 
   /** Drops everything. @returns bytes that its entries were counted with. */

@@ -58,6 +58,7 @@ export const receiptSchema = object(
         worker: text,
         duration_ms: number,
         freed_mb: number,
+        entries: { type: 'integer', description: 'Entries that were removed from Redis.' },
       }),
     },
   },

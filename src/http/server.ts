@@ -5,6 +5,7 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { PlimsollError } from '../errors.js';
 import { asPlimsollError, errorBody, replyWithError } from './errors.js';
 import { CONTENT_SECURITY_POLICY, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
+import { cacheRoutes } from './routes-cache.js';
 import { classifyRoutes } from './routes-classify.js';
 import { EVENTS_ROUTE, eventRoutes } from './routes-events.js';
 import { memoryRoutes } from './routes-memory.js';
@@ -81,6 +82,7 @@ export async function buildServer(
   poolRoutes(app, services);
   workerRoutes(app, services);
   eventRoutes(app, services);
+  cacheRoutes(app, services);
   healthRoutes(app, services);
   await pageRoutes(app, options.pageFolder);
   return app;
@@ -183,9 +185,11 @@ function healthRoutes(app: FastifyInstance, services: HttpServices): void {
   }));
   app.get(
     '/health/ready',
-    { schema: { summary: 'Requests can be taken', tags } },
+    { schema: { summary: 'Requests can be taken; degraded: without another server', tags } },
     async (_request, reply) => {
       const reason = services.notReadyBecause();
+      const degraded = services.degradedBecause();
+      if (reason === '' && degraded.length > 0) return { status: 'degraded', reasons: degraded };
       if (reason === '') return { status: 'ready' };
       reply.code(503).header('retry-after', '1');
       return { status: 'not ready', reason };

@@ -1,3 +1,4 @@
+import type { ResultCache } from '../cache/result-cache.js';
 import type { WorkerState } from '../inference/worker.js';
 import type { Pressure } from '../memory/policy.js';
 import type { Receipt } from '../memory/receipt.js';
@@ -93,10 +94,13 @@ export interface HttpServices {
     readonly readings: (sinceMs: number, limit: number) => Promise<readonly StoredReading[]>;
     readonly receipts: (query: ReceiptQuery) => Promise<readonly unknown[]>;
   };
+  readonly cache: Pick<ResultCache, 'figures' | 'clear'>;
   /** Figures of the pools to other servers. */
   readonly pools: () => readonly PoolFigures[];
   /** Why the server cannot take requests now; empty if it can. */
   readonly notReadyBecause: () => string;
+  /** What another server's absence costs; requests are answered all the same. */
+  readonly degradedBecause: () => readonly string[];
   readonly metrics: Metrics;
   readonly limits: {
     readonly maxInputs: number;

@@ -48,6 +48,7 @@ export function receiptToWire(receipt: Receipt) {
       ...(action.worker === undefined ? {} : { worker: action.worker }),
       duration_ms: toMs(action.durationMs),
       freed_mb: toMb(action.freedBytes),
+      ...(action.entries === undefined ? {} : { entries: action.entries }),
     })),
   };
 }

@@ -1,5 +1,6 @@
 import { cacheKey } from '../cache/key.js';
-import type { CachedResult, MemoryTier } from '../cache/memory-tier.js';
+import type { CachedResult } from '../cache/memory-tier.js';
+import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
 import { SingleFlight, unlessAborted } from '../cache/single-flight.js';
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics.js';
@@ -20,9 +21,6 @@ export interface LabelScore {
   readonly score: number;
 }
 
-/** Where an answer came from: `false` was computed now. */
-export type CacheSource = false | 'memory';
-
 export interface Classification {
   readonly model: string;
   /** One list for each input, the highest score first. */
@@ -40,15 +38,15 @@ export interface Classification {
 export class Classifier {
   readonly #library: ModelLibrary;
   readonly #dispatcher: Dispatcher;
-  readonly #cache: MemoryTier;
+  readonly #cache: ResultCache;
   readonly #metrics: Metrics;
   readonly #secret: string;
-  readonly #flights = new SingleFlight<CachedResult>();
+  readonly #flights = new SingleFlight<SourcedResult>();
 
   constructor(parts: {
     readonly library: ModelLibrary;
     readonly dispatcher: Dispatcher;
-    readonly cache: MemoryTier;
+    readonly cache: ResultCache;
     readonly metrics: Metrics;
     readonly secret: string;
   }) {
@@ -66,44 +64,89 @@ export class Classifier {
   async classify(request: ClassifyRequest, signal: AbortSignal): Promise<Classification> {
     const ready = await unlessAborted(this.#library.ready(request.model), signal);
     const keys = request.inputs.map((input) => cacheKey(this.#secret, ready.form.digest, input));
-    const known = keys.map((key) => this.#cache.get(key));
+    const known = keys.map((key) => this.#cache.memory.get(key));
     const unknown = known.flatMap((result, index) => (result === undefined ? [index] : []));
-    this.#metrics.cacheHits.inc({ tier: 'memory' }, known.length - unknown.length);
-    this.#metrics.cacheMisses.inc(unknown.length);
+    const found = new Map<number, SourcedResult>();
     let answer: Answer = NOTHING_TO_RUN;
-    const textOf = new Map(
-      unknown.map((index) => [keys[index] ?? '', request.inputs[index] ?? '']),
+    if (unknown.length > 0) {
+      const wanted = unknown.map(
+        (index) => [keys[index] ?? '', request.inputs[index] ?? ''] as const,
+      );
+      const texts = new Map(wanted);
+      // Who joins another request's work gets its results with no time of its own.
+      const results = await this.#flights.run(
+        wanted.map(([key]) => key),
+        signal,
+        async (own) => {
+          const { rows, ...times } = await this.#fetch(ready, own, texts, request.user, signal);
+          answer = times;
+          return rows;
+        },
+      );
+      for (const [row, index] of unknown.entries()) {
+        const result = results[row];
+        if (result !== undefined) found.set(index, result);
+      }
+    }
+    const rows = known.map((result, index) =>
+      result === undefined ? found.get(index) : { result, source: 'memory' as const },
     );
-    // Who joins another request's computation gets its answer as computed now, with no time of its own.
-    const rowsOfUnknown = await this.#flights.run(
-      unknown.map((index) => keys[index] ?? ''),
-      signal,
-      async (wanted) => {
-        const texts = wanted.map((key) => textOf.get(key) ?? '');
-        answer = await this.#dispatcher.submit(ready, texts, signal, request.user);
-        wanted.forEach((key, row) => {
-          const result = answer.rows[row];
-          if (result !== undefined) this.#cache.set(key, result);
-        });
-        return answer.rows;
-      },
-    );
-    const computed = new Map(unknown.map((index, row) => [index, rowsOfUnknown[row]]));
-    const rows = known.map((result, index) => result ?? computed.get(index));
-    const { queueMs, tokenizeMs, runMs } = answer;
+    const cached = rows.map((row) => row?.source ?? false);
+    this.#count(cached);
     return {
       model: ready.model.id,
-      results: rows.map((row) => ranked(ready, row, request.topK)),
-      truncated: rows.map((row) => row?.truncated ?? false),
-      cached: known.map((result) => (result === undefined ? false : 'memory')),
-      timing: { queueMs, tokenizeMs, runMs },
+      results: rows.map((row) => ranked(ready, row?.result, request.topK)),
+      truncated: rows.map((row) => row?.result.truncated ?? false),
+      cached,
+      timing: answer,
     };
+  }
+
+  /** What memory does not know: from Redis, and what Redis does not know is computed. */
+  async #fetch(
+    ready: ReadyModel,
+    keys: readonly string[],
+    texts: ReadonlyMap<string, string>,
+    user: string,
+    signal: AbortSignal,
+  ): Promise<Answer & { readonly rows: readonly SourcedResult[] }> {
+    const labels = ready.model.description.labels.length;
+    const stored = await this.#cache.findInRedis(keys, labels);
+    const missing = keys.filter((_, index) => stored[index] === undefined);
+    let run: Awaited<ReturnType<Dispatcher['submit']>> = { rows: [], ...NOTHING_TO_RUN };
+    if (missing.length > 0) {
+      const inputs = missing.map((key) => texts.get(key) ?? '');
+      run = await this.#dispatcher.submit(ready, inputs, signal, user);
+      for (const [row, key] of missing.entries()) {
+        const result = run.rows[row];
+        if (result !== undefined) this.#cache.store(key, result);
+      }
+    }
+    const { rows: computed, ...times } = run;
+    let next = 0;
+    const rows = keys.map((_, index): SourcedResult => {
+      const result = stored[index];
+      if (result !== undefined) return { result, source: 'redis' };
+      const row = computed[next];
+      next += 1;
+      if (row === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');
+      return { result: row, source: false };
+    });
+    return { rows, ...times };
+  }
+
+  #count(cached: readonly CacheSource[]): void {
+    const { cacheHits, cacheMisses } = this.#metrics;
+    const of = (source: CacheSource) => cached.filter((one) => one === source).length;
+    cacheHits.inc({ tier: 'memory' }, of('memory'));
+    cacheHits.inc({ tier: 'redis' }, of('redis'));
+    cacheMisses.inc(of(false));
   }
 }
 
-type Answer = Awaited<ReturnType<Dispatcher['submit']>>;
+type Answer = Classification['timing'];
 
-const NOTHING_TO_RUN: Answer = { rows: [], queueMs: 0, tokenizeMs: 0, runMs: 0 };
+const NOTHING_TO_RUN: Answer = { queueMs: 0, tokenizeMs: 0, runMs: 0 };
 
 function ranked(
   { model }: ReadyModel,

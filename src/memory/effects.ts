@@ -5,6 +5,8 @@ import type { Receipt } from './receipt.js';
 export interface StepOutcome {
   readonly worker?: string;
   readonly freedBytes: number;
+  /** Entries that were removed, where it is entries that were. */
+  readonly entries?: number;
 }
 
 /** A worker as the manager sees it. */
@@ -37,6 +39,11 @@ export interface MemoryEffects {
   readonly clearCaches: () => number;
   /** Halves the in-process caches. @returns bytes that were dropped. */
   readonly halveCaches: () => number;
+  /**
+   * Removes our keys from a Redis that the policy allows to clear; nothing if there is none.
+   * The bytes are those that Redis's own memory fell by.
+   */
+  readonly clearRedis: () => Promise<readonly StepOutcome[]>;
   /** Holds or releases what lasts: smaller batches, refusals. */
   readonly hold: (action: PressureAction, on: boolean) => void;
   readonly keepReceipt: (receipt: Receipt) => void;

@@ -184,12 +184,13 @@ export class MemoryManager {
   }
 
   async #takePressureAction(action: PressureAction): Promise<void> {
-    const cause = `pressure ${this.reader.level}: ${action}`;
+    const { level } = this.reader;
+    const cause = `pressure ${level}: ${action}`;
     const receipt = await this.#inTurn(() =>
       this.#journal.record({ kind: 'pressure', cause }, (list) => this.#relieveBy(action, list)),
     );
     const freedBytes = receipt.before.privateBytes - receipt.after.privateBytes;
-    this.#pressureEffects.set(action, { atMs: performance.now(), freedBytes });
+    this.#pressureEffects.set(action, { atMs: performance.now(), freedBytes, level });
   }
 
   async #relieveBy(action: PressureAction, list: ActionList): Promise<void> {
@@ -198,6 +199,7 @@ export class MemoryManager {
         const critical = this.reader.level === 'critical';
         const trim = critical ? this.#effects.clearCaches : this.#effects.halveCaches;
         await list.step(action, {}, async () => [{ freedBytes: trim() }]);
+        if (critical) await list.step('clear_redis', {}, () => this.#effects.clearRedis());
         return;
       }
       case 'unload_idle_models':

@@ -81,6 +81,8 @@ export const WORTH_BYTES = 1024 * 1024;
 export interface Effect {
   readonly atMs: number;
   readonly freedBytes: number;
+  /** The level at which it was taken. */
+  readonly level: Pressure;
 }
 
 /** What the next action is decided from. */
@@ -101,7 +103,8 @@ export interface PressureState {
  * 2. In the written order, the first that may be taken:
  *    a. refusals only while critical, and requests of running sessions only when flooded;
  *    b. one that holds already is passed over;
- *    c. one that freed nothing lately is passed over, one that did is given time to show.
+ *    c. caches that were halved are cleared as soon as the level is critical;
+ *    d. one that freed nothing lately is passed over, one that did is given time to show.
  */
 export function nextAction(state: PressureState): PressureAction | undefined {
   if (state.level === 'normal') return undefined; // 1
@@ -114,7 +117,9 @@ function mayTake(action: PressureAction, state: PressureState): boolean {
   if (state.holding.has(action)) return false; // b
   const effect = state.effects.get(action);
   if (effect === undefined || !MEASURES.has(action)) return true;
-  const pause = effect.freedBytes < WORTH_BYTES ? FRUITLESS_PAUSE_MS : FRUITFUL_PAUSE_MS; // c
+  const halved = action === 'trim_cache' && effect.level !== 'critical';
+  if (halved && state.level === 'critical') return true; // c
+  const pause = effect.freedBytes < WORTH_BYTES ? FRUITLESS_PAUSE_MS : FRUITFUL_PAUSE_MS; // d
   return state.nowMs - effect.atMs >= pause;
 }
 

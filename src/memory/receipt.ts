@@ -10,8 +10,10 @@ export interface ReceiptAction {
   readonly model?: string;
   readonly worker?: string;
   readonly durationMs: number;
-  /** Private bytes that came back; negative if the process grew meanwhile. */
+  /** Private bytes that came back; negative if the process grew meanwhile. `clear_redis`: Redis's. */
   readonly freedBytes: number;
+  /** Entries that were removed from a cache. */
+  readonly entries?: number;
 }
 
 /** The stored record of one cleanup, unload, eviction or recycle. */

@@ -190,10 +190,12 @@ describe('health, metrics and description', () => {
 });
 
 const EVERY_ROUTE = [
+  'DELETE /v1/cache',
   'GET /health/live',
   'GET /health/ready',
   'GET /metrics',
   'GET /v1/events',
+  'GET /v1/cache',
   'GET /v1/memory',
   'GET /v1/models',
   'GET /v1/receipts',

@@ -45,6 +45,7 @@ export interface Receipt {
     readonly worker?: string;
     readonly duration_ms: number;
     readonly freed_mb: number;
+    readonly entries?: number;
   }[];
 }
 

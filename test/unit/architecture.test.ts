@@ -36,7 +36,12 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
   [['cache/'], ['models/'], ['memory/'], ['store/'], ['proof/']],
   [['system/'], ['pools/']],
   [['config.ts']],
-  [['settings.ts', 'pool-settings.ts'], ['errors.ts'], ['metrics.ts'], ['version.ts']],
+  [
+    ['settings.ts', 'pool-settings.ts', 'cache-settings.ts'],
+    ['errors.ts'],
+    ['metrics.ts'],
+    ['version.ts'],
+  ],
 ];
 
 /** Model code: it is loaded in worker and preparer processes only, which are forked. */

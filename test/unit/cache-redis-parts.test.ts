@@ -1,26 +1,42 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Circuit, CLOSED, nextCircuit } from '../../src/cache/circuit.js';
 import { decodeResult, encodeResult } from '../../src/cache/redis-value.js';
 import { isOnSameMachine } from '../../src/cache/same-machine.js';
 
 describe('a value in Redis', () => {
-  const value = { scores: [0.25, 0.75].map(Math.fround), truncated: true };
+  const expiresAtMs = 1_700_000_000_123;
+  const value = { result: { scores: [0.1234567, 0.8765433], truncated: true }, expiresAtMs };
+  const bytes = encodeResult(value);
+  const scored = (scores: number[]) =>
+    encodeResult({ ...value, result: { scores, truncated: true } });
 
-  it('is read as it was written, in ten bytes for two scores', () => {
-    expect(encodeResult(value)).toHaveLength(10);
-    expect(decodeResult(encodeResult(value), 2)).toEqual(value);
+  it('is read as it was written, in 24 bytes for two scores', () => {
+    expect(bytes).toHaveLength(24);
+    expect(decodeResult(bytes, 2)).toEqual(value);
+  });
+
+  it('keeps every score of seven decimals, which single precision would not', () => {
+    const score = fc.integer({ min: 0, max: 1e7 }).map((of) => of / 1e7);
+    fc.assert(
+      fc.property(fc.array(score, { minLength: 1, maxLength: 40 }), (scores) => {
+        expect(decodeResult(scored(scores), scores.length)?.result.scores).toEqual(scores);
+      }),
+    );
+    expect(Math.fround(0.1234567)).not.toBe(0.1234567);
   });
 
   it.each([
     ['nothing', Buffer.alloc(0)],
     ['text', Buffer.from('not scores')],
-    ['another version', Buffer.concat([Buffer.from([2]), encodeResult(value).subarray(1)])],
-    ['an unknown flag', Buffer.concat([Buffer.from([1, 2]), encodeResult(value).subarray(2)])],
-    ['a value cut short', encodeResult(value).subarray(0, 9)],
-    ['scores of another count', encodeResult({ ...value, scores: [1] })],
-    ['a score that is no number', encodeResult({ ...value, scores: [1, Number.NaN] })],
-  ])('is not taken from %s', (_, bytes) => {
-    expect(decodeResult(bytes, 2)).toBeUndefined();
+    ['text of the right length', Buffer.from('not scores of 24 letters')],
+    ['another version', Buffer.concat([Buffer.from([2]), bytes.subarray(1)])],
+    ['an unknown flag', Buffer.concat([Buffer.from([1, 2]), bytes.subarray(2)])],
+    ['a value cut short', bytes.subarray(0, 23)],
+    ['scores of another count', scored([1])],
+    ['a score that is no number', scored([1, Number.NaN])],
+  ])('is not taken from %s', (_, wrong) => {
+    expect(decodeResult(wrong, 2)).toBeUndefined();
   });
 });
 

@@ -44,6 +44,7 @@ function manage(
     replaceWorker: vi.fn(async () => ({ freedBytes: 2000 })),
     clearCaches: vi.fn(() => 10),
     halveCaches: vi.fn(() => 5),
+    clearRedis: vi.fn(async () => [{ freedBytes: 3000, entries: 7 }]),
     hold: (action: PressureAction, on: boolean) => held.push([action, on]),
     keepReceipt: (receipt: Receipt) => receipts.push(receipt),
   } satisfies MemoryEffects;
@@ -169,7 +170,7 @@ describe('a recycle', () => {
 
 describe('under pressure', () => {
   it('takes the actions in the written order, each with a receipt, short of the last resort', async () => {
-    const { manager, receipts, held, errors } = manage({ lineBytes: 1000 });
+    const { manager, effects, receipts, held, errors } = manage({ lineBytes: 1000 });
     await manager.start();
     const causes = () =>
       receipts.filter(({ kind }) => kind === 'pressure').map(({ cause }) => cause);
@@ -177,11 +178,17 @@ describe('under pressure', () => {
     // The machine is far from flooded, so requests are not refused.
     const expected = PRESSURE_ACTIONS.filter((action) => action !== 'refuse_requests');
     expect(causes()).toEqual(expected.map((action) => `pressure critical: ${action}`));
+    expect(receipts.find(({ cause }) => cause.endsWith('trim_cache'))?.actions).toMatchObject([
+      { action: 'trim_cache', freedBytes: 10 },
+      { action: 'clear_redis', freedBytes: 3000, entries: 7 },
+    ]);
     expect(held).toEqual([
       ['smaller_batches', true],
       ['refuse_sessions', true],
     ]);
     expect(errors).toEqual([]);
+    expect(effects.clearRedis).toHaveBeenCalledTimes(1);
+    expect(effects.halveCaches).not.toHaveBeenCalled();
   });
 
   it('does nothing while memory is normal', async () => {

@@ -71,7 +71,7 @@ function actionsTaken(level: Pressure, flooded: boolean, freedBytes: number): Pr
     const action = nextAction(state({ level, flooded, effects, holding }));
     if (action === undefined) return taken;
     taken.push(action);
-    effects.set(action, { atMs: 1_000_000, freedBytes });
+    effects.set(action, { atMs: 1_000_000, freedBytes, level });
     if (['smaller_batches', 'refuse_sessions', 'refuse_requests'].includes(action)) {
       holding.add(action);
     }
@@ -105,8 +105,8 @@ describe('the actions', () => {
             PRESSURE_ACTIONS.map((action) => [
               action,
               action === 'trim_cache'
-                ? { atMs: nowMs - agoMs, freedBytes }
-                : { atMs: nowMs, freedBytes: 0 },
+                ? { atMs: nowMs - agoMs, freedBytes, level: 'elevated' }
+                : { atMs: nowMs, freedBytes: 0, level: 'elevated' },
             ]),
           ),
         }),
@@ -115,6 +115,18 @@ describe('the actions', () => {
     expect(actionAfter(FRUITLESS_PAUSE_MS, 0)).toBe('trim_cache');
     expect(actionAfter(FRUITFUL_PAUSE_MS - 1, WORTH_BYTES)).toBeUndefined();
     expect(actionAfter(FRUITFUL_PAUSE_MS, WORTH_BYTES)).toBe('trim_cache');
+  });
+
+  it('clear the caches that they had halved as soon as the level is critical, once', () => {
+    const actionAfter = (level: Pressure) =>
+      nextAction(
+        state({
+          level: 'critical',
+          effects: new Map([['trim_cache', { atMs: 1_000_000, freedBytes: 0, level }]]),
+        }),
+      );
+    expect(actionAfter('elevated')).toBe('trim_cache');
+    expect(actionAfter('critical')).not.toBe('trim_cache');
   });
 
   it('that hold are released when their reason is gone', () => {

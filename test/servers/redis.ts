@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const PASSWORD = 'sesame-for-tests';
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** A real Redis on a free port, in a temporary folder; it keeps nothing over a restart. */
+export class RedisServer {
+  readonly #program: string;
+  readonly #folder: string;
+  readonly #port: number;
+  #process: ChildProcess | undefined;
+
+  private constructor(program: string, folder: string, port: number) {
+    this.#program = program;
+    this.#folder = folder;
+    this.#port = port;
+  }
+
+  /** @param program path of Redis's program */
+  static async start(program: string | undefined): Promise<RedisServer> {
+    if (program === undefined) throw new Error('Redis is not installed');
+    const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-redis-'));
+    const server = new RedisServer(program, folder, await freePort());
+    await server.restart();
+    return server;
+  }
+
+  url(password = PASSWORD): string {
+    return `redis://:${password}@127.0.0.1:${this.#port}`;
+  }
+
+  /** Starts it again after {@link kill}, empty; nothing happens while it runs. */
+  async restart(): Promise<void> {
+    if (this.#process !== undefined) return;
+    const options = ['--port', String(this.#port), '--bind', '127.0.0.1', '--dir', this.#folder];
+    options.push('--save', '', '--appendonly', 'no', '--requirepass', PASSWORD);
+    const child = spawn(this.#program, options, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#process = child;
+    let said = '';
+    await new Promise<void>((resolve, reject) => {
+      child.stdout.on('data', (chunk: Buffer) => {
+        said += String(chunk);
+        if (said.includes('eady to accept connections')) resolve();
+      });
+      child.once('error', reject);
+      child.once('exit', () => reject(new Error(`Redis ended: ${said}`)));
+    });
+  }
+
+  /** Its process stands still: it takes connections (the kernel does) and answers nothing. */
+  freeze(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
+  /** Ends it at once, with every connection. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
