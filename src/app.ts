@@ -199,15 +199,17 @@ export class App {
     await this.#started;
     const { archive, memory, sessions } = this.#parts;
     try {
+      const slots = await archive.takeOver();
       const count = await closeInterrupted({
         archive,
-        servers: [archive.server],
+        servers: [archive.server, ...slots.map(({ server }) => server)],
         isOurs: (id) => sessions.find(id) !== undefined,
         cleanup: (session) => {
           const cause = 'session interrupted';
           return memory.cleanup({ cause, session, stillUsed: () => true });
         },
       });
+      for (const slot of slots) slot.remove();
       if (count > 0) this.#log.warn({ count }, 'sessions of a server that died are closed');
     } catch (error) {
       // They are found again at the next start.

@@ -16,9 +16,9 @@ import type { RingReading } from './memory/ring.js';
 import { type Minute, MinuteOfReadings } from './minute-of-readings.js';
 import type { Answered } from './sessions/service.js';
 import type { SessionView } from './sessions/session.js';
-import { type DataSlot, takeSlot } from './store/data-slot.js';
+import { type DataSlot, takeAbandoned, takeSlot } from './store/data-slot.js';
 import type { OpenSession, StoreReader } from './store/reader.js';
-import { Recorder } from './store/recorder.js';
+import { BATCH_ROWS, Recorder } from './store/recorder.js';
 import { type Row, rowOf, type TableName } from './store/rows.js';
 import { SpillFile } from './store/spill-file.js';
 import type { Store } from './store/store.js';
@@ -184,6 +184,24 @@ export class Archive {
     return this.#read((reader) => reader.listRecords({ ...same, userHash }));
   }
 
+  /**
+   * Takes over the places of other servers of this data folder that are gone, and brings in what waits
+   * there.
+   *
+   * @returns the places, to be removed when their sessions are closed.
+   * @throws Error if the database takes it not; the places are then left to the next start.
+   */
+  async takeOver(): Promise<readonly DataSlot[]> {
+    const slots = takeAbandoned(this.#options.dataFolder);
+    try {
+      for (const { spillFile } of slots) await this.#bringIn(spillFile);
+      return slots;
+    } catch (error) {
+      for (const slot of slots) slot.release();
+      throw error;
+    }
+  }
+
   /** Sessions that are open in the database while their server is gone. */
   async abandoned(servers: readonly string[], lastSeenBeforeMs: number, limit: number) {
     return this.#read((reader) => reader.findAbandoned(servers, lastSeenBeforeMs, limit));
@@ -207,6 +225,21 @@ export class Archive {
       this.#log.debug({ err: error }, 'the database does not answer');
       const message = `the database does not answer: ${messageOf(error)}`;
       throw new PlimsollError('DATABASE_UNAVAILABLE', message, { retryAfterSeconds: 1 });
+    }
+  }
+
+  async #bringIn(file: string): Promise<void> {
+    const spill = await SpillFile.open(file, this.#options.maxSpillBytes);
+    try {
+      while (spill.waitingBytes > 0) {
+        const batch = await spill.read(BATCH_ROWS);
+        const refused = await this.#options.store.write(batch.rows);
+        const count = refused.length + batch.damaged;
+        if (count > 0) this.#log.error({ count, file }, 'records are lost');
+        await spill.acknowledge(batch);
+      }
+    } finally {
+      await spill.close();
     }
   }
 

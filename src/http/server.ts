@@ -10,6 +10,7 @@ import { classifyRoutes } from './routes-classify.js';
 import { EVENTS_ROUTE, eventRoutes } from './routes-events.js';
 import { memoryRoutes } from './routes-memory.js';
 import { poolRoutes } from './routes-pools.js';
+import { recordRoutes } from './routes-records.js';
 import { sessionRoutes } from './routes-sessions.js';
 import { workerRoutes } from './routes-workers.js';
 import type { HttpServices } from './services.js';
@@ -78,6 +79,7 @@ export async function buildServer(
   await describe(app, options.version);
   classifyRoutes(app, services);
   sessionRoutes(app, services);
+  recordRoutes(app, services);
   memoryRoutes(app, services);
   poolRoutes(app, services);
   workerRoutes(app, services);
