@@ -39,7 +39,8 @@ interface Seen {
   lastMs: number;
 }
 
-async function findPostgresql(): Promise<string> {
+/** @throws NotRunError */
+export async function findPostgresql(): Promise<string> {
   const tools: unknown = await import(
     pathToFileURL(path.join(projectFolder, 'scripts/test-tools.mjs')).href
   );

@@ -1,3 +1,4 @@
+import { databaseOutage } from '../data/database-outage.js';
 import { pools } from '../data/pools.js';
 import type { Benchmark } from '../harness/benchmark.js';
 import { cleanup } from './cleanup.js';
@@ -22,4 +23,5 @@ export const benchmarks: readonly Benchmark[] = [
   pressure,
   kill,
   pools,
+  databaseOutage,
 ];
