@@ -1,5 +1,6 @@
 import { REDIS_CACHE_SETTINGS } from './cache-settings.js';
 import { poolSettings } from './pool-settings.js';
+import { RECORDS_SETTINGS } from './records-settings.js';
 import {
   choice,
   integer,
@@ -234,7 +235,8 @@ export const SETTINGS = {
     default: 10_000,
     min: 10,
     max: 10_000_000,
-    about: 'Receipts that are kept; the oldest are dropped.',
+    about:
+      'Receipts that are kept, and as many sessions, events and minutes of readings; the oldest are dropped.',
   }),
   'page.max_viewers': integer({
     default: 32,
@@ -248,6 +250,7 @@ export const SETTINGS = {
     secret: true,
     about: 'PostgreSQL that keeps the records: `postgres://user:password@host:port/name`.',
   }),
+  ...RECORDS_SETTINGS,
   ...poolSettings('database', 'PostgreSQL'),
   ...REDIS_CACHE_SETTINGS,
   ...poolSettings('redis', 'Redis'),

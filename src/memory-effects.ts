@@ -142,7 +142,9 @@ async function clearRedis(
 
 /** Refusals are asked for where requests come in; only the size of batches is set here. */
 function hold(parts: ActedOn, given: Given, action: PressureAction, on: boolean): void {
-  given.log.warn({ action }, on ? 'memory is short: this holds until it falls' : 'no longer held');
+  const line = on ? 'memory is short: this holds until it falls' : 'no longer held';
+  given.log.warn({ action }, line);
+  parts.archive.keepEvent({ kind: 'pressure', text: `${action}: ${line}` });
   if (action !== 'smaller_batches') return;
   const most = given.config['batch.max_items'];
   parts.dispatcher.setMaxItems(on ? Math.ceil(most / SMALLER_BATCHES) : most);
@@ -156,6 +158,8 @@ function keepReceipt(parts: ActedOn, { metrics, log }: Given, receipt: Receipt):
   metrics.freedBytes.inc({ kind }, Math.max(0, freedPrivateBytes(receipt)));
   for (const line of receiptLines(receipt)) log.info({ receipt: receipt.id }, line);
   parts.archive.keepReceipt(receipt);
-  if (parts.events.viewerCount === 0) return;
-  for (const mark of receiptMarks(receipt)) parts.events.mark(mark);
+  for (const mark of receiptMarks(receipt)) {
+    parts.events.mark(mark);
+    parts.archive.keepEvent(mark);
+  }
 }

@@ -8,7 +8,7 @@ import type { Metrics } from '../metrics.js';
 import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionRegistry } from '../sessions/registry.js';
 import type { ClassificationService } from '../sessions/service.js';
-import type { StoredReading } from '../store/store.js';
+import type { RecordFilter, StoredEvent, StoredReading, StoredRecord } from '../store/reader.js';
 
 /** A model as the interface shows it. */
 export interface ModelView {
@@ -45,6 +45,11 @@ export interface ReceiptQuery {
   readonly sinceMs?: number | undefined;
   readonly untilMs?: number | undefined;
   readonly limit: number;
+}
+
+/** The user by name: the server knows how it is hashed. */
+export interface RecordQuery extends Omit<RecordFilter, 'userHash'> {
+  readonly user?: string | undefined;
 }
 
 /** What goes to an open page. */
@@ -86,13 +91,23 @@ export interface HttpServices {
     readonly join: (viewer: Viewer) => () => void;
     readonly close: () => void;
   };
-  /** Sessions and receipts of this run and earlier ones, in the form that goes over the wire. */
+  /**
+   * What was kept in this run and earlier ones. Each throws PlimsollError DATABASE_UNAVAILABLE.
+   * Sessions and receipts have the form that goes over the wire.
+   */
   readonly archive: {
     readonly session: (id: string) => Promise<unknown>;
     readonly sessions: (limit: number) => Promise<readonly unknown[]>;
     /** Minutes of readings since a time, oldest first. */
     readonly readings: (sinceMs: number, limit: number) => Promise<readonly StoredReading[]>;
     readonly receipts: (query: ReceiptQuery) => Promise<readonly unknown[]>;
+    /** Classifications, newest first. */
+    readonly records: (query: RecordQuery) => Promise<readonly StoredRecord[]>;
+    readonly pastEvents: (query: ReceiptQuery) => Promise<readonly StoredEvent[]>;
+    /** Users of a session, in the order in which they came. */
+    readonly users: (
+      session: string,
+    ) => Promise<readonly { readonly user_hash: string; readonly at_ms: number }[]>;
   };
   readonly cache: Pick<ResultCache, 'figures' | 'clear'>;
   /** Figures of the pools to other servers. */

@@ -4,7 +4,7 @@ import type { SnapshotFigures } from '../memory/snapshot.js';
 import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionAnswer } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
-import type { StoredReading } from '../store/store.js';
+import type { StoredEvent, StoredReading, StoredRecord } from '../store/reader.js';
 import type { ModelView, WorkerView } from './services.js';
 
 const MB = 2 ** 20;
@@ -79,6 +79,36 @@ export function minuteToWire(minute: StoredReading) {
     private_max_mb: toMb(minute.private_max_bytes),
     pss_mb: toMb(minute.pss_mean_bytes),
     pressure: ['normal', 'elevated', 'critical'][minute.pressure_max] ?? 'normal',
+  };
+}
+
+/** The record of one classification as callers see it. */
+export function recordToWire(record: StoredRecord) {
+  return {
+    id: record.id,
+    at: new Date(record.at_ms).toISOString(),
+    session: record.session,
+    user_hash: record.user_hash,
+    model: record.model,
+    input_hash: record.input_hash,
+    ...(record.input === null ? {} : { input: record.input }),
+    label: record.label,
+    score: record.score,
+    ms: record.ms,
+    cached: record.tier ?? false,
+  };
+}
+
+/** Something that has happened, as callers see it. */
+export function eventToWire(event: StoredEvent) {
+  return {
+    id: event.id,
+    at: new Date(event.at_ms).toISOString(),
+    kind: event.kind,
+    text: event.text,
+    session: event.session,
+    model: event.model,
+    worker: event.worker,
   };
 }
 

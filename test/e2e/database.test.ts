@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { postgresql } from '../servers/tools.js';
 import { classify, endSession, get, openSession, request, startServer } from './harness.js';
@@ -33,8 +33,10 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
     await classify(first, 'a text', { session: id });
     await endSession(first, id);
     const kept = await get<SessionView>(first, `/v1/sessions/${id}`);
-    const { pools } = await get<Pools>(first, '/v1/pools');
-    expect(pools).toMatchObject([{ name: 'database', in_use: 0 }]);
+    await vi.waitFor(async () => {
+      const { pools } = await get<Pools>(first, '/v1/pools');
+      expect(pools).toMatchObject([{ name: 'database', in_use: 0 }]);
+    });
     const { text } = await request<string>(first, 'GET', '/metrics');
     expect(text).toContain('plimsoll_pool_open{pool="database"}');
     expect(first.logs.some(({ pool, session }) => pool === 'database' && session === id)).toBe(

@@ -20,6 +20,8 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
       'assembly.ts',
       'memory-effects.ts',
       'archive.ts',
+      'archive-rows.ts',
+      'interrupted.ts',
       'minute-of-readings.ts',
       'model-views.ts',
       'receipt-lines.ts',
@@ -37,7 +39,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
   [['system/'], ['pools/']],
   [['config.ts']],
   [
-    ['settings.ts', 'pool-settings.ts', 'cache-settings.ts'],
+    ['settings.ts', 'pool-settings.ts', 'cache-settings.ts', 'records-settings.ts'],
     ['errors.ts'],
     ['metrics.ts'],
     ['version.ts'],
