@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
+import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 import { Api } from './api.js';
 import type { Context } from './benchmark.js';
 import type { MemoryCgroup } from './cgroup.js';
@@ -43,7 +43,7 @@ export async function startServer(
   const command = [process.execPath, ...SERVER_NODE_FLAGS, serverProgram, ...args];
   const [program = '', ...rest] = options.cgroup?.command(command) ?? command;
   const child = spawn(program, rest, {
-    env: serverEnvironment(),
+    env: { ...serverEnvironment(), ...SERVER_ENVIRONMENT },
     stdio: ['ignore', 'pipe', 'pipe'],
     // Ctrl-C reaches the benchmark alone, which then ends the server.
     detached: true,
