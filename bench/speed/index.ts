@@ -1,6 +1,7 @@
 import type { Benchmark } from '../harness/benchmark.js';
 import { fairness } from './fairness.js';
 import { overload } from './overload.js';
+import { peerNode } from './peer-node.js';
 import { sameScores } from './same-scores.js';
 import { scaleModels } from './scale-models.js';
 import { throughput } from './throughput.js';
@@ -13,5 +14,6 @@ export const benchmarks: readonly Benchmark[] = [
   topology,
   fairness,
   overload,
+  peerNode,
   scaleModels,
 ];
