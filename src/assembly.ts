@@ -167,6 +167,7 @@ export class Assembly {
       graceMs: config['shutdown.grace_ms'],
       onChange: () => this.dispatcher.pump(),
       onDeath: () => metrics.workerRestarts.inc(),
+      onShift: (_worker, model) => metrics.modelShifts.inc({ model }),
       log: (line, facts) => log.warn(facts, line),
     });
   }
@@ -186,6 +187,7 @@ export class Assembly {
         recycleAfterAgeMs: config['recycle.after_age'] * 1000,
         growthLimitBytes: (baselineBytes) => amountInBytes(growth, baselineBytes),
         heldBytesOf: (model) => this.library.heldBytesOf(model),
+        hotGearOf: (model) => this.library.hotGearOf(model),
         onError: (failure, error) => log.error({ err: error }, failure),
       },
       memoryEffects(this, this.#given),

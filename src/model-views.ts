@@ -43,6 +43,7 @@ export class ModelViews {
         labels: [],
         state: 'broken',
         reason,
+        workers: [],
         sourceBytes: null,
         mappedBytes: null,
         privateBytes: null,
@@ -80,6 +81,10 @@ export class ModelViews {
       task: model.description.task,
       labels: model.description.labels,
       ...stateOf(loaded, form !== undefined, this.#library.failureOf(model)),
+      workers: this.#pool.workers.map((worker) => ({
+        worker: worker.id,
+        state: worker.loaded.get(model.id)?.gear ?? 'unloaded',
+      })),
       sourceBytes: model.sourceBytes,
       mappedBytes: footprint?.mappedBytes ?? null,
       privateBytes: footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes ?? null,

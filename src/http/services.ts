@@ -16,6 +16,11 @@ export interface ModelView {
   readonly task: string | null;
   readonly labels: readonly string[];
   readonly state: 'unprepared' | 'unloaded' | 'loaded' | 'broken';
+  /** How each worker holds it. */
+  readonly workers: readonly {
+    readonly worker: string;
+    readonly state: 'unloaded' | 'cold' | 'hot';
+  }[];
   readonly reason?: string;
   readonly sourceBytes: number | null;
   readonly mappedBytes: number | null;

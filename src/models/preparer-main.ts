@@ -19,10 +19,11 @@ import { syncFile } from './written-files.js';
 /** The kernel takes this process first when memory runs out (proc(5), oom_score_adj). */
 const EXPENDABLE = 1000;
 
-/** Runs that are timed with and without the arena. */
+/** Runs that are timed of each of the ways that are compared. */
 const COMPARED_RUNS = 5;
+const US_PER_MS = 1000;
 
-type MeasureJob = PreparerJob & { job: 'measure' };
+type MeasureJob = PreparerJob & { job: 'measure' | 'shift' };
 
 function parseJob(): PreparerJob {
   // The parent is this same program: the job needs no check beyond being there.
@@ -62,7 +63,8 @@ async function measure(job: MeasureJob): Promise<void> {
   const length = Math.min(job.maxTokens, Math.max(1, job.batchTokens));
   const items = Math.max(1, Math.min(job.batchItems, Math.floor(job.batchTokens / length)));
   const row = encodingOf(Array.from({ length }, (_, index) => ids[index % ids.length] ?? 0));
-  const arenaSpeedup = await compare(lean, withArena, row, job.labelCount);
+  const [leanMs = 1, arenaMs = 1] = await timesOf([lean, withArena], row, job.labelCount);
+  const arenaSpeedup = leanMs / Math.max(1 / US_PER_MS, arenaMs);
   const chosen = usesArena({ arenaSpeedup }) ? withArena : lean;
   await (chosen === lean ? withArena : lean).release();
   // Until here two sessions had the same weights mapped: that peak is none that a worker will have.
@@ -80,16 +82,39 @@ async function measure(job: MeasureJob): Promise<void> {
   tell({ type: 'ran', arenaSpeedup, privateBytes: above(start, ran), peakBytes });
 }
 
-/** CPU time of the first session ÷ that of the second: medians of runs that alternate. */
-async function compare(
-  first: MappedSession,
-  second: MappedSession,
+/** Shifts to the hot gear as a worker does, with the cold one open beside it until the other has run. */
+async function measureShift(job: MeasureJob): Promise<void> {
+  const encoder = await TextEncoder.open(job.source, job.maxTokens);
+  const row = encodingOf(encoder.encode('Subject: a short text, as most of them are').ids);
+  collectGarbage();
+  const start = await readOwnMemory();
+  const cold = await MappedSession.open(job.graphFile, job);
+  await cold.run([row], job.labelCount);
+  const before = await readOwnMemory();
+  const isFresh = await resetOwnPeakRss();
+  const begun = performance.now();
+  const hot = await MappedSession.open(job.graphFile, { ...job, gear: 'hot' });
+  await hot.run([row], job.labelCount);
+  const shiftMs = performance.now() - begun;
+  const after = await readOwnMemory();
+  const peak = isFresh ? ((await readPeakRss()) ?? after.rssBytes) : after.rssBytes;
+  const mappedBytes = cleanBytes(after) - cleanBytes(before);
+  const shiftBytes = Math.max(above(before, after), peak - before.rssBytes - mappedBytes);
+  const [coldMs = 0, hotMs = 0] = await timesOf([cold, hot], row, job.labelCount);
+  // CPU time of all threads: what a caller waits for is that divided by them.
+  const savedMsPerRun = Math.max(0, coldMs - hotMs) / job.threads;
+  tell({ type: 'shifted', shiftMs, savedMsPerRun, peakBytes: above(start, before) + shiftBytes });
+}
+
+/** CPU time of one run in each session, in ms: medians of runs that alternate. */
+async function timesOf(
+  sessions: readonly MappedSession[],
   row: Encoding,
   labelCount: number,
-): Promise<number> {
-  const times: [number[], number[]] = [[], []];
+): Promise<readonly number[]> {
+  const times = sessions.map((): number[] => []);
   for (let round = 0; round <= COMPARED_RUNS; round += 1) {
-    for (const [index, session] of [first, second].entries()) {
+    for (const [index, session] of sessions.entries()) {
       const begun = process.cpuUsage();
       await session.run([row], labelCount);
       const { user, system } = process.cpuUsage(begun);
@@ -97,8 +122,7 @@ async function compare(
       if (round > 0) times[index]?.push(user + system);
     }
   }
-  const [a, b] = times.map((of) => of.sort((x, y) => x - y)[Math.floor(of.length / 2)] ?? 1);
-  return (a ?? 1) / Math.max(1, b ?? 1);
+  return times.map((of) => (of.sort((x, y) => x - y)[Math.floor(of.length / 2)] ?? 0) / US_PER_MS);
 }
 
 function encodingOf(ids: readonly number[]): Encoding {
@@ -135,7 +159,8 @@ async function main(): Promise<void> {
   adviseOutOfMemoryKiller(EXPENDABLE);
   try {
     const job = parseJob();
-    await (job.job === 'write' ? write(job) : measure(job));
+    if (job.job === 'write') await write(job);
+    else await (job.job === 'measure' ? measure(job) : measureShift(job));
   } catch (error) {
     const code = error instanceof PlimsollError ? error.code : 'INTERNAL';
     tell({ type: 'failed', code, message: messageOf(error) });

@@ -86,7 +86,7 @@ function model(id = 'm', directory = 'folder', digest = 'digest-1'): ReadyModel 
       directory: 'form',
       graphFile: 'form/model.onnx',
       digest,
-      footprint: { sourceBytes: 1, mappedBytes: 1 },
+      footprint: { sourceBytes: 1, mappedBytes: 1, prepackedBytes: 0 },
     },
   };
 }

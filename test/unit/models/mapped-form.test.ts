@@ -48,7 +48,7 @@ describe('publishing', () => {
     expect(existsSync(partial)).toBe(false);
     expect(form.digest).toBe(DIGEST);
     expect(existsSync(form.graphFile)).toBe(true);
-    expect(form.footprint).toEqual({ sourceBytes: 500, mappedBytes: 12 });
+    expect(form.footprint).toEqual({ sourceBytes: 500, mappedBytes: 12, prepackedBytes: 0 });
     expect(await newForms(data).current(model())).toEqual(form);
   });
 
@@ -125,6 +125,19 @@ describe('publishing', () => {
 });
 
 describe('the footprint', () => {
+  test('tells the weights in the layout of the kernels from the others', async () => {
+    const forms = newForms();
+    // As ONNX Runtime notes them in the graph, with what stands before and after.
+    const graph =
+      'prepacked_0\u0012\u002d-MatMul+6709067513041045288|4096;5;0p\u0001B,' +
+      'prepacked_1\u0012-MatMul+12|8192;1;0|8193;2;0p\u0001 a|1;1000 b';
+    const partial = forms.partialFolderOf(model());
+    write(partial, { 'model.onnx': graph, 'weights.bin': 'weights and more' });
+    const { footprint } = await forms.publish(model(), partial, DIGEST);
+    expect(footprint.prepackedBytes).toBe(8);
+    expect(footprint.mappedBytes).toBe(graph.length + 'weights and more'.length - 8);
+  });
+
   test('is kept beside the form, and read again', async () => {
     const data = temporaryFolder();
     const forms = newForms(data);
@@ -133,6 +146,7 @@ describe('the footprint', () => {
     expect(saved.footprint).toEqual({
       sourceBytes: 500,
       mappedBytes: 12,
+      prepackedBytes: 0,
       loadMs: 12,
       peakBytes: 99,
     });
