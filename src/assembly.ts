@@ -83,7 +83,7 @@ export class Assembly {
     this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
     const threads = threadsPerWorker(config, given.cpus);
     this.archive = new Archive(store, config['receipts.keep'], log);
-    this.repository = new ModelRepository(config.models || BUNDLED_MODELS);
+    this.repository = new ModelRepository(config.models || BUNDLED_MODELS, config['models.dtype']);
     this.forms = new MappedForms(config.data, given.runtime);
     this.preparer = this.#preparer(threads);
     const { repository, forms, preparer } = this;
@@ -187,7 +187,8 @@ export class Assembly {
         recycleAfterAgeMs: config['recycle.after_age'] * 1000,
         growthLimitBytes: (baselineBytes) => amountInBytes(growth, baselineBytes),
         heldBytesOf: (model) => this.library.heldBytesOf(model),
-        hotGearOf: (model) => this.library.hotGearOf(model),
+        hotGearOf: (model) =>
+          config['models.gear'] === 'cold' ? undefined : this.library.hotGearOf(model),
         onError: (failure, error) => log.error({ err: error }, failure),
       },
       memoryEffects(this, this.#given),

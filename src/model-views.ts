@@ -43,6 +43,7 @@ export class ModelViews {
         labels: [],
         state: 'broken',
         reason,
+        dtype: null,
         workers: [],
         sourceBytes: null,
         mappedBytes: null,
@@ -81,6 +82,7 @@ export class ModelViews {
       task: model.description.task,
       labels: model.description.labels,
       ...stateOf(loaded, form !== undefined, this.#library.failureOf(model)),
+      dtype: model.dtype,
       workers: this.#pool.workers.map((worker) => ({
         worker: worker.id,
         state: worker.loaded.get(model.id)?.gear ?? 'unloaded',

@@ -104,7 +104,9 @@ export class MappedForms {
   }
 
   folderOf(model: Model): string {
-    return path.join(this.#root, model.id.replaceAll('/', '~'));
+    // Each type of weights has a place of its own; no id holds an @.
+    const suffix = model.dtype === 'fp32' ? '' : `@${model.dtype}`;
+    return path.join(this.#root, `${model.id.replaceAll('/', '~')}${suffix}`);
   }
 
   /** A fresh folder name to write a form into before it is renamed into place. */

@@ -105,11 +105,11 @@ export class MappedSession {
     const shape = [batch.length, length];
     const outputs = await this.#session.run(this.#feeds(batch, length, shape));
     const logits = outputs[this.#session.outputNames[0] ?? ''];
-    const data = logits?.data;
+    const data = logits?.type === 'float16' ? singles(logits.data) : logits?.data;
     if (!(data instanceof Float32Array) || data.length !== batch.length * labelCount) {
       throw new PlimsollError(
         'MODEL_UNUSABLE',
-        `its output is ${logits?.type ?? 'missing'} [${logits?.dims.join(', ') ?? ''}] where float32 [${batch.length}, ${labelCount}] is expected`,
+        `its output is ${logits?.type ?? 'missing'} [${logits?.dims.join(', ') ?? ''}] where float32 or float16 [${batch.length}, ${labelCount}] is expected`,
       );
     }
     if (data.some(Number.isNaN)) {
@@ -141,6 +141,19 @@ export class MappedSession {
     }
     return feeds;
   }
+}
+
+/** Half precision to single. Node.js before 24 has no type for it: ONNX Runtime then gives the bits. */
+function singles(halves: Tensor['data']): Float32Array {
+  if (!(halves instanceof Uint16Array)) return Float32Array.from(halves as Iterable<number>);
+  return Float32Array.from(halves, (bits) => {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >> 10) & 0x1f;
+    const fraction = bits & 0x3ff;
+    if (exponent === 0) return sign * fraction * 2 ** -24;
+    if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  });
 }
 
 /**

@@ -12,7 +12,7 @@ import { readOwnMemory, readPeakRss, resetOwnPeakRss } from '../system/process-m
 import { usesArena } from './mapped-form.js';
 import { MappedSession, scoresOf, writeMappedGraph } from './onnx-session.js';
 import type { PreparerJob, PreparerMessage } from './preparer-protocol.js';
-import { GRAPH_FILE, modelFiles } from './repository.js';
+import { modelFiles } from './repository.js';
 import { type Encoding, TextEncoder } from './tokenizer.js';
 import { syncFile } from './written-files.js';
 
@@ -31,10 +31,10 @@ function parseJob(): PreparerJob {
 }
 
 async function write(job: PreparerJob & { job: 'write' }): Promise<void> {
-  const digest = await digestOf(job.source);
+  const digest = await digestOf(job.source, job.sourceGraph);
   const directory = path.dirname(job.graphFile);
   await mkdir(directory, { recursive: true });
-  await writeMappedGraph(path.join(job.source, GRAPH_FILE), job.graphFile, job.weightsFile);
+  await writeMappedGraph(path.join(job.source, job.sourceGraph), job.graphFile, job.weightsFile);
   await syncFile(job.graphFile);
   await syncFile(path.join(directory, job.weightsFile)).catch((error: unknown) => {
     // A graph whose weights are all small has no weights file.
@@ -138,9 +138,9 @@ function cleanBytes(of: { rssBytes: number; privateBytes: number }): number {
 }
 
 /** SHA-256 over the names and contents of the model's files. */
-async function digestOf(directory: string): Promise<string> {
+async function digestOf(directory: string, graphFile: string): Promise<string> {
   const hash = createHash('sha256');
-  for (const file of await modelFiles(directory)) {
+  for (const file of await modelFiles(directory, graphFile)) {
     hash.update(`${file}\n`);
     try {
       for await (const chunk of createReadStream(path.join(directory, file))) hash.update(chunk);

@@ -7,6 +7,8 @@ export type PreparerJob =
   | {
       readonly job: 'write';
       readonly source: string;
+      /** The graph to be mapped, below `source`. */
+      readonly sourceGraph: string;
       readonly graphFile: string;
       readonly weightsFile: string;
     }

@@ -110,11 +110,13 @@ export class Preparer {
   async #prepare(model: Model): Promise<MappedForm> {
     const { forms, log } = this.#options;
     const begun = performance.now();
-    log('preparing the mapped form', { model: model.id, sourceBytes: model.sourceBytes });
+    const { id, dtype, sourceBytes } = model;
+    log('preparing the mapped form', { model: id, dtype, sourceBytes });
     const partial = forms.partialFolderOf(model);
     try {
       const graphFile = path.join(partial, MAPPED_GRAPH);
-      const job = { source: model.directory, graphFile, weightsFile: MAPPED_WEIGHTS };
+      const { directory: source, graphFile: sourceGraph } = model;
+      const job = { source, sourceGraph, graphFile, weightsFile: MAPPED_WEIGHTS };
       const written = await this.#write({ job: 'write', ...job });
       const measured = await this.#measure(model, graphFile);
       const form = await forms.publish(model, partial, written);

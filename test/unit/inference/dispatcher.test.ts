@@ -73,6 +73,8 @@ function model(id = 'm', directory = 'folder', digest = 'digest-1'): ReadyModel 
       id,
       directory,
       signature: 'signature',
+      dtype: 'fp32',
+      graphFile: 'onnx/model.onnx',
       sourceBytes: 1,
       description: {
         task: 'text-classification',

@@ -12,6 +12,7 @@ function model(id: string): ReadyModel {
   return {
     model: {
       ...{ id, directory: 'folder', signature: 's', sourceBytes: 1 },
+      ...{ dtype: 'fp32', graphFile: 'onnx/model.onnx' },
       description: {
         ...{ task: 'text-classification', scheme: 'single-label', labels: ['a', 'b', 'c'] },
         ...{ maxTokens: 128, padTokenId: 0 },

@@ -14,6 +14,8 @@ function model(changes: Partial<Model> = {}): Model {
     id: 'org/name',
     directory: '/models/org/name',
     signature: 'signature-1',
+    dtype: 'fp32',
+    graphFile: 'onnx/model.onnx',
     sourceBytes: 500,
     description: {
       task: 'text-classification',
@@ -59,6 +61,16 @@ describe('publishing', () => {
     expect(await forms.current(model({ signature: 'signature-2' }))).toBeUndefined();
     expect(await forms.current(model({ id: 'other' }))).toBeUndefined();
     expect(await newForms(data, 'runtime-2').current(model())).toBeUndefined();
+  });
+
+  test('a form of other weights of the model has a place of its own', async () => {
+    const forms = newForms();
+    const q8 = model({ dtype: 'q8', graphFile: 'onnx/model_quantized.onnx', signature: 'q8' });
+    const form = await forms.publish(model(), writePartial(forms, model()), DIGEST);
+    const other = await forms.publish(q8, writePartial(forms, q8), DIGEST);
+    expect(other.directory).not.toBe(form.directory);
+    expect(await forms.current(model())).toEqual(form);
+    expect(await forms.current(q8)).toEqual(other);
   });
 
   test('removes the older forms of the model, and of no other', async () => {

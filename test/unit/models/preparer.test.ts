@@ -38,6 +38,8 @@ class Fixture {
       id,
       directory,
       signature,
+      dtype: 'fp32',
+      graphFile: 'onnx/model.onnx',
       sourceBytes: 100,
       description: {
         task: 'text-classification',
