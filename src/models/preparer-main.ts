@@ -118,12 +118,17 @@ async function timesOf(
     for (const [index, session] of sessions.entries()) {
       const begun = process.cpuUsage();
       await session.run([row], labelCount);
-      const { user, system } = process.cpuUsage(begun);
+      const ms = cpuMsSince(begun);
       // The first run of a session faults its weights in.
-      if (round > 0) times[index]?.push(user + system);
+      if (round > 0) times[index]?.push(ms);
     }
   }
-  return times.map((of) => (of.sort((x, y) => x - y)[Math.floor(of.length / 2)] ?? 0) / US_PER_MS);
+  return times.map((of) => of.sort((x, y) => x - y)[Math.floor(of.length / 2)] ?? 0);
+}
+
+function cpuMsSince(begun: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(begun);
+  return (user + system) / US_PER_MS;
 }
 
 function encodingOf(ids: readonly number[]): Encoding {
