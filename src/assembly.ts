@@ -11,6 +11,7 @@ import { Classifier } from './inference/classify.js';
 import { Dispatcher } from './inference/dispatcher.js';
 import { WorkerPool } from './inference/pool.js';
 import type { Logger } from './log.js';
+import { asSet } from './memory/gears.js';
 import { MemoryManager } from './memory/manager.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import type { Metrics } from './metrics.js';
@@ -187,8 +188,7 @@ export class Assembly {
         recycleAfterAgeMs: config['recycle.after_age'] * 1000,
         growthLimitBytes: (baselineBytes) => amountInBytes(growth, baselineBytes),
         heldBytesOf: (model) => this.library.heldBytesOf(model),
-        hotGearOf: (model) =>
-          config['models.gear'] === 'cold' ? undefined : this.library.hotGearOf(model),
+        hotGearOf: (model) => asSet(config['models.gear'], this.library.hotGearOf(model)),
         onError: (failure, error) => log.error({ err: error }, failure),
       },
       memoryEffects(this, this.#given),

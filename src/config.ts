@@ -66,8 +66,9 @@ export const SETTINGS = {
   }),
   'models.gear': choice({
     default: 'auto',
-    words: ['auto', 'cold'],
-    about: 'auto: a model that stays busy moves to the hot gear; cold: none ever does.',
+    words: ['auto', 'cold', 'hot'],
+    about:
+      'auto: a model that stays busy moves to the hot gear; cold: none does; hot: each does as soon as it is open.',
   }),
   data: text({
     default: '.plimsoll',

@@ -50,6 +50,19 @@ export function shouldShift(figures: GearFigures): boolean {
   return lostMs(figures) >= hot.shiftMs; // 3, 4
 }
 
+/** How the operator wants it: by its figures, never, or as soon as it is open. */
+export type GearSetting = 'auto' | 'cold' | 'hot';
+
+/** The measured figures as the setting wants them seen; `hot` costs nothing and saves something. */
+export function asSet(
+  setting: GearSetting,
+  measured: HotFigures | undefined,
+): HotFigures | undefined {
+  if (measured === undefined || setting === 'cold') return undefined;
+  if (setting === 'auto') return measured;
+  return { ...measured, shiftMs: 0, savedMsPerRun: Math.max(1, measured.savedMsPerRun) };
+}
+
 /** A worker as the shift sees it. */
 export interface StandIn {
   readonly id: string;

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LoadAdmission } from '../../../src/memory/admission.js';
-import { type GearFigures, hasStandIn, nextShift, shouldShift } from '../../../src/memory/gears.js';
+import {
+  asSet,
+  type GearFigures,
+  hasStandIn,
+  nextShift,
+  shouldShift,
+} from '../../../src/memory/gears.js';
 
 const HOT = { shiftMs: 300, savedMsPerRun: 10, privateBytes: 1000, prepackedBytes: 2000 };
 /** A bert-base that is asked ten times a second. */
@@ -47,6 +53,21 @@ describe('a model in the cold gear', () => {
         expect(paid).toBeLessThanOrEqual(2 * best + savedMsPerRun + 1e-6);
       }),
     );
+  });
+});
+
+describe('the setting', () => {
+  it.each([
+    ['auto', 0, false],
+    ['auto', 30, true],
+    ['cold', 1e9, false],
+    ['hot', 0, true],
+  ] as const)('%s after %i batches: %s', (setting, batches, shifts) => {
+    expect(shouldShift({ ...BUSY, batches, hot: asSet(setting, HOT) })).toBe(shifts);
+  });
+
+  it('does not make up figures for what was not measured', () => {
+    expect(asSet('hot', undefined)).toBeUndefined();
   });
 });
 
