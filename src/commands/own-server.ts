@@ -46,6 +46,7 @@ export async function startOwnServer(
   const args = [...SERVER_NODE_FLAGS, MAIN, 'serve', '--host', '127.0.0.1', '--port', '0'];
   if (flags.models !== undefined) args.push('--models', flags.models);
   if (flags.data !== undefined) args.push('--data', flags.data);
+  if (flags.dtype !== undefined) args.push('--dtype', flags.dtype);
   const settings = ['log.format=json', 'log.level=info', `session.max_users=${maxUsers}`];
   for (const setting of [...settings, ...flags.set]) args.push('--set', setting);
   // Its own process group: Ctrl-C ends the proof, which then ends the server.

@@ -5,6 +5,7 @@ import type { Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { MemorySnapshot } from '../memory/snapshot.js';
 import type { Metrics } from '../metrics.js';
+import type { Dtype } from '../models/dtype.js';
 import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionRegistry } from '../sessions/registry.js';
 import type { ClassificationService } from '../sessions/service.js';
@@ -16,6 +17,13 @@ export interface ModelView {
   readonly task: string | null;
   readonly labels: readonly string[];
   readonly state: 'unprepared' | 'unloaded' | 'loaded' | 'broken';
+  /** Type of its weights; null if it is broken. */
+  readonly dtype: Dtype | null;
+  /** How each worker holds it. */
+  readonly workers: readonly {
+    readonly worker: string;
+    readonly state: 'unloaded' | 'cold' | 'hot';
+  }[];
   readonly reason?: string;
   readonly sourceBytes: number | null;
   readonly mappedBytes: number | null;

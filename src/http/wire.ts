@@ -158,6 +158,8 @@ export function modelToWire(model: ModelView) {
     labels: model.labels,
     state: model.state,
     ...(model.reason === undefined ? {} : { reason: model.reason }),
+    dtype: model.dtype,
+    workers: model.workers,
     source_mb: mbOrNull(model.sourceBytes),
     mapped_mb: mbOrNull(model.mappedBytes),
     private_mb: mbOrNull(model.privateBytes),
