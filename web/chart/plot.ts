@@ -19,7 +19,6 @@ export interface PlotListener {
 
 /** Below this a range shows nothing but two points. */
 const MIN_RANGE_SECONDS = 3;
-const FONT = '12px Barlow, system-ui, sans-serif';
 
 /** The chart on its canvas. It is made anew when its layers change, and else only given data. */
 export class MemoryPlot {
@@ -77,9 +76,10 @@ export class MemoryPlot {
 
   #options({ layers }: Picture): uPlot.Options {
     const colours = this.#colours;
+    const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     const axis = {
       stroke: colours.of('--ink-soft'),
-      font: FONT,
+      font: `${Math.round(rem * 0.8)}px Barlow, system-ui, sans-serif`,
       grid: { stroke: colours.of('--rule-soft'), width: 1 },
       ticks: { show: false },
     };
@@ -104,13 +104,13 @@ export class MemoryPlot {
       axes: [
         {
           ...axis,
-          space: 84,
-          size: 30,
+          space: rem * 5.5,
+          size: rem * 1.9,
           values: (_plot, values) => values.map((at) => clock(new Date(at * 1000).toISOString())),
         },
         {
           ...axis,
-          size: 54,
+          size: rem * 3.2,
           values: (_plot, values) => values.map((value) => value.toLocaleString('en-US')),
         },
       ],

@@ -114,8 +114,8 @@ export function MemoryChart() {
         tabIndex={0}
         aria-label={`Memory over time in MB. Plus and minus zoom, the arrow keys move, 0 shows the newest. The figures are in the table of processes, what happened is in the log.`}
         data-view={view}
-        data-from={Math.round(range.from)}
-        data-to={Math.round(range.to)}
+        data-from={range.from.toFixed(2)}
+        data-to={range.to.toFixed(2)}
         onKeyDown={onKeyDown}
       >
         <div class="chart-canvas" ref={canvas} />
@@ -170,11 +170,14 @@ function usePlot(
   canvas: { readonly current: HTMLElement | null },
   plot: { current: MemoryPlot | undefined },
   onZoom: (range: Range | undefined) => void,
-  onPoint: (point: Point | undefined) => void,
+  onPoint: (next: (before: Point | undefined) => Point | undefined) => void,
 ): void {
   useLayoutEffect(() => {
     if (canvas.current === null) return undefined;
-    const made = new MemoryPlot(canvas.current, { onZoom, onPoint });
+    // New data moves the plot's pointer too: what stays where it is must not draw the page again.
+    const onPointOnce = (point: Point | undefined) =>
+      onPoint((before) => (isSame(before, point) ? before : point));
+    const made = new MemoryPlot(canvas.current, { onZoom, onPoint: onPointOnce });
     plot.current = made;
     const observer = new ResizeObserver(() => made.resize());
     observer.observe(canvas.current);
@@ -186,6 +189,10 @@ function usePlot(
       plot.current = undefined;
     };
   }, []);
+}
+
+function isSame(a: Point | undefined, b: Point | undefined): boolean {
+  return a?.left === b?.left && a?.time === b?.time;
 }
 
 function useDay(live: Live, isShown: boolean): void {
