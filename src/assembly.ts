@@ -303,9 +303,9 @@ export class Assembly {
 
   #events(): EventPublisher {
     const { config, log } = this.#given;
-    const { memory, sessions, dispatcher, views, workers, pools } = this;
+    const { memory, sessions, dispatcher, views, workers, pools, results: cache } = this;
     const recycleAfterUsers = config['recycle.after_users'];
-    const parts = { memory, sessions, dispatcher, views, workers, pools, recycleAfterUsers };
+    const parts = { memory, sessions, dispatcher, views, workers, pools, cache, recycleAfterUsers };
     const state = new PageState(parts);
     return new EventPublisher({
       maxViewers: config['page.max_viewers'],

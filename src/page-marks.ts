@@ -1,4 +1,4 @@
-import { receiptToWire } from './http/wire.js';
+import { receiptToWire, sessionToWire } from './http/wire.js';
 import { freedPrivateBytes, type Receipt } from './memory/receipt.js';
 import type { SessionView } from './sessions/session.js';
 
@@ -17,6 +17,8 @@ export interface Mark {
   /** A line for people. */
   readonly text: string;
   readonly session?: string;
+  /** The session that is over, without its cleanup, which is the receipt. */
+  readonly ended?: Omit<ReturnType<typeof sessionToWire>, 'cleanup'>;
   readonly model?: string;
   readonly worker?: string;
   readonly receipt?: ReturnType<typeof receiptToWire>;
@@ -32,12 +34,14 @@ const MAX_MODELS = 16;
 /** The mark of a session that is over, with the receipt of its cleanup. */
 export function sessionMark(session: SessionView): NewMark {
   const { id, users, requests, endCause, cleanup } = session;
+  const { cleanup: _, ...ended } = sessionToWire(session);
   const work = `${count(users, 'user')}, ${count(requests, 'request')}`;
   const cleaned = cleanup === null ? 'its cleanup failed' : `its cleanup ${gaveBack(cleanup)}`;
   return {
     kind: 'session_ended',
     text: `session ended (${endCause ?? 'unknown'}) with ${work}; ${cleaned}`,
     session: id,
+    ended,
     ...(cleanup === null ? {} : { receipt: receiptToWire(cleanup) }),
   };
 }

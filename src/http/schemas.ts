@@ -166,6 +166,21 @@ export const readingsSchema = object({
   },
 });
 
+export const processesSchema = object({
+  names: { type: 'array', items: text },
+  readings: {
+    type: 'array',
+    items: object({
+      at_ms: { type: 'number', description: 'Milliseconds since 1970.' },
+      processes: {
+        type: 'array',
+        description: 'Of each process: index of its name, private MB, its share of shared MB.',
+        items: { type: 'array', items: number },
+      },
+    }),
+  },
+});
+
 export const modelSchema = object({
   id: text,
   task: nullableText,

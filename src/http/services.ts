@@ -1,6 +1,7 @@
 import type { ResultCache } from '../cache/result-cache.js';
 import type { WorkerState } from '../inference/worker.js';
 import type { Pressure } from '../memory/policy.js';
+import type { ProcessesReading } from '../memory/process-ring.js';
 import type { Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { MemorySnapshot } from '../memory/snapshot.js';
@@ -83,6 +84,8 @@ export interface HttpServices {
     readonly recycle: () => Promise<Receipt>;
     /** Regular readings since a time, at most those of the last hour. */
     readonly readings: (sinceMs: number) => readonly RingReading[];
+    /** Regular readings by process since a time, at most those of the last half hour. */
+    readonly processes: (sinceMs: number) => readonly ProcessesReading[];
   };
   readonly models: {
     readonly list: () => Promise<readonly ModelView[]>;
