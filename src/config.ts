@@ -236,6 +236,13 @@ export const SETTINGS = {
     max: 10_000_000,
     about: 'Receipts that are kept; the oldest are dropped.',
   }),
+  'proofs.keep': integer({
+    default: 20,
+    min: 1,
+    max: 1000,
+    about:
+      'Proofs asked for over HTTP whose reports are kept in the data folder; the oldest are dropped.',
+  }),
   'page.max_viewers': integer({
     default: 32,
     min: 1,

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ProofError, prove as runProof } from '../proof/prove.js';
+import type { LoadEvent } from '../proof/run.js';
 import { SettingError } from '../settings.js';
 import { type CommonFlags, configFrom, countFlag } from './flags.js';
 import { startOwnServer } from './own-server.js';
@@ -41,6 +42,9 @@ export async function prove(flags: ProveFlags): Promise<number> {
   const interrupt = () => stop.abort();
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
+  process.once('disconnect', interrupt);
+  // The one who started it may listen, but must not be waited for.
+  process.channel?.unref();
   mkdirSync(flags.out, { recursive: true });
   const own =
     flags.url === undefined
@@ -59,6 +63,7 @@ export async function prove(flags: ProveFlags): Promise<number> {
       write: (text) => process.stdout.write(text),
       isTerminal: process.stdout.isTTY === true,
       columns: process.stdout.columns,
+      observe: (event) => tellParent(event, counts.sessions),
     });
     return result.exitCode;
   } catch (error) {
@@ -69,6 +74,15 @@ export async function prove(flags: ProveFlags): Promise<number> {
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
   }
+}
+
+/** A program that started this one over a channel (see `proof-runs.ts`) learns how far it is. */
+function tellParent(event: LoadEvent, sessions: number): void {
+  if (process.send === undefined || !process.connected) return;
+  if (event.kind !== 'run started' && event.kind !== 'session ended') return;
+  const done = event.kind === 'run started' ? 0 : event.session.number;
+  // One that has gone meanwhile is no failure of the proof.
+  process.send({ sessions_done: done, sessions_total: sessions }, () => undefined);
 }
 
 /**

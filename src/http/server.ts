@@ -10,6 +10,7 @@ import { classifyRoutes } from './routes-classify.js';
 import { EVENTS_ROUTE, eventRoutes } from './routes-events.js';
 import { memoryRoutes } from './routes-memory.js';
 import { poolRoutes } from './routes-pools.js';
+import { proofRoutes } from './routes-proofs.js';
 import { sessionRoutes } from './routes-sessions.js';
 import { workerRoutes } from './routes-workers.js';
 import type { HttpServices } from './services.js';
@@ -83,6 +84,7 @@ export async function buildServer(
   workerRoutes(app, services);
   eventRoutes(app, services);
   cacheRoutes(app, services);
+  proofRoutes(app, services);
   healthRoutes(app, services);
   await pageRoutes(app, options.pageFolder);
   return app;

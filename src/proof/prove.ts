@@ -60,6 +60,8 @@ export interface ProveOptions extends ProofOptions {
   readonly write: (text: string) => void;
   readonly isTerminal: boolean;
   readonly columns?: number | undefined;
+  /** Is told of each event; it must not throw. */
+  readonly observe?: ((event: LoadEvent) => void) | undefined;
 }
 
 export interface ProveResult {
@@ -128,6 +130,7 @@ export async function prove(options: ProveOptions): Promise<ProveResult> {
       );
     }
     progress.observe(event);
+    options.observe?.(event);
   });
   progress.finish();
   for (const line of closingLines(report, reportPath)) progress.line(line);
