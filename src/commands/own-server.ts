@@ -22,19 +22,19 @@ export interface OwnServer {
 
 /**
  * Starts a server for one proof, on a free port of the loopback interface, with the settings that
- * the command was given. What it logs goes into `logFile`.
+ * the proof needs, and over them those that the command was given. What it logs goes into `logFile`.
  *
  * @throws Error with the server's last words if it does not come up.
  */
 export async function startOwnServer(
   flags: CommonFlags,
   logFile: string,
-  maxUsers: number,
+  needed: readonly string[],
 ): Promise<OwnServer> {
   const args = [...SERVER_NODE_FLAGS, MAIN, 'serve', '--host', '127.0.0.1', '--port', '0'];
   if (flags.models !== undefined) args.push('--models', flags.models);
   if (flags.data !== undefined) args.push('--data', flags.data);
-  const settings = ['log.format=json', 'log.level=info', `session.max_users=${maxUsers}`];
+  const settings = ['log.format=json', 'log.level=info', ...needed];
   for (const setting of [...settings, ...flags.set]) args.push('--set', setting);
   // Its own process group: Ctrl-C ends the proof, which then ends the server.
   const child = spawn(process.execPath, args, {

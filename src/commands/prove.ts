@@ -1,21 +1,20 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Plan, usualTimeoutMs } from '../proof/plan.js';
 import { ProofError, prove as runProof } from '../proof/prove.js';
 import type { LoadEvent } from '../proof/run.js';
 import { SettingError } from '../settings.js';
 import { type CommonFlags, configFrom, countFlag } from './flags.js';
 import { startOwnServer } from './own-server.js';
+import { type PlanFlags, planFrom } from './prove-plan.js';
 
-export interface ProveFlags extends CommonFlags {
+export interface ProveFlags extends CommonFlags, PlanFlags {
   readonly url?: string;
-  readonly sessions: string;
-  readonly users: string;
-  readonly requests: string;
   readonly inputs?: string;
   readonly model?: string;
   readonly out: string;
-  readonly timeout: string;
+  readonly timeout?: string;
 }
 
 /** Real mails that the bundled model has never seen. */
@@ -29,12 +28,9 @@ const BUNDLED_MODEL = 'spam';
 
 /** `plimsoll prove`: exits 0 if the verdict is positive, 1 if not, 130 if it was stopped by hand. */
 export async function prove(flags: ProveFlags): Promise<number> {
-  const counts = {
-    sessions: countFlag('sessions', flags.sessions),
-    users: countFlag('users', flags.users),
-    requests: countFlag('requests', flags.requests),
-  };
-  const timeoutMs = countFlag('timeout', flags.timeout) * 1000;
+  const plan = planFrom(flags);
+  const timeoutMs =
+    flags.timeout === undefined ? usualTimeoutMs(plan) : countFlag('timeout', flags.timeout) * 1000;
   if (flags.url !== undefined && !URL.canParse(flags.url)) {
     throw new SettingError(`--url ${flags.url}: it takes an address such as http://127.0.0.1:8000`);
   }
@@ -48,12 +44,12 @@ export async function prove(flags: ProveFlags): Promise<number> {
   mkdirSync(flags.out, { recursive: true });
   const own =
     flags.url === undefined
-      ? await startOwnServer(flags, path.join(flags.out, 'server.log'), counts.users)
+      ? await startOwnServer(flags, path.join(flags.out, 'server.log'), settingsFor(plan))
       : undefined;
   try {
     const result = await runProof({
       url: own?.url ?? flags.url ?? '',
-      ...counts,
+      plan,
       inputs: flags.inputs ?? HELD_OUT_MAILS,
       out: flags.out,
       model: flags.model,
@@ -63,7 +59,7 @@ export async function prove(flags: ProveFlags): Promise<number> {
       write: (text) => process.stdout.write(text),
       isTerminal: process.stdout.isTTY === true,
       columns: process.stdout.columns,
-      observe: (event) => tellParent(event, counts.sessions),
+      observe: (event) => tellParent(event, plan),
     });
     return result.exitCode;
   } catch (error) {
@@ -76,13 +72,19 @@ export async function prove(flags: ProveFlags): Promise<number> {
   }
 }
 
+/** What a server must allow that is started for this plan; what the caller sets comes after it. */
+function settingsFor({ profile, users }: Plan): readonly string[] {
+  const connections = profile === 'ramp' ? [`http.max_connections=${users + 64}`] : [];
+  return [`session.max_users=${users}`, ...connections];
+}
+
 /** A program that started this one over a channel (see `proof-runs.ts`) learns how far it is. */
-function tellParent(event: LoadEvent, sessions: number): void {
+function tellParent(event: LoadEvent, { sessions }: Plan): void {
   if (process.send === undefined || !process.connected) return;
   if (event.kind !== 'run started' && event.kind !== 'session ended') return;
   const done = event.kind === 'run started' ? 0 : event.session.number;
   // One that has gone meanwhile is no failure of the proof.
-  process.send({ sessions_done: done, sessions_total: sessions }, () => undefined);
+  process.send({ sessions_done: done, sessions_total: sessions ?? 0 }, () => undefined);
 }
 
 /**

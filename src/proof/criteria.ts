@@ -9,7 +9,7 @@
  */
 import type { Criterion, Verdict } from './criterion.js';
 import type { Figures, SessionFigures } from './figures.js';
-import { count, list, mb, ms, percent, plural } from './format.js';
+import { count, list, mb, ms, notes, percent, plural } from './format.js';
 import { noLeak } from './leak.js';
 import { THRESHOLDS } from './thresholds.js';
 
@@ -59,7 +59,7 @@ function finished(figures: Figures, stopped: string | null): Criterion {
 
 function usersSuccessful({ load, sessions }: Figures): Criterion {
   const notOpened = sessions.filter((session) => session.state === 'not opened');
-  const notes = [
+  const failures = [
     ...load.failures.map(({ code, requests }) => `${plural(requests, 'request')} failed: ${code}`),
     ...notOpened.map(({ session, problem }) => `session ${session} was not opened: ${problem}`),
     ...(load.users_unfinished > 0
@@ -73,7 +73,7 @@ function usersSuccessful({ load, sessions }: Figures): Criterion {
     how_tested:
       'A user is successful when each of its requests got a 2xx reply with a label and a score. Nothing is retried; a lost connection or a timeout is a failure.',
     threshold: 'all users, all requests',
-    value: [found, ...notes].join('; '),
+    value: notes(found, failures),
     held:
       load.users_failed > 0
         ? false
@@ -96,7 +96,7 @@ function cleanupsExecuted({ cleanup, sessions }: Figures): Criterion {
     how_tested:
       'The reply to the end of each session must hold a receipt with the memory before and after.',
     threshold: 'a full receipt for each session',
-    value: [`${count(cleanup.complete)} of ${count(cleanup.due)}`, ...gaps].join('; '),
+    value: notes(`${count(cleanup.complete)} of ${count(cleanup.due)}`, gaps),
     held: cleanup.due === 0 ? 'cannot tell' : cleanup.complete === cleanup.due,
     may_stay_open: false,
   };
@@ -107,7 +107,7 @@ function modelsUnloaded({ sessions }: Figures): Criterion {
   const unknown = used.filter((session) => session.models_still_loaded === null);
   const loaded = used.filter((session) => (session.models_still_loaded ?? []).length > 0);
   const ended = used.length - unknown.length - loaded.length;
-  const notes = [
+  const exceptions = [
     ...loaded.map((one) => `session ${one.session}: ${list(one.models_still_loaded ?? [])}`),
     ...unknown.map((one) => `session ${one.session}: the list of models could not be read`),
   ];
@@ -117,7 +117,7 @@ function modelsUnloaded({ sessions }: Figures): Criterion {
     how_tested:
       'The models that answered in a session are looked up in GET /v1/models right after its end; each must be `unloaded` (or `unprepared`, where only a cache answered).',
     threshold: 'all models of each session',
-    value: [`after ${count(ended)} of ${plural(used.length, 'session')}`, ...notes].join('; '),
+    value: notes(`after ${count(ended)} of ${plural(used.length, 'session')}`, exceptions),
     held:
       loaded.length > 0 ? false : used.length === 0 || unknown.length > 0 ? 'cannot tell' : true,
     may_stay_open: false,

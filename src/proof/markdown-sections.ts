@@ -13,6 +13,7 @@ import {
   seconds,
   table,
 } from './format.js';
+import { leftOut, pickSessions } from './pick-sessions.js';
 import { receiptLines } from './receipt-lines.js';
 import { type ComparisonRow, REFERENCE } from './reference.js';
 import type { ProofReport } from './report-schema.js';
@@ -21,10 +22,15 @@ import type { Receipt } from './wire.js';
 
 type Lines = readonly string[];
 
+/** Sessions that are shown in detail, and rows of a table of sessions. */
+const MOST_DETAILS = 12;
+const MOST_ROWS = 40;
+
 export function cleanupDetails({ figures, receipts }: ProofReport): Lines {
   return [
     '_From the receipt that the server returned when each session ended._',
-    ...figures.sessions.flatMap((session) => {
+    ...leftOut(figures.sessions, MOST_DETAILS),
+    ...pickSessions(figures.sessions, MOST_DETAILS).flatMap((session) => {
       const receipt = receipts.find((one) => one.session === session.session)?.receipt ?? null;
       return [
         '',
@@ -184,6 +190,7 @@ export function cleanupEffect({ figures }: ProofReport): Lines {
     `**Stability:** the cleanups’ durations vary by ${percent(cleanup.duration_variation_percent)} of their mean.`,
     '',
     ...nothing,
+    ...leftOut(sessions, MOST_ROWS),
     ...table(
       [
         'session',
@@ -195,7 +202,7 @@ export function cleanupEffect({ figures }: ProofReport): Lines {
         'returned',
         'share returned',
       ],
-      sessions.map((one) => [
+      pickSessions(sessions, MOST_ROWS).map((one) => [
         count(one.session),
         ...[one.private_before_mb, one.private_highest_mb, one.private_before_cleanup_mb].map(mb),
         ...[one.private_after_mb, one.taken_mb, one.returned_mb].map(mb),
@@ -309,6 +316,7 @@ export function sessionPerformance({ figures }: ProofReport): Lines {
   return [
     '_From the requests of each session; time is from opening it to the last reply._',
     '',
+    ...leftOut(figures.sessions, MOST_ROWS),
     ...table(
       [
         'session',
@@ -324,7 +332,7 @@ export function sessionPerformance({ figures }: ProofReport): Lines {
         'p99',
         'slowest',
       ],
-      figures.sessions.map((one) => [
+      pickSessions(figures.sessions, MOST_ROWS).map((one) => [
         count(one.session),
         one.state,
         seconds(one.play_ms),

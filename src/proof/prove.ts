@@ -4,13 +4,13 @@
  */
 import { ProofClient } from './client.js';
 import type { Criterion, Verdict } from './criterion.js';
-import { plural } from './format.js';
 import { InputError, readInputs } from './inputs.js';
 import { runLoad } from './load.js';
+import { describePlan, type Plan } from './plan.js';
 import { Progress } from './progress.js';
 import { buildReport, writeReport } from './report.js';
 import type { ProofReport } from './report-schema.js';
-import type { LoadEvent } from './run.js';
+import type { Disturber, LoadEvent } from './run.js';
 
 const DEFAULT_SEED = 1;
 const DEFAULT_READING_INTERVAL_MS = 250;
@@ -24,12 +24,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 export interface ProofOptions {
   /** The server, for example `http://127.0.0.1:8000`. */
   readonly url: string;
-  /** Sessions, one after the other. */
-  readonly sessions: number;
-  /** Concurrent users in each session. */
-  readonly users: number;
-  /** Requests of each user, one text each. */
-  readonly requests: number;
+  readonly plan: Plan;
   /** A `.jsonl` or `.jsonl.gz` file, or a folder of `.txt` files. */
   readonly inputs: string;
   /** Folder for `report.md`, `report.html`, `report.json` and `charts/`; made where it is missing. */
@@ -44,6 +39,8 @@ export interface ProofOptions {
   readonly requestTimeoutMs?: number | undefined;
   readonly readingIntervalMs?: number | undefined;
   readonly seed?: number | undefined;
+  /** Disturbs the server in the sessions of the `chaos` profile. */
+  readonly disturber?: Disturber | undefined;
   /** Stops the run; the report of what was played so far is still written. */
   readonly signal: AbortSignal;
 }
@@ -100,12 +97,9 @@ export async function runProof(
     runTimeoutMs: options.timeoutMs,
   };
   await checkReady(options.url, settings.requestTimeoutMs, options.signal);
-  const { url, sessions, users, requests, signal } = options;
+  const { url, plan, signal, disturber } = options;
   observe({ kind: 'run started' });
-  const run = await runLoad(
-    { url, sessions, users, requests, signal, inputSet, ...settings },
-    observe,
-  );
+  const run = await runLoad({ url, plan, signal, disturber, inputSet, ...settings }, observe);
   const report = buildReport(run, {
     ...settings,
     url,
@@ -121,13 +115,11 @@ export async function runProof(
  * @throws {ProofError} as {@link runProof}.
  */
 export async function prove(options: ProveOptions): Promise<ProveResult> {
-  const { url, sessions, users, requests, signal } = options;
+  const { url, plan, signal } = options;
   const progress = new Progress(options);
   const { report, reportPath } = await runProof(options, (event) => {
     if (event.kind === 'run started') {
-      progress.line(
-        `Proving ${url}: ${plural(sessions, 'session')}, ${plural(users, 'user')} in each, ${plural(requests, 'request')} from each user`,
-      );
+      progress.line(`Proving ${url}, profile ${plan.profile}: ${describePlan(plan)}`);
     }
     progress.observe(event);
     options.observe?.(event);
@@ -159,8 +151,10 @@ function mark({ held }: Criterion): string {
 }
 
 function checkOptions(options: ProofOptions): void {
-  for (const name of ['sessions', 'users', 'requests', 'timeoutMs'] as const) {
-    const value = options[name];
+  const { sessions, durationMs, users, requests, ratePerS } = options.plan;
+  const bounded = { sessions, durationMs, users, requests, ratePerS, timeoutMs: options.timeoutMs };
+  for (const [name, value] of Object.entries(bounded)) {
+    if (value === null) continue;
     if (!Number.isInteger(value) || value < 1 || value > MAX_TIMEOUT_MS) {
       throw new ProofError(
         `${name} must be a whole number from 1 to ${MAX_TIMEOUT_MS}, not ${value}`,

@@ -10,7 +10,8 @@ import {
   sideBySide,
   usageTrends,
 } from './markdown-sections.js';
-import type { ProofReport } from './report-schema.js';
+import { describePlan } from './plan.js';
+import { type ProofReport, planOf } from './report-schema.js';
 
 /** The whole document. */
 export function renderMarkdown(report: ProofReport): string {
@@ -46,8 +47,7 @@ function played({ options, machine, run }: ProofReport): readonly string[] {
   const texts = `${plural(options.inputs.texts, 'text')} of \`${options.inputs.name}\` (${count(options.inputs.labelled)} with a label)`;
   return [
     `Played on ${run.started_at.slice(0, 16).replace('T', ' ')} UTC against ${options.url}${options.model === null ? '' : `, model \`${options.model}\``}: ` +
-      `${plural(options.sessions, 'session')} one after the other, ${plural(options.users, 'concurrent user')} in each, ` +
-      `${plural(options.requests, 'request')} from each user, one text a request, from ${texts}.`,
+      `profile \`${options.profile}\`, ${describePlan(planOf(options))}; one text a request, from ${texts}.`,
     '',
     `The proof ran on ${plural(machine.cores, 'core')} with ${mb(machine.total_mb)} of memory (${machine.os}, Node.js ${machine.node}); ` +
       `the server says that it has ${mb(machine.server_total_mb)} and a load line of ${mb(machine.load_line_mb)}. ` +

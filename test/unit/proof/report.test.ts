@@ -6,7 +6,7 @@ import { buildReport, type ReportOptions, writeReport } from '../../../src/proof
 import { renderMarkdown } from '../../../src/proof/report-markdown.js';
 import type { ProofReport } from '../../../src/proof/report-schema.js';
 import type { LoadRun } from '../../../src/proof/run.js';
-import { type Shape, scatter, syntheticRun } from './synthetic-run.js';
+import { emptyRun, type Shape, scatter, syntheticRun } from './synthetic-run.js';
 
 const OPTIONS: ReportOptions = {
   ...{ url: 'http://someone:secret@127.0.0.1:8000/', model: null, seed: 1, expectedAccuracy: 0.97 },
@@ -104,11 +104,7 @@ describe('report.md', () => {
   });
 
   it('is written for a run that collected nothing', async () => {
-    const empty: LoadRun = {
-      ...syntheticRun({ stopped: 'it was stopped by hand' }),
-      ...{ sessions: [], requests: [], readings: [], counters: { before: null, after: null } },
-    };
-    const { md, json } = await written(empty);
+    const { md, json } = await written(emptyRun());
     expect(json.verdict).toBe('failed');
     expect(md).toContain('**This run was not finished: it was stopped by hand.**');
     expect(md).not.toMatch(/NaN|undefined|null|Infinity/);
@@ -120,8 +116,8 @@ describe('report.json', () => {
     const { json } = await written(syntheticRun());
     expect(json.schema).toBe('plimsoll-proof/1');
     expect(Object.keys(json)).toEqual([
-      ...['schema', 'verdict', 'criteria', 'machine', 'options', 'run', 'figures', 'reference'],
-      ...['side_by_side', 'charts', 'receipts', 'readings', 'requests'],
+      ...['schema', 'verdict', 'criteria', 'machine', 'options', 'run', 'reference'],
+      ...['side_by_side', 'charts', 'figures', 'receipts', 'readings', 'requests'],
     ]);
     expect(json.receipts).toHaveLength(5);
     expect(json.requests.rows).toHaveLength(120);
