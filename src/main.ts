@@ -65,6 +65,10 @@ function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Comm
       'texts to send: .jsonl, .jsonl.gz or a folder of .txt files (default: the held-out mails)',
     )
     .option('--model <id>', 'model to ask (default: the server’s)')
+    .option(
+      '--compare <report.json>',
+      'earlier report (.json or .json.gz) to hold memory against (default: none)',
+    )
     .option('--out <dir>', 'folder for the report', 'proof')
     .option(
       '--timeout <seconds>',

@@ -13,6 +13,7 @@ export interface ProveFlags extends CommonFlags, PlanFlags {
   readonly url?: string;
   readonly inputs?: string;
   readonly model?: string;
+  readonly compare?: string;
   readonly out: string;
   readonly timeout?: string;
 }
@@ -53,6 +54,7 @@ export async function prove(flags: ProveFlags): Promise<number> {
       inputs: flags.inputs ?? HELD_OUT_MAILS,
       out: flags.out,
       model: flags.model,
+      compare: flags.compare,
       expectedAccuracy: await expectedAccuracy(flags),
       timeoutMs,
       signal: stop.signal,

@@ -1,15 +1,25 @@
 import type { FastifyInstance } from 'fastify';
 import { commonErrors } from './schemas.js';
 import type { HttpServices } from './services.js';
+import { toMs } from './wire.js';
 
 const count = { type: 'integer' } as const;
 const tier = { entries: count, bytes: count } as const;
 const orNull = (type: string, description: string) => ({ type: [type, 'null'], description });
 
+const lifeLeft = {
+  type: ['object', 'null'],
+  description: 'What was left of the lives of the results it answered with; null before the first.',
+  properties: { least: { type: 'number' }, most: { type: 'number' } },
+} as const;
+
 const figuresSchema = {
   type: 'object',
   properties: {
-    memory: { type: 'object', properties: { ...tier, hits: count, misses: count } },
+    memory: {
+      type: 'object',
+      properties: { ...tier, hits: count, misses: count, ttl_left_s: lifeLeft },
+    },
     redis: {
       type: ['object', 'null'],
       description: 'null: this server has no Redis.',
@@ -23,6 +33,7 @@ const figuresSchema = {
         entries: orNull('integer', 'Of all servers; null if Redis did not tell in time.'),
         bytes: orNull('integer', 'Mean size of a sample of the entries × their number.'),
         hits: count,
+        ttl_left_s: lifeLeft,
         misses: count,
         failures: { ...count, description: 'Requests that went on without its answer.' },
         unreadable: { ...count, description: 'Values that could not be read, and were removed.' },
@@ -61,9 +72,9 @@ export function cacheRoutes(app: FastifyInstance, { cache }: HttpServices): void
     },
     async () => {
       const { memory, redis } = await cache.figures();
-      const { entries, bytes, hits, misses } = memory;
+      const { entries, bytes, hits, misses, lifeLeft: life } = memory;
       return {
-        memory: { entries, bytes, hits, misses },
+        memory: { entries, bytes, hits, misses, ttl_left_s: lifeToWire(life) },
         redis: redis === undefined ? null : redisToWire(redis),
       };
     },
@@ -95,11 +106,18 @@ export function cacheRoutes(app: FastifyInstance, { cache }: HttpServices): void
 
 type RedisView = NonNullable<Awaited<ReturnType<HttpServices['cache']['figures']>>['redis']>;
 
-function redisToWire({ keys, reason, ...same }: RedisView) {
+function redisToWire({ keys, reason, lifeLeft: life, ...same }: RedisView) {
   return {
     ...same,
+    ttl_left_s: lifeToWire(life),
     reason: reason === '' ? null : reason,
     entries: keys?.entries ?? null,
     bytes: keys?.bytes ?? null,
   };
+}
+
+function lifeToWire(life: RedisView['lifeLeft']) {
+  return life === undefined
+    ? null
+    : { least: toMs(life.leastMs) / 1000, most: toMs(life.mostMs) / 1000 };
 }

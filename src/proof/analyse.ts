@@ -1,5 +1,6 @@
 /** From what a run collected to every figure of the report. Pure; no figure comes from anywhere else. */
 import { analyseMemory } from './analyse-memory.js';
+import { analyseRamp } from './analyse-ramp.js';
 import { analyseTrends } from './analyse-trend.js';
 import { analyseFeatures } from './features.js';
 import type {
@@ -10,6 +11,7 @@ import type {
   SessionFigures,
   SpeedFigures,
 } from './figures.js';
+import { analyseOmission } from './omission.js';
 import { mannWhitney } from './rank-test.js';
 import type { LoadRun, RequestRow, RequestTotals, SessionRun } from './run.js';
 import { describeSampled } from './sample.js';
@@ -26,6 +28,7 @@ export function analyse(run: LoadRun): Figures {
   const usual = usualProcesses(run.readingTotals.processCounts);
   const sessions = run.sessions.map((session) => analyseSession(session, usual));
   return {
+    others_cpu_percent: run.othersCpuPercent,
     load: analyseLoad(run, sessions),
     labels: analyseLabels(run.requestTotals),
     sessions,
@@ -33,7 +36,8 @@ export function analyse(run: LoadRun): Figures {
     speed: analyseSpeed(run.requests.items),
     memory: analyseMemory(run),
     ...analyseTrends(sessions),
-    features: analyseFeatures(run.counters),
+    ramp: analyseRamp(run),
+    features: analyseFeatures(run),
   };
 }
 
@@ -67,6 +71,7 @@ function analyseSession(session: SessionRun, usual: number): SessionFigures {
     models_still_loaded: stillLoaded(session),
     ...privateMemory(session, recycledMeanwhile(session, usual)),
     users_since_recycle: session.after?.usersSinceRecycle ?? null,
+    disturbance: session.disturbance,
     freed_mb: receipt?.freed_mb ?? null,
     freed_private_mb: receipt?.freed_private_mb ?? null,
     receipt_complete: receipt !== null && receipt.before !== null && receipt.after !== null,
@@ -144,6 +149,7 @@ function analyseLoad(run: LoadRun, sessions: readonly SessionFigures[]): LoadFig
       totals.response,
       run.requests.items.filter((row) => row.ok).map((row) => row.ms),
     ),
+    omission: analyseOmission(run),
     session_play: describe(sessions.filter((one) => one.id !== null).map((one) => one.play_ms)),
   };
 }
@@ -214,6 +220,8 @@ function analyseSpeed(requests: readonly RequestRow[]): SpeedFigures {
     after_cleanup: describe(near),
     others: describe(others),
     shift_ms: test?.shift ?? null,
+    low_ms: test?.interval.low ?? null,
+    high_ms: test?.interval.high ?? null,
     p: test?.p ?? null,
   };
 }

@@ -1,5 +1,6 @@
 /** Plays a plan against a server and collects what happened. Judges nothing, retries nothing. */
 import { Assignment } from './assignment.js';
+import { Bystanders } from './bystanders.js';
 import { ProofClient } from './client.js';
 import { type Counters, parseCounters } from './counters.js';
 import type { InputSet } from './inputs.js';
@@ -8,9 +9,12 @@ import { Recorder } from './recorder.js';
 import type { Disturber, LoadEvent, LoadRun, SessionRun } from './run.js';
 import { FAREWELL_MS, SessionPlayer } from './session-player.js';
 import { MAX_IN_FLIGHT } from './users.js';
+import { parseCache, parseMemory, parseReceipts } from './wire.js';
 
 /** What a report can hold: a run ends there, however long it may take. About 20 hours of a usual soak. */
 export const MAX_SESSIONS = 20_000;
+/** What the server lists at most. */
+const MOST_RECYCLES = 999;
 /** Once a ramp was refused, one more session with this part of the last users that were served. */
 const RECOVERY_SHARE = 0.25;
 
@@ -49,6 +53,7 @@ class LoadPlayer {
   readonly #player: SessionPlayer;
   readonly #began = performance.now();
   readonly #sessions: SessionRun[] = [];
+  readonly #bystanders: Bystanders;
 
   constructor(options: LoadOptions, observe: (event: LoadEvent) => void) {
     this.#options = options;
@@ -59,6 +64,7 @@ class LoadPlayer {
     this.#client = new ProofClient({ url, requestTimeoutMs, connections });
     this.#timeout = AbortSignal.timeout(options.runTimeoutMs);
     this.#stop = AbortSignal.any([options.signal, this.#timeout]);
+    this.#bystanders = new Bystanders(url);
     this.#recorder = new Recorder(inputSet.inputs);
     this.#player = new SessionPlayer({
       ...{ plan, inputSet, observe, disturber, model: options.model },
@@ -74,6 +80,7 @@ class LoadPlayer {
     const startedAt = new Date().toISOString();
     try {
       const before = await this.#readCounters();
+      await this.#bystanders.begin(await this.#readPids());
       let users = this.#usersNext();
       while (users > 0 && !this.#stop.aborted) {
         const number = this.#sessions.length + 1;
@@ -84,10 +91,14 @@ class LoadPlayer {
         users = this.#usersNext();
       }
       const cut = users > 0 || this.#sessions.at(-1)?.state === 'stopped';
+      const othersCpuPercent = await this.#bystanders.end(await this.#readPids());
       const after = await this.#readCounters();
+      const recycleCauses = await this.#readRecycles(startedAt);
+      const cacheLives = parseCache(await this.#readLast('/v1/cache'));
       return {
         ...{ startedAt, durationMs: this.#now(), stopped: cut ? this.#whyStopped() : null },
         ...{ plan, inputSet, sessions: this.#sessions, counters: { before, after } },
+        ...{ recycleCauses, cacheLives, othersCpuPercent },
         requests: this.#recorder.requests,
         requestTotals: this.#recorder.requestTotals,
         readings: this.#recorder.readings,
@@ -121,11 +132,26 @@ class LoadPlayer {
   }
 
   async #readCounters(): Promise<Counters | null> {
-    const reply = await this.#client.get(
-      '/metrics',
-      this.#stop.aborted ? { timeoutMs: FAREWELL_MS } : {},
-    );
-    return reply.ok && typeof reply.body === 'string' ? parseCounters(reply.body) : null;
+    const text = await this.#readLast('/metrics');
+    return typeof text === 'string' ? parseCounters(text) : null;
+  }
+
+  async #readPids(): Promise<readonly number[]> {
+    const memory = parseMemory(await this.#readLast('/v1/memory'));
+    return memory?.processes.map(({ pid }) => pid) ?? [];
+  }
+
+  async #readRecycles(since: string): Promise<readonly string[] | null> {
+    const query = new URLSearchParams({ kind: 'recycle', since, limit: String(MOST_RECYCLES) });
+    const body = await this.#readLast(`/v1/receipts?${query}`);
+    return body === null ? null : parseReceipts(body).map(({ cause }) => cause ?? 'no cause given');
+  }
+
+  /** The body of a reply, null where there is none. After a stop it is not waited for long. */
+  async #readLast(path: string): Promise<unknown> {
+    const call = this.#stop.aborted ? { timeoutMs: FAREWELL_MS } : {};
+    const reply = await this.#client.get(path, call);
+    return reply.ok ? reply.body : null;
   }
 
   #whyStopped(): string {

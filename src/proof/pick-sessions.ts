@@ -2,6 +2,9 @@
 import type { SessionFigures } from './figures.js';
 import { count } from './format.js';
 
+/** Rows of a table of sessions. */
+export const MOST_ROWS = 40;
+
 /**
  * All of them when they are few; else, in order:
  *

@@ -2,6 +2,8 @@
  * `plimsoll prove`: play, collect, judge, report. The one way into this room: `runProof` for a
  * program, `prove` for a person.
  */
+import { readFile } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
 import { ProofClient } from './client.js';
 import type { Criterion, Verdict } from './criterion.js';
 import { InputError, readInputs } from './inputs.js';
@@ -9,7 +11,7 @@ import { runLoad } from './load.js';
 import { describePlan, type Plan } from './plan.js';
 import { Progress } from './progress.js';
 import { buildReport, writeReport } from './report.js';
-import type { ProofReport } from './report-schema.js';
+import { type ProofReport, REPORT_SCHEMA } from './report-schema.js';
 import type { Disturber, LoadEvent } from './run.js';
 
 const DEFAULT_SEED = 1;
@@ -19,6 +21,9 @@ const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 const STOPPED_BY_HAND = 130;
 /** The largest delay that a timer of Node.js takes. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** Far above any report; a file that unpacks to more is none. */
+const MOST_REPORT = { maxOutputLength: 512 * 2 ** 20 };
 
 /** What a proof needs, whoever asks for it: a command, a route, a test. */
 export interface ProofOptions {
@@ -33,6 +38,8 @@ export interface ProofOptions {
   readonly model?: string | undefined;
   /** From 0 to 1; adds the criterion on labels. */
   readonly expectedAccuracy?: number | undefined;
+  /** `report.json` or `report.json.gz` of an earlier run, to compare with. */
+  readonly compare?: string | undefined;
   /** The whole run; what was played until then is reported, and the verdict is `failed`. */
   readonly timeoutMs: number;
   /** One request. */
@@ -89,6 +96,7 @@ export async function runProof(
   const inputSet = await readInputs(options.inputs).catch((error: unknown) => {
     throw error instanceof InputError ? new ProofError(error.message, { cause: error }) : error;
   });
+  const earlier = options.compare === undefined ? null : await readReport(options.compare);
   const settings = {
     model: options.model,
     seed: options.seed ?? DEFAULT_SEED,
@@ -105,6 +113,7 @@ export async function runProof(
     url,
     model: options.model ?? null,
     expectedAccuracy: options.expectedAccuracy ?? null,
+    earlier,
   });
   return { report, reportPath: await writeReport(options.out, report, run) };
 }
@@ -148,6 +157,21 @@ function closingLines({ verdict, criteria, run }: ProofReport, path: string): re
 function mark({ held }: Criterion): string {
   if (held === 'cannot tell') return '  ?  ';
   return held ? ' yes ' : ' NO  ';
+}
+
+/** @throws {ProofError} */
+async function readReport(path: string): Promise<ProofReport> {
+  try {
+    const packed = await readFile(path);
+    const text = path.endsWith('.gz') ? gunzipSync(packed, MOST_REPORT) : packed;
+    const report: unknown = JSON.parse(text.toString('utf8'));
+    const schema = typeof report === 'object' && report !== null && 'schema' in report;
+    if (schema && report.schema === REPORT_SCHEMA) return report as ProofReport;
+    throw new Error(`it is no report of schema ${REPORT_SCHEMA}`);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ProofError(`${path} cannot be compared with: ${why}`, { cause: error });
+  }
 }
 
 function checkOptions(options: ProofOptions): void {

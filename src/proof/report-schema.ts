@@ -1,4 +1,5 @@
 /** The shape of `report.json`, schema `plimsoll-proof/1`. */
+import type { Comparison } from './compare.js';
 import type { Criterion, Verdict } from './criterion.js';
 import type { Figures } from './figures.js';
 import type { Plan, ProfileName } from './plan.js';
@@ -66,6 +67,8 @@ export interface ProofReport {
   /** The reference run's published figures. */
   readonly reference: typeof REFERENCE;
   readonly side_by_side: readonly ComparisonRow[];
+  /** Beside an earlier report; null where none was given. */
+  readonly comparison: Comparison | null;
   readonly charts: readonly {
     readonly file: string;
     readonly title: string;

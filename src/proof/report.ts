@@ -4,6 +4,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { analyse } from './analyse.js';
 import { drawChart } from './chart.js';
+import { compareReports } from './compare.js';
 import { judge } from './criteria.js';
 import { compareWithReference, REFERENCE } from './reference.js';
 import { renderHtml } from './report-html.js';
@@ -21,17 +22,32 @@ export interface ReportOptions {
   readonly runTimeoutMs: number;
   /** From 0 to 1; null asks for none. */
   readonly expectedAccuracy: number | null;
+  /** The report to compare with, if any. */
+  readonly earlier: ProofReport | null;
 }
 
 /** Computes the whole report. Pure, but for what it asks the operating system about this machine. */
 export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
   // Rounded before anything is judged or written, so that no two places can show different figures.
   const figures = rounded(analyse(run));
+  const { inputs, name, sha256 } = run.inputSet;
+  const { profile, users, requests } = run.plan;
+  const comparison =
+    options.earlier === null
+      ? null
+      : compareReports(
+          {
+            figures,
+            responses: run.requests.items.filter((row) => row.ok).map((row) => row.ms),
+            options: { profile, users, requests, model: options.model, inputs_sha256: sha256 },
+            cores: os.availableParallelism(),
+          },
+          options.earlier,
+        );
   const { verdict, criteria } = judge(figures, {
-    stopped: run.stopped,
+    ...{ stopped: run.stopped, profile, comparison: rounded(comparison) },
     expectedAccuracy: options.expectedAccuracy,
   });
-  const { inputs, name, sha256 } = run.inputSet;
   return rounded({
     schema: REPORT_SCHEMA,
     verdict,
@@ -69,6 +85,7 @@ export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
     figures,
     reference: REFERENCE,
     side_by_side: compareWithReference(figures),
+    comparison,
     charts: runCharts(run).map(({ file, title, session }) => ({
       file: `charts/${file}`,
       title,

@@ -4,7 +4,7 @@ import type { InputSet } from './inputs.js';
 import type { Plan } from './plan.js';
 import type { Moments } from './sample.js';
 import type { Description } from './statistics.js';
-import type { ModelReply, Receipt } from './wire.js';
+import type { CacheLife, ModelReply, Receipt } from './wire.js';
 
 /** One request of one user. `session` and `user` count from 1; `user` runs through all sessions. */
 export interface RequestRow {
@@ -162,6 +162,11 @@ export interface LoadRun {
   readonly requestTotals: RequestTotals;
   readonly readings: Sampled<Reading>;
   readonly readingTotals: ReadingTotals;
+  /** What set off the recycles of this run, each as its receipt says; null where there are no receipts. */
+  readonly recycleCauses: readonly string[] | null;
+  /** CPU time of the machine that other programs took, null where that cannot be known. */
+  readonly othersCpuPercent: number | null;
+  readonly cacheLives: readonly CacheLife[];
   readonly counters: { readonly before: Counters | null; readonly after: Counters | null };
 }
 

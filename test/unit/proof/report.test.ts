@@ -9,7 +9,13 @@ import type { LoadRun } from '../../../src/proof/run.js';
 import { emptyRun, type Shape, scatter, syntheticRun } from './synthetic-run.js';
 
 const OPTIONS: ReportOptions = {
-  ...{ url: 'http://someone:secret@127.0.0.1:8000/', model: null, seed: 1, expectedAccuracy: 0.97 },
+  ...{
+    url: 'http://someone:secret@127.0.0.1:8000/',
+    model: null,
+    seed: 1,
+    earlier: null,
+    expectedAccuracy: 0.97,
+  },
   ...{ readingIntervalMs: 250, requestTimeoutMs: 30_000, runTimeoutMs: 600_000 },
 };
 
@@ -78,7 +84,7 @@ describe('report.md', () => {
     const parts = md.split('**What did not hold or could not be told:**');
     expect(parts).toHaveLength(3);
     expect(parts[1]).toContain(
-      '- Answers are ten times as fast as in the reference run: **no**. 400 ms.',
+      "- Answers are ten times as fast as in the reference run: **no**. 400 ms; other programs took 1.25 % of the machine's CPU time.",
     );
     expect(parts[2]).toContain('Did not hold: response.');
   });
@@ -117,7 +123,7 @@ describe('report.json', () => {
     expect(json.schema).toBe('plimsoll-proof/1');
     expect(Object.keys(json)).toEqual([
       ...['schema', 'verdict', 'criteria', 'machine', 'options', 'run', 'reference'],
-      ...['side_by_side', 'charts', 'figures', 'receipts', 'readings', 'requests'],
+      ...['side_by_side', 'comparison', 'charts', 'figures', 'receipts', 'readings', 'requests'],
     ]);
     expect(json.receipts).toHaveLength(5);
     expect(json.requests.rows).toHaveLength(120);

@@ -50,7 +50,12 @@ export function receiptOf(session: number, beforeMb: number, freedMb: number): R
   });
   const action = { worker: 'worker-1', duration_ms: 11.75, freed_mb: freedMb };
   return {
-    ...{ id: `receipt-${session}`, kind: 'cleanup', session: `session-${session}` },
+    ...{
+      id: `receipt-${session}`,
+      kind: 'cleanup',
+      cause: 'session ended',
+      session: `session-${session}`,
+    },
     ...{ started_at: '2025-08-01T10:00:00.000Z', duration_ms: 40 + session },
     ...{ before: side(beforeMb), after: side(beforeMb - freedMb) },
     ...{ freed_mb: freedMb, freed_private_mb: freedMb },
@@ -116,6 +121,9 @@ export function syntheticRun(shape: Shape = {}): LoadRun {
     plan: { ...PLANS.reference, sessions: count, users, requests, ...shape.plan },
     inputSet: { name: 'mail.jsonl.gz', sha256: 'ab'.repeat(32), inputs },
     sessions,
+    othersCpuPercent: 1.25,
+    recycleCauses: ['50 users'],
+    cacheLives: [{ tier: 'memory', least_s: 7190.25, most_s: 7199.5 }],
     counters: {
       before: new Map([['plimsoll_model_unloads_total', 100]]),
       after: new Map([
