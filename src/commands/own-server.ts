@@ -17,6 +17,7 @@ const STOP_TIMEOUT_MS = 30_000;
 
 export interface OwnServer {
   readonly url: string;
+  readonly pid: number;
   readonly stop: () => Promise<void>;
 }
 
@@ -30,6 +31,7 @@ export async function startOwnServer(
   flags: CommonFlags,
   logFile: string,
   needed: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<OwnServer> {
   const args = [...SERVER_NODE_FLAGS, MAIN, 'serve', '--host', '127.0.0.1', '--port', '0'];
   if (flags.models !== undefined) args.push('--models', flags.models);
@@ -39,6 +41,7 @@ export async function startOwnServer(
   // Its own process group: Ctrl-C ends the proof, which then ends the server.
   const child = spawn(process.execPath, args, {
     detached: true,
+    env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log = createWriteStream(logFile);
@@ -73,7 +76,7 @@ export async function startOwnServer(
     clearTimeout(timer);
     log.end();
   };
-  return { url, stop };
+  return { url, pid: child.pid ?? -1, stop };
 }
 
 /** Waits, within the start's time, until the models are prepared: that is done once, not in a session. */

@@ -7,6 +7,7 @@ import type { LoadEvent } from '../proof/run.js';
 import { SettingError } from '../settings.js';
 import { type CommonFlags, configFrom, countFlag } from './flags.js';
 import { startOwnServer } from './own-server.js';
+import { planChaos } from './prove-chaos.js';
 import { type PlanFlags, planFrom } from './prove-plan.js';
 
 export interface ProveFlags extends CommonFlags, PlanFlags {
@@ -35,6 +36,11 @@ export async function prove(flags: ProveFlags): Promise<number> {
   if (flags.url !== undefined && !URL.canParse(flags.url)) {
     throw new SettingError(`--url ${flags.url}: it takes an address such as http://127.0.0.1:8000`);
   }
+  if (flags.url !== undefined && plan.profile === 'chaos') {
+    throw new SettingError(
+      '--profile chaos kills workers and cuts connections: it takes a server of its own, without --url',
+    );
+  }
   const stop = new AbortController();
   const interrupt = () => stop.abort();
   process.on('SIGINT', interrupt);
@@ -43,9 +49,12 @@ export async function prove(flags: ProveFlags): Promise<number> {
   // The one who started it may listen, but must not be waited for.
   process.channel?.unref();
   mkdirSync(flags.out, { recursive: true });
+  const chaos = plan.profile === 'chaos' ? await planChaos(flags) : undefined;
+  const needed = [...settingsFor(plan), ...(chaos?.settings ?? [])];
+  const log = path.join(flags.out, 'server.log');
   const own =
     flags.url === undefined
-      ? await startOwnServer(flags, path.join(flags.out, 'server.log'), settingsFor(plan))
+      ? await startOwnServer(chaos?.flags ?? flags, log, needed, chaos?.environment)
       : undefined;
   try {
     const result = await runProof({
@@ -55,6 +64,7 @@ export async function prove(flags: ProveFlags): Promise<number> {
       out: flags.out,
       model: flags.model,
       compare: flags.compare,
+      disturber: own && chaos?.disturber(own),
       expectedAccuracy: await expectedAccuracy(flags),
       timeoutMs,
       signal: stop.signal,
@@ -69,6 +79,7 @@ export async function prove(flags: ProveFlags): Promise<number> {
     throw error;
   } finally {
     await own?.stop();
+    await chaos?.stop();
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
   }

@@ -225,6 +225,19 @@ export function parseCache(value: unknown): readonly CacheLife[] {
   });
 }
 
+/** Of the reply of `GET /v1/cache`: how Redis is used; null where there is none. */
+export function parseRedisState(value: unknown): string | null {
+  return text(fields(fields(value)?.redis)?.state);
+}
+
+/** Of the reply of `GET /v1/workers`: the state of each. */
+export function parseWorkerStates(value: unknown): readonly string[] | null {
+  const workers = fields(value)?.workers;
+  return Array.isArray(workers)
+    ? workers.map((worker) => text(fields(worker)?.state) ?? 'unknown')
+    : null;
+}
+
 /** Of the reply of `GET /v1/receipts`. */
 export function parseReceipts(value: unknown): readonly Receipt[] {
   return list(fields(value)?.receipts)
