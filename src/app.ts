@@ -103,9 +103,11 @@ export class App {
       this.#services(),
     );
     await this.#server.listen({ host, port });
+    const address = addressOf(this.#server.server.address());
+    await this.#parts.proofs.start(address);
     this.#state = 'ready';
     void this.#prepareAhead();
-    return addressOf(this.#server.server.address());
+    return address;
   }
 
   /** Takes no more requests, finishes what runs, cleans up, ends the workers, closes the database. */
@@ -132,9 +134,11 @@ export class App {
   }
 
   async #stop(): Promise<void> {
-    const { sessions, memory, preparer, pool, archive, redis } = this.#parts;
+    const { proofs, sessions, memory, preparer, pool, archive, redis } = this.#parts;
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
+    // It still asks this server to end its session.
+    await proofs.stop();
     await this.#server?.close();
     await sessions.stop();
     await memory.stop();
@@ -146,7 +150,8 @@ export class App {
   }
 
   #services(): HttpServices {
-    const { classification, sessions, memory, views, workers, events, archive } = this.#parts;
+    const { classification, sessions, memory, views, workers, events, archive, proofs } =
+      this.#parts;
     return {
       classification,
       sessions,
@@ -165,6 +170,7 @@ export class App {
       workers,
       events,
       archive,
+      proofs,
       cache: this.#parts.results,
       pools: () => this.#parts.pools.map(({ figures }) => figures),
       notReadyBecause: () => this.#notReadyBecause(),

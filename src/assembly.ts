@@ -23,6 +23,7 @@ import { type Model, ModelRepository } from './models/repository.js';
 import { loadMark, type NewMark, sessionMark } from './page-marks.js';
 import { PageState } from './page-state.js';
 import type { NamedPool } from './pools/connection-pool.js';
+import { ProofRuns } from './proof-runs.js';
 import { SessionRegistry } from './sessions/registry.js';
 import { ClassificationService } from './sessions/service.js';
 import { amountInBytes } from './settings.js';
@@ -73,6 +74,7 @@ export class Assembly {
   readonly views: ModelViews;
   readonly workers: WorkerViews;
   readonly events: EventPublisher;
+  readonly proofs: ProofRuns;
   /** Every pool to another server. */
   readonly pools: readonly NamedPool[];
   readonly #given: Given;
@@ -106,6 +108,12 @@ export class Assembly {
     this.views = new ModelViews({ repository, library, memory, dispatcher, pool });
     this.workers = new WorkerViews(pool, memory);
     this.events = this.#events();
+    this.proofs = new ProofRuns({
+      data: config.data,
+      keep: config['proofs.keep'],
+      maxUsers: config['session.max_users'],
+      log: (line, facts) => given.log.info(facts, line),
+    });
   }
 
   /** The budget; a line above all there is would be none. */

@@ -250,6 +250,13 @@ export const SETTINGS = {
     about:
       'Receipts that are kept, and as many sessions, events and minutes of readings; the oldest are dropped.',
   }),
+  'proofs.keep': integer({
+    default: 20,
+    min: 1,
+    max: 1000,
+    about:
+      'Proofs asked for over HTTP whose reports are kept in the data folder; the oldest are dropped.',
+  }),
   'page.max_viewers': integer({
     default: 32,
     min: 1,

@@ -29,30 +29,32 @@ const STOP_TIMEOUT_MS = 30_000;
 
 export interface OwnServer {
   readonly url: string;
+  readonly pid: number;
   readonly stop: () => Promise<void>;
 }
 
 /**
  * Starts a server for one proof, on a free port of the loopback interface, with the settings that
- * the command was given. What it logs goes into `logFile`.
+ * the proof needs, and over them those that the command was given. What it logs goes into `logFile`.
  *
  * @throws Error with the server's last words if it does not come up.
  */
 export async function startOwnServer(
   flags: CommonFlags,
   logFile: string,
-  maxUsers: number,
+  needed: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<OwnServer> {
   const args = [...SERVER_NODE_FLAGS, MAIN, 'serve', '--host', '127.0.0.1', '--port', '0'];
   if (flags.models !== undefined) args.push('--models', flags.models);
   if (flags.data !== undefined) args.push('--data', flags.data);
   if (flags.dtype !== undefined) args.push('--dtype', flags.dtype);
-  const settings = ['log.format=json', 'log.level=info', `session.max_users=${maxUsers}`];
+  const settings = ['log.format=json', 'log.level=info', ...needed];
   for (const setting of [...settings, ...flags.set]) args.push('--set', setting);
   // Its own process group: Ctrl-C ends the proof, which then ends the server.
   const child = spawn(process.execPath, args, {
     detached: true,
-    env: { ...process.env, ...SERVER_ENVIRONMENT },
+    env: { ...process.env, ...SERVER_ENVIRONMENT, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log = createWriteStream(logFile);
@@ -87,7 +89,7 @@ export async function startOwnServer(
     clearTimeout(timer);
     log.end();
   };
-  return { url, stop };
+  return { url, pid: child.pid ?? -1, stop };
 }
 
 /** Waits, within the start's time, until the models are prepared: that is done once, not in a session. */

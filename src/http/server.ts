@@ -9,6 +9,7 @@ import { classifyRoutes } from './routes-classify.js';
 import { EVENTS_ROUTE, eventRoutes } from './routes-events.js';
 import { memoryRoutes } from './routes-memory.js';
 import { poolRoutes } from './routes-pools.js';
+import { proofRoutes } from './routes-proofs.js';
 import { recordRoutes } from './routes-records.js';
 import { sessionRoutes } from './routes-sessions.js';
 import { workerRoutes } from './routes-workers.js';
@@ -87,6 +88,7 @@ export async function buildServer(
   workerRoutes(app, services);
   eventRoutes(app, services);
   cacheRoutes(app, services);
+  proofRoutes(app, services);
   healthRoutes(app, services);
   await pageRoutes(app, options.pageFolder);
   return app;

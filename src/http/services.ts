@@ -48,6 +48,22 @@ export interface WorkerView {
   readonly models: readonly string[];
 }
 
+/** Ways to play a proof that a caller may ask the server for; the first is the usual one. */
+export const PROOF_PROFILES = ['reference'] as const;
+export type ProofProfile = (typeof PROOF_PROFILES)[number];
+
+/** A proof as the interface shows it. */
+export interface ProofView {
+  readonly id: string;
+  readonly profile: ProofProfile;
+  readonly state: 'running' | 'passed' | 'failed' | 'broken';
+  readonly started_at: string;
+  readonly ended_at: string | null;
+  readonly sessions_done: number;
+  readonly sessions_total: number;
+  readonly report_url: string | null;
+}
+
 export interface ReceiptQuery {
   readonly kind?: string | undefined;
   readonly session?: string | undefined;
@@ -119,6 +135,14 @@ export interface HttpServices {
     readonly users: (
       session: string,
     ) => Promise<readonly { readonly user_hash: string; readonly at_ms: number }[]>;
+  };
+  /** Proofs of this server that were asked for over HTTP. */
+  readonly proofs: {
+    readonly list: () => readonly ProofView[];
+    /** @throws PlimsollError PROOF_RUNNING, SHUTTING_DOWN */
+    readonly run: (profile: ProofProfile) => Promise<ProofView>;
+    /** @throws PlimsollError PROOF_NOT_FOUND */
+    readonly report: (id: string) => Promise<Buffer>;
   };
   readonly cache: Pick<ResultCache, 'figures' | 'clear'>;
   /** Figures of the pools to other servers. */

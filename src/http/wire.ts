@@ -154,18 +154,26 @@ export function sessionToWire(session: SessionView) {
 
 /** Counts of the cache's tiers as callers see them; what lies in Redis is counted only where it is asked for. */
 export function cacheToWire({ memory, redis }: CacheView) {
-  const { entries, bytes, hits, misses } = memory;
-  if (redis === undefined) return { memory: { entries, bytes, hits, misses }, redis: null };
-  const { keys, reason, ...same } = redis;
+  const { entries, bytes, hits, misses, lifeLeft } = memory;
+  const ofMemory = { entries, bytes, hits, misses, ttl_left_s: lifeToWire(lifeLeft) };
+  if (redis === undefined) return { memory: ofMemory, redis: null };
+  const { keys, reason, lifeLeft: ofRedis, ...same } = redis;
   return {
-    memory: { entries, bytes, hits, misses },
+    memory: ofMemory,
     redis: {
       ...same,
+      ttl_left_s: lifeToWire(ofRedis),
       reason: reason === '' ? null : reason,
       entries: keys?.entries ?? null,
       bytes: keys?.bytes ?? null,
     },
   };
+}
+
+function lifeToWire(life: CacheView['memory']['lifeLeft']) {
+  return life === undefined
+    ? null
+    : { least: toMs(life.leastMs) / 1000, most: toMs(life.mostMs) / 1000 };
 }
 
 /** An answer as callers see it. */

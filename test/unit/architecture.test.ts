@@ -26,6 +26,7 @@ const FLOORS: readonly (readonly (readonly string[])[])[] = [
       'model-views.ts',
       'receipt-lines.ts',
       'worker-views.ts',
+      'proof-runs.ts',
       'events.ts',
       'page-marks.ts',
       'page-state.ts',
