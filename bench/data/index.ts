@@ -1,0 +1,6 @@
+import type { Benchmark } from '../harness/benchmark.js';
+import { cached } from './cached.js';
+import { pools } from './pools.js';
+
+/** The benchmarks of the cache, the database and their pools, in the order in which `all` runs them. */
+export const benchmarks: readonly Benchmark[] = [cached, pools];
