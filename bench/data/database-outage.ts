@@ -13,7 +13,7 @@ import { syntheticModels } from '../harness/models.js';
 import { startServer } from '../harness/server.js';
 import { latencies, rounded } from '../harness/spread.js';
 import { Texts } from '../harness/texts.js';
-import { findPostgresql } from './pools.js';
+import { serverProgramOf } from './tools.js';
 
 /** Before, without and after the database. */
 const SECONDS = {
@@ -35,7 +35,7 @@ export const databaseOutage: Benchmark = {
 async function run(context: Context): Promise<Outcome> {
   const { progress, quick, defer } = context;
   const seconds = quick ? SECONDS.quick : SECONDS.full;
-  const database = await PostgresqlServer.start(await findPostgresql());
+  const database = await PostgresqlServer.start(await serverProgramOf('postgresql'));
   defer(() => database.stop());
   const [model] = await syntheticModels('minilm', 1, progress);
   if (model === undefined) throw new Error('no model');

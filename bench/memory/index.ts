@@ -1,5 +1,3 @@
-import { databaseOutage } from '../data/database-outage.js';
-import { pools } from '../data/pools.js';
 import type { Benchmark } from '../harness/benchmark.js';
 import { cleanup } from './cleanup.js';
 import { density } from './density.js';
@@ -22,6 +20,4 @@ export const benchmarks: readonly Benchmark[] = [
   drift,
   pressure,
   kill,
-  pools,
-  databaseOutage,
 ];
