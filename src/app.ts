@@ -159,6 +159,7 @@ export class App {
           memory.cleanup({ cause: 'asked for', session: null, stillUsed: () => false }),
         recycle: () => memory.recycle('asked for'),
         readings: (sinceMs) => memory.reader.ring.since(sinceMs),
+        processes: (sinceMs) => memory.reader.processes.since(sinceMs),
       },
       models: views,
       workers,

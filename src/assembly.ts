@@ -11,6 +11,7 @@ import { Classifier } from './inference/classify.js';
 import { Dispatcher } from './inference/dispatcher.js';
 import { WorkerPool } from './inference/pool.js';
 import type { Logger } from './log.js';
+import { asSet } from './memory/gears.js';
 import { MemoryManager } from './memory/manager.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import type { Metrics } from './metrics.js';
@@ -86,7 +87,7 @@ export class Assembly {
     this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
     const threads = threadsPerWorker(config, given.cpus);
     this.archive = this.#archive();
-    this.repository = new ModelRepository(config.models || BUNDLED_MODELS);
+    this.repository = new ModelRepository(config.models || BUNDLED_MODELS, config['models.dtype']);
     this.forms = new MappedForms(config.data, given.runtime);
     this.preparer = this.#preparer(threads);
     const { repository, forms, preparer } = this;
@@ -198,6 +199,7 @@ export class Assembly {
         const worker = typeof facts.worker === 'string' ? facts.worker : undefined;
         this.archive.keepEvent({ kind: 'worker', text: line, worker });
       },
+      onShift: (_worker, model) => metrics.modelShifts.inc({ model }),
     });
   }
 
@@ -216,6 +218,7 @@ export class Assembly {
         recycleAfterAgeMs: config['recycle.after_age'] * 1000,
         growthLimitBytes: (baselineBytes) => amountInBytes(growth, baselineBytes),
         heldBytesOf: (model) => this.library.heldBytesOf(model),
+        hotGearOf: (model) => asSet(config['models.gear'], this.library.hotGearOf(model)),
         onError: (failure, error) => log.error({ err: error }, failure),
       },
       memoryEffects(this, this.#given),
@@ -300,9 +303,9 @@ export class Assembly {
 
   #events(): EventPublisher {
     const { config, log } = this.#given;
-    const { memory, sessions, dispatcher, views, workers, pools } = this;
+    const { memory, sessions, dispatcher, views, workers, pools, results: cache } = this;
     const recycleAfterUsers = config['recycle.after_users'];
-    const parts = { memory, sessions, dispatcher, views, workers, pools, recycleAfterUsers };
+    const parts = { memory, sessions, dispatcher, views, workers, pools, cache, recycleAfterUsers };
     const state = new PageState(parts);
     return new EventPublisher({
       maxViewers: config['page.max_viewers'],

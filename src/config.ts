@@ -59,6 +59,18 @@ export const SETTINGS = {
     defaultText: 'spam, or the only model there is',
     about: 'Model that answers when a request names none.',
   }),
+  'models.dtype': choice({
+    default: 'auto',
+    words: ['auto', 'fp32', 'fp16', 'q8'],
+    about:
+      'Weights that are taken (`--dtype`): `onnx/model.onnx`, `model_fp16.onnx` or `model_quantized.onnx`; auto: what a model has, q8 before fp32 before fp16.',
+  }),
+  'models.gear': choice({
+    default: 'auto',
+    words: ['auto', 'cold', 'hot'],
+    about:
+      'auto: a model that stays busy moves to the hot gear; cold: none does; hot: each does as soon as it is open.',
+  }),
   data: text({
     default: '.plimsoll',
     needed: true,

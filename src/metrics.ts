@@ -139,6 +139,11 @@ export class Metrics {
     'Models released in a worker',
     ['model'],
   );
+  readonly modelShifts = this.#counter(
+    'plimsoll_model_shifts_total',
+    'Models moved to the hot gear in a worker',
+    ['model'],
+  );
   readonly workerRestarts = this.#counter(
     'plimsoll_worker_restarts_total',
     'Workers that died and were replaced',
@@ -157,7 +162,7 @@ export class Metrics {
   );
   readonly receiptSeconds = this.#histogram(
     'plimsoll_receipt_duration_seconds',
-    'Duration of cleanups, unloads, evictions and recycles',
+    'Duration of cleanups, unloads, evictions, recycles and shifts',
     ['kind'],
     SECONDS,
   );

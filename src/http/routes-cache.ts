@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { commonErrors } from './schemas.js';
 import type { HttpServices } from './services.js';
+import { cacheToWire } from './wire.js';
 
 const count = { type: 'integer' } as const;
 const tier = { entries: count, bytes: count } as const;
@@ -59,14 +60,7 @@ export function cacheRoutes(app: FastifyInstance, { cache }: HttpServices): void
         response: { 200: figuresSchema, ...commonErrors },
       },
     },
-    async () => {
-      const { memory, redis } = await cache.figures();
-      const { entries, bytes, hits, misses } = memory;
-      return {
-        memory: { entries, bytes, hits, misses },
-        redis: redis === undefined ? null : redisToWire(redis),
-      };
-    },
+    async () => cacheToWire(await cache.figures()),
   );
 
   app.delete<{ Querystring: { readonly tier?: 'memory' | 'redis' } }>(
@@ -91,15 +85,4 @@ export function cacheRoutes(app: FastifyInstance, { cache }: HttpServices): void
       };
     },
   );
-}
-
-type RedisView = NonNullable<Awaited<ReturnType<HttpServices['cache']['figures']>>['redis']>;
-
-function redisToWire({ keys, reason, ...same }: RedisView) {
-  return {
-    ...same,
-    reason: reason === '' ? null : reason,
-    entries: keys?.entries ?? null,
-    bytes: keys?.bytes ?? null,
-  };
 }

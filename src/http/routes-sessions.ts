@@ -103,7 +103,7 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
     '/v1/receipts',
     {
       schema: {
-        summary: 'Receipts of cleanups, unloads, evictions and recycles, newest first',
+        summary: 'Receipts of cleanups, unloads, evictions, recycles and shifts, newest first',
         tags,
         querystring: limitSchema({
           kind: { type: 'string', maxLength: 40 },

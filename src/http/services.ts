@@ -1,10 +1,12 @@
 import type { ResultCache } from '../cache/result-cache.js';
 import type { WorkerState } from '../inference/worker.js';
 import type { Pressure } from '../memory/policy.js';
+import type { ProcessesReading } from '../memory/process-ring.js';
 import type { Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { MemorySnapshot } from '../memory/snapshot.js';
 import type { Metrics } from '../metrics.js';
+import type { Dtype } from '../models/dtype.js';
 import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionRegistry } from '../sessions/registry.js';
 import type { ClassificationService } from '../sessions/service.js';
@@ -16,6 +18,13 @@ export interface ModelView {
   readonly task: string | null;
   readonly labels: readonly string[];
   readonly state: 'unprepared' | 'unloaded' | 'loaded' | 'broken';
+  /** Type of its weights; null if it is broken. */
+  readonly dtype: Dtype | null;
+  /** How each worker holds it. */
+  readonly workers: readonly {
+    readonly worker: string;
+    readonly state: 'unloaded' | 'cold' | 'hot';
+  }[];
   readonly reason?: string;
   readonly sourceBytes: number | null;
   readonly mappedBytes: number | null;
@@ -75,6 +84,8 @@ export interface HttpServices {
     readonly recycle: () => Promise<Receipt>;
     /** Regular readings since a time, at most those of the last hour. */
     readonly readings: (sinceMs: number) => readonly RingReading[];
+    /** Regular readings by process since a time, at most those of the last half hour. */
+    readonly processes: (sinceMs: number) => readonly ProcessesReading[];
   };
   readonly models: {
     readonly list: () => Promise<readonly ModelView[]>;

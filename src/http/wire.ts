@@ -1,3 +1,5 @@
+import type { CacheView } from '../cache/result-cache.js';
+import type { ProcessesReading } from '../memory/process-ring.js';
 import { freedBytes, freedPrivateBytes, type Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { SnapshotFigures } from '../memory/snapshot.js';
@@ -66,6 +68,25 @@ export function readingToWire(reading: RingReading) {
   };
 }
 
+/** Readings by process as callers see them: names once, as there are few of them in many readings. */
+export function processesToWire(readings: readonly ProcessesReading[]) {
+  const names = new Map<string, number>();
+  const indexOf = (name: string) => {
+    const known = names.get(name) ?? names.size;
+    names.set(name, known);
+    return known;
+  };
+  const rows = readings.map(({ atMs, processes }) => ({
+    at_ms: atMs,
+    processes: processes.map(({ name, privateBytes, sharedBytes }) => [
+      indexOf(name),
+      toMb(privateBytes),
+      toMb(sharedBytes),
+    ]),
+  }));
+  return { names: [...names.keys()], readings: rows };
+}
+
 /** A minute of readings as callers see it. */
 export function minuteToWire(minute: StoredReading) {
   return {
@@ -131,6 +152,22 @@ export function sessionToWire(session: SessionView) {
   };
 }
 
+/** Counts of the cache's tiers as callers see them; what lies in Redis is counted only where it is asked for. */
+export function cacheToWire({ memory, redis }: CacheView) {
+  const { entries, bytes, hits, misses } = memory;
+  if (redis === undefined) return { memory: { entries, bytes, hits, misses }, redis: null };
+  const { keys, reason, ...same } = redis;
+  return {
+    memory: { entries, bytes, hits, misses },
+    redis: {
+      ...same,
+      reason: reason === '' ? null : reason,
+      entries: keys?.entries ?? null,
+      bytes: keys?.bytes ?? null,
+    },
+  };
+}
+
 /** An answer as callers see it. */
 export function answerToWire(answer: SessionAnswer, totalMs: number) {
   const { timing } = answer;
@@ -158,6 +195,8 @@ export function modelToWire(model: ModelView) {
     labels: model.labels,
     state: model.state,
     ...(model.reason === undefined ? {} : { reason: model.reason }),
+    dtype: model.dtype,
+    workers: model.workers,
     source_mb: mbOrNull(model.sourceBytes),
     mapped_mb: mbOrNull(model.mappedBytes),
     private_mb: mbOrNull(model.privateBytes),
