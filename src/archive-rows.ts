@@ -3,7 +3,7 @@ import { receiptToWire, sessionToWire } from './http/wire.js';
 import type { Receipt } from './memory/receipt.js';
 import type { Answered } from './sessions/service.js';
 import type { SessionView } from './sessions/session.js';
-import { type Row, rowOf } from './store/rows.js';
+import { type Row, rowOf, storable } from './store/rows.js';
 
 /** Something that has happened; `text` is a line for people. */
 export interface NewEvent {
@@ -47,7 +47,10 @@ export function userRow(session: string, userHash: string, atMs: number): Row {
   return rowOf('session_users', { id, session, user_hash: userHash, at_ms: atMs });
 }
 
-/** One row for each input; the ids of a request's rows count up. */
+/**
+ * One row for each input; the ids of a request's rows count up. The values stand in the order of the
+ * table's columns: this is in every request's path, and naming them costs ten times as much.
+ */
 export function recordRows(
   { answer, inputs, tookMs }: Answered,
   of: {
@@ -57,26 +60,40 @@ export function recordRows(
     readonly keepText: boolean;
   },
 ): readonly Row[] {
+  const ms = Math.round(tookMs * 1000) / 1000;
   return inputs.map((input, index) => {
-    const [best] = answer.results[index] ?? [];
-    const tier = answer.cached[index];
-    return rowOf('records', {
-      id: `${of.id}.${index}`,
-      at_ms: of.atMs,
-      session: answer.session,
-      user_hash: of.userHash,
-      model: answer.model,
-      input_hash: answer.inputHashes[index] ?? '',
-      label: best?.label ?? '',
-      score: best?.score ?? 0,
-      ms: Math.round(tookMs * 1000) / 1000,
-      tier: typeof tier === 'string' ? tier : null,
-      input: of.keepText ? input : null,
-    });
+    const best = answer.results[index]?.[0];
+    const hash = answer.inputHashes[index] ?? '';
+    const tier = answer.cached[index] || null;
+    const text = of.keepText ? storable(input) : null;
+    return {
+      table: 'records',
+      values: [
+        ...[`${of.id}.${index}`, of.atMs, answer.session, of.userHash, answer.model, hash],
+        ...[best?.label ?? '', best?.score ?? 0, ms, tier, text],
+      ],
+    };
   });
 }
 
-/** A user's name as it is kept: names may be addresses of people, and few enough to try them all. */
-export function hashOfUser(user: string, secret: string): string {
-  return createHmac('sha256', secret).update(user).digest('base64url').slice(0, 22);
+/** Users whose hash is remembered: those of the running sessions come again and again. */
+const MAX_REMEMBERED = 256;
+
+/** Names of users as they are kept: they may be addresses of people, and few enough to try them all. */
+export class UserHashes {
+  readonly #secret: string;
+  readonly #known = new Map<string, string>();
+
+  constructor(secret: string) {
+    this.#secret = secret;
+  }
+
+  of(user: string): string {
+    const known = this.#known.get(user);
+    if (known !== undefined) return known;
+    const hash = createHmac('sha256', this.#secret).update(user).digest('base64url').slice(0, 22);
+    if (this.#known.size >= MAX_REMEMBERED) this.#known.clear();
+    this.#known.set(user, hash);
+    return hash;
+  }
 }

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import {
   eventRow,
-  hashOfUser,
   type NewEvent,
   receiptRow,
   recordRows,
   sessionRow,
+  UserHashes,
   userRow,
 } from './archive-rows.js';
 import { messageOf, PlimsollError } from './errors.js';
@@ -54,6 +54,7 @@ export class Archive {
   readonly #options: ArchiveOptions;
   readonly #log: Logger;
   readonly #minute = new MinuteOfReadings();
+  readonly #hashes: UserHashes;
   readonly #startedAtMs = Date.now();
   /** Ids of rows begin with it: no two starts give out one id. */
   readonly #run = randomBytes(6).toString('base64url');
@@ -67,6 +68,7 @@ export class Archive {
   constructor(options: ArchiveOptions) {
     this.#options = options;
     this.#log = options.log;
+    this.#hashes = new UserHashes(options.secret);
   }
 
   /**
@@ -106,7 +108,7 @@ export class Archive {
   }
 
   keepUser(session: string, user: string): void {
-    this.#add(userRow(session, hashOfUser(user, this.#options.secret), Date.now()));
+    this.#add(userRow(session, this.#hashes.of(user), Date.now()));
   }
 
   keepReceipt(receipt: Receipt): void {
@@ -119,8 +121,8 @@ export class Archive {
   }
 
   keepAnswer(answered: Answered): void {
-    const { secret, keepText } = this.#options;
-    const userHash = hashOfUser(answered.answer.user, secret);
+    const { keepText } = this.#options;
+    const userHash = this.#hashes.of(answered.answer.user);
     const of = { id: this.#nextId(), atMs: Date.now(), userHash, keepText };
     for (const row of recordRows(answered, of)) this.#add(row);
   }
@@ -180,7 +182,7 @@ export class Archive {
   }
 
   async records({ user, ...same }: RecordQuery) {
-    const userHash = user === undefined ? undefined : hashOfUser(user, this.#options.secret);
+    const userHash = user === undefined ? undefined : this.#hashes.of(user);
     return this.#read((reader) => reader.listRecords({ ...same, userHash }));
   }
 

@@ -85,7 +85,7 @@ export function rowOf<T extends TableName>(table: T, fields: Partial<Schema[T]>)
 }
 
 /** PostgreSQL keeps no NUL in a text. */
-function storable(value: Value): Value {
+export function storable(value: Value): Value {
   return typeof value === 'string' && value.includes('\0')
     ? value.replaceAll('\0', '\uFFFD')
     : value;
