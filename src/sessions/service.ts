@@ -1,7 +1,7 @@
 import { PlimsollError } from '../errors.js';
-import type { Classification, Classifier } from '../inference/classify.js';
+import type { Classification, Classifier, Stop } from '../inference/classify.js';
 import type { ModelRepository } from '../models/repository.js';
-import type { SessionRegistry } from './registry.js';
+import type { Seat, SessionRegistry } from './registry.js';
 
 export interface SessionRequest {
   readonly inputs: readonly string[];
@@ -41,34 +41,65 @@ export class ClassificationService {
   }
 
   /**
-   * Seats the user in the session, classifies, and gives the seat back.
+   * Seats the user in the session, classifies, and gives the seat back. What memory knows is answered
+   * without a promise: most requests that wait for nothing should cost nothing to wait for.
    *
+   * @param stop its signal is asked for only where there is something to wait for.
    * @throws PlimsollError those of the registry's `enter` and of the classifier
    */
-  async classify(request: SessionRequest, signal: AbortSignal): Promise<SessionAnswer> {
+  classify(request: SessionRequest, stop: Stop): SessionAnswer | Promise<SessionAnswer> {
     this.#admit();
     const model = request.model ?? this.#theDefaultModel();
+    if (this.#repository.known(model) !== undefined) return this.#seat(model, request, stop);
     // A name that nobody has must not take a seat in a session.
-    await this.#repository.find(model);
-    const seat = this.#registry.enter(request.session, request.user, model);
-    let succeeded = false;
+    return this.#repository.find(model).then(() => this.#seat(model, request, stop));
+  }
+
+  #seat(
+    model: string,
+    request: SessionRequest,
+    stop: Stop,
+  ): SessionAnswer | Promise<SessionAnswer> {
+    const { inputs, topK, user } = request;
+    const seat = this.#registry.enter(request.session, user, model);
     try {
-      const { inputs, topK, user } = request;
-      const answer = await this.#classifier.classify({ model, inputs, topK, user }, signal);
-      succeeded = true;
-      return { ...answer, session: seat.session, user: request.user };
-    } finally {
-      seat.leave(succeeded);
+      const answer = this.#classifier.classify({ model, inputs, topK, user }, stop);
+      if (answer instanceof Promise) return answered(answer, seat, user);
+      seat.leave(true);
+      return withSeat(answer, seat, user);
+    } catch (error) {
+      seat.leave(false);
+      throw error;
     }
   }
 
   #theDefaultModel(): string {
     if (this.#defaultModel !== '') return this.#defaultModel;
+    if (this.#repository.known('spam') !== undefined) return 'spam';
     const ids = this.#repository.list().map((model) => model.id);
     const [only] = ids;
-    if (ids.includes('spam')) return 'spam';
     if (only !== undefined && ids.length === 1) return only;
     const names = ids.slice(0, 20).join(', ') || 'none';
     throw new PlimsollError('INVALID_REQUEST', `name a model: there is ${names}`);
   }
+}
+
+async function answered(
+  answer: Promise<Classification>,
+  seat: Seat,
+  user: string,
+): Promise<SessionAnswer> {
+  let succeeded = false;
+  try {
+    const found = await answer;
+    succeeded = true;
+    return withSeat(found, seat, user);
+  } finally {
+    seat.leave(succeeded);
+  }
+}
+
+function withSeat(answer: Classification, { session }: Seat, user: string): SessionAnswer {
+  const { model, results, truncated, cached, timing } = answer;
+  return { model, results, truncated, cached, timing, session, user };
 }
