@@ -19,6 +19,7 @@ export function startChild(
   name: string,
   args: readonly string[],
   cgroup?: MemoryCgroup,
+  environment: Readonly<Record<string, string>> = {},
 ): Child {
   const program = fileURLToPath(new URL(`../${name}.js`, import.meta.url));
   const command = [process.execPath, '--expose-gc', program, ...args];
@@ -26,6 +27,7 @@ export function startChild(
   const child = spawn(first, rest, {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     detached: true,
+    env: { ...process.env, ...environment },
   });
   const messages: unknown[] = [];
   const waiting: ((message: unknown) => void)[] = [];

@@ -91,7 +91,7 @@ export async function quantisedModel(model: CachedModel, progress: Progress): Pr
 }
 
 /** Writes the mapped forms that are missing, with the program's own command. */
-async function prepare(models: readonly CachedModel[], progress: Progress): Promise<void> {
+export async function prepare(models: readonly CachedModel[], progress: Progress): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'plimsoll-bench-models-'));
   try {
     for (const { id, directory } of models) await symlink(directory, path.join(folder, id));

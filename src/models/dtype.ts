@@ -11,7 +11,7 @@ const GRAPH_NAMES: Readonly<Record<Dtype, string>> = {
 };
 
 /**
- * What is taken where a model has several: fastest first on a CPU (`npm run bench -- dtypes`). ONNX
+ * What is taken where a model has several: fastest first on a CPU (`npm run bench -- gears`). ONNX
  * Runtime has no half-precision kernels for x86, so fp16 becomes fp32 when it is prepared: it is no faster,
  * no smaller in memory, and less exact than the fp32 that it was made from.
  */
