@@ -1,6 +1,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { halveFile } from '../../bench/quantise/halve.js';
 import { quantiseFile } from '../../bench/quantise/index.js';
 import {
   classify,
@@ -118,6 +119,19 @@ describe('quantised weights', () => {
     const bytes = await Promise.all([auto, fp32].map((server) => viewOf(server, 'both')));
     expect(bytes[0]?.mapped_mb ?? 9).toBeLessThan((bytes[1]?.mapped_mb ?? 0) / 3);
     await Promise.all([auto.stop(), fp32.stop()]);
+  });
+
+  test('of half precision are served too, and say the same', async () => {
+    const folder = await copyModel(models, 'half');
+    const onnx = path.join(folder, 'onnx');
+    await halveFile(path.join(onnx, 'model.onnx'), path.join(onnx, 'model_fp16.onnx'));
+    const server = await start({ 'models.dtype': 'fp16' });
+    const halves = await classify(server, texts, { model: 'half' });
+    await server.stop();
+    const exact = await start({ 'models.dtype': 'fp32' });
+    const singles = await classify(exact, texts, { model: 'half' });
+    await exact.stop();
+    expect(halves.results.map(topLabel)).toEqual(singles.results.map(topLabel));
   });
 
   test('that were asked for and are not there make the model unusable, and say so', async () => {

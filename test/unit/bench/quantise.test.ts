@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
+import { halfBits, halve } from '../../../bench/quantise/halve.js';
 import { quantise } from '../../../bench/quantise/index.js';
 import { fieldsOf, integersOf, stringsOf } from '../../../bench/quantise/message.js';
 import { quantiseColumns } from '../../../bench/quantise/weights.js';
@@ -100,5 +101,39 @@ describe('the bundled model, quantised', () => {
     // Queries, keys and values are products of the same hidden state.
     expect(count('DynamicQuantizeLinear')).toBeLessThan(count('MatMulInteger'));
     expect(original).not.toContain('MatMulInteger');
+  });
+});
+
+describe('half precision', () => {
+  it.each([
+    [0, 0],
+    [-0, 0x8000],
+    [1, 0x3c00],
+    [-2, 0xc000],
+    [65504, 0x7bff],
+    [65519, 0x7bff],
+    [65520, 0x7c00],
+    [Number.POSITIVE_INFINITY, 0x7c00],
+    [2 ** -14, 0x0400],
+    [2 ** -24, 1],
+    [2 ** -25, 0],
+    [1.5 * 2 ** -24, 2],
+    [1 + 2 ** -11, 0x3c00],
+    [1 + 3 * 2 ** -11, 0x3c02],
+    [0.1, 0x2e66],
+  ])('%f is %i', (value, bits) => {
+    expect(halfBits(Float32Array.of(value))[0]).toBe(bits);
+  });
+
+  it('halves the bundled model, which then runs and says nearly the same', async () => {
+    const original = await readFile(BUNDLED);
+    const halved = concat(halve(original));
+    expect(halved.byteLength).toBeLessThan(original.byteLength * 0.51);
+    const ids = [2, 77, 500, 1200, 3];
+    const [before, after] = [await logits(original, ids), await logits(halved, ids)];
+    expect(after).toHaveLength(before.length);
+    for (const [at, value] of after.entries()) {
+      expect(Math.abs(value - (before[at] ?? 9))).toBeLessThan(0.02);
+    }
   });
 });
