@@ -44,6 +44,7 @@ async function run(context: Context): Promise<Outcome> {
     models.push(...(await syntheticModels(shape, 1, progress)));
     models.push(...(await syntheticModels(shape, 1, progress, 'q8')));
   }
+  models.push(...(await syntheticModels('minilm', 1, progress, 'fp16')));
   const checks: Check[] = [];
   const facts: Fact[] = [];
   const details: Record<string, unknown> = {};
