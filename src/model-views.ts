@@ -83,10 +83,12 @@ export class ModelViews {
       labels: model.description.labels,
       ...stateOf(loaded, form !== undefined, this.#library.failureOf(model)),
       dtype: model.dtype,
-      workers: this.#pool.workers.map((worker) => ({
-        worker: worker.id,
-        state: worker.loaded.get(model.id)?.gear ?? 'unloaded',
-      })),
+      workers: this.#pool.workers
+        .filter(({ state }) => state === 'ready')
+        .map((worker) => ({
+          worker: worker.id,
+          state: worker.loaded.get(model.id)?.gear ?? 'unloaded',
+        })),
       sourceBytes: model.sourceBytes,
       mappedBytes: footprint?.mappedBytes ?? null,
       privateBytes: footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes ?? null,

@@ -1,4 +1,4 @@
-import { SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
+import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 import { RedisServer } from '../../test/servers/redis.js';
 import {
   atLeast,
@@ -102,7 +102,10 @@ async function startTargets(
     }
   }
   const { body: answer } = await memory.api.classify(JSON.parse(bodies[0] ?? ''));
-  const bare = startChild(context, 'data/bare-route', [], undefined, SERVER_NODE_FLAGS);
+  const bare = startChild(context, 'data/bare-route', [], {
+    nodeFlags: SERVER_NODE_FLAGS,
+    environment: SERVER_ENVIRONMENT,
+  });
   bare.tell(answer);
   const bareUrl = String(await bare.next());
   const target = (pid: number, url: string, tier: string): Target => {

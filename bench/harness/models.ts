@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Dtype } from '../../src/models/dtype.js';
 import { quantiseFile } from '../quantise/index.js';
 import { generateSyntheticModel, type ShapeName } from '../synthetic/index.js';
 import { NotRunError } from './benchmark.js';
@@ -52,7 +53,7 @@ export async function syntheticModels(
   shape: ShapeName,
   count: number,
   progress: Progress,
-  dtype: 'fp32' | 'q8' = 'fp32',
+  dtype: Dtype = 'fp32',
 ): Promise<readonly CachedModel[]> {
   const tokenizerDirectory = tokenizerFolder();
   const models: CachedModel[] = [];
@@ -91,7 +92,7 @@ export async function quantisedModel(model: CachedModel, progress: Progress): Pr
 }
 
 /** Writes the mapped forms that are missing, with the program's own command. */
-async function prepare(models: readonly CachedModel[], progress: Progress): Promise<void> {
+export async function prepare(models: readonly CachedModel[], progress: Progress): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'plimsoll-bench-models-'));
   try {
     for (const { id, directory } of models) await symlink(directory, path.join(folder, id));

@@ -6,69 +6,28 @@
  * - `MatMul(x, W)` → `MatMulInteger` of `DynamicQuantizeLinear(x)` and W as int8 with a scale for each column,
  *   then `Cast` and `Mul`: the pattern that ONNX Runtime fuses into one kernel.
  * - `Gather(W, ids)` of a large table → `Gather` of int8, then `DequantizeLinear` with one scale.
- *
- * Field numbers are those of onnx.proto.
  */
-import { open, readFile, rename, rm } from 'node:fs/promises';
 import {
   dataTypes,
   initializerHeader,
   type NodeDescription,
   nodeField,
 } from '../synthetic/onnx.js';
-import { fieldHeader, totalBytes } from '../synthetic/protobuf.js';
-import { type Field, fieldsOf, integersOf, stringsOf } from './message.js';
+import type { Field } from './message.js';
+import { convertFile, type Node, nodeOf, type Tensor, tensorOf, withGraph } from './model.js';
 import { type Quantised, quantiseColumns, quantiseTable } from './weights.js';
 
 /** Tables with fewer values stay as they are: they would gain nothing. */
 const LEAST_TABLE = 4096;
 
-interface Node {
-  readonly operator: string;
-  readonly name: string;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  /** As they were written. */
-  readonly attributes: readonly Uint8Array[];
-  readonly raw: Uint8Array;
-}
-
-interface Tensor {
-  readonly name: string;
-  readonly shape: readonly number[];
-  /** Undefined if its values are not float32 in `raw_data`. */
-  readonly weights: () => Float32Array | undefined;
-  readonly raw: Uint8Array;
-}
-
-/** Writes the quantised form of a model file beside a temporary name, then renames it. */
-export async function quantiseFile(source: string, target: string): Promise<void> {
-  const temporary = `${target}.${process.pid}.tmp`;
-  const chunks = quantise(await readFile(source));
-  try {
-    const file = await open(temporary, 'w');
-    try {
-      // One after another: joined, they would be in memory twice.
-      for (const chunk of chunks) await file.writeFile(chunk);
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, target);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+/** Writes the quantised form of a model file. */
+export function quantiseFile(source: string, target: string): Promise<void> {
+  return convertFile(source, target, quantise);
 }
 
 /** The quantised model, in parts. @throws Error if it is no ONNX model with one graph */
 export function quantise(model: Buffer): readonly Uint8Array[] {
-  const fields = [...fieldsOf(model)];
-  const graph = fields.find(({ number }) => number === 7)?.value;
-  if (!(graph instanceof Buffer)) throw new Error('the model has no graph');
-  const body = quantiseGraph([...fieldsOf(graph)]);
-  return fields.flatMap(({ number, raw }) =>
-    number === 7 ? [fieldHeader(7, totalBytes(body)), ...body] : [raw],
-  );
+  return withGraph(model, quantiseGraph);
 }
 
 function quantiseGraph(fields: readonly Field[]): readonly Uint8Array[] {
@@ -208,28 +167,4 @@ function product(
   const both = [scale, `${weight}_scale`];
   parts.add({ operator: 'Mul', name: `${name}_scales`, inputs: both, output: scales });
   parts.add({ operator: 'Mul', name: `${name}_scaled`, inputs: [floats, scales], output });
-}
-
-/** NodeProto: input = 1, output = 2, name = 3, op_type = 4, attribute = 5. */
-function nodeOf({ value, raw }: Field): Node {
-  const fields = value instanceof Buffer ? [...fieldsOf(value)] : [];
-  const [name = ''] = stringsOf(fields, 3);
-  const [operator = ''] = stringsOf(fields, 4);
-  const attributes = fields.filter(({ number }) => number === 5).map((field) => field.raw);
-  const [inputs, outputs] = [stringsOf(fields, 1), stringsOf(fields, 2)];
-  return { operator, name, inputs, outputs, attributes, raw };
-}
-
-/** TensorProto: dims = 1, data_type = 2, name = 8, raw_data = 9. */
-function tensorOf({ value, raw }: Field): Tensor {
-  const fields = value instanceof Buffer ? [...fieldsOf(value)] : [];
-  const [name = ''] = stringsOf(fields, 8);
-  const [type] = integersOf(fields, 2);
-  const data = fields.find(({ number }) => number === 9)?.value;
-  const weights = () => {
-    if (type !== dataTypes.float || !(data instanceof Buffer)) return undefined;
-    // A copy: the bytes of a message are not aligned.
-    return new Float32Array(Uint8Array.from(data).buffer);
-  };
-  return { name, shape: integersOf(fields, 1), weights, raw };
 }

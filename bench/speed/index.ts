@@ -9,6 +9,7 @@ import { scaleModels } from './scale-models.js';
 import { shift } from './shift.js';
 import { throughput } from './throughput.js';
 import { topology } from './topology.js';
+import { twoGears } from './two-gears.js';
 
 /** The benchmarks of speed, in the order in which `all` runs them. */
 export const benchmarks: readonly Benchmark[] = [
@@ -17,6 +18,7 @@ export const benchmarks: readonly Benchmark[] = [
   latency,
   cold,
   shift,
+  twoGears,
   topology,
   fairness,
   overload,

@@ -1,6 +1,8 @@
 /** Generates transformer classifiers with random weights, in the layout of Hugging Face models. */
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Dtype, graphFileOf } from '../../src/models/dtype.js';
+import { halveFile } from '../quantise/halve.js';
 import { quantiseFile } from '../quantise/index.js';
 import { describeClassifier } from './encoder.js';
 import type { SmallFile } from './metadata.js';
@@ -29,8 +31,8 @@ export interface SyntheticModelOptions {
   readonly labels?: number;
   /** Longest sequence, in tokens; 512 when left out. */
   readonly maxPositions?: number;
-  /** Type of the weights: q8 is the fp32 of the same seed, quantised; fp32 when left out. */
-  readonly dtype?: 'fp32' | 'q8';
+  /** Type of the weights: the others are made of the fp32 of the same seed; fp32 when left out. */
+  readonly dtype?: Dtype;
 }
 
 /** A generated model. */
@@ -105,8 +107,8 @@ export async function generateSyntheticModel(
   };
   const graph = describeClassifier(shape);
   const model = planModelFile(graph, shape.labels);
-  const source = join(directory, 'onnx', 'model.onnx');
-  const modelPath = dtype === 'fp32' ? source : join(directory, 'onnx', 'model_quantized.onnx');
+  const source = join(directory, graphFileOf('fp32'));
+  const modelPath = join(directory, graphFileOf(dtype));
   // Only the size of what is written here is known beforehand.
   const bytes = dtype === 'fp32' ? model.bytes : undefined;
   const config = configFile(name, seed, shape);
@@ -116,8 +118,8 @@ export async function generateSyntheticModel(
     // Without its config, a folder left half done never passes for a complete model.
     await rm(join(directory, config.name), { force: true });
     await writeModelFile(source, model, seed);
-    if (dtype === 'q8') {
-      await quantiseFile(source, modelPath);
+    if (dtype !== 'fp32') {
+      await (dtype === 'q8' ? quantiseFile : halveFile)(source, modelPath);
       await rm(source);
     }
     for (const file of files) {

@@ -232,8 +232,12 @@ export class Worker {
     this.#running = ticket.id;
     const timer = setTimeout(() => this.kill(), timeoutMs);
     try {
-      const loadMs = await this.load(ticket);
-      const result = await this.#call({ type: 'run', model: ticket.id, inputs });
+      // Both are sent at once, as they are worked off in order: no way there and back between them.
+      const loading = this.load(ticket);
+      const running = this.#call({ type: 'run', model: ticket.id, inputs });
+      running.catch(() => undefined);
+      const loadMs = await loading;
+      const result = await running;
       this.#completedBatches += 1;
       const loaded = this.#loaded.get(ticket.id);
       if (loaded !== undefined) {

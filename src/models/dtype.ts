@@ -11,9 +11,9 @@ const GRAPH_NAMES: Readonly<Record<Dtype, string>> = {
 };
 
 /**
- * What is taken where a model has several: fastest first on a CPU (`npm run bench -- dtypes`). ONNX
- * Runtime has no half-precision kernels for x86, so fp16 becomes fp32 when it is prepared: it is no faster,
- * no smaller in memory, and less exact than the fp32 that it was made from.
+ * What is taken where a model has several: fastest first on a CPU (`npm run bench -- gears`). ONNX
+ * Runtime has no half-precision products for x86: it turns fp16 weights into fp32 on every run, which takes
+ * twice the time of fp32 for short texts. They are mapped at half the size all the same.
  */
 export const BEST_FIRST: readonly Dtype[] = ['q8', 'fp32', 'fp16'];
 
