@@ -1,6 +1,7 @@
 /** Small programs of the benchmarks that run in processes of their own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../src/models/allocator.js';
 import type { Context } from './benchmark.js';
 import type { MemoryCgroup } from './cgroup.js';
 
@@ -13,17 +14,23 @@ export interface Child {
   readonly ended: Promise<string>;
 }
 
-/** Starts a program of `bench/` (such as `memory/plain-many`) that talks over Node's channel; it ends with the benchmark. */
+/**
+ * Starts a program of `bench/` (such as `memory/plain-many`) that talks over Node's channel; it ends with the benchmark.
+ *
+ * @param place.asWorker with the flags and the allocator's settings of the server's workers.
+ */
 export function startChild(
   context: Pick<Context, 'defer'>,
   name: string,
   args: readonly string[],
-  cgroup?: MemoryCgroup,
+  place: { readonly cgroup?: MemoryCgroup; readonly asWorker?: boolean } = {},
 ): Child {
   const program = fileURLToPath(new URL(`../${name}.js`, import.meta.url));
-  const command = [process.execPath, '--expose-gc', program, ...args];
-  const [first = '', ...rest] = cgroup?.command(command) ?? command;
+  const flags = place.asWorker === true ? LEAN_NODE_FLAGS : ['--expose-gc'];
+  const command = [process.execPath, ...flags, program, ...args];
+  const [first = '', ...rest] = place.cgroup?.command(command) ?? command;
   const child = spawn(first, rest, {
+    env: { ...process.env, ...(place.asWorker === true ? ALLOCATOR_ENVIRONMENT : {}) },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     detached: true,
   });
