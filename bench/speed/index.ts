@@ -8,6 +8,7 @@ import { sameScores } from './same-scores.js';
 import { scaleModels } from './scale-models.js';
 import { shift } from './shift.js';
 import { throughput } from './throughput.js';
+import { tokenizer } from './tokenizer.js';
 import { topology } from './topology.js';
 import { twoGears } from './two-gears.js';
 
@@ -20,6 +21,7 @@ export const benchmarks: readonly Benchmark[] = [
   shift,
   twoGears,
   topology,
+  tokenizer,
   fairness,
   overload,
   peerNode,
