@@ -92,8 +92,8 @@ describe.skipIf(chromium === undefined)('a page that stays open', () => {
     // What was known is still there.
     await row(page, 'Past sessions', id.slice(0, 10)).waitFor();
     await shoot(page, 'away');
-    const settings = { 'worker.count': 1, 'http.port': port };
-    server = await startServer({ data: server.data, settings });
+    const settings = { 'worker.count': 1 };
+    server = await startServer({ data: server.data, port: Number(port), settings });
     await banner.waitFor({ state: 'detached' });
     await page.getByRole('status').filter({ hasText: 'live' }).waitFor();
     const next = await playSession();
