@@ -59,7 +59,8 @@ export function receiptMarks(receipt: Receipt): readonly NewMark[] {
   const { kind, cause, session, actions } = receipt;
   const wire = receiptToWire(receipt);
   const of = session === null ? {} : { session };
-  const unloaded = new Set(actions.flatMap(({ model }) => (model === undefined ? [] : [model])));
+  const unloads = actions.filter(({ action }) => action === 'unload_model');
+  const unloaded = new Set(unloads.flatMap(({ model }) => (model === undefined ? [] : [model])));
   const replaced = actions.filter(({ action }) => action === 'replace_worker');
   const marks: NewMark[] = [];
   if (unloaded.size > MAX_MODELS) {
@@ -77,7 +78,8 @@ export function receiptMarks(receipt: Receipt): readonly NewMark[] {
     marks.push({ kind: 'worker_recycled', text, ...named, ...of, receipt: wire });
   }
   if (marks.length === 0 && session === null) {
-    const text = `${kind} (${cause}) ${gaveBack(receipt)}`;
+    const took = `took ${Math.round(receipt.durationMs)} ms`;
+    const text = `${kind} (${cause}) ${kind === 'shift' ? took : gaveBack(receipt)}`;
     marks.push({ kind: 'receipt', text, receipt: wire });
   }
   return marks;

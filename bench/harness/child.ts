@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import type { Context } from './benchmark.js';
 import type { MemoryCgroup } from './cgroup.js';
 
+const NODE_FLAGS: readonly string[] = ['--expose-gc'];
+
 export interface Child {
   readonly process: ChildProcess;
   /** Its next message. @throws Error if it ends before. */
@@ -19,9 +21,10 @@ export function startChild(
   name: string,
   args: readonly string[],
   cgroup?: MemoryCgroup,
+  nodeFlags: readonly string[] = NODE_FLAGS,
 ): Child {
   const program = fileURLToPath(new URL(`../${name}.js`, import.meta.url));
-  const command = [process.execPath, '--expose-gc', program, ...args];
+  const command = [process.execPath, ...nodeFlags, program, ...args];
   const [first = '', ...rest] = cgroup?.command(command) ?? command;
   const child = spawn(first, rest, {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],

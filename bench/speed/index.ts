@@ -1,8 +1,12 @@
 import type { Benchmark } from '../harness/benchmark.js';
+import { cold } from './cold.js';
 import { fairness } from './fairness.js';
+import { latency } from './latency.js';
 import { overload } from './overload.js';
+import { peerNode } from './peer-node.js';
 import { sameScores } from './same-scores.js';
 import { scaleModels } from './scale-models.js';
+import { shift } from './shift.js';
 import { throughput } from './throughput.js';
 import { topology } from './topology.js';
 
@@ -10,8 +14,12 @@ import { topology } from './topology.js';
 export const benchmarks: readonly Benchmark[] = [
   sameScores,
   throughput,
+  latency,
+  cold,
+  shift,
   topology,
   fairness,
   overload,
+  peerNode,
   scaleModels,
 ];

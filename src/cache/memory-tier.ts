@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { type LifeRange, LifeSeen } from './life-seen.js';
 
 /** What is kept of one input: enough to answer it again. */
 export interface CachedResult {
@@ -12,6 +13,8 @@ export interface CacheFigures {
   readonly bytes: number;
   readonly hits: number;
   readonly misses: number;
+  /** What was left of the lives of results when they were asked for; undefined before the first hit. */
+  readonly lifeLeft: LifeRange | undefined;
 }
 
 /** Bytes of one entry beside its scores: key, entry, links of the list; measured with --expose-gc. */
@@ -23,6 +26,7 @@ export class MemoryTier {
   readonly #entries: LRUCache<string, CachedResult> | undefined;
   #hits = 0;
   #misses = 0;
+  readonly #lifeLeft = new LifeSeen();
 
   /** @param maxBytes 0 switches the tier off. */
   constructor(options: { readonly maxBytes: number; readonly ttlSeconds: number }) {
@@ -40,13 +44,18 @@ export class MemoryTier {
       bytes: this.#entries?.calculatedSize ?? 0,
       hits: this.#hits,
       misses: this.#misses,
+      lifeLeft: this.#lifeLeft.range,
     };
   }
 
   get(key: string): CachedResult | undefined {
     const found = this.#entries?.get(key);
-    if (found === undefined) this.#misses += 1;
-    else this.#hits += 1;
+    if (found === undefined) {
+      this.#misses += 1;
+      return undefined;
+    }
+    this.#hits += 1;
+    this.#lifeLeft.see(this.#entries?.getRemainingTTL(key) ?? 0);
     return found;
   }
 

@@ -7,10 +7,19 @@ const count = { type: 'integer' } as const;
 const tier = { entries: count, bytes: count } as const;
 const orNull = (type: string, description: string) => ({ type: [type, 'null'], description });
 
+const lifeLeft = {
+  type: ['object', 'null'],
+  description: 'What was left of the lives of the results it answered with; null before the first.',
+  properties: { least: { type: 'number' }, most: { type: 'number' } },
+} as const;
+
 const figuresSchema = {
   type: 'object',
   properties: {
-    memory: { type: 'object', properties: { ...tier, hits: count, misses: count } },
+    memory: {
+      type: 'object',
+      properties: { ...tier, hits: count, misses: count, ttl_left_s: lifeLeft },
+    },
     redis: {
       type: ['object', 'null'],
       description: 'null: this server has no Redis.',
@@ -24,6 +33,7 @@ const figuresSchema = {
         entries: orNull('integer', 'Of all servers; null if Redis did not tell in time.'),
         bytes: orNull('integer', 'Mean size of a sample of the entries × their number.'),
         hits: count,
+        ttl_left_s: lifeLeft,
         misses: count,
         failures: { ...count, description: 'Requests that went on without its answer.' },
         unreadable: { ...count, description: 'Values that could not be read, and were removed.' },

@@ -56,7 +56,13 @@ async function isArchived(
   session: string | undefined,
 ): Promise<boolean> {
   if (!(error instanceof PlimsollError) || error.code !== 'SESSION_NOT_FOUND') return false;
-  return session !== undefined && (await archive.session(session)) !== undefined;
+  if (session === undefined) return false;
+  try {
+    return (await archive.session(session)) !== undefined;
+  } catch {
+    // Without the database nobody knows: not found among those that are.
+    return false;
+  }
 }
 
 /** Fires when the deadline is over or the caller has closed the connection. */

@@ -1,4 +1,3 @@
-import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
@@ -10,8 +9,11 @@ import { classifyRoutes } from './routes-classify.js';
 import { EVENTS_ROUTE, eventRoutes } from './routes-events.js';
 import { memoryRoutes } from './routes-memory.js';
 import { poolRoutes } from './routes-pools.js';
+import { proofRoutes } from './routes-proofs.js';
+import { recordRoutes } from './routes-records.js';
 import { sessionRoutes } from './routes-sessions.js';
 import { workerRoutes } from './routes-workers.js';
+import { secureReplies } from './security-headers.js';
 import type { HttpServices } from './services.js';
 import { guardSite } from './site-guard.js';
 
@@ -72,17 +74,21 @@ export async function buildServer(
   acceptEmptyJson(app);
   renderErrors(app, services);
   countRequests(app, services);
+  // Before the hooks that refuse: their replies get the headers too.
+  secureReplies(app, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
   refuseWhileClosing(app);
   requireHost(app);
   guardSite(app, options.host, options.names);
   await describe(app, options.version);
   classifyRoutes(app, services);
   sessionRoutes(app, services);
+  recordRoutes(app, services);
   memoryRoutes(app, services);
   poolRoutes(app, services);
   workerRoutes(app, services);
   eventRoutes(app, services);
   cacheRoutes(app, services);
+  proofRoutes(app, services);
   healthRoutes(app, services);
   await pageRoutes(app, options.pageFolder);
   return app;
@@ -114,17 +120,17 @@ function refuseWhileClosing(app: FastifyInstance): void {
   app.addHook('preClose', async () => {
     closing = true;
   });
-  app.addHook('onRequest', async () => {
-    if (!closing) return;
-    throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping', { retryAfterSeconds: 1 });
+  app.addHook('onRequest', (_request, _reply, done) => {
+    if (!closing) return done();
+    done(new PlimsollError('SHUTTING_DOWN', 'the server is stopping', { retryAfterSeconds: 1 }));
   });
 }
 
 /** RFC 9112, section 3.2: HTTP/1.1 without Host is refused. Unknown expectations are ignored, as RFC 9110 allows. */
 function requireHost(app: FastifyInstance): void {
-  app.addHook('onRequest', async ({ raw }) => {
-    if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return;
-    throw new PlimsollError('INVALID_REQUEST', 'the Host header is missing');
+  app.addHook('onRequest', ({ raw }, _reply, done) => {
+    if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return done();
+    done(new PlimsollError('INVALID_REQUEST', 'the Host header is missing'));
   });
   app.server.on('checkExpectation', (request, response) => {
     app.server.emit('request', request, response);
@@ -132,17 +138,18 @@ function requireHost(app: FastifyInstance): void {
 }
 
 function countRequests(app: FastifyInstance, { metrics }: HttpServices): void {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none';
     // How long a page was open is no response time.
-    if (route === EVENTS_ROUTE && reply.statusCode === 200) return;
-    metrics.requests.inc({ route, status: String(reply.statusCode) });
-    metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1000);
+    if (route !== EVENTS_ROUTE || reply.statusCode !== 200) {
+      metrics.requests.inc({ route, status: String(reply.statusCode) });
+      metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1000);
+    }
+    done();
   });
 }
 
 async function describe(app: FastifyInstance, version: string): Promise<void> {
-  await app.register(helmet, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -22,9 +22,8 @@ export interface GuardedRequest {
  */
 export function guardSite(app: FastifyInstance, listensOn: string, names: readonly string[]): void {
   const known = knownHosts(listensOn, names);
-  app.addHook('onRequest', async ({ method, headers, routeOptions }) => {
-    const refusal = refusalOf({ method, route: routeOptions.url, headers }, known);
-    if (refusal !== undefined) throw refusal;
+  app.addHook('onRequest', ({ method, headers, routeOptions }, _reply, done) => {
+    done(refusalOf({ method, route: routeOptions.url, headers }, known));
   });
 }
 

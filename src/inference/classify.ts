@@ -27,6 +27,8 @@ export interface Classification {
   readonly results: readonly (readonly LabelScore[])[];
   readonly truncated: readonly boolean[];
   readonly cached: readonly CacheSource[];
+  /** The key that each input has in the cache. */
+  readonly inputHashes: readonly string[];
   readonly timing: {
     readonly queueMs: number;
     readonly tokenizeMs: number;
@@ -98,6 +100,7 @@ export class Classifier {
       results: rows.map((row) => ranked(ready, row?.result, request.topK)),
       truncated: rows.map((row) => row?.result.truncated ?? false),
       cached,
+      inputHashes: keys,
       timing: answer,
     };
   }

@@ -57,6 +57,16 @@ export class ModelLibrary {
     return footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes ?? 0;
   }
 
+  /** What the hot gear of the model was measured to cost and save, if it was. */
+  hotGearOf(id: string) {
+    const footprint = this.#ready.get(id)?.form.footprint;
+    if (footprint?.hot === undefined) return undefined;
+    const { shiftMs, savedMsPerRun, peakBytes } = footprint.hot;
+    const held = this.heldBytesOf(id);
+    const privateBytes = Math.max(0, peakBytes - held);
+    return { shiftMs, savedMsPerRun, privateBytes, prepackedBytes: footprint.prepackedBytes };
+  }
+
   /** Settles when no measurement runs in the background any more. */
   measured(): Promise<void> {
     return this.#preparer.measured();

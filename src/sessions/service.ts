@@ -16,6 +16,13 @@ export interface SessionAnswer extends Classification {
   readonly user: string;
 }
 
+/** What is recorded of an answer. */
+export interface Answered {
+  readonly answer: SessionAnswer;
+  readonly inputs: readonly string[];
+  readonly tookMs: number;
+}
+
 /** Classifies for the users of sessions. */
 export class ClassificationService {
   readonly #registry: SessionRegistry;
@@ -23,6 +30,7 @@ export class ClassificationService {
   readonly #repository: ModelRepository;
   readonly #defaultModel: string;
   readonly #admit: () => void;
+  readonly #onAnswer: (answered: Answered) => void;
 
   constructor(parts: {
     readonly registry: SessionRegistry;
@@ -32,12 +40,15 @@ export class ClassificationService {
     readonly defaultModel: string;
     /** Called before every request; throws where none may be taken. */
     readonly admit: () => void;
+    /** Told of every answer before it is given. */
+    readonly onAnswer: (answered: Answered) => void;
   }) {
     this.#registry = parts.registry;
     this.#classifier = parts.classifier;
     this.#repository = parts.repository;
     this.#defaultModel = parts.defaultModel;
     this.#admit = parts.admit;
+    this.#onAnswer = parts.onAnswer;
   }
 
   /**
@@ -46,6 +57,7 @@ export class ClassificationService {
    * @throws PlimsollError those of the registry's `enter` and of the classifier
    */
   async classify(request: SessionRequest, signal: AbortSignal): Promise<SessionAnswer> {
+    const begunMs = performance.now();
     this.#admit();
     const model = request.model ?? this.#theDefaultModel();
     // A name that nobody has must not take a seat in a session.
@@ -56,7 +68,9 @@ export class ClassificationService {
       const { inputs, topK, user } = request;
       const answer = await this.#classifier.classify({ model, inputs, topK, user }, signal);
       succeeded = true;
-      return { ...answer, session: seat.session, user: request.user };
+      const whole = { ...answer, session: seat.session, user: request.user };
+      this.#onAnswer({ answer: whole, inputs, tookMs: performance.now() - begunMs });
+      return whole;
     } finally {
       seat.leave(succeeded);
     }
