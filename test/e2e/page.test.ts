@@ -23,6 +23,8 @@ let page: Page;
 let expected: readonly Expected[];
 
 const USERS = 6;
+/** Five sessions of eight users, on a busy machine. */
+const PROOF_MS = 100_000;
 
 /** A session under load, ended; what the server says of it. */
 async function playSession(): Promise<SessionView & { readonly cleanup: Receipt }> {
@@ -311,6 +313,31 @@ describe.skipIf(chromium === undefined)('the page', () => {
     await timing.filter({ hasText: 'known to the cache (memory)' }).waitFor();
     await post(server, '/v1/models/spam/unload');
   });
+
+  test(
+    'starts a proof of the server, and opens its report',
+    async () => {
+      const proof = panel(page, 'Proof');
+      await proof.getByRole('button', { name: 'Start a proof' }).click();
+      await proof.getByRole('button', { name: 'A proof runs' }).waitFor();
+      await proof.getByText(/^\d of \d sessions$/).waitFor();
+      await proof.getByText('Open the report').waitFor({ timeout: PROOF_MS });
+      const { proofs } = await get<{ proofs: { state: string }[] }>(server, '/v1/proofs');
+      expect(['passed', 'failed']).toContain(proofs[0]?.state);
+      await proof.getByText(String(proofs[0]?.state), { exact: true }).waitFor();
+      const opened = page.waitForEvent('popup');
+      await proof.getByText('Open the report').click();
+      const report = await opened;
+      await report
+        .getByText(/Verdict/)
+        .first()
+        .waitFor();
+      expect(await report.locator('figure svg').count()).toBeGreaterThan(0);
+      await report.close();
+      await shoot(page, 'proof');
+    },
+    PROOF_MS,
+  );
 
   test('is used with the keyboard alone', async () => {
     await page.reload();
