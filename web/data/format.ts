@@ -20,7 +20,9 @@ export function count(value: number): string {
 /** MB, with the digits that one can read: a tenth below 1000. */
 export function mb(value: number | null): string {
   if (value === null) return NOTHING;
-  return Math.abs(value) < 1000 ? tenth.format(value) : number.format(value);
+  if (Math.abs(value) >= 1000) return number.format(value);
+  // No "-0.0".
+  return tenth.format(Math.abs(value) < 0.05 ? 0 : value).replace('-', '−');
 }
 
 /** With its sign, for what came or went. */

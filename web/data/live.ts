@@ -79,7 +79,7 @@ export class Live {
   #takeLink(link: Link): void {
     this.link = link;
     // What happens from now on until it is back is asked for then.
-    if (link.state === 'away') this.#isCaughtUp = false;
+    if (link.state !== 'live') this.#isCaughtUp = false;
     this.#changed();
   }
 
