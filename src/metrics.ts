@@ -12,7 +12,8 @@ const POOL_GAUGES = [
   ['recycled', 'plimsoll_pool_recycled_total', 'Connections that were closed for their age'],
   ['broken', 'plimsoll_pool_broken_total', 'Connections that broke'],
   ['timeouts', 'plimsoll_pool_timeouts_total', 'Waits that were longer than the limit'],
-  ['waitMsMean', 'plimsoll_pool_wait_mean_ms', 'Mean wait for a connection since the start'],
+  ['checkouts', 'plimsoll_pool_checkouts_total', 'Connections that were handed out'],
+  ['waitSeconds', 'plimsoll_pool_wait_seconds_total', 'Time that was waited for connections'],
 ] as const;
 type PoolFigure = (typeof POOL_GAUGES)[number][0];
 

@@ -1,4 +1,5 @@
 import { environmentName, SETTINGS, settingKeys } from '../config.js';
+import { settingViews } from '../setting-views.js';
 import type { Setting } from '../settings.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
@@ -9,12 +10,11 @@ export async function showConfig(flags: CommonFlags & { markdown: boolean }): Pr
     return 0;
   }
   const { config } = await configFrom(flags);
-  for (const key of settingKeys()) {
-    const setting: Setting<unknown> = SETTINGS[key];
-    const value = setting.secret && config[key] !== '' ? '(set, not shown)' : shown(config[key]);
-    const unit = setting.unit ? ` ${setting.unit}` : '';
+  for (const { key, value, unit, about, environment, bounds, default: usual } of settingViews(
+    config,
+  )) {
     process.stdout.write(
-      `${key} = ${value}${value === '(none)' ? '' : unit}\n    ${setting.about}\n    ${environmentName(key)}: ${setting.bounds}; default ${setting.fallbackText}\n`,
+      `${key} = ${value}${value === '(none)' || unit === '' ? '' : ` ${unit}`}\n    ${about}\n    ${environment}: ${bounds}; default ${usual}\n`,
     );
   }
   return 0;
@@ -32,11 +32,4 @@ export function settingsTable(): string {
     '| --- | --- | --- | --- |',
     ...rows,
   ].join('\n');
-}
-
-function shown(value: unknown): string {
-  if (value === '') return '(none)';
-  if (typeof value !== 'object' || value === null) return String(value);
-  if ('percent' in value) return `${String(value.percent)}%`;
-  return 'bytes' in value ? `${String(value.bytes)} bytes` : JSON.stringify(value);
 }

@@ -44,6 +44,7 @@ const FLOORS: Floors = [
   [['inference/']],
   [['cache/'], ['models/'], ['memory/'], ['store/'], ['proof/']],
   [['system/'], ['pools/']],
+  [['setting-views.ts']],
   [['config.ts']],
   [
     ['settings.ts', 'pool-settings.ts', 'cache-settings.ts', 'records-settings.ts'],
