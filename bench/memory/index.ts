@@ -4,6 +4,7 @@ import { density } from './density.js';
 import { drift } from './drift.js';
 import { kill } from './kill.js';
 import { pressure } from './pressure.js';
+import { proofRepeat } from './proof-repeat.js';
 import { recycle } from './recycle.js';
 import { reload } from './reload.js';
 import { returned } from './return.js';
@@ -20,4 +21,5 @@ export const benchmarks: readonly Benchmark[] = [
   drift,
   pressure,
   kill,
+  proofRepeat,
 ];
