@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME [--json] [--quick]` */
 import { parseArgs } from 'node:util';
+import { benchmarks as data } from './data/index.js';
 import { type Benchmark, NotRunError } from './harness/benchmark.js';
 import { describeMachine } from './harness/machine.js';
 import { Progress } from './harness/progress.js';
@@ -7,7 +8,7 @@ import { exitCodeOf, jsonLine, keepResult, type Result, shownResult } from './ha
 import { benchmarks as memory } from './memory/index.js';
 import { benchmarks as speed } from './speed/index.js';
 
-const benchmarks = [...memory, ...speed];
+const benchmarks = [...memory, ...speed, ...data];
 const WRONG_CALL = 2;
 const NOT_RUN = 3;
 const INTERRUPTED = 130;

@@ -25,7 +25,7 @@ function build(what, sources, result, args) {
   if (status !== 0) process.exit(2);
 }
 
-build('the server', ['src', 'tsconfig.json', 'tsconfig.build.json'], 'dist/main.js', [
+build('the server', ['src', 'web', 'tsconfig.json', 'tsconfig.build.json'], 'dist/main.js', [
   at('scripts/build.mjs'),
 ]);
 const stamp = 'dist-bench/.built';

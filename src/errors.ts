@@ -18,6 +18,11 @@ export const ERRORS = {
   MODEL_NOT_FOUND: { status: 404, retryable: false, about: 'No model has that name.' },
   SESSION_NOT_FOUND: { status: 404, retryable: false, about: 'No session has that id.' },
   WORKER_NOT_FOUND: { status: 404, retryable: false, about: 'No worker has that id.' },
+  PROOF_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    about: 'No proof has that id, or it has no report.',
+  },
   SESSION_FULL: {
     status: 409,
     retryable: false,
@@ -28,6 +33,11 @@ export const ERRORS = {
     status: 409,
     retryable: true,
     about: 'Workers are being replaced already; one worker can be asked for when that is done.',
+  },
+  PROOF_RUNNING: {
+    status: 409,
+    retryable: true,
+    about: 'A proof of this server is running; there is one at a time.',
   },
   BODY_TOO_LARGE: { status: 413, retryable: false, about: 'The body is over `http.body_limit`.' },
   UNSUPPORTED_MEDIA_TYPE: {
@@ -86,6 +96,11 @@ export const ERRORS = {
     status: 503,
     retryable: true,
     about: 'No connection to the database or to Redis came free within the pool’s wait limit.',
+  },
+  DATABASE_UNAVAILABLE: {
+    status: 503,
+    retryable: true,
+    about: 'The database does not answer, so what it keeps cannot be shown; requests go on.',
   },
   REDIS_UNAVAILABLE: {
     status: 503,

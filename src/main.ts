@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=2 --no-sparkplug
+#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --max-semi-space-size=2 --no-sparkplug --compact-on-every-full-gc
 import { Command, CommanderError } from 'commander';
 import type { CommonFlags } from './commands/flags.js';
 import { listModels } from './commands/models.js';
@@ -17,6 +17,7 @@ function withCommonFlags(command: Command): Command {
   return command
     .option('--models <dir>', 'folder of models in Hugging Face layout (default: the bundled ones)')
     .option('--data <dir>', 'folder for mapped models and the database (default: .plimsoll)')
+    .option('--dtype <type>', 'weights to take: fp32, fp16, q8 or auto (default: auto)')
     .option(
       '--set <key=value>',
       'any setting, may be repeated; `plimsoll config` lists them',
@@ -44,16 +45,36 @@ function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Comm
     program.command('prove').description('load-test a server and write a report that judges it'),
   )
     .option('--url <url>', 'server to test (default: one that is started for this run)')
-    .option('--sessions <n>', 'sessions, one after the other', '5')
-    .option('--users <n>', 'concurrent users of each session', '8')
-    .option('--requests <n>', 'requests of each user', '10')
+    .option(
+      '--profile <name>',
+      'reference: 5 sessions of 8 users; soak: sessions until --duration is over; ramp: more and more users until the server refuses; chaos: workers killed, memory taken, Redis and PostgreSQL cut off',
+      'reference',
+    )
+    .option('--sessions <n>', 'sessions, one after the other (default: reference 5, chaos 12)')
+    .option('--duration <time>', 'begin sessions for so long: 90s, 30m, 1h (default: soak 1h)')
+    .option('--users <n>', 'concurrent users of each session (default: 8; ramp at most 8192)')
+    .option(
+      '--requests <n>',
+      'requests of each user (default: reference 10, soak and chaos 40, ramp 2)',
+    )
+    .option(
+      '--rate <n>',
+      'requests that are due each second, answered or not: an open loop (default: a closed loop)',
+    )
     .option(
       '--inputs <file|dir>',
       'texts to send: .jsonl, .jsonl.gz or a folder of .txt files (default: the held-out mails)',
     )
     .option('--model <id>', 'model to ask (default: the server’s)')
+    .option(
+      '--compare <report.json>',
+      'earlier report (.json or .json.gz) to hold memory against (default: none)',
+    )
     .option('--out <dir>', 'folder for the report', 'proof')
-    .option('--timeout <seconds>', 'end of the whole run at the latest', '600')
+    .option(
+      '--timeout <seconds>',
+      'end of the whole run at the latest (default: 1800; with a duration 300 more than that)',
+    )
     .addHelpText(
       'after',
       '\nExample:\n  plimsoll prove --sessions 5 --users 8\n  plimsoll prove --url http://127.0.0.1:8000 --out ./proof' +

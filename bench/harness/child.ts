@@ -1,9 +1,10 @@
 /** Small programs of the benchmarks that run in processes of their own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../src/models/allocator.js';
 import type { Context } from './benchmark.js';
 import type { MemoryCgroup } from './cgroup.js';
+
+const NODE_FLAGS: readonly string[] = ['--expose-gc'];
 
 export interface Child {
   readonly process: ChildProcess;
@@ -14,25 +15,29 @@ export interface Child {
   readonly ended: Promise<string>;
 }
 
-/**
- * Starts a program of `bench/` (such as `memory/plain-many`) that talks over Node's channel; it ends with the benchmark.
- *
- * @param place.asWorker with the flags and the allocator's settings of the server's workers.
- */
+export interface ChildOptions {
+  /** Where it lives. */
+  readonly cgroup?: MemoryCgroup;
+  readonly nodeFlags?: readonly string[];
+  /** Variables that it gets beside ours. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Starts a program of `bench/` (such as `memory/plain-many`) that talks over Node's channel; it ends with the benchmark. */
 export function startChild(
   context: Pick<Context, 'defer'>,
   name: string,
   args: readonly string[],
-  place: { readonly cgroup?: MemoryCgroup; readonly asWorker?: boolean } = {},
+  options: ChildOptions = {},
 ): Child {
+  const { cgroup, nodeFlags = NODE_FLAGS, environment = {} } = options;
   const program = fileURLToPath(new URL(`../${name}.js`, import.meta.url));
-  const flags = place.asWorker === true ? LEAN_NODE_FLAGS : ['--expose-gc'];
-  const command = [process.execPath, ...flags, program, ...args];
-  const [first = '', ...rest] = place.cgroup?.command(command) ?? command;
+  const command = [process.execPath, ...nodeFlags, program, ...args];
+  const [first = '', ...rest] = cgroup?.command(command) ?? command;
   const child = spawn(first, rest, {
-    env: { ...process.env, ...(place.asWorker === true ? ALLOCATOR_ENVIRONMENT : {}) },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     detached: true,
+    env: { ...process.env, ...environment },
   });
   const messages: unknown[] = [];
   const waiting: ((message: unknown) => void)[] = [];

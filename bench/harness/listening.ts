@@ -24,16 +24,18 @@ export interface ServerUnderTest {
  * benchmark at the latest.
  *
  * @param logFile gets what it prints.
+ * @param environment variables that it gets beside ours.
  * @throws Error with its last words if it does not start
  */
 export async function startListening(
   context: Pick<Context, 'defer'>,
   command: readonly string[],
   logFile: string,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<ServerUnderTest> {
   const [program = '', ...args] = command;
   const child = spawn(program, args, {
-    env: serverEnvironment(),
+    env: { ...serverEnvironment(), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     // Ctrl-C reaches the benchmark alone, which then ends the server.
     detached: true,

@@ -1,3 +1,4 @@
+import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../src/models/allocator.js';
 import {
   atMost,
   type Benchmark,
@@ -40,7 +41,10 @@ async function run(context: Context): Promise<Outcome> {
     for (const kind of KINDS) {
       context.progress.at(`round ${round} of ${rounds}, ${kind}`);
       const args = [kind, bundledFolder, native];
-      const child = startChild(context, 'speed/tokenizer-loop', args, { asWorker: true });
+      const child = startChild(context, 'speed/tokenizer-loop', args, {
+        nodeFlags: LEAN_NODE_FLAGS,
+        environment: ALLOCATOR_ENVIRONMENT,
+      });
       results[kind].push((await child.next()) as TokenizerResult);
       await child.ended;
     }

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { type LifeRange, LifeSeen } from './life-seen.js';
 
 /** What is kept of one input: enough to answer it again. */
 export interface CachedResult {
@@ -12,17 +13,22 @@ export interface CacheFigures {
   readonly bytes: number;
   readonly hits: number;
   readonly misses: number;
+  /** What was left of the lives of results when they were asked for; undefined before the first hit. */
+  readonly lifeLeft: LifeRange | undefined;
 }
 
 /** Bytes of one entry beside its scores: key, entry, links of the list; measured with --expose-gc. */
 const ENTRY_OVERHEAD_BYTES = 220;
 const BYTES_PER_SCORE = 8;
+/** How late an entry may be found expired; by default the clock is read, and a timer set, each millisecond. */
+const TTL_RESOLUTION_MS = 100;
 
 /** Results in process: bounded in bytes, least recently used out first, entries expire. */
 export class MemoryTier {
   readonly #entries: LRUCache<string, CachedResult> | undefined;
   #hits = 0;
   #misses = 0;
+  readonly #lifeLeft = new LifeSeen();
 
   /** @param maxBytes 0 switches the tier off. */
   constructor(options: { readonly maxBytes: number; readonly ttlSeconds: number }) {
@@ -30,6 +36,7 @@ export class MemoryTier {
     this.#entries = new LRUCache({
       maxSize: options.maxBytes,
       ttl: options.ttlSeconds * 1000,
+      ttlResolution: TTL_RESOLUTION_MS,
       sizeCalculation: ({ scores }) => ENTRY_OVERHEAD_BYTES + scores.length * BYTES_PER_SCORE,
     });
   }
@@ -40,13 +47,18 @@ export class MemoryTier {
       bytes: this.#entries?.calculatedSize ?? 0,
       hits: this.#hits,
       misses: this.#misses,
+      lifeLeft: this.#lifeLeft.range,
     };
   }
 
   get(key: string): CachedResult | undefined {
     const found = this.#entries?.get(key);
-    if (found === undefined) this.#misses += 1;
-    else this.#hits += 1;
+    if (found === undefined) {
+      this.#misses += 1;
+      return undefined;
+    }
+    this.#hits += 1;
+    this.#lifeLeft.see(this.#entries?.getRemainingTTL(key) ?? 0);
     return found;
   }
 

@@ -7,6 +7,7 @@ import {
   CLOSED,
   nextCircuit,
 } from './circuit.js';
+import { type LifeRange, LifeSeen } from './life-seen.js';
 import type { CachedResult } from './memory-tier.js';
 import { REPLY_LIMIT_MS, type RedisConnection, redisConnector } from './redis-connection.js';
 import { countKeys, KEY_PREFIX, type KeysFigures, removeKeys } from './redis-keys.js';
@@ -40,6 +41,8 @@ export interface RedisTierOptions {
 
 export interface RedisFigures {
   readonly hits: number;
+  /** As for the memory tier. */
+  readonly lifeLeft: LifeRange | undefined;
   readonly misses: number;
   /** Lookups that had no answer within the budget. */
   readonly failures: number;
@@ -55,6 +58,7 @@ export class RedisTier {
   readonly #options: RedisTierOptions;
   readonly #lookups: RedisLookups;
   readonly #writer: RedisWriter;
+  readonly #lifeLeft = new LifeSeen();
   readonly #counts = { hits: 0, misses: 0, failures: 0, unreadable: 0 };
   /** Not asked before {@link start} has seen it answer. */
   #circuit: Circuit = { ...CLOSED, state: 'trying' };
@@ -99,7 +103,11 @@ export class RedisTier {
   }
 
   get figures(): RedisFigures {
-    return { ...this.#counts, dropped: this.#writer.dropped };
+    return {
+      ...this.#counts,
+      dropped: this.#writer.dropped,
+      lifeLeft: this.#lifeLeft.range,
+    };
   }
 
   /** Looks once whether Redis answers. It need not: then it is left alone at first. */
@@ -178,7 +186,10 @@ export class RedisTier {
       this.#writer.remove(name);
       return undefined;
     }
-    return stored.expiresAtMs > Date.now() ? stored : undefined;
+    const leftMs = stored.expiresAtMs - Date.now();
+    if (leftMs <= 0) return undefined;
+    this.#lifeLeft.see(leftMs);
+    return stored;
   }
 
   #fail(error: unknown): void {

@@ -1,20 +1,22 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Plan, usualTimeoutMs } from '../proof/plan.js';
 import { ProofError, prove as runProof } from '../proof/prove.js';
+import type { LoadEvent } from '../proof/run.js';
 import { SettingError } from '../settings.js';
 import { type CommonFlags, configFrom, countFlag } from './flags.js';
 import { startOwnServer } from './own-server.js';
+import { planChaos } from './prove-chaos.js';
+import { type PlanFlags, planFrom } from './prove-plan.js';
 
-export interface ProveFlags extends CommonFlags {
+export interface ProveFlags extends CommonFlags, PlanFlags {
   readonly url?: string;
-  readonly sessions: string;
-  readonly users: string;
-  readonly requests: string;
   readonly inputs?: string;
   readonly model?: string;
+  readonly compare?: string;
   readonly out: string;
-  readonly timeout: string;
+  readonly timeout?: string;
 }
 
 /** Real mails that the bundled model has never seen. */
@@ -28,37 +30,48 @@ const BUNDLED_MODEL = 'spam';
 
 /** `plimsoll prove`: exits 0 if the verdict is positive, 1 if not, 130 if it was stopped by hand. */
 export async function prove(flags: ProveFlags): Promise<number> {
-  const counts = {
-    sessions: countFlag('sessions', flags.sessions),
-    users: countFlag('users', flags.users),
-    requests: countFlag('requests', flags.requests),
-  };
-  const timeoutMs = countFlag('timeout', flags.timeout) * 1000;
+  const plan = planFrom(flags);
+  const timeoutMs =
+    flags.timeout === undefined ? usualTimeoutMs(plan) : countFlag('timeout', flags.timeout) * 1000;
   if (flags.url !== undefined && !URL.canParse(flags.url)) {
     throw new SettingError(`--url ${flags.url}: it takes an address such as http://127.0.0.1:8000`);
+  }
+  if (flags.url !== undefined && plan.profile === 'chaos') {
+    throw new SettingError(
+      '--profile chaos kills workers and cuts connections: it takes a server of its own, without --url',
+    );
   }
   const stop = new AbortController();
   const interrupt = () => stop.abort();
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
+  process.once('disconnect', interrupt);
+  // The one who started it may listen, but must not be waited for.
+  process.channel?.unref();
   mkdirSync(flags.out, { recursive: true });
+  const chaos = plan.profile === 'chaos' ? await planChaos(flags) : undefined;
+  const needed = [...settingsFor(plan), ...(chaos?.settings ?? [])];
+  const log = path.join(flags.out, 'server.log');
   const own =
     flags.url === undefined
-      ? await startOwnServer(flags, path.join(flags.out, 'server.log'), counts.users)
+      ? await startOwnServer(chaos?.flags ?? flags, log, needed, chaos?.environment)
       : undefined;
   try {
     const result = await runProof({
       url: own?.url ?? flags.url ?? '',
-      ...counts,
+      plan,
       inputs: flags.inputs ?? HELD_OUT_MAILS,
       out: flags.out,
       model: flags.model,
+      compare: flags.compare,
+      disturber: own && chaos?.disturber(own),
       expectedAccuracy: await expectedAccuracy(flags),
       timeoutMs,
       signal: stop.signal,
       write: (text) => process.stdout.write(text),
       isTerminal: process.stdout.isTTY === true,
       columns: process.stdout.columns,
+      observe: (event) => tellParent(event, plan),
     });
     return result.exitCode;
   } catch (error) {
@@ -66,9 +79,25 @@ export async function prove(flags: ProveFlags): Promise<number> {
     throw error;
   } finally {
     await own?.stop();
+    await chaos?.stop();
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
   }
+}
+
+/** What a server must allow that is started for this plan; what the caller sets comes after it. */
+function settingsFor({ profile, users }: Plan): readonly string[] {
+  const connections = profile === 'ramp' ? [`http.max_connections=${users + 64}`] : [];
+  return [`session.max_users=${users}`, ...connections];
+}
+
+/** A program that started this one over a channel (see `proof-runs.ts`) learns how far it is. */
+function tellParent(event: LoadEvent, { sessions }: Plan): void {
+  if (process.send === undefined || !process.connected) return;
+  if (event.kind !== 'run started' && event.kind !== 'session ended') return;
+  const done = event.kind === 'run started' ? 0 : event.session.number;
+  // One that has gone meanwhile is no failure of the proof.
+  process.send({ sessions_done: done, sessions_total: sessions ?? 0 }, () => undefined);
 }
 
 /**

@@ -1,15 +1,25 @@
 import type { FastifyInstance } from 'fastify';
 import { commonErrors } from './schemas.js';
 import type { HttpServices } from './services.js';
+import { cacheToWire } from './wire.js';
 
 const count = { type: 'integer' } as const;
 const tier = { entries: count, bytes: count } as const;
 const orNull = (type: string, description: string) => ({ type: [type, 'null'], description });
 
+const lifeLeft = {
+  type: ['object', 'null'],
+  description: 'What was left of the lives of the results it answered with; null before the first.',
+  properties: { least: { type: 'number' }, most: { type: 'number' } },
+} as const;
+
 const figuresSchema = {
   type: 'object',
   properties: {
-    memory: { type: 'object', properties: { ...tier, hits: count, misses: count } },
+    memory: {
+      type: 'object',
+      properties: { ...tier, hits: count, misses: count, ttl_left_s: lifeLeft },
+    },
     redis: {
       type: ['object', 'null'],
       description: 'null: this server has no Redis.',
@@ -23,6 +33,7 @@ const figuresSchema = {
         entries: orNull('integer', 'Of all servers; null if Redis did not tell in time.'),
         bytes: orNull('integer', 'Mean size of a sample of the entries × their number.'),
         hits: count,
+        ttl_left_s: lifeLeft,
         misses: count,
         failures: { ...count, description: 'Requests that went on without its answer.' },
         unreadable: { ...count, description: 'Values that could not be read, and were removed.' },
@@ -59,14 +70,7 @@ export function cacheRoutes(app: FastifyInstance, { cache }: HttpServices): void
         response: { 200: figuresSchema, ...commonErrors },
       },
     },
-    async () => {
-      const { memory, redis } = await cache.figures();
-      const { entries, bytes, hits, misses } = memory;
-      return {
-        memory: { entries, bytes, hits, misses },
-        redis: redis === undefined ? null : redisToWire(redis),
-      };
-    },
+    async () => cacheToWire(await cache.figures()),
   );
 
   app.delete<{ Querystring: { readonly tier?: 'memory' | 'redis' } }>(
@@ -91,15 +95,4 @@ export function cacheRoutes(app: FastifyInstance, { cache }: HttpServices): void
       };
     },
   );
-}
-
-type RedisView = NonNullable<Awaited<ReturnType<HttpServices['cache']['figures']>>['redis']>;
-
-function redisToWire({ keys, reason, ...same }: RedisView) {
-  return {
-    ...same,
-    reason: reason === '' ? null : reason,
-    entries: keys?.entries ?? null,
-    bytes: keys?.bytes ?? null,
-  };
 }

@@ -1,5 +1,6 @@
 /** From what a run collected to every figure of the report. Pure; no figure comes from anywhere else. */
 import { analyseMemory } from './analyse-memory.js';
+import { analyseRamp } from './analyse-ramp.js';
 import { analyseTrends } from './analyse-trend.js';
 import { analyseFeatures } from './features.js';
 import type {
@@ -10,8 +11,10 @@ import type {
   SessionFigures,
   SpeedFigures,
 } from './figures.js';
+import { analyseOmission } from './omission.js';
 import { mannWhitney } from './rank-test.js';
-import type { LoadRun, Reading, RequestRow, SessionRun } from './run.js';
+import type { LoadRun, RequestRow, RequestTotals, SessionRun } from './run.js';
+import { describeSampled } from './sample.js';
 import { describe, median, wilson } from './statistics.js';
 import { THRESHOLDS } from './thresholds.js';
 
@@ -22,51 +25,30 @@ import { THRESHOLDS } from './thresholds.js';
 const UNLOADED: readonly string[] = ['unloaded', 'unprepared'];
 
 export function analyse(run: LoadRun): Figures {
-  const rows = bySession(run.requests);
-  const readings = bySession(run.readings);
-  const usual = usualProcesses(run.readings);
-  const sessions = run.sessions.map((session) => {
-    const { number } = session;
-    return analyseSession(session, rows.get(number) ?? [], readings.get(number) ?? [], usual);
-  });
+  const usual = usualProcesses(run.readingTotals.processCounts);
+  const sessions = run.sessions.map((session) => analyseSession(session, usual));
   return {
+    others_cpu_percent: run.othersCpuPercent,
     load: analyseLoad(run, sessions),
-    labels: analyseLabels(run.requests),
+    labels: analyseLabels(run.requestTotals),
     sessions,
     cleanup: analyseCleanup(run, sessions),
-    speed: analyseSpeed(run.requests),
+    speed: analyseSpeed(run.requests.items),
     memory: analyseMemory(run),
     ...analyseTrends(sessions),
-    features: analyseFeatures(run.counters),
+    ramp: analyseRamp(run),
+    features: analyseFeatures(run),
   };
 }
 
-/** Grouped once: a soak has thousands of sessions. */
-function bySession<T extends { readonly session: number }>(
-  items: readonly T[],
-): ReadonlyMap<number, readonly T[]> {
-  const groups = new Map<number, T[]>();
-  for (const item of items) {
-    const group = groups.get(item.session);
-    if (group === undefined) groups.set(item.session, [item]);
-    else group.push(item);
-  }
-  return groups;
+/** The number of processes that most readings counted. */
+function usualProcesses(counts: ReadonlyMap<number, number>): number {
+  return [...counts].reduce((most, one) => (one[1] > most[1] ? one : most), [0, 0])[0];
 }
 
-function usualProcesses(readings: readonly Reading[]): number {
-  return Number(tally(readings.map(({ processes }) => String(processes)))[0]?.[0] ?? 0);
-}
-
-function analyseSession(
-  session: SessionRun,
-  rows: readonly RequestRow[],
-  readings: readonly Reading[],
-  usual: number,
-): SessionFigures {
-  const ok = rows.filter((row) => row.ok);
+function analyseSession(session: SessionRun, usual: number): SessionFigures {
   const playMs = session.playedMs - session.startedMs;
-  const { receipt } = session;
+  const { receipt, requests } = session;
   return {
     session: session.number,
     id: session.id,
@@ -79,16 +61,17 @@ function analyseSession(
     users_successful: session.users.filter((user) => user === 'successful').length,
     users_failed: session.users.filter((user) => user === 'failed').length,
     users_unfinished: session.users.filter((user) => user === 'unfinished').length,
-    requests: rows.length,
-    requests_ok: ok.length,
-    requests_failed: rows.length - ok.length,
-    requests_from_cache: ok.filter((row) => row.cached !== 'none').length,
-    requests_per_s: playMs > 0 ? (ok.length * 1000) / playMs : null,
-    response: describe(ok.map((row) => row.ms)),
+    requests: requests.sent,
+    requests_ok: requests.ok,
+    requests_failed: requests.failed,
+    requests_from_cache: requests.fromCache,
+    requests_per_s: playMs > 0 ? (requests.ok * 1000) / playMs : null,
+    response: requests.response,
     models: session.models,
     models_still_loaded: stillLoaded(session),
-    ...privateMemory(session, readings, recycledMeanwhile(readings, usual)),
+    ...privateMemory(session, recycledMeanwhile(session, usual)),
     users_since_recycle: session.after?.usersSinceRecycle ?? null,
+    disturbance: session.disturbance,
     freed_mb: receipt?.freed_mb ?? null,
     freed_private_mb: receipt?.freed_private_mb ?? null,
     receipt_complete: receipt !== null && receipt.before !== null && receipt.after !== null,
@@ -105,15 +88,11 @@ function stillLoaded(session: SessionRun): readonly string[] | null {
   });
 }
 
-function privateMemory(session: SessionRun, readings: readonly Reading[], recycled: boolean) {
+function privateMemory(session: SessionRun, recycled: boolean) {
   const before = session.before?.privateMb ?? null;
   const beforeCleanup = session.beforeCleanup?.privateMb ?? null;
   const after = session.after?.privateMb ?? null;
-  let highest: number | null = null;
-  for (const reading of readings) {
-    if (reading.phase === 'after cleanup') continue;
-    if (reading.privateMb !== null) highest = Math.max(highest ?? 0, reading.privateMb);
-  }
+  const highest = session.highestMb;
   const taken = highest === null || before === null ? null : highest - before;
   const returned = highest === null || after === null ? null : highest - after;
   const tells = taken !== null && returned !== null && taken >= THRESHOLDS.takenMb;
@@ -133,70 +112,54 @@ function privateMemory(session: SessionRun, readings: readonly Reading[], recycl
  * While old and new workers stand side by side, or have just changed places, readings do not compare: the
  * number of processes is not the usual one, or the count of users since the last recycle fell.
  */
-function recycledMeanwhile(readings: readonly Reading[], usual: number): boolean {
-  let users = 0;
-  for (const { processes, usersSinceRecycle } of readings) {
-    if (processes !== usual || (usersSinceRecycle ?? users) < users) return true;
-    users = usersSinceRecycle ?? users;
-  }
-  return false;
+function recycledMeanwhile({ processCounts, usersFell }: SessionRun, usual: number): boolean {
+  return usersFell || processCounts.some((count) => count !== usual);
 }
 
 function analyseLoad(run: LoadRun, sessions: readonly SessionFigures[]): LoadFigures {
-  const { planned, requests } = run;
-  const ok = requests.filter((row) => row.ok);
+  const { plan, requestTotals: totals } = run;
   const sum = (pick: (session: SessionFigures) => number) =>
     sessions.reduce((total, session) => total + pick(session), 0);
-  const texts = new Set(requests.map((row) => run.inputSet.inputs[row.input]?.text));
   const played = sum((session) => session.users);
   const successful = sum((session) => session.users_successful);
   const playMs = sum((session) => session.play_ms);
+  // Where time or refusals end the run, what was played is what was planned.
+  const planned = plan.sessions ?? sessions.length;
+  const users = plan.sessions === null ? played : planned * plan.users;
   return {
-    sessions_planned: planned.sessions,
+    sessions_planned: planned,
     sessions_played: sessions.length,
-    users_planned: planned.sessions * planned.users,
+    users_planned: users,
     users_played: played,
     users_successful: successful,
     users_failed: sum((session) => session.users_failed),
     users_unfinished: sum((session) => session.users_unfinished),
     users_successful_percent: played === 0 ? null : (100 * successful) / played,
-    requests_planned: planned.sessions * planned.users * planned.requests,
-    requests_sent: requests.length,
-    requests_ok: ok.length,
-    requests_failed: requests.length - ok.length,
-    distinct_texts: texts.size,
-    repeats: requests.length - texts.size,
-    answered_by: tally(ok.map((row) => row.cached ?? 'none')).map(([tier, count]) => ({
-      tier,
-      requests: count,
-    })),
-    failures: tally(requests.filter((row) => !row.ok).map((row) => row.code ?? 'UNKNOWN')).map(
-      ([code, count]) => ({ code, requests: count }),
-    ),
+    requests_planned: users * plan.requests,
+    requests_sent: totals.sent,
+    requests_ok: totals.ok,
+    requests_failed: totals.failed,
+    distinct_texts: totals.distinctTexts,
+    repeats: totals.sent - totals.distinctTexts,
+    answered_by: tally(totals.tiers).map(([tier, requests]) => ({ tier, requests })),
+    failures: tally(totals.codes).map(([code, requests]) => ({ code, requests })),
     duration_ms: run.durationMs,
-    requests_per_s: playMs > 0 ? (ok.length * 1000) / playMs : null,
-    response: describe(ok.map((row) => row.ms)),
+    requests_per_s: playMs > 0 ? (totals.ok * 1000) / playMs : null,
+    response: describeSampled(
+      totals.response,
+      run.requests.items.filter((row) => row.ok).map((row) => row.ms),
+    ),
+    omission: analyseOmission(run),
     session_play: describe(sessions.filter((one) => one.id !== null).map((one) => one.play_ms)),
   };
 }
 
-/** How often each value occurs, most frequent first. */
-function tally(values: readonly string[]): readonly (readonly [string, number])[] {
-  const counts = new Map<string, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+/** Most frequent first. */
+function tally(counts: ReadonlyMap<string, number>): readonly (readonly [string, number])[] {
   return [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
 }
 
-/** Labels are compared without regard to case: `SPAM` and `spam` are one label. */
-function analyseLabels(requests: readonly RequestRow[]): LabelFigures | null {
-  const firstAnswers = new Map<number, boolean>();
-  for (const row of requests) {
-    if (!row.ok || row.label === null || row.expected === null) continue;
-    if (firstAnswers.has(row.input)) continue;
-    firstAnswers.set(row.input, row.label.toLowerCase() === row.expected.toLowerCase());
-  }
-  const labelled = firstAnswers.size;
-  const correct = [...firstAnswers.values()].filter(Boolean).length;
+function analyseLabels({ labelled, correct }: RequestTotals): LabelFigures | null {
   const interval = wilson(correct, labelled);
   if (interval === null) return null;
   return {
@@ -245,21 +208,20 @@ function analyseCleanup(run: LoadRun, sessions: readonly SessionFigures[]): Clea
  * are in neither.
  */
 function analyseSpeed(requests: readonly RequestRow[]): SpeedFigures {
-  const seen = new Set<number>();
   const near: number[] = [];
   const others: number[] = [];
-  for (const row of [...requests].sort((a, b) => a.startMs - b.startMs)) {
-    const first = !seen.has(row.user);
-    seen.add(row.user);
-    if (!row.ok) continue;
-    if (!first) others.push(row.ms);
-    else if (row.session > 1) near.push(row.ms);
+  for (const { ok, request, session, ms } of requests) {
+    if (!ok) continue;
+    if (request > 1) others.push(ms);
+    else if (session > 1) near.push(ms);
   }
   const test = mannWhitney(near, others);
   return {
     after_cleanup: describe(near),
     others: describe(others),
     shift_ms: test?.shift ?? null,
+    low_ms: test?.interval.low ?? null,
+    high_ms: test?.interval.high ?? null,
     p: test?.p ?? null,
   };
 }

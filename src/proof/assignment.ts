@@ -7,19 +7,17 @@
  */
 export class Assignment {
   readonly #order: Uint32Array;
-  readonly #users: number;
   readonly #requests: number;
 
-  /** @param count inputs in the set. @param users in each session. @param requests of each user. */
-  constructor(count: number, users: number, requests: number, seed: number) {
+  /** @param count inputs in the set. @param requests of each user. */
+  constructor(count: number, requests: number, seed: number) {
     this.#order = shuffled(count, seed);
-    this.#users = users;
     this.#requests = requests;
   }
 
-  /** The index of the input of one request; all three counted from 0. */
-  inputOf(session: number, user: number, request: number): number {
-    const turn = (session * this.#users + user) * this.#requests + request;
+  /** The index of the input of one request; users count through all sessions, both from 0. */
+  inputOf(user: number, request: number): number {
+    const turn = user * this.#requests + request;
     return this.#order[turn % this.#order.length] ?? 0;
   }
 }

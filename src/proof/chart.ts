@@ -38,6 +38,8 @@ const TOP = 96;
 const PANEL = 168;
 const GAP = 52;
 const BOTTOM = 52;
+/** Marks nearer than this many pixels to the last one are left out: a soak has one each second. */
+const LINE_ROOM = 3;
 /** Marks nearer than this many pixels to the last labelled one keep their line but not their label. */
 const LABEL_ROOM = 22;
 /** Up to this many readings each gets a dot, so that one sees where the line was measured. */
@@ -163,7 +165,7 @@ function drawSeries(
   toY: (y: number) => number,
   top: number,
 ): readonly string[] {
-  const places = points.map(({ x, y }) => ({ x: round(toX(x)), y: round(toY(y)) }));
+  const places = perPixel(points.map(({ x, y }) => ({ x: round(toX(x)), y: round(toY(y)) })));
   const first = places[0];
   const last = places.at(-1);
   if (first === undefined || last === undefined) {
@@ -187,6 +189,24 @@ function drawSeries(
   ];
 }
 
+/** Of the points on one pixel the first, the lowest, the highest and the last: more cannot be seen. */
+function perPixel(places: readonly Point[]): readonly Point[] {
+  if (places.length <= WIDTH) return places;
+  const pixels = new Map<number, Point[]>();
+  for (const place of places) {
+    const x = Math.round(place.x);
+    const pixel = pixels.get(x);
+    if (pixel === undefined) pixels.set(x, [place]);
+    else pixel.push(place);
+  }
+  return [...pixels.values()].flatMap((pixel) => {
+    const by = (better: (a: number, b: number) => boolean) =>
+      pixel.reduce((best, one) => (better(one.y, best.y) ? one : best));
+    const kept = new Set([pixel[0], by((a, b) => a < b), by((a, b) => a > b), pixel.at(-1)]);
+    return pixel.filter((place) => kept.has(place));
+  });
+}
+
 function drawMarks(
   marks: readonly Mark[],
   toX: (x: number) => number,
@@ -194,8 +214,11 @@ function drawMarks(
 ): readonly string[] {
   const out: string[] = [];
   let labelled = Number.NEGATIVE_INFINITY;
+  let drawn = Number.NEGATIVE_INFINITY;
   for (const mark of [...marks].sort((a, b) => a.x - b.x)) {
     const x = round(toX(mark.x));
+    if (x - drawn < LINE_ROOM) continue;
+    drawn = x;
     out.push(`<line class="mark" x1="${x}" y1="${TOP - 4}" x2="${x}" y2="${bottom}"/>`);
     const room = LABEL_ROOM + mark.label.length * 3;
     if (x - labelled < room) continue;

@@ -11,7 +11,7 @@ export interface CounterGrowth {
 }
 
 /** A counter with labels has no series before it counts for the first time, only this line. */
-const DECLARED = /^# TYPE (plimsoll_\w+_total) counter/;
+const DECLARED = /^# TYPE (plimsoll_\w+_total) (?:counter|gauge)/;
 const SERIES = /^([A-Za-z_:][\w:]*(?:\{[^}]*\})?)\s+(\S+)/;
 
 /**

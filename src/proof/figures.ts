@@ -4,6 +4,7 @@
  * Names end in their unit: `_ms` milliseconds, `_mb` MB of 2^20 bytes, `_kb` KB of 2^10 bytes,
  * `_percent` of 100, `_per_s` for each second. `null` means that it could not be measured.
  */
+import type { Disturbance } from './run.js';
 import type { Description } from './statistics.js';
 
 export interface SessionFigures {
@@ -46,6 +47,8 @@ export interface SessionFigures {
   readonly recycled_meanwhile: boolean;
   /** Returned ÷ taken; null when the session took too little to say, or workers were being replaced. */
   readonly returned_percent: number | null;
+  /** What was done to the server meanwhile. */
+  readonly disturbance: Disturbance | null;
   /** From the receipt. */
   readonly freed_mb: number | null;
   readonly freed_private_mb: number | null;
@@ -74,9 +77,23 @@ export interface LoadFigures {
   readonly duration_ms: number;
   /** Successful requests for each second of play, cleanups left out. */
   readonly requests_per_s: number | null;
+  /** Of the successful requests, from when each was due: in a closed loop that is when it was sent. */
   readonly response: Description | null;
+  readonly omission: OmissionFigures;
   /** Durations of the sessions' play. */
   readonly session_play: Description | null;
+}
+
+/**
+ * What coordinated omission hides. A closed loop sends nothing while it waits, so a stall is measured once,
+ * not by all who would have come meanwhile: those are added as if each user sent at even distances. An open
+ * loop counts from when a request was due and needs no correction; beside it stands the time from sending.
+ */
+export interface OmissionFigures {
+  /** Median response: the distance at which a user would have sent. Null in an open loop. */
+  readonly expected_interval_ms: number | null;
+  readonly corrected: Description | null;
+  readonly from_sending: Description | null;
 }
 
 /** Answers to labelled texts, each text counted once (its first answer). */
@@ -114,6 +131,9 @@ export interface SpeedFigures {
   readonly others: Description | null;
   /** Mann–Whitney; null when there are too few of either. */
   readonly shift_ms: number | null;
+  /** 95 % interval of the shift. */
+  readonly low_ms: number | null;
+  readonly high_ms: number | null;
   readonly p: number | null;
 }
 
@@ -177,6 +197,19 @@ export interface TrendFigures {
   readonly late_high_kb: number | null;
 }
 
+/** How far a ramp came. */
+export interface RampFigures {
+  /** Most users of a session in which all were served. */
+  readonly served_users: number;
+  /** Users of the session in which the first request failed; null when none did. */
+  readonly refused_users: number | null;
+  /** Failures that are no refusals. */
+  readonly unclean: readonly string[];
+  /** The session after that; null when it was not played. */
+  readonly recovery_users: number | null;
+  readonly recovery_served: number;
+}
+
 export type FeatureState =
   | 'active'
   | 'not exercised in this run'
@@ -186,6 +219,8 @@ export type FeatureState =
 export interface FeatureFigures {
   readonly feature: string;
   readonly state: FeatureState;
+  /** The counts in words. */
+  readonly seen: string;
   readonly counters: readonly {
     readonly counter: string;
     readonly labels: string;
@@ -194,6 +229,8 @@ export interface FeatureFigures {
 }
 
 export interface Figures {
+  /** CPU time of the machine that neither the server nor the proof took; null where it is not known. */
+  readonly others_cpu_percent: number | null;
   readonly load: LoadFigures;
   readonly labels: LabelFigures | null;
   readonly sessions: readonly SessionFigures[];
@@ -203,5 +240,7 @@ export interface Figures {
   readonly trend: TrendFigures;
   /** The longest stretch without a recycle, where there was one and it is long enough to tell. */
   readonly trend_between_recycles: TrendFigures | null;
+  /** Null in other profiles. */
+  readonly ramp: RampFigures | null;
   readonly features: readonly FeatureFigures[];
 }

@@ -58,10 +58,24 @@ export function plural(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
 }
 
+/** Longer lists are cut: a soak has thousands of sessions. */
+const MOST_LISTED = 20;
+
 /** `a`, `a and b`, `a, b and c`. */
 export function list(values: readonly (string | number)[]): string {
+  if (values.length > MOST_LISTED) {
+    const rest = values.length - MOST_LISTED;
+    return `${values.slice(0, MOST_LISTED).join(', ')} and ${count(rest)} more`;
+  }
   if (values.length < 2) return values.join('');
   return `${values.slice(0, -1).join(', ')} and ${values.at(-1)}`;
+}
+
+/** Notes that follow a finding; of many the first ones. */
+export function notes(found: string, more: readonly string[]): string {
+  const shown = more.slice(0, MOST_LISTED);
+  const rest = more.length - shown.length;
+  return [found, ...shown, ...(rest > 0 ? [`${count(rest)} more such`] : [])].join('; ');
 }
 
 /** A Markdown table: header, rule, rows. Figures stand right, words left. A `|` in a cell is escaped. */

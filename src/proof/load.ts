@@ -1,40 +1,26 @@
-/** Plays users against a server and collects what happened. Judges nothing, retries nothing. */
-import { setTimeout as delay } from 'node:timers/promises';
+/** Plays a plan against a server and collects what happened. Judges nothing, retries nothing. */
 import { Assignment } from './assignment.js';
+import { Bystanders } from './bystanders.js';
 import { ProofClient } from './client.js';
 import { type Counters, parseCounters } from './counters.js';
 import type { InputSet } from './inputs.js';
-import type {
-  LoadEvent,
-  LoadRun,
-  Reading,
-  ReadingPhase,
-  RequestRow,
-  SessionRun,
-  SessionState,
-  UserOutcome,
-} from './run.js';
-import {
-  type MemoryReply,
-  parseClassify,
-  parseEndReceipt,
-  parseMemory,
-  parseModels,
-  parseSessionId,
-  type Receipt,
-} from './wire.js';
+import { type Plan, usersOf } from './plan.js';
+import { Recorder } from './recorder.js';
+import type { Disturber, LoadEvent, LoadRun, SessionRun } from './run.js';
+import { FAREWELL_MS, SessionPlayer } from './session-player.js';
+import { MAX_IN_FLIGHT } from './users.js';
+import { parseCache, parseMemory, parseReceipts } from './wire.js';
 
-/** After a stop the open session is still ended at the server, for at most this long. */
-const FAREWELL_MS = 5_000;
+/** What a report can hold: a run ends there, however long it may take. About 20 hours of a usual soak. */
+export const MAX_SESSIONS = 20_000;
+/** What the server lists at most. */
+const MOST_RECYCLES = 999;
+/** Once a ramp was refused, one more session with this part of the last users that were served. */
+const RECOVERY_SHARE = 0.25;
 
 export interface LoadOptions {
   readonly url: string;
-  /** Sessions, one after the other. */
-  readonly sessions: number;
-  /** Concurrent users in each session. */
-  readonly users: number;
-  /** Requests of each user, one after the other, each with one text. */
-  readonly requests: number;
+  readonly plan: Plan;
   readonly inputSet: InputSet;
   /** The model to ask for; the server's own default when left out. */
   readonly model?: string | undefined;
@@ -46,6 +32,7 @@ export interface LoadOptions {
   /** How long the whole run may take. */
   readonly runTimeoutMs: number;
   readonly signal: AbortSignal;
+  readonly disturber?: Disturber | undefined;
 }
 
 /** Plays the whole run. Never rejects for what the server does: that is what it is there to record. */
@@ -60,242 +47,111 @@ class LoadPlayer {
   readonly #options: LoadOptions;
   readonly #observe: (event: LoadEvent) => void;
   readonly #client: ProofClient;
-  readonly #assignment: Assignment;
   readonly #timeout: AbortSignal;
   readonly #stop: AbortSignal;
+  readonly #recorder: Recorder;
+  readonly #player: SessionPlayer;
   readonly #began = performance.now();
   readonly #sessions: SessionRun[] = [];
-  readonly #requests: RequestRow[] = [];
-  readonly #readings: Reading[] = [];
-  #readingsMissed = 0;
+  readonly #bystanders: Bystanders;
 
   constructor(options: LoadOptions, observe: (event: LoadEvent) => void) {
     this.#options = options;
     this.#observe = observe;
-    const { url, requestTimeoutMs, users, requests, seed, inputSet } = options;
-    this.#client = new ProofClient({ url, requestTimeoutMs, connections: users + 2 });
-    this.#assignment = new Assignment(inputSet.inputs.length, users, requests, seed);
+    const { url, requestTimeoutMs, plan, seed, inputSet, disturber } = options;
+    const senders = plan.ratePerS === null ? plan.users : MAX_IN_FLIGHT;
+    const connections = senders + 2;
+    this.#client = new ProofClient({ url, requestTimeoutMs, connections });
     this.#timeout = AbortSignal.timeout(options.runTimeoutMs);
     this.#stop = AbortSignal.any([options.signal, this.#timeout]);
+    this.#bystanders = new Bystanders(url);
+    this.#recorder = new Recorder(inputSet.inputs);
+    this.#player = new SessionPlayer({
+      ...{ plan, inputSet, observe, disturber, model: options.model },
+      ...{ client: this.#client, recorder: this.#recorder, stop: this.#stop },
+      assignment: new Assignment(inputSet.inputs.length, plan.requests, seed),
+      readingIntervalMs: options.readingIntervalMs,
+      now: () => this.#now(),
+    });
   }
 
   async play(): Promise<LoadRun> {
-    const { sessions, users, requests, inputSet } = this.#options;
+    const { plan, inputSet } = this.#options;
     const startedAt = new Date().toISOString();
     try {
       const before = await this.#readCounters();
-      for (let number = 1; number <= sessions && !this.#stop.aborted; number += 1) {
-        this.#observe({ kind: 'session started', session: number });
-        const session = await this.#playSession(number);
+      await this.#bystanders.begin(await this.#readPids());
+      let users = this.#usersNext();
+      while (users > 0 && !this.#stop.aborted) {
+        const number = this.#sessions.length + 1;
+        this.#observe({ kind: 'session started', session: number, users });
+        const session = await this.#player.play(number, users);
         this.#sessions.push(session);
         this.#observe({ kind: 'session ended', session });
+        users = this.#usersNext();
       }
+      const cut = users > 0 || this.#sessions.at(-1)?.state === 'stopped';
+      const othersCpuPercent = await this.#bystanders.end(await this.#readPids());
       const after = await this.#readCounters();
+      const recycleCauses = await this.#readRecycles(startedAt);
+      const cacheLives = parseCache(await this.#readLast('/v1/cache'));
       return {
-        startedAt,
-        durationMs: this.#now(),
-        stopped: this.#sessions.length < sessions || this.#cut() ? this.#whyStopped() : null,
-        planned: { sessions, users, requests },
-        inputSet,
-        sessions: this.#sessions,
-        requests: this.#requests,
-        readings: this.#readings,
-        readingsMissed: this.#readingsMissed,
-        counters: { before, after },
+        ...{ startedAt, durationMs: this.#now(), stopped: cut ? this.#whyStopped() : null },
+        ...{ plan, inputSet, sessions: this.#sessions, counters: { before, after } },
+        ...{ recycleCauses, cacheLives, othersCpuPercent },
+        requests: this.#recorder.requests,
+        requestTotals: this.#recorder.requestTotals,
+        readings: this.#recorder.readings,
+        readingTotals: this.#recorder.readingTotals,
       };
     } finally {
       this.#client.close();
     }
   }
 
-  /** One session, in order: read, open, play with readings beside it, read, end, read, look at the models. */
-  async #playSession(number: number): Promise<SessionRun> {
-    const startedMs = this.#now();
-    const before = await this.#read(number, 'before session');
-    const opened = await this.#client.post(
-      '/v1/sessions',
-      { max_users: this.#options.users },
-      { signal: this.#stop },
-    );
-    const id = opened.ok ? parseSessionId(opened.body) : null;
-    if (id === null) {
-      const problem = opened.ok
-        ? 'the reply has no session id'
-        : `${opened.code}: ${opened.message}`;
-      return this.#notOpened(number, startedMs, before, problem);
+  /**
+   * Users of the next session, 0 when the run is over:
+   *
+   * 1. as many sessions as planned, or as a report holds, have been played;
+   * 2. the time is over;
+   * 3. a ramp has reached its most users, or was refused and has shown whether it is served again.
+   */
+  #usersNext(): number {
+    const { plan } = this.#options;
+    const played = this.#sessions.length;
+    if (played >= (plan.sessions ?? MAX_SESSIONS)) return 0;
+    if (plan.durationMs !== null && this.#now() >= plan.durationMs) return 0;
+    if (plan.profile !== 'ramp' || played === 0) return usersOf(plan, played + 1);
+    const refused = this.#sessions.findIndex((session) => session.users.includes('failed'));
+    if (refused === -1) {
+      const most = this.#sessions.at(-1)?.users.length ?? 0;
+      return most >= plan.users ? 0 : usersOf(plan, played + 1);
     }
-
-    const finished = new AbortController();
-    const watching = this.#watch(number, finished.signal);
-    const models = new Set<string>();
-    const users = await Promise.all(
-      Array.from({ length: this.#options.users }, (_, user) =>
-        this.#playUser(number, user, id, models),
-      ),
-    );
-    finished.abort();
-    await watching;
-
-    const beforeCleanup = await this.#read(number, 'before cleanup');
-    const playedMs = this.#now();
-    const end = await this.#endSession(id);
-    const closedMs = this.#now();
-    const after = await this.#read(number, 'after cleanup');
-    return {
-      number,
-      id,
-      ...end,
-      state: users.includes('unfinished') ? 'stopped' : end.state,
-      startedMs,
-      playedMs,
-      closedMs,
-      users,
-      models: [...models].sort(),
-      modelsAfter: await this.#readModels(models),
-      before,
-      beforeCleanup,
-      after,
-    };
-  }
-
-  async #playUser(
-    session: number,
-    user: number,
-    id: string,
-    models: Set<string>,
-  ): Promise<UserOutcome> {
-    let outcome: UserOutcome = 'successful';
-    for (let request = 0; request < this.#options.requests; request += 1) {
-      if (this.#stop.aborted) return 'unfinished';
-      const input = this.#assignment.inputOf(session - 1, user, request);
-      const row = await this.#classify(session, user, id, input, models);
-      if (row === null) return 'unfinished';
-      this.#requests.push(row);
-      this.#observe({ kind: 'request', row });
-      if (!row.ok) outcome = 'failed';
-    }
-    return outcome;
-  }
-
-  /** One request; null when the run was stopped before its reply came: that is not the server's failure. */
-  async #classify(
-    session: number,
-    user: number,
-    id: string,
-    input: number,
-    models: Set<string>,
-  ): Promise<RequestRow | null> {
-    const { inputSet, model, users } = this.#options;
-    const item = inputSet.inputs[input];
-    const number = (session - 1) * users + user + 1;
-    const startMs = this.#now();
-    const reply = await this.#client.post(
-      '/v1/classify',
-      { inputs: item?.text ?? '', session: id, user: `user-${number}`, ...(model && { model }) },
-      { signal: this.#stop },
-    );
-    if (!reply.ok && reply.code === 'ABORTED') return null;
-    const answer = reply.ok ? parseClassify(reply.body) : null;
-    if (answer !== null) models.add(answer.model);
-    return {
-      session,
-      user: number,
-      input,
-      startMs,
-      ms: reply.ms,
-      status: reply.status,
-      ok: answer !== null,
-      label: answer?.label ?? null,
-      expected: item?.label ?? null,
-      cached: answer?.cached ?? null,
-      code: reply.ok ? (answer === null ? 'BAD_REPLY' : null) : reply.code,
-    };
-  }
-
-  /** Readings at an even pace until `finished`; the next one waits for the last. */
-  async #watch(session: number, finished: AbortSignal): Promise<void> {
-    const over = AbortSignal.any([finished, this.#stop]);
-    while (!over.aborted) {
-      await this.#read(session, 'during session');
-      await delay(this.#options.readingIntervalMs, undefined, { signal: over }).catch(
-        () => undefined,
-      );
-    }
-  }
-
-  async #endSession(
-    id: string,
-  ): Promise<{ state: SessionState; problem: string | null; receipt: Receipt | null }> {
-    const reply = await this.#client.post(
-      `/v1/sessions/${encodeURIComponent(id)}/end`,
-      {},
-      this.#lastWords(),
-    );
-    if (!reply.ok) {
-      return { state: 'not ended', problem: `${reply.code}: ${reply.message}`, receipt: null };
-    }
-    const receipt = parseEndReceipt(reply.body);
-    const problem = receipt === null ? 'the reply has no cleanup receipt' : null;
-    return { state: 'ended', problem, receipt };
-  }
-
-  async #read(session: number, phase: ReadingPhase): Promise<Reading | null> {
-    const reply = await this.#client.get('/v1/memory', this.#lastWords());
-    const memory = reply.ok ? parseMemory(reply.body) : null;
-    if (memory === null) {
-      this.#readingsMissed += 1;
-      return null;
-    }
-    const reading = toReading(this.#now(), session, phase, memory);
-    this.#readings.push(reading);
-    this.#observe({ kind: 'reading', reading });
-    return reading;
-  }
-
-  async #readModels(used: ReadonlySet<string>): Promise<SessionRun['modelsAfter']> {
-    const reply = await this.#client.get('/v1/models', this.#lastWords());
-    const models = reply.ok ? parseModels(reply.body) : null;
-    return models?.filter((model) => used.has(model.id)) ?? null;
+    const carried = this.#sessions[refused - 1]?.users.length ?? 1;
+    return refused === played - 1 ? Math.max(1, Math.floor(carried * RECOVERY_SHARE)) : 0;
   }
 
   async #readCounters(): Promise<Counters | null> {
-    const reply = await this.#client.get('/metrics', this.#lastWords());
-    return reply.ok && typeof reply.body === 'string' ? parseCounters(reply.body) : null;
+    const text = await this.#readLast('/metrics');
+    return typeof text === 'string' ? parseCounters(text) : null;
   }
 
-  #notOpened(
-    number: number,
-    startedMs: number,
-    before: Reading | null,
-    problem: string,
-  ): SessionRun {
-    const nowMs = this.#now();
-    const outcome: UserOutcome = this.#stop.aborted ? 'unfinished' : 'failed';
-    return {
-      number,
-      id: null,
-      state: this.#stop.aborted ? 'stopped' : 'not opened',
-      problem,
-      startedMs,
-      playedMs: nowMs,
-      closedMs: nowMs,
-      users: Array.from({ length: this.#options.users }, () => outcome),
-      models: [],
-      modelsAfter: null,
-      receipt: null,
-      before,
-      beforeCleanup: null,
-      after: null,
-    };
+  async #readPids(): Promise<readonly number[]> {
+    const memory = parseMemory(await this.#readLast('/v1/memory'));
+    return memory?.processes.map(({ pid }) => pid) ?? [];
   }
 
-  /** Closing words are still spoken after a stop, but they are short. */
-  #lastWords(): { timeoutMs?: number } {
-    return this.#stop.aborted ? { timeoutMs: FAREWELL_MS } : {};
+  async #readRecycles(since: string): Promise<readonly string[] | null> {
+    const query = new URLSearchParams({ kind: 'recycle', since, limit: String(MOST_RECYCLES) });
+    const body = await this.#readLast(`/v1/receipts?${query}`);
+    return body === null ? null : parseReceipts(body).map(({ cause }) => cause ?? 'no cause given');
   }
 
-  #cut(): boolean {
-    return this.#sessions.some((session) => session.state === 'stopped');
+  /** The body of a reply, null where there is none. After a stop it is not waited for long. */
+  async #readLast(path: string): Promise<unknown> {
+    const call = this.#stop.aborted ? { timeoutMs: FAREWELL_MS } : {};
+    const reply = await this.#client.get(path, call);
+    return reply.ok ? reply.body : null;
   }
 
   #whyStopped(): string {
@@ -307,35 +163,4 @@ class LoadPlayer {
   #now(): number {
     return performance.now() - this.#began;
   }
-}
-
-function toReading(
-  atMs: number,
-  session: number,
-  phase: ReadingPhase,
-  memory: MemoryReply,
-): Reading {
-  const total = (of: 'private_mb' | 'pss_mb'): number | null => {
-    let sum = 0;
-    for (const process of memory.processes) {
-      const size = process[of];
-      if (size === null) return null;
-      sum += size;
-    }
-    return memory.processes.length === 0 ? null : sum;
-  };
-  return {
-    atMs,
-    session,
-    phase,
-    totalMb: memory.server_total_mb,
-    usedMb: memory.server_used_mb,
-    percent: memory.server_percent,
-    privateMb: total('private_mb'),
-    pssMb: total('pss_mb'),
-    loadLineMb: memory.load_line_mb,
-    pressure: memory.pressure,
-    processes: memory.processes.length,
-    usersSinceRecycle: memory.users_since_recycle,
-  };
 }

@@ -1,30 +1,22 @@
 /** The sections of `report.md` that show measurements. Each opens with what it was read from. */
 import type { TrendFigures, UsageFigures } from './figures.js';
-import {
-  count,
-  kb,
-  list,
-  mb,
-  ms,
-  percent,
-  plain,
-  plural,
-  probability,
-  seconds,
-  table,
-} from './format.js';
+import { count, kb, list, mb, ms, percent, plain, plural, probability, table } from './format.js';
+import { describedTable } from './markdown-load.js';
+import { leftOut, MOST_ROWS, pickSessions } from './pick-sessions.js';
 import { receiptLines } from './receipt-lines.js';
-import { type ComparisonRow, REFERENCE } from './reference.js';
 import type { ProofReport } from './report-schema.js';
-import type { Description } from './statistics.js';
 import type { Receipt } from './wire.js';
 
 type Lines = readonly string[];
 
+/** Sessions that are shown in detail. */
+const MOST_DETAILS = 12;
+
 export function cleanupDetails({ figures, receipts }: ProofReport): Lines {
   return [
     '_From the receipt that the server returned when each session ended._',
-    ...figures.sessions.flatMap((session) => {
+    ...leftOut(figures.sessions, MOST_DETAILS),
+    ...pickSessions(figures.sessions, MOST_DETAILS).flatMap((session) => {
       const receipt = receipts.find((one) => one.session === session.session)?.receipt ?? null;
       return [
         '',
@@ -184,6 +176,7 @@ export function cleanupEffect({ figures }: ProofReport): Lines {
     `**Stability:** the cleanups’ durations vary by ${percent(cleanup.duration_variation_percent)} of their mean.`,
     '',
     ...nothing,
+    ...leftOut(sessions, MOST_ROWS),
     ...table(
       [
         'session',
@@ -195,7 +188,7 @@ export function cleanupEffect({ figures }: ProofReport): Lines {
         'returned',
         'share returned',
       ],
-      sessions.map((one) => [
+      pickSessions(sessions, MOST_ROWS).map((one) => [
         count(one.session),
         ...[one.private_before_mb, one.private_highest_mb, one.private_before_cleanup_mb].map(mb),
         ...[one.private_after_mb, one.taken_mb, one.returned_mb].map(mb),
@@ -224,7 +217,7 @@ function speedSentences(speed: ProofReport['figures']['speed']): Lines {
   return [
     `**Effect on speed:** each user’s first request after a cleanup, which also pays for loading what the cleanup unloaded ` +
       `(${count(near.count)}, median ${ms(near.p50)}, p95 ${ms(near.p95)}), against all later ones ` +
-      `(${count(others.count)}, median ${ms(others.p50)}, p95 ${ms(others.p95)}). ${finding} (Hodges–Lehmann), Mann–Whitney p ${probability(p)}.`,
+      `(${count(others.count)}, median ${ms(others.p50)}, p95 ${ms(others.p95)}). ${finding} (Hodges–Lehmann, 95 % interval ${ms(speed.low_ms)} to ${ms(speed.high_ms)}), Mann–Whitney p ${probability(p)}.`,
   ];
 }
 
@@ -233,10 +226,11 @@ export function featuresActive({ figures }: ProofReport): Lines {
     '_From the growth of the server’s counters (`GET /metrics`) between the start and the end of this run._',
     '',
     ...table(
-      ['feature', 'state', 'counted in this run'],
+      ['feature', 'state', 'seen', 'counted in this run'],
       figures.features.map((one) => [
         one.feature,
         one.state,
+        one.seen,
         one.counters
           .map(
             ({ counter, labels, count: n }) =>
@@ -247,131 +241,4 @@ export function featuresActive({ figures }: ProofReport): Lines {
       'words',
     ),
   ];
-}
-
-export function loadResults({ figures }: ProofReport): Lines {
-  const { load, labels, memory } = figures;
-  const answered = load.answered_by.map(
-    ({ tier, requests }) =>
-      `${count(requests)} by ${tier === 'none' ? 'running the model' : `the ${tier} cache`}`,
-  );
-  return [
-    '_From every request of every user, as the client saw it. Response times are those of successful requests, from sending to the last byte; quantiles by linear interpolation (Hyndman and Fan, type 7)._',
-    '',
-    ...table(
-      ['', 'planned', 'played', 'successful', 'failed'],
-      [
-        ['sessions', count(load.sessions_planned), count(load.sessions_played), '', ''],
-        [
-          'users',
-          ...[load.users_planned, load.users_played, load.users_successful, load.users_failed].map(
-            count,
-          ),
-        ],
-        [
-          'requests',
-          ...[
-            load.requests_planned,
-            load.requests_sent,
-            load.requests_ok,
-            load.requests_failed,
-          ].map(count),
-        ],
-      ],
-    ),
-    '',
-    ...describedTable([['response time', load.response, ms]]),
-    '',
-    `${plain(load.requests_per_s)} requests a second while sessions played, ${seconds(load.duration_ms)} for the whole run. ` +
-      `Answered: ${list(answered) || 'none'}. ${plural(load.distinct_texts, 'different text')} were sent; ` +
-      `${plural(load.repeats, 'request')} repeated a text of this run.`,
-    '',
-    ...(load.failures.length === 0
-      ? ['No request failed.']
-      : table(
-          ['failure', 'requests'],
-          load.failures.map((one) => [one.code, count(one.requests)]),
-        )),
-    '',
-    labels === null
-      ? '**Labels:** no labelled text was answered, so nothing is said about them.'
-      : `**Labels:** ${count(labels.correct)} of ${plural(labels.labelled, 'labelled text')} classified right, ${percent(labels.accuracy_percent)} ` +
-        `(95 % interval ${percent(labels.low_percent)} to ${percent(labels.high_percent)}, Wilson); each text counts once.`,
-    '',
-    memory.used === null
-      ? '**Memory:** not read.'
-      : `**Memory:** server used ${mb(memory.used.min_mb)} to ${mb(memory.used.max_mb)}, at most ${percent(memory.used_of_line_percent)} of the load line of ${mb(memory.load_line_mb)}` +
-        `${memory.private === null ? '.' : `; all Plimsoll processes together ${mb(memory.private.min_mb)} to ${mb(memory.private.max_mb)} private.`}`,
-  ];
-}
-
-export function sessionPerformance({ figures }: ProofReport): Lines {
-  return [
-    '_From the requests of each session; time is from opening it to the last reply._',
-    '',
-    ...table(
-      [
-        'session',
-        'state',
-        'time',
-        'users served',
-        'requests answered',
-        'from cache',
-        'a second',
-        'mean',
-        'p50',
-        'p95',
-        'p99',
-        'slowest',
-      ],
-      figures.sessions.map((one) => [
-        count(one.session),
-        one.state,
-        seconds(one.play_ms),
-        `${count(one.users_successful)} of ${count(one.users)}`,
-        `${count(one.requests_ok)} of ${count(one.requests)}`,
-        count(one.requests_from_cache),
-        plain(one.requests_per_s),
-        ...[one.response?.mean, one.response?.p50, one.response?.p95].map((n) => ms(n ?? null)),
-        ...[one.response?.p99, one.response?.max].map((n) => ms(n ?? null)),
-      ]),
-    ),
-  ];
-}
-
-export function sideBySide({ side_by_side, machine }: ProofReport): Lines {
-  return [
-    `_The reference: a Python backend on an AWS t3.large (${plural(REFERENCE.cores, 'core')}, ${mb(REFERENCE.total_mb)}), August 2025, as published. ` +
-      `Here: ${plural(machine.cores, 'core')}, ${mb(machine.server_total_mb)}. Another machine, another model, other texts: this sets two runs side by side, it does not measure one program against the other._`,
-    '',
-    ...table(
-      ['figure', 'reference', 'this run'],
-      side_by_side.map((row) => [
-        row.figure,
-        written(row.unit, row.reference),
-        written(row.unit, row.here),
-      ]),
-    ),
-    '',
-    'A – was not measured there, or could not be here. Below zero freed means that memory use rose.',
-  ];
-}
-
-function written(unit: ComparisonRow['unit'], value: number | null): string {
-  return { count, percent, ms, mb }[unit](value);
-}
-
-function describedTable(
-  rows: readonly (readonly [string, Description | null, (value: number | null) => string])[],
-): Lines {
-  return table(
-    ['', 'number', 'mean', 'standard deviation', 'lowest', 'p50', 'p95', 'p99', 'highest'],
-    rows.map(([name, of, unit]) => [
-      name,
-      count(of?.count ?? 0),
-      ...[of?.mean, of?.sd, of?.min, of?.p50, of?.p95, of?.p99, of?.max].map((n) =>
-        unit(n ?? null),
-      ),
-    ]),
-  );
 }

@@ -1,5 +1,6 @@
 /** What a person sees while it runs: one line that updates on a terminal, plain lines elsewhere. */
 import { count, mb, ms, percent, plain, plural } from './format.js';
+import type { Plan } from './plan.js';
 import { receiptLines } from './receipt-lines.js';
 import type { LoadEvent, Reading, SessionRun } from './run.js';
 import { quantile } from './statistics.js';
@@ -13,9 +14,7 @@ const DEFAULT_COLUMNS = 100;
 const CLEAR_LINE = '\r\u001b[2K';
 
 export interface ProgressOptions {
-  readonly sessions: number;
-  readonly users: number;
-  readonly requests: number;
+  readonly plan: Plan;
   /** Takes text as it is, line ends included, like `process.stdout.write`. */
   readonly write: (text: string) => void;
   readonly isTerminal: boolean;
@@ -30,6 +29,7 @@ export class Progress {
   readonly #options: ProgressOptions;
   readonly #now: () => number;
   #session = 0;
+  #users = 0;
   #sessionBegan = 0;
   #sent = 0;
   #failed = 0;
@@ -50,6 +50,7 @@ export class Progress {
         return;
       case 'session started':
         this.#session = event.session;
+        this.#users = event.users;
         this.#sessionBegan = this.#now();
         this.#sent = 0;
         this.#failed = 0;
@@ -87,7 +88,7 @@ export class Progress {
     const served = session.users.filter((user) => user === 'successful').length;
     const took = ms(session.playedMs - session.startedMs);
     this.line(
-      `Session ${count(session.number)} of ${count(this.#options.sessions)}: ` +
+      `Session ${count(session.number)}${this.#ofAll(' of ')}: ` +
         `${count(served)} of ${plural(session.users.length, 'user')} served, ` +
         `${plural(this.#sent, 'request')}${this.#failed > 0 ? `, ${count(this.#failed)} FAILED` : ''}, ${took}` +
         `${this.#recent.length === 0 ? '' : `, ${this.#quantiles()}`}`,
@@ -103,12 +104,13 @@ export class Progress {
   #draw(): void {
     if (!this.#options.isTerminal || this.#now() - this.#drawnAt < REDRAW_MS) return;
     this.#drawnAt = this.#now();
-    const { sessions, users, requests, columns } = this.#options;
+    const { plan, columns } = this.#options;
+    const users = this.#users;
     const elapsed = (this.#now() - this.#sessionBegan) / 1000;
     const parts = [
-      `session ${count(this.#session)}/${count(sessions)}`,
+      `session ${count(this.#session)}${this.#ofAll('/')}`,
       plural(users, 'user'),
-      `${count(this.#sent)}/${count(users * requests)}`,
+      `${count(this.#sent)}/${count(users * plan.requests)}`,
       ...(this.#failed > 0 ? [`${count(this.#failed)} FAILED`] : []),
       ...(elapsed > 0 ? [`${plain(Math.round(this.#sent / elapsed))}/s`] : []),
       ...(this.#recent.length > 0 ? [this.#quantiles()] : []),
@@ -120,6 +122,11 @@ export class Progress {
     const cut = line.length > width ? `${line.slice(0, Math.max(0, width - 1))}…` : line;
     this.#options.write(`${CLEAR_LINE}${cut}`);
     this.#lineShown = true;
+  }
+
+  #ofAll(word: string): string {
+    const { sessions } = this.#options.plan;
+    return sessions === null ? '' : `${word}${count(sessions)}`;
   }
 
   #quantiles(): string {

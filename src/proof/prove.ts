@@ -2,15 +2,17 @@
  * `plimsoll prove`: play, collect, judge, report. The one way into this room: `runProof` for a
  * program, `prove` for a person.
  */
+import { readFile } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
 import { ProofClient } from './client.js';
 import type { Criterion, Verdict } from './criterion.js';
-import { plural } from './format.js';
 import { InputError, readInputs } from './inputs.js';
 import { runLoad } from './load.js';
+import { describePlan, type Plan } from './plan.js';
 import { Progress } from './progress.js';
 import { buildReport, writeReport } from './report.js';
-import type { ProofReport } from './report-schema.js';
-import type { LoadEvent } from './run.js';
+import { type ProofReport, REPORT_SCHEMA } from './report-schema.js';
+import type { Disturber, LoadEvent } from './run.js';
 
 const DEFAULT_SEED = 1;
 const DEFAULT_READING_INTERVAL_MS = 250;
@@ -20,16 +22,14 @@ const STOPPED_BY_HAND = 130;
 /** The largest delay that a timer of Node.js takes. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
+/** Far above any report; a file that unpacks to more is none. */
+const MOST_REPORT = { maxOutputLength: 512 * 2 ** 20 };
+
 /** What a proof needs, whoever asks for it: a command, a route, a test. */
 export interface ProofOptions {
   /** The server, for example `http://127.0.0.1:8000`. */
   readonly url: string;
-  /** Sessions, one after the other. */
-  readonly sessions: number;
-  /** Concurrent users in each session. */
-  readonly users: number;
-  /** Requests of each user, one text each. */
-  readonly requests: number;
+  readonly plan: Plan;
   /** A `.jsonl` or `.jsonl.gz` file, or a folder of `.txt` files. */
   readonly inputs: string;
   /** Folder for `report.md`, `report.html`, `report.json` and `charts/`; made where it is missing. */
@@ -38,12 +38,16 @@ export interface ProofOptions {
   readonly model?: string | undefined;
   /** From 0 to 1; adds the criterion on labels. */
   readonly expectedAccuracy?: number | undefined;
+  /** `report.json` or `report.json.gz` of an earlier run, to compare with. */
+  readonly compare?: string | undefined;
   /** The whole run; what was played until then is reported, and the verdict is `failed`. */
   readonly timeoutMs: number;
   /** One request. */
   readonly requestTimeoutMs?: number | undefined;
   readonly readingIntervalMs?: number | undefined;
   readonly seed?: number | undefined;
+  /** Disturbs the server in the sessions of the `chaos` profile. */
+  readonly disturber?: Disturber | undefined;
   /** Stops the run; the report of what was played so far is still written. */
   readonly signal: AbortSignal;
 }
@@ -60,6 +64,8 @@ export interface ProveOptions extends ProofOptions {
   readonly write: (text: string) => void;
   readonly isTerminal: boolean;
   readonly columns?: number | undefined;
+  /** Is told of each event; it must not throw. */
+  readonly observe?: ((event: LoadEvent) => void) | undefined;
 }
 
 export interface ProveResult {
@@ -90,6 +96,7 @@ export async function runProof(
   const inputSet = await readInputs(options.inputs).catch((error: unknown) => {
     throw error instanceof InputError ? new ProofError(error.message, { cause: error }) : error;
   });
+  const earlier = options.compare === undefined ? null : await readReport(options.compare);
   const settings = {
     model: options.model,
     seed: options.seed ?? DEFAULT_SEED,
@@ -98,17 +105,15 @@ export async function runProof(
     runTimeoutMs: options.timeoutMs,
   };
   await checkReady(options.url, settings.requestTimeoutMs, options.signal);
-  const { url, sessions, users, requests, signal } = options;
+  const { url, plan, signal, disturber } = options;
   observe({ kind: 'run started' });
-  const run = await runLoad(
-    { url, sessions, users, requests, signal, inputSet, ...settings },
-    observe,
-  );
+  const run = await runLoad({ url, plan, signal, disturber, inputSet, ...settings }, observe);
   const report = buildReport(run, {
     ...settings,
     url,
     model: options.model ?? null,
     expectedAccuracy: options.expectedAccuracy ?? null,
+    earlier,
   });
   return { report, reportPath: await writeReport(options.out, report, run) };
 }
@@ -119,15 +124,14 @@ export async function runProof(
  * @throws {ProofError} as {@link runProof}.
  */
 export async function prove(options: ProveOptions): Promise<ProveResult> {
-  const { url, sessions, users, requests, signal } = options;
+  const { url, plan, signal } = options;
   const progress = new Progress(options);
   const { report, reportPath } = await runProof(options, (event) => {
     if (event.kind === 'run started') {
-      progress.line(
-        `Proving ${url}: ${plural(sessions, 'session')}, ${plural(users, 'user')} in each, ${plural(requests, 'request')} from each user`,
-      );
+      progress.line(`Proving ${url}, profile ${plan.profile}: ${describePlan(plan)}`);
     }
     progress.observe(event);
+    options.observe?.(event);
   });
   progress.finish();
   for (const line of closingLines(report, reportPath)) progress.line(line);
@@ -155,9 +159,26 @@ function mark({ held }: Criterion): string {
   return held ? ' yes ' : ' NO  ';
 }
 
+/** @throws {ProofError} */
+async function readReport(path: string): Promise<ProofReport> {
+  try {
+    const packed = await readFile(path);
+    const text = path.endsWith('.gz') ? gunzipSync(packed, MOST_REPORT) : packed;
+    const report: unknown = JSON.parse(text.toString('utf8'));
+    const schema = typeof report === 'object' && report !== null && 'schema' in report;
+    if (schema && report.schema === REPORT_SCHEMA) return report as ProofReport;
+    throw new Error(`it is no report of schema ${REPORT_SCHEMA}`);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ProofError(`${path} cannot be compared with: ${why}`, { cause: error });
+  }
+}
+
 function checkOptions(options: ProofOptions): void {
-  for (const name of ['sessions', 'users', 'requests', 'timeoutMs'] as const) {
-    const value = options[name];
+  const { sessions, durationMs, users, requests, ratePerS } = options.plan;
+  const bounded = { sessions, durationMs, users, requests, ratePerS, timeoutMs: options.timeoutMs };
+  for (const [name, value] of Object.entries(bounded)) {
+    if (value === null) continue;
     if (!Number.isInteger(value) || value < 1 || value > MAX_TIMEOUT_MS) {
       throw new ProofError(
         `${name} must be a whole number from 1 to ${MAX_TIMEOUT_MS}, not ${value}`,

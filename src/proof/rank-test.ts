@@ -1,5 +1,5 @@
 /** Are two samples of response times alike? */
-import { quantileOfSorted, thin, tieGroups, twoSidedP } from './statistics.js';
+import { type Interval, quantileOfSorted, thin, tieGroups, twoSidedP, Z_95 } from './statistics.js';
 
 /** The normal approximation is fair from about 8 values in each sample (Mann and Whitney 1947, table I). */
 export const MIN_SAMPLE = 8;
@@ -15,6 +15,8 @@ export interface RankTest {
   readonly p: number;
   /** Hodges–Lehmann estimate of how much larger the first sample is, in its unit. */
   readonly shift: number;
+  /** 95 % interval of the shift. */
+  readonly interval: Interval;
 }
 
 /**
@@ -45,15 +47,24 @@ export function mannWhitney(first: readonly number[], second: readonly number[])
     ties += size ** 3 - size;
     start += size;
   }
+  const { shift, interval } = shiftBetween(first, second);
   const u = rankSum - (n1 * (n1 + 1)) / 2;
   const deviation = u - (n1 * n2) / 2;
   const variance = ((n1 * n2) / 12) * (n + 1 - ties / (n * (n - 1)));
   const corrected = Math.sign(deviation) * Math.max(0, Math.abs(deviation) - 0.5);
   const z = variance <= 0 ? 0 : corrected / Math.sqrt(variance);
-  return { u, z, p: twoSidedP(z), shift: hodgesLehmann(first, second) };
+  return { u, z, p: twoSidedP(z), shift, interval };
 }
 
-function hodgesLehmann(first: readonly number[], second: readonly number[]): number {
+/**
+ * Hodges–Lehmann estimate of how much larger the first sample is, with the 95 % interval between the order
+ * statistics of the pairwise differences (L. E. Moses; M. Hollander and D. A. Wolfe, "Nonparametric
+ * Statistical Methods", 1973, 4.3). NaN of nothing.
+ */
+export function shiftBetween(
+  first: readonly number[],
+  second: readonly number[],
+): { readonly shift: number; readonly interval: Interval } {
   const left = thin(first, MAX_SAMPLE);
   const right = thin(second, MAX_SAMPLE);
   const differences = new Float64Array(left.length * right.length);
@@ -64,5 +75,15 @@ function hodgesLehmann(first: readonly number[], second: readonly number[]): num
       index += 1;
     }
   }
-  return quantileOfSorted(differences.sort(), 0.5);
+  differences.sort();
+  const pairs = differences.length;
+  const reach = Z_95 * Math.sqrt((pairs * (left.length + right.length + 1)) / 12);
+  const low = Math.max(0, Math.floor(pairs / 2 - reach));
+  return {
+    shift: quantileOfSorted(differences, 0.5),
+    interval: {
+      low: differences[low] ?? Number.NaN,
+      high: differences[pairs - 1 - low] ?? Number.NaN,
+    },
+  };
 }

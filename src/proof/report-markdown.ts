@@ -1,16 +1,10 @@
 /** `report.md`, written from the report object alone: it can hold no figure that `report.json` lacks. */
 import type { Criterion } from './criterion.js';
 import { count, list, mb, ms, percent, plural, seconds, table } from './format.js';
-import {
-  cleanupDetails,
-  cleanupEffect,
-  featuresActive,
-  loadResults,
-  sessionPerformance,
-  sideBySide,
-  usageTrends,
-} from './markdown-sections.js';
-import type { ProofReport } from './report-schema.js';
+import { besideEarlier, loadResults, sessionPerformance, sideBySide } from './markdown-load.js';
+import { cleanupDetails, cleanupEffect, featuresActive, usageTrends } from './markdown-sections.js';
+import { describePlan } from './plan.js';
+import { type ProofReport, planOf } from './report-schema.js';
 
 /** The whole document. */
 export function renderMarkdown(report: ProofReport): string {
@@ -28,6 +22,9 @@ export function renderMarkdown(report: ProofReport): string {
     ...section('Load test results', loadResults(report)),
     ...section('Each session’s performance', sessionPerformance(report)),
     ...section('Side by side with the reference run', sideBySide(report)),
+    ...(report.comparison === null
+      ? []
+      : section('Side by side with an earlier report', besideEarlier(report))),
     ...section('Conclusion and verdict', conclusion(report)),
   ];
   return `${lines.join('\n')}\n`;
@@ -42,15 +39,15 @@ function verdictLine({ verdict, criteria }: ProofReport): string {
   return `**Verdict: ${verdict}.** ${count(held)} of ${plural(criteria.length, 'criterion').replace('criterions', 'criteria')} held.`;
 }
 
-function played({ options, machine, run }: ProofReport): readonly string[] {
+function played({ options, machine, run, figures }: ProofReport): readonly string[] {
   const texts = `${plural(options.inputs.texts, 'text')} of \`${options.inputs.name}\` (${count(options.inputs.labelled)} with a label)`;
   return [
     `Played on ${run.started_at.slice(0, 16).replace('T', ' ')} UTC against ${options.url}${options.model === null ? '' : `, model \`${options.model}\``}: ` +
-      `${plural(options.sessions, 'session')} one after the other, ${plural(options.users, 'concurrent user')} in each, ` +
-      `${plural(options.requests, 'request')} from each user, one text a request, from ${texts}.`,
+      `profile \`${options.profile}\`, ${describePlan(planOf(options))}; one text a request, from ${texts}.`,
     '',
     `The proof ran on ${plural(machine.cores, 'core')} with ${mb(machine.total_mb)} of memory (${machine.os}, Node.js ${machine.node}); ` +
       `the server says that it has ${mb(machine.server_total_mb)} and a load line of ${mb(machine.load_line_mb)}. ` +
+      `${figures.others_cpu_percent === null ? '' : `Other programs took ${percent(figures.others_cpu_percent)} of its CPU time meanwhile. `}` +
       'Every figure below is computed from replies, readings and receipts of this run, and stands in `report.json`. ' +
       'MB are 2^20 bytes.',
     ...(run.stopped === null

@@ -1,6 +1,8 @@
 /** The shape of `report.json`, schema `plimsoll-proof/1`. */
+import type { Comparison } from './compare.js';
 import type { Criterion, Verdict } from './criterion.js';
 import type { Figures } from './figures.js';
+import type { Plan, ProfileName } from './plan.js';
 import type { ComparisonRow, REFERENCE } from './reference.js';
 import type { Receipt } from './wire.js';
 
@@ -12,6 +14,11 @@ export type Cell = string | number | boolean | null;
 export interface Rows {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
+}
+
+/** Of a long run only one row of `one_of` is here; figures over all of them were counted before. */
+export interface SampledRows extends Rows {
+  readonly one_of: number;
 }
 
 /** `report.json`. Sizes in MB of 2^20 bytes, times in ms, `at_ms` and `start_ms` since the run began. */
@@ -31,9 +38,14 @@ export interface ProofReport {
   readonly options: {
     readonly url: string;
     readonly model: string | null;
-    readonly sessions: number;
+    readonly profile: ProfileName;
+    /** Null: until the duration was over, or the server refused. */
+    readonly sessions: number | null;
+    readonly duration_ms: number | null;
     readonly users: number;
     readonly requests: number;
+    /** Null: a closed loop. */
+    readonly rate_per_s: number | null;
     readonly seed: number;
     readonly inputs: {
       readonly name: string;
@@ -55,12 +67,21 @@ export interface ProofReport {
   /** The reference run's published figures. */
   readonly reference: typeof REFERENCE;
   readonly side_by_side: readonly ComparisonRow[];
+  /** Beside an earlier report; null where none was given. */
+  readonly comparison: Comparison | null;
   readonly charts: readonly {
     readonly file: string;
     readonly title: string;
     readonly session: number | null;
   }[];
   readonly receipts: readonly { readonly session: number; readonly receipt: Receipt }[];
-  readonly readings: Rows;
-  readonly requests: Rows;
+  readonly readings: SampledRows;
+  readonly requests: SampledRows;
+}
+
+/** The plan that a report was made by. */
+export function planOf(options: ProofReport['options']): Plan {
+  const { profile, sessions, users, requests } = options;
+  const { duration_ms: durationMs, rate_per_s: ratePerS } = options;
+  return { profile, sessions, durationMs, users, requests, ratePerS };
 }

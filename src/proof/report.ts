@@ -4,11 +4,12 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { analyse } from './analyse.js';
 import { drawChart } from './chart.js';
+import { compareReports } from './compare.js';
 import { judge } from './criteria.js';
 import { compareWithReference, REFERENCE } from './reference.js';
 import { renderHtml } from './report-html.js';
 import { renderMarkdown } from './report-markdown.js';
-import { type ProofReport, REPORT_SCHEMA, type Rows } from './report-schema.js';
+import { type ProofReport, REPORT_SCHEMA, type SampledRows } from './report-schema.js';
 import type { LoadRun } from './run.js';
 import { type ChartFile, runCharts } from './run-charts.js';
 
@@ -21,17 +22,32 @@ export interface ReportOptions {
   readonly runTimeoutMs: number;
   /** From 0 to 1; null asks for none. */
   readonly expectedAccuracy: number | null;
+  /** The report to compare with, if any. */
+  readonly earlier: ProofReport | null;
 }
 
 /** Computes the whole report. Pure, but for what it asks the operating system about this machine. */
 export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
   // Rounded before anything is judged or written, so that no two places can show different figures.
   const figures = rounded(analyse(run));
+  const { inputs, name, sha256 } = run.inputSet;
+  const { profile, users, requests } = run.plan;
+  const comparison =
+    options.earlier === null
+      ? null
+      : compareReports(
+          {
+            figures,
+            responses: run.requests.items.filter((row) => row.ok).map((row) => row.ms),
+            options: { profile, users, requests, model: options.model, inputs_sha256: sha256 },
+            cores: os.availableParallelism(),
+          },
+          options.earlier,
+        );
   const { verdict, criteria } = judge(figures, {
-    stopped: run.stopped,
+    ...{ stopped: run.stopped, profile, comparison: rounded(comparison) },
     expectedAccuracy: options.expectedAccuracy,
   });
-  const { inputs, name, sha256 } = run.inputSet;
   return rounded({
     schema: REPORT_SCHEMA,
     verdict,
@@ -47,7 +63,12 @@ export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
     options: {
       url: withoutCredentials(options.url),
       model: options.model,
-      ...run.planned,
+      profile: run.plan.profile,
+      sessions: run.plan.sessions,
+      duration_ms: run.plan.durationMs,
+      users: run.plan.users,
+      requests: run.plan.requests,
+      rate_per_s: run.plan.ratePerS,
       seed: options.seed,
       inputs: {
         name,
@@ -64,6 +85,7 @@ export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
     figures,
     reference: REFERENCE,
     side_by_side: compareWithReference(figures),
+    comparison,
     charts: runCharts(run).map(({ file, title, session }) => ({
       file: `charts/${file}`,
       title,
@@ -112,23 +134,37 @@ async function removeStale(folder: string, charts: readonly ChartFile[]): Promis
 
 /** Indented for people, but each of the many rows on one line. */
 function writeJson(report: ProofReport): string {
-  const { readings, requests, ...rest } = report;
+  const { readings, requests, receipts, figures, ...rest } = report;
+  const { sessions, ...others } = figures;
   const head = JSON.stringify(rest, null, 2).slice(0, -2);
-  return `${head},\n  "readings": ${writeRows(readings)},\n  "requests": ${writeRows(requests)}\n}\n`;
+  const parts = [
+    `"figures": {\n    "sessions": ${lines(sessions, 6)},${JSON.stringify(others, null, 2).slice(1)}`,
+    `"receipts": ${lines(receipts, 4)}`,
+    `"readings": ${writeRows(readings)}`,
+    `"requests": ${writeRows(requests)}`,
+  ];
+  return `${head},\n  ${parts.join(',\n  ')}\n}\n`;
 }
 
-function writeRows({ columns, rows }: Rows): string {
-  const lines = rows.map((row) => `      ${JSON.stringify(row)}`).join(',\n');
-  return `{\n    "columns": ${JSON.stringify(columns)},\n    "rows": [\n${lines}\n    ]\n  }`;
+function writeRows({ columns, one_of, rows }: SampledRows): string {
+  const head = `"columns": ${JSON.stringify(columns)},\n    "one_of": ${one_of}`;
+  return `{\n    ${head},\n    "rows": ${lines(rows, 6)}\n  }`;
 }
 
-function readingRows(run: LoadRun): Rows {
+function lines(items: readonly unknown[], indent: number): string {
+  const space = ' '.repeat(indent);
+  const written = items.map((item) => `${space}${JSON.stringify(item)}`);
+  return `[\n${written.join(',\n')}\n${space.slice(2)}]`;
+}
+
+function readingRows({ readings }: LoadRun): SampledRows {
   return {
     columns: [
       ...['at_ms', 'session', 'phase', 'server_total_mb', 'server_used_mb', 'server_percent'],
       ...['private_mb', 'pss_mb', 'load_line_mb', 'pressure', 'processes', 'users_since_recycle'],
     ],
-    rows: run.readings.map((one) => [
+    one_of: readings.oneOf,
+    rows: readings.items.map((one) => [
       ...[one.atMs, one.session, one.phase, one.totalMb, one.usedMb, one.percent],
       ...[one.privateMb, one.pssMb, one.loadLineMb, one.pressure, one.processes],
       one.usersSinceRecycle,
@@ -136,15 +172,16 @@ function readingRows(run: LoadRun): Rows {
   };
 }
 
-function requestRows(run: LoadRun): Rows {
+function requestRows({ requests }: LoadRun): SampledRows {
   return {
     columns: [
-      ...['session', 'user', 'input', 'start_ms', 'ms', 'status', 'ok', 'label', 'expected'],
-      ...['cached', 'code'],
+      ...['session', 'user', 'request', 'input', 'start_ms', 'late_ms', 'ms', 'status', 'ok'],
+      ...['label', 'expected', 'cached', 'code'],
     ],
-    rows: run.requests.map((row) => [
-      ...[row.session, row.user, row.input, row.startMs, row.ms, row.status, row.ok],
-      ...[row.label, row.expected, row.cached, row.code],
+    one_of: requests.oneOf,
+    rows: requests.items.map((row) => [
+      ...[row.session, row.user, row.request, row.input, row.startMs, row.lateMs, row.ms],
+      ...[row.status, row.ok, row.label, row.expected, row.cached, row.code],
     ]),
   };
 }

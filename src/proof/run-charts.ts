@@ -3,8 +3,8 @@ import type { Chart } from './chart.js';
 import { plural } from './format.js';
 import type { LoadRun, Reading, SessionRun } from './run.js';
 
-/** More sessions than this get no chart of their own: nobody looks through a thousand pictures. */
-export const MAX_SESSION_CHARTS = 100;
+/** With more sessions none gets a chart of its own: nobody looks through a thousand pictures. */
+const MAX_SESSION_CHARTS = 100;
 
 export interface ChartFile {
   readonly file: string;
@@ -16,7 +16,7 @@ export interface ChartFile {
 
 /** The whole run first, then each session, in order. */
 export function runCharts(run: LoadRun): readonly ChartFile[] {
-  const charted = run.sessions.slice(0, MAX_SESSION_CHARTS);
+  const charted = run.sessions.length > MAX_SESSION_CHARTS ? [] : run.sessions;
   const width = String(charted.length).length;
   return [
     wholeRun(run),
@@ -38,7 +38,7 @@ function wholeRun(run: LoadRun): ChartFile {
       title,
       description:
         'Private memory of all server processes, and memory used on the machine against the load line.',
-      panels: panels(run.readings, 0),
+      panels: panels(run.readings.items, 0),
       marks: ended.map((one) => ({ x: one.playedMs / 1000, label: String(one.number) })),
       markName: 'end of session, by number',
     },
@@ -47,7 +47,7 @@ function wholeRun(run: LoadRun): ChartFile {
 
 function sessionChart(run: LoadRun, session: SessionRun): Omit<ChartFile, 'file'> {
   const title = `Memory in session ${session.number}`;
-  const readings = run.readings.filter((reading) => reading.session === session.number);
+  const readings = run.readings.items.filter((reading) => reading.session === session.number);
   const start = session.startedMs;
   return {
     title,

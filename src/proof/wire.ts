@@ -48,6 +48,7 @@ export interface ReceiptAction {
 export interface Receipt {
   readonly id: string;
   readonly kind: string;
+  readonly cause: string | null;
   readonly session: string | null;
   readonly started_at: string | null;
   readonly duration_ms: number | null;
@@ -162,6 +163,7 @@ export function parseReceipt(value: unknown): Receipt | null {
   return {
     id,
     kind: text(from.kind) ?? 'unnamed',
+    cause: text(from.cause),
     session: text(from.session),
     started_at: text(from.started_at),
     duration_ms: number(from.duration_ms),
@@ -205,6 +207,42 @@ export function parseClassify(value: unknown): ClassifyReply | null {
     truncated: list(from.truncated)[0] === true,
     cached: typeof cached === 'string' ? cached : 'none',
   };
+}
+
+/** What was left of the lives of results that a tier of the cache answered with, in seconds. */
+export interface CacheLife {
+  readonly tier: string;
+  readonly least_s: number;
+  readonly most_s: number;
+}
+
+/** Of the reply of `GET /v1/cache`: the tiers that have answered. */
+export function parseCache(value: unknown): readonly CacheLife[] {
+  return ['memory', 'redis'].flatMap((tier) => {
+    const left = fields(fields(fields(value)?.[tier])?.ttl_left_s);
+    const [least, most] = [number(left?.least), number(left?.most)];
+    return least === null || most === null ? [] : [{ tier, least_s: least, most_s: most }];
+  });
+}
+
+/** Of the reply of `GET /v1/cache`: how Redis is used; null where there is none. */
+export function parseRedisState(value: unknown): string | null {
+  return text(fields(fields(value)?.redis)?.state);
+}
+
+/** Of the reply of `GET /v1/workers`: the state of each. */
+export function parseWorkerStates(value: unknown): readonly string[] | null {
+  const workers = fields(value)?.workers;
+  return Array.isArray(workers)
+    ? workers.map((worker) => text(fields(worker)?.state) ?? 'unknown')
+    : null;
+}
+
+/** Of the reply of `GET /v1/receipts`. */
+export function parseReceipts(value: unknown): readonly Receipt[] {
+  return list(fields(value)?.receipts)
+    .map(parseReceipt)
+    .filter((receipt) => receipt !== null);
 }
 
 export function parseSessionId(value: unknown): string | null {

@@ -19,7 +19,15 @@ test('gives back what was put in, and counts hits and misses', () => {
   expect(cache.get('a')).toBeUndefined();
   cache.set('a', RESULT);
   expect(cache.get('a')).toEqual(RESULT);
-  expect(cache.figures).toEqual({ entries: 1, bytes: ENTRY, hits: 1, misses: 1 });
+  expect(cache.figures).toEqual({
+    entries: 1,
+    bytes: ENTRY,
+    hits: 1,
+    misses: 1,
+    lifeLeft: cache.figures.lifeLeft,
+  });
+  expect(cache.figures.lifeLeft?.mostMs).toBeGreaterThan(0);
+  expect(cache.figures.lifeLeft?.leastMs).toBeLessThanOrEqual(cache.figures.lifeLeft?.mostMs ?? 0);
 });
 
 test('an entry that is set again is counted once', () => {

@@ -92,7 +92,7 @@ describe('chart', () => {
       marks,
     });
     expectWellFormed(svg);
-    expect(svg.match(/class="mark"/g)?.length).toBeGreaterThanOrEqual(400);
+    expect(svg.match(/class="mark"/g)?.length).toBeGreaterThanOrEqual(200);
     expect(svg.match(/class="mark-text"/g)?.length).toBeLessThan(40);
   });
 });

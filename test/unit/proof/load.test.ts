@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { InputSet } from '../../../src/proof/inputs.js';
 import { type LoadOptions, runLoad } from '../../../src/proof/load.js';
+import { PLANS, type Plan } from '../../../src/proof/plan.js';
 import type { LoadEvent } from '../../../src/proof/run.js';
 import { type Behaviour, type ContractServer, startContractServer } from './contract-server.js';
 
@@ -24,12 +25,18 @@ async function start(behaviour: Behaviour = {}): Promise<ContractServer> {
   return server;
 }
 
-function optionsFor(url: string, different: Partial<LoadOptions> = {}): LoadOptions {
+type Different = Partial<Plan & LoadOptions>;
+
+function optionsFor(
+  url: string,
+  { model, signal, requestTimeoutMs, runTimeoutMs, ...plan }: Different = {},
+): LoadOptions {
   return {
-    ...{ url, sessions: 2, users: 3, requests: 4, inputSet: INPUTS, seed: 1 },
-    ...{ readingIntervalMs: 20, requestTimeoutMs: 5_000, runTimeoutMs: 15_000 },
-    signal: new AbortController().signal,
-    ...different,
+    plan: { ...PLANS.reference, sessions: 2, users: 3, requests: 4, ...plan },
+    ...{ url, model, inputSet: INPUTS, seed: 1, readingIntervalMs: 20 },
+    requestTimeoutMs: requestTimeoutMs ?? 5_000,
+    runTimeoutMs: runTimeoutMs ?? 15_000,
+    signal: signal ?? new AbortController().signal,
   };
 }
 
@@ -38,9 +45,9 @@ describe('load against a server', () => {
     const { url, classified, ended } = await start();
     const run = await runLoad(optionsFor(url));
     expect(run.stopped).toBeNull();
-    expect(run.requests).toHaveLength(24);
-    expect(run.requests.every((row) => row.ok && row.label === row.expected)).toBe(true);
-    expect(run.requests.every((row) => row.ms > 0 && row.cached === 'none')).toBe(true);
+    expect(run.requests.items).toHaveLength(24);
+    expect(run.requests.items.every((row) => row.ok && row.label === row.expected)).toBe(true);
+    expect(run.requests.items.every((row) => row.ms > 0 && row.cached === 'none')).toBe(true);
     expect(new Set(classified.map((body) => body.user)).size).toBe(6);
     expect(ended).toEqual(['session-1', 'session-2']);
     for (const session of run.sessions) {
@@ -100,7 +107,7 @@ describe('load against a server', () => {
       if (readings === 3) enough();
     });
     expect(readings).toBeGreaterThanOrEqual(3);
-    expect(run.readings.map((reading) => reading.phase).at(-1)).toBe('after cleanup');
+    expect(run.readings.items.map((reading) => reading.phase).at(-1)).toBe('after cleanup');
   });
 
   it('tells what happens in order', async () => {
@@ -123,7 +130,7 @@ describe('load against a server that fails', () => {
     });
     const run = await runLoad(optionsFor(url));
     expect(classified).toHaveLength(24);
-    const failed = run.requests.filter((row) => !row.ok);
+    const failed = run.requests.items.filter((row) => !row.ok);
     expect(failed).toMatchObject([{ status: 503, code: 'QUEUE_FULL', label: null, cached: null }]);
     const outcomes = run.sessions.flatMap((session) => session.users);
     expect(outcomes.filter((outcome) => outcome === 'failed')).toHaveLength(1);
@@ -135,7 +142,7 @@ describe('load against a server that fails', () => {
     });
     const run = await runLoad(optionsFor(started.url));
     server = undefined;
-    const codes = new Set(run.requests.filter((row) => !row.ok).map((row) => row.code));
+    const codes = new Set(run.requests.items.filter((row) => !row.ok).map((row) => row.code));
     expect([...codes].every((code) => code === 'ECONNRESET' || code === 'ECONNREFUSED')).toBe(true);
     expect(codes.size).toBeGreaterThan(0);
     expect(run.sessions[0]?.state).toBe('not ended');
@@ -150,7 +157,7 @@ describe('load against a server that fails', () => {
     expect(run.sessions.map((session) => session.state)).toEqual(['not opened', 'not opened']);
     expect(run.sessions[0]?.problem).toMatch(/^ECONNREFUSED/);
     expect(run.sessions[0]?.users).toEqual(['failed', 'failed', 'failed']);
-    expect(run.readingsMissed).toBeGreaterThan(0);
+    expect(run.readingTotals.missed).toBeGreaterThan(0);
     expect(run.stopped).toBeNull();
   });
 
@@ -161,18 +168,18 @@ describe('load against a server that fails', () => {
     const run = await runLoad(
       optionsFor(url, { sessions: 1, users: 1, requests: 2, requestTimeoutMs: 80 }),
     );
-    expect(run.requests).toMatchObject([
+    expect(run.requests.items).toMatchObject([
       { ok: false, status: 0, code: 'TIMEOUT' },
       { ok: true, status: 200 },
     ]);
-    expect(run.requests[0]?.ms).toBeGreaterThanOrEqual(75);
+    expect(run.requests.items[0]?.ms).toBeGreaterThanOrEqual(75);
   });
 
   it('records sessions that are refused', async () => {
     const { url } = await start({ refuseSessions: true });
     const run = await runLoad(optionsFor(url));
     expect(run.sessions[0]?.problem).toBe('UNDER_PRESSURE: refused as UNDER_PRESSURE');
-    expect(run.requests).toEqual([]);
+    expect(run.requests.items).toEqual([]);
   });
 
   it.each([
@@ -182,7 +189,7 @@ describe('load against a server that fails', () => {
   ])('takes a 200 reply with %s for a failure', async (_, classifyBody) => {
     const { url } = await start({ classifyBody });
     const run = await runLoad(optionsFor(url, { sessions: 1, users: 1, requests: 1 }));
-    expect(run.requests).toMatchObject([{ ok: false, status: 200, code: 'BAD_REPLY' }]);
+    expect(run.requests.items).toMatchObject([{ ok: false, status: 200, code: 'BAD_REPLY' }]);
   });
 
   it('says when a session ends without a receipt', async () => {
@@ -209,8 +216,8 @@ describe('stopping a load', () => {
     expect(run.sessions[0]?.users).toContain('unfinished');
     expect(run.sessions[0]?.receipt).not.toBeNull();
     expect(ended).toEqual(['session-1']);
-    expect(run.requests.length).toBeLessThan(12);
-    expect(run.requests.every((row) => row.ok)).toBe(true);
+    expect(run.requests.items.length).toBeLessThan(12);
+    expect(run.requests.items.every((row) => row.ok)).toBe(true);
   });
 
   it('at the end of its time does so too', async () => {
@@ -219,7 +226,7 @@ describe('stopping a load', () => {
     });
     const run = await runLoad(optionsFor(url, { runTimeoutMs: 250 }));
     expect(run.stopped).toMatch(/the whole run may take 250 ms/);
-    expect(run.requests).toHaveLength(3);
+    expect(run.requests.items).toHaveLength(3);
     expect(ended).toEqual(['session-1']);
   });
 });

@@ -8,15 +8,19 @@ function shown(run: LoadRun, isTerminal: boolean, columns = 200): string[] {
   const written: string[] = [];
   let now = 0;
   const progress = new Progress({
-    ...{ ...run.planned, isTerminal, columns, now: () => now },
+    ...{ plan: run.plan, isTerminal, columns, now: () => now },
     write: (text) => written.push(text),
   });
   for (const session of run.sessions) {
-    progress.observe({ kind: 'session started', session: session.number });
-    for (const reading of run.readings.filter((one) => one.session === session.number)) {
+    progress.observe({
+      kind: 'session started',
+      session: session.number,
+      users: run.plan.users,
+    });
+    for (const reading of run.readings.items.filter((one) => one.session === session.number)) {
       progress.observe({ kind: 'reading', reading });
     }
-    for (const row of run.requests.filter((one) => one.session === session.number)) {
+    for (const row of run.requests.items.filter((one) => one.session === session.number)) {
       now += 50;
       progress.observe({ kind: 'request', row });
     }

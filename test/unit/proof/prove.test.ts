@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { PLANS, type Plan } from '../../../src/proof/plan.js';
 import { ProofError, type ProveOptions, prove, runProof } from '../../../src/proof/prove.js';
 import { type Behaviour, type ContractServer, startContractServer } from './contract-server.js';
 
@@ -23,26 +24,30 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
+type Different = Partial<Plan & ProveOptions>;
+
 async function optionsFor(
   behaviour: Behaviour,
-  different: Partial<ProveOptions> = {},
+  { expectedAccuracy, timeoutMs, url, inputs, signal, ...plan }: Different = {},
 ): Promise<ProveOptions & { lines: string[] }> {
   server = await startContractServer(behaviour);
   const lines: string[] = [];
   return {
     ...{
-      url: server.url,
-      sessions: 2,
-      users: 3,
-      requests: 2,
-      timeoutMs: 15_000,
+      url: url ?? server.url,
+      plan: { ...PLANS.reference, sessions: 2, users: 3, requests: 2, ...plan },
+      expectedAccuracy,
+      timeoutMs: timeoutMs ?? 15_000,
       isTerminal: false,
     },
-    ...{ inputs: join(folder, 'mail.jsonl'), out: join(folder, 'proof'), readingIntervalMs: 20 },
+    ...{
+      inputs: inputs ?? join(folder, 'mail.jsonl'),
+      out: join(folder, 'proof'),
+      readingIntervalMs: 20,
+    },
     write: (text) => lines.push(text),
-    signal: new AbortController().signal,
+    signal: signal ?? new AbortController().signal,
     lines,
-    ...different,
   };
 }
 

@@ -7,7 +7,7 @@ import type { ProofReport } from '../../../src/proof/report-schema.js';
 import { type Shape, syntheticRun } from './synthetic-run.js';
 
 const OPTIONS: ReportOptions = {
-  ...{ url: 'http://127.0.0.1:8000/', model: null, seed: 1, expectedAccuracy: 0.97 },
+  ...{ url: 'http://127.0.0.1:8000/', model: null, seed: 1, earlier: null, expectedAccuracy: 0.97 },
   ...{ readingIntervalMs: 250, requestTimeoutMs: 30_000, runTimeoutMs: 600_000 },
 };
 

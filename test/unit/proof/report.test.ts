@@ -6,10 +6,16 @@ import { buildReport, type ReportOptions, writeReport } from '../../../src/proof
 import { renderMarkdown } from '../../../src/proof/report-markdown.js';
 import type { ProofReport } from '../../../src/proof/report-schema.js';
 import type { LoadRun } from '../../../src/proof/run.js';
-import { type Shape, scatter, syntheticRun } from './synthetic-run.js';
+import { emptyRun, type Shape, scatter, syntheticRun } from './synthetic-run.js';
 
 const OPTIONS: ReportOptions = {
-  ...{ url: 'http://someone:secret@127.0.0.1:8000/', model: null, seed: 1, expectedAccuracy: 0.97 },
+  ...{
+    url: 'http://someone:secret@127.0.0.1:8000/',
+    model: null,
+    seed: 1,
+    earlier: null,
+    expectedAccuracy: 0.97,
+  },
   ...{ readingIntervalMs: 250, requestTimeoutMs: 30_000, runTimeoutMs: 600_000 },
 };
 
@@ -78,7 +84,7 @@ describe('report.md', () => {
     const parts = md.split('**What did not hold or could not be told:**');
     expect(parts).toHaveLength(3);
     expect(parts[1]).toContain(
-      '- Answers are ten times as fast as in the reference run: **no**. 400 ms.',
+      "- Answers are ten times as fast as in the reference run: **no**. 400 ms; other programs took 1.25 % of the machine's CPU time.",
     );
     expect(parts[2]).toContain('Did not hold: response.');
   });
@@ -104,11 +110,7 @@ describe('report.md', () => {
   });
 
   it('is written for a run that collected nothing', async () => {
-    const empty: LoadRun = {
-      ...syntheticRun({ stopped: 'it was stopped by hand' }),
-      ...{ sessions: [], requests: [], readings: [], counters: { before: null, after: null } },
-    };
-    const { md, json } = await written(empty);
+    const { md, json } = await written(emptyRun());
     expect(json.verdict).toBe('failed');
     expect(md).toContain('**This run was not finished: it was stopped by hand.**');
     expect(md).not.toMatch(/NaN|undefined|null|Infinity/);
@@ -120,8 +122,8 @@ describe('report.json', () => {
     const { json } = await written(syntheticRun());
     expect(json.schema).toBe('plimsoll-proof/1');
     expect(Object.keys(json)).toEqual([
-      ...['schema', 'verdict', 'criteria', 'machine', 'options', 'run', 'figures', 'reference'],
-      ...['side_by_side', 'charts', 'receipts', 'readings', 'requests'],
+      ...['schema', 'verdict', 'criteria', 'machine', 'options', 'run', 'reference'],
+      ...['side_by_side', 'comparison', 'charts', 'figures', 'receipts', 'readings', 'requests'],
     ]);
     expect(json.receipts).toHaveLength(5);
     expect(json.requests.rows).toHaveLength(120);

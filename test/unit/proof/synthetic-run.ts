@@ -1,4 +1,6 @@
 /** Builds runs as the load would have collected them, with what a test wants different. */
+import { PLANS, type Plan } from '../../../src/proof/plan.js';
+import { Recorder, SessionRecorder } from '../../../src/proof/recorder.js';
 import type {
   LoadRun,
   Reading,
@@ -25,6 +27,7 @@ export interface Shape {
   readonly changeReading?: (reading: Reading) => Reading;
   readonly changeRow?: (row: RequestRow) => RequestRow;
   readonly stopped?: string;
+  readonly plan?: Partial<Plan>;
 }
 
 const TOTAL_MB = 7811.25;
@@ -47,7 +50,12 @@ export function receiptOf(session: number, beforeMb: number, freedMb: number): R
   });
   const action = { worker: 'worker-1', duration_ms: 11.75, freed_mb: freedMb };
   return {
-    ...{ id: `receipt-${session}`, kind: 'cleanup', session: `session-${session}` },
+    ...{
+      id: `receipt-${session}`,
+      kind: 'cleanup',
+      cause: 'session ended',
+      session: `session-${session}`,
+    },
     ...{ started_at: '2025-08-01T10:00:00.000Z', duration_ms: 40 + session },
     ...{ before: side(beforeMb), after: side(beforeMb - freedMb) },
     ...{ freed_mb: freedMb, freed_private_mb: freedMb },
@@ -56,14 +64,16 @@ export function receiptOf(session: number, beforeMb: number, freedMb: number): R
 }
 
 export function syntheticRun(shape: Shape = {}): LoadRun {
-  const { sessions = 5, users = 8, requests = 3, takesMb = 40.5 } = shape;
+  const { sessions: count = 5, users = 8, requests = 3, takesMb = 40.5 } = shape;
   const restingMb = shape.restingMb ?? (() => 120.25);
-  const run = {
-    sessions: [] as SessionRun[],
-    requests: [] as RequestRow[],
-    readings: [] as Reading[],
-  };
-  for (let number = 1; number <= sessions; number += 1) {
+  const inputs = Array.from({ length: count * users * requests }, (_, place) => ({
+    text: `text ${place}`,
+    label: 'spam',
+  }));
+  const recorder = new Recorder(inputs);
+  const sessions: SessionRun[] = [];
+  let place = 0;
+  for (let number = 1; number <= count; number += 1) {
     const startedMs = (number - 1) * SESSION_MS;
     const rest = restingMb(number - 1);
     const high = rest + takesMb;
@@ -75,15 +85,22 @@ export function syntheticRun(shape: Shape = {}): LoadRun {
       ...reading(number, startedMs + 960, 'after cleanup', restingMb(number)),
       usersSinceRecycle: shape.usersSinceRecycle?.(number) ?? 8 * number,
     });
-    run.readings.push(before, during, beforeCleanup, after);
+    const own = new SessionRecorder();
+    for (const one of [before, during, beforeCleanup, after]) {
+      recorder.reading(one);
+      own.reading(one);
+    }
     for (let index = 0; index < users * requests; index += 1) {
-      const place = run.requests.length;
       const row: RequestRow = {
         ...{ session: number, user: (number - 1) * users + (index % users) + 1, input: place },
-        ...{ startMs: startedMs + 10 + index, ms: shape.ms?.(place) ?? 20 + (place % 13) / 3 },
+        ...{ request: Math.floor(index / users) + 1, startMs: startedMs + 10 + index, lateMs: 0 },
+        ms: shape.ms?.(place) ?? 20 + (place % 13) / 3,
         ...{ status: 200, ok: true, label: 'spam', expected: 'spam', cached: 'none', code: null },
       };
-      run.requests.push(shape.changeRow?.(row) ?? row);
+      const changed = shape.changeRow?.(row) ?? row;
+      recorder.request(changed);
+      own.request(changed);
+      place += 1;
     }
     const session: SessionRun = {
       ...{ number, id: `session-${number}`, state: 'ended', problem: null, startedMs },
@@ -91,31 +108,43 @@ export function syntheticRun(shape: Shape = {}): LoadRun {
       users: Array.from({ length: users }, () => 'successful' as const),
       modelsAfter: [{ id: 'spam', state: 'unloaded', private_mb: 0 }],
       receipt: receiptOf(number, high - 0.5, high - 0.5 - restingMb(number)),
-      ...{ before, beforeCleanup, after },
+      ...{ requests: own.requests, highestMb: own.highestMb, processCounts: own.processCounts },
+      ...{ usersFell: own.usersFell, disturbance: null, before, beforeCleanup, after },
     };
-    run.sessions.push(shape.change?.(session) ?? session);
+    sessions.push(shape.change?.(session) ?? session);
   }
-  const texts = Array.from({ length: sessions * users * requests }, (_, place) => ({
-    text: `text ${place}`,
-    label: 'spam',
-  }));
   return {
-    ...run,
+    ...collected(recorder),
     startedAt: '2025-08-01T10:00:00.000Z',
-    durationMs: sessions * SESSION_MS + 1.5,
+    durationMs: count * SESSION_MS + 1.5,
     stopped: shape.stopped ?? null,
-    planned: { sessions, users, requests },
-    inputSet: { name: 'mail.jsonl.gz', sha256: 'ab'.repeat(32), inputs: texts },
-    readingsMissed: 0,
+    plan: { ...PLANS.reference, sessions: count, users, requests, ...shape.plan },
+    inputSet: { name: 'mail.jsonl.gz', sha256: 'ab'.repeat(32), inputs },
+    sessions,
+    othersCpuPercent: 1.25,
+    recycleCauses: ['50 users'],
+    cacheLives: [{ tier: 'memory', least_s: 7190.25, most_s: 7199.5 }],
     counters: {
       before: new Map([['plimsoll_model_unloads_total', 100]]),
       after: new Map([
-        ['plimsoll_model_unloads_total', 100 + sessions],
+        ['plimsoll_model_unloads_total', 100 + count],
         ['plimsoll_worker_recycles_total', 0],
         ['plimsoll_cache_hits_total{tier="memory"}', 7],
       ]),
     },
   };
+}
+
+/** What a run that was stopped before its first session has collected. */
+export function emptyRun(): LoadRun {
+  return {
+    ...syntheticRun({ stopped: 'it was stopped by hand' }),
+    ...{ ...collected(new Recorder([])), sessions: [], counters: { before: null, after: null } },
+  };
+}
+
+function collected({ requests, requestTotals, readings, readingTotals }: Recorder) {
+  return { requests, requestTotals, readings, readingTotals };
 }
 
 /** A repeatable series around 0, between −1 and 1, without a trend: golden-ratio steps. */

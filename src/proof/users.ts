@@ -1,0 +1,79 @@
+/** The users of one session: who sends when. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RequestRow, UserOutcome } from './run.js';
+
+/** Requests under way at once in an open loop; the next one is late then, and its lateness counts. */
+export const MAX_IN_FLIGHT = 1024;
+
+export interface UsersOptions {
+  readonly users: number;
+  /** Requests of each user. */
+  readonly requests: number;
+  readonly stop: AbortSignal;
+  /** Milliseconds of the run's clock. */
+  readonly now: () => number;
+  /**
+   * Sends one request; both count from 0.
+   *
+   * @returns null when the run was stopped before the reply came.
+   */
+  readonly send: (user: number, request: number, dueMs: number) => Promise<RequestRow | null>;
+  /** Users who have sent all they should go on while this says so. */
+  readonly goOn: () => boolean;
+}
+
+/** Each user sends the next request when the last one is answered. @returns what became of each user */
+export function closedLoop(options: UsersOptions): Promise<readonly UserOutcome[]> {
+  const { users, requests, stop, now, send, goOn } = options;
+  const play = async (user: number): Promise<UserOutcome> => {
+    let outcome: UserOutcome = 'successful';
+    for (let request = 0; request < requests || goOn(); request += 1) {
+      if (stop.aborted) return 'unfinished';
+      const row = await send(user, request, now());
+      if (row === null) return 'unfinished';
+      if (!row.ok) outcome = 'failed';
+    }
+    return outcome;
+  };
+  return Promise.all(Array.from({ length: users }, (_, user) => play(user)));
+}
+
+/**
+ * A request is due every 1/rate seconds, whether or not those before it are answered; the users take turns.
+ * A response time counts from when the request was due, so that a server that stalls cannot hide the
+ * requests that it kept from being sent (coordinated omission: Gil Tene, "How NOT to measure latency", 2013).
+ */
+export async function openLoop(
+  options: UsersOptions,
+  ratePerS: number,
+): Promise<readonly UserOutcome[]> {
+  const { users, requests, stop, now, send } = options;
+  const outcomes = Array<UserOutcome>(users).fill('successful');
+  const underWay = new Set<Promise<void>>();
+  const beganMs = now();
+  for (let turn = 0; turn < users * requests; turn += 1) {
+    const user = turn % users;
+    const dueMs = beganMs + (turn * 1000) / ratePerS;
+    await until(dueMs, now, stop);
+    while (underWay.size >= MAX_IN_FLIGHT) await Promise.race(underWay);
+    if (stop.aborted) {
+      await Promise.all(underWay);
+      return outcomes.fill('unfinished');
+    }
+    const sent = send(user, Math.floor(turn / users), dueMs)
+      .then((row) => {
+        if (row === null) outcomes[user] = 'unfinished';
+        else if (!row.ok && outcomes[user] === 'successful') outcomes[user] = 'failed';
+      })
+      .finally(() => underWay.delete(sent));
+    underWay.add(sent);
+  }
+  await Promise.all(underWay);
+  return outcomes;
+}
+
+async function until(dueMs: number, now: () => number, stop: AbortSignal): Promise<void> {
+  const waitMs = dueMs - now();
+  if (waitMs <= 0) return;
+  await delay(waitMs, undefined, { signal: stop }).catch(() => undefined);
+}
