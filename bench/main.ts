@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME [--json] [--quick]` */
 import { parseArgs } from 'node:util';
+import { benchmarks as data } from './data/index.js';
 import { type Benchmark, NotRunError } from './harness/benchmark.js';
 import { describeMachine } from './harness/machine.js';
 import { Progress } from './harness/progress.js';
@@ -7,7 +8,7 @@ import { exitCodeOf, jsonLine, keepResult, type Result, shownResult } from './ha
 import { benchmarks as memory } from './memory/index.js';
 import { benchmarks as speed } from './speed/index.js';
 
-const benchmarks = [...memory, ...speed];
+const benchmarks = [...memory, ...speed, ...data];
 const WRONG_CALL = 2;
 const NOT_RUN = 3;
 const INTERRUPTED = 130;
@@ -21,20 +22,21 @@ async function undoAll(): Promise<void> {
   }
 }
 
-async function runOne(benchmark: Benchmark, quick: boolean): Promise<Result> {
+async function runOne(benchmark: Benchmark, quick: boolean, model?: string): Promise<Result> {
   const begun = performance.now();
   const head = {
     name: benchmark.name,
     machine: describeMachine(),
     started_at: new Date().toISOString(),
     ...(quick ? { quick: true as const } : {}),
+    ...(model === undefined ? {} : { model }),
   };
   const empty = { checks: [], facts: [] };
   const took = () => ({ duration_s: Math.round((performance.now() - begun) / 100) / 10 });
   const progress = new Progress(benchmark.name);
   const defer = (undo: () => Promise<void>) => void undos.push(undo);
   try {
-    const outcome = await benchmark.run({ quick, progress, defer });
+    const outcome = await benchmark.run({ quick, model, progress, defer });
     const ok = outcome.checks.length > 0 && outcome.checks.every((check) => check.ok);
     return { ...head, ok, ...outcome, ...took() };
   } catch (error) {
@@ -80,13 +82,14 @@ async function runAll(quick: boolean, json: boolean): Promise<number> {
 function usage(): string {
   const width = Math.max(...benchmarks.map(({ name }) => name.length));
   return [
-    'npm run bench -- NAME [--json] [--quick]',
+    'npm run bench -- NAME [--json] [--quick] [--model MODEL]',
     '',
     ...benchmarks.map(({ name, about }) => `  ${name.padEnd(width)}  ${about}`),
     `  ${'all'.padEnd(width)}  every one of them; writes bench/results/`,
     '',
     '  --json   the last line of output is the result as JSON',
     '  --quick  small counts, only to see that it works',
+    '  --model  only that one, where several are measured: spam, minilm, distilbert, bert-base',
     '  --keep   write the result into bench/results/, as `all` does',
     '',
     'Exit code: 0 every check holds, 1 one does not, 3 it could not run here.',
@@ -102,6 +105,7 @@ async function main(): Promise<number> {
       json: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
+      model: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -116,7 +120,7 @@ async function main(): Promise<number> {
     console.error(usage());
     return WRONG_CALL;
   }
-  const result = await runOne(benchmark, values.quick);
+  const result = await runOne(benchmark, values.quick, values.model);
   console.log(shownResult(result));
   if (values.keep) {
     await keepResult(

@@ -1,7 +1,8 @@
-// Builds dist/ from src/. Runs by itself after `npm ci` (the "prepare" script).
+// Builds dist/: the server from src/, the page (dist/web) from web/. Runs by itself after `npm ci` (the "prepare" script).
 import { spawnSync } from 'node:child_process';
 import { chmodSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 rmSync(new URL('../dist', import.meta.url), { recursive: true, force: true });
@@ -12,3 +13,7 @@ const { status } = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.
 });
 if (status !== 0) process.exit(status ?? 1);
 chmodSync(new URL('../dist/main.js', import.meta.url), 0o755);
+await build({
+  configFile: fileURLToPath(new URL('../web/vite.config.mjs', import.meta.url)),
+  logLevel: 'warn',
+});

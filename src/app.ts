@@ -7,6 +7,7 @@ import { type Config, poolLimits } from './config.js';
 import { messageOf } from './errors.js';
 import { buildServer } from './http/server.js';
 import type { HttpServices, ModelView } from './http/services.js';
+import { closeInterrupted } from './interrupted.js';
 import type { Logger } from './log.js';
 import { figuresOf } from './memory/snapshot.js';
 import { Metrics } from './metrics.js';
@@ -29,6 +30,10 @@ export class App {
   #server: FastifyInstance | undefined;
   #state: AppState = 'starting';
   #stopping: Promise<void> | undefined;
+  #whenStarted: () => void = () => undefined;
+  readonly #started = new Promise<void>((resolve) => {
+    this.#whenStarted = resolve;
+  });
 
   /**
    * Opens the database and looks at the CPU; nothing runs before {@link start}.
@@ -70,13 +75,16 @@ export class App {
    * @throws PlimsollError, Error if the models folder, the workers or the port cannot be had.
    */
   async start(): Promise<string> {
-    const { repository, forms, pool, memory, sessions, redis } = this.#parts;
+    const { repository, forms, pool, memory, sessions, redis, archive } = this.#parts;
     await repository.scan();
     await forms.removeLeftovers();
     this.#warnOfSecret();
+    await archive.start(() => void this.#closeInterrupted());
     await Promise.all([pool.start(), redis?.start()]);
     await memory.start();
     sessions.start();
+    archive.keepEvent({ kind: 'server_started', text: `version ${VERSION}` });
+    this.#whenStarted();
     this.#observe();
     const { 'http.host': host, 'http.port': port, 'http.names': names } = this.#config;
     this.#server = await buildServer(
@@ -128,6 +136,7 @@ export class App {
   async #stop(): Promise<void> {
     const { proofs, sessions, memory, preparer, pool, archive, redis } = this.#parts;
     this.#state = 'stopping';
+    archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
     // It still asks this server to end its session.
     await proofs.stop();
     await this.#server?.close();
@@ -155,6 +164,7 @@ export class App {
           memory.cleanup({ cause: 'asked for', session: null, stillUsed: () => false }),
         recycle: () => memory.recycle('asked for'),
         readings: (sinceMs) => memory.reader.ring.since(sinceMs),
+        processes: (sinceMs) => memory.reader.processes.since(sinceMs),
       },
       models: views,
       workers,
@@ -183,7 +193,35 @@ export class App {
   /** What is not as it should be while requests are answered all the same. */
   #degradedBecause(): readonly string[] {
     const redis = this.#parts.redis?.awayBecause ?? '';
-    return redis === '' ? [] : [`Redis does not answer, results are not shared: ${redis}`];
+    const { database, file } = this.#parts.archive.figures;
+    const reasons: string[] = [];
+    if (redis !== '') reasons.push(`Redis does not answer, results are not shared: ${redis}`);
+    if (database !== '') reasons.push(`the database takes no records: ${database}`);
+    if (file !== '') reasons.push(`the file for records cannot be written: ${file}`);
+    return reasons;
+  }
+
+  /** Once the database has everything of earlier runs, and this one has its memory manager. */
+  async #closeInterrupted(): Promise<void> {
+    await this.#started;
+    const { archive, memory, sessions } = this.#parts;
+    try {
+      const slots = await archive.takeOver();
+      const count = await closeInterrupted({
+        archive,
+        servers: [archive.server, ...slots.map(({ server }) => server)],
+        isOurs: (id) => sessions.find(id) !== undefined,
+        cleanup: (session) => {
+          const cause = 'session interrupted';
+          return memory.cleanup({ cause, session, stillUsed: () => true });
+        },
+      });
+      for (const slot of slots) slot.remove();
+      if (count > 0) this.#log.warn({ count }, 'sessions of a server that died are closed');
+    } catch (error) {
+      // They are found again at the next start.
+      this.#log.error({ err: error }, 'sessions of a server that died could not be closed');
+    }
   }
 
   #warnOfSecret(): void {
@@ -194,7 +232,7 @@ export class App {
   }
 
   #observe(): void {
-    const { memory, dispatcher, sessions, cache, pool, redis } = this.#parts;
+    const { memory, dispatcher, sessions, cache, pool, redis, archive } = this.#parts;
     this.#metrics.observe({
       memory: () => {
         const { last } = memory.reader;
@@ -217,6 +255,7 @@ export class App {
       usersSinceRecycle: () => memory.usersSinceRecycle,
       cache: () => cache.figures,
       redis: () => redis && { ...redis.figures, state: redis.state },
+      records: () => archive.figures,
       pools: () => this.#parts.pools.map(({ figures }) => figures),
       loadedModels: () => new Set(pool.workers.flatMap(({ loaded }) => [...loaded.keys()])).size,
     });

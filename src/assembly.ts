@@ -11,6 +11,7 @@ import { Classifier } from './inference/classify.js';
 import { Dispatcher } from './inference/dispatcher.js';
 import { WorkerPool } from './inference/pool.js';
 import type { Logger } from './log.js';
+import { asSet } from './memory/gears.js';
 import { MemoryManager } from './memory/manager.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import type { Metrics } from './metrics.js';
@@ -19,7 +20,7 @@ import { ModelLibrary } from './models/library.js';
 import { MappedForms } from './models/mapped-form.js';
 import { Preparer } from './models/preparer.js';
 import { type Model, ModelRepository } from './models/repository.js';
-import { loadMark, sessionMark } from './page-marks.js';
+import { loadMark, type NewMark, sessionMark } from './page-marks.js';
 import { PageState } from './page-state.js';
 import type { NamedPool } from './pools/connection-pool.js';
 import { ProofRuns } from './proof-runs.js';
@@ -77,15 +78,18 @@ export class Assembly {
   /** Every pool to another server. */
   readonly pools: readonly NamedPool[];
   readonly #given: Given;
+  /** Key of every hash that stands for a text or a user. */
+  readonly #secret: string;
 
   constructor(given: Given) {
-    const { config, log, store } = given;
+    const { config, store } = given;
     this.#given = given;
+    this.#secret = config['cache.secret'] || randomBytes(32).toString('hex');
     this.redis = this.#redis();
     this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
     const threads = threadsPerWorker(config, given.cpus);
-    this.archive = new Archive(store, config['receipts.keep'], log);
-    this.repository = new ModelRepository(config.models || BUNDLED_MODELS);
+    this.archive = this.#archive();
+    this.repository = new ModelRepository(config.models || BUNDLED_MODELS, config['models.dtype']);
     this.forms = new MappedForms(config.data, given.runtime);
     this.preparer = this.#preparer(threads);
     const { repository, forms, preparer } = this;
@@ -108,7 +112,7 @@ export class Assembly {
       data: config.data,
       keep: config['proofs.keep'],
       maxUsers: config['session.max_users'],
-      log: (line, facts) => log.info(facts, line),
+      log: (line, facts) => given.log.info(facts, line),
     });
   }
 
@@ -133,6 +137,23 @@ export class Assembly {
     });
   }
 
+  #archive(): Archive {
+    const { config, log, store, totalBytes } = this.#given;
+    const lineBytes = this.#loadLineBytes(totalBytes);
+    return new Archive({
+      ...{ store, log, secret: this.#secret },
+      dataFolder: config.data,
+      flushMs: config['records.flush_ms'],
+      retryMs: config['database.retry_ms'],
+      maxBufferBytes: amountInBytes(config['records.max_buffer'], lineBytes),
+      maxSpillBytes: amountInBytes(config['records.max_spill'], lineBytes),
+      keepText: config['records.keep_text'],
+      keepReceipts: config['receipts.keep'],
+      keepRecords: config['records.keep'],
+      maxAgeMs: config['records.max_age'] * 1000,
+    });
+  }
+
   #redis(): RedisTier | undefined {
     const { config, metrics, log } = this.#given;
     const url = config['redis.url'];
@@ -144,9 +165,15 @@ export class Assembly {
       lookupBudgetMs: config['redis.lookup_budget_ms'],
       retryMs: config['redis.retry_ms'],
       onState: (reason) => {
-        if (reason === undefined) log.info('Redis answers again: results are shared through it');
-        else
-          log.warn({ reason }, 'Redis does not answer: it is left alone, requests go on without');
+        const [back, away] = [
+          'Redis answers again: results are shared through it',
+          'Redis does not answer: it is left alone, requests go on without',
+        ];
+        if (reason === undefined) log.info(back);
+        else log.warn({ reason }, away);
+        const [kind, text] =
+          reason === undefined ? ['redis_back', back] : ['redis_away', `${away} (${reason})`];
+        this.archive.keepEvent({ kind, text });
       },
       onRefusal: (reason) => {
         if (reason === undefined) log.info('Redis takes writes again');
@@ -175,7 +202,12 @@ export class Assembly {
       graceMs: config['shutdown.grace_ms'],
       onChange: () => this.dispatcher.pump(),
       onDeath: () => metrics.workerRestarts.inc(),
-      log: (line, facts) => log.warn(facts, line),
+      log: (line, facts) => {
+        log.warn(facts, line);
+        const worker = typeof facts.worker === 'string' ? facts.worker : undefined;
+        this.archive.keepEvent({ kind: 'worker', text: line, worker });
+      },
+      onShift: (_worker, model) => metrics.modelShifts.inc({ model }),
     });
   }
 
@@ -194,6 +226,7 @@ export class Assembly {
         recycleAfterAgeMs: config['recycle.after_age'] * 1000,
         growthLimitBytes: (baselineBytes) => amountInBytes(growth, baselineBytes),
         heldBytesOf: (model) => this.library.heldBytesOf(model),
+        hotGearOf: (model) => asSet(config['models.gear'], this.library.hotGearOf(model)),
         onError: (failure, error) => log.error({ err: error }, failure),
       },
       memoryEffects(this, this.#given),
@@ -223,7 +256,7 @@ export class Assembly {
         metrics.modelLoads.inc({ model });
         metrics.loadSeconds.observe(loadMs / 1000);
         log.debug({ model, worker: worker.id, loadMs }, 'model loaded');
-        this.events.mark(loadMark(model, worker.id, loadMs));
+        this.#tell(loadMark(model, worker.id, loadMs));
       },
     });
   }
@@ -250,13 +283,20 @@ export class Assembly {
         }
         this.archive.keepSession(session);
       },
-      onUser: () => {
+      onUser: (session, user) => {
         metrics.users.inc();
+        this.archive.keepUser(session, user);
         this.memory.countUser();
         this.pool.countUser();
       },
       onError: (line, error) => log.error({ err: error }, line),
     });
+  }
+
+  /** Marks it on open pages, and keeps it. */
+  #tell(mark: NewMark): void {
+    this.events.mark(mark);
+    this.archive.keepEvent(mark);
   }
 
   /** After a session the pools keep their minimum only. */
@@ -271,9 +311,9 @@ export class Assembly {
 
   #events(): EventPublisher {
     const { config, log } = this.#given;
-    const { memory, sessions, dispatcher, views, workers, pools } = this;
+    const { memory, sessions, dispatcher, views, workers, pools, results: cache } = this;
     const recycleAfterUsers = config['recycle.after_users'];
-    const parts = { memory, sessions, dispatcher, views, workers, pools, recycleAfterUsers };
+    const parts = { memory, sessions, dispatcher, views, workers, pools, cache, recycleAfterUsers };
     const state = new PageState(parts);
     return new EventPublisher({
       maxViewers: config['page.max_viewers'],
@@ -285,13 +325,14 @@ export class Assembly {
 
   #classification(): ClassificationService {
     const { config, metrics } = this.#given;
-    const { library, dispatcher, results: cache, repository } = this;
-    const secret = config['cache.secret'] || randomBytes(32).toString('hex');
+    const { library, dispatcher, results: cache, repository, archive } = this;
+    const secret = this.#secret;
     return new ClassificationService({
       registry: this.sessions,
       classifier: new Classifier({ library, dispatcher, cache, metrics, secret }),
       repository,
       defaultModel: config['models.default'],
+      onAnswer: (answered) => archive.keepAnswer(answered),
       admit: () => {
         if (!this.memory.holding.has('refuse_requests')) return;
         const message = 'memory is over the load line: no requests until it falls';

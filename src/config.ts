@@ -1,5 +1,6 @@
 import { REDIS_CACHE_SETTINGS } from './cache-settings.js';
 import { poolSettings } from './pool-settings.js';
+import { RECORDS_SETTINGS } from './records-settings.js';
 import {
   choice,
   integer,
@@ -57,6 +58,18 @@ export const SETTINGS = {
     default: '',
     defaultText: 'spam, or the only model there is',
     about: 'Model that answers when a request names none.',
+  }),
+  'models.dtype': choice({
+    default: 'auto',
+    words: ['auto', 'fp32', 'fp16', 'q8'],
+    about:
+      'Weights that are taken (`--dtype`): `onnx/model.onnx`, `model_fp16.onnx` or `model_quantized.onnx`; auto: what a model has, q8 before fp32 before fp16.',
+  }),
+  'models.gear': choice({
+    default: 'auto',
+    words: ['auto', 'cold', 'hot'],
+    about:
+      'auto: a model that stays busy moves to the hot gear; cold: none does; hot: each does as soon as it is open.',
   }),
   data: text({
     default: '.plimsoll',
@@ -234,7 +247,8 @@ export const SETTINGS = {
     default: 10_000,
     min: 10,
     max: 10_000_000,
-    about: 'Receipts that are kept; the oldest are dropped.',
+    about:
+      'Receipts that are kept, and as many sessions, events and minutes of readings; the oldest are dropped.',
   }),
   'proofs.keep': integer({
     default: 20,
@@ -255,6 +269,7 @@ export const SETTINGS = {
     secret: true,
     about: 'PostgreSQL that keeps the records: `postgres://user:password@host:port/name`.',
   }),
+  ...RECORDS_SETTINGS,
   ...poolSettings('database', 'PostgreSQL'),
   ...REDIS_CACHE_SETTINGS,
   ...poolSettings('redis', 'Redis'),

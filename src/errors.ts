@@ -97,6 +97,11 @@ export const ERRORS = {
     retryable: true,
     about: 'No connection to the database or to Redis came free within the pool’s wait limit.',
   },
+  DATABASE_UNAVAILABLE: {
+    status: 503,
+    retryable: true,
+    about: 'The database does not answer, so what it keeps cannot be shown; requests go on.',
+  },
   REDIS_UNAVAILABLE: {
     status: 503,
     retryable: true,

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=2 --no-sparkplug
+#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --max-semi-space-size=2 --no-sparkplug --compact-on-every-full-gc
 import { Command, CommanderError } from 'commander';
 import type { CommonFlags } from './commands/flags.js';
 import { listModels } from './commands/models.js';
@@ -17,6 +17,7 @@ function withCommonFlags(command: Command): Command {
   return command
     .option('--models <dir>', 'folder of models in Hugging Face layout (default: the bundled ones)')
     .option('--data <dir>', 'folder for mapped models and the database (default: .plimsoll)')
+    .option('--dtype <type>', 'weights to take: fp32, fp16, q8 or auto (default: auto)')
     .option(
       '--set <key=value>',
       'any setting, may be repeated; `plimsoll config` lists them',

@@ -7,6 +7,7 @@ import { messageOf } from './errors.js';
 import type { EventPublisher } from './events.js';
 import type { Dispatcher } from './inference/dispatcher.js';
 import type { WorkerPool } from './inference/pool.js';
+import { shiftGear } from './inference/shift.js';
 import type { Worker } from './inference/worker.js';
 import type { Logger } from './log.js';
 import type { MemoryEffects, StepOutcome } from './memory/effects.js';
@@ -71,7 +72,20 @@ export function memoryEffects(parts: ActedOn, given: Given): MemoryEffects {
       );
       return outcomes.flatMap((of) => (of.status === 'fulfilled' ? [of.value] : []));
     },
-    replaceWorker: (id, order) => replaceWorker(parts, given, id, order),
+    replaceWorker: (id, order, hot) => replaceWorker(parts, given, id, order, hot),
+    heldModels: () =>
+      parts.pool.workers
+        .filter(({ state }) => state === 'ready')
+        .flatMap((worker) =>
+          [...worker.loaded].map(([model, { gear, batches }]) => ({
+            ...{ worker: worker.id, model, gear, batches },
+          })),
+        ),
+    shift: async (id, model) => {
+      const timeoutMs = given.config['worker.batch_timeout_ms'];
+      const result = await shiftGear(parts, id, model, timeoutMs);
+      return result === undefined ? [] : [{ ...result, worker: id }];
+    },
     clearCaches: () => parts.cache.clear(),
     halveCaches: () => parts.cache.shrinkTo(parts.cache.figures.bytes / 2),
     clearRedis: () => clearRedis(parts, given),
@@ -101,19 +115,24 @@ export async function readChildren(
 
 async function replaceWorker(
   parts: ActedOn,
-  { metrics }: Given,
+  { metrics, config }: Given,
   id: string,
   order: 'start first' | 'leave first',
+  hot: string | undefined,
 ) {
   const { pool, dispatcher, library } = parts;
   const old = pool.find(id);
   if (old === undefined) return { freedBytes: 0 };
   const before = (await old.readMemory())?.privateBytes ?? 0;
-  // What is in use right now is opened in the new worker before it takes over: nobody waits for it.
+  // What is in use right now is opened in the new worker before it takes over, in the gear that it had:
+  // nobody waits for it.
   const warmUp = async (fresh: Worker) => {
     const since = Date.now() - IN_USE_WITHIN_MS;
-    for (const [model, { lastUsedAtMs }] of old.loaded) {
-      if (lastUsedAtMs >= since) await dispatcher.warm(fresh, await library.ready(model));
+    for (const [model, { lastUsedAtMs, gear }] of old.loaded) {
+      if (lastUsedAtMs < since) continue;
+      await dispatcher.warm(fresh, await library.ready(model));
+      if (!fresh.loaded.has(model) || (gear === 'cold' && model !== hot)) continue;
+      await fresh.shift(model, config['worker.batch_timeout_ms']);
     }
   };
   const models = [...old.loaded.keys()];
@@ -142,7 +161,9 @@ async function clearRedis(
 
 /** Refusals are asked for where requests come in; only the size of batches is set here. */
 function hold(parts: ActedOn, given: Given, action: PressureAction, on: boolean): void {
-  given.log.warn({ action }, on ? 'memory is short: this holds until it falls' : 'no longer held');
+  const line = on ? 'memory is short: this holds until it falls' : 'no longer held';
+  given.log.warn({ action }, line);
+  parts.archive.keepEvent({ kind: 'pressure', text: `${action}: ${line}` });
   if (action !== 'smaller_batches') return;
   const most = given.config['batch.max_items'];
   parts.dispatcher.setMaxItems(on ? Math.ceil(most / SMALLER_BATCHES) : most);
@@ -156,6 +177,8 @@ function keepReceipt(parts: ActedOn, { metrics, log }: Given, receipt: Receipt):
   metrics.freedBytes.inc({ kind }, Math.max(0, freedPrivateBytes(receipt)));
   for (const line of receiptLines(receipt)) log.info({ receipt: receipt.id }, line);
   parts.archive.keepReceipt(receipt);
-  if (parts.events.viewerCount === 0) return;
-  for (const mark of receiptMarks(receipt)) parts.events.mark(mark);
+  for (const mark of receiptMarks(receipt)) {
+    parts.events.mark(mark);
+    parts.archive.keepEvent(mark);
+  }
 }

@@ -27,6 +27,19 @@ const REDIS_COUNTS = [
   ['dropped', 'plimsoll_redis_dropped_writes_total', 'Results that were not written to Redis'],
 ] as const;
 
+/** What becomes of records; those that end in `_total` only rise. */
+const RECORD_FIGURES = [
+  ['bufferedRows', 'plimsoll_records_buffered', 'Records that wait in memory'],
+  [
+    'spilledBytes',
+    'plimsoll_records_spilled_bytes',
+    'Records in the file that waits for the database',
+  ],
+  ['written', 'plimsoll_records_written_total', 'Records that the database took, also again'],
+  ['spilled', 'plimsoll_records_spilled_total', 'Records that went into the file first'],
+  ['lost', 'plimsoll_records_lost_total', 'Records that nobody will find again'],
+] as const;
+
 /** What gauges are read from when somebody asks for the metrics. */
 export interface GaugeSources {
   readonly memory: () => {
@@ -53,6 +66,10 @@ export interface GaugeSources {
         readonly dropped: number;
       }
     | undefined;
+  readonly records: () => Readonly<Record<(typeof RECORD_FIGURES)[number][0], number>> & {
+    /** Why the database takes none; empty if it does. */
+    readonly database: string;
+  };
   readonly loadedModels: () => number;
   readonly pools: () => readonly (Readonly<Record<PoolFigure, number>> & {
     readonly name: string;
@@ -122,6 +139,11 @@ export class Metrics {
     'Models released in a worker',
     ['model'],
   );
+  readonly modelShifts = this.#counter(
+    'plimsoll_model_shifts_total',
+    'Models moved to the hot gear in a worker',
+    ['model'],
+  );
   readonly workerRestarts = this.#counter(
     'plimsoll_worker_restarts_total',
     'Workers that died and were replaced',
@@ -140,7 +162,7 @@ export class Metrics {
   );
   readonly receiptSeconds = this.#histogram(
     'plimsoll_receipt_duration_seconds',
-    'Duration of cleanups, unloads, evictions and recycles',
+    'Duration of cleanups, unloads, evictions, recycles and shifts',
     ['kind'],
     SECONDS,
   );
@@ -206,6 +228,7 @@ export class Metrics {
     );
     this.#observeRedis(sources.redis);
     this.#observePools(sources.pools);
+    this.#observeRecords(sources.records);
     this.#gauge('plimsoll_models_loaded', 'Models that some worker holds open', (gauge) =>
       gauge.set(sources.loadedModels()),
     );
@@ -218,6 +241,15 @@ export class Metrics {
     );
     for (const [figure, metric, help] of REDIS_COUNTS) {
       this.#gauge(metric, help, (gauge) => gauge.set(redis()?.[figure] ?? 0));
+    }
+  }
+
+  #observeRecords(records: GaugeSources['records']): void {
+    this.#gauge('plimsoll_database_up', '1 while the database takes records', (gauge) =>
+      gauge.set(records().database === '' ? 1 : 0),
+    );
+    for (const [figure, metric, help] of RECORD_FIGURES) {
+      this.#gauge(metric, help, (gauge) => gauge.set(records()[figure]));
     }
   }
 

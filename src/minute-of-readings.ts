@@ -1,14 +1,17 @@
 import type { RingReading } from './memory/ring.js';
-import type { StoredReading } from './store/store.js';
+import type { StoredReading } from './store/reader.js';
 
 const MINUTE_MS = 60_000;
+
+/** A minute of readings, whoever's it is. */
+export type Minute = Omit<StoredReading, 'id' | 'server'>;
 
 /** Gathers the readings of one minute into the row that the store keeps. */
 export class MinuteOfReadings {
   #readings: RingReading[] = [];
 
   /** @returns the row of the minute that has just ended, if this reading begins a new one. */
-  add(reading: RingReading): StoredReading | undefined {
+  add(reading: RingReading): Minute | undefined {
     const [first] = this.#readings;
     const ended = first !== undefined && minuteOf(first) !== minuteOf(reading);
     const row = ended ? rowOf(this.#readings) : undefined;
@@ -18,7 +21,7 @@ export class MinuteOfReadings {
   }
 
   /** The row of the minute that has begun; undefined before its first reading. */
-  rest(): StoredReading | undefined {
+  rest(): Minute | undefined {
     return this.#readings.length > 0 ? rowOf(this.#readings) : undefined;
   }
 }
@@ -27,7 +30,7 @@ function minuteOf({ atMs }: RingReading): number {
   return Math.floor(atMs / MINUTE_MS);
 }
 
-function rowOf(readings: readonly RingReading[]): StoredReading {
+function rowOf(readings: readonly RingReading[]): Minute {
   const last = readings.at(-1);
   const of = (field: keyof RingReading) => readings.map((reading) => reading[field]);
   const mean = (field: keyof RingReading) =>

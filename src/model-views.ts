@@ -43,6 +43,8 @@ export class ModelViews {
         labels: [],
         state: 'broken',
         reason,
+        dtype: null,
+        workers: [],
         sourceBytes: null,
         mappedBytes: null,
         privateBytes: null,
@@ -80,6 +82,13 @@ export class ModelViews {
       task: model.description.task,
       labels: model.description.labels,
       ...stateOf(loaded, form !== undefined, this.#library.failureOf(model)),
+      dtype: model.dtype,
+      workers: this.#pool.workers
+        .filter(({ state }) => state === 'ready')
+        .map((worker) => ({
+          worker: worker.id,
+          state: worker.loaded.get(model.id)?.gear ?? 'unloaded',
+        })),
       sourceBytes: model.sourceBytes,
       mappedBytes: footprint?.mappedBytes ?? null,
       privateBytes: footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes ?? null,

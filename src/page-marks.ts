@@ -1,4 +1,4 @@
-import { receiptToWire } from './http/wire.js';
+import { receiptToWire, sessionToWire } from './http/wire.js';
 import { freedPrivateBytes, type Receipt } from './memory/receipt.js';
 import type { SessionView } from './sessions/session.js';
 
@@ -17,6 +17,8 @@ export interface Mark {
   /** A line for people. */
   readonly text: string;
   readonly session?: string;
+  /** The session that is over, without its cleanup, which is the receipt. */
+  readonly ended?: Omit<ReturnType<typeof sessionToWire>, 'cleanup'>;
   readonly model?: string;
   readonly worker?: string;
   readonly receipt?: ReturnType<typeof receiptToWire>;
@@ -32,12 +34,14 @@ const MAX_MODELS = 16;
 /** The mark of a session that is over, with the receipt of its cleanup. */
 export function sessionMark(session: SessionView): NewMark {
   const { id, users, requests, endCause, cleanup } = session;
+  const { cleanup: _, ...ended } = sessionToWire(session);
   const work = `${count(users, 'user')}, ${count(requests, 'request')}`;
   const cleaned = cleanup === null ? 'its cleanup failed' : `its cleanup ${gaveBack(cleanup)}`;
   return {
     kind: 'session_ended',
     text: `session ended (${endCause ?? 'unknown'}) with ${work}; ${cleaned}`,
     session: id,
+    ended,
     ...(cleanup === null ? {} : { receipt: receiptToWire(cleanup) }),
   };
 }
@@ -55,7 +59,8 @@ export function receiptMarks(receipt: Receipt): readonly NewMark[] {
   const { kind, cause, session, actions } = receipt;
   const wire = receiptToWire(receipt);
   const of = session === null ? {} : { session };
-  const unloaded = new Set(actions.flatMap(({ model }) => (model === undefined ? [] : [model])));
+  const unloads = actions.filter(({ action }) => action === 'unload_model');
+  const unloaded = new Set(unloads.flatMap(({ model }) => (model === undefined ? [] : [model])));
   const replaced = actions.filter(({ action }) => action === 'replace_worker');
   const marks: NewMark[] = [];
   if (unloaded.size > MAX_MODELS) {
@@ -73,7 +78,8 @@ export function receiptMarks(receipt: Receipt): readonly NewMark[] {
     marks.push({ kind: 'worker_recycled', text, ...named, ...of, receipt: wire });
   }
   if (marks.length === 0 && session === null) {
-    const text = `${kind} (${cause}) ${gaveBack(receipt)}`;
+    const took = `took ${Math.round(receipt.durationMs)} ms`;
+    const text = `${kind} (${cause}) ${kind === 'shift' ? took : gaveBack(receipt)}`;
     marks.push({ kind: 'receipt', text, receipt: wire });
   }
   return marks;

@@ -1,6 +1,15 @@
-import { modelToWire, poolToWire, sessionToWire, toMb, workerToWire } from './http/wire.js';
+import type { ResultCache } from './cache/result-cache.js';
+import {
+  cacheToWire,
+  modelToWire,
+  poolToWire,
+  sessionToWire,
+  toMb,
+  workerToWire,
+} from './http/wire.js';
 import type { Dispatcher } from './inference/dispatcher.js';
 import type { MemoryManager } from './memory/manager.js';
+import { processName, sharedBytesOf } from './memory/process-ring.js';
 import { figuresOf, type ProcessReading } from './memory/snapshot.js';
 import type { ModelViews } from './model-views.js';
 import type { NamedPool } from './pools/connection-pool.js';
@@ -21,7 +30,7 @@ export class PageState {
 
   /** As it goes over the wire. Memory is that of the manager's last reading: nothing is read for the page. */
   async now() {
-    const { memory, sessions, dispatcher, views, workers, pools } = this.#parts;
+    const { memory, sessions, dispatcher, views, workers, pools, cache } = this.#parts;
     const { reader } = memory;
     const snapshot = reader.last ?? (await reader.read());
     const figures = figuresOf(snapshot);
@@ -44,7 +53,7 @@ export class PageState {
       }),
       models: models.map(modelToWire),
       workers: workers.list().map((worker) => workerToWire(worker, nowMs)),
-      cache: null,
+      cache: cacheToWire(cache.counts),
       pools: pools.map((pool) => poolToWire(pool.figures)),
     };
   }
@@ -57,20 +66,17 @@ export interface PageStateParts {
   readonly views: ModelViews;
   readonly workers: WorkerViews;
   readonly pools: readonly NamedPool[];
+  readonly cache: ResultCache;
   readonly recycleAfterUsers: number;
 }
 
-/**
- * Shared is what is left of its fair share of memory (PSS) beside its private bytes, so that the
- * figures of all processes add up to what they hold together.
- */
-function processToWire({ role, worker, pid, memory }: ProcessReading) {
-  const { privateBytes, pssBytes } = memory;
+function processToWire(reading: ProcessReading) {
+  const { role, pid, memory } = reading;
   return {
-    name: worker ?? (role === 'main' ? role : `${role}-${pid}`),
+    name: processName(reading),
     role,
     pid,
-    private_mb: toMb(privateBytes),
-    shared_mb: toMb(Math.max(0, pssBytes - privateBytes)),
+    private_mb: toMb(memory.privateBytes),
+    shared_mb: toMb(sharedBytesOf(reading)),
   };
 }

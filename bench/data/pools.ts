@@ -1,5 +1,3 @@
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { sql } from 'kysely';
 import type { PoolLimits } from '../../src/pools/connection-pool.js';
 import { openPostgres } from '../../src/store/postgres.js';
@@ -9,11 +7,10 @@ import {
   type Benchmark,
   type Context,
   exactly,
-  NotRunError,
   type Outcome,
 } from '../harness/benchmark.js';
-import { projectFolder } from '../harness/program.js';
 import { latencies } from '../harness/spread.js';
+import { serverProgramOf } from './tools.js';
 
 const USERS = 200;
 const CHECKOUTS = { full: 10_000, quick: 2000 };
@@ -39,18 +36,8 @@ interface Seen {
   lastMs: number;
 }
 
-async function findPostgresql(): Promise<string> {
-  const tools: unknown = await import(
-    pathToFileURL(path.join(projectFolder, 'scripts/test-tools.mjs')).href
-  );
-  const { findTool } = tools as { findTool: (name: string) => string | undefined };
-  const program = findTool('postgresql');
-  if (program === undefined) throw new NotRunError('PostgreSQL is not installed');
-  return program;
-}
-
 async function run({ quick, defer }: Context): Promise<Outcome> {
-  const server = await PostgresqlServer.start(await findPostgresql());
+  const server = await PostgresqlServer.start(await serverProgramOf('postgresql'));
   defer(() => server.stop());
   const { database, pool } = await openPostgres(server.url(), LIMITS);
   defer(() => pool.close());

@@ -46,6 +46,15 @@ export interface AnswerView {
   readonly results: readonly (readonly { readonly label: string; readonly score: number }[])[];
 }
 
+export interface ModelStateView {
+  readonly id: string;
+  readonly state: string;
+  readonly dtype: string | null;
+  readonly mapped_mb: number | null;
+  readonly private_mb: number | null;
+  readonly workers: readonly { readonly worker: string; readonly state: string }[];
+}
+
 /** Most receipts that one request may ask for. */
 const MOST_RECEIPTS = 999;
 
@@ -100,6 +109,10 @@ export class Api {
       if (found === name) sum += Number(value);
     }
     return sum;
+  }
+
+  models(): Promise<{ readonly models: readonly ModelStateView[] }> {
+    return this.#get('/v1/models');
   }
 
   async load(model: string): Promise<void> {

@@ -27,6 +27,8 @@ export interface Outcome {
 export interface Context {
   /** Small counts, only to see that the benchmark works: its figures mean nothing. */
   readonly quick: boolean;
+  /** The one model that is asked for (`--model`), where a benchmark measures several. */
+  readonly model: string | undefined;
   readonly progress: Progress;
   /** Runs when the benchmark has ended, however it ended; the last one first. */
   readonly defer: (undo: () => Promise<void>) => void;

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import type { Context } from './benchmark.js';
 import type { MemoryCgroup } from './cgroup.js';
 
+const NODE_FLAGS: readonly string[] = ['--expose-gc'];
+
 export interface Child {
   readonly process: ChildProcess;
   /** Its next message. @throws Error if it ends before. */
@@ -13,19 +15,29 @@ export interface Child {
   readonly ended: Promise<string>;
 }
 
+export interface ChildOptions {
+  /** Where it lives. */
+  readonly cgroup?: MemoryCgroup;
+  readonly nodeFlags?: readonly string[];
+  /** Variables that it gets beside ours. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** Starts a program of `bench/` (such as `memory/plain-many`) that talks over Node's channel; it ends with the benchmark. */
 export function startChild(
   context: Pick<Context, 'defer'>,
   name: string,
   args: readonly string[],
-  cgroup?: MemoryCgroup,
+  options: ChildOptions = {},
 ): Child {
+  const { cgroup, nodeFlags = NODE_FLAGS, environment = {} } = options;
   const program = fileURLToPath(new URL(`../${name}.js`, import.meta.url));
-  const command = [process.execPath, '--expose-gc', program, ...args];
+  const command = [process.execPath, ...nodeFlags, program, ...args];
   const [first = '', ...rest] = cgroup?.command(command) ?? command;
   const child = spawn(first, rest, {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     detached: true,
+    env: { ...process.env, ...environment },
   });
   const messages: unknown[] = [];
   const waiting: ((message: unknown) => void)[] = [];

@@ -2,9 +2,11 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Dtype } from '../../src/models/dtype.js';
+import { quantiseFile } from '../quantise/index.js';
 import { generateSyntheticModel, type ShapeName } from '../synthetic/index.js';
 import { NotRunError } from './benchmark.js';
 import { projectFolder, serverEnvironment, serverProgram } from './program.js';
@@ -51,22 +53,46 @@ export async function syntheticModels(
   shape: ShapeName,
   count: number,
   progress: Progress,
+  dtype: Dtype = 'fp32',
 ): Promise<readonly CachedModel[]> {
   const tokenizerDirectory = tokenizerFolder();
   const models: CachedModel[] = [];
   for (let seed = 1; seed <= count; seed += 1) {
-    const id = `${shape}-${String(seed).padStart(2, '0')}`;
+    const kind = dtype === 'fp32' ? '' : `${dtype}-`;
+    const id = `${shape}-${kind}${String(seed).padStart(2, '0')}`;
     const directory = path.join(benchFolder(), 'models', id);
     progress.at(`model ${id}`);
-    const { bytes } = await generateSyntheticModel({ shape, seed, directory, tokenizerDirectory });
+    const options = { shape, seed, directory, tokenizerDirectory, dtype };
+    const { bytes } = await generateSyntheticModel(options);
     models.push({ id, directory, bytes });
   }
   await prepare(models, progress);
   return models;
 }
 
+/**
+ * The model with its fp32 weights quantised, and nothing else changed; prepared.
+ *
+ * @param model its folder has an `onnx/model.onnx`
+ */
+export async function quantisedModel(model: CachedModel, progress: Progress): Promise<CachedModel> {
+  const id = `${model.id}-q8`;
+  const directory = path.join(benchFolder(), 'models', id);
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(path.join(directory, 'onnx'), { recursive: true });
+  for (const name of ['config.json', 'tokenizer.json', 'tokenizer_config.json']) {
+    await symlink(path.join(model.directory, name), path.join(directory, name));
+  }
+  const file = path.join(directory, 'onnx', 'model_quantized.onnx');
+  await quantiseFile(path.join(model.directory, 'onnx', 'model.onnx'), file);
+  const { size: bytes } = await stat(file);
+  const quantised = { id, directory, bytes };
+  await prepare([quantised], progress);
+  return quantised;
+}
+
 /** Writes the mapped forms that are missing, with the program's own command. */
-async function prepare(models: readonly CachedModel[], progress: Progress): Promise<void> {
+export async function prepare(models: readonly CachedModel[], progress: Progress): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'plimsoll-bench-models-'));
   try {
     for (const { id, directory } of models) await symlink(directory, path.join(folder, id));

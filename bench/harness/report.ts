@@ -16,6 +16,8 @@ export interface Result {
   readonly error?: string;
   /** Small counts: the figures mean nothing. */
   readonly quick?: true;
+  /** Measured with that model alone, where the benchmark has several. */
+  readonly model?: string;
   readonly machine: Machine;
   readonly started_at: string;
   readonly duration_s: number;
@@ -60,7 +62,7 @@ const FOLDER = path.join(projectFolder, 'bench', 'results');
 /** Keeps the result, and writes the table of all that are there. */
 export async function keepResult(result: Result, order: readonly string[]): Promise<void> {
   await mkdir(FOLDER, { recursive: true });
-  const file = path.join(FOLDER, `${result.name}.json`);
+  const file = path.join(FOLDER, `${[result.name, result.model].filter(Boolean).join('-')}.json`);
   await writeFile(file, `${JSON.stringify(result, null, 2)}\n`);
   const names = (await readdir(FOLDER)).filter((name) => name.endsWith('.json'));
   const results = await Promise.all(

@@ -101,7 +101,7 @@ async function playInTurn(context: Context, api: Api, models: readonly CachedMod
 async function plainControl(context: Context, models: readonly CachedModel[]) {
   const cgroup = await MemoryCgroup.create(context, LIMIT_BYTES);
   const files = models.map(({ directory }) => path.join(directory, 'onnx', 'model.onnx'));
-  const child = startChild(context, 'memory/plain-many', files, cgroup);
+  const child = startChild(context, 'memory/plain-many', files, { cgroup });
   let opened = 0;
   const count = async () => {
     for (;;) {

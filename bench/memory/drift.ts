@@ -30,6 +30,8 @@ export const drift: Benchmark = {
 
 interface Series {
   readonly privateMb: readonly number[];
+  /** Of it, what the main process held just after. */
+  readonly mainMb: readonly number[];
   readonly failures: readonly string[];
   readonly recycles: number;
 }
@@ -41,7 +43,8 @@ async function run(context: Context): Promise<Outcome> {
   const without = await play(context, model, NEVER, 'without recycling');
   const withRecycling = await play(context, model, 50, 'recycling every 50 users');
   const warmUp = quick ? WARM_UP.quick : WARM_UP.full;
-  const [hard, usual] = [slopeKb(without, warmUp), slopeKb(withRecycling, warmUp)];
+  const hard = slopeKb(without.privateMb, warmUp);
+  const usual = slopeKb(withRecycling.privateMb, warmUp);
   return {
     checks: [
       atMost('upper 95 % bound of the slope, KB a session, no recycling', hard.high, BOUND_KB),
@@ -51,6 +54,12 @@ async function run(context: Context): Promise<Outcome> {
     facts: [
       { fact: 'slope without recycling', value: shown(hard) },
       { fact: 'slope with recycling every 50 users', value: shown(usual) },
+      {
+        fact: 'of it in the main process',
+        value: [without, withRecycling]
+          .map(({ mainMb }) => slopeKb(mainMb, warmUp).slope.toFixed(3))
+          .join(' and '),
+      },
       {
         fact: 'private at session end without',
         value: spread(without.privateMb.slice(warmUp), ' MB'),
@@ -73,11 +82,12 @@ async function run(context: Context): Promise<Outcome> {
         [0, 100, 300, 500].map((sessions) => [
           sessions,
           {
-            without_recycling: slopeKb(without, sessions),
-            with_recycling: slopeKb(withRecycling, sessions),
+            without_recycling: slopeKb(without.privateMb, sessions),
+            with_recycling: slopeKb(withRecycling.privateMb, sessions),
           },
         ]),
       ),
+      main_private_mb: { without_recycling: without.mainMb, with_recycling: withRecycling.mainMb },
       private_mb: { without_recycling: without.privateMb, with_recycling: withRecycling.privateMb },
       failures: [...without.failures, ...withRecycling.failures].slice(0, 20),
     },
@@ -100,13 +110,16 @@ async function play(
   const texts = new Texts(8);
   const count = context.quick ? SESSIONS.quick : SESSIONS.full;
   const privateMb: number[] = [];
+  const mainMb: number[] = [];
   for (let number = 1; number <= count; number += 1) {
     context.progress.at(`${title}: session ${number} of ${count}`);
     privateMb.push(await oneSession(server.api, model.id, texts, tally));
+    const { processes } = await server.api.memory();
+    mainMb.push(processes.find(({ role }) => role === 'main')?.private_mb ?? Number.NaN);
   }
   const recycles = await server.api.metric('plimsoll_recycles_total');
   await server.stop();
-  return { privateMb, failures: tally.failures, recycles };
+  return { privateMb, mainMb, failures: tally.failures, recycles };
 }
 
 async function oneSession(api: Api, model: string, texts: Texts, tally: Tally): Promise<number> {
@@ -126,8 +139,8 @@ interface Slope {
   readonly high: number;
 }
 
-function slopeKb({ privateMb }: Series, warmUp: number): Slope {
-  const points = privateMb.slice(warmUp).map((mb, x) => ({ x, y: mb * 1024 }));
+function slopeKb(series: readonly number[], warmUp: number): Slope {
+  const points = series.slice(warmUp).map((mb, x) => ({ x, y: mb * 1024 }));
   const trend = theilSen(points);
   if (trend === null) return { slope: Number.NaN, low: Number.NaN, high: Number.NaN };
   const { slope, interval } = trend;

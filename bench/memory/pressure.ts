@@ -40,7 +40,7 @@ async function run(context: Context): Promise<Outcome> {
   if (working === undefined || idle === undefined) throw new Error('no models');
   const settings = { 'recycle.after_users': 1_000_000_000 };
   const { api } = await startServer(context, { models: [working, idle], settings, cgroup });
-  const taker = startChild(context, 'memory/memory-taker', [], cgroup);
+  const taker = startChild(context, 'memory/memory-taker', [], { cgroup });
   const begun = Date.now();
   const tally = new Tally();
   const texts = new Texts(9);

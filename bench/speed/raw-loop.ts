@@ -6,19 +6,22 @@ import path from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describeModel } from '../../src/models/description.js';
 import { scoresOf } from '../../src/models/onnx-session.js';
+import { ModelRepository } from '../../src/models/repository.js';
 import { TextEncoder } from '../../src/models/tokenizer.js';
 import type { RawJob } from './raw.js';
 
 const [directory = ''] = process.argv.slice(2);
 const { labels, scheme, maxTokens, padTokenId } = await describeModel(directory);
 const encoder = await TextEncoder.open(directory, maxTokens);
+const repository = new ModelRepository(path.dirname(directory));
+const { graphFile } = await repository.find(path.basename(directory));
 let session: InferenceSession | undefined;
 let sessionThreads = 0;
 
 async function opened(threads: number): Promise<InferenceSession> {
   if (session !== undefined && sessionThreads === threads) return session;
   await session?.release();
-  session = await InferenceSession.create(path.join(directory, 'onnx', 'model.onnx'), {
+  session = await InferenceSession.create(path.join(directory, graphFile), {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
@@ -56,6 +59,11 @@ async function perform(job: RawJob): Promise<unknown> {
       scores.push(scoresOf(await runBatch(open, [text]), labels.length, scheme)[0]);
     }
     return { labels, scores };
+  }
+  if (job.kind === 'once') {
+    const begun = performance.now();
+    scoresOf(await runBatch(open, [job.text]), labels.length, scheme);
+    return { ms: performance.now() - begun };
   }
   const { texts, batch } = job;
   await runBatch(open, texts.slice(0, batch));

@@ -11,6 +11,8 @@ export type RawJob =
       readonly batch: number;
       readonly ms: number;
     }
+  /** One text, once: how long it takes. */
+  | { readonly kind: 'once'; readonly text: string; readonly threads: number }
   | { readonly kind: 'score'; readonly texts: readonly string[]; readonly threads: number };
 
 /** One way to use the cores. */
@@ -54,6 +56,14 @@ export class RawLoop {
       }
     }
     return best;
+  }
+
+  /** Milliseconds from the text to its scores, in one process. */
+  async once(text: string, threads: number): Promise<number> {
+    const [child] = this.#children;
+    if (child === undefined) throw new Error('there is no raw process');
+    child.tell({ kind: 'once', text, threads } satisfies RawJob);
+    return ((await child.next()) as { readonly ms: number }).ms;
   }
 
   async scores(

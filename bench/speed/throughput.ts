@@ -8,12 +8,13 @@ import {
   type Fact,
   type Outcome,
 } from '../harness/benchmark.js';
-import { type CachedModel, syntheticModels } from '../harness/models.js';
+import type { CachedModel } from '../harness/models.js';
 import { startServer } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
 import { closedUsers } from './closed-users.js';
 import { cpuMs } from './cpu-time.js';
-import { bundledModel, mailSource, realMails } from './mails.js';
+import { mailSource, realMails } from './mails.js';
+import { measuredModels } from './measured-models.js';
 import { RawLoop } from './raw.js';
 
 const LEAST_RATIO = 0.9;
@@ -36,12 +37,8 @@ interface ModelOutcome {
 }
 
 async function run(context: Context): Promise<Outcome> {
-  const models: CachedModel[] = [bundledModel];
-  for (const shape of ['minilm', 'distilbert', 'bert-base'] as const) {
-    models.push(...(await syntheticModels(shape, 1, context.progress)));
-  }
   const outcomes: ModelOutcome[] = [];
-  for (const model of models) outcomes.push(await measure(context, model));
+  for (const model of await measuredModels(context)) outcomes.push(await measure(context, model));
   return {
     checks: outcomes.flatMap(({ checks }) => checks),
     facts: outcomes.flatMap(({ facts }) => facts),

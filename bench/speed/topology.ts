@@ -6,11 +6,12 @@ import {
   type Fact,
   type Outcome,
 } from '../harness/benchmark.js';
-import { type CachedModel, syntheticModels } from '../harness/models.js';
+import type { CachedModel } from '../harness/models.js';
 import { startServer } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
 import { closedUsers } from './closed-users.js';
-import { bundledModel, mailSource, realMails } from './mails.js';
+import { mailSource, realMails } from './mails.js';
+import { measuredModels } from './measured-models.js';
 
 /** The default way may be behind the best of the others by this much at 32 users. */
 const LEAST_RATIO = 0.95;
@@ -27,10 +28,7 @@ export const topology: Benchmark = {
 
 async function run(context: Context): Promise<Outcome> {
   const cores = Math.max(1, Math.floor(await availableCpus()));
-  const models: CachedModel[] = [bundledModel];
-  for (const shape of ['minilm', 'bert-base'] as const) {
-    models.push(...(await syntheticModels(shape, 1, context.progress)));
-  }
+  const models = await measuredModels(context, ['minilm', 'bert-base']);
   const checks = [];
   const facts: Fact[] = [];
   const ways = [

@@ -1,6 +1,9 @@
 /** Generates transformer classifiers with random weights, in the layout of Hugging Face models. */
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Dtype, graphFileOf } from '../../src/models/dtype.js';
+import { halveFile } from '../quantise/halve.js';
+import { quantiseFile } from '../quantise/index.js';
 import { describeClassifier } from './encoder.js';
 import type { SmallFile } from './metadata.js';
 import { configFile, readmeFile, readTokenizer, vocabularySize } from './metadata.js';
@@ -28,8 +31,8 @@ export interface SyntheticModelOptions {
   readonly labels?: number;
   /** Longest sequence, in tokens; 512 when left out. */
   readonly maxPositions?: number;
-  /** Type of the weights. */
-  readonly dtype?: 'fp32';
+  /** Type of the weights: the others are made of the fp32 of the same seed; fp32 when left out. */
+  readonly dtype?: Dtype;
 }
 
 /** A generated model. */
@@ -38,7 +41,7 @@ export interface SyntheticModel {
   readonly directory: string;
   /** Number of weights. */
   readonly parameters: number;
-  /** Size of onnx/model.onnx, in bytes. */
+  /** Size of its ONNX file, in bytes. */
   readonly bytes: number;
 }
 
@@ -58,11 +61,11 @@ async function sameContent(directory: string, file: SmallFile): Promise<boolean>
 async function isComplete(
   directory: string,
   modelPath: string,
-  bytes: number,
+  bytes: number | undefined,
   files: readonly SmallFile[],
 ): Promise<boolean> {
   const status = await stat(modelPath).catch(() => undefined);
-  if (status?.size !== bytes) {
+  if (status === undefined || (bytes !== undefined && status.size !== bytes)) {
     return false;
   }
   const same = await Promise.all(files.map((file) => sameContent(directory, file)));
@@ -87,7 +90,7 @@ async function writeSmallFile(directory: string, file: SmallFile): Promise<void>
 export async function generateSyntheticModel(
   options: SyntheticModelOptions,
 ): Promise<SyntheticModel> {
-  const { directory, shape: name } = options;
+  const { directory, shape: name, dtype = 'fp32' } = options;
   const seed = requireInteger('seed', options.seed, -(2 ** 31), 2 ** 32 - 1);
   const tokenizer = await readTokenizer(options.tokenizerDirectory);
   const [tokenizerJson] = tokenizer;
@@ -104,17 +107,25 @@ export async function generateSyntheticModel(
   };
   const graph = describeClassifier(shape);
   const model = planModelFile(graph, shape.labels);
-  const modelPath = join(directory, 'onnx', 'model.onnx');
+  const source = join(directory, graphFileOf('fp32'));
+  const modelPath = join(directory, graphFileOf(dtype));
+  // Only the size of what is written here is known beforehand.
+  const bytes = dtype === 'fp32' ? model.bytes : undefined;
   const config = configFile(name, seed, shape);
   const files = [...tokenizer, readmeFile(name, seed), config];
-  if (!(await isComplete(directory, modelPath, model.bytes, files))) {
+  if (!(await isComplete(directory, modelPath, bytes, files))) {
     await mkdir(join(directory, 'onnx'), { recursive: true });
     // Without its config, a folder left half done never passes for a complete model.
     await rm(join(directory, config.name), { force: true });
-    await writeModelFile(modelPath, model, seed);
+    await writeModelFile(source, model, seed);
+    if (dtype !== 'fp32') {
+      await (dtype === 'q8' ? quantiseFile : halveFile)(source, modelPath);
+      await rm(source);
+    }
     for (const file of files) {
       await writeSmallFile(directory, file);
     }
   }
-  return { directory, parameters: graph.parameters, bytes: model.bytes };
+  const { size } = await stat(modelPath);
+  return { directory, parameters: graph.parameters, bytes: size };
 }

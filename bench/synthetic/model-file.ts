@@ -35,7 +35,7 @@ export function planModelFile(graph: GraphBuilder, labels: number): ModelFile {
     valueField('input', { name: 'input_ids', type: 'int64', shape: rows }),
     valueField('input', { name: 'attention_mask', type: 'int64', shape: rows }),
     valueField('output', { name: 'logits', type: 'float', shape: ['batch', labels] }),
-    ...graph.nodes.map(nodeField),
+    ...graph.nodes.map((node) => nodeField(node)),
   ];
   const tensorBytes = tensors.reduce(
     (sum, { header, initializer }) => sum + header.byteLength + dataBytes(initializer),

@@ -17,23 +17,25 @@ const OPSET_VERSION = 17;
 const IR_VERSION = 8;
 
 /** Element types used here: values of `TensorProto.DataType`. */
-export const dataTypes = { float: 1, int64: 7 } as const;
+export const dataTypes = { float: 1, uint8: 2, int8: 3, int64: 7, float16: 10 } as const;
 
 /** Name of an element type. */
 export type DataType = keyof typeof dataTypes;
 
 /** Size of one element, in bytes. */
-export const elementBytes: Readonly<Record<DataType, number>> = { float: 4, int64: 8 };
+export const elementBytes: Readonly<Record<DataType, number>> = {
+  ...{ float: 4, uint8: 1, int8: 1, int64: 8, float16: 2 },
+};
 
 /** Value of a node's attribute: an integer, a float (wrapped, to tell it from one) or integers. */
 export type AttributeValue = number | { readonly float: number } | readonly number[];
 
-/** A node of the graph: operator, inputs and its single output. */
+/** A node of the graph: operator, inputs and outputs. */
 export interface NodeDescription {
   readonly operator: string;
   readonly name: string;
   readonly inputs: readonly string[];
-  readonly output: string;
+  readonly output: string | readonly string[];
   readonly attributes: Readonly<Record<string, AttributeValue>>;
 }
 
@@ -57,15 +59,16 @@ function attribute(name: string, value: AttributeValue): Uint8Array[] {
 }
 
 /** GraphProto.node (1), NodeProto: input = 1, output = 2, name = 3, op_type = 4, attribute = 5. */
-export function nodeField(node: NodeDescription): Uint8Array {
+export function nodeField(node: NodeDescription, more: readonly Uint8Array[] = []): Uint8Array {
   return messageField(1, [
     ...node.inputs.map((input) => stringField(1, input)),
-    stringField(2, node.output),
+    ...[node.output].flat().map((output) => stringField(2, output)),
     stringField(3, node.name),
     stringField(4, node.operator),
     ...Object.entries(node.attributes).map(([name, value]) =>
       messageField(5, attribute(name, value)),
     ),
+    ...more,
   ]);
 }
 

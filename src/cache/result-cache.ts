@@ -21,6 +21,12 @@ export interface RedisView extends RedisFigures {
   readonly keys: KeysFigures | undefined;
 }
 
+export interface CacheView {
+  readonly memory: CacheFigures;
+  /** Undefined where there is no Redis. */
+  readonly redis: RedisView | undefined;
+}
+
 /** What was removed from each tier; undefined where it was not asked for, or is not there. */
 export interface Cleared {
   readonly memory: { readonly entries: number; readonly bytes: number } | undefined;
@@ -65,17 +71,22 @@ export class ResultCache {
   }
 
   /** What each tier holds and has done. */
-  async figures(): Promise<{
-    readonly memory: CacheFigures;
-    readonly redis: RedisView | undefined;
-  }> {
-    const { memory, redis } = this;
-    if (redis === undefined) return { memory: memory.figures, redis: undefined };
+  async figures(): Promise<CacheView> {
+    const { redis } = this;
+    if (redis === undefined) return this.counts;
     const counted =
       redis.state === 'closed' ? await redis.count(COUNT_MS).catch(nothing) : undefined;
-    const { state, awayBecause: reason, figures } = redis;
     const keys = counted?.complete === true ? counted : undefined;
-    return { memory: memory.figures, redis: { ...figures, state, reason, keys } };
+    const { counts } = this;
+    return counts.redis === undefined ? counts : { ...counts, redis: { ...counts.redis, keys } };
+  }
+
+  /** The same without asking Redis what it holds. */
+  get counts(): CacheView {
+    const { memory, redis } = this;
+    if (redis === undefined) return { memory: memory.figures, redis: undefined };
+    const { state, awayBecause: reason, figures } = redis;
+    return { memory: memory.figures, redis: { ...figures, state, reason, keys: undefined } };
   }
 
   /**

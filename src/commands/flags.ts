@@ -6,6 +6,7 @@ import { availableCpus } from '../system/cpus.js';
 export interface CommonFlags {
   readonly models?: string;
   readonly data?: string;
+  readonly dtype?: string;
   readonly host?: string;
   readonly port?: string;
   readonly set: readonly string[];
@@ -26,6 +27,7 @@ export async function configFrom(flags: CommonFlags): Promise<{ config: Config; 
   const named = {
     models: flags.models,
     data: flags.data,
+    'models.dtype': flags.dtype,
     'http.host': flags.host,
     'http.port': flags.port,
   };

@@ -18,7 +18,7 @@ export async function listModels(flags: CommonFlags & { prepare: boolean }): Pro
       const facts =
         model.state === 'broken'
           ? `broken: ${model.reason ?? ''}`
-          : `${model.task}, ${model.labels.length} labels, source ${mb(model.sourceBytes)}, ${measured}`;
+          : `${model.task}, ${model.labels.length} labels, ${model.dtype}, source ${mb(model.sourceBytes)}, ${measured}`;
       process.stdout.write(`${model.id}: ${facts}\n`);
     }
     return models.some(({ state }) => state === 'broken') ? 1 : 0;

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, PlimsollError } from '../errors.js';
+import { DATA_HEADERS } from './page.js';
 
 /** Fastify's own errors and what callers see of them. */
 const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
@@ -9,6 +10,11 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'INVALID_REQUEST',
 };
+
+/** Where faults of ours are told with their details. */
+export interface FaultLog {
+  readonly error: (facts: object, line: string) => void;
+}
 
 /** The body of every error reply. */
 export function errorBody(error: PlimsollError) {
@@ -46,14 +52,15 @@ export function replyWithError(
   error: PlimsollError,
   request: FastifyRequest,
   reply: FastifyReply,
+  log: FaultLog,
 ): FastifyReply {
   if (error.status >= 500 && error.code === 'INTERNAL') {
-    request.log.error({ err: error.cause ?? error, reqId: request.id }, 'a request met a fault');
+    log.error({ err: error.cause ?? error, reqId: request.id }, 'a request met a fault');
   }
   if (error.retryAfterSeconds !== undefined) {
     reply.header('retry-after', String(error.retryAfterSeconds));
   }
-  reply.header('x-request-id', request.id);
+  reply.headers(DATA_HEADERS).header('x-request-id', request.id);
   return reply.code(error.status).send(errorBody(error));
 }
 

@@ -19,6 +19,17 @@ export const CONTENT_SECURITY_POLICY = {
   },
 };
 
+/**
+ * What a browser may do with an answer that is data: show it as such, and nothing else. The page's
+ * policy does not apply to it, and helmet, which makes its headers anew for each reply, would cost a
+ * third of what a request for a known answer takes. After OWASP's REST Security Cheat Sheet.
+ */
+export const DATA_HEADERS = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+};
+
 /** The documentation's own viewer sets styles inline. */
 export const DOCS_SECURITY_POLICY = {
   'default-src': "'self'",

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { commonErrors } from './schemas.js';
 import type { HttpServices } from './services.js';
-import { toMs } from './wire.js';
+import { cacheToWire } from './wire.js';
 
 const count = { type: 'integer' } as const;
 const tier = { entries: count, bytes: count } as const;
@@ -70,14 +70,7 @@ export function cacheRoutes(app: FastifyInstance, { cache }: HttpServices): void
         response: { 200: figuresSchema, ...commonErrors },
       },
     },
-    async () => {
-      const { memory, redis } = await cache.figures();
-      const { entries, bytes, hits, misses, lifeLeft: life } = memory;
-      return {
-        memory: { entries, bytes, hits, misses, ttl_left_s: lifeToWire(life) },
-        redis: redis === undefined ? null : redisToWire(redis),
-      };
-    },
+    async () => cacheToWire(await cache.figures()),
   );
 
   app.delete<{ Querystring: { readonly tier?: 'memory' | 'redis' } }>(
@@ -102,22 +95,4 @@ export function cacheRoutes(app: FastifyInstance, { cache }: HttpServices): void
       };
     },
   );
-}
-
-type RedisView = NonNullable<Awaited<ReturnType<HttpServices['cache']['figures']>>['redis']>;
-
-function redisToWire({ keys, reason, lifeLeft: life, ...same }: RedisView) {
-  return {
-    ...same,
-    ttl_left_s: lifeToWire(life),
-    reason: reason === '' ? null : reason,
-    entries: keys?.entries ?? null,
-    bytes: keys?.bytes ?? null,
-  };
-}
-
-function lifeToWire(life: RedisView['lifeLeft']) {
-  return life === undefined
-    ? null
-    : { least: toMs(life.leastMs) / 1000, most: toMs(life.mostMs) / 1000 };
 }

@@ -1,9 +1,15 @@
 import { createHmac } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { LRUCache } from 'lru-cache';
 import { PlimsollError } from '../errors.js';
+import type { Stop } from '../inference/classify.js';
+import type { SessionAnswer, SessionRequest } from '../sessions/service.js';
 import { answerSchema, classifySchema, commonErrors } from './schemas.js';
 import type { HttpServices } from './services.js';
 import { answerToWire } from './wire.js';
+
+/** Addresses whose hashes are kept: about 100 KB. */
+const KNOWN_ADDRESSES = 512;
 
 interface ClassifyBody {
   readonly inputs: string | readonly string[];
@@ -16,6 +22,7 @@ interface ClassifyBody {
 /** `POST /v1/classify` */
 export function classifyRoutes(app: FastifyInstance, services: HttpServices): void {
   const { limits, classification, metrics } = services;
+  const users = new AddressUsers(services.userSecret);
   app.post<{ Body: ClassifyBody }>(
     '/v1/classify',
     {
@@ -26,27 +33,45 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
         response: { 200: answerSchema, ...commonErrors },
       },
     },
-    async (request) => {
-      const begun = performance.now();
+    (request) => {
       const { inputs, model, top_k: topK, session, user } = request.body;
       const texts = typeof inputs === 'string' ? [inputs] : inputs;
-      const stop = stopSignal(request, limits.deadlineMs);
+      const named = user ?? users.of(request.ip);
+      const call: SessionRequest = { inputs: texts, model, topK, session, user: named };
+      const stop = new CallerStop(request, limits.deadlineMs);
       try {
-        const answer = await classification.classify(
-          { inputs: texts, model, topK, session, user: user ?? addressUser(services, request) },
-          stop.signal,
-        );
-        metrics.inputs.inc({ model: answer.model }, texts.length);
-        return answerToWire(answer, performance.now() - begun);
+        const answer = classification.classify(call, stop);
+        // What memory knew is here already; a promise would only put it off.
+        if (!(answer instanceof Promise)) return reply(answer, stop, texts.length);
+        return waited(answer, stop, call);
       } catch (error) {
-        throw (await isArchived(error, services, session))
-          ? new PlimsollError('SESSION_ENDED', `session ${session} has ended`)
-          : error;
-      } finally {
-        stop.clear();
+        return refused(error, session);
       }
     },
   );
+
+  const reply = (answer: SessionAnswer, { beganMs }: CallerStop, inputs: number) => {
+    metrics.inputs.inc({ model: answer.model }, inputs);
+    return answerToWire(answer, performance.now() - beganMs);
+  };
+  const waited = async (
+    answer: Promise<SessionAnswer>,
+    stop: CallerStop,
+    { inputs, session }: SessionRequest,
+  ) => {
+    try {
+      return reply(await answer, stop, inputs.length);
+    } catch (error) {
+      return await refused(error, session);
+    } finally {
+      stop.clear();
+    }
+  };
+  const refused = async (error: unknown, session: string | undefined): Promise<never> => {
+    throw (await isArchived(error, services, session))
+      ? new PlimsollError('SESSION_ENDED', `session ${session} has ended`)
+      : error;
+  };
 }
 
 /** Whether the session that was not found ended in an earlier run, or long ago in this one. */
@@ -56,31 +81,73 @@ async function isArchived(
   session: string | undefined,
 ): Promise<boolean> {
   if (!(error instanceof PlimsollError) || error.code !== 'SESSION_NOT_FOUND') return false;
-  return session !== undefined && (await archive.session(session)) !== undefined;
+  if (session === undefined) return false;
+  try {
+    return (await archive.session(session)) !== undefined;
+  } catch {
+    // Without the database nobody knows: not found among those that are.
+    return false;
+  }
 }
 
 /** Fires when the deadline is over or the caller has closed the connection. */
-function stopSignal(request: FastifyRequest, deadlineMs: number) {
-  const controller = new AbortController();
-  const timer = setTimeout(() => {
-    const message = `the answer was not ready within ${deadlineMs} ms`;
-    controller.abort(new PlimsollError('DEADLINE_EXCEEDED', message, { retryAfterSeconds: 1 }));
-  }, deadlineMs);
-  const gone = () => {
-    controller.abort(new PlimsollError('CLIENT_GONE', 'the caller closed the connection'));
-  };
-  request.raw.socket.once('close', gone);
-  return {
-    signal: controller.signal,
-    clear: () => {
+class CallerStop implements Stop {
+  readonly beganMs = performance.now();
+  readonly #request: FastifyRequest;
+  readonly #deadlineMs: number;
+  #signal: AbortSignal | undefined;
+  #clear: (() => void) | undefined;
+
+  constructor(request: FastifyRequest, deadlineMs: number) {
+    this.#request = request;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  /** Made when it is first asked for: most answers are known and wait for nothing. */
+  get signal(): AbortSignal {
+    this.#signal ??= this.#watch();
+    return this.#signal;
+  }
+
+  clear(): void {
+    this.#clear?.();
+  }
+
+  #watch(): AbortSignal {
+    const controller = new AbortController();
+    const timer = setTimeout(() => {
+      const message = `the answer was not ready within ${this.#deadlineMs} ms`;
+      controller.abort(new PlimsollError('DEADLINE_EXCEEDED', message, { retryAfterSeconds: 1 }));
+    }, this.#deadlineMs);
+    const { socket } = this.#request.raw;
+    const gone = () => {
+      controller.abort(new PlimsollError('CLIENT_GONE', 'the caller closed the connection'));
+    };
+    socket.once('close', gone);
+    this.#clear = () => {
       clearTimeout(timer);
-      request.raw.socket.off('close', gone);
-    },
-  };
+      socket.off('close', gone);
+    };
+    return controller.signal;
+  }
 }
 
 /** Callers without a name are told apart by their address, which is kept as a keyed hash only. */
-function addressUser({ userSecret }: HttpServices, request: FastifyRequest): string {
-  const hash = createHmac('sha256', userSecret).update(request.ip).digest('hex');
-  return `address-${hash.slice(0, 12)}`;
+class AddressUsers {
+  readonly #secret: string;
+  /** The hashes of those who came last: most requests come from few addresses. */
+  readonly #known = new LRUCache<string, string>({ max: KNOWN_ADDRESSES });
+
+  constructor(secret: string) {
+    this.#secret = secret;
+  }
+
+  of(address: string): string {
+    const known = this.#known.get(address);
+    if (known !== undefined) return known;
+    const hash = createHmac('sha256', this.#secret).update(address).digest('hex');
+    const user = `address-${hash.slice(0, 12)}`;
+    this.#known.set(address, user);
+    return user;
+  }
 }

@@ -5,11 +5,19 @@ import {
   commonErrors,
   memorySchema,
   modelSchema,
+  processesSchema,
   readingsSchema,
   receiptSchema,
 } from './schemas.js';
 import type { HttpServices } from './services.js';
-import { minuteToWire, modelToWire, readingToWire, receiptToWire, toMb } from './wire.js';
+import {
+  minuteToWire,
+  modelToWire,
+  processesToWire,
+  readingToWire,
+  receiptToWire,
+  toMb,
+} from './wire.js';
 
 const HOUR_MS = 3_600_000;
 /** A day. */
@@ -70,6 +78,24 @@ export function memoryRoutes(
       const minutes = await archive.readings(sinceMs, MOST_MINUTES);
       return { seconds: seconds.map(readingToWire), minutes: minutes.map(minuteToWire) };
     },
+  );
+
+  app.get<{ Querystring: { readonly since?: string } }>(
+    '/v1/memory/processes',
+    {
+      schema: {
+        summary: 'Readings by process since a time, at most of the last half hour',
+        tags: ['memory'],
+        querystring: {
+          type: 'object',
+          additionalProperties: false,
+          properties: { since: { type: 'string', format: 'date-time' } },
+        },
+        response: { 200: processesSchema, ...commonErrors },
+      },
+    },
+    async ({ query }) =>
+      processesToWire(memory.processes(query.since === undefined ? 0 : Date.parse(query.since))),
   );
 
   app.post(

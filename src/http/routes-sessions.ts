@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { PlimsollError } from '../errors.js';
+import { limitSchema, type Span, spanOf, spanSchema } from './query.js';
 import { commonErrors, openSessionSchema, receiptSchema, sessionSchema } from './schemas.js';
 import type { HttpServices } from './services.js';
 import { sessionToWire } from './wire.js';
@@ -10,12 +11,9 @@ const idSchema = {
   properties: { id: { type: 'string', maxLength: 100 } },
 } as const;
 
-interface ReceiptsQuery {
+interface ReceiptsQuery extends Span {
   readonly kind?: string;
   readonly session?: string;
-  readonly since?: string;
-  readonly until?: string;
-  readonly limit: string;
 }
 
 /** `/v1/sessions` and `/v1/receipts` */
@@ -105,13 +103,12 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
     '/v1/receipts',
     {
       schema: {
-        summary: 'Receipts of cleanups, unloads, evictions and recycles, newest first',
+        summary: 'Receipts of cleanups, unloads, evictions, recycles and shifts, newest first',
         tags,
         querystring: limitSchema({
           kind: { type: 'string', maxLength: 40 },
           session: { type: 'string', maxLength: 100 },
-          since: { type: 'string', format: 'date-time' },
-          until: { type: 'string', format: 'date-time' },
+          ...spanSchema,
         }),
         response: {
           200: {
@@ -123,26 +120,10 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
       },
     },
     async ({ query }) => {
-      const { kind, session, since, until } = query;
-      const limit = Number(query.limit);
-      const filter = { kind, session, sinceMs: timeOf(since), untilMs: timeOf(until), limit };
-      return { receipts: await archive.receipts(filter) };
+      const { kind, session } = query;
+      return { receipts: await archive.receipts({ kind, session, ...spanOf(query) }) };
     },
   );
-}
-
-function limitSchema(properties: Readonly<Record<string, unknown>>) {
-  // Values are never coerced, and all of a query is text.
-  const limit = { type: 'string', pattern: '^[1-9][0-9]{0,2}$', default: '100' };
-  return {
-    type: 'object',
-    additionalProperties: false,
-    properties: { ...properties, limit },
-  } as const;
-}
-
-function timeOf(written: string | undefined): number | undefined {
-  return written === undefined ? undefined : Date.parse(written);
 }
 
 function idOf(session: unknown): unknown {

@@ -166,12 +166,36 @@ export const readingsSchema = object({
   },
 });
 
+export const processesSchema = object({
+  names: { type: 'array', items: text },
+  readings: {
+    type: 'array',
+    items: object({
+      at_ms: { type: 'number', description: 'Milliseconds since 1970.' },
+      processes: {
+        type: 'array',
+        description: 'Of each process: index of its name, private MB, its share of shared MB.',
+        items: { type: 'array', items: number },
+      },
+    }),
+  },
+});
+
 export const modelSchema = object({
   id: text,
   task: nullableText,
   labels: { type: 'array', items: text },
   state: { type: 'string', enum: ['unprepared', 'unloaded', 'loaded', 'broken'] },
   reason: { type: 'string', description: 'Why a broken model cannot be used.' },
+  dtype: { ...nullableText, description: 'Type of its weights: fp32, fp16 or q8.' },
+  workers: {
+    type: 'array',
+    description: 'How each worker holds it: not, in the cold gear, or in the hot one.',
+    items: object({
+      worker: text,
+      state: { type: 'string', enum: ['unloaded', 'cold', 'hot'] },
+    }),
+  },
   source_mb: { type: ['number', 'null'] },
   mapped_mb: { type: ['number', 'null'] },
   private_mb: { type: ['number', 'null'], description: 'Measured after a full batch.' },

@@ -1,18 +1,19 @@
-import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import fastify, { type FastifyInstance } from 'fastify';
 import { PlimsollError } from '../errors.js';
-import { asPlimsollError, errorBody, replyWithError } from './errors.js';
-import { CONTENT_SECURITY_POLICY, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
+import { asPlimsollError, errorBody, type FaultLog, replyWithError } from './errors.js';
+import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
 import { cacheRoutes } from './routes-cache.js';
 import { classifyRoutes } from './routes-classify.js';
-import { EVENTS_ROUTE, eventRoutes } from './routes-events.js';
+import { eventRoutes } from './routes-events.js';
 import { memoryRoutes } from './routes-memory.js';
 import { poolRoutes } from './routes-pools.js';
 import { proofRoutes } from './routes-proofs.js';
+import { recordRoutes } from './routes-records.js';
 import { sessionRoutes } from './routes-sessions.js';
 import { workerRoutes } from './routes-workers.js';
+import { secureReplies } from './security-headers.js';
 import type { HttpServices } from './services.js';
 import { guardSite } from './site-guard.js';
 
@@ -26,7 +27,14 @@ export interface ServerOptions {
   readonly version: string;
   /** Folder of the built page; without one `/` leads to the documentation. */
   readonly pageFolder: string;
-  readonly logger: FastifyBaseLogger;
+  readonly logger: FaultLog;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** By `performance.now()`. */
+    arrivedMs: number;
+  }
 }
 
 /** Time in which a whole request must have arrived: slow senders cannot hold connections. */
@@ -41,8 +49,8 @@ export async function buildServer(
   services: HttpServices,
 ): Promise<FastifyInstance> {
   const app = fastify({
-    loggerInstance: options.logger,
-    logController: new LogController({ disableRequestLogging: true }),
+    // A logger for each request costs more than many a request: faults are logged where errors are written.
+    logger: false,
     bodyLimit: options.bodyLimitBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
@@ -52,7 +60,7 @@ export async function buildServer(
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (error, request, reply) => {
-      void replyWithError(asPlimsollError(error, undefined, 0), request, reply);
+      void replyWithError(asPlimsollError(error, undefined, 0), request, reply, options.logger);
     },
     ajv: {
       customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true },
@@ -71,14 +79,36 @@ export async function buildServer(
   });
   app.server.maxConnections = options.maxConnections;
   acceptEmptyJson(app);
-  renderErrors(app, services);
+  renderErrors(app, services, options.logger);
   countRequests(app, services);
+  // Before the hooks that refuse: their replies get the headers too.
+  app.addHook('onRequest', (_request, reply, done) => {
+    void reply.headers(DATA_HEADERS);
+    done();
+  });
   refuseWhileClosing(app);
   requireHost(app);
   guardSite(app, options.host, options.names);
   await describe(app, options.version);
+  dataRoutes(app, services);
+  await app.register((documents, _options, done) => {
+    documentRoutes(documents, options.pageFolder).then(() => done(), done);
+  });
+  return app;
+}
+
+/** What a browser shows: the page and the documentation. */
+async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise<void> {
+  secureReplies(app, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_SECURITY_POLICY });
+  await pageRoutes(app, pageFolder);
+}
+
+/** What answers with data. */
+function dataRoutes(app: FastifyInstance, services: HttpServices): void {
   classifyRoutes(app, services);
   sessionRoutes(app, services);
+  recordRoutes(app, services);
   memoryRoutes(app, services);
   poolRoutes(app, services);
   workerRoutes(app, services);
@@ -86,8 +116,7 @@ export async function buildServer(
   cacheRoutes(app, services);
   proofRoutes(app, services);
   healthRoutes(app, services);
-  await pageRoutes(app, options.pageFolder);
-  return app;
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
 /** A POST that needs no body may come with the JSON content type and no byte of JSON. */
@@ -100,13 +129,13 @@ function acceptEmptyJson(app: FastifyInstance): void {
   });
 }
 
-function renderErrors(app: FastifyInstance, { limits }: HttpServices): void {
+function renderErrors(app: FastifyInstance, { limits }: HttpServices, log: FaultLog): void {
   app.setErrorHandler((error, request, reply) =>
-    replyWithError(asPlimsollError(error, request.body, limits.maxInputs), request, reply),
+    replyWithError(asPlimsollError(error, request.body, limits.maxInputs), request, reply, log),
   );
   app.setNotFoundHandler((request, reply) => {
     const message = `there is no ${request.method} ${request.url.slice(0, 200)}; /docs lists every address`;
-    return replyWithError(new PlimsollError('NOT_FOUND', message), request, reply);
+    return replyWithError(new PlimsollError('NOT_FOUND', message), request, reply, log);
   });
 }
 
@@ -116,17 +145,18 @@ function refuseWhileClosing(app: FastifyInstance): void {
   app.addHook('preClose', async () => {
     closing = true;
   });
-  app.addHook('onRequest', async () => {
-    if (!closing) return;
-    throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping', { retryAfterSeconds: 1 });
+  app.addHook('onRequest', (_request, _reply, done) => {
+    if (!closing) return done();
+    const message = 'the server is stopping';
+    done(new PlimsollError('SHUTTING_DOWN', message, { retryAfterSeconds: 1 }));
   });
 }
 
 /** RFC 9112, section 3.2: HTTP/1.1 without Host is refused. Unknown expectations are ignored, as RFC 9110 allows. */
 function requireHost(app: FastifyInstance): void {
-  app.addHook('onRequest', async ({ raw }) => {
-    if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return;
-    throw new PlimsollError('INVALID_REQUEST', 'the Host header is missing');
+  app.addHook('onRequest', ({ raw }, _reply, done) => {
+    if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return done();
+    done(new PlimsollError('INVALID_REQUEST', 'the Host header is missing'));
   });
   app.server.on('checkExpectation', (request, response) => {
     app.server.emit('request', request, response);
@@ -134,17 +164,21 @@ function requireHost(app: FastifyInstance): void {
 }
 
 function countRequests(app: FastifyInstance, { metrics }: HttpServices): void {
-  app.addHook('onResponse', async (request, reply) => {
+  app.decorateRequest('arrivedMs', 0);
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.arrivedMs = performance.now();
+    done();
+  });
+  // When the answer is handed over, and not when it has left: to be told of that costs more.
+  app.addHook('onSend', (request, reply, _payload, done) => {
     const route = request.routeOptions.url ?? 'none';
-    // How long a page was open is no response time.
-    if (route === EVENTS_ROUTE && reply.statusCode === 200) return;
     metrics.requests.inc({ route, status: String(reply.statusCode) });
-    metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1000);
+    metrics.requestSeconds.observe({ route }, (performance.now() - request.arrivedMs) / 1000);
+    done();
   });
 }
 
 async function describe(app: FastifyInstance, version: string): Promise<void> {
-  await app.register(helmet, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -158,8 +192,6 @@ async function describe(app: FastifyInstance, version: string): Promise<void> {
     transformObject: (document) =>
       'openapiObject' in document ? withModelPaths(document.openapiObject) : document.swaggerObject,
   });
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_SECURITY_POLICY });
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
 /** The router tells the two addresses of a model apart by hand; callers see both. */

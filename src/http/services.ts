@@ -1,14 +1,16 @@
 import type { ResultCache } from '../cache/result-cache.js';
 import type { WorkerState } from '../inference/worker.js';
 import type { Pressure } from '../memory/policy.js';
+import type { ProcessesReading } from '../memory/process-ring.js';
 import type { Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { MemorySnapshot } from '../memory/snapshot.js';
 import type { Metrics } from '../metrics.js';
+import type { Dtype } from '../models/dtype.js';
 import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionRegistry } from '../sessions/registry.js';
 import type { ClassificationService } from '../sessions/service.js';
-import type { StoredReading } from '../store/store.js';
+import type { RecordFilter, StoredEvent, StoredReading, StoredRecord } from '../store/reader.js';
 
 /** A model as the interface shows it. */
 export interface ModelView {
@@ -16,6 +18,13 @@ export interface ModelView {
   readonly task: string | null;
   readonly labels: readonly string[];
   readonly state: 'unprepared' | 'unloaded' | 'loaded' | 'broken';
+  /** Type of its weights; null if it is broken. */
+  readonly dtype: Dtype | null;
+  /** How each worker holds it. */
+  readonly workers: readonly {
+    readonly worker: string;
+    readonly state: 'unloaded' | 'cold' | 'hot';
+  }[];
   readonly reason?: string;
   readonly sourceBytes: number | null;
   readonly mappedBytes: number | null;
@@ -63,6 +72,11 @@ export interface ReceiptQuery {
   readonly limit: number;
 }
 
+/** The user by name: the server knows how it is hashed. */
+export interface RecordQuery extends Omit<RecordFilter, 'userHash'> {
+  readonly user?: string | undefined;
+}
+
 /** What goes to an open page. */
 export type EventKind = 'state' | 'mark' | 'heartbeat';
 
@@ -86,6 +100,8 @@ export interface HttpServices {
     readonly recycle: () => Promise<Receipt>;
     /** Regular readings since a time, at most those of the last hour. */
     readonly readings: (sinceMs: number) => readonly RingReading[];
+    /** Regular readings by process since a time, at most those of the last half hour. */
+    readonly processes: (sinceMs: number) => readonly ProcessesReading[];
   };
   readonly models: {
     readonly list: () => Promise<readonly ModelView[]>;
@@ -102,13 +118,23 @@ export interface HttpServices {
     readonly join: (viewer: Viewer) => () => void;
     readonly close: () => void;
   };
-  /** Sessions and receipts of this run and earlier ones, in the form that goes over the wire. */
+  /**
+   * What was kept in this run and earlier ones. Each throws PlimsollError DATABASE_UNAVAILABLE.
+   * Sessions and receipts have the form that goes over the wire.
+   */
   readonly archive: {
     readonly session: (id: string) => Promise<unknown>;
     readonly sessions: (limit: number) => Promise<readonly unknown[]>;
     /** Minutes of readings since a time, oldest first. */
     readonly readings: (sinceMs: number, limit: number) => Promise<readonly StoredReading[]>;
     readonly receipts: (query: ReceiptQuery) => Promise<readonly unknown[]>;
+    /** Classifications, newest first. */
+    readonly records: (query: RecordQuery) => Promise<readonly StoredRecord[]>;
+    readonly pastEvents: (query: ReceiptQuery) => Promise<readonly StoredEvent[]>;
+    /** Users of a session, in the order in which they came. */
+    readonly users: (
+      session: string,
+    ) => Promise<readonly { readonly user_hash: string; readonly at_ms: number }[]>;
   };
   /** Proofs of this server that were asked for over HTTP. */
   readonly proofs: {

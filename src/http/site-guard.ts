@@ -22,9 +22,11 @@ export interface GuardedRequest {
  */
 export function guardSite(app: FastifyInstance, listensOn: string, names: readonly string[]): void {
   const known = knownHosts(listensOn, names);
-  app.addHook('onRequest', async ({ method, headers, routeOptions }) => {
-    const refusal = refusalOf({ method, route: routeOptions.url, headers }, known);
-    if (refusal !== undefined) throw refusal;
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { method, headers } = request;
+    // The route is put together anew each time it is asked for, and only safe methods ask.
+    const route = SAFE_METHODS.has(method) ? request.routeOptions.url : undefined;
+    done(refusalOf({ method, route, headers }, known));
   });
 }
 

@@ -1,10 +1,12 @@
+import type { CacheView } from '../cache/result-cache.js';
+import type { ProcessesReading } from '../memory/process-ring.js';
 import { freedBytes, freedPrivateBytes, type Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { SnapshotFigures } from '../memory/snapshot.js';
 import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionAnswer } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
-import type { StoredReading } from '../store/store.js';
+import type { StoredEvent, StoredReading, StoredRecord } from '../store/reader.js';
 import type { ModelView, WorkerView } from './services.js';
 
 const MB = 2 ** 20;
@@ -66,6 +68,25 @@ export function readingToWire(reading: RingReading) {
   };
 }
 
+/** Readings by process as callers see them: names once, as there are few of them in many readings. */
+export function processesToWire(readings: readonly ProcessesReading[]) {
+  const names = new Map<string, number>();
+  const indexOf = (name: string) => {
+    const known = names.get(name) ?? names.size;
+    names.set(name, known);
+    return known;
+  };
+  const rows = readings.map(({ atMs, processes }) => ({
+    at_ms: atMs,
+    processes: processes.map(({ name, privateBytes, sharedBytes }) => [
+      indexOf(name),
+      toMb(privateBytes),
+      toMb(sharedBytes),
+    ]),
+  }));
+  return { names: [...names.keys()], readings: rows };
+}
+
 /** A minute of readings as callers see it. */
 export function minuteToWire(minute: StoredReading) {
   return {
@@ -79,6 +100,36 @@ export function minuteToWire(minute: StoredReading) {
     private_max_mb: toMb(minute.private_max_bytes),
     pss_mb: toMb(minute.pss_mean_bytes),
     pressure: ['normal', 'elevated', 'critical'][minute.pressure_max] ?? 'normal',
+  };
+}
+
+/** The record of one classification as callers see it. */
+export function recordToWire(record: StoredRecord) {
+  return {
+    id: record.id,
+    at: new Date(record.at_ms).toISOString(),
+    session: record.session,
+    user_hash: record.user_hash,
+    model: record.model,
+    input_hash: record.input_hash,
+    ...(record.input === null ? {} : { input: record.input }),
+    label: record.label,
+    score: record.score,
+    ms: record.ms,
+    cached: record.tier ?? false,
+  };
+}
+
+/** Something that has happened, as callers see it. */
+export function eventToWire(event: StoredEvent) {
+  return {
+    id: event.id,
+    at: new Date(event.at_ms).toISOString(),
+    kind: event.kind,
+    text: event.text,
+    session: event.session,
+    model: event.model,
+    worker: event.worker,
   };
 }
 
@@ -99,6 +150,30 @@ export function sessionToWire(session: SessionView) {
     end_cause: session.endCause,
     cleanup: session.cleanup === null ? null : receiptToWire(session.cleanup),
   };
+}
+
+/** Counts of the cache's tiers as callers see them; what lies in Redis is counted only where it is asked for. */
+export function cacheToWire({ memory, redis }: CacheView) {
+  const { entries, bytes, hits, misses, lifeLeft } = memory;
+  const ofMemory = { entries, bytes, hits, misses, ttl_left_s: lifeToWire(lifeLeft) };
+  if (redis === undefined) return { memory: ofMemory, redis: null };
+  const { keys, reason, lifeLeft: ofRedis, ...same } = redis;
+  return {
+    memory: ofMemory,
+    redis: {
+      ...same,
+      ttl_left_s: lifeToWire(ofRedis),
+      reason: reason === '' ? null : reason,
+      entries: keys?.entries ?? null,
+      bytes: keys?.bytes ?? null,
+    },
+  };
+}
+
+function lifeToWire(life: CacheView['memory']['lifeLeft']) {
+  return life === undefined
+    ? null
+    : { least: toMs(life.leastMs) / 1000, most: toMs(life.mostMs) / 1000 };
 }
 
 /** An answer as callers see it. */
@@ -128,6 +203,8 @@ export function modelToWire(model: ModelView) {
     labels: model.labels,
     state: model.state,
     ...(model.reason === undefined ? {} : { reason: model.reason }),
+    dtype: model.dtype,
+    workers: model.workers,
     source_mb: mbOrNull(model.sourceBytes),
     mapped_mb: mbOrNull(model.mappedBytes),
     private_mb: mbOrNull(model.privateBytes),

@@ -1,9 +1,10 @@
-import { cacheKey } from '../cache/key.js';
+import { CacheKeys } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
 import { SingleFlight, unlessAborted } from '../cache/single-flight.js';
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics.js';
+import { taskOf } from '../models/description.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
 import type { Dispatcher } from './dispatcher.js';
 
@@ -14,6 +15,11 @@ export interface ClassifyRequest {
   readonly user: string;
   /** Labels of each result, the highest score first; all of them if undefined. */
   readonly topK: number | undefined;
+}
+
+/** What stops the work: the caller has left, or the deadline is over. */
+export interface Stop {
+  readonly signal: AbortSignal;
 }
 
 export interface LabelScore {
@@ -27,6 +33,8 @@ export interface Classification {
   readonly results: readonly (readonly LabelScore[])[];
   readonly truncated: readonly boolean[];
   readonly cached: readonly CacheSource[];
+  /** The key that each input has in the cache. */
+  readonly inputHashes: readonly string[];
   readonly timing: {
     readonly queueMs: number;
     readonly tokenizeMs: number;
@@ -40,7 +48,7 @@ export class Classifier {
   readonly #dispatcher: Dispatcher;
   readonly #cache: ResultCache;
   readonly #metrics: Metrics;
-  readonly #secret: string;
+  readonly #keys: CacheKeys;
   readonly #flights = new SingleFlight<SourcedResult>();
 
   constructor(parts: {
@@ -54,51 +62,82 @@ export class Classifier {
     this.#dispatcher = parts.dispatcher;
     this.#cache = parts.cache;
     this.#metrics = parts.metrics;
-    this.#secret = parts.secret;
+    this.#keys = new CacheKeys(parts.secret);
   }
 
   /**
-   * @param signal stops the work: the caller has left, or the deadline is over.
+   * Without a promise where memory knows every input.
+   *
+   * @param stop its signal is asked for only where there is something to wait for.
    * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, QUEUE_FULL, WORKER_LOST; the signal's reason
    */
-  async classify(request: ClassifyRequest, signal: AbortSignal): Promise<Classification> {
-    const ready = await unlessAborted(this.#library.ready(request.model), signal);
-    const keys = request.inputs.map((input) => cacheKey(this.#secret, ready.form.digest, input));
-    const known = keys.map((key) => this.#cache.memory.get(key));
-    const unknown = known.flatMap((result, index) => (result === undefined ? [index] : []));
-    const found = new Map<number, SourcedResult>();
-    let answer: Answer = NOTHING_TO_RUN;
-    if (unknown.length > 0) {
-      const wanted = unknown.map(
-        (index) => [keys[index] ?? '', request.inputs[index] ?? ''] as const,
-      );
-      const texts = new Map(wanted);
-      // Who joins another request's work gets its results with no time of its own.
-      const results = await this.#flights.run(
-        wanted.map(([key]) => key),
-        signal,
-        async (own) => {
-          const { rows, ...times } = await this.#fetch(ready, own, texts, request.user, signal);
-          answer = times;
-          return rows;
-        },
-      );
-      for (const [row, index] of unknown.entries()) {
-        const result = results[row];
-        if (result !== undefined) found.set(index, result);
-      }
-    }
-    const rows = known.map((result, index) =>
-      result === undefined ? found.get(index) : { result, source: 'memory' as const },
+  classify(request: ClassifyRequest, stop: Stop): Classification | Promise<Classification> {
+    const ready = this.#library.readyNow(request.model);
+    if (ready !== undefined) return this.#answer(ready, request, stop);
+    return unlessAborted(this.#library.ready(request.model), stop.signal).then((found) =>
+      this.#answer(found, request, stop),
     );
+  }
+
+  #answer(
+    ready: ReadyModel,
+    request: ClassifyRequest,
+    stop: Stop,
+  ): Classification | Promise<Classification> {
+    const scope = { digest: ready.form.digest, task: taskOf(ready.model.description) };
+    const keys = request.inputs.map((input) => this.#keys.of(scope, input));
+    const rows = keys.map((key): SourcedResult | undefined => {
+      const result = this.#cache.memory.get(key);
+      return result && { result, source: 'memory' };
+    });
+    return rows.every((row) => row !== undefined)
+      ? this.#reply(ready, keys, rows, request.topK, NOTHING_TO_RUN)
+      : this.#complete(ready, request, keys, rows, stop.signal);
+  }
+
+  /** Looks for what memory does not know in Redis, and computes the rest. */
+  async #complete(
+    ready: ReadyModel,
+    { inputs, user, topK }: ClassifyRequest,
+    keys: readonly string[],
+    rows: readonly (SourcedResult | undefined)[],
+    signal: AbortSignal,
+  ): Promise<Classification> {
+    const unknown = rows.flatMap((row, index) => (row === undefined ? [index] : []));
+    const wanted = unknown.map((index) => [keys[index] ?? '', inputs[index] ?? ''] as const);
+    const texts = new Map(wanted);
+    let times: Answer = NOTHING_TO_RUN;
+    // Who joins another request's work gets its results with no time of its own.
+    const results = await this.#flights.run(
+      wanted.map(([key]) => key),
+      signal,
+      async (own) => {
+        const { rows: fetched, ...spent } = await this.#fetch(ready, own, texts, user, signal);
+        times = spent;
+        return fetched;
+      },
+    );
+    const found = new Map(unknown.map((index, row) => [index, results[row]]));
+    const all = rows.map((row, index) => row ?? found.get(index));
+    return this.#reply(ready, keys, all, topK, times);
+  }
+
+  #reply(
+    ready: ReadyModel,
+    keys: readonly string[],
+    rows: readonly (SourcedResult | undefined)[],
+    topK: number | undefined,
+    timing: Answer,
+  ): Classification {
     const cached = rows.map((row) => row?.source ?? false);
     this.#count(cached);
     return {
       model: ready.model.id,
-      results: rows.map((row) => ranked(ready, row?.result, request.topK)),
+      results: rows.map((row) => ranked(ready, row?.result, topK)),
       truncated: rows.map((row) => row?.result.truncated ?? false),
       cached,
-      timing: answer,
+      inputHashes: keys,
+      timing,
     };
   }
 
@@ -137,11 +176,18 @@ export class Classifier {
 
   #count(cached: readonly CacheSource[]): void {
     const { cacheHits, cacheMisses } = this.#metrics;
-    const of = (source: CacheSource) => cached.filter((one) => one === source).length;
-    cacheHits.inc({ tier: 'memory' }, of('memory'));
-    cacheHits.inc({ tier: 'redis' }, of('redis'));
-    cacheMisses.inc(of(false));
+    const memory = countOf(cached, 'memory');
+    const redis = countOf(cached, 'redis');
+    if (memory > 0) cacheHits.inc({ tier: 'memory' }, memory);
+    if (redis > 0) cacheHits.inc({ tier: 'redis' }, redis);
+    if (memory + redis < cached.length) cacheMisses.inc(cached.length - memory - redis);
   }
+}
+
+function countOf(cached: readonly CacheSource[], source: CacheSource): number {
+  let count = 0;
+  for (const one of cached) if (one === source) count += 1;
+  return count;
 }
 
 type Answer = Classification['timing'];
@@ -155,8 +201,20 @@ function ranked(
 ): readonly LabelScore[] {
   if (row === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');
   const { labels } = model.description;
-  return row.scores
-    .map((score, index) => ({ label: labels[index] ?? `LABEL_${index}`, score }))
-    .sort((a, b) => b.score - a.score)
-    .slice(0, topK);
+  const list = row.scores.map((score, index) => ({
+    label: labels[index] ?? `LABEL_${index}`,
+    score,
+  }));
+  if (!isRanked(list)) list.sort((a, b) => b.score - a.score);
+  return topK === undefined ? list : list.slice(0, topK);
+}
+
+/** Sorting takes more memory than the list: with few labels it is often not needed. */
+function isRanked(list: readonly LabelScore[]): boolean {
+  let last = Number.POSITIVE_INFINITY;
+  for (const { score } of list) {
+    if (score > last) return false;
+    last = score;
+  }
+  return true;
 }

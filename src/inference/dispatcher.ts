@@ -184,12 +184,11 @@ export class Dispatcher {
     }
   }
 
+  /** Of the workers that hold a model, the scheduler takes the first: those with hot ones come first. */
   #views() {
-    return this.#options.pool.workers.map((worker) => ({
-      id: worker.id,
-      idle: worker.idle,
-      models: worker.loaded,
-    }));
+    return [...this.#options.pool.workers]
+      .sort((a, b) => b.hotCount - a.hotCount)
+      .map((worker) => ({ id: worker.id, idle: worker.idle, models: worker.loaded }));
   }
 
   /** Workers that share the waiting work, at least one. */

@@ -9,6 +9,8 @@ export interface PoolOptions {
   /** A worker became ready, or one is gone: there may be something to hand out or to retry. */
   readonly onChange: () => void;
   readonly onDeath: (worker: Worker, reason: string) => void;
+  /** A worker has a model in the hot gear now. */
+  readonly onShift?: (worker: Worker, model: string) => void;
   readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -105,12 +107,13 @@ export class WorkerPool {
   }
 
   #spawn(warmUp?: WarmUp): Worker {
-    const { module, startTimeoutMs } = this.#options;
+    const { module, startTimeoutMs, onShift } = this.#options;
     const options: WorkerOptions = {
       id: `worker-${this.#nextName++}`,
       module,
       startTimeoutMs,
       onExit: (worker, reason) => this.#buried(worker, reason),
+      ...(onShift === undefined ? {} : { onShift }),
     };
     const worker = new Worker(options, warmUp);
     this.#workers.add(worker);

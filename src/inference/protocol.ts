@@ -23,6 +23,8 @@ export interface ModelTicket {
 export type WorkerRequest =
   | { readonly type: 'load'; readonly model: ModelTicket }
   | { readonly type: 'unload'; readonly model: string }
+  /** Opens it in the hot gear and lets go of the cold one; batches that come meanwhile run after that. */
+  | { readonly type: 'shift'; readonly model: string }
   | { readonly type: 'run'; readonly model: string; readonly inputs: readonly string[] }
   | { readonly type: 'collect' }
   | { readonly type: 'read' };
@@ -52,6 +54,7 @@ export interface StepResult {
 export interface WorkerAnswers {
   readonly load: { readonly loadMs: number };
   readonly unload: StepResult;
+  readonly shift: StepResult;
   readonly run: BatchResult;
   readonly collect: StepResult;
   readonly read: ProcessMemory;

@@ -19,6 +19,8 @@ import type {
 /** When memory runs out the kernel takes a worker before the main process. */
 const BEFORE_THE_SERVER = 500;
 
+const WARM_UP_TEXT = 'A text of some words.';
+
 interface OpenModel {
   readonly ticket: ModelTicket;
   readonly session: MappedSession;
@@ -45,6 +47,25 @@ async function close(id: string): Promise<void> {
   const model = models.get(id);
   models.delete(id);
   await model?.session.release();
+}
+
+/**
+ * Moves a model to the hot gear. The new session runs once before it takes over, so that no caller waits
+ * for its pages; if it cannot be opened, the cold one stays.
+ */
+async function shift(id: string): Promise<void> {
+  const model = models.get(id);
+  if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
+  const { ticket, encoder, session: cold } = model;
+  const hot = await MappedSession.open(ticket.graphFile, { ...ticket, gear: 'hot' });
+  try {
+    await hot.run([encoder.encode(WARM_UP_TEXT)], ticket.labelCount);
+  } catch (error) {
+    await hot.release();
+    throw error;
+  }
+  models.set(id, { ticket, session: hot, encoder });
+  await cold.release();
 }
 
 async function run(id: string, inputs: readonly string[]): Promise<BatchResult> {
@@ -78,6 +99,8 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
       return load(request.model);
     case 'unload':
       return measured(() => close(request.model));
+    case 'shift':
+      return measured(() => shift(request.model));
     case 'run':
       return run(request.model, request.inputs);
     case 'collect':

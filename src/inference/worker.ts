@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { PlimsollError } from '../errors.js';
 import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../models/allocator.js';
+import type { Gear } from '../models/mapped-form.js';
 import { type ProcessMemory, readProcessMemory } from '../system/process-memory.js';
 import type { ModelTicket, WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
 
@@ -21,6 +22,8 @@ export interface WorkerOptions {
   readonly module: string;
   readonly startTimeoutMs: number;
   readonly onExit: (worker: Worker, reason: string) => void;
+  /** A model is in the hot gear now. */
+  readonly onShift?: (worker: Worker, model: string) => void;
 }
 
 /** Done in a worker whose process answers, before it counts as ready; a failure is of no consequence. */
@@ -36,6 +39,9 @@ export interface LoadedModel {
   readonly digest: string;
   readonly loadedAtMs: number;
   lastUsedAtMs: number;
+  gear: Gear;
+  /** Batches that it has run here since it was opened. */
+  batches: number;
   /** Settles when it has been opened. */
   readonly opened: Promise<number>;
 }
@@ -54,6 +60,7 @@ export class Worker {
   #markExited: () => void = () => undefined;
   #state: WorkerState = 'starting';
   #running: string | undefined;
+  #shifting = false;
   #left = false;
   readonly #batchWaiters: (() => void)[] = [];
   #completedBatches = 0;
@@ -104,7 +111,7 @@ export class Worker {
   }
 
   get idle(): boolean {
-    return this.#state === 'ready' && this.#running === undefined;
+    return this.#state === 'ready' && this.#running === undefined && !this.#shifting;
   }
 
   /** Whether it was told to leave: its end is then no accident. */
@@ -135,6 +142,13 @@ export class Worker {
     return this.#loaded;
   }
 
+  /** Models that it holds in the hot gear. */
+  get hotCount(): number {
+    let count = 0;
+    for (const { gear } of this.#loaded.values()) if (gear === 'hot') count += 1;
+    return count;
+  }
+
   /** Settles when the process is ready, or has ended before that. */
   started(): Promise<void> {
     return this.#started;
@@ -159,7 +173,10 @@ export class Worker {
     }
     const now = Date.now();
     const opened = this.#call({ type: 'load', model: ticket }).then(({ loadMs }) => loadMs);
-    const loaded = { digest: ticket.digest, loadedAtMs: now, lastUsedAtMs: now, opened };
+    const loaded: LoadedModel = {
+      ...{ digest: ticket.digest, loadedAtMs: now, lastUsedAtMs: now },
+      ...{ gear: 'cold', batches: 0, opened },
+    };
     this.#loaded.set(ticket.id, loaded);
     try {
       return await opened;
@@ -177,6 +194,32 @@ export class Worker {
   }
 
   /**
+   * Moves a model to the hot gear. The worker gets no batches until that is done: opening keeps its only
+   * thread busy.
+   *
+   * @throws PlimsollError, WorkerGoneError; it then stays in the cold gear.
+   */
+  async shift(model: string, timeoutMs: number): Promise<WorkerAnswers['shift']> {
+    const loaded = this.#loaded.get(model);
+    this.#shifting = true;
+    const timer = setTimeout(() => this.kill(), timeoutMs);
+    try {
+      const result = await this.#call({ type: 'shift', model });
+      // It may have been unloaded meanwhile; what is loaded then is another one, and cold.
+      if (loaded !== undefined) loaded.gear = 'hot';
+      this.#options.onShift?.(this, model);
+      return result;
+    } catch (error) {
+      // Not again at once: it has to run as much again before.
+      if (loaded !== undefined) loaded.batches = 0;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      this.#shifting = false;
+    }
+  }
+
+  /**
    * Loads the model if needed and runs one batch; the worker counts as busy until it is answered.
    *
    * @throws PlimsollError, WorkerGoneError
@@ -189,11 +232,18 @@ export class Worker {
     this.#running = ticket.id;
     const timer = setTimeout(() => this.kill(), timeoutMs);
     try {
-      const loadMs = await this.load(ticket);
-      const result = await this.#call({ type: 'run', model: ticket.id, inputs });
+      // Both are sent at once, as they are worked off in order: no way there and back between them.
+      const loading = this.load(ticket);
+      const running = this.#call({ type: 'run', model: ticket.id, inputs });
+      running.catch(() => undefined);
+      const loadMs = await loading;
+      const result = await running;
       this.#completedBatches += 1;
       const loaded = this.#loaded.get(ticket.id);
-      if (loaded !== undefined) loaded.lastUsedAtMs = Date.now();
+      if (loaded !== undefined) {
+        loaded.lastUsedAtMs = Date.now();
+        loaded.batches += 1;
+      }
       return { ...result, loadMs };
     } finally {
       clearTimeout(timer);

@@ -67,12 +67,26 @@ export class LoadAdmission {
     return { state: 'wait', changed: this.#making, refusal }; // 3
   }
 
+  /**
+   * Room for something that can as well be left: nothing is evicted for it, and nobody waits.
+   *
+   * @param privateBytes what it takes at the most.
+   * @param cacheBytes page cache that it needs beside that: it would be read from disk again and again
+   * where there is no room for it.
+   * @returns to be called when it has ended, well or not; undefined if there is no room now.
+   */
+  askForSpare(privateBytes: number, cacheBytes: number): (() => void) | undefined {
+    const { loadBytes, lineBytes } = this.#options.figures();
+    const over = loadBytes + this.promisedBytes + privateBytes + cacheBytes - lineBytes;
+    return over <= 0 ? this.#promise(privateBytes).settle : undefined;
+  }
+
   /** A new reading shows what ended loads have taken: their promises are void. */
   readingTaken(): void {
     for (const [key, promise] of this.#promised) if (promise.ended) this.#promised.delete(key);
   }
 
-  #promise(bytes: number): Admission {
+  #promise(bytes: number): Extract<Admission, { state: 'admitted' }> {
     const key = Symbol('load');
     const promise = { bytes, ended: false };
     this.#promised.set(key, promise);

@@ -21,6 +21,15 @@ export interface WorkerFacts {
   readonly completedBatches: number;
 }
 
+/** A model that a worker holds open. */
+export interface HeldModel {
+  readonly worker: string;
+  readonly model: string;
+  readonly gear: 'cold' | 'hot';
+  /** Batches that it has run there since it was opened. */
+  readonly batches: number;
+}
+
 /** How a worker is replaced: with the old one still there, or after it has left. */
 export type ReplaceOrder = 'start first' | 'leave first';
 
@@ -33,8 +42,20 @@ export interface MemoryEffects {
   readonly unload: (model: string) => Promise<readonly StepOutcome[]>;
   /** Collects garbage in every idle worker. */
   readonly collectWorkers: () => Promise<readonly StepOutcome[]>;
-  /** Replaces a worker; nothing that it works on is lost. */
-  readonly replaceWorker: (worker: string, order: ReplaceOrder) => Promise<StepOutcome>;
+  /**
+   * Replaces a worker; nothing that it works on is lost.
+   *
+   * @param hot model that the new one opens in the hot gear; those that were hot already are in any case.
+   */
+  readonly replaceWorker: (
+    worker: string,
+    order: ReplaceOrder,
+    hot?: string,
+  ) => Promise<StepOutcome>;
+  /** What the workers hold, each model once for each worker. */
+  readonly heldModels: () => readonly HeldModel[];
+  /** Moves a model to the hot gear in one worker while another one answers; empty if that cannot be now. */
+  readonly shift: (worker: string, model: string) => Promise<readonly StepOutcome[]>;
   /** Drops every entry of the in-process caches. @returns bytes that they were counted with. */
   readonly clearCaches: () => number;
   /** Halves the in-process caches. @returns bytes that were dropped. */

@@ -1,6 +1,7 @@
 import { PlimsollError } from '../errors.js';
 import { LoadAdmission } from './admission.js';
 import type { MemoryEffects, StepOutcome } from './effects.js';
+import { type GearFigures, type HotFigures, hasStandIn, nextShift } from './gears.js';
 import { collectOwnHeap } from './heap.js';
 import { type ActionList, ReceiptJournal } from './journal.js';
 import { ModelLedger } from './model-ledger.js';
@@ -19,6 +20,8 @@ export interface MemoryOptions extends ReaderOptions {
   readonly growthLimitBytes: (baselineBytes: number) => number;
   /** Private bytes that one loaded copy of the model holds, as measured. */
   readonly heldBytesOf: (model: string) => number;
+  /** What the hot gear of a model was measured to cost and save. */
+  readonly hotGearOf: (model: string) => HotFigures | undefined;
   readonly onError: (line: string, error: unknown) => void;
 }
 
@@ -76,6 +79,9 @@ export class MemoryManager {
     this.#every(this.#options.readingIntervalMs, 'a reading failed', () => this.#tick());
     this.#every(this.#options.residencyIntervalMs, 'idle models were not unloaded', () =>
       this.#unloadIdle(),
+    );
+    this.#every(this.#options.residencyIntervalMs, 'a model stayed in the cold gear', () =>
+      this.#shiftBusy(),
     );
   }
 
@@ -235,6 +241,44 @@ export class MemoryManager {
       if (!shouldUnload(figures, freeShare, level !== 'normal')) continue;
       await this.unload(figures.model, level === 'normal' ? 'idle' : `idle, pressure ${level}`);
     }
+  }
+
+  /**
+   * Moves one model that stays busy to the hot gear, if there is room. Not in turn with cleanups: it takes
+   * some hundred milliseconds, and gives nothing back.
+   */
+  async #shiftBusy(): Promise<void> {
+    if (this.reader.level !== 'normal' || this.#recycler.isRunning || this.#stopped) return;
+    const workers = this.#effects.workers();
+    const isAlone = workers.length === 1;
+    const figures = nextShift(
+      this.#gearFigures().filter(
+        ({ worker, model }) => isAlone || hasStandIn(worker, model, workers),
+      ),
+    );
+    if (figures?.hot === undefined || (isAlone && !this.#recycler.canOverlap)) return;
+    const { worker, model, hot, batches } = figures;
+    const settle = this.admission.askForSpare(hot.privateBytes, hot.prepackedBytes);
+    if (settle === undefined) return;
+    const cause = `${model} stays busy: ${batches} batches in ${worker}`;
+    try {
+      await this.#journal.record({ kind: 'shift', cause }, async (list) => {
+        // Nobody else could answer meanwhile: a successor shifts before it takes over.
+        if (isAlone) await this.#recycler.replace(worker, list, 'start first', model);
+        else await list.step('shift', { model }, () => this.#effects.shift(worker, model));
+      });
+    } finally {
+      settle();
+    }
+  }
+
+  #gearFigures(): readonly GearFigures[] {
+    return this.#effects.heldModels().map((held) => ({
+      ...held,
+      expectedGapMs: this.ledger.expectedGapMs(held.model),
+      idleMs: this.ledger.idleMs(held.model),
+      hot: this.#options.hotGearOf(held.model),
+    }));
   }
 
   /** Evicts the least valuable idle models until enough is free, as far as there are any. */

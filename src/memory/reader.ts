@@ -2,6 +2,7 @@ import { getHeapStatistics } from 'node:v8';
 import { readOwnMemory } from '../system/process-memory.js';
 import { readSystem, type SystemReading } from '../system/reading.js';
 import { type Pressure, pressureOf, type Strain } from './policy.js';
+import { ProcessRing } from './process-ring.js';
 import { ReadingRing, type RingReading } from './ring.js';
 import { figuresOf, type MemorySnapshot, type ProcessReading } from './snapshot.js';
 
@@ -15,12 +16,15 @@ export interface ReaderOptions {
 
 /** An hour at one reading a second. */
 const RING_READINGS = 3600;
+/** Half an hour. */
+const PROCESS_READINGS = 1800;
 /** A line at (nearly) all there is leaves no way to be over it: flooded then begins here. */
 const FLOODED_SHARE_OF_TOTAL = 0.98;
 
-/** Takes the readings, and keeps the newest and the ring of the last hour. */
+/** Takes the readings, and keeps the newest and the rings of the last ones. */
 export class MemoryReader {
   readonly ring = new ReadingRing(RING_READINGS);
+  readonly processes = new ProcessRing(PROCESS_READINGS);
   readonly #options: ReaderOptions;
   #last: MemorySnapshot | undefined;
   #level: Pressure = 'normal';
@@ -55,7 +59,7 @@ export class MemoryReader {
     return snapshot;
   }
 
-  /** Puts a regular reading into the ring. */
+  /** Puts a regular reading into the rings. */
   keep(snapshot: MemorySnapshot): void {
     const reading = {
       atMs: snapshot.atMs,
@@ -64,6 +68,7 @@ export class MemoryReader {
       pressure: ['normal', 'elevated', 'critical'].indexOf(this.#level),
     };
     this.ring.push(reading);
+    this.processes.push(snapshot);
     this.#options.onReading(reading);
   }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { SnapshotFigures } from './snapshot.js';
 
 /** What a receipt is of. */
-export type ReceiptKind = 'cleanup' | 'unload' | 'eviction' | 'recycle' | 'pressure';
+export type ReceiptKind = 'cleanup' | 'unload' | 'eviction' | 'recycle' | 'pressure' | 'shift';
 
 /** One step of it. */
 export interface ReceiptAction {
@@ -16,7 +16,7 @@ export interface ReceiptAction {
   readonly entries?: number;
 }
 
-/** The stored record of one cleanup, unload, eviction or recycle. */
+/** The stored record of one cleanup, unload, eviction, recycle or shift. */
 export interface Receipt {
   readonly id: string;
   readonly kind: ReceiptKind;

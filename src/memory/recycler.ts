@@ -93,9 +93,10 @@ export class Recycler {
    * would otherwise get two successors.
    *
    * @param order as the line allows, if it is not given.
+   * @param hot model that the new one opens in the hot gear.
    */
-  replace(worker: string, list: ActionList, order?: ReplaceOrder): Promise<void> {
-    const turn = this.#turn.then(() => this.#replace(worker, list, order ?? this.#order()));
+  replace(worker: string, list: ActionList, order?: ReplaceOrder, hot?: string): Promise<void> {
+    const turn = this.#turn.then(() => this.#replace(worker, list, order ?? this.#order(), hot));
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
@@ -111,12 +112,22 @@ export class Recycler {
     });
   }
 
-  async #replace(worker: string, list: ActionList, order: ReplaceOrder): Promise<void> {
+  /** Whether the line has room for a worker and its successor at once. */
+  get canOverlap(): boolean {
+    return this.#order() === 'start first';
+  }
+
+  async #replace(
+    worker: string,
+    list: ActionList,
+    order: ReplaceOrder,
+    hot: string | undefined,
+  ): Promise<void> {
     const { effects } = this.#options;
     // It may have been replaced, or have died, while this waited for its turn.
     if (!effects.workers().some(({ id }) => id === worker)) return;
     await list.step('replace_worker', {}, async () => [
-      { ...(await effects.replaceWorker(worker, order)), worker },
+      { ...(await effects.replaceWorker(worker, order, hot)), worker },
     ]);
   }
 

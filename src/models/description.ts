@@ -16,6 +16,11 @@ export interface ModelDescription {
   readonly padTokenId: number;
 }
 
+/** What decides, beside the model's files, which scores an input gets: a part of the cache's keys. */
+export function taskOf({ task, scheme, maxTokens }: ModelDescription): string {
+  return `${task} ${scheme} ${maxTokens}`;
+}
+
 /** Bounds that no real classifier reaches; a file beyond them is broken or hostile. */
 const MAX_LABELS = 100_000;
 const MAX_TOKENS = 1_048_576;

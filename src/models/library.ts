@@ -35,6 +35,12 @@ export class ModelLibrary {
     this.#now = parts.now ?? performance.now.bind(performance);
   }
 
+  /** The model, if it was looked at a moment ago; {@link ready} otherwise. */
+  readyNow(id: string): ReadyModel | undefined {
+    const entry = this.#ready.get(id);
+    return entry !== undefined && this.#isFresh(entry) ? entry : undefined;
+  }
+
   /**
    * The model, prepared. Costs nothing for a model that was looked at a moment ago.
    *
@@ -42,7 +48,7 @@ export class ModelLibrary {
    */
   async ready(id: string): Promise<ReadyModel> {
     const entry = this.#ready.get(id);
-    if (entry !== undefined && this.#now() - entry.checkedAtMs < RECHECK_MS) return entry;
+    if (entry !== undefined && this.#isFresh(entry)) return entry;
     const model = await this.#repository.refresh(id);
     if (entry !== undefined && entry.model.signature === model.signature) {
       entry.checkedAtMs = this.#now();
@@ -57,6 +63,16 @@ export class ModelLibrary {
     return footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes ?? 0;
   }
 
+  /** What the hot gear of the model was measured to cost and save, if it was. */
+  hotGearOf(id: string) {
+    const footprint = this.#ready.get(id)?.form.footprint;
+    if (footprint?.hot === undefined) return undefined;
+    const { shiftMs, savedMsPerRun, peakBytes } = footprint.hot;
+    const held = this.heldBytesOf(id);
+    const privateBytes = Math.max(0, peakBytes - held);
+    return { shiftMs, savedMsPerRun, privateBytes, prepackedBytes: footprint.prepackedBytes };
+  }
+
   /** Settles when no measurement runs in the background any more. */
   measured(): Promise<void> {
     return this.#preparer.measured();
@@ -65,6 +81,10 @@ export class ModelLibrary {
   /** Takes newer measurements, unless the model has changed meanwhile. */
   remeasured(model: Model, form: MappedForm): void {
     if (this.#ready.get(model.id)?.model.signature === model.signature) this.#adopt(model, form);
+  }
+
+  #isFresh({ checkedAtMs }: Entry): boolean {
+    return this.#now() - checkedAtMs < RECHECK_MS;
   }
 
   #adopt(model: Model, form: MappedForm): ReadyModel {

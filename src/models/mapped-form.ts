@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { systemCodeOf } from '../errors.js';
@@ -8,7 +8,7 @@ import type { Model } from './repository.js';
 import { bytesOf, isAlive, namesIn, readObject, syncFolder, writeSynced } from './written-files.js';
 
 /** Raise it when the way a mapped form is written changes: older ones are then made anew. */
-const FORMAT_VERSION = 3;
+const FORMAT_VERSION = 4;
 const MANIFEST = 'manifest.json';
 const FOOTPRINT = 'footprint.json';
 const PARTIAL = '.partial-';
@@ -16,7 +16,10 @@ const PARTIAL = '.partial-';
 /** What a model was measured to take. `undefined`: not measured yet. */
 export interface Footprint {
   readonly sourceBytes: number;
+  /** Bytes of the graph and of the weights as the cold gear maps them. */
   readonly mappedBytes: number;
+  /** Bytes of the weights that the hot gear maps instead, and reads on opening beside the cold ones. */
+  readonly prepackedBytes: number;
   /** Time to open it in a process that has ONNX Runtime loaded already. */
   readonly loadMs?: number;
   /** Private bytes that opening it added to the process. */
@@ -27,6 +30,25 @@ export interface Footprint {
   readonly privateAfterBatchBytes?: number;
   /** Most private bytes that the process had above its start while the full batch ran. */
   readonly peakBytes?: number;
+  /** What the hot gear was measured to cost and to save. */
+  readonly hot?: HotGear;
+}
+
+/**
+ * How an open model uses its mapped form. Cold: the weights as they are, open in milliseconds, but laid
+ * out anew on every run. Hot: the weights as the kernels want them, mapped as well, but ONNX Runtime
+ * lays them all out once on opening, to see that they are the same.
+ */
+export type Gear = 'cold' | 'hot';
+
+/** The hot gear as measured, against the cold one in the same process. */
+export interface HotGear {
+  /** Time to open it and to run it once; the worker does nothing else meanwhile. */
+  readonly shiftMs: number;
+  /** Time that one run takes less than in the cold gear; about the same for every batch. */
+  readonly savedMsPerRun: number;
+  /** Most private bytes above the process's start, with the cold gear still open. */
+  readonly peakBytes: number;
 }
 
 /** A speed-up from which the arena is worth the memory that it holds while the model is loaded. */
@@ -82,7 +104,9 @@ export class MappedForms {
   }
 
   folderOf(model: Model): string {
-    return path.join(this.#root, model.id.replaceAll('/', '~'));
+    // Each type of weights has a place of its own; no id holds an @.
+    const suffix = model.dtype === 'fp32' ? '' : `@${model.dtype}`;
+    return path.join(this.#root, `${model.id.replaceAll('/', '~')}${suffix}`);
   }
 
   /** A fresh folder name to write a form into before it is renamed into place. */
@@ -172,9 +196,14 @@ export class MappedForms {
 
   async #form(directory: string, manifest: Manifest, model: Model): Promise<MappedForm> {
     const graphFile = path.join(directory, MAPPED_GRAPH);
-    const mappedBytes = await bytesOf(directory, [MAPPED_GRAPH, MAPPED_WEIGHTS]);
+    const allBytes = await bytesOf(directory, [MAPPED_GRAPH, MAPPED_WEIGHTS]);
+    const prepackedBytes = await prepackedBytesIn(graphFile);
+    const mappedBytes = allBytes - prepackedBytes;
     const measured = (await readObject(path.join(directory, FOOTPRINT))) ?? {};
-    const footprint = { ...measured, sourceBytes: model.sourceBytes, mappedBytes };
+    const footprint = {
+      ...measured,
+      ...{ sourceBytes: model.sourceBytes, mappedBytes, prepackedBytes },
+    };
     return { directory, graphFile, digest: manifest.digest, footprint };
   }
 
@@ -185,6 +214,19 @@ export class MappedForms {
       await rm(path.join(this.folderOf(model), name), { recursive: true, force: true });
     }
   }
+}
+
+/**
+ * Bytes of the weights that were written in the kernels' own layout. ONNX Runtime notes them in the graph,
+ * beside the weight that they are of: `prepacked_0`, then `MatMul+HASH|OFFSET;LENGTH;CHECKSUM|…`.
+ */
+async function prepackedBytesIn(graphFile: string): Promise<number> {
+  const text = await readFile(graphFile, 'latin1');
+  let bytes = 0;
+  for (const [, places = ''] of text.matchAll(/\+\d+((?:\|\d+;\d+;\d+)+)/g)) {
+    for (const [, length] of places.matchAll(/\|\d+;(\d+);/g)) bytes += Number(length);
+  }
+  return bytes;
 }
 
 async function readManifest(directory: string): Promise<Manifest | undefined> {

@@ -1,6 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { messageOf, PlimsollError } from '../errors.js';
 import type { LabelScheme } from './description.js';
+import type { Gear } from './mapped-form.js';
 import type { Encoding } from './tokenizer.js';
 
 /** Initializers below this many bytes stay inside the graph file; mapping them gains nothing. */
@@ -10,8 +11,9 @@ const SUPPORTED_INPUTS = new Set(['input_ids', 'attention_mask', 'token_type_ids
 const LOG_ERRORS = 3;
 
 /**
- * Optimises a graph and writes it with its weights in a page-aligned file beside it. Takes as
- * much memory as the model is large: call it in a process that ends afterwards.
+ * Optimises a graph and writes it with its weights in a page-aligned file beside it, once for each gear:
+ * pages that nobody reads take disk, no memory. Takes as much memory as the model is large: call it in a
+ * process that ends afterwards.
  *
  * @param weightsFile name (not path) of the weights file, in the folder of `graphFile`.
  * @throws PlimsollError MODEL_UNUSABLE
@@ -29,6 +31,7 @@ export async function writeMappedGraph(
       session: {
         optimized_model_external_initializers_file_name: weightsFile,
         optimized_model_external_initializers_min_size_in_bytes: MIN_MAPPED_INITIALIZER_BYTES,
+        save_external_prepacked_constant_initializers: '1',
       },
     },
   });
@@ -49,7 +52,8 @@ export class MappedSession {
   }
 
   /**
-   * Opens the mapped form. Prepacking is off: it would copy every weight into private memory.
+   * Opens the mapped form. Cold by default. ONNX Runtime opens and runs a model on the thread that asks:
+   * while it does, this process does nothing else.
    *
    * @param options.arena ONNX Runtime's arena keeps what the largest batch took until the session is
    * released; without it that goes back after each run, but every tensor is mapped and faulted in
@@ -59,8 +63,14 @@ export class MappedSession {
    */
   static async open(
     graphFile: string,
-    options: { readonly threads: number; readonly padTokenId: number; readonly arena: boolean },
+    options: {
+      readonly threads: number;
+      readonly padTokenId: number;
+      readonly arena: boolean;
+      readonly gear?: Gear;
+    },
   ): Promise<MappedSession> {
+    const disablePrepacking = options.gear === 'hot' ? '0' : '1';
     const session = await create(graphFile, {
       graphOptimizationLevel: 'disabled',
       intraOpNumThreads: options.threads,
@@ -69,7 +79,9 @@ export class MappedSession {
       enableCpuMemArena: options.arena,
       logSeverityLevel: LOG_ERRORS,
       // The keys are joined with dots: these are session.disable_prepacking and session.intra_op.allow_spinning.
-      extra: { session: { disable_prepacking: '1', intra_op: { allow_spinning: '0' } } },
+      extra: {
+        session: { disable_prepacking: disablePrepacking, intra_op: { allow_spinning: '0' } },
+      },
     });
     const odd = session.inputNames.filter((name) => !SUPPORTED_INPUTS.has(name));
     if (odd.length > 0 || !session.inputNames.includes('input_ids')) {
@@ -93,11 +105,11 @@ export class MappedSession {
     const shape = [batch.length, length];
     const outputs = await this.#session.run(this.#feeds(batch, length, shape));
     const logits = outputs[this.#session.outputNames[0] ?? ''];
-    const data = logits?.data;
+    const data = logits?.type === 'float16' ? singles(logits.data) : logits?.data;
     if (!(data instanceof Float32Array) || data.length !== batch.length * labelCount) {
       throw new PlimsollError(
         'MODEL_UNUSABLE',
-        `its output is ${logits?.type ?? 'missing'} [${logits?.dims.join(', ') ?? ''}] where float32 [${batch.length}, ${labelCount}] is expected`,
+        `its output is ${logits?.type ?? 'missing'} [${logits?.dims.join(', ') ?? ''}] where float32 or float16 [${batch.length}, ${labelCount}] is expected`,
       );
     }
     if (data.some(Number.isNaN)) {
@@ -129,6 +141,19 @@ export class MappedSession {
     }
     return feeds;
   }
+}
+
+/** Half precision to single. Node.js before 24 has no type for it: ONNX Runtime then gives the bits. */
+function singles(halves: Tensor['data']): Float32Array {
+  if (!(halves instanceof Uint16Array)) return Float32Array.from(halves as Iterable<number>);
+  return Float32Array.from(halves, (bits) => {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >> 10) & 0x1f;
+    const fraction = bits & 0x3ff;
+    if (exponent === 0) return sign * fraction * 2 ** -24;
+    if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  });
 }
 
 /**

@@ -12,17 +12,18 @@ import { readOwnMemory, readPeakRss, resetOwnPeakRss } from '../system/process-m
 import { usesArena } from './mapped-form.js';
 import { MappedSession, scoresOf, writeMappedGraph } from './onnx-session.js';
 import type { PreparerJob, PreparerMessage } from './preparer-protocol.js';
-import { GRAPH_FILE, modelFiles } from './repository.js';
+import { modelFiles } from './repository.js';
 import { type Encoding, TextEncoder } from './tokenizer.js';
 import { syncFile } from './written-files.js';
 
 /** The kernel takes this process first when memory runs out (proc(5), oom_score_adj). */
 const EXPENDABLE = 1000;
 
-/** Runs that are timed with and without the arena. */
+/** Runs that are timed of each of the ways that are compared. */
 const COMPARED_RUNS = 5;
+const US_PER_MS = 1000;
 
-type MeasureJob = PreparerJob & { job: 'measure' };
+type MeasureJob = PreparerJob & { job: 'measure' | 'shift' };
 
 function parseJob(): PreparerJob {
   // The parent is this same program: the job needs no check beyond being there.
@@ -30,10 +31,10 @@ function parseJob(): PreparerJob {
 }
 
 async function write(job: PreparerJob & { job: 'write' }): Promise<void> {
-  const digest = await digestOf(job.source);
+  const digest = await digestOf(job.source, job.sourceGraph);
   const directory = path.dirname(job.graphFile);
   await mkdir(directory, { recursive: true });
-  await writeMappedGraph(path.join(job.source, GRAPH_FILE), job.graphFile, job.weightsFile);
+  await writeMappedGraph(path.join(job.source, job.sourceGraph), job.graphFile, job.weightsFile);
   await syncFile(job.graphFile);
   await syncFile(path.join(directory, job.weightsFile)).catch((error: unknown) => {
     // A graph whose weights are all small has no weights file.
@@ -62,7 +63,8 @@ async function measure(job: MeasureJob): Promise<void> {
   const length = Math.min(job.maxTokens, Math.max(1, job.batchTokens));
   const items = Math.max(1, Math.min(job.batchItems, Math.floor(job.batchTokens / length)));
   const row = encodingOf(Array.from({ length }, (_, index) => ids[index % ids.length] ?? 0));
-  const arenaSpeedup = await compare(lean, withArena, row, job.labelCount);
+  const [leanMs = 1, arenaMs = 1] = await timesOf([lean, withArena], row, job.labelCount);
+  const arenaSpeedup = leanMs / Math.max(1 / US_PER_MS, arenaMs);
   const chosen = usesArena({ arenaSpeedup }) ? withArena : lean;
   await (chosen === lean ? withArena : lean).release();
   // Until here two sessions had the same weights mapped: that peak is none that a worker will have.
@@ -80,25 +82,53 @@ async function measure(job: MeasureJob): Promise<void> {
   tell({ type: 'ran', arenaSpeedup, privateBytes: above(start, ran), peakBytes });
 }
 
-/** CPU time of the first session ÷ that of the second: medians of runs that alternate. */
-async function compare(
-  first: MappedSession,
-  second: MappedSession,
+/** Shifts to the hot gear as a worker does, with the cold one open beside it until the other has run. */
+async function measureShift(job: MeasureJob): Promise<void> {
+  const encoder = await TextEncoder.open(job.source, job.maxTokens);
+  const row = encodingOf(encoder.encode('Subject: a short text, as most of them are').ids);
+  collectGarbage();
+  const start = await readOwnMemory();
+  const cold = await MappedSession.open(job.graphFile, job);
+  await cold.run([row], job.labelCount);
+  const before = await readOwnMemory();
+  const isFresh = await resetOwnPeakRss();
+  const begun = process.cpuUsage();
+  const hot = await MappedSession.open(job.graphFile, { ...job, gear: 'hot' });
+  await hot.run([row], job.labelCount);
+  // CPU time: what else the machine does at this moment must not stay in a figure that is kept.
+  const shiftMs = cpuMsSince(begun);
+  const after = await readOwnMemory();
+  const peak = isFresh ? ((await readPeakRss()) ?? after.rssBytes) : after.rssBytes;
+  const mappedBytes = cleanBytes(after) - cleanBytes(before);
+  const shiftBytes = Math.max(above(before, after), peak - before.rssBytes - mappedBytes);
+  const [coldMs = 0, hotMs = 0] = await timesOf([cold, hot], row, job.labelCount);
+  // CPU time of all threads: what a caller waits for is that divided by them.
+  const savedMsPerRun = Math.max(0, coldMs - hotMs) / job.threads;
+  tell({ type: 'shifted', shiftMs, savedMsPerRun, peakBytes: above(start, before) + shiftBytes });
+}
+
+/** CPU time of one run in each session, in ms: medians of runs that alternate. */
+async function timesOf(
+  sessions: readonly MappedSession[],
   row: Encoding,
   labelCount: number,
-): Promise<number> {
-  const times: [number[], number[]] = [[], []];
+): Promise<readonly number[]> {
+  const times = sessions.map((): number[] => []);
   for (let round = 0; round <= COMPARED_RUNS; round += 1) {
-    for (const [index, session] of [first, second].entries()) {
+    for (const [index, session] of sessions.entries()) {
       const begun = process.cpuUsage();
       await session.run([row], labelCount);
-      const { user, system } = process.cpuUsage(begun);
+      const ms = cpuMsSince(begun);
       // The first run of a session faults its weights in.
-      if (round > 0) times[index]?.push(user + system);
+      if (round > 0) times[index]?.push(ms);
     }
   }
-  const [a, b] = times.map((of) => of.sort((x, y) => x - y)[Math.floor(of.length / 2)] ?? 1);
-  return (a ?? 1) / Math.max(1, b ?? 1);
+  return times.map((of) => of.sort((x, y) => x - y)[Math.floor(of.length / 2)] ?? 0);
+}
+
+function cpuMsSince(begun: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(begun);
+  return (user + system) / US_PER_MS;
 }
 
 function encodingOf(ids: readonly number[]): Encoding {
@@ -114,9 +144,9 @@ function cleanBytes(of: { rssBytes: number; privateBytes: number }): number {
 }
 
 /** SHA-256 over the names and contents of the model's files. */
-async function digestOf(directory: string): Promise<string> {
+async function digestOf(directory: string, graphFile: string): Promise<string> {
   const hash = createHash('sha256');
-  for (const file of await modelFiles(directory)) {
+  for (const file of await modelFiles(directory, graphFile)) {
     hash.update(`${file}\n`);
     try {
       for await (const chunk of createReadStream(path.join(directory, file))) hash.update(chunk);
@@ -135,7 +165,8 @@ async function main(): Promise<void> {
   adviseOutOfMemoryKiller(EXPENDABLE);
   try {
     const job = parseJob();
-    await (job.job === 'write' ? write(job) : measure(job));
+    if (job.job === 'write') await write(job);
+    else await (job.job === 'measure' ? measure(job) : measureShift(job));
   } catch (error) {
     const code = error instanceof PlimsollError ? error.code : 'INTERNAL';
     tell({ type: 'failed', code, message: messageOf(error) });

@@ -5,10 +5,12 @@ import { type ErrorCode, PlimsollError } from '../errors.js';
 import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from './allocator.js';
 import {
   type Footprint,
+  type HotGear,
   MAPPED_GRAPH,
   MAPPED_WEIGHTS,
   type MappedForm,
   type MappedForms,
+  usesArena,
 } from './mapped-form.js';
 import type { PreparerJob, PreparerMessage } from './preparer-protocol.js';
 import type { Model } from './repository.js';
@@ -108,11 +110,13 @@ export class Preparer {
   async #prepare(model: Model): Promise<MappedForm> {
     const { forms, log } = this.#options;
     const begun = performance.now();
-    log('preparing the mapped form', { model: model.id, sourceBytes: model.sourceBytes });
+    const { id, dtype, sourceBytes } = model;
+    log('preparing the mapped form', { model: id, dtype, sourceBytes });
     const partial = forms.partialFolderOf(model);
     try {
       const graphFile = path.join(partial, MAPPED_GRAPH);
-      const job = { source: model.directory, graphFile, weightsFile: MAPPED_WEIGHTS };
+      const { directory: source, graphFile: sourceGraph } = model;
+      const job = { source, sourceGraph, graphFile, weightsFile: MAPPED_WEIGHTS };
       const written = await this.#write({ job: 'write', ...job });
       const measured = await this.#measure(model, graphFile);
       const form = await forms.publish(model, partial, written);
@@ -141,12 +145,32 @@ export class Preparer {
     });
   }
 
-  /** Resolves when the model has been opened; `full` when the full batch was measured as well. */
-  #measure(model: Model, graphFile: string): Promise<Measured> {
+  /** What the hot gear costs and saves; undefined if it could not be measured. */
+  #measureShift(model: Model, { graphFile, footprint }: MappedForm): Promise<HotGear | undefined> {
+    const job = { ...this.#measureJob(model, graphFile), arena: usesArena(footprint) };
+    return new Promise((resolve) => {
+      this.#run(
+        { job: 'shift', ...job },
+        (message) => {
+          if (message.type !== 'shifted') return;
+          const { shiftMs, savedMsPerRun, peakBytes } = message;
+          resolve({ shiftMs, savedMsPerRun, peakBytes });
+        },
+        () => resolve(undefined),
+      );
+    });
+  }
+
+  #measureJob(model: Model, graphFile: string) {
     const { padTokenId, maxTokens, labels, scheme } = model.description;
     const { threads, batchItems, batchTokens } = this.#options;
     const shape = { padTokenId, maxTokens, labelCount: labels.length, scheme };
-    const job = { source: model.directory, graphFile, threads, batchItems, batchTokens, ...shape };
+    return { source: model.directory, graphFile, threads, batchItems, batchTokens, ...shape };
+  }
+
+  /** Resolves when the model has been opened; `full` when the full batch was measured as well. */
+  #measure(model: Model, graphFile: string): Promise<Measured> {
+    const job = { ...this.#measureJob(model, graphFile), arena: false };
     return new Promise((resolve, reject) => {
       let tellFull: (full: FullBatch | undefined) => void = () => undefined;
       const full = new Promise<FullBatch | undefined>((done) => {
@@ -175,11 +199,16 @@ export class Preparer {
     const { full, ...load } = measured;
     const saved = await forms.saveFootprint(form, { ...form.footprint, ...load });
     onMeasured(model, saved);
-    const measuring = full
-      .then(async (batch) => {
-        if (batch === undefined) return;
-        onMeasured(model, await forms.saveFootprint(saved, { ...saved.footprint, ...batch }));
-      })
+    const keepLater = async () => {
+      const batch = await full;
+      if (batch === undefined) return;
+      const ran = await forms.saveFootprint(saved, { ...saved.footprint, ...batch });
+      onMeasured(model, ran);
+      const hot = await this.#measureShift(model, ran);
+      if (hot === undefined) return;
+      onMeasured(model, await forms.saveFootprint(ran, { ...ran.footprint, hot }));
+    };
+    const measuring = keepLater()
       .catch((error: unknown) => log('a footprint was not kept', { model: model.id, error }))
       .finally(() => this.#measuring.delete(measuring));
     this.#measuring.add(measuring);

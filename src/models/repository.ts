@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
 import { describeModel, type ModelDescription } from './description.js';
+import { BEST_FIRST, type Dtype, graphFileOf } from './dtype.js';
 
 /** A model as it lies on disk. */
 export interface Model {
@@ -9,6 +10,10 @@ export interface Model {
   readonly id: string;
   readonly directory: string;
   readonly description: ModelDescription;
+  /** Type of its weights, among those that its folder has. */
+  readonly dtype: Dtype;
+  /** Its graph, below the folder. */
+  readonly graphFile: string;
   /** Sizes and times of its files: another signature means that the model may have changed. */
   readonly signature: string;
   /** Bytes of the ONNX graph and its external data, if any. */
@@ -21,8 +26,6 @@ export interface BrokenModel {
   readonly reason: string;
 }
 
-/** Where the graph lies in Hugging Face layout. */
-export const GRAPH_FILE = path.join('onnx', 'model.onnx');
 const SMALL_FILES = ['config.json', 'tokenizer.json', 'tokenizer_config.json'];
 const MAX_DEPTH = 4;
 const MAX_MODELS = 10_000;
@@ -31,11 +34,14 @@ const PART = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 /** The models below one folder. Folders that appear later are found when they are asked for. */
 export class ModelRepository {
   readonly #root: string;
+  readonly #dtypes: readonly Dtype[];
   readonly #models = new Map<string, Model>();
   #broken: readonly BrokenModel[] = [];
 
-  constructor(root: string) {
+  /** @param dtype the only type of weights that is taken; `auto`: the best that a model has */
+  constructor(root: string, dtype: Dtype | 'auto' = 'auto') {
     this.#root = path.resolve(root);
+    this.#dtypes = dtype === 'auto' ? BEST_FIRST : [dtype];
   }
 
   get root(): string {
@@ -128,22 +134,35 @@ export class ModelRepository {
   async #read(id: string): Promise<Model> {
     const directory = path.join(this.#root, ...id.split('/'));
     const description = await describeModel(directory);
-    const { signature, sourceBytes } = await readSignature(directory);
-    return { id, directory, description, signature, sourceBytes };
+    const dtype = (await dtypesIn(directory, this.#dtypes))[0];
+    if (dtype === undefined) {
+      const wanted = this.#dtypes.map(graphFileOf).join(', ');
+      const message = `it has no ${wanted}, the file of dtype ${this.#dtypes.join(', ')}`;
+      throw new PlimsollError('MODEL_UNUSABLE', message);
+    }
+    const graphFile = graphFileOf(dtype);
+    const { signature, sourceBytes } = await readSignature(directory, graphFile);
+    return { id, directory, description, dtype, graphFile, signature, sourceBytes };
   }
 }
 
-/** The files that a model consists of, relative to its folder, small ones first. */
-export async function modelFiles(directory: string): Promise<readonly string[]> {
-  const graphs = await readdir(path.join(directory, 'onnx'));
-  const data = graphs.filter((name) => /^model\.onnx([._].*data.*)?$/.test(name)).sort();
-  return [...SMALL_FILES, ...data.map((name) => path.join('onnx', name))];
+/**
+ * The files that a model consists of, relative to its folder, small ones first.
+ *
+ * @param graphFile its graph; what holds the graph's external data is named after it.
+ */
+export async function modelFiles(directory: string, graphFile: string): Promise<readonly string[]> {
+  const { dir: folder, base: graph } = path.parse(graphFile);
+  const isPart = (name: string) =>
+    name === graph || (name.startsWith(graph) && /^[._].*data/.test(name.slice(graph.length)));
+  const found = (await readdir(path.join(directory, folder))).filter(isPart).sort();
+  return [...SMALL_FILES, ...found.map((name) => path.join(folder, name))];
 }
 
-async function readSignature(directory: string) {
+async function readSignature(directory: string, graphFile: string) {
   let sourceBytes = 0;
   const lines: string[] = [];
-  for (const file of await modelFiles(directory)) {
+  for (const file of await modelFiles(directory, graphFile)) {
     try {
       const facts = await stat(path.join(directory, file));
       if (file.startsWith('onnx')) sourceBytes += facts.size;
@@ -178,7 +197,21 @@ async function isFolder(file: string): Promise<boolean> {
 }
 
 async function isModelFolder(directory: string): Promise<boolean> {
-  const files = [path.join(directory, 'config.json'), path.join(directory, GRAPH_FILE)];
-  const found = await Promise.all(files.map((file) => stat(file).catch(() => undefined)));
-  return found.every((facts) => facts?.isFile() === true);
+  if (!(await isFile(path.join(directory, 'config.json')))) return false;
+  return (await dtypesIn(directory, BEST_FIRST)).length > 0;
+}
+
+/** Those of the types that the folder has a graph of, in the same order. */
+async function dtypesIn(directory: string, dtypes: readonly Dtype[]): Promise<readonly Dtype[]> {
+  const there = await Promise.all(
+    dtypes.map((dtype) => isFile(path.join(directory, graphFileOf(dtype)))),
+  );
+  return dtypes.filter((_, index) => there[index] === true);
+}
+
+async function isFile(file: string): Promise<boolean> {
+  return stat(file).then(
+    (facts) => facts.isFile(),
+    () => false,
+  );
 }

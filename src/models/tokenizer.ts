@@ -12,12 +12,17 @@ export interface Encoding {
 }
 
 /**
- * Longest prefix, in characters for each token that fits, that is tokenized first. Ordinary text
- * has 3 to 6 characters a token; a text whose prefix yields too few tokens is tokenized again
- * with four times as much, so the result is that of the whole text, and a megabyte of text costs
+ * How much of a long text is tokenized at first: as many characters as enough tokens took in the texts
+ * before it (this many each, before the first), and a quarter more. Where that yields too few it is
+ * tokenized again with more, so the result is that of the whole text, and a megabyte of text costs
  * about as much as the few kilobytes of it that fit.
  */
-const FIRST_CHARACTERS_PER_TOKEN = 16;
+const FIRST_CHARACTERS_PER_TOKEN = 5;
+const RESERVE = 1.25;
+/** Each try takes at least this many times as much as the one before. */
+const LEAST_GROWTH = 2;
+/** Weight of the newest text in the mean. */
+const NEWEST_WEIGHT = 0.05;
 
 /**
  * Tokens at the end of a prefix that its cut may have changed: a word cut in two. WordPiece makes
@@ -32,6 +37,8 @@ export class TextEncoder {
   readonly #before: readonly number[];
   readonly #after: readonly number[];
   readonly #contentTokens: number;
+  /** Characters that a token of long texts stands for: it decides what a text costs, never what comes out. */
+  #charactersPerToken = FIRST_CHARACTERS_PER_TOKEN;
 
   private constructor(tokenizer: Tokenizer, maxTokens: number) {
     this.#tokenizer = tokenizer;
@@ -67,12 +74,17 @@ export class TextEncoder {
   /** The ids of the text without special tokens; the end may be missing where it does not fit. */
   #contentIds(text: string): readonly number[] {
     const enough = this.#contentTokens + CUT_MARGIN_TOKENS;
-    let length = this.#contentTokens * FIRST_CHARACTERS_PER_TOKEN;
+    let length = Math.ceil(enough * this.#charactersPerToken * RESERVE);
     for (;;) {
       const whole = length >= text.length;
       const ids = this.#encode(whole ? text : text.slice(0, length));
-      if (whole || ids.length > enough) return ids;
-      length *= 4;
+      if (whole) return ids;
+      const found = length / Math.max(1, ids.length);
+      if (ids.length > enough) {
+        this.#charactersPerToken += NEWEST_WEIGHT * (found - this.#charactersPerToken);
+        return ids;
+      }
+      length = Math.ceil(Math.max(length * LEAST_GROWTH, enough * found * RESERVE));
     }
   }
 

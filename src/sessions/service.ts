@@ -1,5 +1,5 @@
 import { PlimsollError } from '../errors.js';
-import type { Classification, Classifier } from '../inference/classify.js';
+import type { Classification, Classifier, Stop } from '../inference/classify.js';
 import type { ModelRepository } from '../models/repository.js';
 import type { SessionRegistry } from './registry.js';
 
@@ -16,6 +16,13 @@ export interface SessionAnswer extends Classification {
   readonly user: string;
 }
 
+/** What is recorded of an answer. */
+export interface Answered {
+  readonly answer: SessionAnswer;
+  readonly inputs: readonly string[];
+  readonly tookMs: number;
+}
+
 /** Classifies for the users of sessions. */
 export class ClassificationService {
   readonly #registry: SessionRegistry;
@@ -23,6 +30,7 @@ export class ClassificationService {
   readonly #repository: ModelRepository;
   readonly #defaultModel: string;
   readonly #admit: () => void;
+  readonly #onAnswer: (answered: Answered) => void;
 
   constructor(parts: {
     readonly registry: SessionRegistry;
@@ -32,41 +40,65 @@ export class ClassificationService {
     readonly defaultModel: string;
     /** Called before every request; throws where none may be taken. */
     readonly admit: () => void;
+    /** Told of every answer before it is given. */
+    readonly onAnswer: (answered: Answered) => void;
   }) {
     this.#registry = parts.registry;
     this.#classifier = parts.classifier;
     this.#repository = parts.repository;
     this.#defaultModel = parts.defaultModel;
     this.#admit = parts.admit;
+    this.#onAnswer = parts.onAnswer;
   }
 
   /**
-   * Seats the user in the session, classifies, and gives the seat back.
+   * Seats the user in the session, classifies, and gives the seat back. What memory knows is answered
+   * without a promise: most requests that wait for nothing should cost nothing to wait for.
    *
+   * @param stop its signal is asked for only where there is something to wait for.
    * @throws PlimsollError those of the registry's `enter` and of the classifier
    */
-  async classify(request: SessionRequest, signal: AbortSignal): Promise<SessionAnswer> {
+  classify(request: SessionRequest, stop: Stop): SessionAnswer | Promise<SessionAnswer> {
     this.#admit();
     const model = request.model ?? this.#theDefaultModel();
+    if (this.#repository.known(model) !== undefined) return this.#seat(model, request, stop);
     // A name that nobody has must not take a seat in a session.
-    await this.#repository.find(model);
-    const seat = this.#registry.enter(request.session, request.user, model);
-    let succeeded = false;
+    return this.#repository.find(model).then(() => this.#seat(model, request, stop));
+  }
+
+  #seat(
+    model: string,
+    request: SessionRequest,
+    stop: Stop,
+  ): SessionAnswer | Promise<SessionAnswer> {
+    const begunMs = performance.now();
+    const { inputs, topK, user } = request;
+    const seat = this.#registry.enter(request.session, user, model);
+    const give = (found: Classification): SessionAnswer => {
+      const { model: of, results, truncated, cached, inputHashes, timing } = found;
+      const { session } = seat;
+      const answer = { model: of, results, truncated, cached, inputHashes, timing, session, user };
+      this.#onAnswer({ answer, inputs, tookMs: performance.now() - begunMs });
+      seat.leave(true);
+      return answer;
+    };
+    const fail = (error: unknown): never => {
+      seat.leave(false);
+      throw error;
+    };
     try {
-      const { inputs, topK, user } = request;
-      const answer = await this.#classifier.classify({ model, inputs, topK, user }, signal);
-      succeeded = true;
-      return { ...answer, session: seat.session, user: request.user };
-    } finally {
-      seat.leave(succeeded);
+      const found = this.#classifier.classify({ model, inputs, topK, user }, stop);
+      return found instanceof Promise ? found.then(give, fail) : give(found);
+    } catch (error) {
+      return fail(error);
     }
   }
 
   #theDefaultModel(): string {
     if (this.#defaultModel !== '') return this.#defaultModel;
+    if (this.#repository.known('spam') !== undefined) return 'spam';
     const ids = this.#repository.list().map((model) => model.id);
     const [only] = ids;
-    if (ids.includes('spam')) return 'spam';
     if (only !== undefined && ids.length === 1) return only;
     const names = ids.slice(0, 20).join(', ') || 'none';
     throw new PlimsollError('INVALID_REQUEST', `name a model: there is ${names}`);

@@ -1,11 +1,14 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely';
 import type { Client } from 'pg';
+import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
 import { ConnectionPool, type Connector, type PoolLimits } from '../pools/connection-pool.js';
 import type { Schema } from './schema.js';
 
 /** The type number of `bigint` in PostgreSQL (pg_type.dat: int8). */
 const INT8 = 20;
 const CONNECT_TIMEOUT_MS = 5000;
+/** A connection whose query takes longer is given up: a peer that is cut off sends nothing, ever. */
+const QUERY_TIMEOUT_MS = 15_000;
 
 export interface Postgres {
   readonly database: Kysely<Schema>;
@@ -59,8 +62,42 @@ function connectorOf(create: () => Client): Connector<Client> {
 /** A connection in the form that the dialect asks for. */
 async function checkOut(pool: ConnectionPool<Client>): Promise<PostgresPoolClient> {
   const { connection, release } = await pool.acquire();
-  const query = connection.query.bind(connection);
-  return { query, release } as PostgresPoolClient;
+  const query = async (text: string, values: readonly unknown[]) => {
+    // With a query under way this breaks the connection, which rejects the query.
+    const timer = setTimeout(() => void connection.end(), QUERY_TIMEOUT_MS);
+    try {
+      return await connection.query(text, [...values]);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return { query, release } as unknown as PostgresPoolClient;
+}
+
+const NETWORK_CODES: ReadonlySet<string> = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EPIPE'],
+  // A name may not be known yet while other containers are still starting.
+  ...['ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],
+  // Starting or stopping; too many connections (PostgreSQL's errcodes.txt).
+  ...['57P01', '57P02', '57P03', '53300'],
+]);
+
+/** Whether the server may only be away for now; what else it says it will say again. */
+export function isAway(error: unknown): boolean {
+  if (error instanceof PlimsollError) return error.code === 'POOL_EXHAUSTED';
+  if (NETWORK_CODES.has(systemCodeOf(error) ?? '')) return true;
+  return /timeout expired|connection terminated/i.test(messageOf(error));
+}
+
+/** What the driver says; one name with several addresses gives an error without words. */
+export function reasonOf(error: unknown): string {
+  return messageOf(error) || (systemCodeOf(error) ?? 'unknown');
+}
+
+/** Whether the rows themselves were refused, so that the same rows will be refused again. */
+export function isAboutRows(error: unknown): boolean {
+  // Classes 22 and 23: data exception, integrity violation; SQLite's names of the same.
+  return /^(22|23)...$|^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG|RANGE)/.test(systemCodeOf(error) ?? '');
 }
 
 /** The address as it may be shown: without password and options. */

@@ -1,7 +1,11 @@
-import { type Kysely, type Migration, sql } from 'kysely';
-
 /** Times are milliseconds since 1970; `body` columns hold JSON. */
 export interface Schema {
+  /** The servers that write here, each with the time of its last sign of life. */
+  servers: {
+    id: string;
+    started_at_ms: number;
+    seen_at_ms: number;
+  };
   sessions: {
     id: string;
     state: string;
@@ -11,6 +15,18 @@ export interface Schema {
     opened_at_ms: number;
     ended_at_ms: number | null;
     body: string;
+    /** Whose session it is; null before there were names. */
+    server: string | null;
+    /** Rises with every change. */
+    revision: number;
+  };
+  session_users: {
+    /** Session and user, so that one who comes again is not kept twice. */
+    id: string;
+    session: string;
+    user_hash: string;
+    /** First request in the session. */
+    at_ms: number;
   };
   receipts: {
     id: string;
@@ -19,8 +35,10 @@ export interface Schema {
     started_at_ms: number;
     body: string;
   };
-  /** One row a minute: the ring's readings, down-sampled. */
+  /** One row a minute and server: the ring's readings, down-sampled. */
   readings: {
+    id: string;
+    server: string;
     at_ms: number;
     count: number;
     server_total_bytes: number;
@@ -33,80 +51,31 @@ export interface Schema {
     pss_max_bytes: number;
     pressure_max: number;
   };
-}
-
-const READING_COLUMNS = [
-  'count',
-  'server_total_bytes',
-  'load_line_bytes',
-  'server_used_mean_bytes',
-  'server_used_max_bytes',
-  'private_mean_bytes',
-  'private_max_bytes',
-  'pss_mean_bytes',
-  'pss_max_bytes',
-  'pressure_max',
-] as const;
-
-/** Every change of the schema, in order; one that has been released is never edited. */
-export const MIGRATIONS: Readonly<Record<string, Migration>> = {
-  '0001_sessions_and_receipts': {
-    async up(database: Kysely<unknown>): Promise<void> {
-      await database.schema
-        .createTable('sessions')
-        .addColumn('id', 'text', (column) => column.primaryKey())
-        .addColumn('state', 'text', (column) => column.notNull())
-        .addColumn('max_users', 'integer', (column) => column.notNull())
-        .addColumn('users', 'integer', (column) => column.notNull())
-        .addColumn('requests', 'bigint', (column) => column.notNull())
-        .addColumn('opened_at_ms', 'bigint', (column) => column.notNull())
-        .addColumn('ended_at_ms', 'bigint')
-        .addColumn('body', 'text', (column) => column.notNull())
-        .execute();
-      await database.schema
-        .createIndex('sessions_by_time')
-        .on('sessions')
-        .columns(['opened_at_ms'])
-        .execute();
-      await database.schema
-        .createTable('receipts')
-        .addColumn('id', 'text', (column) => column.primaryKey())
-        .addColumn('kind', 'text', (column) => column.notNull())
-        .addColumn('session', 'text')
-        .addColumn('started_at_ms', 'bigint', (column) => column.notNull())
-        .addColumn('body', 'text', (column) => column.notNull())
-        .execute();
-      await database.schema
-        .createIndex('receipts_by_time')
-        .on('receipts')
-        .columns(['started_at_ms'])
-        .execute();
-      await database.schema
-        .createIndex('receipts_by_session')
-        .on('receipts')
-        .columns(['session'])
-        .execute();
-    },
-  },
-  '0002_readings': {
-    async up(database: Kysely<unknown>): Promise<void> {
-      let table = database.schema
-        .createTable('readings')
-        .addColumn('at_ms', 'bigint', (column) => column.primaryKey());
-      for (const name of READING_COLUMNS) {
-        table = table.addColumn(name, 'bigint', (column) => column.notNull());
-      }
-      await table.execute();
-    },
-  },
-};
-
-/** Settings of every SQLite connection: write-ahead log, and waiting instead of failing. */
-export async function prepareSqlite(database: Kysely<Schema>): Promise<void> {
-  // First: the change of the journal is what several servers that start at once collide over.
-  await sql`pragma busy_timeout = 5000`.execute(database);
-  await sql`pragma journal_mode = wal`.execute(database);
-  await sql`pragma synchronous = normal`.execute(database);
-  // Its cache of pages (2 MB by default) would fill over the first thousand sessions and look like a leak.
-  await sql`pragma cache_size = -256`.execute(database);
+  events: {
+    id: string;
+    at_ms: number;
+    server: string;
+    kind: string;
+    text: string;
+    session: string | null;
+    model: string | null;
+    worker: string | null;
+  };
+  /** One row for each input that was answered. */
+  records: {
+    id: string;
+    at_ms: number;
+    session: string;
+    user_hash: string;
+    model: string;
+    input_hash: string;
+    label: string;
+    score: number;
+    /** From the request's arrival to its answer. */
+    ms: number;
+    /** Tier of the cache that knew it; null if it was computed. */
+    tier: string | null;
+    /** The text itself, if it is to be kept. */
+    input: string | null;
+  };
 }

@@ -42,6 +42,7 @@ interface Mark {
   readonly kind: string;
   readonly text: string;
   readonly session?: string;
+  readonly ended?: Omit<SessionView, 'cleanup'>;
   readonly model?: string;
   readonly worker?: string;
   readonly receipt?: Receipt;
@@ -103,7 +104,7 @@ describe('/v1/events', () => {
       ],
       models: expect.any(Array),
       workers: expect.any(Array),
-      cache: null,
+      cache: { memory: { entries: 0, bytes: 0, hits: 0, misses: number }, redis: null },
       pools: [],
     });
     const names = state.processes.map(({ name }) => name);
@@ -152,6 +153,7 @@ describe('/v1/events', () => {
       kind: 'session_ended',
       text: expect.stringMatching(/^session ended \(ended by the caller\) with 1 user, 1 request;/),
       session: id,
+      ended: { ...over.ended, id, requests: 1, end_cause: 'ended by the caller' },
       receipt: cleanup,
     });
     expect(ended.receipt).toStrictEqual(cleanup);

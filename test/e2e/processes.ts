@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
+import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 
 /** The program as it is built: the tests run what users run. */
 export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -40,7 +40,7 @@ export function launch(
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run \`npm run build\` first`);
   return spawn(process.execPath, [...SERVER_NODE_FLAGS, options.program ?? MAIN, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    env: cleanEnvironment(options.environment),
+    env: cleanEnvironment({ ...SERVER_ENVIRONMENT, ...options.environment }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

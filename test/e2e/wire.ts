@@ -87,6 +87,11 @@ export interface ModelView {
   readonly labels: readonly string[];
   readonly state: 'unprepared' | 'unloaded' | 'loaded' | 'broken';
   readonly reason?: string;
+  readonly dtype: 'fp32' | 'fp16' | 'q8' | null;
+  readonly workers: readonly {
+    readonly worker: string;
+    readonly state: 'unloaded' | 'cold' | 'hot';
+  }[];
   readonly source_mb: number | null;
   readonly mapped_mb: number | null;
   readonly private_mb: number | null;

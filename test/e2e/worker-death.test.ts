@@ -87,7 +87,11 @@ describe('all workers killed at once', () => {
   });
 
   test('in the middle of one large request: every input is answered, in its place', async () => {
-    const texts = Array.from({ length: 200 }, (_, index) => expected[index % 24]?.text ?? '');
+    // Spaces at the end make each an input of its own, so that there is something to be in the middle of.
+    const texts = Array.from(
+      { length: 400 },
+      (_, index) => `${expected[index % 24]?.text ?? ''}${' '.repeat(index)}`,
+    );
     const running = classify(server, texts);
     await until('its batches run', async () =>
       /^plimsoll_inputs_waiting [1-9]/m.test(await get<string>(server, '/metrics')),

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import pg from 'pg';
 
 const run = promisify(execFile);
 const PASSWORD = 'sesame-for-tests';
@@ -55,6 +56,18 @@ export class PostgresqlServer {
 
   url(password = PASSWORD, database = 'postgres'): string {
     return `postgres://plimsoll:${password}@127.0.0.1:${this.#port}/${database}`;
+  }
+
+  /** Makes an empty database. @returns its address */
+  async create(database: string): Promise<string> {
+    const client = new pg.Client({ connectionString: this.url() });
+    await client.connect();
+    try {
+      await client.query(`create database ${database}`);
+    } finally {
+      await client.end();
+    }
+    return this.url(PASSWORD, database);
   }
 
   /** Starts it again after {@link kill}. */

@@ -38,6 +38,11 @@ export class RedisServer {
     return server;
   }
 
+  /** Of the process that runs now; 0 if none does. */
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
   url(password = PASSWORD): string {
     return `redis://:${password}@127.0.0.1:${this.#port}`;
   }

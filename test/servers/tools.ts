@@ -5,3 +5,6 @@ export const postgresql: string | undefined = findTool('postgresql');
 
 /** Path of Redis's program; undefined where it is not installed. */
 export const redis: string | undefined = findTool('redis');
+
+/** Path of Chromium's program; undefined where it is not installed. */
+export const chromium: string | undefined = findTool('chromium');

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
+import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 import { settingsTable } from '../../src/commands/show-config.js';
 import { ERRORS } from '../../src/errors.js';
 
@@ -44,8 +44,9 @@ test('the README has the table of settings between its marks', () => {
   );
 });
 
-test('every way to start the server gives Node the same flags', () => {
-  const flags = SERVER_NODE_FLAGS.join(' ');
-  expect(document('package.json')).toContain(`"start": "node ${flags} dist/main.js serve"`);
-  expect(document('src/main.ts').split('\n')[0]).toBe(`#!/usr/bin/env -S node ${flags}`);
+test('every way to start the server gives Node the same flags and the same environment', () => {
+  const variables = Object.entries(SERVER_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
+  const command = [...variables, 'node', ...SERVER_NODE_FLAGS].join(' ');
+  expect(document('package.json')).toContain(`"start": "${command} dist/main.js serve"`);
+  expect(document('src/main.ts').split('\n')[0]).toBe(`#!/usr/bin/env -S ${command}`);
 });

@@ -26,6 +26,7 @@ describe('a mark', () => {
       kind: 'session_ended',
       text: 'session ended (idle) with 1 user, 12 requests; its cleanup gave back 80.0 MB in 12 ms',
       session: 's_1',
+      ended: expect.objectContaining({ id: 's_1', users: 1, requests: 12, end_cause: 'idle' }),
       receipt: receiptToWire(receipt()),
     });
     const failed = sessionMark({ ...session, cleanup: null });

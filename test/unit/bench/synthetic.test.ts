@@ -105,6 +105,32 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+describe.each([
+  ['q8', 'model_quantized.onnx', 0.3, 0.3],
+  ['fp16', 'model_fp16.onnx', 0.51, 0.05],
+] as const)('the same model in %s', (dtype, file, mostSize, mostDistance) => {
+  it('is alone in its folder, smaller, made once, and says nearly the same', async () => {
+    const directory = join(folder, dtype);
+    const options = { shape: 'minilm', seed: 1, directory, tokenizerDirectory, dtype } as const;
+    const made = await generateSyntheticModel(options);
+    expect(await readdir(join(directory, 'onnx'))).toEqual([file]);
+    const fp32 = await stat(modelPath('first'));
+    expect(made.bytes).toBeLessThan(fp32.size * mostSize);
+    const { mtimeMs } = await stat(join(directory, 'onnx', file));
+    await generateSyntheticModel(options);
+    expect((await stat(join(directory, 'onnx', file))).mtimeMs).toBe(mtimeMs);
+    const rows = [[2, 17, 99, 3]];
+    const paths = [modelPath('first'), join(directory, 'onnx', file)];
+    const [exact = [], other = []] = await Promise.all(
+      paths.map(async (path) => {
+        const session = await InferenceSession.create(path, { intraOpNumThreads: 1 });
+        return classify(session, rows);
+      }),
+    );
+    expect(distance(other[0], exact[0])).toBeLessThan(mostDistance);
+  });
+});
+
 describe('the generated model', () => {
   let session: InferenceSession;
   let tokenizer: Tokenizer;

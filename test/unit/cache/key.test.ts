@@ -1,7 +1,10 @@
-import { createHash } from 'node:crypto';
+import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { cacheKey } from '../../../src/cache/key.js';
+import { CacheKeys } from '../../../src/cache/key.js';
+
+const cacheKey = (secret: string, digest: string, input: string, task = 'task') =>
+  new CacheKeys(secret).of({ digest, task }, input);
 
 /** Secrets and digests as they are. */
 const hex = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 1, maxLength: 3 });
@@ -44,10 +47,32 @@ test('tells lone surrogates apart, which UTF-8 would write alike', () => {
   expect(cacheKey('s', 'd', '\ud800')).not.toBe(cacheKey('s', 'd', '\ufffd'));
 });
 
-test('cannot be computed without the secret', () => {
-  const plain = createHash('md5')
-    .update('6:digest5:')
-    .update('input', 'utf16le')
-    .digest('base64url');
-  expect(cacheKey('', 'digest', 'input')).not.toBe(plain);
+test('tells text in one form from the same bytes in another', () => {
+  expect(cacheKey('s', 'd', 'a\0b\0')).not.toBe(cacheKey('s', 'd', 'ab'));
+  // The first is UTF-16 of these bytes, the second is these bytes.
+  expect(cacheKey('s', 'd', '\u6161')).not.toBe(cacheKey('s', 'd', 'aa'));
+  expect(cacheKey('s', 'd', '\u00e9')).not.toBe(cacheKey('s', 'd', '\u00c3\u00a9'));
+});
+
+test('is another for other parameters of the task', () => {
+  expect(cacheKey('s', 'd', 'i', 'single-label')).not.toBe(cacheKey('s', 'd', 'i', 'multi-label'));
+  expect(cacheKey('s', 'd', '1:bi', 'a')).not.toBe(cacheKey('s', 'd', 'i', 'a1:b'));
+});
+
+test('is the HMAC-MD5 of scope and input, and not their MD5', () => {
+  const key = createHash('sha256').update('secret').digest('hex');
+  const digestOf = (of: Hash | Hmac, input: Buffer) =>
+    of.update('6:digest4:task').update(input).digest('base64url');
+  const ascii = Buffer.from('a:input');
+  const accented = Buffer.concat([Buffer.from('u:'), Buffer.from('é\ud800', 'utf16le')]);
+  const keyOf = (input: string) => cacheKey('secret', 'digest', input);
+  expect(keyOf('input')).toBe(digestOf(createHmac('md5', key), ascii));
+  expect(keyOf('é\ud800')).toBe(digestOf(createHmac('md5', key), accented));
+  // Longer than what room is kept for.
+  const [long, broad] = ['x'.repeat(100_000), 'é'.repeat(50_000)];
+  const broadBytes = Buffer.concat([Buffer.from('u:'), Buffer.from(broad, 'utf16le')]);
+  expect(keyOf(long)).toBe(digestOf(createHmac('md5', key), Buffer.from(`a:${long}`)));
+  expect(keyOf(broad)).toBe(digestOf(createHmac('md5', key), broadBytes));
+  expect(keyOf('input')).toBe(digestOf(createHmac('md5', key), ascii));
+  expect(keyOf('input')).not.toBe(digestOf(createHash('md5'), ascii));
 });

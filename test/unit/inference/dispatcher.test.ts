@@ -73,6 +73,8 @@ function model(id = 'm', directory = 'folder', digest = 'digest-1'): ReadyModel 
       id,
       directory,
       signature: 'signature',
+      dtype: 'fp32',
+      graphFile: 'onnx/model.onnx',
       sourceBytes: 1,
       description: {
         task: 'text-classification',
@@ -86,7 +88,7 @@ function model(id = 'm', directory = 'folder', digest = 'digest-1'): ReadyModel 
       directory: 'form',
       graphFile: 'form/model.onnx',
       digest,
-      footprint: { sourceBytes: 1, mappedBytes: 1 },
+      footprint: { sourceBytes: 1, mappedBytes: 1, prepackedBytes: 0 },
     },
   };
 }

@@ -57,6 +57,64 @@ describe('starting', () => {
   });
 });
 
+describe('shifting', () => {
+  test('the model is hot, and cold again once it was unloaded', async () => {
+    const shifted: string[] = [];
+    const worker = new Worker({
+      ...{ id: 'worker-1', module: fixture('echo'), startTimeoutMs: LONG_MS },
+      onExit: () => undefined,
+      onShift: (_worker, model) => shifted.push(model),
+    });
+    onTestFinished(() => worker.kill());
+    await worker.started();
+    await worker.load(ticket('m'));
+    expect(worker.loaded.get('m')?.gear).toBe('cold');
+    expect(worker.hotCount).toBe(0);
+    await worker.shift('m', LONG_MS);
+    expect(worker.loaded.get('m')?.gear).toBe('hot');
+    expect(worker.hotCount).toBe(1);
+    expect(shifted).toEqual(['m']);
+    await worker.unload('m');
+    await worker.load(ticket('m'));
+    expect(worker.loaded.get('m')?.gear).toBe('cold');
+  });
+
+  test('it gets no batches meanwhile', async () => {
+    const { worker } = await startReady('echo');
+    const gate = newGate();
+    await worker.load(ticket(gate.input));
+    const shift = worker.shift(gate.input, LONG_MS);
+    await gate.reached();
+    expect(worker.idle).toBe(false);
+    gate.open();
+    await shift;
+    expect(worker.idle).toBe(true);
+  });
+
+  test('what was loaded anew meanwhile is cold', async () => {
+    const { worker } = await startReady('echo');
+    const gate = newGate();
+    await worker.load(ticket(gate.input));
+    const shift = worker.shift(gate.input, LONG_MS);
+    await gate.reached();
+    const unload = worker.unload(gate.input);
+    const load = worker.load(ticket(gate.input));
+    gate.open();
+    await Promise.all([shift, unload, load]);
+    expect(worker.loaded.get(gate.input)?.gear).toBe('cold');
+  });
+
+  test('that fails leaves it cold, and counts its batches anew', async () => {
+    const { worker } = await startReady('echo');
+    await worker.run(ticket('never hot'), ['1'], LONG_MS);
+    expect(worker.loaded.get('never hot')?.batches).toBe(1);
+    await expect(worker.shift('never hot', LONG_MS)).rejects.toThrow('cannot shift');
+    expect(worker.loaded.get('never hot')).toMatchObject({ gear: 'cold', batches: 0 });
+    expect(worker.idle).toBe(true);
+    await worker.run(ticket('never hot'), ['1'], LONG_MS);
+  });
+});
+
 describe('running', () => {
   test('loads a model once, runs batches in order, and keeps the books', async () => {
     const { worker } = await startReady('echo');

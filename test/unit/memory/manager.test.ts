@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { MemoryEffects, WorkerFacts } from '../../../src/memory/effects.js';
+import type { HeldModel, MemoryEffects, WorkerFacts } from '../../../src/memory/effects.js';
 import { MemoryManager } from '../../../src/memory/manager.js';
 import { PRESSURE_ACTIONS, type PressureAction } from '../../../src/memory/policy.js';
 import type { Receipt } from '../../../src/memory/receipt.js';
 
 const GB = 2 ** 30;
+const HOT = { shiftMs: 300, savedMsPerRun: 10, privateBytes: 1000, prepackedBytes: 2000 };
 const managers: MemoryManager[] = [];
 
 afterEach(async () => {
@@ -19,17 +20,24 @@ function manage(
     afterAgeMs?: number;
     wanted?: readonly string[];
     models?: readonly string[];
+    holding?: readonly HeldModel[];
+    workerCount?: number;
+    idle?: boolean;
   } = {},
 ) {
   const { lineBytes = 1024 * GB, afterUsers = 50, afterAgeMs = 1e9, wanted = [] } = options;
+  const { workerCount = 1 } = options;
   const worker: WorkerFacts = {
     id: 'worker-1',
-    idle: true,
+    idle: options.idle ?? true,
     models: options.models ?? ['a', 'b'],
     ageMs: 10,
     completedBatches: 5,
   };
-  let workers = [worker];
+  let workers = Array.from({ length: workerCount }, (_, at) => ({
+    ...worker,
+    id: `worker-${at + 1}`,
+  }));
   const receipts: Receipt[] = [];
   const held: [PressureAction, boolean][] = [];
   const errors: unknown[] = [];
@@ -42,6 +50,8 @@ function manage(
     }),
     collectWorkers: async () => [{ worker: 'worker-1', freedBytes: 500 }],
     replaceWorker: vi.fn(async () => ({ freedBytes: 2000 })),
+    heldModels: (): readonly HeldModel[] => options.holding ?? [],
+    shift: vi.fn(async (worker: string) => [{ worker, freedBytes: 0 }]),
     clearCaches: vi.fn(() => 10),
     halveCaches: vi.fn(() => 5),
     clearRedis: vi.fn(async () => [{ freedBytes: 3000, entries: 7 }]),
@@ -54,12 +64,13 @@ function manage(
       readChildren: async () => [],
       onReading: () => undefined,
       readingIntervalMs: 20,
-      residencyIntervalMs: 10_000,
+      residencyIntervalMs: options.holding === undefined ? 10_000 : 5,
       settleMs: 0,
       recycleAfterUsers: afterUsers,
       recycleAfterAgeMs: afterAgeMs,
       growthLimitBytes: () => GB,
       heldBytesOf: () => 1000,
+      hotGearOf: () => HOT,
       onError: (_line, error) => errors.push(error),
     },
     effects,
@@ -125,11 +136,11 @@ describe('a recycle', () => {
     const roomy = manage();
     await roomy.manager.start();
     await roomy.manager.recycle('x');
-    expect(roomy.effects.replaceWorker).toHaveBeenCalledWith('worker-1', 'start first');
+    expect(roomy.effects.replaceWorker).toHaveBeenCalledWith('worker-1', 'start first', undefined);
     const full = manage({ lineBytes: 1000 });
     await full.manager.reader.read();
     await full.manager.recycle('x');
-    expect(full.effects.replaceWorker).toHaveBeenCalledWith('worker-1', 'leave first');
+    expect(full.effects.replaceWorker).toHaveBeenCalledWith('worker-1', 'leave first', undefined);
   });
 
   it('of one worker is refused while one runs, and possible again afterwards', async () => {
@@ -210,5 +221,61 @@ describe('room for a load', () => {
     await asked.changed;
     expect(receipts[0]).toMatchObject({ kind: 'eviction', cause: 'room for c' });
     expect(effects.unload.mock.calls.map(([model]) => model)).toEqual(['a', 'b']);
+  });
+});
+
+describe('a shift', () => {
+  const busy: HeldModel = { worker: 'worker-1', model: 'a', gear: 'cold', batches: 30 };
+
+  it('comes once the cold runs have cost as much, while another worker answers, with a receipt', async () => {
+    const { manager, effects, receipts } = manage({
+      holding: [busy],
+      workerCount: 2,
+      wanted: ['a', 'b'],
+    });
+    manager.ledger.arrived('a');
+    await manager.start();
+    await vi.waitFor(() => expect(receipts.length).toBeGreaterThan(0));
+    expect(effects.shift).toHaveBeenCalledWith('worker-1', 'a');
+    expect(receipts[0]).toMatchObject({
+      kind: 'shift',
+      cause: 'a stays busy: 30 batches in worker-1',
+    });
+    expect(receipts[0]?.actions).toMatchObject([{ action: 'shift', model: 'a' }]);
+  });
+
+  it('of a lone worker is its successor’s', async () => {
+    const { manager, effects, receipts } = manage({ holding: [busy], wanted: ['a', 'b'] });
+    manager.ledger.arrived('a');
+    await manager.start();
+    await vi.waitFor(() => expect(receipts.length).toBeGreaterThan(0));
+    expect(effects.replaceWorker).toHaveBeenCalledWith('worker-1', 'start first', 'a');
+    expect(effects.shift).not.toHaveBeenCalled();
+  });
+
+  it.each([
+    ['its weights would not fit under the line', { lineBytes: 1 }],
+    ['no other worker could answer', { models: ['b'], workerCount: 2, idle: false }],
+    ['it has not paid yet', { holding: [{ ...busy, batches: 29 }] }],
+  ])('does not come where %s', async (_why, changes) => {
+    const { manager, effects, errors } = manage({
+      ...{ holding: [busy], workerCount: 2, wanted: ['a', 'b'] },
+      ...changes,
+    });
+    manager.ledger.arrived('a');
+    await manager.start();
+    const { heldModels } = effects;
+    let looks = 0;
+    effects.heldModels = () => {
+      looks += 1;
+      return heldModels();
+    };
+    // The line that is too low is also pressure: then nobody even looks.
+    if ('lineBytes' in changes)
+      await vi.waitFor(() => expect(manager.reader.level).toBe('critical'));
+    else await vi.waitFor(() => expect(looks).toBeGreaterThan(3));
+    expect(effects.shift).not.toHaveBeenCalled();
+    expect(effects.replaceWorker).not.toHaveBeenCalledWith('worker-1', 'start first', 'a');
+    expect(errors).toEqual([]);
   });
 });

@@ -14,6 +14,8 @@ function model(changes: Partial<Model> = {}): Model {
     id: 'org/name',
     directory: '/models/org/name',
     signature: 'signature-1',
+    dtype: 'fp32',
+    graphFile: 'onnx/model.onnx',
     sourceBytes: 500,
     description: {
       task: 'text-classification',
@@ -48,7 +50,7 @@ describe('publishing', () => {
     expect(existsSync(partial)).toBe(false);
     expect(form.digest).toBe(DIGEST);
     expect(existsSync(form.graphFile)).toBe(true);
-    expect(form.footprint).toEqual({ sourceBytes: 500, mappedBytes: 12 });
+    expect(form.footprint).toEqual({ sourceBytes: 500, mappedBytes: 12, prepackedBytes: 0 });
     expect(await newForms(data).current(model())).toEqual(form);
   });
 
@@ -59,6 +61,16 @@ describe('publishing', () => {
     expect(await forms.current(model({ signature: 'signature-2' }))).toBeUndefined();
     expect(await forms.current(model({ id: 'other' }))).toBeUndefined();
     expect(await newForms(data, 'runtime-2').current(model())).toBeUndefined();
+  });
+
+  test('a form of other weights of the model has a place of its own', async () => {
+    const forms = newForms();
+    const q8 = model({ dtype: 'q8', graphFile: 'onnx/model_quantized.onnx', signature: 'q8' });
+    const form = await forms.publish(model(), writePartial(forms, model()), DIGEST);
+    const other = await forms.publish(q8, writePartial(forms, q8), DIGEST);
+    expect(other.directory).not.toBe(form.directory);
+    expect(await forms.current(model())).toEqual(form);
+    expect(await forms.current(q8)).toEqual(other);
   });
 
   test('removes the older forms of the model, and of no other', async () => {
@@ -125,6 +137,19 @@ describe('publishing', () => {
 });
 
 describe('the footprint', () => {
+  test('tells the weights in the layout of the kernels from the others', async () => {
+    const forms = newForms();
+    // As ONNX Runtime notes them in the graph, with what stands before and after.
+    const graph =
+      'prepacked_0\u0012\u002d-MatMul+6709067513041045288|4096;5;0p\u0001B,' +
+      'prepacked_1\u0012-MatMul+12|8192;1;0|8193;2;0p\u0001 a|1;1000 b';
+    const partial = forms.partialFolderOf(model());
+    write(partial, { 'model.onnx': graph, 'weights.bin': 'weights and more' });
+    const { footprint } = await forms.publish(model(), partial, DIGEST);
+    expect(footprint.prepackedBytes).toBe(8);
+    expect(footprint.mappedBytes).toBe(graph.length + 'weights and more'.length - 8);
+  });
+
   test('is kept beside the form, and read again', async () => {
     const data = temporaryFolder();
     const forms = newForms(data);
@@ -133,6 +158,7 @@ describe('the footprint', () => {
     expect(saved.footprint).toEqual({
       sourceBytes: 500,
       mappedBytes: 12,
+      prepackedBytes: 0,
       loadMs: 12,
       peakBytes: 99,
     });

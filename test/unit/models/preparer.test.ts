@@ -7,7 +7,7 @@ import { Preparer, type PreparerOptions } from '../../../src/models/preparer.js'
 import type { Model } from '../../../src/models/repository.js';
 import { temporaryFolder, write } from './folders.js';
 
-type Behaviour = Readonly<Record<'write' | 'measure', string>>;
+type Behaviour = Readonly<Record<'write' | 'measure' | 'shift', string>>;
 
 class Fixture {
   readonly root = temporaryFolder();
@@ -38,6 +38,8 @@ class Fixture {
       id,
       directory,
       signature,
+      dtype: 'fp32',
+      graphFile: 'onnx/model.onnx',
       sourceBytes: 100,
       description: {
         task: 'text-classification',
@@ -74,22 +76,25 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('preparing', () => {
-  test('writes the form, measures it, and tells of both measurements', async () => {
+  test('writes the form, measures it, and tells of each measurement', async () => {
     const fixture = new Fixture();
     const form = await fixture.preparer.ensure(fixture.model('m'));
     expect(form.digest).toBe('digest of m');
     expect(form.footprint).toMatchObject({ loadMs: 12, privateAfterLoadBytes: 1000 });
-    await until(() => fixture.measured.length === 2);
-    expect(fixture.measured[1]?.footprint).toEqual({
+    await until(() => fixture.measured.length === 3);
+    expect(fixture.measured[2]?.footprint).toEqual({
       sourceBytes: 100,
       mappedBytes: 'graph'.length,
+      prepackedBytes: 0,
       loadMs: 12,
       privateAfterLoadBytes: 1000,
       arenaSpeedup: 1,
       privateAfterBatchBytes: 2000,
       peakBytes: 3000,
+      hot: { shiftMs: 40, savedMsPerRun: 2, peakBytes: 4000 },
     });
-    expect(fixture.begun).toEqual(['begin write m', 'begin measure m']);
+    expect(fixture.measured[1]?.footprint).not.toHaveProperty('hot');
+    expect(fixture.begun).toEqual(['begin write m', 'begin measure m', 'begin shift m']);
     await until(() => fixture.preparer.pids.length === 0);
   });
 
@@ -97,11 +102,11 @@ describe('preparing', () => {
     const fixture = new Fixture();
     const model = fixture.model('m');
     const { directory } = await fixture.preparer.ensure(model);
-    await until(() => fixture.measured.length === 2);
+    await until(() => fixture.measured.length === 3);
     expect((await fixture.preparer.ensure(model)).directory).toBe(directory);
     const next = new Fixture({ forms: fixture.forms });
-    expect((await next.preparer.ensure(model)).footprint.peakBytes).toBe(3000);
-    expect(fixture.begun).toHaveLength(2);
+    expect((await next.preparer.ensure(model)).footprint.hot?.peakBytes).toBe(4000);
+    expect(fixture.begun).toHaveLength(3);
   });
 
   test('is shared by those who ask at once', async () => {
@@ -146,6 +151,14 @@ describe('preparing', () => {
     await until(() => fixture.preparer.pids.length === 0);
     expect(fixture.measured).toHaveLength(1);
     expect(form.footprint.peakBytes).toBeUndefined();
+  });
+
+  test('that dies while it shifts still gives the rest', async () => {
+    const fixture = new Fixture();
+    await fixture.preparer.ensure(fixture.model('m', { shift: 'kill' }));
+    await fixture.preparer.measured();
+    expect(fixture.measured).toHaveLength(2);
+    expect(fixture.measured[1]?.footprint.peakBytes).toBe(3000);
   });
 });
 

@@ -2,6 +2,7 @@ import { appendFileSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Dtype } from '../../../src/models/dtype.js';
 import { ModelRepository, modelFiles } from '../../../src/models/repository.js';
 import { temporaryFolder, write, writeModel } from './folders.js';
 
@@ -138,7 +139,7 @@ describe('the signature', () => {
     const folder = writeModel(root, 'a', { 'onnx/model.onnx_data': 'weights' });
     const repository = await scanned(root);
     let last = (await repository.refresh('a')).signature;
-    write(folder, { 'README.md': 'x', 'onnx/model_quantized.onnx': 'x' });
+    write(folder, { 'README.md': 'x', 'onnx/model_fp16.onnx': 'x' });
     expect((await repository.refresh('a')).signature).toBe(last);
     for (const file of [
       'tokenizer.json',
@@ -158,12 +159,61 @@ describe('the signature', () => {
     const root = temporaryFolder();
     const folder = writeModel(root, 'a', { 'onnx/model.onnx_data': 'weights' });
     expect((await scanned(root)).known('a')?.sourceBytes).toBe('graph'.length + 'weights'.length);
-    expect(await modelFiles(folder)).toEqual([
+    expect(await modelFiles(folder, 'onnx/model.onnx')).toEqual([
       'config.json',
       'tokenizer.json',
       'tokenizer_config.json',
       'onnx/model.onnx',
       'onnx/model.onnx_data',
     ]);
+  });
+});
+
+describe('of several weights', () => {
+  const FILES = {
+    'onnx/model.onnx': 'graph of fp32',
+    'onnx/model_fp16.onnx': 'graph fp16',
+    'onnx/model_quantized.onnx': 'q8',
+    'onnx/model_quantized.onnx_data': 'weights',
+  };
+  type Names = readonly (keyof typeof FILES)[];
+
+  async function dtypeOf(names: Names, wanted: Dtype | 'auto'): Promise<string> {
+    const root = temporaryFolder();
+    const files = Object.fromEntries(names.map((name) => [name, FILES[name]]));
+    writeModel(root, 'a', { 'onnx/model.onnx': undefined, ...files });
+    const repository = new ModelRepository(root, wanted);
+    await repository.scan();
+    const model = repository.known('a');
+    if (model === undefined) return repository.listBroken()[0]?.reason ?? 'not found';
+    return `${model.dtype} ${model.graphFile} ${model.sourceBytes}`;
+  }
+
+  test.each<[Names, Dtype | 'auto', string]>([
+    [['onnx/model.onnx'], 'auto', 'fp32 onnx/model.onnx 13'],
+    [['onnx/model_fp16.onnx'], 'auto', 'fp16 onnx/model_fp16.onnx 10'],
+    [['onnx/model.onnx', 'onnx/model_fp16.onnx'], 'auto', 'fp32 onnx/model.onnx 13'],
+    [
+      ['onnx/model.onnx', 'onnx/model_quantized.onnx', 'onnx/model_quantized.onnx_data'],
+      'auto',
+      'q8 onnx/model_quantized.onnx 9',
+    ],
+    [['onnx/model.onnx', 'onnx/model_quantized.onnx'], 'fp32', 'fp32 onnx/model.onnx 13'],
+    [['onnx/model.onnx', 'onnx/model_fp16.onnx'], 'fp16', 'fp16 onnx/model_fp16.onnx 10'],
+    [['onnx/model.onnx'], 'q8', 'it has no onnx/model_quantized.onnx, the file of dtype q8'],
+    [[], 'auto', 'not found'],
+  ])('%j, asked for %s: %s', async (names, wanted, found) => {
+    expect(await dtypeOf(names, wanted)).toBe(found);
+  });
+
+  test('only those that are used change the signature', async () => {
+    const root = temporaryFolder();
+    const folder = writeModel(root, 'a', FILES);
+    const repository = await scanned(root);
+    const { signature } = await repository.refresh('a');
+    appendFileSync(path.join(folder, 'onnx/model.onnx'), ' ');
+    expect((await repository.refresh('a')).signature).toBe(signature);
+    appendFileSync(path.join(folder, 'onnx/model_quantized.onnx_data'), ' ');
+    expect((await repository.refresh('a')).signature).not.toBe(signature);
   });
 });

@@ -147,13 +147,14 @@ describe('a long text is encoded as if it had been encoded whole and then cut', 
     );
   });
 
-  // The first prefix is 16 characters for each token; a word of up to 100 is cut wherever that ends.
+  // The first cut: 6.25 characters for each of 80 + 128 tokens; a word is cut wherever that ends.
+  const FIRST_CUT = (80 + 128) * 6.25;
   test.each([1, 30, 63, 64, 65, 99, 100, 101])(
     'when the cut leaves %d characters of a word that is too long to be split',
     async (left) => {
       const maxTokens = 82;
       const before = words(70);
-      const spaces = ' '.repeat(80 * 16 - left - before.length);
+      const spaces = ' '.repeat(FIRST_CUT - left - before.length);
       expectWhole(
         await open(maxTokens),
         maxTokens,

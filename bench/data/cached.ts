@@ -1,0 +1,191 @@
+import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
+import { RedisServer } from '../../test/servers/redis.js';
+import {
+  atLeast,
+  atMost,
+  type Benchmark,
+  type Check,
+  type Context,
+  exactly,
+  type Fact,
+  NotRunError,
+  type Outcome,
+} from '../harness/benchmark.js';
+import { type Child, startChild } from '../harness/child.js';
+import { allowedCores, pin } from '../harness/cores.js';
+import { startServer } from '../harness/server.js';
+import { latencies, median, rounded, spread } from '../harness/spread.js';
+import { cpuMs } from '../speed/cpu-time.js';
+import { bundledModel, realMails } from '../speed/mails.js';
+import type { LoadJob, LoadResult } from './http-load.js';
+import { serverProgramOf } from './tools.js';
+
+/** What must be reached of the bare route's requests per second. */
+const LEAST = { memory: 0.7, redis: 0.45 };
+/** Above this share of its core the client, and not the server, would be what is measured. */
+const MOST_CLIENT_SHARE = 0.85;
+const CONNECTIONS = 32;
+const TEXTS = 200;
+const FULL = { rounds: 9, ms: 3000, warmUpMs: 6000 };
+const QUICK = { rounds: 2, ms: 1000, warmUpMs: 2000 };
+
+/** Answers from both tiers of the cache, against a bare fastify route. */
+export const cached: Benchmark = {
+  name: 'cached',
+  about:
+    'requests/s of answers from memory and from Redis, against a bare fastify route in one run',
+  run,
+};
+
+type Way = 'bare' | 'memory' | 'redis';
+const WAYS: readonly Way[] = ['bare', 'memory', 'redis'];
+
+interface Target {
+  readonly pid: number;
+  readonly port: number;
+  readonly wanted: string;
+}
+
+interface Turn {
+  readonly perSecond: number;
+  readonly serverUsPerRequest: number;
+  readonly serverShare: number;
+  readonly clientShare: number;
+  readonly result: LoadResult;
+}
+
+async function run(context: Context): Promise<Outcome> {
+  const { progress, quick } = context;
+  const { rounds, ms, warmUpMs } = quick ? QUICK : FULL;
+  const [serverCore, clientCore] = allowedCores();
+  if (serverCore === undefined || clientCore === undefined) {
+    throw new NotRunError('two cores are needed: one for the server, one for its client');
+  }
+  const client = startChild(context, 'data/http-load', []);
+  pin(client.process.pid ?? 0, clientCore);
+  const bodies = realMails()
+    .slice(0, TEXTS)
+    .map((inputs) => JSON.stringify({ inputs }));
+  const targets = await startTargets(context, bodies, serverCore, clientCore);
+  const turns: Record<Way, Turn[]> = { bare: [], memory: [], redis: [] };
+  for (const way of WAYS) {
+    progress.at(`warming up: ${way}`);
+    await turnOf(client, targets[way], bodies, warmUpMs);
+  }
+  for (let round = 1; round <= rounds; round += 1) {
+    progress.at(`round ${round} of ${rounds}`);
+    for (const way of WAYS) turns[way].push(await turnOf(client, targets[way], bodies, ms));
+  }
+  return outcomeOf(turns);
+}
+
+/** The three servers; none has anything to do but in its own turns. */
+async function startTargets(
+  context: Context,
+  bodies: readonly string[],
+  serverCore: number,
+  clientCore: number,
+): Promise<Record<Way, Target>> {
+  const store = await RedisServer.start(await serverProgramOf('redis'));
+  context.defer(() => store.stop());
+  pin(store.pid, clientCore);
+  const models = [bundledModel];
+  const memory = await startServer(context, { models });
+  const redis = await startServer(context, {
+    models,
+    settings: { 'redis.url': store.url(), 'cache.max_size': 0, 'cache.secret': 'bench' },
+  });
+  for (const { api } of [memory, redis]) {
+    for (const body of bodies) {
+      const { status } = await api.classify(JSON.parse(body));
+      if (status !== 200) throw new Error(`a text was not classified: ${status}`);
+    }
+  }
+  const { body: answer } = await memory.api.classify(JSON.parse(bodies[0] ?? ''));
+  const bare = startChild(context, 'data/bare-route', [], {
+    nodeFlags: SERVER_NODE_FLAGS,
+    environment: SERVER_ENVIRONMENT,
+  });
+  bare.tell(answer);
+  const bareUrl = String(await bare.next());
+  const target = (pid: number, url: string, tier: string): Target => {
+    pin(pid, serverCore);
+    return { pid, port: Number(new URL(url).port), wanted: `"cached":["${tier}"]` };
+  };
+  return {
+    bare: target(bare.process.pid ?? 0, bareUrl, 'memory'),
+    memory: target(memory.pid, memory.url, 'memory'),
+    redis: target(redis.pid, redis.url, 'redis'),
+  };
+}
+
+async function turnOf(
+  client: Child,
+  { pid, port, wanted }: Target,
+  bodies: readonly string[],
+  ms: number,
+): Promise<Turn> {
+  const before = cpuMs(pid);
+  const job: LoadJob = { port, bodies, connections: CONNECTIONS, ms, wanted };
+  client.tell(job);
+  const result = (await client.next()) as LoadResult;
+  const spentMs = cpuMs(pid) - before;
+  return {
+    perSecond: result.answered / result.seconds,
+    serverUsPerRequest: (spentMs * 1000) / Math.max(1, result.answered),
+    serverShare: spentMs / (result.seconds * 1000),
+    clientShare: result.cpuMs / (result.seconds * 1000),
+    result,
+  };
+}
+
+function outcomeOf(turns: Readonly<Record<Way, readonly Turn[]>>): Outcome {
+  const ratios = (way: Way, of: (turn: Turn) => number) =>
+    turns[way].map((turn, round) => of(turn) / of(turns.bare[round] ?? turn));
+  const rates = { memory: ratios('memory', perSecond), redis: ratios('redis', perSecond) };
+  const every = WAYS.flatMap((way) => turns[way]);
+  const wrong = every.reduce((sum, { result }) => sum + result.wrong, 0);
+  const clientShare = Math.max(
+    ...WAYS.map((way) => median(turns[way].map((of) => of.clientShare))),
+  );
+  const checks: Check[] = [
+    atLeast('from memory ÷ bare route', rounded(median(rates.memory)), LEAST.memory),
+    atLeast('from Redis ÷ bare route', rounded(median(rates.redis)), LEAST.redis),
+    exactly('answers that failed or came from elsewhere', wrong, 0),
+    atMost('client’s share of its core', rounded(clientShare), MOST_CLIENT_SHARE),
+  ];
+  const facts: Fact[] = [
+    { fact: 'from memory ÷ bare route', value: spread(rates.memory) },
+    { fact: 'from Redis ÷ bare route', value: spread(rates.redis) },
+    ...WAYS.flatMap((way) => factsOf(way, turns[way])),
+  ];
+  const firstWrong = every.map(({ result }) => result.firstWrong).find((text) => text !== '');
+  if (firstWrong !== undefined) facts.push({ fact: 'a wrong answer', value: firstWrong });
+  const details = {
+    connections: CONNECTIONS,
+    texts: TEXTS,
+    node_flags: SERVER_NODE_FLAGS,
+    turns: Object.fromEntries(
+      WAYS.map((way) => [way, turns[way].map(({ result: _, ...of }) => of)] as const),
+    ),
+  };
+  return { checks, facts, details };
+}
+
+function perSecond(turn: Turn): number {
+  return turn.perSecond;
+}
+
+function factsOf(way: Way, turns: readonly Turn[]): readonly Fact[] {
+  const of = (figure: (turn: Turn) => number, unit: string, digits: number) =>
+    spread(turns.map(figure), unit, digits);
+  return [
+    { fact: `${way}: requests/s`, value: of(perSecond, '', 0) },
+    { fact: `${way}: server CPU`, value: of((turn) => turn.serverUsPerRequest, ' µs/request', 1) },
+    {
+      fact: `${way}: server’s and client’s share of their cores`,
+      value: `${of((turn) => turn.serverShare, '', 2)}; ${of((turn) => turn.clientShare, '', 2)}`,
+    },
+    { fact: `${way}: latency`, value: latencies(turns.flatMap(({ result }) => result.latencyMs)) },
+  ];
+}

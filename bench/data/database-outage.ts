@@ -1,0 +1,141 @@
+import pg from 'pg';
+import { PostgresqlServer } from '../../test/servers/postgresql.js';
+import type { Api } from '../harness/api.js';
+import {
+  atLeast,
+  type Benchmark,
+  type Context,
+  exactly,
+  type Outcome,
+} from '../harness/benchmark.js';
+import { pause, rollingSessions, Tally } from '../harness/load.js';
+import { syntheticModels } from '../harness/models.js';
+import { startServer } from '../harness/server.js';
+import { latencies, rounded } from '../harness/spread.js';
+import { Texts } from '../harness/texts.js';
+import { serverProgramOf } from './tools.js';
+
+/** Before, without and after the database. */
+const SECONDS = {
+  full: { before: 10, away: 20, after: 10 },
+  quick: { before: 2, away: 4, after: 2 },
+};
+const USERS = 8;
+const REQUESTS_PER_USER = 10;
+/** Longest that what waited in the file may take to be in the database. */
+const CATCH_UP_MS = 60_000;
+
+/** PostgreSQL is killed under load: nobody notices, and nothing is missing from the records. */
+export const databaseOutage: Benchmark = {
+  name: 'database-outage',
+  about: 'PostgreSQL killed under load for 20 s: 0 failed requests, 0 records missing or double',
+  run,
+};
+
+async function run(context: Context): Promise<Outcome> {
+  const { progress, quick, defer } = context;
+  const seconds = quick ? SECONDS.quick : SECONDS.full;
+  const database = await PostgresqlServer.start(await serverProgramOf('postgresql'));
+  defer(() => database.stop());
+  const [model] = await syntheticModels('minilm', 1, progress);
+  if (model === undefined) throw new Error('no model');
+  const server = await startServer(context, {
+    models: [model],
+    settings: { 'database.url': database.url(), 'records.keep_text': 'true', 'cache.max_size': 0 },
+  });
+  const { api } = server;
+  const texts = new Texts(11);
+  const tally = new Tally();
+  const answered: string[] = [];
+  const spans = { away: 0, back: 0 };
+  let over = false;
+  const load = rollingSessions(api, {
+    users: USERS,
+    requestsPerUser: REQUESTS_PER_USER,
+    goOn: () => !over,
+    send: async (session, user) => {
+      const text = texts.next();
+      progress.at(`${tally.replies.length} answers, ${tally.failures.length} failures`);
+      const ok = tally.take(await api.classify({ model: model.id, session, user, inputs: text }));
+      if (ok) answered.push(text);
+      return ok;
+    },
+  });
+  await pause(seconds.before * 1000);
+  await database.kill();
+  spans.away = Date.now();
+  await pause(seconds.away * 1000);
+  await database.restart();
+  spans.back = Date.now();
+  const catchUp = caughtUp(api);
+  await pause(seconds.after * 1000);
+  over = true;
+  const [sessions, caughtUpAt] = await Promise.all([load, catchUp]);
+  const spilled = await api.metric('plimsoll_records_spilled_total');
+  const lost = await api.metric('plimsoll_records_lost_total');
+  // What is still in memory is written when it stops.
+  await server.stop();
+  const kept = await readAll(database.url());
+  const known = new Set(kept.texts);
+  const during = tally.replies
+    .filter(({ sentAtMs }) => sentAtMs >= spans.away && sentAtMs < spans.back)
+    .map(({ ms }) => ms);
+  const outside = tally.replies.filter(({ sentAtMs }) => sentAtMs < spans.away).map(({ ms }) => ms);
+  return {
+    checks: [
+      exactly('failed requests', tally.failures.length, 0),
+      exactly('records missing', answered.filter((text) => !known.has(text)).length, 0),
+      exactly('records double', kept.texts.length - known.size, 0),
+      exactly('records of nothing that was answered', known.size - new Set(answered).size, 0),
+      exactly('sessions not kept as ended', sessions - kept.ended, 0),
+      exactly('sessions without their receipt', sessions - kept.receipts, 0),
+      exactly('records lost, by the server’s count', lost, 0),
+      atLeast('requests while it was away', during.length, quick ? 20 : 200),
+    ],
+    facts: [
+      ...tally.failureFacts,
+      { fact: 'answers', value: `${answered.length} in ${sessions} sessions` },
+      { fact: 'rows that went through the file', value: String(spilled) },
+      { fact: 'all of them in the database after', value: `${caughtUpAt - spans.back} ms` },
+      { fact: 'before', value: latencies(outside) },
+      { fact: 'while it was away', value: latencies(during) },
+    ],
+    details: {
+      definition:
+        `minilm, no result cache; ${seconds.before} s, then PostgreSQL is ended at once (SIGQUIT) for ${seconds.away} s, ` +
+        `then ${seconds.after} s more; each text is sent once, and the record of each answer has its text`,
+      failures: tally.failures.slice(0, 20),
+      rows: { records: kept.texts.length, sessions: kept.ended, receipts: kept.receipts },
+      during_ms: during.map((ms) => rounded(ms, 1)),
+    },
+  };
+}
+
+/** When the file was empty, in ms since 1970. */
+async function caughtUp(api: Api): Promise<number> {
+  const until = Date.now() + CATCH_UP_MS;
+  while (Date.now() < until) {
+    const waiting = await api.metric('plimsoll_records_spilled_bytes');
+    if (waiting === 0 && (await api.metric('plimsoll_database_up')) === 1) break;
+    await pause(50);
+  }
+  return Date.now();
+}
+
+async function readAll(url: string) {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ input: string }>('select input from records');
+    const count = async (query: string) =>
+      (await client.query<{ count: number }>(`select count(*)::int as count from ${query}`)).rows[0]
+        ?.count ?? Number.NaN;
+    return {
+      texts: rows.map(({ input }) => input),
+      ended: await count("sessions where state = 'ended'"),
+      receipts: await count("receipts where kind = 'cleanup' and session is not null"),
+    };
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * A client that costs less than the servers it loads: each of its connections sends ready-made bytes,
+ * and looks in the reply only for its end and for the words that it must hold.
+ */
+import { connect, type Socket } from 'node:net';
+
+export interface LoadJob {
+  readonly port: number;
+  /** JSON bodies, sent in turn. */
+  readonly bodies: readonly string[];
+  readonly connections: number;
+  readonly ms: number;
+  /** What every reply must hold to count. */
+  readonly wanted: string;
+}
+
+export interface LoadResult {
+  readonly answered: number;
+  readonly wrong: number;
+  /** The first reply that did not hold what it must. */
+  readonly firstWrong: string;
+  readonly seconds: number;
+  /** CPU time of this process meanwhile. */
+  readonly cpuMs: number;
+  readonly latencyMs: readonly number[];
+}
+
+const HEAD_END = '\r\n\r\n';
+
+function requestOf(body: string): Buffer {
+  const bytes = Buffer.from(body);
+  const head = `POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${bytes.length}`;
+  return Buffer.concat([Buffer.from(head + HEAD_END), bytes]);
+}
+
+/** Bytes of the whole reply; undefined while its head is not there. */
+function lengthOf(reply: Buffer): number | undefined {
+  const head = reply.indexOf(HEAD_END);
+  if (head < 0) return undefined;
+  const length = /content-length: (\d+)/i.exec(reply.toString('latin1', 0, head))?.[1];
+  return head + HEAD_END.length + Number(length);
+}
+
+async function load(job: LoadJob): Promise<LoadResult> {
+  const requests = job.bodies.map(requestOf);
+  const latencyMs: number[] = [];
+  const wanted = Buffer.from(job.wanted);
+  let [answered, wrong, firstWrong, next] = [0, 0, '', 0];
+  const begun = performance.now();
+  const cpu = process.cpuUsage();
+  const until = begun + job.ms;
+  const play = (socket: Socket) =>
+    new Promise<void>((resolve, reject) => {
+      let sentAtMs = 0;
+      let reply: Buffer = Buffer.alloc(0);
+      const send = () => {
+        sentAtMs = performance.now();
+        if (sentAtMs >= until) {
+          socket.destroy();
+          resolve();
+        } else socket.write(requests[next++ % requests.length] ?? '');
+      };
+      socket.on('data', (chunk: Buffer) => {
+        reply = reply.length === 0 ? chunk : Buffer.concat([reply, chunk]);
+        const length = lengthOf(reply);
+        if (length === undefined || reply.length < length) return;
+        if (reply.includes(wanted)) answered += 1;
+        else {
+          wrong += 1;
+          firstWrong ||= reply.toString('utf8', 0, 600);
+        }
+        reply = Buffer.alloc(0);
+        latencyMs.push(performance.now() - sentAtMs);
+        send();
+      });
+      socket.on('error', reject);
+      socket.on('close', () => reject(new Error('the server closed a connection')));
+      socket.once('connect', send);
+    });
+  const sockets = Array.from({ length: job.connections }, () =>
+    connect({ port: job.port, host: '127.0.0.1', noDelay: true }),
+  );
+  await Promise.all(sockets.map(play));
+  const { user, system } = process.cpuUsage(cpu);
+  const seconds = (performance.now() - begun) / 1000;
+  return { answered, wrong, firstWrong, seconds, cpuMs: (user + system) / 1000, latencyMs };
+}
+
+process.on('message', async (job: LoadJob) => {
+  process.send?.(await load(job));
+});

@@ -1,0 +1,33 @@
+/** What the benchmarks of the two gears share. */
+import { readConfig, threadsPerWorker } from '../../src/config.js';
+import { availableCpus } from '../../src/system/cpus.js';
+import type { Api } from '../harness/api.js';
+import { pause } from '../harness/load.js';
+
+/** Threads of a session in a server with default settings: those that the raw session gets too. */
+export async function defaultThreads(): Promise<number> {
+  const cpus = await availableCpus();
+  return threadsPerWorker(readConfig({}, {}, { cpus }), cpus);
+}
+
+/** The gears that the workers hold the model in; those that do not hold it are left out. */
+export async function gearsOf(api: Api, model: string): Promise<readonly string[]> {
+  const { models } = await api.models();
+  const found = models.find(({ id }) => id === model);
+  return (found?.workers ?? []).map(({ state }) => state).filter((state) => state !== 'unloaded');
+}
+
+/** Asks the model until a worker has it in the hot gear. @returns whether one has within that time */
+export async function untilHot(
+  api: Api,
+  model: string,
+  text: string,
+  ms: number,
+): Promise<boolean> {
+  for (const begun = performance.now(); performance.now() - begun < ms; ) {
+    for (let n = 0; n < 10; n += 1) await api.classify({ model, inputs: text });
+    if ((await gearsOf(api, model)).includes('hot')) return true;
+    await pause(10);
+  }
+  return false;
+}

@@ -1,0 +1,19 @@
+/** Texts of an exact length in tokens. */
+import { TextEncoder } from '../../src/models/tokenizer.js';
+import type { CachedModel } from '../harness/models.js';
+import { realMails } from './mails.js';
+
+/** Words of real mails, cut where the model's tokenizer counts that many tokens, special ones included. */
+export async function textOfTokens(model: CachedModel, tokens: number): Promise<string> {
+  const encoder = await TextEncoder.open(model.directory, tokens + 1);
+  const words = realMails().join(' ').split(/\s+/);
+  let text = '';
+  for (const word of words) {
+    const longer = text === '' ? word : `${text} ${word}`;
+    const { ids, truncated } = encoder.encode(longer);
+    if (truncated || ids.length > tokens) continue;
+    text = longer;
+    if (ids.length === tokens) return text;
+  }
+  throw new Error(`no text of ${tokens} tokens was found`);
+}

@@ -1,0 +1,98 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { ALLOCATOR_ENVIRONMENT } from '../../src/models/allocator.js';
+import { ModelRepository } from '../../src/models/repository.js';
+import {
+  atMost,
+  type Benchmark,
+  type Check,
+  type Context,
+  type Fact,
+  type Outcome,
+} from '../harness/benchmark.js';
+import { startChild } from '../harness/child.js';
+import {
+  type CachedModel,
+  mappedFolder,
+  prepare,
+  quantisedModel,
+  syntheticModels,
+} from '../harness/models.js';
+import { rounded } from '../harness/spread.js';
+import type { GearReport } from './gear-shapes.js';
+import { bundledModel } from './mails.js';
+
+/** A hot run may take this much more than a plain one: two measurements of the same work differ by that. */
+const MOST_RATIO = 1.1;
+const SHORT = '1×16';
+const WAYS = ['plain', 'cold', 'hot'] as const;
+const MODELS = { full: ['minilm', 'distilbert', 'bert-base'], quick: ['minilm'] } as const;
+
+/** What the gears cost and save, for each model and type of weights: the ground of their rule. */
+export const twoGears: Benchmark = {
+  name: 'gears',
+  about: 'plain, cold and hot, fp32 and q8: CPU time to open and to run, private memory',
+  run,
+};
+
+async function run(context: Context): Promise<Outcome> {
+  const { progress } = context;
+  const models: CachedModel[] = [bundledModel];
+  await prepare(models, progress);
+  models.push(await quantisedModel(bundledModel, progress));
+  for (const shape of context.quick ? MODELS.quick : MODELS.full) {
+    models.push(...(await syntheticModels(shape, 1, progress)));
+    models.push(...(await syntheticModels(shape, 1, progress, 'q8')));
+  }
+  models.push(...(await syntheticModels('minilm', 1, progress, 'fp16')));
+  const checks: Check[] = [];
+  const facts: Fact[] = [];
+  const details: Record<string, unknown> = {};
+  for (const model of models) {
+    progress.at(model.id);
+    const { plain, cold, hot } = await measure(context, model);
+    const ratio = (hot.runMs[SHORT] ?? Number.NaN) / (plain.runMs[SHORT] ?? Number.NaN);
+    checks.push(
+      atMost(`${model.id}: hot ÷ plain, ${SHORT}`, rounded(ratio, 3), MOST_RATIO),
+      atMost(
+        `${model.id}: hot’s private MB ÷ plain’s`,
+        rounded(hot.privateMb / plain.privateMb),
+        1,
+      ),
+    );
+    const saved = (cold.runMs[SHORT] ?? 0) - (hot.runMs[SHORT] ?? 0);
+    const pays = saved > 0 ? `after ${Math.ceil(hot.openMs / saved)} runs` : 'never';
+    for (const [way, of] of Object.entries({ plain, cold, hot })) {
+      const runs = Object.entries(of.runMs).map(([name, ms]) => `${name} ${ms.toFixed(2)}`);
+      const value = `opens in ${of.openMs.toFixed(1)}, runs ${runs.join(', ')} ms, ${of.privateMb.toFixed(1)} MB`;
+      facts.push({ fact: `${model.id}, ${way}`, value });
+    }
+    facts.push({ fact: `${model.id}: hot pays`, value: pays });
+    details[model.id] = { plain, cold, hot, saved_ms: saved };
+  }
+  return { checks, facts, details };
+}
+
+async function measure(context: Context, model: CachedModel) {
+  const found = await new ModelRepository(path.dirname(model.directory)).find(
+    path.basename(model.directory),
+  );
+  const suffix = found.dtype === 'fp32' ? '' : `@${found.dtype}`;
+  const folder = path.join(mappedFolder(), `${model.id}${suffix}`);
+  const [form = ''] = (await readdir(folder)).filter((name) => !name.startsWith('.'));
+  const mapped = path.join(folder, form, 'model.onnx');
+  const source = path.join(model.directory, found.graphFile);
+  const labels = String(found.description.labels.length);
+  const reports: Partial<Record<(typeof WAYS)[number], GearReport>> = {};
+  for (const way of WAYS) {
+    const args = [way === 'plain' ? source : mapped, way, labels];
+    const child = startChild(context, 'speed/gear-loop', args, {
+      environment: ALLOCATOR_ENVIRONMENT,
+    });
+    reports[way] = (await child.next()) as GearReport;
+    await child.ended;
+  }
+  const { plain, cold, hot } = reports;
+  if (plain === undefined || cold === undefined || hot === undefined) throw new Error('no report');
+  return { plain, cold, hot };
+}

@@ -1,0 +1,157 @@
+import type { Kysely } from 'kysely';
+import type { Schema } from './schema.js';
+
+export interface ReceiptFilter {
+  readonly kind?: string | undefined;
+  readonly session?: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly sinceMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+  readonly limit: number;
+}
+
+export interface RecordFilter {
+  readonly session?: string | undefined;
+  readonly userHash?: string | undefined;
+  readonly model?: string | undefined;
+  readonly label?: string | undefined;
+  readonly sinceMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+  readonly limit: number;
+}
+
+/** One minute of memory; sizes in bytes. */
+export type StoredReading = Schema['readings'];
+/** One classification. */
+export type StoredRecord = Schema['records'];
+/** Something that has happened. */
+export type StoredEvent = Schema['events'];
+
+/** A session that no server has ended. */
+export interface OpenSession {
+  readonly id: string;
+  readonly revision: number;
+  readonly body: unknown;
+}
+
+/** What is in the database. */
+export class StoreReader {
+  readonly #database: Kysely<Schema>;
+
+  constructor(database: Kysely<Schema>) {
+    this.#database = database;
+  }
+
+  async findSession(id: string): Promise<unknown> {
+    const row = await this.#database
+      .selectFrom('sessions')
+      .select('body')
+      .where('id', '=', id)
+      .executeTakeFirst();
+    return row === undefined ? undefined : JSON.parse(row.body);
+  }
+
+  /** The newest sessions, newest first. */
+  async listSessions(limit: number): Promise<readonly unknown[]> {
+    const rows = await this.#database
+      .selectFrom('sessions')
+      .select('body')
+      .orderBy('opened_at_ms', 'desc')
+      .orderBy('id', 'desc')
+      .limit(limit)
+      .execute();
+    return rows.map((row): unknown => JSON.parse(row.body));
+  }
+
+  /**
+   * Sessions that are open although their server is gone: those of the named servers, of servers that
+   * gave no sign of life since that time, and of none.
+   */
+  async findAbandoned(
+    servers: readonly string[],
+    lastSeenBeforeMs: number,
+    limit: number,
+  ): Promise<readonly OpenSession[]> {
+    const rows = await this.#database
+      .selectFrom('sessions')
+      .leftJoin('servers', 'servers.id', 'sessions.server')
+      .select(['sessions.id as id', 'sessions.revision as revision', 'sessions.body as body'])
+      .where('sessions.state', 'in', ['open', 'ending'])
+      .where((of) =>
+        of.or([
+          of('sessions.server', 'in', ['', ...servers]),
+          // Sessions from before servers had names, and of servers that were dropped for their age.
+          of('servers.id', 'is', null),
+          of('servers.seen_at_ms', '<', lastSeenBeforeMs),
+        ]),
+      )
+      .orderBy('sessions.opened_at_ms')
+      .limit(limit)
+      .execute();
+    return rows.map(({ body, ...same }) => ({ ...same, body: JSON.parse(body) as unknown }));
+  }
+
+  /** Users of a session, in the order in which they came, as hashes. */
+  async listUsers(session: string): Promise<readonly Schema['session_users'][]> {
+    return this.#database
+      .selectFrom('session_users')
+      .selectAll()
+      .where('session', '=', session)
+      .orderBy('at_ms')
+      .orderBy('id')
+      .execute();
+  }
+
+  /** Receipts, newest first. */
+  async listReceipts(filter: ReceiptFilter): Promise<readonly unknown[]> {
+    let query = this.#database.selectFrom('receipts').select('body');
+    if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
+    if (filter.session !== undefined) query = query.where('session', '=', filter.session);
+    if (filter.sinceMs !== undefined) query = query.where('started_at_ms', '>=', filter.sinceMs);
+    if (filter.untilMs !== undefined) query = query.where('started_at_ms', '<', filter.untilMs);
+    const rows = await query
+      .orderBy('started_at_ms', 'desc')
+      .orderBy('id', 'desc')
+      .limit(filter.limit)
+      .execute();
+    return rows.map((row): unknown => JSON.parse(row.body));
+  }
+
+  /** Classifications, newest first. */
+  async listRecords(filter: RecordFilter): Promise<readonly StoredRecord[]> {
+    let query = this.#database.selectFrom('records').selectAll();
+    if (filter.session !== undefined) query = query.where('session', '=', filter.session);
+    if (filter.userHash !== undefined) query = query.where('user_hash', '=', filter.userHash);
+    if (filter.model !== undefined) query = query.where('model', '=', filter.model);
+    if (filter.label !== undefined) query = query.where('label', '=', filter.label);
+    if (filter.sinceMs !== undefined) query = query.where('at_ms', '>=', filter.sinceMs);
+    if (filter.untilMs !== undefined) query = query.where('at_ms', '<', filter.untilMs);
+    return query.orderBy('at_ms', 'desc').orderBy('id', 'desc').limit(filter.limit).execute();
+  }
+
+  /** Events, newest first. */
+  async listEvents(filter: ReceiptFilter): Promise<readonly StoredEvent[]> {
+    let query = this.#database.selectFrom('events').selectAll();
+    if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
+    if (filter.session !== undefined) query = query.where('session', '=', filter.session);
+    if (filter.sinceMs !== undefined) query = query.where('at_ms', '>=', filter.sinceMs);
+    if (filter.untilMs !== undefined) query = query.where('at_ms', '<', filter.untilMs);
+    return query.orderBy('at_ms', 'desc').orderBy('id', 'desc').limit(filter.limit).execute();
+  }
+
+  /** Minutes of one server since a time, oldest first; and those from before servers had names. */
+  async listReadings(
+    server: string,
+    sinceMs: number,
+    limit: number,
+  ): Promise<readonly StoredReading[]> {
+    return this.#database
+      .selectFrom('readings')
+      .selectAll()
+      .where('server', 'in', [server, ''])
+      .where('at_ms', '>=', sinceMs)
+      .orderBy('at_ms')
+      .limit(limit)
+      .execute();
+  }
+}

@@ -1,0 +1,81 @@
+import { type Kysely, sql } from 'kysely';
+import { TABLES, type TableName } from './rows.js';
+import type { Schema } from './schema.js';
+
+export interface KeepLimits {
+  /** Rows at most, by table; the oldest go first. Tables without a number have no such limit. */
+  readonly rows: Readonly<Partial<Record<TableName, number>>>;
+  /** Rows from before this time go, in milliseconds since 1970; the same for every table. */
+  readonly beforeMs: number;
+}
+
+/** Rows that one statement deletes: SQLite deletes in this process, which answers nobody meanwhile. */
+const STEP_ROWS = 200;
+const PAUSE_MS = 20;
+
+/** Deletes what is too old or too many. */
+export class Retention {
+  readonly #database: Kysely<Schema>;
+  #running: Promise<number> | undefined;
+
+  constructor(database: Kysely<Schema>) {
+    this.#database = database;
+  }
+
+  /** Runs once at a time. @returns how many rows went. */
+  prune(limits: KeepLimits): Promise<number> {
+    this.#running ??= this.#prune(limits).finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #prune({ rows, beforeMs }: KeepLimits): Promise<number> {
+    let dropped = 0;
+    for (const table of Object.keys(TABLES)) {
+      if (!isTable(table)) continue;
+      dropped += await this.#inSteps(Number.POSITIVE_INFINITY, (most) =>
+        this.#dropOldest(table, most, beforeMs),
+      );
+      const keep = rows[table];
+      if (keep === undefined) continue;
+      const surplus = (await this.#count(table)) - keep;
+      dropped += await this.#inSteps(surplus, (most) => this.#dropOldest(table, most));
+    }
+    return dropped;
+  }
+
+  async #inSteps(count: number, drop: (most: number) => Promise<number>): Promise<number> {
+    let dropped = 0;
+    while (dropped < count) {
+      const most = Math.min(STEP_ROWS, count - dropped);
+      const gone = await drop(most);
+      dropped += gone;
+      if (gone < most) break;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+    return dropped;
+  }
+
+  async #count(table: TableName): Promise<number> {
+    const { rows } = await sql<{ count: number }>`
+      select count(*) as count from ${sql.table(table)}`.execute(this.#database);
+    return rows[0]?.count ?? 0;
+  }
+
+  /** Many rows may be of one millisecond: their ids decide then, as in the lists. */
+  async #dropOldest(table: TableName, most: number, beforeMs?: number): Promise<number> {
+    const time = sql.ref(TABLES[table].time);
+    const old = beforeMs === undefined ? sql`` : sql`where ${time} < ${beforeMs}`;
+    const { numAffectedRows } = await sql`
+      delete from ${sql.table(table)} where id in (
+        select id from ${sql.table(table)} ${old} order by ${time}, id limit ${most})`.execute(
+      this.#database,
+    );
+    return Number(numAffectedRows ?? 0);
+  }
+}
+
+function isTable(name: string): name is TableName {
+  return Object.hasOwn(TABLES, name);
+}

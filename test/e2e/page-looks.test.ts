@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chromium } from '../servers/tools.js';
+import { Browser, findViolations, isTooWide, panel, row, shoot } from './browser.js';
+import { endSession, openSession, type Server, startServer, until } from './harness.js';
+import { Load, undisturbed } from './load.js';
+
+const SIZES = [
+  { width: 360, height: 780 },
+  { width: 1280, height: 800 },
+  { width: 2560, height: 1440 },
+];
+const THEMES = ['light', 'dark'] as const;
+
+let server: Server;
+let browser: Browser;
+let load: Load;
+let ended: string;
+
+describe.skipIf(chromium === undefined)('the page of a server under load', () => {
+  beforeAll(async () => {
+    server = await startServer({ settings: { 'worker.count': 2 } });
+    browser = await Browser.start();
+    const expected = await undisturbed(server, 60);
+    const { id } = await openSession(server);
+    load = new Load(server, expected, { users: 4, fields: { session: id } });
+    ({ id: ended } = await openSession(server));
+    const short = new Load(server, expected, { users: 4, fields: { session: ended } });
+    await until('both have answered', () => load.answered > 20 && short.answered > 20);
+    await short.finish();
+    await endSession(server, ended);
+  });
+
+  afterAll(async () => {
+    await load?.finish();
+    expect(load?.wrong ?? []).toEqual([]);
+    await browser?.close();
+    expect(browser?.faults ?? []).toEqual([]);
+  });
+
+  test.each(SIZES.flatMap((size) => THEMES.map((theme) => ({ ...size, theme }))))(
+    'fits $width px in $theme, open to everyone',
+    async ({ width, height, theme }) => {
+      const page = await browser.open(server, { width, height, theme });
+      await row(page, 'Past sessions', ended.slice(0, 10)).waitFor();
+      await panel(page, 'Log').getByRole('button').first().click();
+      await page
+        .getByRole('region', { name: 'Actions' })
+        .or(page.getByText('Nothing had'))
+        .waitFor();
+      expect(await isTooWide(page)).toBe(false);
+      expect(await findViolations(page)).toEqual([]);
+      await shoot(page, `${width}-${theme}`);
+      await page.close();
+    },
+  );
+
+  test.each(THEMES)('so does a session’s own page in %s', async (theme) => {
+    const hash = `#/sessions/${ended}`;
+    for (const { width, height } of SIZES) {
+      const page = await browser.open(server, { width, height, theme, hash });
+      await page.getByRole('region', { name: 'Memory before and after' }).first().waitFor();
+      expect(await isTooWide(page)).toBe(false);
+      if (width === 1280) expect(await findViolations(page)).toEqual([]);
+      await page.close();
+    }
+  });
+
+  test.each(THEMES)('says so when memory is over the line, in %s', async (theme) => {
+    const over = await startServer({ settings: { 'worker.count': 1, 'memory.load_line': '256M' } });
+    const page = await browser.open(over, { theme });
+    const hull = page.getByRole('region', { name: 'Memory now' });
+    await hull.getByText('critical').waitFor();
+    await hull.getByText(/MB over the line/).waitFor();
+    expect(await findViolations(page)).toEqual([]);
+    await shoot(page, `critical-${theme}`);
+    await page.close();
+    await over.stop();
+  });
+});

@@ -1,0 +1,49 @@
+import pg from 'pg';
+import { get } from './harness.js';
+
+export interface Health {
+  readonly status: string;
+  readonly reasons?: readonly string[];
+}
+
+export interface RecordView {
+  readonly id: string;
+  readonly at: string;
+  readonly session: string;
+  readonly user_hash: string;
+  readonly model: string;
+  readonly input_hash: string;
+  readonly input?: string;
+  readonly label: string;
+  readonly score: number;
+  readonly ms: number;
+  readonly cached: boolean | string;
+}
+
+/** @param query such as `user=ann` */
+export function recordsOf(
+  server: { readonly url: string },
+  query: string,
+): Promise<{ readonly records: readonly RecordView[] }> {
+  return get(server, `/v1/records?limit=999&${query}`);
+}
+
+/** The value of a metric without labels. */
+export async function metric(server: { readonly url: string }, name: string): Promise<number> {
+  const text = await get<string>(server, '/metrics');
+  const [, value] = new RegExp(`^${name} (\\S+)$`, 'm').exec(text) ?? [];
+  if (value === undefined) throw new Error(`there is no metric ${name}`);
+  return Number(value);
+}
+
+/** Texts of every record in the database, sorted; two of one id cannot be. */
+export async function keptTexts(url: string): Promise<readonly string[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ input: string }>('select input from records');
+    return rows.map(({ input }) => input).sort();
+  } finally {
+    await client.end();
+  }
+}

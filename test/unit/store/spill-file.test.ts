@@ -1,0 +1,110 @@
+import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Row } from '../../../src/store/rows.js';
+import { SpillFile } from '../../../src/store/spill-file.js';
+import { record, temporaryFolder } from './databases.js';
+
+const NO_LIMIT = 2 ** 40;
+
+async function open(file = path.join(temporaryFolder(), 'spill'), maxBytes = NO_LIMIT) {
+  const spill = await SpillFile.open(file, maxBytes);
+  onTestFinished(() => spill.close());
+  return { spill, file };
+}
+
+function rows(from: number, to: number): readonly Row[] {
+  return Array.from({ length: to - from }, (_, index) => record(`r${from + index}`));
+}
+
+async function drain(spill: SpillFile, most = 7): Promise<{ rows: Row[]; damaged: number }> {
+  const all: Row[] = [];
+  let damaged = 0;
+  while (spill.waitingBytes > 0) {
+    const batch = await spill.read(most);
+    all.push(...batch.rows);
+    damaged += batch.damaged;
+    await spill.acknowledge(batch);
+  }
+  return { rows: all, damaged };
+}
+
+describe('the spill file', () => {
+  test('gives rows back in their order, once, and is empty then', async () => {
+    const { spill, file } = await open();
+    await spill.append(rows(0, 20));
+    const first = await spill.read(7);
+    expect(first.rows).toEqual(rows(0, 7));
+    expect((await spill.read(7)).rows).toEqual(first.rows);
+    await spill.acknowledge(first);
+    await spill.append(rows(20, 25));
+    expect(await drain(spill)).toEqual({ rows: rows(7, 25), damaged: 0 });
+    expect(statSync(file).size).toBe(0);
+    await spill.append(rows(0, 2));
+    expect((await drain(spill)).rows).toEqual(rows(0, 2));
+  });
+
+  test('keeps every value as it was', async () => {
+    const { spill } = await open();
+    const input = 'ü 😀 "q" \n\r\t\u2028 \uD800 ';
+    const odd = record('r', { input, score: 0.1 + 0.2, tier: null, at_ms: 2 ** 52 });
+    await spill.append([odd]);
+    expect((await drain(spill)).rows).toEqual([odd]);
+  });
+
+  test('reads rows that are longer than what is read at once', async () => {
+    const { spill } = await open();
+    const long = record('long', { input: 'ü'.repeat(700_000) });
+    await spill.append([record('a'), long, record('b'), long]);
+    expect((await drain(spill)).rows).toEqual([record('a'), long, record('b'), long]);
+  });
+
+  test('is found again after a death, without what was only half written', async () => {
+    const first = await open();
+    await first.spill.append(rows(0, 5));
+    appendFileSync(first.file, readFileSync(first.file).subarray(0, 50));
+    const { spill } = await open(first.file);
+    await spill.append(rows(5, 8));
+    expect(await drain(spill)).toEqual({ rows: rows(0, 8), damaged: 0 });
+  });
+
+  test('of one half line is empty', async () => {
+    const file = path.join(temporaryFolder(), 'spill');
+    writeFileSync(file, '0123');
+    const { spill } = await open(file);
+    expect(spill.waitingBytes).toBe(0);
+  });
+
+  test('leaves out damaged lines, counts them, and goes on', async () => {
+    const first = await open();
+    await first.spill.append(rows(0, 6));
+    const lines = readFileSync(first.file, 'latin1').split('\n');
+    lines[1] = lines[1]?.replace('"r1"', '"rX"') ?? '';
+    lines[3] = 'nonsense';
+    writeFileSync(first.file, lines.join('\n'), 'latin1');
+    const { spill } = await open(first.file);
+    const left = [...rows(0, 1), ...rows(2, 3), ...rows(4, 6)];
+    expect(await drain(spill)).toEqual({ rows: left, damaged: 2 });
+  });
+
+  test('that somebody has cut short is not waited for', async () => {
+    const { spill, file } = await open();
+    await spill.append(rows(0, 6));
+    truncateSync(file, Math.floor(statSync(file).size / 2) - 3);
+    const { rows: left, damaged } = await drain(spill);
+    expect(left).toEqual(rows(0, left.length));
+    expect(left.length).toBeLessThan(6);
+    expect(damaged).toBe(1);
+  });
+
+  test('takes no more than its limit, and all of a batch or nothing', async () => {
+    const { spill, file } = await open(undefined, 1000);
+    await spill.append(rows(0, 4));
+    const { size } = statSync(file);
+    await expect(spill.append(rows(4, 20))).rejects.toThrow(/records\.max_spill/);
+    expect(statSync(file).size).toBe(size);
+    expect((await drain(spill)).rows).toEqual(rows(0, 4));
+    await spill.append(rows(4, 5));
+    expect((await drain(spill)).rows).toEqual(rows(4, 5));
+  });
+});

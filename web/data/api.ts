@@ -1,0 +1,82 @@
+import type {
+  Answer,
+  ModelView,
+  ProcessReadings,
+  Proof,
+  Readings,
+  Receipt,
+  SessionView,
+} from './wire.js';
+
+/** What the server answered instead of what was asked for. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** What only reads is quick, or is asked for again later. */
+const READ_MS = 15_000;
+
+/** @throws ApiError with the server's own words; status 0 where it did not answer. */
+async function ask<T>(method: string, address: string, body?: unknown): Promise<T> {
+  const json = body === undefined ? {} : { body: JSON.stringify(body) };
+  const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+  let reply: Response;
+  try {
+    const signal = method === 'GET' ? AbortSignal.timeout(READ_MS) : null;
+    reply = await fetch(address, { method, headers, signal, ...json });
+  } catch {
+    throw new ApiError(0, 'the server does not answer');
+  }
+  const answer: unknown = await reply.json().catch(() => undefined);
+  if (reply.ok) return answer as T;
+  const { error } = (answer ?? {}) as { readonly error?: { readonly message?: string } };
+  throw new ApiError(reply.status, error?.message ?? `the server answered ${reply.status}`);
+}
+
+const part = encodeURIComponent;
+/** Names of models hold slashes, which are part of their address. */
+const modelPath = (id: string) => id.split('/').map(part).join('/');
+
+export const api = {
+  readings: (since: string) => ask<Readings>('GET', `v1/memory/readings?since=${part(since)}`),
+  processes: () => ask<ProcessReadings>('GET', 'v1/memory/processes'),
+  session: (id: string) => ask<SessionView>('GET', `v1/sessions/${part(id)}`),
+  endSession: (id: string) => ask<SessionView>('POST', `v1/sessions/${part(id)}/end`),
+  loadModel: (id: string) => ask<ModelView>('POST', `v1/models/${modelPath(id)}/load`),
+  unloadModel: (id: string) => ask<ModelView>('POST', `v1/models/${modelPath(id)}/unload`),
+  recycleWorker: (id: string) => ask<Receipt>('POST', `v1/workers/${part(id)}/recycle`),
+  recycleAll: () => ask<Receipt>('POST', 'v1/memory/recycle'),
+  cleanUp: () => ask<Receipt>('POST', 'v1/memory/cleanup'),
+  classify: (model: string, inputs: string) =>
+    ask<Answer>('POST', 'v1/classify', { model, inputs }),
+  startProof: () => ask<{ readonly id: string }>('POST', 'v1/proofs', { profile: 'reference' }),
+
+  async sessions(limit: number): Promise<readonly SessionView[]> {
+    const { sessions } = await ask<{ sessions: SessionView[] }>(
+      'GET',
+      `v1/sessions?limit=${limit}`,
+    );
+    return sessions;
+  },
+
+  async receipts(query: Readonly<Record<string, string>>): Promise<readonly Receipt[]> {
+    const address = `v1/receipts?${new URLSearchParams(query)}`;
+    return (await ask<{ receipts: Receipt[] }>('GET', address)).receipts;
+  },
+
+  /** Undefined where the server has no proofs to start. */
+  async proofs(): Promise<readonly Proof[] | undefined> {
+    try {
+      return (await ask<{ proofs: Proof[] }>('GET', 'v1/proofs')).proofs;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    }
+  },
+};

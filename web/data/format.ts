@@ -1,0 +1,69 @@
+const number = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+const tenth = new Intl.NumberFormat('en-US', {
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
+const time = new Intl.DateTimeFormat('en-GB', {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
+const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+
+/** What stands where nothing was measured. */
+export const NOTHING = '–';
+
+export function count(value: number): string {
+  return number.format(value);
+}
+
+/** MB, with the digits that one can read: a tenth below 1000. */
+export function mb(value: number | null): string {
+  if (value === null) return NOTHING;
+  if (Math.abs(value) >= 1000) return number.format(value);
+  // No "-0.0".
+  return tenth.format(Math.abs(value) < 0.05 ? 0 : value).replace('-', '−');
+}
+
+/** With its sign, for what came or went. */
+export function signedMb(value: number): string {
+  const words = tenth.format(Math.abs(value));
+  if (words === '0.0') return words;
+  return value < 0 ? `−${words}` : `+${words}`;
+}
+
+export function ms(value: number | null): string {
+  if (value === null) return NOTHING;
+  if (value >= 10_000) return `${tenth.format(value / 1000)} s`;
+  if (value >= 100) return `${number.format(value)} ms`;
+  return `${tenth.format(value)} ms`;
+}
+
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(share > 0.995 || share < 0.1 ? 1 : 0)} %`;
+}
+
+/** A length of time in the unit that fits it. */
+export function span(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 120) return `${whole} s`;
+  if (whole < 7200) return `${Math.round(whole / 60)} min`;
+  if (whole < 172_800) return `${Math.round(whole / 3600)} h`;
+  return `${Math.round(whole / 86_400)} d`;
+}
+
+/** Time of day; with the day where it is another one. */
+export function clock(iso: string, nowIso?: string): string {
+  const at = new Date(iso);
+  const other = nowIso !== undefined && day.format(at) !== day.format(new Date(nowIso));
+  return other ? `${day.format(at)}, ${time.format(at)}` : time.format(at);
+}
+
+export function plural(value: number, what: string): string {
+  return `${count(value)} ${what}${value === 1 ? '' : 's'}`;
+}
+
+/** Names of actions and causes as they come over the wire, for people. */
+export function words(name: string): string {
+  return name.replaceAll('_', ' ');
+}

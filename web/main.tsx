@@ -1,0 +1,26 @@
+import '@fontsource/barlow/latin-400.css';
+import '@fontsource/barlow/latin-500.css';
+import '@fontsource/barlow/latin-600.css';
+import '@fontsource/barlow-condensed/latin-500.css';
+import '@fontsource/barlow-condensed/latin-600.css';
+import 'uplot/dist/uPlot.min.css';
+import './style/base.css';
+import './style/hull.css';
+import './style/chart.css';
+import './style/parts.css';
+import { render } from 'preact';
+import { App } from './app.js';
+import { Live } from './data/live.js';
+import { LiveContext } from './data/use-live.js';
+import { restoreTheme } from './theme.js';
+
+restoreTheme();
+const root = document.getElementById('page');
+if (root === null) throw new Error('index.html has no #page');
+const live = new Live();
+render(
+  <LiveContext.Provider value={live}>
+    <App />
+  </LiveContext.Provider>,
+  root,
+);

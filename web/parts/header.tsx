@@ -1,0 +1,63 @@
+import { useState } from 'preact/hooks';
+import { clock } from '../data/format.js';
+import { useLive } from '../data/use-live.js';
+import { chooseTheme, currentTheme, type Theme } from '../theme.js';
+
+const THEMES: readonly Theme[] = ['system', 'light', 'dark'];
+
+export function Header() {
+  const { link, isOutdated } = useLive();
+  return (
+    <header class="head">
+      <a class="brand" href="#/">
+        <svg class="brand-mark" viewBox="0 0 44 32" aria-hidden="true">
+          <circle cx="22" cy="16" r="11" />
+          <path d="M1 16h42" />
+        </svg>
+        <h1>Plimsoll</h1>
+      </a>
+      <p class={`link link-${link.state}`} role="status">
+        {link.state === 'live' && 'live'}
+        {(link.state === 'connecting' || link.state === 'resting') && 'connecting …'}
+        {link.state === 'away' && 'no connection'}
+      </p>
+      <ThemeChoice />
+      {link.state === 'away' && (
+        <p class="banner" role="alert">
+          {link.why} Since {clock(new Date(link.sinceMs).toISOString())} the figures stand still.
+          This page tries again every two seconds.
+        </p>
+      )}
+      {isOutdated && (
+        <p class="banner">
+          The server has another version than this page.{' '}
+          <button type="button" onClick={() => location.reload()}>
+            Load the page anew
+          </button>
+        </p>
+      )}
+    </header>
+  );
+}
+
+function ThemeChoice() {
+  const [theme, setTheme] = useState<Theme>(currentTheme());
+  const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? 'system';
+  return (
+    <button
+      type="button"
+      class="quiet theme"
+      aria-label={`Colours: ${theme}. Change to ${next}`}
+      onClick={() => {
+        chooseTheme(next);
+        setTheme(next);
+      }}
+    >
+      <svg viewBox="0 0 20 20" aria-hidden="true">
+        <circle cx="10" cy="10" r="7.5" />
+        <path class="half" d="M10 2.5a7.5 7.5 0 0 1 0 15z" />
+      </svg>
+      {theme}
+    </button>
+  );
+}
