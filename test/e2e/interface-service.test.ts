@@ -197,6 +197,7 @@ const EVERY_ROUTE = [
   'GET /v1/events',
   'GET /v1/events/past',
   'GET /v1/cache',
+  'GET /v1/config',
   'GET /v1/memory',
   'GET /v1/models',
   'GET /v1/receipts',
