@@ -61,6 +61,7 @@ export class Recorder {
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #caughtUp = false;
   #closing: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -84,7 +85,7 @@ export class Recorder {
   /** Takes a row; never waits and never throws. */
   add(row: Row): void {
     const bytes = sizeOf(row);
-    if (this.#bufferedBytes + bytes > this.#options.maxBufferBytes || this.#closing !== undefined) {
+    if (this.#bufferedBytes + bytes > this.#options.maxBufferBytes || this.#isClosed) {
       this.#counts.lost += 1;
       this.#untoldLost += 1;
       return;
@@ -114,7 +115,9 @@ export class Recorder {
 
   async #close(): Promise<void> {
     await this.#pass;
-    await this.#flush();
+    // Twice: what fails the first time is told, and that may be worth a row.
+    for (let pass = 0; pass < 2 && this.#buffer.length > 0; pass += 1) await this.#flush();
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     if (this.#buffer.length > 0) this.#lose(this.#buffer.length, 'the server stopped');
     this.#tellOfLost();
@@ -152,8 +155,9 @@ export class Recorder {
   async #run(): Promise<void> {
     const { spill } = this.#options;
     while (spill.waitingBytes > 0) {
-      await this.#spillBuffer(); // 1
-      if (performance.now() < this.#retryAtMs || this.#closing !== undefined) return;
+      const isSafe = await this.#spillBuffer(); // 1
+      // Whoever stops leaves the file to the next start.
+      if (performance.now() < this.#retryAtMs || (this.#closing !== undefined && isSafe)) return;
       if (!(await this.#replay())) return;
     }
     // What comes meanwhile is for the next pass: it would become many small batches.

@@ -151,6 +151,23 @@ onEveryDatabase('the recorder', (fresh) => {
     expect(await second.ids()).toEqual(ids(410));
   });
 
+  test('loses no row that is added because it fails while it closes', async () => {
+    const store = await open();
+    const file = path.join(temporaryFolder(), 'spill');
+    const first: Fixture = await Fixture.start(store, {
+      ...{ file, flushMs: 60_000 },
+      onState: () => first.add(1, 2),
+    });
+    await vi.waitFor(() => expect(first.caughtUp).toBe(1), AMPLE);
+    first.away = refused;
+    first.add(0, 1);
+    await first.recorder.close();
+    expect(first.lost).toEqual([]);
+    const second = await Fixture.start(store, { file });
+    await vi.waitFor(() => expect(second.caughtUp).toBe(1), AMPLE);
+    expect(await second.ids()).toEqual(ids(2));
+  });
+
   test('writes all it has into the database when it closes', async () => {
     const store = await open();
     const fixture = await Fixture.start(store, { flushMs: 60_000 });
