@@ -43,7 +43,8 @@ const TELL_EVERY_MS = 10_000;
  * 2. Otherwise rows go from memory into the database, in batches.
  * 3. A batch that fails goes into the file, with all that follow it; it is tried again later (1).
  * 4. A batch that takes long goes into the file too: it may be written twice, which changes nothing.
- * 5. Where the file takes no rows either, they wait in memory, up to its bound; what is more is lost,
+ * 5. So do rows that come faster than the database takes them: at half of memory's bound.
+ * 6. Where the file takes no rows either, they wait in memory, up to its bound; what is more is lost,
  *    counted and told.
  */
 export class Recorder {
@@ -128,6 +129,10 @@ export class Recorder {
     return this.#options.spill.waitingBytes === 0 && this.#reasons.database === '';
   }
 
+  get #isFilling(): boolean {
+    return this.#bufferedBytes > this.#options.maxBufferBytes / 2;
+  }
+
   #flushSoon(ms: number): void {
     const atMs = performance.now() + ms;
     if (atMs >= this.#timerAtMs) return;
@@ -146,7 +151,8 @@ export class Recorder {
       this.#tellOfLost();
       if (this.#closing !== undefined) return;
       if (this.#buffer.length > 0) this.#flushSoon(this.#options.flushMs);
-      else if (!this.#isDirect) this.#flushSoon(this.#options.retryMs);
+      else if (this.#reasons.database !== '') this.#flushSoon(this.#options.retryMs);
+      else if (!this.#isDirect) this.#flushSoon(this.#options.flushMs);
     });
     return this.#pass;
   }
@@ -166,6 +172,7 @@ export class Recorder {
         await this.#spillBuffer(); // 3
         return;
       }
+      if (this.#isFilling && (await this.#spillBuffer())) return; // 5
       const batch = this.#buffer.slice(0, Math.min(due, BATCH_ROWS)); // 2
       if (!(await this.#write(batch))) {
         await this.#spillBuffer(); // 3
@@ -233,7 +240,7 @@ export class Recorder {
     try {
       await this.#options.spill.append(this.#buffer.slice(0, count));
     } catch (error) {
-      this.#turn('file', messageOf(error)); // 5
+      this.#turn('file', messageOf(error)); // 6
       return false;
     }
     this.#turn('file', '');
