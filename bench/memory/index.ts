@@ -9,6 +9,7 @@ import { recycle } from './recycle.js';
 import { reload } from './reload.js';
 import { returned } from './return.js';
 import { share } from './share.js';
+import { soak } from './soak.js';
 
 /** The benchmarks of memory, in the order in which `all` runs them. */
 export const benchmarks: readonly Benchmark[] = [
@@ -22,4 +23,5 @@ export const benchmarks: readonly Benchmark[] = [
   pressure,
   kill,
   proofRepeat,
+  soak,
 ];
