@@ -65,6 +65,7 @@ try {
   }
   step('formatter and linter', bin('biome'), ['check', '.']);
   step('types', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']);
+  step('types of the page', bin('tsc'), ['-p', 'web/tsconfig.json', '--noEmit']);
   step('build', process.execPath, [path.join(root, 'scripts', 'build.mjs')]);
   suite('unit tests', 'unit');
   suite('end-to-end tests', 'e2e');

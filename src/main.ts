@@ -65,7 +65,7 @@ function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Comm
       '--inputs <file|dir>',
       'texts to send: .jsonl, .jsonl.gz or a folder of .txt files (default: the held-out mails)',
     )
-    .option('--model <id>', 'model to ask (default: the server’s)')
+    .option('--model <id>', 'model to ask, or several divided by commas (default: the server’s)')
     .option(
       '--compare <report.json>',
       'earlier report (.json or .json.gz) to hold memory against (default: none)',

@@ -39,6 +39,8 @@ export interface Context {
 export interface Benchmark {
   readonly name: string;
   readonly about: string;
+  /** Takes so long that `all` leaves it out. */
+  readonly apart?: boolean;
   readonly run: (context: Context) => Promise<Outcome>;
 }
 

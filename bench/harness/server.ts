@@ -32,13 +32,22 @@ export async function startServer(
   return startListening(context, started, path.join(folder, 'server.log'), SERVER_ENVIRONMENT);
 }
 
-/** Its models by name, and a data folder whose mapped forms are the cached ones. @returns its arguments */
-async function layOut(folder: string, { models, settings }: ServerOptions): Promise<string[]> {
+/** Models by name, and a data folder whose mapped forms are the cached ones. */
+export async function layOutModels(
+  folder: string,
+  models: readonly CachedModel[],
+): Promise<{ readonly modelsFolder: string; readonly data: string }> {
   const [modelsFolder, data] = [path.join(folder, 'models'), path.join(folder, 'data')];
   await Promise.all([mkdir(modelsFolder), mkdir(data)]);
   for (const { id, directory } of models) await symlink(directory, path.join(modelsFolder, id));
   await mkdir(mappedFolder(), { recursive: true });
   await symlink(mappedFolder(), path.join(data, 'mapped'));
+  return { modelsFolder, data };
+}
+
+/** @returns the server's arguments */
+async function layOut(folder: string, { models, settings }: ServerOptions): Promise<string[]> {
+  const { modelsFolder, data } = await layOutModels(folder, models);
   const set = { 'log.format': 'json', 'log.level': 'info', ...settings };
   return [
     'serve',

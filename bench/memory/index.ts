@@ -4,10 +4,12 @@ import { density } from './density.js';
 import { drift } from './drift.js';
 import { kill } from './kill.js';
 import { pressure } from './pressure.js';
+import { proofRepeat } from './proof-repeat.js';
 import { recycle } from './recycle.js';
 import { reload } from './reload.js';
 import { returned } from './return.js';
 import { share } from './share.js';
+import { soak } from './soak.js';
 
 /** The benchmarks of memory, in the order in which `all` runs them. */
 export const benchmarks: readonly Benchmark[] = [
@@ -20,4 +22,6 @@ export const benchmarks: readonly Benchmark[] = [
   drift,
   pressure,
   kill,
+  proofRepeat,
+  soak,
 ];

@@ -19,8 +19,8 @@ const MOST_OF_LINE = 1.02;
 const HOLD_MS = 1500;
 const CUT_MS = 2500;
 const LOOK_MS = 100;
-/** How long a server may take to be as before. */
-const RECOVERY_MS = 60_000;
+/** How long a server may take to be as before; the kernel's figures of pressure look back over some time. */
+const RECOVERY_MS = 120_000;
 const REQUEST_MS = 10_000;
 
 export interface ChaosTarget {

@@ -1,4 +1,5 @@
 /** This run beside an earlier one, figure by figure, each difference with its interval. Pure. */
+import type { Comparison, DifferenceRow } from './comparison.js';
 import type { Figures, SessionFigures } from './figures.js';
 import { shiftBetween } from './rank-test.js';
 import type { ProofReport } from './report-schema.js';
@@ -7,35 +8,6 @@ import { THRESHOLDS } from './thresholds.js';
 
 /** Fewer values give no interval of 95 %: of 3 and 3 all pairs together reach 90 %. */
 const MIN_VALUES = 4;
-
-export interface DifferenceRow {
-  readonly figure: string;
-  readonly unit: 'ms' | 'mb' | 'kb' | 'percent';
-  /** Medians; for shares and slopes the figures themselves. */
-  readonly earlier: number | null;
-  readonly here: number | null;
-  /** Here less earlier, with its 95 % interval; null where there are too few values. */
-  readonly difference: number | null;
-  readonly low: number | null;
-  readonly high: number | null;
-  /** By how much it may be higher before that is a regression; null where nothing is judged. */
-  readonly allowed: number | null;
-}
-
-export interface Comparison {
-  readonly earlier: {
-    readonly started_at: string;
-    readonly verdict: ProofReport['verdict'];
-    readonly cores: number;
-    readonly total_mb: number;
-    readonly profile: string;
-    readonly model: string | null;
-    readonly inputs_sha256: string;
-  };
-  /** Why the two are not alike in what they played or where; empty when they are. */
-  readonly differs_in: readonly string[];
-  readonly rows: readonly DifferenceRow[];
-}
 
 export interface ThisRun {
   readonly figures: Figures;

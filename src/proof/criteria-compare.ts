@@ -1,5 +1,5 @@
 /** The criterion on regressions against an earlier report. Pure. */
-import type { Comparison } from './compare.js';
+import type { Comparison } from './comparison.js';
 import type { Criterion } from './criterion.js';
 import { kb, mb, percent } from './format.js';
 import { THRESHOLDS } from './thresholds.js';

@@ -7,7 +7,7 @@
  * 2. every criterion that any run can tell has been told. A leak and what cleanups give back need
  *    enough sessions and enough memory taken: left open, they are listed, but do not fail the verdict.
  */
-import type { Comparison } from './compare.js';
+import type { Comparison } from './comparison.js';
 import { notRegressed } from './criteria-compare.js';
 import { overcame, refusedCleanly, servedAgain } from './criteria-profile.js';
 import { cleanupCost, cleanupTime, responseTime } from './criteria-time.js';

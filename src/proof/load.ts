@@ -22,7 +22,7 @@ export interface LoadOptions {
   readonly url: string;
   readonly plan: Plan;
   readonly inputSet: InputSet;
-  /** The model to ask for; the server's own default when left out. */
+  /** The model to ask for, or several divided by commas; the server's own default when left out. */
   readonly model?: string | undefined;
   /** Seed of the shuffle that deals the texts out. */
   readonly seed: number;
@@ -67,7 +67,8 @@ class LoadPlayer {
     this.#bystanders = new Bystanders(url);
     this.#recorder = new Recorder(inputSet.inputs);
     this.#player = new SessionPlayer({
-      ...{ plan, inputSet, observe, disturber, model: options.model },
+      ...{ plan, inputSet, observe, disturber },
+      models: options.model?.split(',').filter((model) => model !== '') ?? [],
       ...{ client: this.#client, recorder: this.#recorder, stop: this.#stop },
       assignment: new Assignment(inputSet.inputs.length, plan.requests, seed),
       readingIntervalMs: options.readingIntervalMs,

@@ -1,6 +1,6 @@
 /** The sections of `report.md` on the load: what was asked, how fast it was answered, and beside what. */
-import type { DifferenceRow } from './compare.js';
-import type { LoadFigures } from './figures.js';
+import type { DifferenceRow } from './comparison.js';
+import type { LoadFigures, RampFigures } from './figures.js';
 import { count, kb, list, mb, ms, percent, plain, plural, seconds, table } from './format.js';
 import { leftOut, MOST_ROWS, pickSessions } from './pick-sessions.js';
 import { type ComparisonRow, REFERENCE } from './reference.js';
@@ -63,6 +63,7 @@ export function loadResults({ figures }: ProofReport): Lines {
           load.failures.map((one) => [one.code, count(one.requests)]),
         )),
     '',
+    ...rampSentence(figures.ramp),
     ...disturbances(figures.sessions),
     labels === null
       ? '**Labels:** no labelled text was answered, so nothing is said about them.'
@@ -81,6 +82,22 @@ function omissionSentence({ omission, response }: LoadFigures): string {
   return omission.expected_interval_ms === null
     ? 'An open loop: a time counts from when its request was due, so a stall is felt by every request that it held back, and nothing is left to correct.'
     : `A closed loop sends nothing while it waits, so a stall is measured once only. Corrected: as if each user had sent every ${ms(omission.expected_interval_ms)} (the median response), whether or not the last answer was there.`;
+}
+
+function rampSentence(ramp: RampFigures | null): Lines {
+  if (ramp === null) return [];
+  const refused =
+    ramp.refused_users === null
+      ? 'the most that were tried; none was refused'
+      : `with ${count(ramp.refused_users)} the first request failed`;
+  const again =
+    ramp.recovery_users === null
+      ? ''
+      : `; afterwards ${count(ramp.recovery_served)} of ${plural(ramp.recovery_users, 'user')} were served`;
+  return [
+    `**Ramp:** ${plural(ramp.served_users, 'user')} at once were served; ${refused}${again}.`,
+    '',
+  ];
 }
 
 function disturbances(sessions: ProofReport['figures']['sessions']): Lines {

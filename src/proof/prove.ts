@@ -34,7 +34,7 @@ export interface ProofOptions {
   readonly inputs: string;
   /** Folder for `report.md`, `report.html`, `report.json` and `charts/`; made where it is missing. */
   readonly out: string;
-  /** The server's default model when left out. */
+  /** One, or several divided by commas, with which users take turns; the server's default when left out. */
   readonly model?: string | undefined;
   /** From 0 to 1; adds the criterion on labels. */
   readonly expectedAccuracy?: number | undefined;

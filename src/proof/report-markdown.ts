@@ -39,7 +39,8 @@ function verdictLine({ verdict, criteria }: ProofReport): string {
   return `**Verdict: ${verdict}.** ${count(held)} of ${plural(criteria.length, 'criterion').replace('criterions', 'criteria')} held.`;
 }
 
-function played({ options, machine, run, figures }: ProofReport): readonly string[] {
+function played(report: ProofReport): readonly string[] {
+  const { options, machine, run, figures } = report;
   const texts = `${plural(options.inputs.texts, 'text')} of \`${options.inputs.name}\` (${count(options.inputs.labelled)} with a label)`;
   return [
     `Played on ${run.started_at.slice(0, 16).replace('T', ' ')} UTC against ${options.url}${options.model === null ? '' : `, model \`${options.model}\``}: ` +
@@ -50,6 +51,12 @@ function played({ options, machine, run, figures }: ProofReport): readonly strin
       `${figures.others_cpu_percent === null ? '' : `Other programs took ${percent(figures.others_cpu_percent)} of its CPU time meanwhile. `}` +
       'Every figure below is computed from replies, readings and receipts of this run, and stands in `report.json`. ' +
       'MB are 2^20 bytes.',
+    ...(report.requests.one_of * report.readings.one_of === 1
+      ? []
+      : [
+          '',
+          `Counts, means and bounds are of all requests and readings. Of the single ones \`report.json\` holds one of ${count(report.requests.one_of)} answered requests and one of ${count(report.readings.one_of)} readings, picked by a hash; quantiles of the whole run and charts are drawn from these.`,
+        ]),
     ...(run.stopped === null
       ? []
       : ['', `**This run was not finished: ${run.stopped}.** What follows is what was played.`]),

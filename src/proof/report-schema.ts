@@ -1,5 +1,5 @@
 /** The shape of `report.json`, schema `plimsoll-proof/1`. */
-import type { Comparison } from './compare.js';
+import type { Comparison } from './comparison.js';
 import type { Criterion, Verdict } from './criterion.js';
 import type { Figures } from './figures.js';
 import type { Plan, ProfileName } from './plan.js';

@@ -56,7 +56,7 @@ export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
       cores: os.availableParallelism(),
       total_mb: os.totalmem() / 2 ** 20,
       node: process.version,
-      os: `${os.type()} ${os.release()} ${os.arch()}`,
+      os: `${os.type()} ${os.arch()}`,
       server_total_mb: figures.memory.total_mb,
       load_line_mb: figures.memory.load_line_mb,
     },

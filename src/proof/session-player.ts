@@ -36,7 +36,8 @@ export interface SessionPlayerOptions {
   readonly recorder: Recorder;
   readonly assignment: Assignment;
   readonly inputSet: InputSet;
-  readonly model: string | undefined;
+  /** Users take turns with them; empty: the server's default. */
+  readonly models: readonly string[];
   readonly readingIntervalMs: number;
   readonly stop: AbortSignal;
   /** Milliseconds since the run began. */
@@ -137,10 +138,11 @@ export class SessionPlayer {
     },
     models: Set<string>,
   ): Promise<RequestRow | null> {
-    const { inputSet, model, client, stop, assignment, now } = this.#options;
+    const { inputSet, models: wanted, client, stop, assignment, now } = this.#options;
     const user = this.#earlierUsers + turn.user;
     const input = assignment.inputOf(user, turn.request);
     const item = inputSet.inputs[input];
+    const model = wanted[user % wanted.length];
     const lateMs = Math.max(0, now() - turn.dueMs);
     const reply = await client.post(
       '/v1/classify',

@@ -115,5 +115,10 @@ export function cells(of: Locator): Promise<readonly string[]> {
 
 /** The first number in a text, without the commas of thousands. */
 export function numberIn(text: string | null | undefined): number {
-  return Number(/-?\d[\d,]*(\.\d+)?/.exec(text ?? '')?.[0]?.replaceAll(',', '') ?? Number.NaN);
+  return Number(
+    /[−-]?\d[\d,]*(\.\d+)?/
+      .exec(text ?? '')?.[0]
+      ?.replaceAll(',', '')
+      .replace('−', '-') ?? Number.NaN,
+  );
 }

@@ -38,6 +38,8 @@ export interface ServerOptions {
   readonly models?: string;
   /** Data folder; a fresh one by default. */
   readonly data?: string;
+  /** A free one by default. */
+  readonly port?: number;
   /** A program of the fixtures in place of `plimsoll serve`; it takes the same flags. */
   readonly program?: string;
 }
@@ -67,7 +69,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const data = options.data ?? path.join(await temporaryFolder(), 'data');
   const args = [
     ...(options.program === undefined ? ['serve'] : []),
-    ...['--port', '0', '--data', data],
+    ...['--port', String(options.port ?? 0), '--data', data],
   ];
   if (options.models !== undefined) args.push('--models', options.models);
   for (const [key, value] of Object.entries(options.settings ?? {})) {

@@ -23,6 +23,8 @@ let page: Page;
 let expected: readonly Expected[];
 
 const USERS = 6;
+/** Five sessions of eight users, on a busy machine. */
+const PROOF_MS = 100_000;
 
 /** A session under load, ended; what the server says of it. */
 async function playSession(): Promise<SessionView & { readonly cleanup: Receipt }> {
@@ -106,6 +108,10 @@ describe.skipIf(chromium === undefined)('the page', () => {
     const log = panel(page, 'Log');
     await log
       .getByText(/session ended by the caller with 6 users, \d+ requests; its cleanup/)
+      .waitFor();
+    await log
+      .getByText(/^spam opened in worker-\d/)
+      .first()
       .waitFor();
     const from = Number(await page.locator('.chart').getAttribute('data-from'));
     const to = Number(await page.locator('.chart').getAttribute('data-to'));
@@ -193,9 +199,9 @@ describe.skipIf(chromium === undefined)('the page', () => {
     const open = await rowWith('Open sessions', name, /2 of 5/);
     expect(open[3]).toBe('2');
     expect(numberIn(open[4])).toBeGreaterThan(0);
-    const { cleanup } = await endSession(server, id);
+    const { cleanup, taken_mb: taken } = await endSession(server, id);
     const past = await rowWith('Past sessions', name, /2 of 5/);
-    expect(numberIn(past[6])).toBeCloseTo(cleanup.before.private_mb, 1);
+    expect(numberIn(past[6])).toBeCloseTo(taken ?? Number.NaN, 1);
     expect(numberIn(past[7])).toBeCloseTo(cleanup.freed_private_mb, 1);
     await row(page, 'Open sessions', name).waitFor({ state: 'detached' });
   });
@@ -227,12 +233,12 @@ describe.skipIf(chromium === undefined)('the page', () => {
 
   test('shows the models, and loads and unloads them', async () => {
     await classify(server, 'a text that nobody has sent before');
-    const [, , privateMb, , , used] = await rowWith('Models', 'spam', /\d s ago/);
+    const [, , privateMb, , , used] = await rowWith('Models in the repository', 'spam', /\d s ago/);
     const { models } = await get<{ models: ModelView[] }>(server, '/v1/models');
     expect(numberIn(privateMb)).toBeCloseTo(models[0]?.private_mb ?? -1, 0);
     expect(used).toMatch(/^\d+ s ago$/);
     await page.getByRole('button', { name: 'Unload spam' }).click();
-    await rowWith('Models', 'spam', /unloaded/);
+    await rowWith('Models in the repository', 'spam', /unloaded/);
     const state = async () =>
       (await get<{ models: ModelView[] }>(server, '/v1/models')).models[0]?.state;
     expect(await state()).toBe('unloaded');
@@ -253,18 +259,21 @@ describe.skipIf(chromium === undefined)('the page', () => {
     const { workers } = await get<{ workers: WorkerView[] }>(server, '/v1/workers');
     const [first] = workers;
     if (first === undefined) throw new Error('there is no worker');
-    const [, state, age, users, privateMb] = await cells(row(page, 'Workers', first.id));
+    const [, state, age, users, privateMb] = await cells(row(page, 'Worker processes', first.id));
     expect(state).toMatch(/^(ready|busy)$/);
     expect(age).toMatch(/^\d+ (s|min)$/);
     expect(numberIn(users)).toBe(first.users_since_recycle);
     expect(numberIn(privateMb)).toBeGreaterThan(5);
     await page.getByRole('button', { name: `Recycle ${first.id}` }).click();
-    await row(page, 'Workers', first.id).waitFor({ state: 'detached' });
+    await row(page, 'Worker processes', first.id).waitFor({ state: 'detached' });
     await panel(page, 'Log')
       .getByText(new RegExp(`^${first.id} replaced in`))
       .waitFor();
     await until('there are two again', async () => {
-      const rows = await page.getByRole('region', { name: 'Workers' }).getByRole('row').count();
+      const rows = await page
+        .getByRole('region', { name: 'Worker processes' })
+        .getByRole('row')
+        .count();
       return rows === 3;
     });
   });
@@ -308,6 +317,31 @@ describe.skipIf(chromium === undefined)('the page', () => {
     await timing.filter({ hasText: 'known to the cache (memory)' }).waitFor();
     await post(server, '/v1/models/spam/unload');
   });
+
+  test(
+    'starts a proof of the server, and opens its report',
+    async () => {
+      const proof = panel(page, 'Proof');
+      await proof.getByRole('button', { name: 'Start a proof' }).click();
+      await proof.getByRole('button', { name: 'A proof runs' }).waitFor();
+      await proof.getByText(/^\d of \d sessions$/).waitFor();
+      await proof.getByText('Open the report').waitFor({ timeout: PROOF_MS });
+      const { proofs } = await get<{ proofs: { state: string }[] }>(server, '/v1/proofs');
+      expect(['passed', 'failed']).toContain(proofs[0]?.state);
+      await proof.getByText(String(proofs[0]?.state), { exact: true }).waitFor();
+      const opened = page.waitForEvent('popup');
+      await proof.getByText('Open the report').click();
+      const report = await opened;
+      await report
+        .getByText(/Verdict/)
+        .first()
+        .waitFor();
+      expect(await report.locator('figure svg').count()).toBeGreaterThan(0);
+      await report.close();
+      await shoot(page, 'proof');
+    },
+    PROOF_MS,
+  );
 
   test('is used with the keyboard alone', async () => {
     await page.reload();

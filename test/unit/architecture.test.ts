@@ -1,17 +1,23 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import {
+  type Floors,
+  FORBIDDEN,
+  findCycle,
+  importsOf,
+  isLong,
+  offencesAgainstTheFloors,
+  ownImportsOf,
+  readSources,
+  type Sources,
+  withoutCommentsAndStrings,
+} from './sources.js';
 
 const SOURCE = fileURLToPath(new URL('../../src', import.meta.url));
 const MAX_LINES = 400;
 
-/**
- * The floors of the house, top to bottom. A floor has rooms; a room is a folder (`http/`) or some
- * files. A file may import from its own room and from every floor below: never up, and never
- * sideways into another room of its floor.
- */
-const FLOORS: readonly (readonly (readonly string[])[])[] = [
+/** The floors of the server's house. */
+const FLOORS: Floors = [
   [['main.ts']],
   [['commands/']],
   [
@@ -52,99 +58,6 @@ const MODEL_CODE = ['onnxruntime-node', '@huggingface/tokenizers'];
 const MAIN = 'main.ts';
 const FORKED = ['inference/worker-main.ts', 'models/preparer-main.ts'];
 
-/** Files by their path below src/, with their text. */
-type Sources = ReadonlyMap<string, string>;
-
-interface Place {
-  readonly floor: number;
-  readonly room: string;
-}
-
-function placeOf(file: string): Place | undefined {
-  for (const [floor, rooms] of FLOORS.entries()) {
-    for (const room of rooms) {
-      const isIn = room.some((part) =>
-        part.endsWith('/') ? file.startsWith(part) : file === part,
-      );
-      if (isIn) return { floor, room: room.join(', ') };
-    }
-  }
-  return undefined;
-}
-
-const STRINGS_AND_COMMENTS =
-  /('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g;
-
-function withoutComments(text: string): string {
-  return text.replaceAll(STRINGS_AND_COMMENTS, (_all, string: string | undefined) => string ?? '');
-}
-
-function withoutCommentsAndStrings(text: string): string {
-  return text.replaceAll(STRINGS_AND_COMMENTS, (_all, string: string | undefined) =>
-    string === undefined ? '' : "''",
-  );
-}
-
-const IMPORTS = [
-  /^\s*(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]/gm,
-  /^\s*import\s*['"]([^'"]+)['"]/gm,
-  /\b(?:import|require)\s*\(\s*['"]([^'"]+)['"]\s*[,)]/g,
-];
-
-/** Everything that a file imports, types too, as it is written. */
-function importsOf(text: string): readonly string[] {
-  const code = withoutComments(text);
-  const found = IMPORTS.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1]));
-  return [...new Set(found.filter((name) => name !== undefined))];
-}
-
-/** Files of ours that a file imports. */
-function ownImportsOf(file: string, text: string): readonly string[] {
-  return importsOf(text)
-    .filter((name) => name.startsWith('.'))
-    .map((name) => path.posix.join(path.posix.dirname(file), name).replace(/\.js$/, '.ts'));
-}
-
-function offencesAgainstTheFloors(sources: Sources): readonly string[] {
-  const offences: string[] = [];
-  for (const [file, text] of sources) {
-    const from = placeOf(file);
-    if (from === undefined) {
-      offences.push(`${file} is in no room: give it one in FLOORS, and in docs`);
-      continue;
-    }
-    for (const imported of ownImportsOf(file, text)) {
-      const to = placeOf(imported);
-      if (to === undefined) offences.push(`${file} imports ${imported}, which is in no room`);
-      else if (to.floor < from.floor) offences.push(`${file} imports ${imported}: up`);
-      else if (to.floor === from.floor && to.room !== from.room) {
-        offences.push(`${file} imports ${imported}: sideways`);
-      }
-    }
-  }
-  return offences;
-}
-
-/** The first cycle of imports, as the files on its way. */
-function findCycle(sources: Sources): readonly string[] | undefined {
-  const done = new Set<string>();
-  const visit = (file: string, way: readonly string[]): readonly string[] | undefined => {
-    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
-    if (done.has(file)) return undefined;
-    for (const next of ownImportsOf(file, sources.get(file) ?? '')) {
-      const cycle = visit(next, [...way, file]);
-      if (cycle !== undefined) return cycle;
-    }
-    done.add(file);
-    return undefined;
-  };
-  for (const file of sources.keys()) {
-    const cycle = visit(file, []);
-    if (cycle !== undefined) return cycle;
-  }
-  return undefined;
-}
-
 /** Ways from a file to model code, over any import, types too. */
 function waysToModelCode(sources: Sources, start: string): readonly string[] {
   const ways: string[] = [];
@@ -166,26 +79,15 @@ function waysToModelCode(sources: Sources, start: string): readonly string[] {
   return ways;
 }
 
-function readSources(): Sources {
-  const names = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' });
-  return new Map(
-    names
-      .filter((name) => name.endsWith('.ts'))
-      .map((name) => name.replaceAll(path.sep, '/'))
-      .sort()
-      .map((name) => [name, readFileSync(path.join(SOURCE, name), 'utf8')]),
-  );
-}
-
 describe('src/', () => {
-  const sources = readSources();
+  const sources = readSources(SOURCE);
 
   test('has the files that this test is about', () => {
     expect([...sources.keys()]).toEqual(expect.arrayContaining([MAIN, 'app.ts', ...FORKED]));
   });
 
   test('every import goes down', () => {
-    expect(offencesAgainstTheFloors(sources)).toEqual([]);
+    expect(offencesAgainstTheFloors(FLOORS, sources)).toEqual([]);
   });
 
   test('every import of ours leads to a file', () => {
@@ -207,14 +109,11 @@ describe('src/', () => {
   });
 
   test(`no file has more than ${MAX_LINES} lines`, () => {
-    const long = [...sources].filter(([, text]) => text.trimEnd().split('\n').length > MAX_LINES);
+    const long = [...sources].filter(([, text]) => isLong(text, MAX_LINES));
     expect(long.map(([file]) => file)).toEqual([]);
   });
 
-  test.each([
-    ['console', /\bconsole\s*\./],
-    ['any', /(?:[:<,|&(]|\bas|\bextends)\s*any\b|\bany\s*(?:\[\]|>)/],
-  ])('no file uses %s', (_what, pattern) => {
+  test.each(FORBIDDEN)('no file uses %s', (_what, pattern) => {
     const using = [...sources].filter(([, text]) => pattern.test(withoutCommentsAndStrings(text)));
     expect(using.map(([file]) => file)).toEqual([]);
   });
@@ -249,12 +148,13 @@ describe('this test sees', () => {
     ['settings.ts', "import { A } from './config.js';", 'settings.ts imports config.ts: up'],
     ['utils/a.ts', '', 'utils/a.ts is in no room: give it one in FLOORS, and in docs'],
   ])('an offence in %s: %s', (name, text, offence) => {
-    expect(offencesAgainstTheFloors(file(name, text))).toEqual([offence]);
+    expect(offencesAgainstTheFloors(FLOORS, file(name, text))).toEqual([offence]);
   });
 
   test('what is allowed', () => {
     expect(
       offencesAgainstTheFloors(
+        FLOORS,
         new Map([
           ['app.ts', "import './log.js';"],
           ['http/a.ts', "import './b.js';\nimport '../memory/receipt.js';"],

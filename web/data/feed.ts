@@ -4,6 +4,8 @@ import type { Mark, State } from './wire.js';
 export type Link =
   | { readonly state: 'connecting' }
   | { readonly state: 'live' }
+  /** Nobody sees the tab. */
+  | { readonly state: 'resting' }
   /** It does not answer, or not as it should; tried again and again. */
   | { readonly state: 'away'; readonly sinceMs: number; readonly why: string };
 
@@ -17,6 +19,8 @@ export interface FeedListener {
 const SILENT_MS = 6000;
 const RETRY_MS = 2000;
 const LOOK_MS = 1000;
+/** Browsers open six connections to a server at most: a tab that nobody sees gives its own back after this. */
+const HIDDEN_MS = 5000;
 
 /**
  * The stream of events. It begins again by itself, also where a browser would not (a refusal), and
@@ -26,12 +30,15 @@ export class Feed {
   readonly #listener: FeedListener;
   #source: EventSource | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  #rest: ReturnType<typeof setTimeout> | undefined;
   #heardAtMs = 0;
+  #messages = 0;
   #link: Link = { state: 'connecting' };
 
   constructor(listener: FeedListener) {
     this.#listener = listener;
     setInterval(() => this.#watch(), LOOK_MS);
+    document.addEventListener('visibilitychange', () => this.#seen());
     this.#open();
   }
 
@@ -52,7 +59,23 @@ export class Feed {
     source.addEventListener('error', () => void this.#lose(source));
   }
 
+  /** A tab that comes back to sight begins again; what it missed is asked for. */
+  #seen(): void {
+    clearTimeout(this.#rest);
+    if (!document.hidden) {
+      if (this.#link.state === 'resting') this.#open();
+      return;
+    }
+    this.#rest = setTimeout(() => {
+      clearTimeout(this.#retry);
+      this.#source?.close();
+      this.#source = undefined;
+      this.#become({ state: 'resting' });
+    }, HIDDEN_MS);
+  }
+
   #hear(): void {
+    this.#messages += 1;
     this.#heardAtMs = performance.now();
     if (this.#link.state !== 'live') this.#become({ state: 'live' });
   }
@@ -67,9 +90,12 @@ export class Feed {
     source.close();
     this.#source = undefined;
     this.#retry = setTimeout(() => this.#open(), RETRY_MS);
+    const heard = this.#messages;
     const why = await whyAway();
-    // It may have come back while that was asked.
-    if (this.#link.state === 'live' && this.#source !== undefined) return;
+    // Or the tab was hidden.
+    if (this.#link.state === 'resting') return;
+    // It came back while that was asked.
+    if (this.#messages !== heard) return;
     const sinceMs = this.#link.state === 'away' ? this.#link.sinceMs : Date.now();
     this.#become({ state: 'away', sinceMs, why });
   }

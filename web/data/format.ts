@@ -20,7 +20,9 @@ export function count(value: number): string {
 /** MB, with the digits that one can read: a tenth below 1000. */
 export function mb(value: number | null): string {
   if (value === null) return NOTHING;
-  return Math.abs(value) < 1000 ? tenth.format(value) : number.format(value);
+  if (Math.abs(value) >= 1000) return number.format(value);
+  // No "-0.0".
+  return tenth.format(Math.abs(value) < 0.05 ? 0 : value).replace('-', '−');
 }
 
 /** With its sign, for what came or went. */
@@ -38,7 +40,8 @@ export function ms(value: number | null): string {
 }
 
 export function percent(share: number): string {
-  return `${(share * 100).toFixed(share > 0.995 || share < 0.1 ? 1 : 0)} %`;
+  const isFine = share < 0.1 || (share > 0.995 && share < 1);
+  return `${(share * 100).toFixed(isFine ? 1 : 0)} %`;
 }
 
 /** A length of time in the unit that fits it. */

@@ -18,7 +18,7 @@ export function Header() {
       </a>
       <p class={`link link-${link.state}`} role="status">
         {link.state === 'live' && 'live'}
-        {link.state === 'connecting' && 'connecting …'}
+        {(link.state === 'connecting' || link.state === 'resting') && 'connecting …'}
         {link.state === 'away' && 'no connection'}
       </p>
       <ThemeChoice />

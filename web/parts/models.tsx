@@ -20,7 +20,7 @@ export function Models() {
       {models.length === 0 ? (
         <p class="none">There is no model in the repository.</p>
       ) : (
-        <Table label="Models" heads={HEADS}>
+        <Table label="Models in the repository" heads={HEADS}>
           {models.slice(0, MAX_SHOWN).map((model) => (
             <Row
               key={model.id}

@@ -26,7 +26,7 @@ export function Workers() {
       }
     >
       <Failure message={failure} />
-      <Table label="Workers" heads={HEADS}>
+      <Table label="Worker processes" heads={HEADS}>
         {workers.map((worker) => (
           <Row
             key={worker.id}

@@ -1,0 +1,62 @@
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import {
+  type Floors,
+  FORBIDDEN,
+  findCycle,
+  importsOf,
+  isLong,
+  offencesAgainstTheFloors,
+  readSources,
+  withoutCommentsAndStrings,
+} from './sources.js';
+
+const PAGE = fileURLToPath(new URL('../../web', import.meta.url));
+const MAX_LINES = 400;
+
+/** The floors of the page's house. */
+const FLOORS: Floors = [
+  [['main.ts']],
+  [['app.ts']],
+  [['parts/']],
+  [['chart/']],
+  [['data/'], ['theme.ts']],
+];
+
+/** What the page is built with; nothing else is sent to browsers. */
+const LIBRARIES = /^(preact(\/hooks)?|uplot(\/dist\/uPlot\.min\.css)?|@fontsource\/.+\.css)$/;
+
+describe('web/', () => {
+  const sources = readSources(PAGE);
+
+  test('has the files that this test is about', () => {
+    expect([...sources.keys()]).toEqual(expect.arrayContaining(['main.ts', 'data/live.ts']));
+  });
+
+  test('every import goes down, and none in a circle', () => {
+    const scripts = new Map(
+      [...sources].map(([file, text]) => [file, text.replaceAll(/^import '.*\.css';$/gm, '')]),
+    );
+    expect(offencesAgainstTheFloors(FLOORS, scripts)).toEqual([]);
+    expect(findCycle(scripts)?.join(' → ')).toBeUndefined();
+  });
+
+  test('nothing of the server or of other libraries comes in', () => {
+    const others = [...sources].flatMap(([file, text]) =>
+      importsOf(text)
+        .filter((name) => !name.startsWith('.') && !LIBRARIES.test(name))
+        .map((name) => `${file} imports ${name}`),
+    );
+    expect(others).toEqual([]);
+  });
+
+  test(`no file has more than ${MAX_LINES} lines`, () => {
+    const long = [...sources].filter(([, text]) => isLong(text, MAX_LINES));
+    expect(long.map(([file]) => file)).toEqual([]);
+  });
+
+  test.each(FORBIDDEN)('no file uses %s', (_what, pattern) => {
+    const using = [...sources].filter(([, text]) => pattern.test(withoutCommentsAndStrings(text)));
+    expect(using.map(([file]) => file)).toEqual([]);
+  });
+});
