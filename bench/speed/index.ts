@@ -3,6 +3,7 @@ import { cold } from './cold.js';
 import { fairness } from './fairness.js';
 import { latency } from './latency.js';
 import { overload } from './overload.js';
+import { page } from './page.js';
 import { peerNode } from './peer-node.js';
 import { sameScores } from './same-scores.js';
 import { scaleModels } from './scale-models.js';
@@ -26,4 +27,5 @@ export const benchmarks: readonly Benchmark[] = [
   overload,
   peerNode,
   scaleModels,
+  page,
 ];
