@@ -13,6 +13,7 @@ import { WorkerPool } from './inference/pool.js';
 import type { Logger } from './log.js';
 import { asSet } from './memory/gears.js';
 import { MemoryManager } from './memory/manager.js';
+import { figuresOf } from './memory/snapshot.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import type { Metrics } from './metrics.js';
 import { ModelViews } from './model-views.js';
@@ -271,6 +272,10 @@ export class Assembly {
         if (!this.memory.holding.has('refuse_sessions')) return;
         const message = 'memory is close to the load line: no new sessions until it falls';
         throw new PlimsollError('MEMORY_PRESSURE', message, { retryAfterSeconds: 5 });
+      },
+      privateBytes: () => {
+        const { last } = this.memory.reader;
+        return last && figuresOf(last).privateBytes;
       },
       cleanup: async ({ id, endCause }, stillUsed) => {
         await this.#shrinkPools(id);

@@ -48,7 +48,8 @@ export class PageState {
       waiting_inputs: dispatcher.waitingCount,
       processes: snapshot.processes.map(processToWire),
       sessions: sessions.listOpen(MAX_SESSIONS).map((session) => {
-        const { ended_at, end_cause, cleanup, ambient, ...shown } = sessionToWire(session);
+        const { ended_at, end_cause, taken_mb, cleanup, ambient, ...shown } =
+          sessionToWire(session);
         return shown;
       }),
       models: models.map(modelToWire),

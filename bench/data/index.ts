@@ -2,6 +2,7 @@ import type { Benchmark } from '../harness/benchmark.js';
 import { cached } from './cached.js';
 import { databaseOutage } from './database-outage.js';
 import { pools } from './pools.js';
+import { redisOutage } from './redis-outage.js';
 
 /** The benchmarks of the cache, the database and their pools, in the order in which `all` runs them. */
-export const benchmarks: readonly Benchmark[] = [cached, databaseOutage, pools];
+export const benchmarks: readonly Benchmark[] = [cached, redisOutage, databaseOutage, pools];

@@ -1,6 +1,7 @@
 /** Users who each send one mail after another, over HTTP. */
 import type { Api } from '../harness/api.js';
 import { closedLoop, Tally } from '../harness/load.js';
+import { gearsOf } from './gears.js';
 
 export interface ClosedRun {
   readonly itemsPerSecond: number;
@@ -35,4 +36,30 @@ export async function closedUsers(
   const seconds = (performance.now() - begun) / 1000;
   const ms = tally.replies.map((reply) => reply.ms);
   return { itemsPerSecond: tally.replies.length / seconds, ms, tally };
+}
+
+/** Part of a warm-up; the server shifts a busy model within three seconds. */
+const WARM_UP_MS = 2000;
+const MOST_WARM_UPS = 5;
+
+/**
+ * The load that is to be measured, until every worker holds the model in the hot gear (or does not come
+ * to it in ten seconds).
+ *
+ * @returns the gears then
+ */
+export async function warmUp(
+  api: Api,
+  users: number,
+  model: string,
+  nextText: () => string,
+): Promise<readonly string[]> {
+  await api.load(model);
+  let gears: readonly string[] = [];
+  for (let part = 0; part < MOST_WARM_UPS; part += 1) {
+    await closedUsers(api, users, WARM_UP_MS, () => model, nextText);
+    gears = await gearsOf(api, model);
+    if (gears.every((gear) => gear === 'hot')) break;
+  }
+  return gears;
 }

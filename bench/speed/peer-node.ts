@@ -17,7 +17,7 @@ import type { CachedModel } from '../harness/models.js';
 import { installedPeer } from '../harness/peer.js';
 import { startServer } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
-import { closedUsers } from './closed-users.js';
+import { closedUsers, warmUp } from './closed-users.js';
 import { mailSource, realMails } from './mails.js';
 import { measuredModels } from './measured-models.js';
 
@@ -87,9 +87,9 @@ async function compare(
   }));
   const nextText = mailSource(realMails());
   try {
-    await server.api.load(id);
     await sameAnswer(server, peer, id);
-    for (const { of } of sides) await closedUsers(of.api, USERS, ms / 2, () => id, nextText);
+    await warmUp(server.api, USERS, id, nextText);
+    await closedUsers(peer.api, USERS, ms / 2, () => id, nextText);
     for (let round = 1; round <= rounds; round += 1) {
       for (const side of sides) {
         const who = side.of === server ? 'the server' : 'the peer';

@@ -9,13 +9,13 @@ import {
   type Outcome,
 } from '../harness/benchmark.js';
 import type { CachedModel } from '../harness/models.js';
-import { startServer } from '../harness/server.js';
+import { type ServerUnderTest, startServer } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
-import { closedUsers } from './closed-users.js';
-import { cpuMs } from './cpu-time.js';
+import { type ClosedRun, closedUsers, warmUp } from './closed-users.js';
+import { cpuMs, machineBusyMs, ownCpuMs } from './cpu-time.js';
 import { mailSource, realMails } from './mails.js';
 import { measuredModels } from './measured-models.js';
-import { RawLoop } from './raw.js';
+import { RawLoop, type RawWay } from './raw.js';
 
 const LEAST_RATIO = 0.9;
 const MOST_MAIN_SHARE = 0.15;
@@ -46,9 +46,27 @@ async function run(context: Context): Promise<Outcome> {
   };
 }
 
+/** CPU time of one item, in ms. */
+interface CpuOfItem {
+  readonly main: number;
+  readonly workers: number;
+  readonly client: number;
+}
+
+interface Round {
+  readonly raw: number;
+  readonly server: number;
+  readonly cpuOfItem: CpuOfItem;
+  /** Main process's part of the CPU time of the server's processes. */
+  readonly mainShare: number;
+  /** Part of the cores that processes of others took meanwhile. */
+  readonly others: number;
+  readonly got: ClosedRun;
+}
+
 async function measure(context: Context, model: CachedModel): Promise<ModelOutcome> {
   const { progress } = context;
-  const { rounds, ms, probeMs } = context.quick ? QUICK : FULL;
+  const { rounds: count, ms, probeMs } = context.quick ? QUICK : FULL;
   const cores = Math.max(1, Math.floor(await availableCpus()));
   const mails = realMails();
   progress.at(`${model.id}: the best raw loop`);
@@ -57,58 +75,87 @@ async function measure(context: Context, model: CachedModel): Promise<ModelOutco
   const settings = { 'cache.max_size': 0, 'session.max_users': 1000 };
   const server = await startServer(context, { models: [model], settings });
   const nextText = mailSource(mails);
-  const ratios: number[] = [];
-  const mainShares: number[] = [];
-  const rates: { readonly raw: number; readonly server: number }[] = [];
-  const latency: number[] = [];
-  const failures: Fact[] = [];
+  const rounds: Round[] = [];
+  let gears: readonly string[] = [];
   try {
-    await server.api.load(model.id);
-    await closedUsers(server.api, USERS, probeMs, () => model.id, nextText);
-    for (let round = 1; round <= rounds; round += 1) {
-      progress.at(`${model.id}: round ${round} of ${rounds}`);
+    gears = await warmUp(server.api, USERS, model.id, nextText);
+    for (let round = 1; round <= count; round += 1) {
+      progress.at(`${model.id}: round ${round} of ${count}`);
       const rawRate = await raw.itemsPerSecond(way, mails, ms);
-      const { processes } = await server.api.memory();
-      const all = () => processes.map(({ pid }) => cpuMs(pid)).reduce((sum, each) => sum + each, 0);
-      const [mainBefore, allBefore] = [cpuMs(server.pid), all()];
-      const got = await closedUsers(server.api, USERS, ms, () => model.id, nextText);
-      mainShares.push((cpuMs(server.pid) - mainBefore) / Math.max(1, all() - allBefore));
-      ratios.push(got.itemsPerSecond / rawRate);
-      rates.push({ raw: rawRate, server: got.itemsPerSecond });
-      latency.push(...got.ms);
-      failures.push(...got.tally.failureFacts);
+      const load = () => closedUsers(server.api, USERS, ms, () => model.id, nextText);
+      rounds.push({ raw: rawRate, ...(await underLoad(server, load, ms * cores)) });
     }
   } finally {
     await server.stop();
     await raw.stop();
   }
-  const { id } = model;
+  return outcomeOf(model.id, way, gears, rounds);
+}
+
+/** @param coreMs all that the cores have to give meanwhile, in ms */
+async function underLoad(
+  server: ServerUnderTest,
+  load: () => Promise<ClosedRun>,
+  coreMs: number,
+): Promise<Omit<Round, 'raw'>> {
+  const { processes } = await server.api.memory();
+  const cpu = () => ({
+    main: cpuMs(server.pid),
+    server: processes.reduce((sum, { pid }) => sum + cpuMs(pid), 0),
+    client: ownCpuMs(),
+    machine: machineBusyMs(),
+  });
+  const before = cpu();
+  const got = await load();
+  const after = cpu();
+  const of = (who: keyof typeof before) => after[who] - before[who];
+  const items = Math.max(1, got.tally.replies.length);
+  return {
+    server: got.itemsPerSecond,
+    cpuOfItem: {
+      main: of('main') / items,
+      workers: (of('server') - of('main')) / items,
+      client: of('client') / items,
+    },
+    mainShare: of('main') / Math.max(1, of('server')),
+    others: (of('machine') - of('server') - of('client')) / coreMs,
+    got,
+  };
+}
+
+function outcomeOf(
+  id: string,
+  way: RawWay,
+  gears: readonly string[],
+  rounds: readonly Round[],
+): ModelOutcome {
+  const ratios = rounds.map(({ raw, server }) => server / raw);
+  const each = (what: 'raw' | 'server' | 'mainShare' | 'others') => rounds.map((of) => of[what]);
+  const cpu = (['main', 'workers', 'client'] as const).map((who) =>
+    median(rounds.map(({ cpuOfItem }) => cpuOfItem[who])).toFixed(2),
+  );
+  const rawName = `raw, ${way.processes} processes × ${way.threads} threads, batch ${way.batch}`;
+  const main = rounded(median(each('mainShare')));
   return {
     checks: [
       atLeast(`${id}: items/s ÷ raw`, rounded(median(ratios)), LEAST_RATIO),
-      atMost(`${id}: main process’s share of CPU`, rounded(median(mainShares)), MOST_MAIN_SHARE),
+      atMost(`${id}: main process’s share of CPU`, main, MOST_MAIN_SHARE),
     ],
     facts: [
       { fact: `${id}: ratio`, value: spread(ratios) },
+      { fact: `${id}: server, ${gears.join(', ')}`, value: spread(each('server'), ' items/s', 1) },
+      { fact: `${id}: ${rawName}`, value: spread(each('raw'), ' items/s', 1) },
       {
-        fact: `${id}: server`,
-        value: spread(
-          rates.map((of) => of.server),
-          ' items/s',
-          1,
-        ),
+        fact: `${id}: latency at ${USERS} users`,
+        value: latencies(rounds.flatMap(({ got }) => got.ms)),
       },
       {
-        fact: `${id}: raw, ${way.processes} processes × ${way.threads} threads, batch ${way.batch}`,
-        value: spread(
-          rates.map((of) => of.raw),
-          ' items/s',
-          1,
-        ),
+        fact: `${id}: CPU of one item in main, workers, load generator`,
+        value: `${cpu.join(', ')} ms`,
       },
-      { fact: `${id}: latency at ${USERS} users`, value: latencies(latency) },
-      ...failures.slice(0, 3),
+      { fact: `${id}: part of the cores that others took`, value: spread(each('others')) },
+      ...rounds.flatMap(({ got }) => got.tally.failureFacts).slice(0, 3),
     ],
-    detail: { model: id, way, rates, ratios, main_share: mainShares },
+    detail: { model: id, way, gears, ratios, rounds: rounds.map(({ got: _, ...of }) => of) },
   };
 }

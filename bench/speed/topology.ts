@@ -9,7 +9,7 @@ import {
 import type { CachedModel } from '../harness/models.js';
 import { startServer } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
-import { closedUsers } from './closed-users.js';
+import { closedUsers, warmUp } from './closed-users.js';
 import { mailSource, realMails } from './mails.js';
 import { measuredModels } from './measured-models.js';
 
@@ -75,10 +75,9 @@ async function measure(
   const server = await startServer(context, { models: [model], settings });
   const nextText = mailSource(realMails());
   try {
-    await server.api.load(model.id);
     const users = (count: number) =>
       closedUsers(server.api, count, ms / 2, () => model.id, nextText);
-    await users(USERS);
+    await warmUp(server.api, USERS, model.id, nextText);
     return { rate: (await users(USERS)).itemsPerSecond, lone: (await users(1)).ms };
   } finally {
     await server.stop();

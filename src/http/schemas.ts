@@ -81,6 +81,10 @@ export const sessionSchema = object({
   opened_at: text,
   ended_at: nullableText,
   end_cause: nullableText,
+  taken_mb: {
+    type: ['number', 'null'],
+    description: 'What private_mb rose by from its opening to its cleanup.',
+  },
   cleanup: { anyOf: [receiptSchema, { type: 'null' }] },
 });
 

@@ -148,6 +148,7 @@ export function sessionToWire(session: SessionView) {
     opened_at: new Date(session.openedAtMs).toISOString(),
     ended_at: session.endedAtMs === null ? null : new Date(session.endedAtMs).toISOString(),
     end_cause: session.endCause,
+    taken_mb: mbOrNull(session.takenBytes),
     cleanup: session.cleanup === null ? null : receiptToWire(session.cleanup),
   };
 }

@@ -8,6 +8,8 @@ export interface RegistryOptions {
   readonly idleTimeoutMs: number;
   /** Called before a session opens; throws where none may. */
   readonly admit: () => void;
+  /** Private bytes of all our processes by the last reading; undefined before the first. */
+  readonly privateBytes?: () => number | undefined;
   /** Runs after every session, by itself. */
   readonly cleanup: (session: SessionView, stillUsed: StillUsed) => Promise<Receipt>;
   /** Told of every change that is worth keeping. */
@@ -154,7 +156,8 @@ export class SessionRegistry {
       const message = `${open} sessions are open (session.max_open)`;
       throw new PlimsollError('TOO_MANY_SESSIONS', message, { retryAfterSeconds: 1 });
     }
-    const session = new Session({ ambient, maxUsers });
+    const privateBytes = this.#options.privateBytes?.();
+    const session = new Session({ ambient, maxUsers, privateBytes });
     this.#open.set(session.id, session);
     this.#options.onChange(session.view);
     return session;

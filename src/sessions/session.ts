@@ -24,6 +24,11 @@ export interface SessionView {
   readonly openedAtMs: number;
   readonly endedAtMs: number | null;
   readonly endCause: EndCause | null;
+  /**
+   * What private memory rose by from its opening to its cleanup, in bytes; sessions beside it count too.
+   * Null until it has ended, or where nothing had been read when it opened.
+   */
+  readonly takenBytes: number | null;
   readonly cleanup: Receipt | null;
 }
 
@@ -33,6 +38,7 @@ export class Session {
   readonly openedAtMs = Date.now();
   readonly ambient: boolean;
   readonly maxUsers: number;
+  readonly #privateBytesAtOpening: number | undefined;
   readonly #users = new Set<string>();
   readonly #models = new Map<string, number>();
   readonly #idleWaiters: (() => void)[] = [];
@@ -48,9 +54,15 @@ export class Session {
   #endCause: EndCause | null = null;
   #cleanup: Receipt | null = null;
 
-  constructor(options: { readonly ambient: boolean; readonly maxUsers: number }) {
+  constructor(options: {
+    readonly ambient: boolean;
+    readonly maxUsers: number;
+    /** By the last reading. */
+    readonly privateBytes?: number | undefined;
+  }) {
     this.ambient = options.ambient;
     this.maxUsers = options.maxUsers;
+    this.#privateBytesAtOpening = options.privateBytes;
   }
 
   get state(): SessionState {
@@ -119,6 +131,13 @@ export class Session {
     this.#latencies = undefined;
   }
 
+  get #takenBytes(): number | null {
+    const [atOpening, cleanup] = [this.#privateBytesAtOpening, this.#cleanup];
+    return cleanup === null || atOpening === undefined
+      ? null
+      : cleanup.before.privateBytes - atOpening;
+  }
+
   get view(): SessionView {
     return {
       id: this.id,
@@ -132,6 +151,7 @@ export class Session {
       openedAtMs: this.openedAtMs,
       endedAtMs: this.#endedAtMs,
       endCause: this.#endCause,
+      takenBytes: this.#takenBytes,
       cleanup: this.#cleanup,
     };
   }

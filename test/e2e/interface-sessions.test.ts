@@ -69,6 +69,7 @@ describe('a session', () => {
       requests: 1,
       ended_at: instant,
       end_cause: 'ended by the caller',
+      taken_mb: expect.any(Number),
       cleanup: { ...receiptShape, kind: 'cleanup', session: id },
     });
     expect(await endSession(own, id)).toStrictEqual(ended);

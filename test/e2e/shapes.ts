@@ -42,6 +42,7 @@ export const openSessionShape = {
   opened_at: instant,
   ended_at: null,
   end_cause: null,
+  taken_mb: null,
   cleanup: null,
 };
 

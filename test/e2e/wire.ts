@@ -62,6 +62,7 @@ export interface SessionView {
   readonly opened_at: string;
   readonly ended_at: string | null;
   readonly end_cause: string | null;
+  readonly taken_mb: number | null;
   readonly cleanup: Receipt | null;
 }
 

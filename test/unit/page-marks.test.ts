@@ -17,6 +17,7 @@ const session: SessionView = {
   openedAtMs: 0,
   endedAtMs: 1,
   endCause: 'idle',
+  takenBytes: null,
   cleanup: receipt(),
 };
 

@@ -1,6 +1,7 @@
 import type {
   Answer,
   ModelView,
+  PastEvent,
   ProcessReadings,
   Proof,
   Readings,
@@ -68,6 +69,11 @@ export const api = {
   async receipts(query: Readonly<Record<string, string>>): Promise<readonly Receipt[]> {
     const address = `v1/receipts?${new URLSearchParams(query)}`;
     return (await ask<{ receipts: Receipt[] }>('GET', address)).receipts;
+  },
+
+  async loads(since: string, limit: string): Promise<readonly PastEvent[]> {
+    const query = new URLSearchParams({ kind: 'model_loaded', since, limit });
+    return (await ask<{ events: PastEvent[] }>('GET', `v1/events/past?${query}`)).events;
   },
 
   /** Undefined where the server has no proofs to start. */

@@ -40,7 +40,8 @@ export function ms(value: number | null): string {
 }
 
 export function percent(share: number): string {
-  return `${(share * 100).toFixed(share > 0.995 || share < 0.1 ? 1 : 0)} %`;
+  const isFine = share < 0.1 || (share > 0.995 && share < 1);
+  return `${(share * 100).toFixed(isFine ? 1 : 0)} %`;
 }
 
 /** A length of time in the unit that fits it. */

@@ -9,6 +9,7 @@ const MAX_PAST = 60;
 const HISTORY_MS = 30 * 60_000;
 const DAY_MS = 24 * 3_600_000;
 const MAX_RECEIPTS = '150';
+const MAX_LOADS = '60';
 
 /**
  * Everything that the page knows of the server, kept up to date. Whoever shows it is told of changes
@@ -91,11 +92,12 @@ export class Live {
     const sinceMs = Math.max(Date.parse(state.at) - HISTORY_MS, lastMs);
     const since = new Date(sinceMs).toISOString();
     // Each part is shown if the others fail; the stream goes on in any case.
-    const [readings, processes, sessions, receipts] = await Promise.allSettled([
+    const [readings, processes, sessions, receipts, loads] = await Promise.allSettled([
       api.readings(since),
       api.processes(),
       api.sessions(MAX_PAST),
       api.receipts({ since, limit: MAX_RECEIPTS }),
+      api.loads(since, MAX_LOADS),
     ]);
     this.history.addReadings(
       readings.status === 'fulfilled' ? readings.value.seconds : [],
@@ -105,6 +107,7 @@ export class Live {
       this.past = sessions.value.filter((session) => session.ended_at !== null);
     }
     if (receipts.status === 'fulfilled') this.marks.addReceipts(receipts.value, this.past);
+    if (loads.status === 'fulfilled') this.marks.addLoads(loads.value);
     for (const early of this.#early) this.history.addState(early);
     this.#early = undefined;
     this.#changed();

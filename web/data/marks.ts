@@ -1,8 +1,10 @@
 import { mb, ms, plural } from './format.js';
-import type { Mark, Receipt, SessionView } from './wire.js';
+import type { Mark, PastEvent, Receipt, SessionView } from './wire.js';
 
 /** Marks that are kept; each may carry a receipt of some KB. */
 const MAX_MARKS = 240;
+/** The same load is told of and kept within this. */
+const SAME_MS = 1000;
 
 /** The newest marks, in order of time: those that the server sent, and those of receipts from before. */
 export class Marks {
@@ -23,6 +25,22 @@ export class Marks {
     const missed = receipts
       .filter(({ id }) => !known.has(id))
       .map((receipt) => markOf(receipt, sessions));
+    this.#merge(missed);
+  }
+
+  /** Loads have no receipts: the server keeps them as events. */
+  addLoads(events: readonly PastEvent[]): void {
+    const isKnown = ({ at, text }: PastEvent) =>
+      this.#marks.some(
+        (mark) => mark.text === text && Math.abs(Date.parse(mark.at) - Date.parse(at)) < SAME_MS,
+      );
+    const missed = events.filter((event) => !isKnown(event));
+    this.#merge(
+      missed.map(({ at, text }) => ({ id: nextOwnId--, at, kind: 'model_loaded', text })),
+    );
+  }
+
+  #merge(missed: readonly Mark[]): void {
     if (missed.length === 0) return;
     this.#marks = [...missed, ...this.#marks]
       .sort((a, b) => Date.parse(a.at) - Date.parse(b.at))

@@ -58,6 +58,8 @@ export interface SessionView extends OpenSession {
   readonly ambient?: boolean;
   readonly ended_at: string | null;
   readonly end_cause: string | null;
+  /** Not in what earlier versions have stored. */
+  readonly taken_mb?: number | null;
   readonly cleanup: Receipt | null;
 }
 
@@ -153,6 +155,15 @@ export interface Mark {
   readonly worker?: string;
   readonly ended?: Omit<SessionView, 'cleanup'>;
   readonly receipt?: Receipt;
+}
+
+/** What has happened, as the server keeps it. */
+export interface PastEvent {
+  readonly at: string;
+  readonly kind: string;
+  readonly text: string;
+  readonly model: string | null;
+  readonly worker: string | null;
 }
 
 export interface Reading {

@@ -19,7 +19,7 @@ const DAY_REFRESH_MS = 60_000;
 const DAY_GAP_SECONDS = 150;
 
 /** Where less is known than the window holds, what is known fills it; but not ten seconds of it. */
-const MIN_SECONDS = 60;
+const MIN_SECONDS = 20;
 
 interface Point {
   readonly left: number;

@@ -70,6 +70,7 @@ function Figures({ session }: { readonly session: SessionView }) {
     ...(cleanup === null
       ? []
       : ([
+          ['taken', `${mb(session.taken_mb ?? null)} MB`],
           ['private memory at its end', `${mb(cleanup.before.private_mb)} MB`],
           ['given back', `${mb(cleanup.freed_private_mb)} MB, ${shareOf(cleanup)}`],
         ] as const)),

@@ -11,7 +11,7 @@ const PAST_HEADS = [
   '#requests',
   '#p50',
   '#p99',
-  '#before cleanup, MB',
+  '#taken, MB',
   '#given back, MB',
 ];
 const PAST_SHOWN = 14;
@@ -90,7 +90,7 @@ function PastRow({
       </th>
       <td>{session.ended_at === null ? session.state : clock(session.ended_at, now)}</td>
       <Common session={session} />
-      <td class="figure">{mb(cleanup?.before.private_mb ?? null)}</td>
+      <td class="figure">{mb(session.taken_mb ?? null)}</td>
       <td class="figure">{cleanup === null ? NOTHING : mb(cleanup.freed_private_mb)}</td>
     </tr>
   );

@@ -15,6 +15,7 @@ const SESSION: SessionView = {
   openedAtMs: 0,
   endedAtMs: 1000,
   endCause: 'idle',
+  takenBytes: 1.5 * 2 ** 20,
   cleanup: null,
 };
 
@@ -74,6 +75,7 @@ test('a session shows its times as dates, and its receipt when it has one', () =
     opened_at: '1970-01-01T00:00:00.000Z',
     ended_at: '1970-01-01T00:00:01.000Z',
     end_cause: 'idle',
+    taken_mb: 1.5,
     cleanup: null,
   });
   const open = { ...SESSION, endedAtMs: null, cleanup: receipt() };

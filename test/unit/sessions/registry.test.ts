@@ -60,6 +60,18 @@ async function settle(): Promise<void> {
 }
 
 describe('a session', () => {
+  test('tells, once it has ended, what private memory rose by since it opened', async () => {
+    let readBytes: number | undefined;
+    const { registry } = new Fixture({ privateBytes: () => readBytes });
+    const unknown = registry.open();
+    readBytes = receipt().before.privateBytes - 5000;
+    const known = registry.open();
+    readBytes += 1000;
+    expect(known.takenBytes).toBeNull();
+    expect((await registry.end(known.id)).takenBytes).toBe(5000);
+    expect((await registry.end(unknown.id)).takenBytes).toBeNull();
+  });
+
   test('knows how long its answers took, also after its end; what failed does not count', async () => {
     const { registry } = new Fixture();
     const { id } = registry.open();

@@ -1,0 +1,162 @@
+import { RedisServer } from '../../test/servers/redis.js';
+import type { Api } from '../harness/api.js';
+import {
+  atLeast,
+  atMost,
+  type Benchmark,
+  type Context,
+  exactly,
+  type Outcome,
+} from '../harness/benchmark.js';
+import { closedLoop, pause, Tally } from '../harness/load.js';
+import { startServer } from '../harness/server.js';
+import { latencies, rounded } from '../harness/spread.js';
+import { bundledModel, realMails } from '../speed/mails.js';
+import { percentile } from '../speed/percentile.js';
+import { serverProgramOf } from './tools.js';
+
+const MOST_P99_RATIO = 1.5;
+const MOST_SECONDS_TO_HITS = 5;
+/** Before, without and after Redis. */
+const SECONDS = {
+  full: { before: 10, away: 20, after: 10 },
+  quick: { before: 3, away: 4, after: 6 },
+};
+const USERS = 8;
+/** Few, so that each comes again within a second: what Redis knows is asked for. */
+const TEXTS = 60;
+/** What belongs to its coming back. */
+const AROUND_MS = 1000;
+
+/** Redis is killed under load: nobody notices but by the time that computing takes. */
+export const redisOutage: Benchmark = {
+  name: 'redis-outage',
+  about: 'Redis killed under load for 20 s: 0 failed, p99 as without Redis, hits back within 5 s',
+  run,
+};
+
+interface Answered {
+  readonly atMs: number;
+  readonly ms: number;
+  readonly fromRedis: boolean;
+}
+
+async function run(context: Context): Promise<Outcome> {
+  const { progress, quick, defer } = context;
+  const seconds = quick ? SECONDS.quick : SECONDS.full;
+  const store = await RedisServer.start(await serverProgramOf('redis'));
+  defer(() => store.stop());
+  // Without the memory tier every request asks Redis, or is computed.
+  const alike = { 'cache.max_size': 0 };
+  const models = [bundledModel];
+  const without = await startServer(context, { models, settings: alike });
+  const withRedis = await startServer(context, {
+    models,
+    settings: { ...alike, 'redis.url': store.url(), 'cache.secret': 'bench' },
+  });
+  for (const { api } of [without, withRedis]) await api.load(bundledModel.id);
+  progress.say('the same load without Redis');
+  const half = (seconds.away / 2) * 1000;
+  const plain = new Users(without.api);
+  await plain.during(() => pause(half));
+  const users = new Users(withRedis.api);
+  const moments = { killed: 0, back: 0 };
+  progress.say(`Redis: ${seconds.before} s there, ${seconds.away} s away, ${seconds.after} s back`);
+  await users.during(async () => {
+    await pause(seconds.before * 1000);
+    moments.killed = Date.now();
+    await store.kill();
+    await pause(seconds.away * 1000);
+    await store.restart();
+    moments.back = Date.now();
+    await pause(seconds.after * 1000);
+  });
+  await plain.during(() => pause(half));
+  return outcomeOf(plain, users, moments);
+}
+
+/** Users in closed loop; each sends one text after another. */
+class Users {
+  readonly tally = new Tally();
+  readonly answers: Answered[] = [];
+  readonly #api: Api;
+  readonly #mails = realMails().slice(0, TEXTS);
+  #sent = 0;
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  /** They work while that lasts. */
+  async during(work: () => Promise<void>): Promise<void> {
+    let over = false;
+    const load = closedLoop(
+      USERS,
+      () => !over,
+      (user) => this.#send(user),
+    );
+    await work();
+    over = true;
+    await load;
+  }
+
+  async #send(user: number): Promise<boolean> {
+    this.#sent += 1;
+    const inputs = this.#mails[this.#sent % TEXTS] ?? '';
+    const reply = await this.#api.classify({ model: bundledModel.id, inputs, user: `u${user}` });
+    const ok = this.tally.take(reply);
+    if (ok) {
+      const { cached } = reply.body as { readonly cached: readonly unknown[] };
+      const fromRedis = cached[0] === 'redis';
+      this.answers.push({ atMs: reply.sentAtMs + reply.ms, ms: reply.ms, fromRedis });
+    }
+    return ok;
+  }
+}
+
+function outcomeOf(
+  plain: Users,
+  users: Users,
+  { killed, back }: { readonly killed: number; readonly back: number },
+): Outcome {
+  const before = users.answers.filter(({ atMs }) => atMs < killed);
+  // With the moments in which it goes and comes back: those are the hard ones.
+  const away = users.answers.filter(({ atMs }) => atMs >= killed && atMs < back + AROUND_MS);
+  const after = users.answers.filter(({ atMs }) => atMs >= back);
+  const firstHit = after.find(({ fromRedis }) => fromRedis);
+  const toHits = firstHit === undefined ? Number.NaN : (firstHit.atMs - back) / 1000;
+  const p99 = {
+    plain: percentile(times(plain.answers), 0.99),
+    away: percentile(times(away), 0.99),
+  };
+  return {
+    checks: [
+      exactly('failed requests', users.tally.failures.length, 0),
+      exactly('failed requests without Redis', plain.tally.failures.length, 0),
+      atMost(
+        'p99 while it is away ÷ p99 without Redis',
+        rounded(p99.away / p99.plain),
+        MOST_P99_RATIO,
+      ),
+      atMost('seconds until hits came back', rounded(toHits), MOST_SECONDS_TO_HITS),
+      atLeast('answers from Redis before', hits(before), TEXTS),
+    ],
+    facts: [
+      { fact: 'without Redis', value: latencies(times(plain.answers)) },
+      { fact: 'Redis there', value: latencies(times(before)) },
+      { fact: 'Redis away', value: latencies(times(away)) },
+      { fact: 'Redis back', value: latencies(times(after)) },
+      { fact: 'answers from Redis: before, after', value: `${hits(before)}, ${hits(after)}` },
+      ...users.tally.failureFacts,
+    ],
+    details: { users: USERS, texts: TEXTS, p99 },
+  };
+}
+
+function times(answers: readonly Answered[]): readonly number[] {
+  return answers.map(({ ms }) => ms);
+}
+
+function hits(answers: readonly Answered[]): number {
+  return answers.filter(({ fromRedis }) => fromRedis).length;
+}
