@@ -222,7 +222,7 @@ function speedSentences(speed: ProofReport['figures']['speed']): Lines {
       : `No difference is shown: ${ms(shift)} in the median of all pairs`;
   return [
     `**Effect on speed:** each user’s first request after a cleanup, which also pays for loading what the cleanup unloaded ` +
-      `(${count(near.count)}, median ${ms(near.p50)}, p95 ${ms(near.p95)}), against all later ones ` +
+      `(${count(near.count)}, median ${ms(near.p50)}, p95 ${ms(near.p95)}), against those in the middle of the sessions, which all users send at once, too ` +
       `(${count(others.count)}, median ${ms(others.p50)}, p95 ${ms(others.p95)}). ${finding} (Hodges–Lehmann, 95 % interval ${ms(speed.low_ms)} to ${ms(speed.high_ms)}), Mann–Whitney p ${probability(p)}.`,
   ];
 }
