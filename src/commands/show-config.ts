@@ -1,6 +1,6 @@
 import { environmentName, SETTINGS, settingKeys } from '../config.js';
-import { settingViews } from '../setting-views.js';
 import type { Setting } from '../settings.js';
+import { shownSettings } from '../shown-settings.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
 /** `plimsoll config`: every setting with its value, or the table for the docs. */
@@ -10,11 +10,10 @@ export async function showConfig(flags: CommonFlags & { markdown: boolean }): Pr
     return 0;
   }
   const { config } = await configFrom(flags);
-  for (const { key, value, unit, about, environment, bounds, default: usual } of settingViews(
-    config,
-  )) {
+  for (const of of shownSettings(config)) {
+    const unit = of.unit && of.value !== '(none)' ? ` ${of.unit}` : '';
     process.stdout.write(
-      `${key} = ${value}${value === '(none)' || unit === '' ? '' : ` ${unit}`}\n    ${about}\n    ${environment}: ${bounds}; default ${usual}\n`,
+      `${of.key} = ${of.value}${unit}\n    ${of.about}\n    ${of.environment}: ${of.bounds}; default ${of.default}\n`,
     );
   }
   return 0;

@@ -9,12 +9,12 @@ const settingSchema = {
   properties: {
     key: text,
     environment: text,
-    value: { ...text, description: 'Secrets are never shown: `(set, not shown)` or `(none)`.' },
-    unit: text,
-    default: text,
-    bounds: text,
-    about: text,
+    value: { ...text, description: 'Of a secret only whether it is set.' },
     secret: { type: 'boolean' },
+    unit: text,
+    bounds: text,
+    default: text,
+    about: text,
   },
 } as const;
 
@@ -25,7 +25,7 @@ export function configRoutes(app: FastifyInstance, { settings }: HttpServices): 
     {
       schema: {
         summary: 'Every setting with its value; secrets are not shown',
-        tags: ['config'],
+        tags: ['service'],
         response: {
           200: {
             type: 'object',

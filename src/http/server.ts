@@ -112,6 +112,7 @@ function dataRoutes(app: FastifyInstance, services: HttpServices): void {
   recordRoutes(app, services);
   memoryRoutes(app, services);
   poolRoutes(app, services);
+  configRoutes(app, services);
   workerRoutes(app, services);
   eventRoutes(app, services);
   cacheRoutes(app, services);

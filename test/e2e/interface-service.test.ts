@@ -81,6 +81,12 @@ describe('/v1/models', () => {
       task: 'text-classification',
       labels: labelsOf(SPAM),
       state: expect.stringMatching(/^(loaded|unloaded)$/),
+      dtype: 'fp32',
+      workers: expect.toSatisfy((workers: ModelView['workers']) =>
+        workers.every(({ worker, state }) =>
+          /^worker-\d+ (unloaded|cold|hot)$/.test(`${worker} ${state}`),
+        ),
+      ),
       source_mb: expect.any(Number),
       mapped_mb: expect.any(Number),
       private_mb: expect.any(Number),

@@ -1,25 +1,26 @@
 import { type Config, environmentName, SETTINGS, type SettingKey, settingKeys } from './config.js';
 import type { Setting } from './settings.js';
 
-/** A setting as people may see it: a secret is set or not, and nothing more. */
-export interface SettingView {
+/** A setting as it may be shown to anybody. */
+export interface ShownSetting {
   readonly key: SettingKey;
   readonly environment: string;
+  /** As people write it; of a secret only whether it is set. */
   readonly value: string;
-  readonly unit: string;
-  readonly default: string;
-  readonly bounds: string;
-  readonly about: string;
   readonly secret: boolean;
+  readonly unit: string;
+  readonly bounds: string;
+  readonly default: string;
+  readonly about: string;
 }
 
-/** Every setting with its value, in their order. The one place from which values are shown. */
-export function settingViews(config: Config): readonly SettingView[] {
+/** The only way in which settings are shown: no secret leaves it. */
+export function shownSettings(config: Config): readonly ShownSetting[] {
   return settingKeys().map((key) => {
-    const { unit, fallbackText, bounds, about, secret }: Setting<unknown> = SETTINGS[key];
+    const { secret, unit, bounds, about, fallbackText }: Setting<unknown> = SETTINGS[key];
     const value = secret && config[key] !== '' ? '(set, not shown)' : shown(config[key]);
     const environment = environmentName(key);
-    return { key, environment, value, unit, default: fallbackText, bounds, about, secret };
+    return { key, environment, value, secret, unit, bounds, default: fallbackText, about };
   });
 }
 
