@@ -41,10 +41,11 @@ export interface ArchiveOptions {
   readonly log: Logger;
 }
 
-/** Rows that are written between two looks for those over the limits. */
-const PRUNE_EVERY = 500;
-/** A minute without a look is long enough for what grows old. */
+/** Looking for rows over the limits counts them all, so it is done once a minute. */
 const PRUNE_AFTER_MS = 60_000;
+/** More than this share of the rows that are kept do not wait for the minute; nor are few rows worth a look. */
+const PRUNE_SHARE = 0.1;
+const PRUNE_LEAST = 500;
 
 /**
  * Keeps what happens in the database, off the requests' path: everything goes through one recorder, in
@@ -250,7 +251,8 @@ export class Archive {
     this.#sincePrune += 1;
     const now = performance.now();
     const isTime = now - this.#prunedAtMs >= PRUNE_AFTER_MS;
-    if (this.#sincePrune < PRUNE_EVERY && !isTime) return;
+    const many = Math.max(PRUNE_LEAST, this.#options.keepRecords * PRUNE_SHARE);
+    if (this.#sincePrune < many && !isTime) return;
     this.#sincePrune = 0;
     this.#prunedAtMs = now;
     void this.#prune();

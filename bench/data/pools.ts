@@ -9,6 +9,7 @@ import {
   exactly,
   type Outcome,
 } from '../harness/benchmark.js';
+import { pause } from '../harness/load.js';
 import { latencies } from '../harness/spread.js';
 import { serverProgramOf } from './tools.js';
 
@@ -78,6 +79,11 @@ async function run({ quick, defer }: Context): Promise<Outcome> {
     select count(*)::int as count from pg_stat_activity
     where usename = 'plimsoll' and pid <> pg_backend_pid()`.execute(database);
   const others = rows[0]?.count ?? Number.NaN;
+  // Nobody asks for them any more: the pool replaces them by itself.
+  await pause(2 * LIMITS.lifetimeMs);
+  const old = await sql<{ count: number }>`
+    select count(*)::int as count from pg_stat_activity
+    where pid in (${sql.join([...seen.keys()])})`.execute(database);
   return {
     checks: [
       exactly('failed checkouts', failures, 0),
@@ -93,6 +99,7 @@ async function run({ quick, defer }: Context): Promise<Outcome> {
       ),
       exactly('more at the server than the pool knows', Math.max(0, others + 1 - after.open), 0),
       exactly('handed out beyond their lifetime', overAge, 0),
+      exactly('of this load, still there afterwards', old.rows[0]?.count ?? Number.NaN, 0),
       atLeast('connections replaced for their age', figures.recycled, LIMITS.max),
     ],
     facts: [

@@ -64,6 +64,18 @@ describe('the record of a classification', () => {
   });
 });
 
+test('of more records than are to be kept the oldest go', async () => {
+  const server = await start({ 'records.keep': 20, 'records.keep_text': 'true' });
+  const texts = Array.from({ length: 600 }, (_, index) => `number ${index}`);
+  await classify(server, texts, { user: 'many' });
+  await vi.waitFor(async () => {
+    const { records } = await recordsOf(server, '');
+    expect(records).toHaveLength(20);
+    expect(records.every(({ input }) => /^number \d+$/.test(input ?? ''))).toBe(true);
+  }, AMPLE);
+  await server.stop();
+});
+
 describe('a server that is killed', () => {
   test('loses nothing that it had written, and closes its sessions at the next start', async () => {
     const server = await start({ 'records.keep_text': 'true', 'records.flush_ms': 20 });
