@@ -24,6 +24,8 @@ import { serverProgramOf } from './tools.js';
 const LEAST = { memory: 0.7, redis: 0.45 };
 /** Above this share of its core the client, and not the server, would be what is measured. */
 const MOST_CLIENT_SHARE = 0.85;
+/** Below this share of its core the bare route waited for others who compute: the rates say nothing. */
+const LEAST_SERVER_SHARE = 0.8;
 const CONNECTIONS = 32;
 const TEXTS = 200;
 const FULL = { rounds: 9, ms: 3000, warmUpMs: 6000 };
@@ -153,10 +155,17 @@ function outcomeOf(turns: Readonly<Record<Way, readonly Turn[]>>): Outcome {
     atLeast('from Redis ÷ bare route', rounded(median(rates.redis)), LEAST.redis),
     exactly('answers that failed or came from elsewhere', wrong, 0),
     atMost('client’s share of its core', rounded(clientShare), MOST_CLIENT_SHARE),
+    atLeast(
+      'bare route’s share of its core',
+      rounded(median(turns.bare.map((of) => of.serverShare))),
+      LEAST_SERVER_SHARE,
+    ),
   ];
   const facts: Fact[] = [
     { fact: 'from memory ÷ bare route', value: spread(rates.memory) },
     { fact: 'from Redis ÷ bare route', value: spread(rates.redis) },
+    { fact: 'CPU of the bare route ÷ from memory', value: spread(cpuRatios(turns, 'memory')) },
+    { fact: 'CPU of the bare route ÷ from Redis', value: spread(cpuRatios(turns, 'redis')) },
     ...WAYS.flatMap((way) => factsOf(way, turns[way])),
   ];
   const firstWrong = every.map(({ result }) => result.firstWrong).find((text) => text !== '');
@@ -170,6 +179,14 @@ function outcomeOf(turns: Readonly<Record<Way, readonly Turn[]>>): Outcome {
     ),
   };
   return { checks, facts, details };
+}
+
+/** Less at the mercy of others than rates are. */
+function cpuRatios(turns: Readonly<Record<Way, readonly Turn[]>>, way: Way): readonly number[] {
+  return turns[way].map(
+    (turn, round) =>
+      (turns.bare[round] ?? turn).serverUsPerRequest / Math.max(1, turn.serverUsPerRequest),
+  );
 }
 
 function perSecond(turn: Turn): number {
