@@ -116,7 +116,6 @@ function dataRoutes(app: FastifyInstance, services: HttpServices): void {
   workerRoutes(app, services);
   eventRoutes(app, services);
   cacheRoutes(app, services);
-  configRoutes(app, services);
   proofRoutes(app, services);
   healthRoutes(app, services);
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
