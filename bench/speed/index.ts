@@ -4,6 +4,7 @@ import { fairness } from './fairness.js';
 import { latency } from './latency.js';
 import { messages } from './messages.js';
 import { overload } from './overload.js';
+import { page } from './page.js';
 import { peerNode } from './peer-node.js';
 import { sameScores } from './same-scores.js';
 import { scaleModels } from './scale-models.js';
@@ -30,4 +31,5 @@ export const benchmarks: readonly Benchmark[] = [
   overload,
   peerNode,
   scaleModels,
+  page,
 ];

@@ -12,8 +12,9 @@ import type {
   SpeedFigures,
 } from './figures.js';
 import { analyseOmission } from './omission.js';
+import { controlRequest } from './plan.js';
 import { mannWhitney } from './rank-test.js';
-import type { LoadRun, RequestRow, RequestTotals, SessionRun } from './run.js';
+import type { LoadRun, RequestTotals, SessionRun } from './run.js';
 import { describeSampled } from './sample.js';
 import { describe, median, wilson } from './statistics.js';
 import { THRESHOLDS } from './thresholds.js';
@@ -33,7 +34,7 @@ export function analyse(run: LoadRun): Figures {
     labels: analyseLabels(run.requestTotals),
     sessions,
     cleanup: analyseCleanup(run, sessions),
-    speed: analyseSpeed(run.requests.items),
+    speed: analyseSpeed(run),
     memory: analyseMemory(run),
     ...analyseTrends(sessions),
     ramp: analyseRamp(run),
@@ -204,16 +205,19 @@ function analyseCleanup(run: LoadRun, sessions: readonly SessionFigures[]): Clea
 
 /**
  * Each user's first request in every session but the first followed a cleanup (and pays for what the
- * cleanup unloaded); all later requests did not. The first session's first requests followed none and
- * are in neither.
+ * cleanup unloaded). They are all sent at once, so they are held against those in the middle of the sessions
+ * that are sent at once, too; in an open loop, where none are, against all later ones. The first session's
+ * first requests follow no cleanup and are in neither.
  */
-function analyseSpeed(requests: readonly RequestRow[]): SpeedFigures {
+function analyseSpeed({ plan, requests }: LoadRun): SpeedFigures {
+  const control = controlRequest(plan);
   const near: number[] = [];
   const others: number[] = [];
-  for (const { ok, request, session, ms } of requests) {
+  for (const { ok, request, session, ms } of requests.items) {
     if (!ok) continue;
-    if (request > 1) others.push(ms);
-    else if (session > 1) near.push(ms);
+    if (request === 1) {
+      if (session > 1) near.push(ms);
+    } else if (control === null || request === control) others.push(ms);
   }
   const test = mannWhitney(near, others);
   return {

@@ -125,7 +125,7 @@ export interface CleanupFigures {
   readonly returned_worst_session: number | null;
 }
 
-/** Each user's first request after a cleanup against all the later requests. */
+/** Each user's first request after a cleanup against those in the middle of the sessions, all sent at once. */
 export interface SpeedFigures {
   readonly after_cleanup: Description | null;
   readonly others: Description | null;

@@ -67,16 +67,20 @@ function cellsOf(line: string): readonly string[] {
   return cells.map((cell) => cell.trim().replaceAll('\\|', '|'));
 }
 
-/** Code first: what stands in it is no mark-up. */
+/** A whole line in italics may hold code. */
 function inline(text: string): string {
+  const italics = /^_(.*)_$/.exec(text)?.[1];
+  return italics === undefined ? spans(text) : `<em>${spans(italics)}</em>`;
+}
+
+/** Code first: what stands in it is no mark-up. */
+function spans(text: string): string {
   return text
     .split(/(`[^`]*`)/)
     .map((part) =>
       /^`.*`$/.test(part)
         ? `<code>${escaped(part.slice(1, -1))}</code>`
-        : escaped(part)
-            .replace(/\*\*([^*]+)\*\*/g, '<strong>$1</strong>')
-            .replace(/^_(.*)_$/, '<em>$1</em>'),
+        : escaped(part).replace(/\*\*([^*]+)\*\*/g, '<strong>$1</strong>'),
     )
     .join('');
 }

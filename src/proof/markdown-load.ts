@@ -154,22 +154,28 @@ export function sessionPerformance({ figures }: ProofReport): Lines {
   ];
 }
 
-export function sideBySide({ side_by_side, machine }: ProofReport): Lines {
+export function sideBySide(report: ProofReport): Lines {
+  const { machine } = report;
   return [
     `_The reference: a Python backend on an AWS t3.large (${plural(REFERENCE.cores, 'core')}, ${mb(REFERENCE.total_mb)}), August 2025, as published. ` +
       `Here: ${plural(machine.cores, 'core')}, ${mb(machine.server_total_mb)}. Another machine, another model, other texts: this sets two runs side by side, it does not measure one program against the other._`,
     '',
-    ...table(
-      ['figure', 'reference', 'this run'],
-      side_by_side.map((row) => [
-        row.figure,
-        written(row.unit, row.reference),
-        written(row.unit, row.here),
-      ]),
-    ),
+    ...referenceTable(report),
     '',
     'A – was not measured there, or could not be here. Below zero freed means that memory use rose.',
   ];
+}
+
+/** The README shows it, too. */
+export function referenceTable({ side_by_side }: Pick<ProofReport, 'side_by_side'>): Lines {
+  return table(
+    ['figure', 'reference', 'this run'],
+    side_by_side.map((row) => [
+      row.figure,
+      written(row.unit, row.reference),
+      written(row.unit, row.here),
+    ]),
+  );
 }
 
 function written(unit: ComparisonRow['unit'], value: number | null): string {

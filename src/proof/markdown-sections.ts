@@ -5,6 +5,7 @@ import { describedTable } from './markdown-load.js';
 import { leftOut, MOST_ROWS, pickSessions } from './pick-sessions.js';
 import { receiptLines } from './receipt-lines.js';
 import type { ProofReport } from './report-schema.js';
+import { THRESHOLDS } from './thresholds.js';
 import type { Receipt } from './wire.js';
 
 type Lines = readonly string[];
@@ -139,6 +140,11 @@ function usageCells(usage: UsageFigures): Lines {
 
 function trendSentence(trend: TrendFigures, what: string): Lines {
   const basis = `private memory after each cleanup, ${plural(trend.judged_sessions, 'session')}, ${count(trend.warm_up_sessions)} before them left out as warm-up`;
+  if (trend.judged_sessions < THRESHOLDS.leakSessions) {
+    return [
+      `Trend ${what} (${basis}): too few to say anything, it takes ${count(THRESHOLDS.leakSessions)}.`,
+    ];
+  }
   if (trend.slope_kb === null || trend.low_kb === null || trend.high_kb === null) {
     return [`Trend ${what} (${basis}): too few readings for a slope.`];
   }
@@ -216,7 +222,7 @@ function speedSentences(speed: ProofReport['figures']['speed']): Lines {
       : `No difference is shown: ${ms(shift)} in the median of all pairs`;
   return [
     `**Effect on speed:** each user’s first request after a cleanup, which also pays for loading what the cleanup unloaded ` +
-      `(${count(near.count)}, median ${ms(near.p50)}, p95 ${ms(near.p95)}), against all later ones ` +
+      `(${count(near.count)}, median ${ms(near.p50)}, p95 ${ms(near.p95)}), against those in the middle of the sessions, which all users send at once, too ` +
       `(${count(others.count)}, median ${ms(others.p50)}, p95 ${ms(others.p95)}). ${finding} (Hodges–Lehmann, 95 % interval ${ms(speed.low_ms)} to ${ms(speed.high_ms)}), Mann–Whitney p ${probability(p)}.`,
   ];
 }

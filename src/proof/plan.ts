@@ -59,6 +59,15 @@ export function usersOf({ profile, users }: Plan, session: number): number {
   return profile === 'ramp' ? Math.min(users, 2 ** (session - 1)) : users;
 }
 
+/**
+ * The request, from 1, that all users of a session send at once although no cleanup came before: what the
+ * first ones after a cleanup are fairly held against, as those are sent at once, too. Null in an open loop,
+ * where nobody waits for anybody, and where each user has one request only.
+ */
+export function controlRequest({ requests, ratePerS }: Plan): number | null {
+  return ratePerS !== null || requests < 2 ? null : Math.floor(requests / 2) + 1;
+}
+
 /** `90s`, `30m`, `1h`, `2d`: in ms; undefined where it is no such thing. */
 export function parseDuration(written: string): number | undefined {
   const [, number, unit] = /^([1-9]\d{0,5})(s|m|h|d)$/.exec(written) ?? [];

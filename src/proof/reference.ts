@@ -67,6 +67,13 @@ export function compareWithReference(figures: Figures): readonly ComparisonRow[]
       cleanup.freed?.mean ?? null,
     ),
     row('freed by a cleanup, private, mean', 'mb', null, cleanup.freed_private?.mean ?? null),
+    row(
+      'came back of what a session took, median',
+      'percent',
+      null,
+      cleanup.returned_median_percent,
+    ),
+    row('came back of what a session took, worst', 'percent', null, cleanup.returned_worst_percent),
     row('server used, lowest', 'mb', Math.min(...used), memory.used?.min_mb ?? null),
     row('server used, highest', 'mb', Math.max(...used), memory.used?.max_mb ?? null),
     row(

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Assignment } from './assignment.js';
 import type { ProofClient } from './client.js';
 import type { InputSet } from './inputs.js';
-import type { Plan } from './plan.js';
+import { controlRequest, type Plan } from './plan.js';
 import { type Recorder, SessionRecorder } from './recorder.js';
 import type {
   Disturbance,
@@ -99,6 +99,7 @@ export class SessionPlayer {
 
   async #playUsers(number: number, users: number, id: string, models: Set<string>) {
     const { plan, stop, now, disturber, observe } = this.#options;
+    const control = controlRequest(plan);
     const finished = new AbortController();
     const watching = this.#watch(number, finished.signal);
     let disturbed = true;
@@ -107,6 +108,7 @@ export class SessionPlayer {
     });
     const options: UsersOptions = {
       ...{ users, requests: plan.requests, stop, now },
+      meetBefore: control === null ? null : control - 1,
       // Without a disturbance this is over after a turn of the event loop.
       goOn: () => disturbed && disturber !== undefined && !stop.aborted,
       send: async (user, request, dueMs) => {

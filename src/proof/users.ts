@@ -18,22 +18,35 @@ export interface UsersOptions {
    * @returns null when the run was stopped before the reply came.
    */
   readonly send: (user: number, request: number, dueMs: number) => Promise<RequestRow | null>;
+  /** Before this one, counted from 0, the users of a closed loop wait for each other; null: they never do. */
+  readonly meetBefore: number | null;
   /** Users who have sent all they should go on while this says so. */
   readonly goOn: () => boolean;
 }
 
 /** Each user sends the next request when the last one is answered. @returns what became of each user */
 export function closedLoop(options: UsersOptions): Promise<readonly UserOutcome[]> {
-  const { users, requests, stop, now, send, goOn } = options;
+  const { users, requests, stop, now, send, goOn, meetBefore } = options;
+  const meeting = new Meeting(users);
   const play = async (user: number): Promise<UserOutcome> => {
     let outcome: UserOutcome = 'successful';
-    for (let request = 0; request < requests || goOn(); request += 1) {
-      if (stop.aborted) return 'unfinished';
-      const row = await send(user, request, now());
-      if (row === null) return 'unfinished';
-      if (!row.ok) outcome = 'failed';
+    let hasMet = false;
+    try {
+      for (let request = 0; request < requests || goOn(); request += 1) {
+        if (request === meetBefore) {
+          hasMet = true;
+          await meeting.arrive();
+        }
+        if (stop.aborted) return 'unfinished';
+        const row = await send(user, request, now());
+        if (row === null) return 'unfinished';
+        if (!row.ok) outcome = 'failed';
+      }
+      return outcome;
+    } finally {
+      // Whoever was stopped before is not waited for.
+      if (!hasMet) meeting.leave();
     }
-    return outcome;
   };
   return Promise.all(Array.from({ length: users }, (_, user) => play(user)));
 }
@@ -70,6 +83,30 @@ export async function openLoop(
   }
   await Promise.all(underWay);
   return outcomes;
+}
+
+/** Lets nobody go on before everybody has come or left. */
+class Meeting {
+  #missing: number;
+  #open: () => void = () => undefined;
+  readonly #complete: Promise<void>;
+
+  constructor(users: number) {
+    this.#missing = users;
+    this.#complete = new Promise((resolve) => {
+      this.#open = resolve;
+    });
+  }
+
+  arrive(): Promise<void> {
+    this.leave();
+    return this.#complete;
+  }
+
+  leave(): void {
+    this.#missing -= 1;
+    if (this.#missing === 0) this.#open();
+  }
 }
 
 async function until(dueMs: number, now: () => number, stop: AbortSignal): Promise<void> {

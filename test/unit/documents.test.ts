@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 import { settingsTable } from '../../src/commands/show-config.js';
 import { ERRORS } from '../../src/errors.js';
+import { referenceTable } from '../../src/proof/markdown-load.js';
 
 function document(name: string): string {
   return readFileSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), 'utf8');
@@ -42,6 +44,17 @@ test('the README has the table of settings between its marks', () => {
   expect(rowsOf(table ?? ''), 'run `plimsoll config --markdown` and put it there').toEqual(
     rowsOf(settingsTable()),
   );
+});
+
+test('the README has the figures of the kept report beside those of the reference', () => {
+  const packed = readFileSync(new URL('../../docs/proof/reference.json.gz', import.meta.url));
+  const report = JSON.parse(gunzipSync(packed).toString('utf8'));
+  const [, table = ''] =
+    /<!-- reference -->\n([\s\S]*?)<!-- \/reference -->/.exec(document('README.md')) ?? [];
+  expect(rowsOf(table), 'run `npm run docs:reference`').toEqual(
+    rowsOf(referenceTable(report).join('\n')),
+  );
+  expect(report.verdict).toBe('passed');
 });
 
 test('every way to start the server gives Node the same flags and the same environment', () => {

@@ -33,7 +33,9 @@ function faultsOf(report: unknown): unknown {
 }
 
 /** Reports that the documents show. */
-const COMMITTED = ['proof/report.json.gz'].filter((name) => existsSync(file(name)));
+const COMMITTED = ['proof/report.json.gz', 'proof/reference.json.gz'].filter((name) =>
+  existsSync(file(name)),
+);
 
 const disturbance = { what: 'workers killed', detail: '3 workers killed', overcome: true };
 
