@@ -5,6 +5,7 @@ import {
   receiptRow,
   recordRows,
   sessionRow,
+  sortable,
   UserHashes,
   userRow,
 } from './archive-rows.js';
@@ -85,7 +86,11 @@ export class Archive {
     const spill = await SpillFile.open(slot.spillFile, maxSpillBytes);
     this.#recorder = new Recorder({
       ...{ spill, flushMs, retryMs, maxBufferBytes, onCaughtUp },
-      write: (rows) => this.#options.store.write(rows),
+      write: async (rows) => {
+        const refused = await this.#options.store.write(rows);
+        this.#pruneIfDue(rows.length);
+        return refused;
+      },
       onState: (part, reason) => this.#tellState(part, reason),
       onLost: (count, reason) => this.#log.error({ count, reason }, 'records are lost'),
     });
@@ -248,7 +253,10 @@ export class Archive {
 
   #add(row: Row): void {
     this.#recorder?.add(row);
-    this.#sincePrune += 1;
+  }
+
+  #pruneIfDue(written: number): void {
+    this.#sincePrune += written;
     const now = performance.now();
     const isTime = now - this.#prunedAtMs >= PRUNE_AFTER_MS;
     const many = Math.max(PRUNE_LEAST, this.#options.keepRecords * PRUNE_SHARE);
@@ -259,7 +267,6 @@ export class Archive {
   }
 
   async #prune(): Promise<void> {
-    if (this.figures.database !== '' || this.figures.spilledBytes > 0) return;
     const { store, keepReceipts, keepRecords, maxAgeMs } = this.#options;
     const rows: Partial<Record<TableName, number>> = {};
     for (const table of ['receipts', 'sessions', 'readings', 'events'] as const) {
@@ -284,7 +291,7 @@ export class Archive {
 
   #nextId(): string {
     this.#ids += 1;
-    return `${this.#run}.${this.#ids.toString(36)}`;
+    return `${this.#run}.${sortable(this.#ids, 7)}`;
   }
 
   /** Rises over restarts as well. */
