@@ -93,7 +93,7 @@ function usage(): string {
     '  --keep   write the result into bench/results/, as `all` does',
     '',
     'Exit code: 0 every check holds, 1 one does not, 3 it could not run here.',
-    'PLIMSOLL_BENCH_DIR: where models are kept between runs (about 15 GB for density).',
+    'PLIMSOLL_BENCH_DIR: where models are kept between runs (about 21 GB for density).',
     'PLIMSOLL_BENCH_TOKENIZER: folder of the tokenizer that they get (default: models/spam).',
   ].join('\n');
 }

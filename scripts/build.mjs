@@ -1,6 +1,6 @@
 // Builds dist/: the server from src/, the page (dist/web) from web/. Runs by itself after `npm ci` (the "prepare" script).
 import { spawnSync } from 'node:child_process';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
@@ -17,3 +17,11 @@ await build({
   configFile: fileURLToPath(new URL('../web/vite.config.mjs', import.meta.url)),
   logLevel: 'warn',
 });
+
+/** What of others goes to browsers with the page, under their own terms. */
+const INCLUDED = ['preact', 'uplot', '@fontsource/barlow', '@fontsource/barlow-condensed'];
+const licences = INCLUDED.map((name) => {
+  const file = new URL(`../node_modules/${name}/LICENSE`, import.meta.url);
+  return `${name}\n\n${readFileSync(file, 'utf8').trim()}\n`;
+});
+writeFileSync(new URL('../dist/web/licences.txt', import.meta.url), licences.join('\n\n'));

@@ -12,6 +12,7 @@ import type { Logger } from './log.js';
 import { figuresOf } from './memory/snapshot.js';
 import { Metrics } from './metrics.js';
 import { runtimeKey } from './models/mapped-form.js';
+import { shownSettings } from './shown-settings.js';
 import { Store } from './store/store.js';
 import { readSystem } from './system/reading.js';
 import { VERSION } from './version.js';
@@ -172,6 +173,7 @@ export class App {
       archive,
       proofs,
       cache: this.#parts.results,
+      settings: shownSettings(this.#config),
       pools: () => this.#parts.pools.map(({ figures }) => figures),
       notReadyBecause: () => this.#notReadyBecause(),
       degradedBecause: () => this.#degradedBecause(),

@@ -69,11 +69,23 @@ export function recordRows(
     return {
       table: 'records',
       values: [
-        ...[`${of.id}.${index}`, of.atMs, answer.session, of.userHash, answer.model, hash],
+        ...[
+          `${of.id}.${sortable(index, 4)}`,
+          of.atMs,
+          answer.session,
+          of.userHash,
+          answer.model,
+          hash,
+        ],
         ...[best?.label ?? '', best?.score ?? 0, ms, tier, text],
       ],
     };
   });
+}
+
+/** A number as text that sorts like it: rows of one millisecond are listed by their ids. */
+export function sortable(number: number, digits: number): string {
+  return number.toString(36).padStart(digits, '0');
 }
 
 /** Users whose hash is remembered: those of the running sessions come again and again. */

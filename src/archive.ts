@@ -5,6 +5,7 @@ import {
   receiptRow,
   recordRows,
   sessionRow,
+  sortable,
   UserHashes,
   userRow,
 } from './archive-rows.js';
@@ -41,10 +42,11 @@ export interface ArchiveOptions {
   readonly log: Logger;
 }
 
-/** Rows that are written between two looks for those over the limits. */
-const PRUNE_EVERY = 500;
-/** A minute without a look is long enough for what grows old. */
+/** Looking for rows over the limits counts them all, so it is done once a minute. */
 const PRUNE_AFTER_MS = 60_000;
+/** More than this share of the rows that are kept do not wait for the minute; nor are few rows worth a look. */
+const PRUNE_SHARE = 0.1;
+const PRUNE_LEAST = 500;
 
 /**
  * Keeps what happens in the database, off the requests' path: everything goes through one recorder, in
@@ -84,7 +86,11 @@ export class Archive {
     const spill = await SpillFile.open(slot.spillFile, maxSpillBytes);
     this.#recorder = new Recorder({
       ...{ spill, flushMs, retryMs, maxBufferBytes, onCaughtUp },
-      write: (rows) => this.#options.store.write(rows),
+      write: async (rows) => {
+        const refused = await this.#options.store.write(rows);
+        this.#pruneIfDue(rows.length);
+        return refused;
+      },
       onState: (part, reason) => this.#tellState(part, reason),
       onLost: (count, reason) => this.#log.error({ count, reason }, 'records are lost'),
     });
@@ -247,17 +253,20 @@ export class Archive {
 
   #add(row: Row): void {
     this.#recorder?.add(row);
-    this.#sincePrune += 1;
+  }
+
+  #pruneIfDue(written: number): void {
+    this.#sincePrune += written;
     const now = performance.now();
     const isTime = now - this.#prunedAtMs >= PRUNE_AFTER_MS;
-    if (this.#sincePrune < PRUNE_EVERY && !isTime) return;
+    const many = Math.max(PRUNE_LEAST, this.#options.keepRecords * PRUNE_SHARE);
+    if (this.#sincePrune < many && !isTime) return;
     this.#sincePrune = 0;
     this.#prunedAtMs = now;
     void this.#prune();
   }
 
   async #prune(): Promise<void> {
-    if (this.figures.database !== '' || this.figures.spilledBytes > 0) return;
     const { store, keepReceipts, keepRecords, maxAgeMs } = this.#options;
     const rows: Partial<Record<TableName, number>> = {};
     for (const table of ['receipts', 'sessions', 'readings', 'events'] as const) {
@@ -282,7 +291,7 @@ export class Archive {
 
   #nextId(): string {
     this.#ids += 1;
-    return `${this.#run}.${this.#ids.toString(36)}`;
+    return `${this.#run}.${sortable(this.#ids, 7)}`;
   }
 
   /** Rises over restarts as well. */

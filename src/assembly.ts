@@ -308,9 +308,10 @@ export class Assembly {
   async #shrinkPools(session: string): Promise<void> {
     for (const pool of this.pools) {
       const closed = await pool.shrink();
-      const { name, open, idle, inUse, waiting, recycled, broken, waitMsMean } = pool.figures;
+      const { name, open, idle, inUse, waiting, recycled, broken, waitMsMean, waitMsMax } =
+        pool.figures;
       const facts = { session, pool: name, closed, open, idle, inUse, waiting, recycled, broken };
-      this.#given.log.info({ ...facts, waitMsMean }, 'pool shrunk after a session');
+      this.#given.log.info({ ...facts, waitMsMean, waitMsMax }, 'pool shrunk after a session');
     }
   }
 

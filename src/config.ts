@@ -179,7 +179,7 @@ export const SETTINGS = {
     about: 'Open sessions; more are refused with 503.',
   }),
   'cache.max_size': memoryAmount({
-    default: '16M',
+    default: '1%',
     minBytes: 0,
     about: 'Size of the in-process result cache, in bytes or percent of the load line; 0 is off.',
   }),

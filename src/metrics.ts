@@ -12,7 +12,8 @@ const POOL_GAUGES = [
   ['recycled', 'plimsoll_pool_recycled_total', 'Connections that were closed for their age'],
   ['broken', 'plimsoll_pool_broken_total', 'Connections that broke'],
   ['timeouts', 'plimsoll_pool_timeouts_total', 'Waits that were longer than the limit'],
-  ['waitMsMean', 'plimsoll_pool_wait_mean_ms', 'Mean wait for a connection since the start'],
+  ['checkouts', 'plimsoll_pool_checkouts_total', 'Connections that were handed out'],
+  ['waitSeconds', 'plimsoll_pool_wait_seconds_total', 'Time that was waited for connections'],
 ] as const;
 type PoolFigure = (typeof POOL_GAUGES)[number][0];
 
@@ -76,6 +77,32 @@ export interface GaugeSources {
   })[];
 }
 
+/**
+ * A counter in the path of every request. It adds up in place, and prom-client, which puts a text
+ * together for each call, hears of it when somebody asks.
+ */
+class Sums {
+  readonly #sums = new Map<string, number>();
+
+  constructor(registry: Registry, name: string, help: string, label: string) {
+    const sums = this.#sums;
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [registry],
+      collect() {
+        for (const [value, sum] of sums) this.inc({ [label]: value }, sum);
+        sums.clear();
+      },
+    });
+  }
+
+  add(labelValue: string, count: number): void {
+    this.#sums.set(labelValue, (this.#sums.get(labelValue) ?? 0) + count);
+  }
+}
+
 /** Every metric: named here, counted in one place each. */
 export class Metrics {
   readonly registry = new Registry();
@@ -90,11 +117,12 @@ export class Metrics {
     ['route'],
     SECONDS,
   );
-  readonly inputs = this.#counter('plimsoll_inputs_total', 'Inputs classified', ['model']);
-  readonly cacheHits = this.#counter(
+  readonly inputs = new Sums(this.registry, 'plimsoll_inputs_total', 'Inputs classified', 'model');
+  readonly cacheHits = new Sums(
+    this.registry,
     'plimsoll_cache_hits_total',
     'Inputs answered from the cache',
-    ['tier'],
+    'tier',
   );
   readonly cacheMisses = this.#counter(
     'plimsoll_cache_misses_total',

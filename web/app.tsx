@@ -34,7 +34,7 @@ export function App() {
       <footer class="foot">
         <p>
           Plimsoll {state?.version}. MB are 2<sup>20</sup> bytes. <a href="docs">Interface</a>{' '}
-          <a href="metrics">Metrics</a>
+          <a href="metrics">Metrics</a> <a href="licences.txt">Licences</a>
         </p>
       </footer>
     </>

@@ -22,6 +22,8 @@ export interface Outcome {
   readonly facts: readonly Fact[];
   /** Raw samples and definitions, for the JSON. */
   readonly details: Readonly<Record<string, unknown>>;
+  /** Files that `--keep` writes, by their path in the project. */
+  readonly pictures?: Readonly<Record<string, string>>;
 }
 
 export interface Context {

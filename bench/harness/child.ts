@@ -21,6 +21,8 @@ export interface ChildOptions {
   readonly nodeFlags?: readonly string[];
   /** Variables that it gets beside ours. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** How messages are written; `json` if left out. */
+  readonly serialization?: 'json' | 'advanced';
 }
 
 /** Starts a program of `bench/` (such as `memory/plain-many`) that talks over Node's channel; it ends with the benchmark. */
@@ -30,13 +32,14 @@ export function startChild(
   args: readonly string[],
   options: ChildOptions = {},
 ): Child {
-  const { cgroup, nodeFlags = NODE_FLAGS, environment = {} } = options;
+  const { cgroup, nodeFlags = NODE_FLAGS, environment = {}, serialization = 'json' } = options;
   const program = fileURLToPath(new URL(`../${name}.js`, import.meta.url));
   const command = [process.execPath, ...nodeFlags, program, ...args];
   const [first = '', ...rest] = cgroup?.command(command) ?? command;
   const child = spawn(first, rest, {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     detached: true,
+    serialization,
     env: { ...process.env, ...environment },
   });
   const messages: unknown[] = [];

@@ -22,6 +22,7 @@ export interface Result {
   readonly started_at: string;
   readonly duration_s: number;
   readonly details?: Readonly<Record<string, unknown>>;
+  readonly pictures?: Readonly<Record<string, string>>;
 }
 
 /** 0 every check holds, 1 one does not, 3 it could not run here. */
@@ -53,14 +54,20 @@ export function shownResult(result: Result): string {
 }
 
 export function jsonLine(result: Result): string {
-  const { name, ok, checks, details, ...rest } = result;
+  const { name, ok, checks, details, pictures, ...rest } = result;
   return JSON.stringify({ name, ok, checks, ...rest });
 }
 
 const FOLDER = path.join(projectFolder, 'bench', 'results');
 
 /** Keeps the result, and writes the table of all that are there. */
-export async function keepResult(result: Result, order: readonly string[]): Promise<void> {
+export async function keepResult(
+  { pictures = {}, ...result }: Result,
+  order: readonly string[],
+): Promise<void> {
+  for (const [file, text] of Object.entries(pictures)) {
+    await writeFile(path.join(projectFolder, file), text);
+  }
   await mkdir(FOLDER, { recursive: true });
   const file = path.join(FOLDER, `${[result.name, result.model].filter(Boolean).join('-')}.json`);
   await writeFile(file, `${JSON.stringify(result, null, 2)}\n`);

@@ -3,6 +3,7 @@
  * becomes a float16, and the outputs are turned back.
  */
 import { dataTypes, initializerHeader, nodeField } from '../synthetic/onnx.js';
+import { integerField, messageField, stringField } from '../synthetic/protobuf.js';
 import { type Field, fieldsOf, stringsOf } from './message.js';
 import { convertFile, type Node, nodeOf, tensorOf, withGraph } from './model.js';
 
@@ -10,12 +11,18 @@ export function halveFile(source: string, target: string): Promise<void> {
   return convertFile(source, target, halve);
 }
 
-/** @throws Error if it is no ONNX model with one graph */
-export function halve(model: Buffer): readonly Uint8Array[] {
-  return withGraph(model, halveGraph);
+/**
+ * @param outputs some converters turn the outputs back, others leave them as halves
+ * @throws Error if it is no ONNX model with one graph
+ */
+export function halve(
+  model: Buffer,
+  outputs: 'float' | 'float16' = 'float',
+): readonly Uint8Array[] {
+  return withGraph(model, (graph) => halveGraph(graph, outputs));
 }
 
-function halveGraph(fields: readonly Field[]): readonly Uint8Array[] {
+function halveGraph(fields: readonly Field[], type: 'float' | 'float16'): readonly Uint8Array[] {
   // GraphProto: node = 1, initializer = 5, output = 12 (ValueInfoProto: name = 1).
   const outputs = new Set(
     fields.flatMap(({ number, value }) =>
@@ -23,10 +30,20 @@ function halveGraph(fields: readonly Field[]): readonly Uint8Array[] {
     ),
   );
   return fields.flatMap((field) => {
-    if (field.number === 1) return halvedNode(nodeOf(field), outputs);
+    if (field.number === 1) return halvedNode(nodeOf(field), type === 'float' ? outputs : NONE);
+    if (field.number === 12 && type === 'float16') return [halvedOutput(field)];
     if (field.number === 5) return halvedTensor(field);
     return [field.raw];
   });
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** The output's name with its new type, and no shape: ONNX Runtime infers it. */
+function halvedOutput({ value }: Field): Uint8Array {
+  const [name = ''] = value instanceof Buffer ? stringsOf([...fieldsOf(value)], 1) : [];
+  const tensor = messageField(1, [integerField(1, dataTypes.float16)]);
+  return messageField(12, [stringField(1, name), messageField(2, [tensor])]);
 }
 
 function halvedNode(node: Node, outputs: ReadonlySet<string>): readonly Uint8Array[] {

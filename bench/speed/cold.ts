@@ -15,7 +15,7 @@ import { RawLoop } from './raw.js';
 
 const MOST_EXTRA_MS = 60;
 const TOKENS = 16;
-const ROUNDS = { full: 31, quick: 5 };
+const ROUNDS = { full: 21, quick: 5 };
 const WARM_ROUNDS = 3;
 const WRITE_BYTES = 8 * 2 ** 20;
 

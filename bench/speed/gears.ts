@@ -24,10 +24,11 @@ export async function untilHot(
   text: string,
   ms: number,
 ): Promise<boolean> {
-  for (const begun = performance.now(); performance.now() - begun < ms; ) {
+  const begun = performance.now();
+  while (!(await gearsOf(api, model)).includes('hot')) {
+    if (performance.now() - begun > ms) return false;
     for (let n = 0; n < 10; n += 1) await api.classify({ model, inputs: text });
-    if ((await gearsOf(api, model)).includes('hot')) return true;
     await pause(10);
   }
-  return false;
+  return true;
 }

@@ -16,8 +16,8 @@ import { RawLoop } from './raw.js';
 
 const MOST_OVERHEAD_MS = 1.5;
 const LENGTHS = [16, 256];
-const FULL = { pairs: 200, hotMs: 8000 };
-const QUICK = { pairs: 20, hotMs: 4000 };
+const FULL = { pairs: 61, hotMs: 8000 };
+const QUICK = { pairs: 11, hotMs: 4000 };
 /** Pairs before those that count. */
 const WARM = 5;
 

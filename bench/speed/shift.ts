@@ -9,7 +9,7 @@ import { percentile } from './percentile.js';
 
 const MOST_MS_TO_HOT = 3000;
 const TOKENS = 16;
-const FULL = { rounds: 7, ms: 5000 };
+const FULL = { rounds: 5, ms: 5000 };
 const QUICK = { rounds: 2, ms: 4000 };
 /** Time between two requests, in answers of the cold gear: a load that two workers carry easily. */
 const SPACING = 1.5;

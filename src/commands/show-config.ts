@@ -1,5 +1,6 @@
 import { environmentName, SETTINGS, settingKeys } from '../config.js';
 import type { Setting } from '../settings.js';
+import { shownSettings } from '../shown-settings.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
 /** `plimsoll config`: every setting with its value, or the table for the docs. */
@@ -9,12 +10,10 @@ export async function showConfig(flags: CommonFlags & { markdown: boolean }): Pr
     return 0;
   }
   const { config } = await configFrom(flags);
-  for (const key of settingKeys()) {
-    const setting: Setting<unknown> = SETTINGS[key];
-    const value = setting.secret && config[key] !== '' ? '(set, not shown)' : shown(config[key]);
-    const unit = setting.unit ? ` ${setting.unit}` : '';
+  for (const of of shownSettings(config)) {
+    const unit = of.unit && of.value !== '(none)' ? ` ${of.unit}` : '';
     process.stdout.write(
-      `${key} = ${value}${value === '(none)' ? '' : unit}\n    ${setting.about}\n    ${environmentName(key)}: ${setting.bounds}; default ${setting.fallbackText}\n`,
+      `${of.key} = ${of.value}${unit}\n    ${of.about}\n    ${of.environment}: ${of.bounds}; default ${of.default}\n`,
     );
   }
   return 0;
@@ -32,11 +31,4 @@ export function settingsTable(): string {
     '| --- | --- | --- | --- |',
     ...rows,
   ].join('\n');
-}
-
-function shown(value: unknown): string {
-  if (value === '') return '(none)';
-  if (typeof value !== 'object' || value === null) return String(value);
-  if ('percent' in value) return `${String(value.percent)}%`;
-  return 'bytes' in value ? `${String(value.bytes)} bytes` : JSON.stringify(value);
 }

@@ -45,13 +45,14 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
         if (!(answer instanceof Promise)) return reply(answer, stop, texts.length);
         return waited(answer, stop, call);
       } catch (error) {
+        stop.clear();
         return refused(error, session);
       }
     },
   );
 
   const reply = (answer: SessionAnswer, { beganMs }: CallerStop, inputs: number) => {
-    metrics.inputs.inc({ model: answer.model }, inputs);
+    metrics.inputs.add(answer.model, inputs);
     return answerToWire(answer, performance.now() - beganMs);
   };
   const waited = async (

@@ -6,6 +6,7 @@ import { asPlimsollError, errorBody, type FaultLog, replyWithError } from './err
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
 import { cacheRoutes } from './routes-cache.js';
 import { classifyRoutes } from './routes-classify.js';
+import { configRoutes } from './routes-config.js';
 import { eventRoutes } from './routes-events.js';
 import { memoryRoutes } from './routes-memory.js';
 import { poolRoutes } from './routes-pools.js';
@@ -111,6 +112,7 @@ function dataRoutes(app: FastifyInstance, services: HttpServices): void {
   recordRoutes(app, services);
   memoryRoutes(app, services);
   poolRoutes(app, services);
+  configRoutes(app, services);
   workerRoutes(app, services);
   eventRoutes(app, services);
   cacheRoutes(app, services);

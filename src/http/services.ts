@@ -10,6 +10,7 @@ import type { Dtype } from '../models/dtype.js';
 import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionRegistry } from '../sessions/registry.js';
 import type { ClassificationService } from '../sessions/service.js';
+import type { ShownSetting } from '../shown-settings.js';
 import type { RecordFilter, StoredEvent, StoredReading, StoredRecord } from '../store/reader.js';
 
 /** A model as the interface shows it. */
@@ -145,6 +146,7 @@ export interface HttpServices {
     readonly report: (id: string) => Promise<Buffer>;
   };
   readonly cache: Pick<ResultCache, 'figures' | 'clear'>;
+  readonly settings: readonly ShownSetting[];
   /** Figures of the pools to other servers. */
   readonly pools: () => readonly PoolFigures[];
   /** Why the server cannot take requests now; empty if it can. */

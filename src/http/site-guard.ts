@@ -70,8 +70,16 @@ export function refusalOf(
   return new PlimsollError('CROSS_SITE', `a page of ${who} may not ask for this`);
 }
 
-/** `Host` without its port, and an IPv6 address without its brackets. */
+/** The host that was asked for last, and its name: nearly all callers ask for one. */
+let last = { host: '', name: '' };
+
 function nameOf(host: string): string {
+  if (host !== last.host) last = { host, name: parsedName(host) };
+  return last.name;
+}
+
+/** `Host` without its port, and an IPv6 address without its brackets. */
+function parsedName(host: string): string {
   const [, bracketed, plain] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d*)?$/.exec(host) ?? [];
   return (bracketed ?? plain ?? host).toLowerCase().replace(/\.$/, '');
 }

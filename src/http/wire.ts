@@ -215,7 +215,7 @@ export function modelToWire(model: ModelView) {
 }
 
 /** The figures of a pool as callers see them. */
-export function poolToWire({ inUse, waitMsMean, waitMsMax, ...same }: PoolFigures) {
+export function poolToWire({ inUse, waitMsMean, waitMsMax, waitSeconds: _, ...same }: PoolFigures) {
   return {
     ...same,
     in_use: inUse,

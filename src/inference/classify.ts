@@ -1,4 +1,4 @@
-import { CacheKeys } from '../cache/key.js';
+import { CacheKeys, type KeyScope } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
 import { SingleFlight, unlessAborted } from '../cache/single-flight.js';
@@ -49,6 +49,7 @@ export class Classifier {
   readonly #cache: ResultCache;
   readonly #metrics: Metrics;
   readonly #keys: CacheKeys;
+  readonly #scopes = new WeakMap<ReadyModel, KeyScope>();
   readonly #flights = new SingleFlight<SourcedResult>();
 
   constructor(parts: {
@@ -84,15 +85,29 @@ export class Classifier {
     request: ClassifyRequest,
     stop: Stop,
   ): Classification | Promise<Classification> {
-    const scope = { digest: ready.form.digest, task: taskOf(ready.model.description) };
-    const keys = request.inputs.map((input) => this.#keys.of(scope, input));
-    const rows = keys.map((key): SourcedResult | undefined => {
+    const scope = this.#scopeOf(ready);
+    const keys: string[] = [];
+    const rows: (SourcedResult | undefined)[] = [];
+    let isKnown = true;
+    // Loops, here and below: in the path of every known answer closures and copies add up.
+    for (const input of request.inputs) {
+      const key = this.#keys.of(scope, input);
       const result = this.#cache.memory.get(key);
-      return result && { result, source: 'memory' };
-    });
-    return rows.every((row) => row !== undefined)
+      keys.push(key);
+      rows.push(result && { result, source: 'memory' });
+      isKnown &&= result !== undefined;
+    }
+    return isKnown
       ? this.#reply(ready, keys, rows, request.topK, NOTHING_TO_RUN)
       : this.#complete(ready, request, keys, rows, stop.signal);
+  }
+
+  #scopeOf(ready: ReadyModel): KeyScope {
+    const known = this.#scopes.get(ready);
+    if (known !== undefined) return known;
+    const scope = { digest: ready.form.digest, task: taskOf(ready.model.description) };
+    this.#scopes.set(ready, scope);
+    return scope;
   }
 
   /** Looks for what memory does not know in Redis, and computes the rest. */
@@ -129,16 +144,17 @@ export class Classifier {
     topK: number | undefined,
     timing: Answer,
   ): Classification {
-    const cached = rows.map((row) => row?.source ?? false);
+    const results: (readonly LabelScore[])[] = [];
+    const truncated: boolean[] = [];
+    const cached: CacheSource[] = [];
+    for (const row of rows) {
+      if (row === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');
+      results.push(ranked(ready, row.result, topK));
+      truncated.push(row.result.truncated);
+      cached.push(row.source);
+    }
     this.#count(cached);
-    return {
-      model: ready.model.id,
-      results: rows.map((row) => ranked(ready, row?.result, topK)),
-      truncated: rows.map((row) => row?.result.truncated ?? false),
-      cached,
-      inputHashes: keys,
-      timing,
-    };
+    return { model: ready.model.id, results, truncated, cached, inputHashes: keys, timing };
   }
 
   /** What memory does not know: from Redis, and what Redis does not know is computed. */
@@ -178,8 +194,8 @@ export class Classifier {
     const { cacheHits, cacheMisses } = this.#metrics;
     const memory = countOf(cached, 'memory');
     const redis = countOf(cached, 'redis');
-    if (memory > 0) cacheHits.inc({ tier: 'memory' }, memory);
-    if (redis > 0) cacheHits.inc({ tier: 'redis' }, redis);
+    if (memory > 0) cacheHits.add('memory', memory);
+    if (redis > 0) cacheHits.add('redis', redis);
     if (memory + redis < cached.length) cacheMisses.inc(cached.length - memory - redis);
   }
 }
@@ -196,10 +212,9 @@ const NOTHING_TO_RUN: Answer = { queueMs: 0, tokenizeMs: 0, runMs: 0 };
 
 function ranked(
   { model }: ReadyModel,
-  row: CachedResult | undefined,
+  row: CachedResult,
   topK: number | undefined,
 ): readonly LabelScore[] {
-  if (row === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');
   const { labels } = model.description;
   const list = row.scores.map((score, index) => ({
     label: labels[index] ?? `LABEL_${index}`,

@@ -2,7 +2,7 @@ import type { ModelLibrary } from '../models/library.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { WorkerPool } from './pool.js';
 import type { StepResult } from './protocol.js';
-import type { Worker } from './worker.js';
+import { type Worker, WorkerGoneError } from './worker.js';
 
 export interface ShiftParts {
   readonly pool: WorkerPool;
@@ -15,7 +15,7 @@ export interface ShiftParts {
  * if it does not hold it: who comes meanwhile must not wait for that either.
  *
  * @returns what it took; undefined if the worker, or one that stands in for it, is not there any more.
- * @throws PlimsollError, WorkerGoneError
+ * @throws PlimsollError MODEL_UNUSABLE if it cannot be opened in that gear; it then stays in the cold one
  */
 export async function shiftGear(
   { pool, dispatcher, library }: ShiftParts,
@@ -37,6 +37,10 @@ export async function shiftGear(
   }
   try {
     return await worker.shift(model, timeoutMs);
+  } catch (error) {
+    // It was replaced meanwhile, or has died: nobody holds the model there any more.
+    if (error instanceof WorkerGoneError) return undefined;
+    throw error;
   } finally {
     // It gets batches again.
     dispatcher.pump();

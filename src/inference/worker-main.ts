@@ -29,12 +29,29 @@ interface OpenModel {
 
 const models = new Map<string, OpenModel>();
 
+/**
+ * Tokenizers that were open, by the digest of their model, for as long as no garbage was collected: a model
+ * that comes back at once is not parsed again, and a cleanup gives their memory back like any other.
+ */
+const lastEncoders = new Map<string, WeakRef<TextEncoder>>();
+
+async function openEncoder({ digest, directory, maxTokens }: ModelTicket): Promise<TextEncoder> {
+  const last = lastEncoders.get(digest)?.deref();
+  if (last !== undefined) return last;
+  for (const [of, reference] of lastEncoders) {
+    if (reference.deref() === undefined) lastEncoders.delete(of);
+  }
+  const encoder = await TextEncoder.open(directory, maxTokens);
+  lastEncoders.set(digest, new WeakRef(encoder));
+  return encoder;
+}
+
 async function load(ticket: ModelTicket): Promise<WorkerAnswers['load']> {
   const begun = performance.now();
   await close(ticket.id);
   const session = await MappedSession.open(ticket.graphFile, ticket);
   try {
-    const encoder = await TextEncoder.open(ticket.directory, ticket.maxTokens);
+    const encoder = await openEncoder(ticket);
     models.set(ticket.id, { ticket, session, encoder });
   } catch (error) {
     await session.release();

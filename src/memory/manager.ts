@@ -43,6 +43,7 @@ export class MemoryManager {
   #turn: Promise<unknown> = Promise.resolve();
   #recycling: Promise<unknown> = Promise.resolve();
   #stopped = false;
+  #noShiftBeforeMs = 0;
 
   constructor(options: MemoryOptions, effects: MemoryEffects) {
     this.#options = options;
@@ -249,6 +250,7 @@ export class MemoryManager {
    */
   async #shiftBusy(): Promise<void> {
     if (this.reader.level !== 'normal' || this.#recycler.isRunning || this.#stopped) return;
+    if (performance.now() < this.#noShiftBeforeMs) return;
     const workers = this.#effects.workers();
     const isAlone = workers.length === 1;
     const figures = nextShift(
@@ -261,12 +263,15 @@ export class MemoryManager {
     const settle = this.admission.askForSpare(hot.privateBytes, hot.prepackedBytes);
     if (settle === undefined) return;
     const cause = `${model} stays busy: ${batches} batches in ${worker}`;
+    // Should it fail, or should there be nobody after all who can answer meanwhile: not again at once.
+    this.#noShiftBeforeMs = performance.now() + SHIFT_PAUSE_MS;
     try {
-      await this.#journal.record({ kind: 'shift', cause }, async (list) => {
+      const { actions } = await this.#journal.record({ kind: 'shift', cause }, async (list) => {
         // Nobody else could answer meanwhile: a successor shifts before it takes over.
         if (isAlone) await this.#recycler.replace(worker, list, 'start first', model);
         else await list.step('shift', { model }, () => this.#effects.shift(worker, model));
       });
+      if (actions.length > 0) this.#noShiftBeforeMs = 0;
     } finally {
       settle();
     }
@@ -365,6 +370,9 @@ export class MemoryManager {
     again();
   }
 }
+
+/** Pause after a shift that did not come about. */
+const SHIFT_PAUSE_MS = 10_000;
 
 /** Pause before a load that waits for room looks again. */
 const RETRY_MS = 50;

@@ -12,8 +12,8 @@ const GRAPH_NAMES: Readonly<Record<Dtype, string>> = {
 
 /**
  * What is taken where a model has several: fastest first on a CPU (`npm run bench -- gears`). ONNX
- * Runtime has no half-precision products for x86: it turns fp16 weights into fp32 on every run, which takes
- * twice the time of fp32 for short texts. They are mapped at half the size all the same.
+ * Runtime has no half-precision products for x86: it turns fp16 weights into fp32 on every run, so they save
+ * mapped bytes but no time.
  */
 export const BEST_FIRST: readonly Dtype[] = ['q8', 'fp32', 'fp16'];
 

@@ -40,6 +40,8 @@ export interface PoolFigures {
   readonly broken: number;
   readonly checkouts: number;
   readonly timeouts: number;
+  /** All waits together. */
+  readonly waitSeconds: number;
   readonly waitMsMean: number;
   readonly waitMsMax: number;
 }
@@ -149,6 +151,7 @@ export class ConnectionPool<C> {
       inUse: this.#slots.size - idle,
       waiting: this.#waiters.length,
       ...this.#counts,
+      waitSeconds: this.#waitMsSum / 1000,
       waitMsMean: checkouts === 0 ? 0 : this.#waitMsSum / checkouts,
       waitMsMax: this.#waitMsMax,
     };
@@ -228,7 +231,7 @@ export class ConnectionPool<C> {
   /**
    * Serves who waits, in this order:
    * 1. a broken or old idle connection is discarded;
-   * 2. one that was idle for long is checked first, and then comes back to the idle ones;
+   * 2. one that was idle for long is checked first, and then goes to who waits longest;
    * 3. any other idle one goes to who waits longest;
    * 4. with none idle, as many are opened as there are waiters, up to the maximum.
    */
@@ -281,7 +284,7 @@ export class ConnectionPool<C> {
           const slot: Slot<C> = { connection, openedAtMs: now, idleSinceMs: now };
           this.#slots.add(slot);
           if (this.#closed) void this.#discard(slot);
-          else this.#makeIdle(slot);
+          else this.#handOver(slot);
           this.#pump();
         },
         (error: unknown) => {
@@ -301,7 +304,7 @@ export class ConnectionPool<C> {
       this.#checking -= 1;
       if (!passed) void this.#discard(slot, 'broken');
       else if (this.#closed) void this.#discard(slot);
-      else this.#makeIdle(slot);
+      else this.#handOver(slot);
       this.#pump();
     });
   }
@@ -317,6 +320,12 @@ export class ConnectionPool<C> {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** One that has just answered needs no check, even where every idle one does (a limit of 0). */
+  #handOver(slot: Slot<C>): void {
+    this.#makeIdle(slot);
+    this.#give(slot);
   }
 
   #makeIdle(slot: Slot<C>): void {

@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely';
+import { Kysely, PostgresDialect, type PostgresPoolClient, sql } from 'kysely';
 import type { Client } from 'pg';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
 import { ConnectionPool, type Connector, type PoolLimits } from '../pools/connection-pool.js';
@@ -9,6 +9,8 @@ const INT8 = 20;
 const CONNECT_TIMEOUT_MS = 5000;
 /** A connection whose query takes longer is given up: a peer that is cut off sends nothing, ever. */
 const QUERY_TIMEOUT_MS = 15_000;
+/** As `server_version_num` writes it: 12.0. Nothing older gets repairs any more. */
+const OLDEST_VERSION = 120_000;
 
 export interface Postgres {
   readonly database: Kysely<Schema>;
@@ -37,6 +39,22 @@ export async function openPostgres(url: string, limits: PoolLimits): Promise<Pos
     },
   });
   return { database: new Kysely<Schema>({ dialect }), pool };
+}
+
+/** @throws Error if the server is older than what this program is written for. */
+export async function checkVersion(database: Kysely<Schema>): Promise<void> {
+  const { rows } = await sql<{ server_version_num: string }>`show server_version_num`.execute(
+    database,
+  );
+  const refusal = refusalOfVersion(Number(rows[0]?.server_version_num));
+  if (refusal !== '') throw new Error(refusal);
+}
+
+/** Why a version cannot be used; empty if it can. @param version such as 150004 for 15.4 */
+export function refusalOfVersion(version: number): string {
+  if (version >= OLDEST_VERSION) return '';
+  const [is, oldest] = [version, OLDEST_VERSION].map((of) => Math.floor(of / 10_000));
+  return `it is PostgreSQL ${is}, and ${oldest} is the oldest that can be used`;
 }
 
 function connectorOf(create: () => Client): Connector<Client> {

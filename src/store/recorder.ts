@@ -43,7 +43,8 @@ const TELL_EVERY_MS = 10_000;
  * 2. Otherwise rows go from memory into the database, in batches.
  * 3. A batch that fails goes into the file, with all that follow it; it is tried again later (1).
  * 4. A batch that takes long goes into the file too: it may be written twice, which changes nothing.
- * 5. Where the file takes no rows either, they wait in memory, up to its bound; what is more is lost,
+ * 5. So do rows that come faster than the database takes them: at half of memory's bound.
+ * 6. Where the file takes no rows either, they wait in memory, up to its bound; what is more is lost,
  *    counted and told.
  */
 export class Recorder {
@@ -61,6 +62,7 @@ export class Recorder {
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #caughtUp = false;
   #closing: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -84,7 +86,7 @@ export class Recorder {
   /** Takes a row; never waits and never throws. */
   add(row: Row): void {
     const bytes = sizeOf(row);
-    if (this.#bufferedBytes + bytes > this.#options.maxBufferBytes || this.#closing !== undefined) {
+    if (this.#bufferedBytes + bytes > this.#options.maxBufferBytes || this.#isClosed) {
       this.#counts.lost += 1;
       this.#untoldLost += 1;
       return;
@@ -114,7 +116,9 @@ export class Recorder {
 
   async #close(): Promise<void> {
     await this.#pass;
-    await this.#flush();
+    // Twice: what fails the first time is told, and that may be worth a row.
+    for (let pass = 0; pass < 2 && this.#buffer.length > 0; pass += 1) await this.#flush();
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     if (this.#buffer.length > 0) this.#lose(this.#buffer.length, 'the server stopped');
     this.#tellOfLost();
@@ -123,6 +127,10 @@ export class Recorder {
 
   get #isDirect(): boolean {
     return this.#options.spill.waitingBytes === 0 && this.#reasons.database === '';
+  }
+
+  get #isFilling(): boolean {
+    return this.#bufferedBytes > this.#options.maxBufferBytes / 2;
   }
 
   #flushSoon(ms: number): void {
@@ -143,7 +151,8 @@ export class Recorder {
       this.#tellOfLost();
       if (this.#closing !== undefined) return;
       if (this.#buffer.length > 0) this.#flushSoon(this.#options.flushMs);
-      else if (!this.#isDirect) this.#flushSoon(this.#options.retryMs);
+      else if (this.#reasons.database !== '') this.#flushSoon(this.#options.retryMs);
+      else if (!this.#isDirect) this.#flushSoon(this.#options.flushMs);
     });
     return this.#pass;
   }
@@ -152,8 +161,9 @@ export class Recorder {
   async #run(): Promise<void> {
     const { spill } = this.#options;
     while (spill.waitingBytes > 0) {
-      await this.#spillBuffer(); // 1
-      if (performance.now() < this.#retryAtMs || this.#closing !== undefined) return;
+      const isSafe = await this.#spillBuffer(); // 1
+      // Whoever stops leaves the file to the next start.
+      if (performance.now() < this.#retryAtMs || (this.#closing !== undefined && isSafe)) return;
       if (!(await this.#replay())) return;
     }
     // What comes meanwhile is for the next pass: it would become many small batches.
@@ -162,6 +172,7 @@ export class Recorder {
         await this.#spillBuffer(); // 3
         return;
       }
+      if (this.#isFilling && (await this.#spillBuffer())) return; // 5
       const batch = this.#buffer.slice(0, Math.min(due, BATCH_ROWS)); // 2
       if (!(await this.#write(batch))) {
         await this.#spillBuffer(); // 3
@@ -229,7 +240,7 @@ export class Recorder {
     try {
       await this.#options.spill.append(this.#buffer.slice(0, count));
     } catch (error) {
-      this.#turn('file', messageOf(error)); // 5
+      this.#turn('file', messageOf(error)); // 6
       return false;
     }
     this.#turn('file', '');

@@ -4,7 +4,7 @@ import { type Kysely, Migrator } from 'kysely';
 import { messageOf } from '../errors.js';
 import type { NamedPool, PoolLimits } from '../pools/connection-pool.js';
 import { MIGRATIONS } from './migrations.js';
-import { isAboutRows, isAway, openPostgres, reasonOf, shownUrl } from './postgres.js';
+import { checkVersion, isAboutRows, isAway, openPostgres, reasonOf, shownUrl } from './postgres.js';
 import { StoreReader } from './reader.js';
 import { type KeepLimits, Retention } from './retention.js';
 import { RowWriter } from './row-writer.js';
@@ -131,11 +131,17 @@ export class Store {
   }
 
   #ready(): Promise<void> {
-    this.#schema ??= migrateToLatest(this.#database).catch((error: unknown) => {
+    // A SQLite file is up to date once it is open: this is PostgreSQL's way alone.
+    this.#schema ??= this.#prepare().catch((error: unknown) => {
       this.#schema = undefined;
       throw error;
     });
     return this.#schema;
+  }
+
+  async #prepare(): Promise<void> {
+    await checkVersion(this.#database);
+    await migrateToLatest(this.#database);
   }
 }
 

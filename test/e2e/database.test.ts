@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { postgresql } from '../servers/tools.js';
@@ -149,6 +151,48 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
     }, AMPLE);
     await second.stop();
     expect(await keptTexts(url)).toEqual(['before', 'meanwhile']);
+  });
+
+  test('servers that shared a data folder leave nothing behind in it when one of them comes back', async () => {
+    const url = await database.create('folder');
+    const first = await start({ url });
+    const second = await start({ url, data: first.data });
+    await classify(first, 'of the first');
+    await database.kill();
+    const { session } = await classify(second, 'of the second');
+    for (const server of [first, second]) {
+      await vi.waitFor(
+        async () => expect(await metric(server, 'plimsoll_records_buffered')).toBe(0),
+        AMPLE,
+      );
+      await server.kill();
+    }
+    await database.restart();
+    const third = await start({ url, data: first.data });
+    await vi.waitFor(async () => {
+      const { state } = await get<SessionView>(third, `/v1/sessions/${session}`);
+      expect(state).toBe('interrupted');
+    }, AMPLE);
+    await third.stop();
+    expect(await keptTexts(url)).toEqual(['of the first', 'of the second']);
+    expect(
+      (await readdir(path.join(first.data, 'records'))).filter((name) => /spill/.test(name)),
+    ).toEqual(['1.spill']);
+  });
+
+  test('shows its settings without their secrets', async () => {
+    const server = await start();
+    const shown = await request(server, 'GET', '/v1/config');
+    expect(shown.body).toMatchObject({
+      settings: expect.arrayContaining([
+        expect.objectContaining({ key: 'database.url', value: '(set, not shown)', secret: true }),
+        expect.objectContaining({ key: 'cache.secret', value: '(set, not shown)', secret: true }),
+        expect.objectContaining({ key: 'database.retry_ms', value: '100', unit: 'ms' }),
+      ]),
+    });
+    expect(shown.text).not.toContain('a secret of this test');
+    expect(shown.text).not.toContain(new URL(database.url()).password);
+    await server.stop();
   });
 
   test('starts before its database does, serves, says so, and comes back by itself', async () => {

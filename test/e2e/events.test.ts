@@ -104,7 +104,10 @@ describe('/v1/events', () => {
       ],
       models: expect.any(Array),
       workers: expect.any(Array),
-      cache: { memory: { entries: 0, bytes: 0, hits: 0, misses: number }, redis: null },
+      cache: {
+        memory: { entries: 0, bytes: 0, hits: 0, misses: number, ttl_left_s: null },
+        redis: null,
+      },
       pools: [],
     });
     const names = state.processes.map(({ name }) => name);

@@ -55,9 +55,11 @@ describe('the hot gear', () => {
       'unloaded',
     ]);
     await post(server, '/v1/models/plain/load');
-    await until('both are hot', async () =>
-      (await gearsOf(server, 'plain')).every((state) => state === 'hot'),
-    );
+    // Asked all the while: a model that nobody asks for would be unloaded.
+    await until('both are hot', async () => {
+      await classify(server, texts.slice(0, 1), { model: 'plain' });
+      return (await gearsOf(server, 'plain')).every((state) => state === 'hot');
+    });
     const [hotAnswer, coldAnswer] = [
       await classify(server, texts, { model: 'plain' }),
       await classify(cold, texts, { model: 'plain' }),

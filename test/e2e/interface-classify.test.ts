@@ -56,8 +56,15 @@ describe('POST /v1/classify', () => {
 
   test('the second time an answer comes from memory, and is the same', async () => {
     const known = textNumber(1000);
+    const inputsRun = async () => {
+      const { text } = await request<string>(server, 'GET', '/metrics');
+      return Number(/^plimsoll_batch_items_sum (\d+)$/m.exec(text)?.[1] ?? Number.NaN);
+    };
     const first = await classify(server, known);
+    const before = await inputsRun();
     const second = await classify(server, [known, textNumber(1001), known]);
+    // Only what was not known has run.
+    expect(await inputsRun()).toBe(before + 1);
     expect(first.cached).toEqual([false]);
     expect(second.cached).toEqual(['memory', false, 'memory']);
     expect(second.results[0]).toEqual(first.results[0]);

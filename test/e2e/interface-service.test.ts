@@ -81,6 +81,12 @@ describe('/v1/models', () => {
       task: 'text-classification',
       labels: labelsOf(SPAM),
       state: expect.stringMatching(/^(loaded|unloaded)$/),
+      dtype: 'fp32',
+      workers: expect.toSatisfy((workers: ModelView['workers']) =>
+        workers.every(({ worker, state }) =>
+          /^worker-\d+ (unloaded|cold|hot)$/.test(`${worker} ${state}`),
+        ),
+      ),
       source_mb: expect.any(Number),
       mapped_mb: expect.any(Number),
       private_mb: expect.any(Number),
@@ -187,6 +193,20 @@ describe('health, metrics and description', () => {
     const root = await request(server, 'GET', '/');
     expect(root.status).toBeLessThan(400);
   });
+
+  test.each([
+    ['an answer', 'GET', '/health/live', 200],
+    ['an error', 'POST', '/v1/classify', 400],
+    ['an address that is none', 'GET', '/nowhere', 404],
+  ] as const)('lets a browser do nothing with data: %s', async (_, method, address, status) => {
+    const reply = await request(server, method, address, { raw: method === 'GET' ? '' : '{' });
+    expect(reply.status).toBe(status);
+    expect(reply.headers).toMatchObject({
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      'cross-origin-resource-policy': 'same-origin',
+      'x-content-type-options': 'nosniff',
+    });
+  });
 });
 
 const EVERY_ROUTE = [
@@ -197,8 +217,10 @@ const EVERY_ROUTE = [
   'GET /v1/events',
   'GET /v1/events/past',
   'GET /v1/cache',
+  'GET /v1/config',
   'GET /v1/memory',
   'GET /v1/models',
+  'GET /v1/pools',
   'GET /v1/receipts',
   'GET /v1/records',
   'GET /v1/sessions',

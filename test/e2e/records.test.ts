@@ -64,6 +64,20 @@ describe('the record of a classification', () => {
   });
 });
 
+test('of more records than are to be kept the oldest go', async () => {
+  const server = await start({ 'records.keep': 20, 'records.keep_text': 'true' });
+  const texts = Array.from({ length: 600 }, (_, index) => `number ${index}`);
+  await classify(server, texts, { user: 'many' });
+  await vi.waitFor(async () => {
+    // Those that came while the others went are looked at the next time.
+    const { records } = await recordsOf(server, 'user=many');
+    expect(records.length).toBeLessThan(120);
+    const newest = records.slice(0, 20).map(({ input }) => input);
+    expect(newest).toEqual(texts.slice(-20).reverse());
+  }, AMPLE);
+  await server.stop();
+});
+
 describe('a server that is killed', () => {
   test('loses nothing that it had written, and closes its sessions at the next start', async () => {
     const server = await start({ 'records.keep_text': 'true', 'records.flush_ms': 20 });

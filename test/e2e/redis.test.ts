@@ -22,6 +22,14 @@ interface CacheView {
   } | null;
 }
 
+interface Config {
+  readonly settings: readonly {
+    readonly key: string;
+    readonly value: string;
+    readonly secret: boolean;
+  }[];
+}
+
 const SECRET = 'one-for-both';
 /** Far more than anything here takes on a busy machine. */
 const AMPLE = { timeout: 60_000, interval: 50 };
@@ -190,11 +198,32 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     expect(await entries()).toBe(0);
   });
 
-  test('starts, degraded, with credentials that Redis refuses, and keeps them to itself', async () => {
-    const server = await start({ 'redis.url': store.url('wrong-secret') });
-    expect(await get<Health>(server, '/health/ready')).toMatchObject({ status: 'degraded' });
+  test.each([
+    ['credentials that Redis refuses', () => store.url('wrong-secret')],
+    ['an address where no Redis is', () => 'redis://:wrong-secret@127.0.0.1:1'],
+    ['a name that nobody has', () => 'redis://:wrong-secret@redis.invalid'],
+  ])('starts, degraded, with %s, and keeps its secrets to itself', async (_, url) => {
+    const server = await start({ 'redis.url': url(), 'cache.secret': 'not-for-show' });
+    const health = await request<Health>(server, 'GET', '/health/ready');
+    expect(health.body).toMatchObject({ status: 'degraded' });
+    expect(health.body.reasons?.[0]).toMatch(/^Redis does not answer, results are not shared: ./);
     expect((await classify(server, 'a text')).cached).toEqual([false]);
-    expect(server.output()).not.toContain('wrong-secret');
+    const refused = await request<ErrorBody>(server, 'DELETE', '/v1/cache');
+    expect(refused.body.error.code).toBe('REDIS_UNAVAILABLE');
+    const config = await request<Config>(server, 'GET', '/v1/config');
+    const shown = config.body.settings.filter(({ secret }) => secret);
+    expect(shown.map(({ key, value }) => [key, value])).toEqual([
+      ['cache.secret', '(set, not shown)'],
+      ['database.url', '(none)'],
+      ['redis.url', '(set, not shown)'],
+    ]);
+    const cache = await request(server, 'GET', '/v1/cache');
+    const told = [health, refused, config, cache].map(({ text }) => text).join('\n');
+    expect((await server.stop()).code).toBe(0);
+    expect(server.output()).toContain('Redis does not answer');
+    for (const secret of ['wrong-secret', 'not-for-show']) {
+      expect(server.output() + told).not.toContain(secret);
+    }
   });
 });
 

@@ -44,7 +44,7 @@ const FLOORS: Floors = [
   [['inference/']],
   [['cache/'], ['models/'], ['memory/'], ['store/'], ['proof/']],
   [['system/'], ['pools/']],
-  [['config.ts']],
+  [['config.ts', 'shown-settings.ts']],
   [
     ['settings.ts', 'pool-settings.ts', 'cache-settings.ts', 'records-settings.ts'],
     ['errors.ts'],

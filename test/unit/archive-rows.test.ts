@@ -17,8 +17,8 @@ test('an answer becomes a row for each input, its values under their columns', (
   const answered = { answer: ANSWER, inputs: ['a\0b', 'c'], tookMs: 1.23456 };
   const of = { id: 'run.1', atMs: 17, userHash: 'u', keepText: true };
   const same = { at_ms: 17, session: 's_1', user_hash: 'u', model: 'org/model', ms: 1.235 };
-  const first = { id: 'run.1.0', input_hash: 'h1', label: 'spam', score: 0.75, tier: null };
-  const second = { id: 'run.1.1', input_hash: 'h2', label: 'ham', score: 0.5, tier: 'redis' };
+  const first = { id: 'run.1.0000', input_hash: 'h1', label: 'spam', score: 0.75, tier: null };
+  const second = { id: 'run.1.0001', input_hash: 'h2', label: 'ham', score: 0.5, tier: 'redis' };
   expect(recordRows(answered, of)).toEqual([
     rowOf('records', { ...same, ...first, input: 'a\uFFFDb' }),
     rowOf('records', { ...same, ...second, input: 'c' }),

@@ -20,7 +20,7 @@ const SILENT_MS = 6000;
 const RETRY_MS = 2000;
 const LOOK_MS = 1000;
 /** Browsers open six connections to a server at most: a tab that nobody sees gives its own back after this. */
-const HIDDEN_MS = 5000;
+const HIDDEN_MS = 3000;
 
 /**
  * The stream of events. It begins again by itself, also where a browser would not (a refusal), and

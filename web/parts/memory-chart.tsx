@@ -35,14 +35,16 @@ export function MemoryChart() {
   const [point, setPoint] = useState<Point | undefined>(undefined);
   const canvas = useRef<HTMLDivElement>(null);
   const plot = useRef<MemoryPlot | undefined>(undefined);
-  const isDay = windowSeconds === DAY_SECONDS;
+  const wantsDay = windowSeconds === DAY_SECONDS;
+  // A server that has just been started has seconds only.
+  const isDay = wantsDay && live.history.minutes.length > 1;
   const to = live.history.seconds.lastTime || Date.now() / 1000;
   const range = zoom ?? {
     from: Math.max(to - windowSeconds, Math.min(firstTime(live, isDay), to - MIN_SECONDS)),
     to,
   };
   usePlot(canvas, plot, setZoom, setPoint);
-  useDay(live, isDay);
+  useDay(live, wantsDay);
   useLayoutEffect(() =>
     plot.current?.show(pictureOf(live, view, isDay, range), range, live.marks.all),
   );

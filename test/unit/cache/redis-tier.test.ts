@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createClient } from '@redis/client';
 import {
   afterAll,
@@ -136,6 +137,26 @@ describe.skipIf(redis === undefined)('the tier in a real Redis', () => {
     expect(tier.figures).toMatchObject({ misses: 2, unreadable: 1 });
     tier.store('list', RESULT);
     await vi.waitFor(async () => expect(await client.type('plimsoll:1:list')).toBe('string'));
+  });
+
+  test('works with no more rights than docs/operations.md names', async () => {
+    const client = await outside();
+    const page = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+    const rules = /an ACL: `([^`]+)`/.exec(page)?.[1]?.replaceAll('\\|', '|').split(' ') ?? [];
+    await client.sendCommand(['ACL', 'SETUSER', 'narrow', 'on', '>pw', ...rules]);
+    const url = new URL(server.url());
+    Object.assign(url, { username: 'narrow', password: 'pw', pathname: '/0' });
+    const { tier, states, refusals } = await open({
+      url: url.href,
+      limits: { ...LIMITS, checkAfterIdleMs: 0 },
+    });
+    tier.store('a', RESULT);
+    await written(client, 'plimsoll:1:a');
+    expect((await tier.find(['a'], 2))[0]?.result).toEqual(RESULT);
+    expect(await tier.count(AMPLE_MS)).toMatchObject({ entries: 1, complete: true });
+    expect(await tier.remove(AMPLE_MS)).toMatchObject({ entries: 1, complete: true });
+    await expect(tier.pool.use((of) => of.send(['FLUSHALL']))).rejects.toThrow('NOPERM');
+    expect([states, refusals, tier.state]).toEqual([[], [], 'closed']);
   });
 
   test('our keys are counted and removed in steps, and nobody else’s', async () => {

@@ -244,6 +244,23 @@ describe('a shift', () => {
     expect(receipts[0]?.actions).toMatchObject([{ action: 'shift', model: 'a' }]);
   });
 
+  it.each([
+    ['fails', () => Promise.reject(new Error('no'))],
+    ['finds nobody who answers meanwhile', () => Promise.resolve([])],
+  ])('that %s is not tried again at once', async (_why, shift) => {
+    const { manager, effects, errors, receipts } = manage({
+      ...{ holding: [busy], workerCount: 2, wanted: ['a', 'b'] },
+    });
+    effects.shift.mockImplementation(shift);
+    manager.ledger.arrived('a');
+    await manager.start();
+    await vi.waitFor(() => expect(errors.length + receipts.length).toBe(1));
+    // Every reading comes after four looks for a shift: several of them have passed.
+    const { atMs } = manager.reader.last ?? { atMs: 0 };
+    await vi.waitFor(() => expect(manager.reader.last?.atMs).toBeGreaterThan(atMs + 60));
+    expect(effects.shift).toHaveBeenCalledTimes(1);
+  });
+
   it('of a lone worker is its successor’s', async () => {
     const { manager, effects, receipts } = manage({ holding: [busy], wanted: ['a', 'b'] });
     manager.ledger.arrived('a');

@@ -120,6 +120,24 @@ describe('a pool of real sockets', () => {
     expect(pool.figures).toMatchObject({ opened: 3, broken: 2, open: 1 });
   });
 
+  test('every idle one is checked, once, where that is asked for', async () => {
+    const { port } = await echoServer();
+    let checks = 0;
+    const connector = {
+      ...sockets(port),
+      check: async () => {
+        checks += 1;
+        return true;
+      },
+    };
+    const limits = { ...LIMITS, checkAfterIdleMs: 0, waitMs: 5000 };
+    const pool = new ConnectionPool('echo', limits, connector);
+    onTestFinished(() => pool.close());
+    for (let use = 0; use < 3; use += 1) expect(await pool.use(echo)).toBe(true);
+    expect(checks).toBe(2);
+    expect(pool.figures).toMatchObject({ opened: 1, broken: 0, checkouts: 3 });
+  });
+
   test('one that was idle for long is checked, and discarded when it does not pass', async () => {
     const { port } = await echoServer();
     let [nowMs, checks] = [0, 0];

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { openPostgres, shownUrl } from '../../../src/store/postgres.js';
+import { openPostgres, refusalOfVersion, shownUrl } from '../../../src/store/postgres.js';
 import { Store } from '../../../src/store/store.js';
 import { PostgresqlServer } from '../../servers/postgresql.js';
 import { postgresql } from '../../servers/tools.js';
@@ -88,6 +88,16 @@ describe.skipIf(postgresql === undefined)('the store on a real PostgreSQL', () =
     await failure;
     expect(pool.figures).toMatchObject({ inUse: 0, broken: 1 });
   });
+});
+
+test('a PostgreSQL that is too old is refused by its number', () => {
+  expect(refusalOfVersion(90_624)).toBe(
+    'it is PostgreSQL 9, and 12 is the oldest that can be used',
+  );
+  expect(refusalOfVersion(110_022)).toMatch(/PostgreSQL 11/);
+  expect(refusalOfVersion(120_000)).toBe('');
+  expect(refusalOfVersion(150_004)).toBe('');
+  expect(refusalOfVersion(Number.NaN)).not.toBe('');
 });
 
 test('an address is shown without its password and options', () => {
