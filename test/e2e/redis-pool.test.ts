@@ -112,7 +112,8 @@ describe.skipIf(redis === undefined)('the pool to a real Redis', () => {
     const server = await start({ 'redis.pool.lifetime': 1 });
     await loadUntil(server, undefined, ({ recycled }) => recycled >= 3);
     const { text } = await request<string>(server, 'GET', '/metrics');
-    expect(text).toMatch(/^plimsoll_pool_recycled_total\{pool="redis"\} [3-9]/m);
+    const recycled = /^plimsoll_pool_recycled_total\{pool="redis"\} (\d+)$/m.exec(text)?.[1];
+    expect(Number(recycled)).toBeGreaterThanOrEqual(3);
     expect(server.logs.filter(({ msg }) => msg.startsWith('Redis '))).toEqual([]);
   });
 });
