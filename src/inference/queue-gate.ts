@@ -91,7 +91,8 @@ export class QueueGate {
     if (waiting.size === 0) return;
     const ownMs = this.#costMs(model, size) / workers;
     const queuedMs = (waitMs * own) / waiting.size;
-    const expectedMs = Math.min(waitMs + ownMs, (queuedMs + ownMs) * (waiting.activeUsers + 1));
+    const turnMs = Math.max(ownMs, waitMs / waiting.size);
+    const expectedMs = Math.min(waitMs + ownMs, (queuedMs + turnMs) * (waiting.activeUsers + 1));
     if (expectedMs > deadlineMs * DEADLINE_SHARE) {
       const message = `${waiting.size} inputs are waiting: the answer is expected after ${Math.ceil(expectedMs)} ms, and request.deadline_ms is ${deadlineMs}`;
       throw refusal('QUEUE_FULL', message, expectedMs - deadlineMs * DEADLINE_SHARE); // 4

@@ -59,6 +59,13 @@ describe('the gate of the queue', () => {
     expect(() => gate(500).check(arrival('c', 1), waitingOf({ flood: 90 }), 1)).not.toThrow();
   });
 
+  test('4: a short text waits behind the long ones of others who came before it', () => {
+    const others = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`user-${n}`, 1]));
+    const short = { model: 'm', user: 'c', count: 1, size: 10 };
+    const check = () => gate(2000).check(short, waitingOf(others), 1);
+    expect(check).toThrow(/expected after 2010 ms/);
+  });
+
   test('4: with nobody waiting, the deadline itself decides', () => {
     expect(() => gate(500).check(arrival('c', 50), waitingOf({}), 1)).not.toThrow();
   });
