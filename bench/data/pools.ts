@@ -82,7 +82,7 @@ async function run({ quick, defer }: Context): Promise<Outcome> {
   const others = await countedSoon(0, async () => {
     const { rows } = await sql<{ count: number }>`
       select count(*)::int as count from pg_stat_activity
-      where usename = 'plimsoll' and pid <> pg_backend_pid()`.execute(database);
+      where backend_type = 'client backend' and pid <> pg_backend_pid()`.execute(database);
     return Math.max(0, (rows[0]?.count ?? Number.NaN) + 1 - pool.figures.open);
   });
   // Nobody asks for them any more: the pool replaces them by itself.

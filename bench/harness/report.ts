@@ -114,7 +114,9 @@ function resultsPage(results: readonly Result[]): string {
   ].join('\n');
 }
 
-function shown(value: number): string {
+/** @param value null is what a value that is not a number becomes in a file. */
+function shown(value: number | null): string {
+  if (value === null || !Number.isFinite(value)) return 'none';
   if (Number.isInteger(value)) return String(value);
   return Math.abs(value) >= 100 ? value.toFixed(1) : value.toPrecision(4);
 }

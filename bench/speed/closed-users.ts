@@ -40,11 +40,11 @@ export async function closedUsers(
 
 /** Part of a warm-up; the server shifts a busy model within three seconds. */
 const WARM_UP_MS = 2000;
-const MOST_WARM_UPS = 5;
+const MOST_WARM_UPS = 3;
 
 /**
  * The load that is to be measured, until every worker holds the model in the hot gear (or does not come
- * to it in ten seconds).
+ * to it in six seconds).
  *
  * @returns the gears then
  */

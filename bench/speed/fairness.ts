@@ -12,7 +12,7 @@ const EVERY_MS = 200;
 const FLOOD = 10_000;
 /** The flood comes in requests of this many inputs, all at once. */
 const PER_REQUEST = 1000;
-const FULL = { rounds: 5, ms: 10_000 };
+const FULL = { rounds: 3, ms: 10_000 };
 const QUICK = { rounds: 1, ms: 4000 };
 
 /** A user with very many inputs does not hold up those with one. */

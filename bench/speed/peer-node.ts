@@ -24,7 +24,7 @@ import { measuredModels } from './measured-models.js';
 const LEAST_RATE_RATIO = 2;
 const MOST_MEMORY_RATIO = 0.5;
 const USERS = 32;
-const FULL = { rounds: 5, ms: 8000 };
+const FULL = { rounds: 3, ms: 6000 };
 const QUICK = { rounds: 1, ms: 4000 };
 
 /** Against the usual way in Node.js: fastify around a pipeline of transformers.js, in one process. */

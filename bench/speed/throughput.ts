@@ -20,7 +20,7 @@ import { RawLoop, type RawWay } from './raw.js';
 const LEAST_RATIO = 0.9;
 const MOST_MAIN_SHARE = 0.15;
 const USERS = 32;
-const FULL = { rounds: 5, ms: 10_000, probeMs: 3000 };
+const FULL = { rounds: 3, ms: 8000, probeMs: 2000 };
 const QUICK = { rounds: 1, ms: 4000, probeMs: 1500 };
 
 /** The server gets as many items through as a tight loop around the model. */

@@ -6,6 +6,11 @@ type Ending<V> =
   /** The reason may be the other request's own (too many inputs for the queue): try for oneself. */
   | { readonly state: 'failed' };
 
+/** What stops a caller's work; its signal may be made only when somebody asks for it. */
+export interface Stop {
+  readonly signal: AbortSignal;
+}
+
 interface Flight<V> {
   readonly ending: Promise<Ending<V>>;
   readonly end: (ending: Ending<V>) => void;
@@ -26,12 +31,13 @@ export class SingleFlight<V> {
    * A request starts its own computation before it waits for others', so two requests that need
    * keys of each other cannot wait in a circle.
    *
+   * @param stop its signal is asked for where a request waits for another's work, or its own failed.
    * @param compute is given keys of which each occurs once, and returns their values in order.
    * @throws what `compute` throws, or the signal's reason
    */
   async run(
     keys: readonly string[],
-    signal: AbortSignal,
+    stop: Stop,
     compute: (keys: readonly string[]) => Promise<readonly V[]>,
   ): Promise<readonly V[]> {
     const values = new Map<string, V>();
@@ -42,11 +48,11 @@ export class SingleFlight<V> {
         return flight === undefined ? [] : [{ key, flight }];
       });
       const own = [...open].filter((key) => !this.#flights.has(key));
-      if (own.length > 0) await this.#lead(own, signal, compute, values);
+      if (own.length > 0) await this.#lead(own, stop, compute, values);
       const failed: string[] = [];
       open = new Set();
       for (const { key, flight } of joined) {
-        const ending = await unlessAborted(flight.ending, signal);
+        const ending = await unlessAborted(flight.ending, stop.signal);
         if (ending.state === 'done') values.set(key, ending.value);
         if (ending.state === 'failed') failed.push(key);
         if (ending.state === 'abandoned') open.add(key);
@@ -58,7 +64,7 @@ export class SingleFlight<V> {
 
   async #lead(
     keys: readonly string[],
-    signal: AbortSignal,
+    stop: Stop,
     compute: (keys: readonly string[]) => Promise<readonly V[]>,
     values: Map<string, V>,
   ): Promise<void> {
@@ -69,7 +75,7 @@ export class SingleFlight<V> {
     try {
       store(values, keys, await compute(keys));
     } catch (error) {
-      if (signal.aborted) failed = { state: 'abandoned' };
+      if (stop.signal.aborted) failed = { state: 'abandoned' };
       throw error;
     } finally {
       for (const key of keys) {

@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
+import type { Stop } from '../cache/single-flight.js';
 import { PlimsollError } from '../errors.js';
-import type { Stop } from '../inference/classify.js';
 import type { SessionAnswer, SessionRequest } from '../sessions/service.js';
 import { answerSchema, classifySchema, commonErrors } from './schemas.js';
 import type { HttpServices } from './services.js';
@@ -116,15 +116,18 @@ class CallerStop implements Stop {
 
   #watch(): AbortSignal {
     const controller = new AbortController();
+    const leftMs = this.beganMs + this.#deadlineMs - performance.now();
     const timer = setTimeout(() => {
       const message = `the answer was not ready within ${this.#deadlineMs} ms`;
       controller.abort(new PlimsollError('DEADLINE_EXCEEDED', message, { retryAfterSeconds: 1 }));
-    }, this.#deadlineMs);
+    }, leftMs);
     const { socket } = this.#request.raw;
     const gone = () => {
       controller.abort(new PlimsollError('CLIENT_GONE', 'the caller closed the connection'));
     };
     socket.once('close', gone);
+    // It may have closed before anybody asked.
+    if (socket.destroyed) gone();
     this.#clear = () => {
       clearTimeout(timer);
       socket.off('close', gone);

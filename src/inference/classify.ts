@@ -1,7 +1,7 @@
 import { CacheKeys, type KeyScope } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
-import { SingleFlight, unlessAborted } from '../cache/single-flight.js';
+import { SingleFlight, type Stop, unlessAborted } from '../cache/single-flight.js';
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics.js';
 import { taskOf } from '../models/description.js';
@@ -15,11 +15,6 @@ export interface ClassifyRequest {
   readonly user: string;
   /** Labels of each result, the highest score first; all of them if undefined. */
   readonly topK: number | undefined;
-}
-
-/** What stops the work: the caller has left, or the deadline is over. */
-export interface Stop {
-  readonly signal: AbortSignal;
 }
 
 export interface LabelScore {
@@ -99,7 +94,7 @@ export class Classifier {
     }
     return isKnown
       ? this.#reply(ready, keys, rows, request.topK, NOTHING_TO_RUN)
-      : this.#complete(ready, request, keys, rows, stop.signal);
+      : this.#complete(ready, request, keys, rows, stop);
   }
 
   #scopeOf(ready: ReadyModel): KeyScope {
@@ -116,7 +111,7 @@ export class Classifier {
     { inputs, user, topK }: ClassifyRequest,
     keys: readonly string[],
     rows: readonly (SourcedResult | undefined)[],
-    signal: AbortSignal,
+    stop: Stop,
   ): Promise<Classification> {
     const unknown = rows.flatMap((row, index) => (row === undefined ? [index] : []));
     const wanted = unknown.map((index) => [keys[index] ?? '', inputs[index] ?? ''] as const);
@@ -125,9 +120,9 @@ export class Classifier {
     // Who joins another request's work gets its results with no time of its own.
     const results = await this.#flights.run(
       wanted.map(([key]) => key),
-      signal,
+      stop,
       async (own) => {
-        const { rows: fetched, ...spent } = await this.#fetch(ready, own, texts, user, signal);
+        const { rows: fetched, ...spent } = await this.#fetch(ready, own, texts, user, stop);
         times = spent;
         return fetched;
       },
@@ -163,7 +158,7 @@ export class Classifier {
     keys: readonly string[],
     texts: ReadonlyMap<string, string>,
     user: string,
-    signal: AbortSignal,
+    stop: Stop,
   ): Promise<Answer & { readonly rows: readonly SourcedResult[] }> {
     const labels = ready.model.description.labels.length;
     const stored = await this.#cache.findInRedis(keys, labels);
@@ -171,7 +166,7 @@ export class Classifier {
     let run: Awaited<ReturnType<Dispatcher['submit']>> = { rows: [], ...NOTHING_TO_RUN };
     if (missing.length > 0) {
       const inputs = missing.map((key) => texts.get(key) ?? '');
-      run = await this.#dispatcher.submit(ready, inputs, signal, user);
+      run = await this.#dispatcher.submit(ready, inputs, stop.signal, user);
       for (const [row, key] of missing.entries()) {
         const result = run.rows[row];
         if (result !== undefined) this.#cache.store(key, result);

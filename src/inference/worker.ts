@@ -84,6 +84,8 @@ export class Worker {
     this.#child = fork(options.module, [], {
       env: { ...process.env, ...ALLOCATOR_ENVIRONMENT },
       execArgv: [...LEAN_NODE_FLAGS],
+      // Structured clones: a batch's way there and back takes a fifth less CPU than as JSON (bench messages).
+      serialization: 'advanced',
       // What native code prints on stdout must not mix with the server's own lines.
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });

@@ -90,23 +90,44 @@ function stillLoaded(session: SessionRun): readonly string[] | null {
 }
 
 function privateMemory(session: SessionRun, recycled: boolean) {
-  const before = session.before?.privateMb ?? null;
-  const beforeCleanup = session.beforeCleanup?.privateMb ?? null;
-  const after = session.after?.privateMb ?? null;
-  const highest = session.highestMb;
+  const { before, beforeCleanup, after } = session;
+  const all = takenAndReturned(
+    before?.privateMb ?? null,
+    session.highestMb,
+    after?.privateMb ?? null,
+    recycled,
+  );
+  const workers = takenAndReturned(
+    before?.workersMb ?? null,
+    session.highestWorkersMb,
+    after?.workersMb ?? null,
+    recycled,
+  );
+  return {
+    private_before_mb: before?.privateMb ?? null,
+    private_highest_mb: session.highestMb,
+    private_before_cleanup_mb: beforeCleanup?.privateMb ?? null,
+    private_after_mb: after?.privateMb ?? null,
+    taken_mb: all.taken,
+    returned_mb: all.returned,
+    workers_taken_mb: workers.taken,
+    workers_returned_mb: workers.returned,
+    workers_returned_percent: workers.percent,
+    recycled_meanwhile: recycled,
+    returned_percent: all.percent,
+  };
+}
+
+function takenAndReturned(
+  before: number | null,
+  highest: number | null,
+  after: number | null,
+  recycled: boolean,
+) {
   const taken = highest === null || before === null ? null : highest - before;
   const returned = highest === null || after === null ? null : highest - after;
   const tells = taken !== null && returned !== null && taken >= THRESHOLDS.takenMb;
-  return {
-    private_before_mb: before,
-    private_highest_mb: highest,
-    private_before_cleanup_mb: beforeCleanup,
-    private_after_mb: after,
-    taken_mb: taken,
-    returned_mb: returned,
-    recycled_meanwhile: recycled,
-    returned_percent: tells && !recycled ? (100 * returned) / taken : null,
-  };
+  return { taken, returned, percent: tells && !recycled ? (100 * returned) / taken : null };
 }
 
 /**

@@ -168,14 +168,16 @@ function givesBack({ cleanup, sessions }: Figures): Criterion {
     id: 'gives-back',
     claim: 'A cleanup gives back memory that its session took',
     how_tested:
-      'From readings of private memory: taken = highest in the session − before it; returned = highest − after the cleanup. Sessions whose readings met a recycle of the workers are left out: old and new ones stand side by side then.',
-    threshold: `something back (${percent(THRESHOLDS.returnedPercent)} or more) in each session that took ${mb(THRESHOLDS.takenMb)} or more`,
+      'From readings of private memory, of all processes and of the workers alone: taken = highest in the session − before it; returned = highest − after the cleanup. Sessions whose readings met a recycle of the workers are left out: old and new ones stand side by side then.',
+    threshold: `something back (${percent(THRESHOLDS.returnedPercent)} or more) in each session that took ${mb(THRESHOLDS.takenMb)} or more, of its workers as of all processes`,
     value: `${shares}${emptied}`,
     held: judged.length === 0 ? 'cannot tell' : nothing.length === 0,
     may_stay_open: true,
   };
 }
 
-function gaveNothing(session: SessionFigures): boolean {
-  return (session.returned_percent ?? 0) < THRESHOLDS.returnedPercent;
+/** Of all processes together, or of the workers: the garbage of the main process must not stand in for them. */
+function gaveNothing({ returned_percent: all, workers_returned_percent: workers }: SessionFigures) {
+  const { returnedPercent: least } = THRESHOLDS;
+  return (all ?? 100) < least || (workers ?? 100) < least;
 }

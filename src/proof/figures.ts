@@ -43,6 +43,10 @@ export interface SessionFigures {
   readonly taken_mb: number | null;
   /** Highest less after: what had come back when its cleanup was done. */
   readonly returned_mb: number | null;
+  /** The same of the workers alone; the first reports of this schema lack it. */
+  readonly workers_taken_mb?: number | null;
+  readonly workers_returned_mb?: number | null;
+  readonly workers_returned_percent?: number | null;
   /** Workers were being replaced at one of these readings. */
   readonly recycled_meanwhile: boolean;
   /** Returned ÷ taken; null when the session took too little to say, or workers were being replaced. */

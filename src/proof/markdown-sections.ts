@@ -193,6 +193,7 @@ export function cleanupEffect({ figures }: ProofReport): Lines {
         'taken',
         'returned',
         'share returned',
+        'of the workers',
       ],
       pickSessions(sessions, MOST_ROWS).map((one) => [
         count(one.session),
@@ -203,6 +204,7 @@ export function cleanupEffect({ figures }: ProofReport): Lines {
           : one.recycled_meanwhile
             ? 'workers were being replaced'
             : 'took too little to say',
+        percent(one.workers_returned_percent ?? null),
       ]),
     ),
     '',

@@ -108,7 +108,8 @@ export class SessionRecorder {
   #sent = 0;
   #fromCache = 0;
   #users = 0;
-  highestMb: number | null = null;
+  #highestMb: number | null = null;
+  #highestWorkersMb: number | null = null;
   usersFell = false;
 
   request(row: RequestRow): void {
@@ -119,13 +120,18 @@ export class SessionRecorder {
     if (row.cached !== 'none') this.#fromCache += 1;
   }
 
-  reading({ phase, privateMb, processes, usersSinceRecycle }: Reading): void {
+  reading({ phase, privateMb, workersMb, processes, usersSinceRecycle }: Reading): void {
     this.#processCounts.add(processes);
     const users = usersSinceRecycle ?? this.#users;
     if (users < this.#users) this.usersFell = true;
     this.#users = users;
-    if (phase === 'after cleanup' || privateMb === null) return;
-    this.highestMb = Math.max(this.highestMb ?? 0, privateMb);
+    if (phase === 'after cleanup') return;
+    this.#highestMb = higher(this.#highestMb, privateMb);
+    this.#highestWorkersMb = higher(this.#highestWorkersMb, workersMb);
+  }
+
+  get highest() {
+    return { highestMb: this.#highestMb, highestWorkersMb: this.#highestWorkersMb };
   }
 
   get processCounts(): readonly number[] {
@@ -143,4 +149,8 @@ export class SessionRecorder {
 
 function countUp<K>(counts: Map<K, number>, key: K): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+function higher(before: number | null, now: number | null): number | null {
+  return now === null ? before : Math.max(before ?? 0, now);
 }

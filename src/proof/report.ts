@@ -161,12 +161,20 @@ function readingRows({ readings }: LoadRun): SampledRows {
   return {
     columns: [
       ...['at_ms', 'session', 'phase', 'server_total_mb', 'server_used_mb', 'server_percent'],
-      ...['private_mb', 'pss_mb', 'load_line_mb', 'pressure', 'processes', 'users_since_recycle'],
+      ...[
+        'private_mb',
+        'workers_mb',
+        'pss_mb',
+        'load_line_mb',
+        'pressure',
+        'processes',
+        'users_since_recycle',
+      ],
     ],
     one_of: readings.oneOf,
     rows: readings.items.map((one) => [
       ...[one.atMs, one.session, one.phase, one.totalMb, one.usedMb, one.percent],
-      ...[one.privateMb, one.pssMb, one.loadLineMb, one.pressure, one.processes],
+      ...[one.privateMb, one.workersMb, one.pssMb, one.loadLineMb, one.pressure, one.processes],
       one.usersSinceRecycle,
     ]),
   };

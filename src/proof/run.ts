@@ -42,6 +42,8 @@ export interface Reading {
   readonly usedMb: number;
   readonly percent: number;
   readonly privateMb: number | null;
+  /** Of that, the workers': what a cleanup is about; the main process collects its garbage by itself. */
+  readonly workersMb: number | null;
   readonly pssMb: number | null;
   readonly loadLineMb: number | null;
   readonly pressure: string;
@@ -104,6 +106,7 @@ export interface SessionRun {
   readonly requests: SessionRequests;
   /** Highest private memory from before the session until before its cleanup. */
   readonly highestMb: number | null;
+  readonly highestWorkersMb: number | null;
   /** How many processes its readings counted, each number once. */
   readonly processCounts: readonly number[];
   /** Whether the count of users since the last recycle fell. */

@@ -80,7 +80,7 @@ export class SessionPlayer {
     const end = await this.#end(id);
     const closedMs = now();
     const after = await this.#read(number, 'after cleanup');
-    const { requests, highestMb, processCounts, usersFell } = this.#recorder;
+    const { requests, processCounts, usersFell } = this.#recorder;
     return {
       number,
       id,
@@ -92,7 +92,7 @@ export class SessionPlayer {
       users: outcomes,
       models: [...models].sort(),
       modelsAfter: await this.#readModels(models),
-      ...{ requests, highestMb, processCounts, usersFell, disturbance },
+      ...{ requests, ...this.#recorder.highest, processCounts, usersFell, disturbance },
       ...{ before, beforeCleanup, after },
     };
   }
@@ -223,14 +223,14 @@ export class SessionPlayer {
     const { stop, now } = this.#options;
     const nowMs = now();
     const outcome: UserOutcome = stop.aborted ? 'unfinished' : 'failed';
-    const { requests, highestMb, processCounts, usersFell } = this.#recorder;
+    const { requests, processCounts, usersFell } = this.#recorder;
     return {
       ...{ number: of.number, id: null, problem: of.problem },
       state: stop.aborted ? 'stopped' : 'not opened',
       ...{ startedMs: of.startedMs, playedMs: nowMs, closedMs: nowMs },
       users: Array.from({ length: of.users }, () => outcome),
       ...{ models: [], modelsAfter: null, receipt: null },
-      ...{ requests, highestMb, processCounts, usersFell, disturbance: null },
+      ...{ requests, ...this.#recorder.highest, processCounts, usersFell, disturbance: null },
       ...{ before: of.before, beforeCleanup: null, after: null },
     };
   }
@@ -247,9 +247,10 @@ function toReading(
   phase: ReadingPhase,
   memory: MemoryReply,
 ): Reading {
-  const total = (of: 'private_mb' | 'pss_mb'): number | null => {
+  const total = (of: 'private_mb' | 'pss_mb', role?: string): number | null => {
     let sum = 0;
     for (const process of memory.processes) {
+      if (role !== undefined && process.role !== role) continue;
       const size = process[of];
       if (size === null) return null;
       sum += size;
@@ -264,6 +265,7 @@ function toReading(
     usedMb: memory.server_used_mb,
     percent: memory.server_percent,
     privateMb: total('private_mb'),
+    workersMb: total('private_mb', 'worker'),
     pssMb: total('pss_mb'),
     loadLineMb: memory.load_line_mb,
     pressure: memory.pressure,

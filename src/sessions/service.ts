@@ -1,5 +1,6 @@
+import type { Stop } from '../cache/single-flight.js';
 import { PlimsollError } from '../errors.js';
-import type { Classification, Classifier, Stop } from '../inference/classify.js';
+import type { Classification, Classifier } from '../inference/classify.js';
 import type { ModelRepository } from '../models/repository.js';
 import type { SessionRegistry } from './registry.js';
 

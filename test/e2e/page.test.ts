@@ -245,6 +245,8 @@ describe.skipIf(chromium === undefined)('the page', () => {
     await page.getByRole('button', { name: 'Load spam' }).click();
     await page.getByRole('button', { name: 'Unload spam' }).waitFor();
     expect(await state()).not.toBe('unloaded');
+    const [, shown] = await cells(row(page, 'Models in the repository', 'spam'));
+    expect(shown).toMatch(/^(cold|hot)/);
     await panel(page, 'Log')
       .getByText(/^spam unloaded/)
       .first()

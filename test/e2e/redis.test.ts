@@ -9,8 +9,12 @@ interface Health {
   readonly reasons?: readonly string[];
 }
 
+type LifeLeft = { readonly least: number; readonly most: number } | null;
+
 interface CacheView {
-  readonly memory: Readonly<Record<'entries' | 'bytes' | 'hits' | 'misses', number>>;
+  readonly memory: Readonly<Record<'entries' | 'bytes' | 'hits' | 'misses', number>> & {
+    readonly ttl_left_s: LifeLeft;
+  };
   readonly redis: {
     readonly state: string;
     readonly reason: string | null;
@@ -19,6 +23,7 @@ interface CacheView {
     readonly hits: number;
     readonly misses: number;
     readonly failures: number;
+    readonly ttl_left_s: LifeLeft;
   } | null;
 }
 
@@ -69,6 +74,11 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     expect(again.cached).toEqual(['redis', 'redis', false]);
     expect(again.results.slice(0, 2)).toEqual(computed.results);
     expect((await classify(server, texts)).cached).toEqual(['memory', 'memory']);
+    const { memory, redis: tier } = await get<CacheView>(server, '/v1/cache');
+    for (const life of [memory.ttl_left_s, tier?.ttl_left_s]) {
+      expect(life?.most).toBeLessThanOrEqual(7200);
+      expect(life?.least).toBeGreaterThan(7000);
+    }
     const other = await start();
     expect((await classify(other, texts)).cached).toEqual(['redis', 'redis']);
     const stranger = await start({ 'cache.secret': 'another' });

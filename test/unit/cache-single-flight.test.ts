@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SingleFlight } from '../../src/cache/single-flight.js';
 
-const forever = new AbortController().signal;
+const forever = new AbortController();
 
 /** A computation whose ending the test decides. */
 function held() {
@@ -49,7 +49,7 @@ describe('single flight', () => {
     const caller = new AbortController();
     const first = held();
     const [second, third] = [instant(), instant()];
-    const leading = flight.run(['a'], caller.signal, first.compute);
+    const leading = flight.run(['a'], caller, first.compute);
     const others = [second, third].map(({ compute }) => flight.run(['a'], forever, compute));
     caller.abort(new Error('left'));
     first.reject(new Error('left'));
@@ -76,7 +76,7 @@ describe('single flight', () => {
     const caller = new AbortController();
     const first = held();
     const leading = flight.run(['a'], forever, first.compute);
-    const joining = flight.run(['a'], caller.signal, instant().compute);
+    const joining = flight.run(['a'], caller, instant().compute);
     caller.abort(new Error('left'));
     await expect(joining).rejects.toThrow('left');
     first.resolve(['A']);

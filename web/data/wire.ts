@@ -68,6 +68,11 @@ export interface ModelView {
   readonly task: string | null;
   readonly labels: readonly string[];
   readonly state: string;
+  /** How each worker holds it. */
+  readonly workers: readonly {
+    readonly worker: string;
+    readonly state: 'unloaded' | 'cold' | 'hot';
+  }[];
   readonly reason?: string;
   readonly source_mb: number | null;
   readonly mapped_mb: number | null;

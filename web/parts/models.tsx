@@ -7,8 +7,6 @@ import { Failure, Panel, Table } from './panel.js';
 const HEADS = ['model', 'state', '#private, MB', '#mapped, MB', '#opens in', 'last used', 'change'];
 /** Rows that a page can still draw each second. */
 const MAX_SHOWN = 200;
-/** States in which the model is open in a worker. */
-const OPEN_STATES = new Set(['loaded', 'cold', 'hot']);
 
 export function Models() {
   const { state } = useLive();
@@ -52,14 +50,14 @@ function Row({
   readonly unload: () => void;
 }) {
   const { id, state, last_used_at: used } = model;
-  const isOpen = OPEN_STATES.has(state);
+  const isOpen = state === 'loaded';
   const age = used === null || now === undefined ? undefined : Date.parse(now) - Date.parse(used);
   return (
     <tr>
       <th scope="row">{id}</th>
       <td>
         <span class={`state state-${isOpen ? 'on' : state}`} title={model.reason}>
-          {words(state)}
+          {stateOf(model)}
         </span>
       </td>
       <td class="figure">{mb(model.private_mb)}</td>
@@ -80,4 +78,13 @@ function Row({
       </td>
     </tr>
   );
+}
+
+/** `cold` or `hot` where the workers that hold it agree, else how many hold it in which gear. */
+function stateOf({ state, workers }: ModelView): string {
+  if (state !== 'loaded') return words(state);
+  const inGear = (gear: string) => workers.filter((of) => of.state === gear).length;
+  const [hot, cold] = [inGear('hot'), inGear('cold')];
+  if (hot > 0 && cold > 0) return `hot in ${hot}, cold in ${cold}`;
+  return hot > 0 ? 'hot' : 'cold';
 }

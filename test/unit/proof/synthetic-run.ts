@@ -37,7 +37,13 @@ function reading(session: number, atMs: number, phase: ReadingPhase, privateMb: 
   const usedMb = 700 + privateMb;
   return {
     ...{ atMs, session, phase, totalMb: TOTAL_MB, usedMb, percent: (100 * usedMb) / TOTAL_MB },
-    ...{ privateMb, pssMb: privateMb + 21.7, loadLineMb: 6249, pressure: 'normal' },
+    ...{
+      privateMb,
+      workersMb: privateMb - 60,
+      pssMb: privateMb + 21.7,
+      loadLineMb: 6249,
+      pressure: 'normal',
+    },
     ...{ processes: 3, usersSinceRecycle: 8 * session },
   };
 }
@@ -108,7 +114,7 @@ export function syntheticRun(shape: Shape = {}): LoadRun {
       users: Array.from({ length: users }, () => 'successful' as const),
       modelsAfter: [{ id: 'spam', state: 'unloaded', private_mb: 0 }],
       receipt: receiptOf(number, high - 0.5, high - 0.5 - restingMb(number)),
-      ...{ requests: own.requests, highestMb: own.highestMb, processCounts: own.processCounts },
+      ...{ requests: own.requests, ...own.highest, processCounts: own.processCounts },
       ...{ usersFell: own.usersFell, disturbance: null, before, beforeCleanup, after },
     };
     sessions.push(shape.change?.(session) ?? session);
