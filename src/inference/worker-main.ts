@@ -67,14 +67,15 @@ async function close(id: string): Promise<void> {
 }
 
 /**
- * Moves a model to the hot gear. The new session runs once before it takes over, so that no caller waits
+ * Moves a model to the hot gear, with ONNX Runtime's arena: what stays busy may hold what its batches take.
+ * The new session runs once before it takes over, so that no caller waits
  * for its pages; if it cannot be opened, the cold one stays.
  */
 async function shift(id: string): Promise<void> {
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
   const { ticket, encoder, session: cold } = model;
-  const hot = await MappedSession.open(ticket.graphFile, { ...ticket, gear: 'hot' });
+  const hot = await MappedSession.open(ticket.graphFile, { ...ticket, arena: true, gear: 'hot' });
   try {
     await hot.run([encoder.encode(WARM_UP_TEXT)], ticket.labelCount);
   } catch (error) {

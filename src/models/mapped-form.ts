@@ -8,7 +8,7 @@ import type { Model } from './repository.js';
 import { bytesOf, isAlive, namesIn, readObject, syncFolder, writeSynced } from './written-files.js';
 
 /** Raise it when the way a mapped form is written changes: older ones are then made anew. */
-const FORMAT_VERSION = 4;
+const FORMAT_VERSION = 5;
 const MANIFEST = 'manifest.json';
 const FOOTPRINT = 'footprint.json';
 const PARTIAL = '.partial-';
