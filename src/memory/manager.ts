@@ -48,7 +48,7 @@ export class MemoryManager {
   constructor(options: MemoryOptions, effects: MemoryEffects) {
     this.#options = options;
     this.#effects = effects;
-    this.reader = new MemoryReader(options);
+    this.reader = new MemoryReader(options, () => this.#release());
     const { settleMs, recycleAfterUsers, recycleAfterAgeMs, growthLimitBytes } = options;
     const { keepReceipt } = effects;
     this.#journal = new ReceiptJournal({ reader: this.reader, settleMs, keepReceipt });
@@ -167,20 +167,26 @@ export class MemoryManager {
     return replace;
   }
 
-  /** Takes the policy's actions, one by one, each measured before the next is asked for. */
-  async #relieve(): Promise<void> {
-    const flooded = () => {
-      const { last } = this.reader;
-      return last !== undefined && this.reader.strain(last).flooded;
-    };
-    for (const action of releasedActions(this.reader.level, flooded(), this.#holding)) {
+  /** Ends the actions that hold no longer: whoever sees a lower level is treated by it at once. */
+  #release(): void {
+    if (this.#holding.size === 0) return;
+    for (const action of releasedActions(this.reader.level, this.#isFlooded(), this.#holding)) {
       this.#holding.delete(action);
       this.#effects.hold(action, false);
     }
+  }
+
+  #isFlooded(): boolean {
+    const { last } = this.reader;
+    return last !== undefined && this.reader.strain(last).flooded;
+  }
+
+  /** Takes the policy's actions, one by one, each measured before the next is asked for. */
+  async #relieve(): Promise<void> {
     for (;;) {
       const action = nextAction({
         level: this.reader.level,
-        flooded: flooded(),
+        flooded: this.#isFlooded(),
         effects: this.#pressureEffects,
         holding: this.#holding,
         nowMs: performance.now(),

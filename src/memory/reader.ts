@@ -26,11 +26,14 @@ export class MemoryReader {
   readonly ring = new ReadingRing(RING_READINGS);
   readonly processes = new ProcessRing(PROCESS_READINGS);
   readonly #options: ReaderOptions;
+  readonly #onRead: () => void;
   #last: MemorySnapshot | undefined;
   #level: Pressure = 'normal';
 
-  constructor(options: ReaderOptions) {
+  /** @param onRead called after every look, whoever asked for it: the level may be another one. */
+  constructor(options: ReaderOptions, onRead: () => void) {
     this.#options = options;
+    this.#onRead = onRead;
   }
 
   get last(): MemorySnapshot | undefined {
@@ -56,6 +59,7 @@ export class MemoryReader {
     const snapshot = { atMs: Date.now(), system, processes: [main, ...children] };
     this.#level = pressureOf(this.#level, this.strain(snapshot));
     this.#last = snapshot;
+    this.#onRead();
     return snapshot;
   }
 

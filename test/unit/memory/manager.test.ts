@@ -25,7 +25,8 @@ function manage(
     idle?: boolean;
   } = {},
 ) {
-  const { lineBytes = 1024 * GB, afterUsers = 50, afterAgeMs = 1e9, wanted = [] } = options;
+  const line = { bytes: options.lineBytes ?? 1024 * GB };
+  const { afterUsers = 50, afterAgeMs = 1e9, wanted = [] } = options;
   const { workerCount = 1 } = options;
   const worker: WorkerFacts = {
     id: 'worker-1',
@@ -60,7 +61,7 @@ function manage(
   } satisfies MemoryEffects;
   const manager = new MemoryManager(
     {
-      loadLineBytes: () => lineBytes,
+      loadLineBytes: () => line.bytes,
       readChildren: async () => [],
       onReading: () => undefined,
       readingIntervalMs: 20,
@@ -76,7 +77,7 @@ function manage(
     effects,
   );
   managers.push(manager);
-  return { manager, effects, receipts, held, errors };
+  return { manager, effects, receipts, held, errors, line };
 }
 
 describe('a cleanup', () => {
@@ -200,6 +201,21 @@ describe('under pressure', () => {
     expect(errors).toEqual([]);
     expect(effects.clearRedis).toHaveBeenCalledTimes(1);
     expect(effects.halveCaches).not.toHaveBeenCalled();
+  });
+
+  it('refuses nobody any more as soon as anybody has read that memory has fallen', async () => {
+    const { manager, held, line } = manage({ lineBytes: 1000 });
+    await manager.start();
+    await vi.waitFor(() => expect(manager.holding).toContain('refuse_sessions'), 10_000);
+    await manager.stop();
+    line.bytes = 1024 * GB;
+    await manager.reader.read();
+    expect(manager.reader.level).toBe('normal');
+    expect(held.slice(-2)).toEqual([
+      ['smaller_batches', false],
+      ['refuse_sessions', false],
+    ]);
+    expect(manager.holding.size).toBe(0);
   });
 
   it('does nothing while memory is normal', async () => {
