@@ -9,18 +9,28 @@ import type { StepOutcome } from './effects.js';
  * pages that the garbage had been spread over stayed half empty: 6 KB a session more over 600 sessions.
  */
 const WORTH_A_FULL_COLLECTION_BYTES = 1024 * 1024;
+/** The same while others are served: they pay for it with their waiting, and their garbage is not this session's. */
+const WORTH_STOPPING_OTHERS_BYTES = 16 * 1024 * 1024;
+
+/**
+ * How much is collected: `all`, however little there may be; what has `grown` enough to be worth the stop; or `gently`,
+ * while others are served.
+ */
+export type Thoroughness = 'all' | 'grown' | 'gently';
+
+const WORTH_BYTES: Readonly<Record<Thoroughness, number>> = {
+  all: Number.NEGATIVE_INFINITY,
+  grown: WORTH_A_FULL_COLLECTION_BYTES,
+  gently: WORTH_STOPPING_OTHERS_BYTES,
+};
 
 let usedAfterLastBytes = 0;
 
-/**
- * Collects garbage in the main process, and measures what came back.
- *
- * @param thoroughly all of it, however little there may be.
- */
-export async function collectOwnHeap(thoroughly: boolean): Promise<readonly StepOutcome[]> {
+/** Collects garbage in the main process, and measures what came back. */
+export async function collectOwnHeap(thoroughness: Thoroughness): Promise<readonly StepOutcome[]> {
   const before = await readOwnMemory();
   const grownBytes = getHeapStatistics().used_heap_size - usedAfterLastBytes;
-  if (thoroughly || grownBytes > WORTH_A_FULL_COLLECTION_BYTES) {
+  if (grownBytes > WORTH_BYTES[thoroughness]) {
     collectGarbage();
     usedAfterLastBytes = getHeapStatistics().used_heap_size;
   } else {

@@ -2,7 +2,7 @@ import { PlimsollError } from '../errors.js';
 import { LoadAdmission } from './admission.js';
 import type { MemoryEffects, StepOutcome } from './effects.js';
 import { type GearFigures, type HotFigures, hasStandIn, nextShift } from './gears.js';
-import { collectOwnHeap } from './heap.js';
+import { collectOwnHeap, type Thoroughness } from './heap.js';
 import { type ActionList, ReceiptJournal } from './journal.js';
 import { ModelLedger } from './model-ledger.js';
 import { type Effect, nextAction, type PressureAction, releasedActions } from './policy.js';
@@ -137,7 +137,8 @@ export class MemoryManager {
         for (const model of this.#loadedModels()) {
           if (!stillUsed(model)) await this.#unloadUnlessWanted(model, list);
         }
-        await this.#collect(list, false);
+        const othersWork = this.#loadedModels().some(stillUsed);
+        await this.#collect(list, othersWork ? 'gently' : 'grown');
       }),
     );
   }
@@ -219,7 +220,7 @@ export class MemoryManager {
         for (const model of this.#loadedModels()) await this.#unloadUnlessWanted(model, list);
         return;
       case 'return_free_heap':
-        return this.#collect(list, true);
+        return this.#collect(list, 'all');
       case 'recycle_fattest_idle_worker':
         return this.#recycleFattest(list);
       default:
@@ -322,9 +323,9 @@ export class MemoryManager {
     return list.step('unload_model', { model }, () => this.#effects.unload(model));
   }
 
-  async #collect(list: ActionList, thoroughly: boolean): Promise<void> {
+  async #collect(list: ActionList, thoroughness: Thoroughness): Promise<void> {
     await list.step('collect_garbage', {}, () => this.#effects.collectWorkers());
-    await list.step('collect_garbage', {}, () => collectOwnHeap(thoroughly));
+    await list.step('collect_garbage', {}, () => collectOwnHeap(thoroughness));
   }
 
   #idleModels(): readonly ModelFigures[] {

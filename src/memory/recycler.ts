@@ -108,7 +108,7 @@ export class Recycler {
       await list.step('clear_caches', {}, async () => [{ freedBytes: effects.clearCaches() }]);
       // Each worker that leaves takes its models with it: afterwards none of the old is loaded.
       for (const { id } of effects.workers()) await this.replace(id, list);
-      await list.step('collect_garbage', {}, () => collectOwnHeap(true));
+      await list.step('collect_garbage', {}, () => collectOwnHeap('all'));
     });
   }
 
