@@ -5,7 +5,7 @@ import { afterAll, afterEach } from 'vitest';
 import { type Exit, exitOf, launch, removeFolders, temporaryFolder } from './processes.js';
 import type { Answer, ErrorBody, MemoryView, Receipt, SessionView } from './wire.js';
 
-export { childrenOf, isRunning, run, temporaryFolder, until } from './processes.js';
+export { argumentsOf, childrenOf, isRunning, run, temporaryFolder, until } from './processes.js';
 
 /** One line of the server's log. */
 export interface LogLine {

@@ -102,6 +102,15 @@ export function childrenOf(pid: number): readonly number[] {
   }
 }
 
+/** What a process was started with; nothing once it has ended. */
+export function argumentsOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
+
 const folders = new Set<string>();
 
 /** A fresh folder; {@link removeFolders} takes all of them away. */

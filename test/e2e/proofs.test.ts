@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
+  argumentsOf,
   childrenOf,
   get,
   isRunning,
@@ -28,6 +29,11 @@ async function proofs(server: Server): Promise<readonly ProofView[]> {
   return (await get<{ proofs: readonly ProofView[] }>(server, '/v1/proofs')).proofs;
 }
 
+/** The server's child processes that play a proof: it has others, such as the one that prepares a model. */
+function proversOf(server: Server): readonly number[] {
+  return childrenOf(server.pid).filter((pid) => argumentsOf(pid).includes('prove'));
+}
+
 /** The newest proof, once it is no longer running. */
 function ended(server: Server): Promise<ProofView> {
   return until(
@@ -44,13 +50,13 @@ describe('/v1/proofs', () => {
   test('runs the reference profile beside the server, one at a time, and keeps its report', async () => {
     const server = await startServer({ settings: { 'proofs.keep': 1 } });
     expect(await proofs(server)).toEqual([]);
-    const processes = childrenOf(server.pid).length;
     const started = await request<ProofView>(server, 'POST', '/v1/proofs', { body: {} });
     expect(started).toMatchObject({ status: 202, body: { state: 'running' } });
-    expect(childrenOf(server.pid).length).toBe(processes + 1);
+    expect(proversOf(server)).toHaveLength(1);
     const second = await request<ErrorBody>(server, 'POST', '/v1/proofs');
     expect(second).toMatchObject({ status: 409, body: { error: { code: 'PROOF_RUNNING' } } });
     expect(second.headers['retry-after']).toBeDefined();
+    expect(proversOf(server)).toHaveLength(1);
 
     const proof = await ended(server);
     const report_url = `/v1/proofs/${started.body.id}/report`;
