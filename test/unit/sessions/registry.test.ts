@@ -124,6 +124,18 @@ describe('a session', () => {
     ]);
   });
 
+  test('that has ended is remembered while it is among the last 64, the newest longest', async () => {
+    const { registry } = new Fixture();
+    const ids: string[] = [];
+    for (let number = 0; number < 70; number += 1) {
+      const { id } = registry.open();
+      await registry.end(id);
+      ids.push(id);
+    }
+    expect(registry.list().map(({ id }) => id)).toEqual(ids.slice(-64));
+    expect(registry.find(ids[0] ?? '')).toBeUndefined();
+  });
+
   test('that is full takes no other user, but those it has', () => {
     const { registry } = new Fixture();
     const { id } = registry.open();
