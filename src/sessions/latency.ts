@@ -2,8 +2,8 @@
 const BUCKETS_PER_DOUBLING = 8;
 /** Upper end of the first bucket, in milliseconds: what is faster counts as this fast. */
 const FIRST_MS = 0.25;
-/** 0.25 ms to 131 s; what is slower lies in the last bucket, and the largest time is kept beside it. */
-const BUCKETS = 1 + 19 * BUCKETS_PER_DOUBLING;
+/** 0.25 ms to 131 s, and a last one for what is slower, of which the largest time is kept. */
+const BUCKETS = 2 + 19 * BUCKETS_PER_DOUBLING;
 
 /** Times of a session's answers, in milliseconds. */
 export interface Percentiles {
