@@ -3,6 +3,7 @@ import { receiptToWire, sessionToWire } from './http/wire.js';
 import type { Receipt } from './memory/receipt.js';
 import type { Answered } from './sessions/service.js';
 import type { SessionView } from './sessions/session.js';
+import type { Classified } from './store/row-buffer.js';
 import { type Row, rowOf, storable } from './store/rows.js';
 
 /** Something that has happened; `text` is a line for people. */
@@ -47,45 +48,38 @@ export function userRow(session: string, userHash: string, atMs: number): Row {
   return rowOf('session_users', { id, session, user_hash: userHash, at_ms: atMs });
 }
 
-/**
- * One row for each input; the ids of a request's rows count up. The values stand in the order of the
- * table's columns: this is in every request's path, and naming them costs ten times as much.
- */
-export function recordRows(
+/** Hands over what is kept of each input of an answer; without rows, as this is in every request's path. */
+export function classifiedOf(
   { answer, inputs, tookMs }: Answered,
   of: {
-    readonly id: string;
+    readonly run: string;
+    readonly request: number;
     readonly atMs: number;
     readonly userHash: string;
     readonly keepText: boolean;
   },
-): readonly Row[] {
-  const ms = Math.round(tookMs * 1000) / 1000;
-  return inputs.map((input, index) => {
+  keep: (classified: Classified) => void,
+): void {
+  const { session, model } = answer;
+  const { run, request, atMs, userHash, keepText } = of;
+  for (let index = 0; index < inputs.length; index += 1) {
     const best = answer.results[index]?.[0];
-    const hash = answer.inputHashes[index] ?? '';
-    const tier = answer.cached[index] || null;
-    const text = of.keepText ? storable(input) : null;
-    return {
-      table: 'records',
-      values: [
-        ...[
-          `${of.id}.${sortable(index, 4)}`,
-          of.atMs,
-          answer.session,
-          of.userHash,
-          answer.model,
-          hash,
-        ],
-        ...[best?.label ?? '', best?.score ?? 0, ms, tier, text],
-      ],
-    };
-  });
-}
-
-/** A number as text that sorts like it: rows of one millisecond are listed by their ids. */
-export function sortable(number: number, digits: number): string {
-  return number.toString(36).padStart(digits, '0');
+    keep({
+      run,
+      request,
+      index,
+      atMs,
+      session,
+      userHash,
+      model,
+      inputHash: answer.inputHashes[index] ?? '',
+      label: best?.label ?? '',
+      score: best?.score ?? 0,
+      ms: tookMs,
+      tier: answer.cached[index] || null,
+      input: keepText ? storable(inputs[index] ?? '') : null,
+    });
+  }
 }
 
 /** Users whose hash is remembered: those of the running sessions come again and again. */

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import {
+  classifiedOf,
   eventRow,
   type NewEvent,
   receiptRow,
-  recordRows,
   sessionRow,
-  sortable,
   UserHashes,
   userRow,
 } from './archive-rows.js';
@@ -20,7 +19,8 @@ import type { SessionView } from './sessions/session.js';
 import { type DataSlot, takeAbandoned, takeSlot } from './store/data-slot.js';
 import type { OpenSession, StoreReader } from './store/reader.js';
 import { BATCH_ROWS, Recorder } from './store/recorder.js';
-import { type Row, rowOf, type TableName } from './store/rows.js';
+import type { Classified } from './store/row-buffer.js';
+import { type Row, rowOf, sortable, type TableName } from './store/rows.js';
 import { SpillFile } from './store/spill-file.js';
 import type { Store } from './store/store.js';
 
@@ -129,8 +129,9 @@ export class Archive {
   keepAnswer(answered: Answered): void {
     const { keepText } = this.#options;
     const userHash = this.#hashes.of(answered.answer.user);
-    const of = { id: this.#nextId(), atMs: Date.now(), userHash, keepText };
-    for (const row of recordRows(answered, of)) this.#add(row);
+    this.#ids += 1;
+    const of = { run: this.#run, request: this.#ids, atMs: Date.now(), userHash, keepText };
+    classifiedOf(answered, of, this.#addClassified);
   }
 
   /** Keeps a regular reading, down-sampled to one row a minute. */
@@ -250,6 +251,10 @@ export class Archive {
       await spill.close();
     }
   }
+
+  readonly #addClassified = (classified: Classified): void => {
+    this.#recorder?.addClassified(classified);
+  };
 
   #add(row: Row): void {
     this.#recorder?.add(row);

@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.js';
 import { reasonOf } from './postgres.js';
+import { bytesOf, type Classified, RowBuffer } from './row-buffer.js';
 import { type Row, sizeOf } from './rows.js';
 import type { SpillBatch, SpillFile } from './spill-file.js';
 import type { RefusedRow } from './store.js';
@@ -50,10 +51,11 @@ const TELL_EVERY_MS = 10_000;
 export class Recorder {
   readonly #options: RecorderOptions;
   /** Rows that are in nothing but memory; those that are being written stay in it until they are. */
-  #buffer: Row[] = [];
-  #bufferedBytes = 0;
+  readonly #buffer = new RowBuffer();
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  /** Time that the timer was set for; infinite while there is none. */
+  #timerMs = Number.POSITIVE_INFINITY;
   #pass: Promise<void> | undefined;
   #retryAtMs = 0;
   readonly #reasons = { database: '', file: '' };
@@ -85,16 +87,31 @@ export class Recorder {
 
   /** Takes a row; never waits and never throws. */
   add(row: Row): void {
-    const bytes = sizeOf(row);
-    if (this.#bufferedBytes + bytes > this.#options.maxBufferBytes || this.#isClosed) {
-      this.#counts.lost += 1;
-      this.#untoldLost += 1;
-      return;
-    }
-    this.#bufferedBytes += bytes;
+    if (!this.#hasRoom(sizeOf(row))) return;
     this.#buffer.push(row);
+    this.#flushInTime();
+  }
+
+  /** Takes an input that was answered, which becomes a row when it is written; else like {@link add}. */
+  addClassified(classified: Classified): void {
+    if (!this.#hasRoom(bytesOf(classified.input))) return;
+    this.#buffer.pushClassified(classified);
+    this.#flushInTime();
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const isFull = this.#buffer.bytes + bytes > this.#options.maxBufferBytes;
+    if (!isFull && !this.#isClosed) return true;
+    this.#counts.lost += 1;
+    this.#untoldLost += 1;
+    return false;
+  }
+
+  #flushInTime(): void {
+    const { flushMs } = this.#options;
     if (this.#buffer.length === BATCH_ROWS) this.#flushSoon(0);
-    else this.#flushSoon(this.#options.flushMs);
+    // A timer that was set for no longer than this comes early enough: no look at the clock for each row.
+    else if (this.#timerMs > flushMs) this.#flushSoon(flushMs);
   }
 
   /**
@@ -130,7 +147,7 @@ export class Recorder {
   }
 
   get #isFilling(): boolean {
-    return this.#bufferedBytes > this.#options.maxBufferBytes / 2;
+    return this.#buffer.bytes > this.#options.maxBufferBytes / 2;
   }
 
   #flushSoon(ms: number): void {
@@ -138,8 +155,10 @@ export class Recorder {
     if (atMs >= this.#timerAtMs) return;
     clearTimeout(this.#timer);
     this.#timerAtMs = atMs;
+    this.#timerMs = ms;
     this.#timer = setTimeout(() => {
       this.#timerAtMs = Number.POSITIVE_INFINITY;
+      this.#timerMs = Number.POSITIVE_INFINITY;
       void this.#flush();
     }, ms);
     this.#timer.unref();
@@ -173,14 +192,14 @@ export class Recorder {
         return;
       }
       if (this.#isFilling && (await this.#spillBuffer())) return; // 5
-      const batch = this.#buffer.slice(0, Math.min(due, BATCH_ROWS)); // 2
+      const batch = this.#buffer.first(Math.min(due, BATCH_ROWS)); // 2
       if (!(await this.#write(batch))) {
         await this.#spillBuffer(); // 3
         return;
       }
       // A slow database has had the rows put into the file as well (4).
       if (spill.waitingBytes > 0) return;
-      this.#drop(batch.length);
+      this.#buffer.drop(batch.length);
       due -= batch.length;
     }
     if (this.#reasons.database !== '') return;
@@ -238,19 +257,15 @@ export class Recorder {
     const count = this.#buffer.length;
     if (count === 0) return true;
     try {
-      await this.#options.spill.append(this.#buffer.slice(0, count));
+      await this.#options.spill.append(this.#buffer.first(count));
     } catch (error) {
       this.#turn('file', messageOf(error)); // 6
       return false;
     }
     this.#turn('file', '');
     this.#counts.spilled += count;
-    this.#drop(count);
+    this.#buffer.drop(count);
     return true;
-  }
-
-  #drop(count: number): void {
-    for (const row of this.#buffer.splice(0, count)) this.#bufferedBytes -= sizeOf(row);
   }
 
   #turn(part: 'database' | 'file', reason: string): void {

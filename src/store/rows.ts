@@ -85,8 +85,15 @@ export function rowOf<T extends TableName>(table: T, fields: Partial<Schema[T]>)
 }
 
 /** PostgreSQL keeps no NUL in a text. */
+export function storable(value: string): string;
+export function storable(value: Value): Value;
 export function storable(value: Value): Value {
   return typeof value === 'string' && value.includes('\0')
     ? value.replaceAll('\0', '\uFFFD')
     : value;
+}
+
+/** A number as text that sorts like it: rows of one millisecond are listed by their ids. */
+export function sortable(number: number, digits: number): string {
+  return number.toString(36).padStart(digits, '0');
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { eventRow, recordRows, UserHashes, userRow } from '../../src/archive-rows.js';
+import { classifiedOf, eventRow, UserHashes, userRow } from '../../src/archive-rows.js';
+import { RowBuffer } from '../../src/store/row-buffer.js';
 import { rowOf } from '../../src/store/rows.js';
 
 const ANSWER = {
@@ -15,15 +16,32 @@ const ANSWER = {
 
 test('an answer becomes a row for each input, its values under their columns', () => {
   const answered = { answer: ANSWER, inputs: ['a\0b', 'c'], tookMs: 1.23456 };
-  const of = { id: 'run.1', atMs: 17, userHash: 'u', keepText: true };
+  const of = { run: 'run', request: 37, atMs: 17, userHash: 'u' };
+  const rows = (keepText: boolean) => {
+    const buffer = new RowBuffer();
+    classifiedOf(answered, { ...of, keepText }, (one) => buffer.pushClassified(one));
+    return buffer.first(10);
+  };
   const same = { at_ms: 17, session: 's_1', user_hash: 'u', model: 'org/model', ms: 1.235 };
-  const first = { id: 'run.1.0000', input_hash: 'h1', label: 'spam', score: 0.75, tier: null };
-  const second = { id: 'run.1.0001', input_hash: 'h2', label: 'ham', score: 0.5, tier: 'redis' };
-  expect(recordRows(answered, of)).toEqual([
+  const first = {
+    id: 'run.0000011.0000',
+    input_hash: 'h1',
+    label: 'spam',
+    score: 0.75,
+    tier: null,
+  };
+  const second = {
+    id: 'run.0000011.0001',
+    input_hash: 'h2',
+    label: 'ham',
+    score: 0.5,
+    tier: 'redis',
+  };
+  expect(rows(true)).toEqual([
     rowOf('records', { ...same, ...first, input: 'a\uFFFDb' }),
     rowOf('records', { ...same, ...second, input: 'c' }),
   ]);
-  expect(recordRows(answered, { ...of, keepText: false })).toEqual([
+  expect(rows(false)).toEqual([
     rowOf('records', { ...same, ...first, input: null }),
     rowOf('records', { ...same, ...second, input: null }),
   ]);
