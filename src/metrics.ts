@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { RequestSums, Sums } from './metrics-sums.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -77,45 +78,18 @@ export interface GaugeSources {
   })[];
 }
 
-/**
- * A counter in the path of every request. It adds up in place, and prom-client, which puts a text
- * together for each call, hears of it when somebody asks.
- */
-class Sums {
-  readonly #sums = new Map<string, number>();
-
-  constructor(registry: Registry, name: string, help: string, label: string) {
-    const sums = this.#sums;
-    new Counter({
-      name,
-      help,
-      labelNames: [label],
-      registers: [registry],
-      collect() {
-        for (const [value, sum] of sums) this.inc({ [label]: value }, sum);
-        sums.clear();
-      },
-    });
-  }
-
-  add(labelValue: string, count: number): void {
-    this.#sums.set(labelValue, (this.#sums.get(labelValue) ?? 0) + count);
-  }
-}
-
 /** Every metric: named here, counted in one place each. */
 export class Metrics {
   readonly registry = new Registry();
 
-  readonly requests = this.#counter('plimsoll_requests_total', 'Requests answered', [
-    'route',
-    'status',
-  ]);
-  readonly requestSeconds = this.#histogram(
-    'plimsoll_request_duration_seconds',
-    'Time from the request’s arrival to its answer',
-    ['route'],
-    SECONDS,
+  readonly requests = new RequestSums(
+    this.registry,
+    { name: 'plimsoll_requests_total', help: 'Requests answered' },
+    {
+      name: 'plimsoll_request_duration_seconds',
+      help: 'Time from the request’s arrival to its answer',
+      buckets: SECONDS,
+    },
   );
   readonly inputs = new Sums(this.registry, 'plimsoll_inputs_total', 'Inputs classified', 'model');
   readonly cacheHits = new Sums(

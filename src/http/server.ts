@@ -1,8 +1,9 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyInstance, type onSendHookHandler } from 'fastify';
 import { PlimsollError } from '../errors.js';
 import { asPlimsollError, errorBody, type FaultLog, replyWithError } from './errors.js';
+import { jsonBody } from './json-body.js';
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
 import { cacheRoutes } from './routes-cache.js';
 import { classifyRoutes } from './routes-classify.js';
@@ -123,7 +124,7 @@ function dataRoutes(app: FastifyInstance, services: HttpServices): void {
 
 /** A POST that needs no body may come with the JSON content type and no byte of JSON. */
 function acceptEmptyJson(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser('error', 'error');
+  const parse = jsonBody(app.getDefaultJsonParser('error', 'error'));
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body.length === 0) done(null, undefined);
@@ -172,11 +173,24 @@ function countRequests(app: FastifyInstance, { metrics }: HttpServices): void {
     done();
   });
   // When the answer is handed over, and not when it has left: to be told of that costs more.
-  app.addHook('onSend', (request, reply, _payload, done) => {
-    const route = request.routeOptions.url ?? 'none';
-    metrics.requests.inc({ route, status: String(reply.statusCode) });
-    metrics.requestSeconds.observe({ route }, (performance.now() - request.arrivedMs) / 1000);
-    done();
+  const count = (url: string): onSendHookHandler => {
+    return ({ arrivedMs }, { statusCode }, _payload, done) => {
+      metrics.requests.add(url, statusCode, (performance.now() - arrivedMs) / 1000);
+      done();
+    };
+  };
+  // A hook for each route: a request that is asked for its route's address puts all its options together.
+  const counting = new Set<unknown>();
+  app.addHook('onRoute', (route) => {
+    const hook = count(route.url);
+    counting.add(hook);
+    // The route for HEAD is a copy of that for GET, with its hooks.
+    const others = [route.onSend ?? []].flat().filter((other) => !counting.has(other));
+    route.onSend = [hook, ...others];
+  });
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (request.is404) count('none').call(app, request, reply, payload, done);
+    else done();
   });
 }
 

@@ -48,7 +48,7 @@ const FLOORS: Floors = [
   [
     ['settings.ts', 'pool-settings.ts', 'cache-settings.ts', 'records-settings.ts'],
     ['errors.ts'],
-    ['metrics.ts'],
+    ['metrics.ts', 'metrics-sums.ts'],
     ['version.ts'],
   ],
 ];
