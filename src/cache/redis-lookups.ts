@@ -1,4 +1,5 @@
 import type { ConnectionPool } from '../pools/connection-pool.js';
+import { Patience } from './patience.js';
 import { REPLY_LIMIT_MS, type RedisConnection } from './redis-connection.js';
 
 /** Keys of one MGET, unless one request alone has more. */
@@ -26,7 +27,7 @@ export interface LookupsOptions {
   readonly pool: ConnectionPool<RedisConnection>;
   /** Groups that are out at the same time: each holds a connection. */
   readonly mostGroups: number;
-  /** Longest that a request waits. */
+  /** Longest that a request waits, by {@link Patience}. */
   readonly budgetMs: number;
   readonly onSuccess: (ms: number) => void;
   readonly onFailure: (error: unknown) => void;
@@ -35,6 +36,7 @@ export interface LookupsOptions {
 /** Reads of many requests at once: those that come in one turn of the event loop share an MGET. */
 export class RedisLookups {
   readonly #options: LookupsOptions;
+  readonly #patience: Patience;
   readonly #waiting: Lookup[] = [];
   #waitingKeys = 0;
   #groups = 0;
@@ -42,6 +44,7 @@ export class RedisLookups {
 
   constructor(options: LookupsOptions) {
     this.#options = options;
+    this.#patience = new Patience(options.budgetMs);
   }
 
   /** The values of the keys in their order; `undefined` if they do not come within the budget. */
@@ -51,17 +54,14 @@ export class RedisLookups {
       const lookup: Lookup = {
         keys,
         settle: (values) => {
-          clearTimeout(timer);
+          this.#patience.end(wait);
           lookup.state = 'settled';
           resolve(values);
         },
         state: 'waiting',
         group: undefined,
       };
-      const timer = setTimeout(() => {
-        // After a pause of this process its timers fire before it reads what has arrived long ago.
-        setImmediate(() => this.#giveUp(lookup));
-      }, this.#options.budgetMs);
+      const wait = this.#patience.begin(() => this.#giveUp(lookup));
       this.#waiting.push(lookup);
       this.#waitingKeys += keys.length;
       this.#schedule();
@@ -69,7 +69,6 @@ export class RedisLookups {
   }
 
   #giveUp(lookup: Lookup): void {
-    if (lookup.state === 'settled') return;
     if (lookup.state === 'waiting') {
       this.#waiting.splice(this.#waiting.indexOf(lookup), 1);
       this.#waitingKeys -= lookup.keys.length;
