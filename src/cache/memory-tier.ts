@@ -62,6 +62,11 @@ export class MemoryTier {
     return found;
   }
 
+  /** The same for who has asked already: counts nothing. */
+  peek(key: string): CachedResult | undefined {
+    return this.#entries?.peek(key);
+  }
+
   /** @param leftMs what is left of the result's life, if it comes from elsewhere. */
   set(key: string, value: CachedResult, leftMs?: number): void {
     this.#entries?.set(key, value, leftMs === undefined ? {} : { ttl: Math.ceil(leftMs) });

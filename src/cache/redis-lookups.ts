@@ -47,16 +47,20 @@ export class RedisLookups {
     this.#patience = new Patience(options.budgetMs);
   }
 
-  /** The values of the keys in their order; `undefined` if they do not come within the budget. */
-  ask(keys: readonly string[]): Promise<Values | undefined> {
-    if (this.#waitingKeys + keys.length > MOST_WAITING_KEYS) return Promise.resolve(undefined);
+  /**
+   * What `read` makes of the values of the keys in their order; of `undefined` if they do not come
+   * within the budget. It must not throw.
+   */
+  ask<T>(keys: readonly string[], read: (values: Values | undefined) => T): Promise<T> {
+    if (this.#waitingKeys + keys.length > MOST_WAITING_KEYS)
+      return Promise.resolve(read(undefined));
     return new Promise((resolve) => {
       const lookup: Lookup = {
         keys,
         settle: (values) => {
           this.#patience.end(wait);
           lookup.state = 'settled';
-          resolve(values);
+          resolve(read(values));
         },
         state: 'waiting',
         group: undefined,

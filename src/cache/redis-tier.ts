@@ -11,7 +11,7 @@ import { type LifeRange, LifeSeen } from './life-seen.js';
 import type { CachedResult } from './memory-tier.js';
 import { REPLY_LIMIT_MS, type RedisConnection, redisConnector } from './redis-connection.js';
 import { countKeys, KEY_PREFIX, type KeysFigures, removeKeys } from './redis-keys.js';
-import { RedisLookups } from './redis-lookups.js';
+import { RedisLookups, type Values } from './redis-lookups.js';
 import { decodeResult, type StoredResult } from './redis-value.js';
 import { RedisWriter } from './redis-writer.js';
 
@@ -136,21 +136,29 @@ export class RedisTier {
    *
    * @param labels how many scores a result of this model has.
    */
-  async find(
-    keys: readonly string[],
-    labels: number,
-  ): Promise<readonly (StoredResult | undefined)[]> {
-    if (this.#circuit.state !== 'closed' || keys.length === 0) return [];
+  find(keys: readonly string[], labels: number): Promise<readonly (StoredResult | undefined)[]> {
+    if (this.#circuit.state !== 'closed' || keys.length === 0) return Promise.resolve([]);
     const names = keys.map((key) => KEY_PREFIX + key);
-    const values = await this.#lookups.ask(names);
+    return this.#lookups.ask(names, (values) => this.#readAll(names, values, labels));
+  }
+
+  #readAll(
+    names: readonly string[],
+    values: Values | undefined,
+    labels: number,
+  ): readonly (StoredResult | undefined)[] {
     if (values === undefined) {
       this.#counts.failures += 1;
       return [];
     }
-    const found = names.map((name, index) => this.#read(name, values[index] ?? null, labels));
-    const hits = found.filter((result) => result !== undefined).length;
+    let hits = 0;
+    const found = names.map((name, index) => {
+      const stored = this.#read(name, values[index] ?? null, labels);
+      if (stored !== undefined) hits += 1;
+      return stored;
+    });
     this.#counts.hits += hits;
-    this.#counts.misses += keys.length - hits;
+    this.#counts.misses += names.length - hits;
     return found;
   }
 
@@ -246,7 +254,7 @@ export class RedisTier {
       await this.pool.use((connection) =>
         connection.within(REPLY_LIMIT_MS, connection.send(['PING'])),
       );
-      await this.#lookups.ask([KEY_PREFIX]);
+      await this.#lookups.ask([KEY_PREFIX], (values) => values);
     } catch (error) {
       this.#fail(error);
     }

@@ -41,10 +41,12 @@ export function decodeResult(bytes: Buffer, labels: number): StoredResult | unde
   if (bytes.length !== HEADER_BYTES + labels * BYTES_PER_SCORE) return undefined;
   const flag = bytes.readUInt8(1);
   if (bytes.readUInt8(0) !== VERSION || flag > 1) return undefined;
-  const scores = Array.from({ length: labels }, (_, index) =>
-    bytes.readDoubleLE(HEADER_BYTES + index * BYTES_PER_SCORE),
-  );
-  if (!scores.every(Number.isFinite)) return undefined;
+  const scores: number[] = [];
+  for (let at = HEADER_BYTES; at < bytes.length; at += BYTES_PER_SCORE) {
+    const score = bytes.readDoubleLE(at);
+    if (!Number.isFinite(score)) return undefined;
+    scores.push(score);
+  }
   const expiresAtMs = bytes.readUIntLE(TIME_AT, TIME_BYTES);
   return { result: { scores, truncated: flag === 1 }, expiresAtMs };
 }

@@ -54,19 +54,20 @@ export class ResultCache {
    * where nothing is known.
    *
    * @param labels how many scores a result of this model has.
+   * @returns undefined where there is nobody to wait for.
    */
-  async findInRedis(
+  findInRedis(
     keys: readonly string[],
     labels: number,
-  ): Promise<readonly (CachedResult | undefined)[]> {
-    if (this.redis === undefined) return [];
-    const found = await this.redis.find(keys, labels);
-    const now = Date.now();
-    return keys.map((key, index) => {
-      const stored = found[index];
-      if (stored === undefined || stored.expiresAtMs <= now) return undefined;
-      this.memory.set(key, stored.result, stored.expiresAtMs - now);
-      return stored.result;
+  ): Promise<readonly (CachedResult | undefined)[]> | undefined {
+    if (this.redis === undefined || keys.length === 0) return undefined;
+    return this.redis.find(keys, labels).then((found) => {
+      const now = Date.now();
+      return found.map((stored, index) => {
+        if (stored === undefined || stored.expiresAtMs <= now) return undefined;
+        this.memory.set(keys[index] ?? '', stored.result, stored.expiresAtMs - now);
+        return stored.result;
+      });
     });
   }
 

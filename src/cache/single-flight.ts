@@ -25,6 +25,11 @@ export class SingleFlight<V> {
     return this.#flights.size;
   }
 
+  /** Whether it is being computed now. */
+  has(key: string): boolean {
+    return this.#flights.has(key);
+  }
+
   /**
    * One value for each key, in their order; keys may repeat.
    *

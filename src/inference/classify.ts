@@ -113,23 +113,69 @@ export class Classifier {
     rows: readonly (SourcedResult | undefined)[],
     stop: Stop,
   ): Promise<Classification> {
-    const unknown = rows.flatMap((row, index) => (row === undefined ? [index] : []));
-    const wanted = unknown.map((index) => [keys[index] ?? '', inputs[index] ?? ''] as const);
-    const texts = new Map(wanted);
-    let times: Answer = NOTHING_TO_RUN;
-    // Who joins another request's work gets its results with no time of its own.
-    const results = await this.#flights.run(
-      wanted.map(([key]) => key),
-      stop,
-      async (own) => {
-        const { rows: fetched, ...spent } = await this.#fetch(ready, own, texts, user, stop);
-        times = spent;
-        return fetched;
-      },
-    );
-    const found = new Map(unknown.map((index, row) => [index, results[row]]));
-    const all = rows.map((row, index) => row ?? found.get(index));
+    const texts = new Map<string, string>();
+    for (const [index, row] of rows.entries()) {
+      if (row === undefined) texts.set(keys[index] ?? '', inputs[index] ?? '');
+    }
+    const found = new Map<string, SourcedResult>();
+    // What is computed now will be here before Redis has it.
+    const asked = [...texts.keys()].filter((key) => !this.#flights.has(key));
+    const looking = this.#cache.findInRedis(asked, ready.model.description.labels.length);
+    if (looking !== undefined) this.#take(await looking, asked, texts, found);
+    const times =
+      texts.size === 0 ? NOTHING_TO_RUN : await this.#compute(ready, texts, user, stop, found);
+    const all = rows.map((row, index) => row ?? found.get(keys[index] ?? ''));
     return this.#reply(ready, keys, all, topK, times);
+  }
+
+  /** Puts what Redis knows, or memory has come to know meanwhile, from `texts` into `found`. */
+  #take(
+    stored: readonly (CachedResult | undefined)[],
+    asked: readonly string[],
+    texts: Map<string, string>,
+    found: Map<string, SourcedResult>,
+  ): void {
+    for (const [index, key] of asked.entries()) {
+      const result = stored[index];
+      const late = result === undefined ? this.#cache.memory.peek(key) : undefined;
+      if (result !== undefined) found.set(key, { result, source: 'redis' });
+      else if (late !== undefined) found.set(key, { result: late, source: 'memory' });
+      else continue;
+      texts.delete(key);
+    }
+  }
+
+  /**
+   * Computes what nobody knows; who needs the same at the same time shares it.
+   *
+   * @returns the times; none where it was all another request's work
+   */
+  async #compute(
+    ready: ReadyModel,
+    texts: ReadonlyMap<string, string>,
+    user: string,
+    stop: Stop,
+    found: Map<string, SourcedResult>,
+  ): Promise<Answer> {
+    let times: Answer = NOTHING_TO_RUN;
+    const wanted = [...texts.keys()];
+    const results = await this.#flights.run(wanted, stop, async (own) => {
+      const inputs = own.map((key) => texts.get(key) ?? '');
+      const { rows, ...spent } = await this.#dispatcher.submit(ready, inputs, stop.signal, user);
+      times = spent;
+      return own.map((key, index) => {
+        const result = rows[index];
+        if (result === undefined)
+          throw new PlimsollError('INTERNAL', 'an input was left unanswered');
+        this.#cache.store(key, result);
+        return { result, source: false } as const;
+      });
+    });
+    for (const [index, key] of wanted.entries()) {
+      const result = results[index];
+      if (result !== undefined) found.set(key, result);
+    }
+    return times;
   }
 
   #reply(
@@ -150,39 +196,6 @@ export class Classifier {
     }
     this.#count(cached);
     return { model: ready.model.id, results, truncated, cached, inputHashes: keys, timing };
-  }
-
-  /** What memory does not know: from Redis, and what Redis does not know is computed. */
-  async #fetch(
-    ready: ReadyModel,
-    keys: readonly string[],
-    texts: ReadonlyMap<string, string>,
-    user: string,
-    stop: Stop,
-  ): Promise<Answer & { readonly rows: readonly SourcedResult[] }> {
-    const labels = ready.model.description.labels.length;
-    const stored = await this.#cache.findInRedis(keys, labels);
-    const missing = keys.filter((_, index) => stored[index] === undefined);
-    let run: Awaited<ReturnType<Dispatcher['submit']>> = { rows: [], ...NOTHING_TO_RUN };
-    if (missing.length > 0) {
-      const inputs = missing.map((key) => texts.get(key) ?? '');
-      run = await this.#dispatcher.submit(ready, inputs, stop.signal, user);
-      for (const [row, key] of missing.entries()) {
-        const result = run.rows[row];
-        if (result !== undefined) this.#cache.store(key, result);
-      }
-    }
-    const { rows: computed, ...times } = run;
-    let next = 0;
-    const rows = keys.map((_, index): SourcedResult => {
-      const result = stored[index];
-      if (result !== undefined) return { result, source: 'redis' };
-      const row = computed[next];
-      next += 1;
-      if (row === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');
-      return { result: row, source: false };
-    });
-    return { rows, ...times };
   }
 
   #count(cached: readonly CacheSource[]): void {
