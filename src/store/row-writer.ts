@@ -1,5 +1,5 @@
 import { CompiledQuery, type Kysely, sql, type Transaction } from 'kysely';
-import { type Row, TABLES, type TableName, type Value } from './rows.js';
+import { type Row, TABLES, type Table, type TableName, type Value } from './rows.js';
 import type { Schema } from './schema.js';
 
 /**
@@ -10,6 +10,9 @@ const SIZES = [128, 32, 8, 1] as const;
 const TABLE_NAMES: readonly TableName[] = Object.keys(TABLES).filter(
   (name): name is TableName => name in TABLES,
 );
+
+/** Groups of rows that share values, in one batch; what is over goes in without sharing. */
+const MOST_GROUPS = 8;
 
 /** Inserts rows of any tables: many with one statement, whose text is made once. */
 export class RowWriter {
@@ -28,34 +31,103 @@ export class RowWriter {
     await this.#database.transaction().execute(async (transaction) => {
       for (const table of TABLE_NAMES) {
         const own = rows.filter((row) => row.table === table);
-        const distinct = TABLES[table].newest === undefined ? own : lastOfEach(own);
-        if (own.length > 0) await this.#insert(transaction, table, distinct);
+        if (own.length > 0) await this.#writeTable(transaction, table, own);
       }
     });
   }
 
-  async #insert(
+  async #writeTable(
     transaction: Transaction<Schema>,
     table: TableName,
     rows: readonly Row[],
   ): Promise<void> {
-    let done = 0;
-    for (const size of SIZES) {
-      for (; rows.length - done >= size; done += size) {
-        const values = rows.slice(done, done + size).flatMap((row) => row.values);
-        await transaction.executeQuery(CompiledQuery.raw(this.#textFor(table, size), values));
+    const { columns, newest, shared = [] }: Table = TABLES[table];
+    const all = columns.map((_, at) => at);
+    const rest: Row[] = [];
+    if (shared.length > 0) {
+      const common = shared.map((column) => columns.indexOf(column));
+      const own = all.filter((at) => !common.includes(at));
+      for (const group of groupsOf(rows, common, rest)) {
+        await this.#insert(transaction, { table, common, own }, group, rest);
       }
     }
+    const left = shared.length > 0 ? rest : rows;
+    const distinct = newest === undefined ? left : lastOfEach(left);
+    await this.#insert(transaction, { table, common: [], own: all }, distinct);
   }
 
-  #textFor(table: TableName, size: number): string {
-    const key = `${table} ${size}`;
+  /** @param rest gets those that are too few for a statement, if it is given. */
+  async #insert(
+    transaction: Transaction<Schema>,
+    form: Form,
+    rows: readonly Row[],
+    rest?: Row[],
+  ): Promise<void> {
+    let done = 0;
+    for (const size of SIZES) {
+      if (rest !== undefined && size === 1) break;
+      for (; rows.length - done >= size; done += size) {
+        const values = valuesOf(form, rows.slice(done, done + size));
+        await transaction.executeQuery(CompiledQuery.raw(this.#textFor(form, size), values));
+      }
+    }
+    rest?.push(...rows.slice(done));
+  }
+
+  #textFor(form: Form, size: number): string {
+    const key = `${form.table} ${form.common.length} ${size}`;
     const known = this.#texts.get(key);
     if (known !== undefined) return known;
-    const text = insertOf(table, size).compile(this.#database).sql;
+    const text = insertOf(form, size, this.#database);
     this.#texts.set(key, text);
     return text;
   }
+}
+
+/** Which columns of a table's rows a statement takes once, and which for each row; by their places. */
+interface Form {
+  readonly table: TableName;
+  readonly common: readonly number[];
+  readonly own: readonly number[];
+}
+
+/** What a statement's parameters stand for, in their order. */
+function valuesOf({ common, own }: Form, rows: readonly Row[]): Value[] {
+  const values: Value[] = [];
+  for (const at of common) values.push(rows[0]?.values[at] ?? null);
+  for (const row of rows) for (const at of own) values.push(row.values[at] ?? null);
+  return values;
+}
+
+/** Rows that have the same in those columns; in `rest` those for which there are too many groups. */
+function groupsOf(
+  rows: readonly Row[],
+  common: readonly number[],
+  rest: Row[],
+): readonly (readonly Row[])[] {
+  const groups: Row[][] = [];
+  let last: Row[] | undefined;
+  for (const row of rows) {
+    // Most come one after the other.
+    if (last === undefined || !isAlike(last[0], row, common)) {
+      last = groups.find(([first]) => isAlike(first, row, common));
+      if (last === undefined) {
+        if (groups.length === MOST_GROUPS) {
+          rest.push(row);
+          continue;
+        }
+        last = [];
+        groups.push(last);
+      }
+    }
+    last.push(row);
+  }
+  return groups;
+}
+
+function isAlike(one: Row | undefined, other: Row, columns: readonly number[]): boolean {
+  for (const at of columns) if (one?.values[at] !== other.values[at]) return false;
+  return true;
 }
 
 /** The last of the rows with one id: PostgreSQL refuses to change a row twice in one statement. */
@@ -69,13 +141,22 @@ function lastOfEach(rows: readonly Row[]): readonly Row[] {
   return byId.size === rows.length ? rows : [...byId.values()];
 }
 
-function insertOf(table: TableName, size: number) {
+/** The text of a statement; its parameters are the common values, then the own ones row by row. */
+function insertOf({ table, common, own }: Form, size: number, database: Kysely<Schema>): string {
   const { columns, newest } = TABLES[table];
-  const row = sql`(${sql.join(columns.map(() => null))})`;
+  // SQLite writes ?1 and PostgreSQL $1 for a parameter that may stand in several places.
+  const mark = sql`${0}`.compile(database).sql.charAt(0);
+  const places = columns.map((_, at) => common.indexOf(at));
+  const rows = Array.from({ length: size }, (_, row) => {
+    const first = common.length + row * own.length;
+    const number = (at: number) =>
+      1 + ((places[at] ?? -1) < 0 ? first + own.indexOf(at) : (places[at] ?? 0));
+    return `(${columns.map((_, at) => `${mark}${number(at)}`).join(', ')})`;
+  });
   const names = sql.join(columns.map((column) => sql.ref(column)));
-  const values = sql.join(Array.from({ length: size }, () => row));
-  return sql`insert into ${sql.table(table)} (${names}) values ${values}
+  const statement = sql`insert into ${sql.table(table)} (${names}) values ${sql.raw(rows.join(', '))}
     on conflict (id) ${newest === undefined ? sql`do nothing` : update(table, columns, newest)}`;
+  return statement.compile(database).sql;
 }
 
 function update(table: TableName, columns: readonly string[], newest: string) {

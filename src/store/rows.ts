@@ -4,7 +4,7 @@ export type Value = string | number | null;
 export type TableName = keyof Schema;
 
 /** What the recorder must know of a table. Columns are only ever added at the end: spill files name none. */
-interface Table {
+export interface Table {
   readonly columns: readonly string[];
   /** Column by which the oldest row is found. */
   readonly time: string;
@@ -13,6 +13,8 @@ interface Table {
    * number there is not higher: a late or repeated write never brings an earlier state back.
    */
   readonly newest: string | undefined;
+  /** Columns in which many rows of a batch have the same: such rows are written with one copy of it. */
+  readonly shared?: readonly string[];
 }
 
 /** In the order in which a batch is written. The first column of each is `id`, its primary key. */
@@ -61,6 +63,7 @@ export const TABLES = {
     ],
     time: 'at_ms',
     newest: undefined,
+    shared: ['session', 'user_hash', 'model', 'tier', 'input'],
   },
 } as const satisfies Record<TableName, Table>;
 

@@ -146,6 +146,19 @@ onEveryDatabase('records, events, users and readings', (fresh) => {
     expect(await reader.listReceipts({ limit: 10 })).toHaveLength(1);
   });
 
+  test.each([1, 3, 8, 40])('rows of %i users, each under what is its own', async (users) => {
+    const store = await (await fresh()).open();
+    const fields = Array.from({ length: 600 }, (_, n) => ({
+      ...{ id: `r${n}`, at_ms: n, session: `s${n % 2}`, user_hash: `u${(n * 7) % users}` },
+      ...{ model: n < 590 ? 'spam' : 'other', input_hash: `h${n}`, label: `l${n % 3}` },
+      ...{ score: n / 600, ms: n + 0.5, tier: n % 5 === 0 ? null : 'memory' },
+      input: n % 50 === 0 ? `text ${n}` : null,
+    }));
+    await store.write(fields.map((of) => rowOf('records', of)));
+    const found = await (await store.read()).listRecords({ limit: 1000 });
+    expect([...found].reverse()).toEqual(fields);
+  });
+
   test('a row that the database will never take is named, and the others are kept', async () => {
     const store = await (await fresh()).open();
     const bad = rowOf('records', { id: 'bad' });
