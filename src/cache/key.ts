@@ -13,6 +13,9 @@ const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 16;
 /** Longer texts get a buffer of their own. */
 const ROOM_BYTES = 64 * 1024;
+/** How an input is written: a letter, and a colon behind it. */
+const [ASCII, UTF16] = [0x61, 0x75];
+const LETTER_BEFORE = 2;
 /** The digest's bytes as characters; `latin1` by its other name, which the types know. */
 const RAW = 'binary';
 
@@ -29,8 +32,11 @@ const RAW = 'binary';
  * test holds the two together.
  */
 export class CacheKeys {
-  /** The key ⊕ ipad, and room for a text: keys are made one after the other. */
+  /** The key ⊕ ipad, the scope of the last key, and room for a text: keys are made one after the other. */
   readonly #inner = Buffer.alloc(BLOCK_BYTES + ROOM_BYTES);
+  #inputAt = BLOCK_BYTES;
+  #digest: string | undefined;
+  #task: string | undefined;
   /** The key ⊕ opad, and room for the inner digest. */
   readonly #outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
 
@@ -49,19 +55,28 @@ export class CacheKeys {
    */
   of({ digest, task }: KeyScope, input: string): string {
     const isAscii = Buffer.byteLength(input) === input.length;
-    const scope = `${digest.length}:${digest}${task.length}:${task}${isAscii ? 'a' : 'u'}:`;
-    const at = BLOCK_BYTES + scope.length;
+    if (digest !== this.#digest || task !== this.#task) this.#setScope(digest, task);
+    const at = this.#inputAt;
     const end = at + (isAscii ? 1 : 2) * input.length;
     const text = end <= this.#inner.length ? this.#inner : this.#roomFor(end);
-    text.write(scope, BLOCK_BYTES, 'latin1');
+    text[at - LETTER_BEFORE] = isAscii ? ASCII : UTF16;
     text.write(input, at, isAscii ? 'latin1' : 'utf16le');
     this.#outer.write(hash('md5', text.subarray(0, end), RAW), BLOCK_BYTES, 'latin1');
     return hash('md5', this.#outer, 'base64url');
   }
 
+  /** Writes what all inputs of a scope have before them. */
+  #setScope(digest: string, task: string): void {
+    const scope = `${digest.length}:${digest}${task.length}:${task}?:`;
+    this.#inner.write(scope, BLOCK_BYTES, 'latin1');
+    this.#inputAt = BLOCK_BYTES + scope.length;
+    this.#digest = digest;
+    this.#task = task;
+  }
+
   #roomFor(bytes: number): Buffer {
     const text = Buffer.allocUnsafe(bytes);
-    this.#inner.copy(text, 0, 0, BLOCK_BYTES);
+    this.#inner.copy(text, 0, 0, this.#inputAt);
     return text;
   }
 }

@@ -1,13 +1,15 @@
 import { createHmac } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import type { Stop } from '../cache/single-flight.js';
 import { PlimsollError } from '../errors.js';
 import type { SessionAnswer, SessionRequest } from '../sessions/service.js';
+import { AnswerText } from './answer-text.js';
 import { answerSchema, classifySchema, commonErrors } from './schemas.js';
 import type { HttpServices } from './services.js';
-import { answerToWire } from './wire.js';
 
+/** What fastify sets by itself where it serializes. */
+const JSON_TYPE = 'application/json; charset=utf-8';
 /** Addresses whose hashes are kept: about 100 KB. */
 const KNOWN_ADDRESSES = 512;
 
@@ -33,17 +35,17 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
         response: { 200: answerSchema, ...commonErrors },
       },
     },
-    (request) => {
+    (request, out) => {
       const { inputs, model, top_k: topK, session, user } = request.body;
-      const texts = typeof inputs === 'string' ? [inputs] : inputs;
+      const all = typeof inputs === 'string' ? [inputs] : inputs;
       const named = user ?? users.of(request.ip);
-      const call: SessionRequest = { inputs: texts, model, topK, session, user: named };
+      const call: SessionRequest = { inputs: all, model, topK, session, user: named };
       const stop = new CallerStop(request, limits.deadlineMs);
       try {
         const answer = classification.classify(call, stop);
         // What memory knew is here already; a promise would only put it off.
-        if (!(answer instanceof Promise)) return reply(answer, stop, texts.length);
-        return waited(answer, stop, call);
+        if (!(answer instanceof Promise)) return reply(answer, stop, all.length, out);
+        return waited(answer, stop, call, out);
       } catch (error) {
         stop.clear();
         return refused(error, session);
@@ -51,17 +53,26 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
     },
   );
 
-  const reply = (answer: SessionAnswer, { beganMs }: CallerStop, inputs: number) => {
+  const texts = new AnswerText();
+  const reply = (
+    answer: SessionAnswer,
+    { beganMs }: CallerStop,
+    inputs: number,
+    out: FastifyReply,
+  ) => {
     metrics.inputs.add(answer.model, inputs);
-    return answerToWire(answer, performance.now() - beganMs);
+    // A text is sent as it is.
+    void out.header('content-type', JSON_TYPE);
+    return texts.of(answer, performance.now() - beganMs);
   };
   const waited = async (
     answer: Promise<SessionAnswer>,
     stop: CallerStop,
     { inputs, session }: SessionRequest,
+    out: FastifyReply,
   ) => {
     try {
-      return reply(await answer, stop, inputs.length);
+      return reply(await answer, stop, inputs.length, out);
     } catch (error) {
       return await refused(error, session);
     } finally {

@@ -224,10 +224,11 @@ function ranked(
   topK: number | undefined,
 ): readonly LabelScore[] {
   const { labels } = model.description;
-  const list = row.scores.map((score, index) => ({
-    label: labels[index] ?? `LABEL_${index}`,
-    score,
-  }));
+  const { scores } = row;
+  const list: LabelScore[] = [];
+  for (let index = 0; index < scores.length; index += 1) {
+    list.push({ label: labels[index] ?? `LABEL_${index}`, score: scores[index] ?? 0 });
+  }
   if (!isRanked(list)) list.sort((a, b) => b.score - a.score);
   return topK === undefined ? list : list.slice(0, topK);
 }

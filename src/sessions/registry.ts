@@ -103,14 +103,17 @@ export class SessionRegistry {
    */
   enter(id: string | undefined, user: string, model: string): Seat {
     const session = id === undefined ? this.#ambientFor(user) : this.#named(id, user);
-    if (session.begin(user, model)) {
+    const begunMs = performance.now();
+    if (session.begin(user, model, begunMs)) {
       this.#options.onUser(session.id, user);
       this.#options.onChange(session.view);
     }
-    const begunMs = performance.now();
     return {
       session: session.id,
-      leave: (succeeded) => session.finish(succeeded, performance.now() - begunMs),
+      leave: (succeeded) => {
+        const nowMs = performance.now();
+        session.finish(succeeded, nowMs - begunMs, nowMs);
+      },
     };
   }
 

@@ -86,13 +86,13 @@ export class Session {
   }
 
   /** A request begins. @returns whether its user is new here. */
-  begin(user: string, model: string): boolean {
+  begin(user: string, model: string, nowMs: number): boolean {
     const isNew = !this.#users.has(user);
     this.#users.add(user);
-    this.#models.set(model, performance.now());
+    this.#models.set(model, nowMs);
     this.#inFlight += 1;
     this.#requests += 1;
-    this.#lastActiveAtMs = performance.now();
+    this.#lastActiveAtMs = nowMs;
     return isNew;
   }
 
@@ -101,11 +101,11 @@ export class Session {
    *
    * @param tookMs from its beginning; counts where it was answered.
    */
-  finish(succeeded: boolean, tookMs: number): void {
+  finish(succeeded: boolean, tookMs: number, nowMs: number): void {
     this.#inFlight -= 1;
     if (succeeded) this.#latencies?.add(tookMs);
     else this.#failures += 1;
-    this.#lastActiveAtMs = performance.now();
+    this.#lastActiveAtMs = nowMs;
     if (this.#inFlight === 0) for (const wake of this.#idleWaiters.splice(0)) wake();
   }
 

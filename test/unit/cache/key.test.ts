@@ -76,3 +76,16 @@ test('is the HMAC-MD5 of scope and input, and not their MD5', () => {
   expect(keyOf('input')).toBe(digestOf(createHmac('md5', key), ascii));
   expect(keyOf('input')).not.toBe(digestOf(createHash('md5'), ascii));
 });
+
+test('one maker of keys for many models gives what a fresh one gives for each', () => {
+  const keys = new CacheKeys('secret');
+  const scope = fc.record({ digest: hex, task: fc.constantFrom('single', 'multi') });
+  const input = fc.oneof(text, fc.constantFrom('x'.repeat(70_000), 'ü'.repeat(40_000)));
+  fc.assert(
+    fc.property(fc.array(fc.tuple(scope, input), { maxLength: 6 }), (asked) => {
+      for (const [{ digest, task }, of] of asked) {
+        expect(keys.of({ digest, task }, of)).toBe(cacheKey('secret', digest, of, task));
+      }
+    }),
+  );
+});
