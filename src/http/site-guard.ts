@@ -1,10 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { PlimsollError } from '../errors.js';
 import { EVENTS_ROUTE } from './routes-events.js';
 
 /** Methods that change nothing. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** Why a request may not go on; undefined if it may. */
+export type Refusal = (request: FastifyRequest) => PlimsollError | undefined;
 
 export interface GuardedRequest {
   readonly method: string;
@@ -19,15 +22,16 @@ export interface GuardedRequest {
  *
  * @param listensOn the address that the server listens on.
  * @param names further names of the server.
+ * @returns why a request is refused, if it is.
  */
-export function guardSite(app: FastifyInstance, listensOn: string, names: readonly string[]): void {
+export function siteGuard(listensOn: string, names: readonly string[]): Refusal {
   const known = knownHosts(listensOn, names);
-  app.addHook('onRequest', (request, _reply, done) => {
+  return (request) => {
     const { method, headers } = request;
     // The route is put together anew each time it is asked for, and only safe methods ask.
     const route = SAFE_METHODS.has(method) ? request.routeOptions.url : undefined;
-    done(refusalOf({ method, route, headers }, known));
-  });
+    return refusalOf({ method, route, headers }, known);
+  };
 }
 
 /**
