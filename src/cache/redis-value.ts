@@ -41,11 +41,11 @@ export function decodeResult(bytes: Buffer, labels: number): StoredResult | unde
   if (bytes.length !== HEADER_BYTES + labels * BYTES_PER_SCORE) return undefined;
   const flag = bytes.readUInt8(1);
   if (bytes.readUInt8(0) !== VERSION || flag > 1) return undefined;
-  const scores: number[] = [];
-  for (let at = HEADER_BYTES; at < bytes.length; at += BYTES_PER_SCORE) {
-    const score = bytes.readDoubleLE(at);
+  const scores = new Array<number>(labels);
+  for (let index = 0; index < labels; index += 1) {
+    const score = bytes.readDoubleLE(HEADER_BYTES + index * BYTES_PER_SCORE);
     if (!Number.isFinite(score)) return undefined;
-    scores.push(score);
+    scores[index] = score;
   }
   const expiresAtMs = bytes.readUIntLE(TIME_AT, TIME_BYTES);
   return { result: { scores, truncated: flag === 1 }, expiresAtMs };

@@ -81,15 +81,17 @@ export class Classifier {
     stop: Stop,
   ): Classification | Promise<Classification> {
     const scope = this.#scopeOf(ready);
-    const keys: string[] = [];
-    const rows: (SourcedResult | undefined)[] = [];
+    const { inputs } = request;
+    // As long as they will be: one that grows takes room for many, of which most requests need one.
+    const keys = new Array<string>(inputs.length);
+    const rows = new Array<SourcedResult | undefined>(inputs.length);
     let isKnown = true;
     // Loops, here and below: in the path of every known answer closures and copies add up.
-    for (const input of request.inputs) {
-      const key = this.#keys.of(scope, input);
+    for (let index = 0; index < inputs.length; index += 1) {
+      const key = this.#keys.of(scope, inputs[index] ?? '');
       const result = this.#cache.memory.get(key);
-      keys.push(key);
-      rows.push(result && { result, source: 'memory' });
+      keys[index] = key;
+      rows[index] = result && { result, source: 'memory' };
       isKnown &&= result !== undefined;
     }
     return isKnown
@@ -185,14 +187,15 @@ export class Classifier {
     topK: number | undefined,
     timing: Answer,
   ): Classification {
-    const results: (readonly LabelScore[])[] = [];
-    const truncated: boolean[] = [];
-    const cached: CacheSource[] = [];
-    for (const row of rows) {
+    const results = new Array<readonly LabelScore[]>(rows.length);
+    const truncated = new Array<boolean>(rows.length);
+    const cached = new Array<CacheSource>(rows.length);
+    for (let index = 0; index < rows.length; index += 1) {
+      const row = rows[index];
       if (row === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');
-      results.push(ranked(ready, row.result, topK));
-      truncated.push(row.result.truncated);
-      cached.push(row.source);
+      results[index] = ranked(ready, row.result, topK);
+      truncated[index] = row.result.truncated;
+      cached[index] = row.source;
     }
     this.#count(cached);
     return { model: ready.model.id, results, truncated, cached, inputHashes: keys, timing };
@@ -225,9 +228,9 @@ function ranked(
 ): readonly LabelScore[] {
   const { labels } = model.description;
   const { scores } = row;
-  const list: LabelScore[] = [];
+  const list = new Array<LabelScore>(scores.length);
   for (let index = 0; index < scores.length; index += 1) {
-    list.push({ label: labels[index] ?? `LABEL_${index}`, score: scores[index] ?? 0 });
+    list[index] = { label: labels[index] ?? `LABEL_${index}`, score: scores[index] ?? 0 };
   }
   if (!isRanked(list)) list.sort((a, b) => b.score - a.score);
   return topK === undefined ? list : list.slice(0, topK);
