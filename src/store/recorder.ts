@@ -31,7 +31,7 @@ export interface RecorderFigures {
   readonly lost: number;
 }
 
-/** Rows of one transaction. */
+/** Rows of one transaction; the last of several takes what is left as well. */
 export const BATCH_ROWS = 256;
 /** A database that takes longer than this for a batch is not waited for: rows go into the file. */
 const SLOW_MS = 1000;
@@ -192,7 +192,8 @@ export class Recorder {
         return;
       }
       if (this.#isFilling && (await this.#spillBuffer())) return; // 5
-      const batch = this.#buffer.first(Math.min(due, BATCH_ROWS)); // 2
+      // What is over and no whole batch goes with the last one: a transaction costs as much for few rows.
+      const batch = this.#buffer.first(due < 2 * BATCH_ROWS ? due : BATCH_ROWS); // 2
       if (!(await this.#write(batch))) {
         await this.#spillBuffer(); // 3
         return;
