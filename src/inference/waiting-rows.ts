@@ -9,6 +9,8 @@ export interface WaitingRow {
   readonly size: number;
   /** It runs in a batch of its own: batches that it was in have ended their workers. */
   readonly alone?: boolean;
+  /** Rows with the same key are the same text for the same model: one result is good for all. */
+  readonly key?: string | undefined;
 }
 
 /**
@@ -72,6 +74,8 @@ export class WaitingRows<R extends WaitingRow> {
   readonly #entries = new Map<R, Entry<R>>();
   readonly #users = new Map<string, User<R>>();
   readonly #models = new Map<string, ModelRows<R>>();
+  /** By key; most have one row, and need no set. */
+  readonly #same = new Map<string, R | Set<R>>();
   readonly #turns = new Heap<Turn<R>>(isBefore);
   #virtualTime = 0;
   #activeUsers = 0;
@@ -93,6 +97,11 @@ export class WaitingRows<R extends WaitingRow> {
 
   has(row: R): boolean {
     return this.#entries.has(row);
+  }
+
+  /** Whether a row of that key waits. */
+  hasKey(key: string): boolean {
+    return this.#same.has(key);
   }
 
   countOf(model: string): number {
@@ -123,6 +132,11 @@ export class WaitingRows<R extends WaitingRow> {
     this.#queueTurn(user);
   }
 
+  /** A row comes back that left with another of its key: to the front; nobody was charged for it. */
+  restore(row: R): void {
+    this.#enter(row, 'unshift');
+  }
+
   /** A row leaves, whether it waits or not. */
   remove(row: R): void {
     const entry = this.#entries.get(row);
@@ -130,6 +144,7 @@ export class WaitingRows<R extends WaitingRow> {
     const model = this.#models.get(row.model);
     if (entry === undefined || user === undefined || model === undefined) return;
     this.#entries.delete(row);
+    this.#leaveSame(row);
     entry.lane.item = undefined;
     entry.length.item = undefined;
     user.count -= 1;
@@ -149,6 +164,15 @@ export class WaitingRows<R extends WaitingRow> {
     this.remove(row);
     user.virtualTime += row.size;
     lane.virtualTime += row.size;
+  }
+
+  /** Takes out the other rows of that row's key, whoever wants them: they get its result. */
+  takeSame(row: R): readonly R[] {
+    const same = row.key === undefined ? undefined : this.#same.get(row.key);
+    if (same === undefined) return [];
+    const others = same instanceof Set ? [...same] : [same];
+    for (const other of others) this.remove(other);
+    return others;
   }
 
   /**
@@ -218,6 +242,7 @@ export class WaitingRows<R extends WaitingRow> {
     this.#models.set(row.model, model);
     const entry = { lane: { item: row }, length: { item: row } };
     this.#entries.set(row, entry);
+    this.#enterSame(row);
     lane.line[how](entry.lane);
     if (row.alone !== true) {
       const key = lengthClass(row.size);
@@ -230,6 +255,21 @@ export class WaitingRows<R extends WaitingRow> {
     model.count += 1;
     model.size += row.size;
     return lane;
+  }
+
+  #enterSame(row: R): void {
+    if (row.key === undefined) return;
+    const same = this.#same.get(row.key);
+    if (same === undefined) this.#same.set(row.key, row);
+    else if (same instanceof Set) same.add(row);
+    else this.#same.set(row.key, new Set([same, row]));
+  }
+
+  #leaveSame(row: R): void {
+    if (row.key === undefined) return;
+    const same = this.#same.get(row.key);
+    if (same instanceof Set) same.delete(row);
+    if (same === row || (same instanceof Set && same.size === 0)) this.#same.delete(row.key);
   }
 
   #userOf(name: string): User<R> {
