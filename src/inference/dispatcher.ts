@@ -56,7 +56,7 @@ const CHARACTERS_PER_TOKEN = 6;
 /** Owns the inputs that wait; hands them to workers as the scheduler says, and joins the answers. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #waiting = new WaitingRows<Row>();
+  readonly #waiting: WaitingRows<Row>;
   readonly #gate: QueueGate;
   readonly #running = new Map<string, number>();
   /** Rows that run now, by their key, and those that get the result with them. */
@@ -68,6 +68,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#maxItems = options.limits.maxItems;
+    this.#waiting = new WaitingRows(options.limits.maxSize);
     this.#gate = new QueueGate(options);
   }
 
@@ -113,8 +114,10 @@ export class Dispatcher {
     const fits = ready.model.description.maxTokens * CHARACTERS_PER_TOKEN;
     const sizes = inputs.map((text) => Math.max(1, Math.min(text.length, fits)));
     const size = sizes.reduce((sum, each) => sum + each, 0);
+    let expectedMs: number;
     try {
-      this.#gate.check({ model, user, count: inputs.length, size }, this.#waiting, this.#workers());
+      const arrival = { model, user, count: inputs.length, size };
+      expectedMs = this.#gate.check(arrival, this.#waiting, this.#workers());
     } catch (error) {
       return Promise.reject(error);
     }
@@ -123,9 +126,10 @@ export class Dispatcher {
       const left = () => signal.removeEventListener('abort', cancel);
       const request = newRequest(
         {
-          ...{ ready, keyed },
+          ...{ ready, keyed, expectedMs },
           resolve: (answer) => {
             left();
+            this.#gate.learn(expectedMs, performance.now() - request.enqueuedAtMs);
             resolve(answer);
           },
           reject: (error) => {
@@ -350,6 +354,7 @@ export class Dispatcher {
     const refusal = this.#held.get(request.ready.model.id);
     const late = error instanceof PlimsollError && error.code === 'DEADLINE_EXCEEDED';
     for (const row of request.rows) this.#waiting.remove(row);
+    if (late) this.#gate.learn(request.expectedMs, performance.now() - request.enqueuedAtMs);
     if (late && refusal !== undefined) request.reject(refusal);
     else request.reject(error instanceof Error ? error : new Error(String(error)));
   }

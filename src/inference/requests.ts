@@ -25,6 +25,8 @@ export interface Keyed {
 export interface Request {
   readonly ready: ReadyModel;
   readonly keyed: Keyed | undefined;
+  /** What the gate said when it came; see {@link QueueGate.check}. */
+  readonly expectedMs: number;
   readonly enqueuedAtMs: number;
   readonly results: RowResult[];
   open: number;
@@ -55,7 +57,7 @@ const ALONE_FROM_ATTEMPT = 3;
 
 /** Nothing of it is done yet. */
 export function newRequest(
-  of: Pick<Request, 'ready' | 'keyed' | 'resolve' | 'reject'>,
+  of: Pick<Request, 'ready' | 'keyed' | 'expectedMs' | 'resolve' | 'reject'>,
   inputs: number,
 ): Request {
   const spent = { queueMs: 0, tokenizeMs: 0, runMs: 0 };
