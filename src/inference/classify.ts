@@ -202,13 +202,7 @@ export class Classifier {
     const keys = [...texts.keys()];
     const keyed = { keys, onResult: this.#keep };
     const inputs = [...texts.values()];
-    const { rows, ...times } = await this.#dispatcher.submit(
-      ready,
-      inputs,
-      stop.signal,
-      user,
-      keyed,
-    );
+    const { rows, ...times } = await this.#dispatcher.submit(ready, inputs, stop, user, keyed);
     for (const [index, key] of keys.entries()) {
       const result = rows[index];
       if (result === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');

@@ -1,3 +1,4 @@
+import type { Stop } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
 import type { LoadAdmission, LoadNeed } from '../memory/admission.js';
 import type { ReadyModel } from '../models/library.js';
@@ -97,7 +98,8 @@ export class Dispatcher {
    * Runs the inputs and resolves when all are answered.
    *
    * @param user whose inputs they are: users are served in turn.
-   * @param signal leaves the queue when it fires; what runs already has no caller then.
+   * @param stop leaves the queue when it fires; what runs already has no caller then. Who is refused is
+   *    not asked for a signal.
    * @param keyed inputs with the key of one that waits or runs are run with it, once, when the first of
    *    their users has its turn. A request has no key twice.
    * @throws PlimsollError those of {@link QueueGate.check}, MODEL_UNUSABLE, WORKER_LOST; the signal's reason
@@ -105,11 +107,10 @@ export class Dispatcher {
   submit(
     ready: ReadyModel,
     inputs: readonly string[],
-    signal: AbortSignal,
+    stop: Stop,
     user = '',
     keyed?: Keyed,
   ): Promise<Answer> {
-    if (signal.aborted) return Promise.reject(signal.reason);
     const model = ready.model.id;
     const fits = ready.model.description.maxTokens * CHARACTERS_PER_TOKEN;
     const sizes = inputs.map((text) => Math.max(1, Math.min(text.length, fits)));
@@ -121,6 +122,8 @@ export class Dispatcher {
     } catch (error) {
       return Promise.reject(error);
     }
+    const { signal } = stop;
+    if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const cancel = () => this.#fail(request, signal.reason);
       const left = () => signal.removeEventListener('abort', cancel);

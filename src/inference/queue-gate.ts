@@ -34,8 +34,10 @@ const NEWEST_WEIGHT = 0.02;
 /** Deviations that are allowed for beside the mean, as TCP does for its round trips (RFC 6298): 1 in 1,000 is later. */
 const DEVIATIONS = 4;
 /** An answer that just misses its deadline was work for nothing: how much later it may come at least, and at most. */
-const LEAST_MARGIN = 1.25;
+const LEAST_MARGIN = 1.5;
 const MOST_MARGIN = 4;
+/** Before anything was learned: half of the deadline is left. */
+const FIRST_DEVIATION = 0.25;
 /** Expectations below this part of the deadline are not worth learning from: they are far from being refused. */
 const LEARNED_SHARE = 0.1;
 
@@ -54,7 +56,7 @@ export class QueueGate {
   readonly #options: QueueGateOptions;
   readonly #rates = new Map<string, Rate>();
   /** Of what answers took ÷ what was expected: mean and mean deviation. */
-  #error = { mean: 1, deviation: 0 };
+  #error = { mean: 1, deviation: FIRST_DEVIATION };
 
   constructor(options: QueueGateOptions) {
     this.#options = options;

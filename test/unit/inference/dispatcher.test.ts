@@ -93,7 +93,7 @@ function model(id = 'm', directory = 'folder', digest = 'digest-1'): ReadyModel 
   };
 }
 
-const never = () => new AbortController().signal;
+const never = () => new AbortController();
 
 function numbers(answer: Answer): readonly (number | undefined)[] {
   return answer.rows.map(({ scores }) => scores[0]);
@@ -190,7 +190,7 @@ describe('inputs that are the same', () => {
     const { dispatcher, batches } = await start({}, { count: 1 });
     const gate = newGate();
     const leaver = new AbortController();
-    const leaving = dispatcher.submit(model(), [gate.input], leaver.signal, 'a', keyed(gate.input));
+    const leaving = dispatcher.submit(model(), [gate.input], leaver, 'a', keyed(gate.input));
     await gate.reached();
     const staying = dispatcher.submit(model(), [gate.input], never(), 'b', keyed(gate.input));
     expect(dispatcher.waitingCount).toBe(0);
@@ -297,7 +297,9 @@ describe('a caller who leaves', () => {
   test('before anything began gets the reason, and no input waits', async () => {
     const { dispatcher, batches } = await start();
     const reason = new Error('left');
-    await expect(dispatcher.submit(model(), ['1'], AbortSignal.abort(reason))).rejects.toBe(reason);
+    await expect(
+      dispatcher.submit(model(), ['1'], { signal: AbortSignal.abort(reason) }),
+    ).rejects.toBe(reason);
     expect(dispatcher.waitingCount).toBe(0);
     expect(batches).toEqual([]);
   });
@@ -308,7 +310,7 @@ describe('a caller who leaves', () => {
     const running = dispatcher.submit(model(), [gate.input], never());
     await gate.reached();
     const leaver = new AbortController();
-    const waiting = dispatcher.submit(model('other'), ['1', '2'], leaver.signal);
+    const waiting = dispatcher.submit(model('other'), ['1', '2'], leaver);
     expect(dispatcher.waitingCount).toBe(2);
     expect(dispatcher.isWanted('other')).toBe(true);
     leaver.abort(new Error('left'));
@@ -326,7 +328,7 @@ describe('a caller who leaves', () => {
     const first = dispatcher.submit(model(), [before.input], never());
     await before.reached();
     const leaver = new AbortController();
-    const leaving = dispatcher.submit(model(), [shared.input], leaver.signal);
+    const leaving = dispatcher.submit(model(), [shared.input], leaver);
     const staying = dispatcher.submit(model(), ['5'], never());
     before.open();
     await first;
@@ -345,7 +347,7 @@ describe('a caller who leaves', () => {
     );
     const gate = newGate();
     const leaver = new AbortController();
-    const leaving = dispatcher.submit(model(), [gate.input, '1', '2'], leaver.signal);
+    const leaving = dispatcher.submit(model(), [gate.input, '1', '2'], leaver);
     await gate.reached();
     leaver.abort(new Error('left'));
     await expect(leaving).rejects.toThrow('left');
@@ -358,7 +360,7 @@ describe('a caller who leaves', () => {
     const { dispatcher, pool } = await start({}, { count: 1 });
     const gate = newGate();
     const leaver = new AbortController();
-    const leaving = dispatcher.submit(model(), [gate.input], leaver.signal);
+    const leaving = dispatcher.submit(model(), [gate.input], leaver);
     await gate.reached();
     leaver.abort(new Error('left'));
     await expect(leaving).rejects.toThrow('left');
@@ -371,7 +373,7 @@ describe('a caller who leaves', () => {
 
   test('because the deadline is over gets that as the reason', async () => {
     const { dispatcher } = await start({}, { count: 1 });
-    const late = dispatcher.submit(model(), ['hang'], AbortSignal.timeout(100));
+    const late = dispatcher.submit(model(), ['hang'], { signal: AbortSignal.timeout(100) });
     await expect(late).rejects.toMatchObject({ name: 'TimeoutError' });
   });
 });
