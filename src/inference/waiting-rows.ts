@@ -26,6 +26,8 @@ interface User<R> {
   /** Virtual time among its models. */
   laneTime: number;
   count: number;
+  /** Characters that wait. */
+  size: number;
   /** Characters that it may still have served; below 0 it passes turns until that is paid. */
   credit: number;
   /** Its place among the users. */
@@ -120,6 +122,11 @@ export class WaitingRows<R extends WaitingRow> {
     return this.#users.get(user)?.count ?? 0;
   }
 
+  /** Whether more of the user waits than one turn is worth. */
+  hasMany(user: string): boolean {
+    return (this.#users.get(user)?.size ?? 0) > this.#quantum;
+  }
+
   /** A row comes: it is the last of its user and model. A user who had none is the last of the round. */
   add(row: R): void {
     const user = this.#users.get(row.user);
@@ -162,6 +169,7 @@ export class WaitingRows<R extends WaitingRow> {
     entry.lane.item = undefined;
     entry.length.item = undefined;
     user.count -= 1;
+    user.size -= row.size;
     if (user.count === 0) this.#activeUsers -= 1;
     user.lanes.get(row.model)?.line.left();
     if (row.alone !== true) this.#leaveLength(model, row);
@@ -263,6 +271,7 @@ export class WaitingRows<R extends WaitingRow> {
     }
     if (user.count === 0) this.#activeUsers += 1;
     user.count += 1;
+    user.size += row.size;
     model.count += 1;
     model.size += row.size;
     return lane;
@@ -287,7 +296,7 @@ export class WaitingRows<R extends WaitingRow> {
     const known = this.#users.get(name);
     if (known !== undefined) return known;
     const user: User<R> = {
-      ...{ name, laneTime: 0, count: 0, credit: 0, lastTurn: undefined },
+      ...{ name, laneTime: 0, count: 0, size: 0, credit: 0, lastTurn: undefined },
       ...{ lanes: new Map(), place: { item: undefined } },
     };
     this.#users.set(name, user);

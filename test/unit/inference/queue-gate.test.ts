@@ -74,4 +74,67 @@ describe('the gate of the queue', () => {
     const fresh = new QueueGate({ maxWaiting: 100, maxWaitingOfUser: 50, deadlineMs: 1 });
     expect(() => fresh.check(arrival('c', 1), waitingOf({ a: 90 }), 1)).not.toThrow();
   });
+
+  test('what a character costs is learned by characters, not by batches', () => {
+    const made = new QueueGate({ maxWaiting: 100, maxWaitingOfUser: 50, deadlineMs: 1000 });
+    // As many batches of short texts, which take ten times as long for a character.
+    for (let n = 0; n < 50; n += 1) {
+      made.observe('m', 1000, 10);
+      made.observe('m', 10, 1);
+    }
+    const waiting = waitingOf({ a: 50 });
+    expect(made.waitingMs(waiting, 1)).toBeGreaterThan(50);
+    expect(made.waitingMs(waiting, 1)).toBeLessThan(60);
+  });
+
+  test('the last second of work counts: a model that became slower is known to be', () => {
+    const made = gate();
+    for (let n = 0; n < 20; n += 1) made.observe('m', 100, 300);
+    expect(made.waitingMs(waitingOf({ a: 1 }), 1)).toBeGreaterThan(280);
+  });
+
+  describe('4: the margin', () => {
+    // 20 waiting users of 100 ms each and the own input: expected after 2,100 ms.
+    const others = waitingOf(
+      Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`user-${n}`, 1])),
+    );
+    const isRefused = (made: QueueGate) => {
+      try {
+        made.check(arrival('c', 1), others, 1);
+        return false;
+      } catch {
+        return true;
+      }
+    };
+
+    test('is half of the deadline as long as nothing was learned', () => {
+      expect(isRefused(gate(4100))).toBe(true);
+      expect(isRefused(gate(4300))).toBe(false);
+    });
+
+    test('is a third where answers come when they are expected', () => {
+      const made = gate(3200);
+      expect(isRefused(made)).toBe(true);
+      for (let n = 0; n < 300; n += 1) made.learn(1000, 1000 + (n % 2));
+      expect(isRefused(made)).toBe(false);
+    });
+
+    test('grows where they come late, or at any time, and no further than four times', () => {
+      const late = gate(4300);
+      for (let n = 0; n < 300; n += 1) late.learn(1000, 2500);
+      expect(isRefused(late)).toBe(true);
+      const uncertain = gate(4300);
+      for (let n = 0; n < 300; n += 1) uncertain.learn(1000, n % 2 === 0 ? 100 : 1900);
+      expect(isRefused(uncertain)).toBe(true);
+      const hopeless = gate(8500);
+      for (let n = 0; n < 300; n += 1) hopeless.learn(1000, 100_000);
+      expect(isRefused(hopeless)).toBe(false);
+    });
+
+    test('is not learned from what is expected soon', () => {
+      const made = gate(4300);
+      for (let n = 0; n < 300; n += 1) made.learn(100, 2500);
+      expect(isRefused(made)).toBe(false);
+    });
+  });
 });

@@ -166,6 +166,15 @@ describe('rule', () => {
     expect(models).toEqual(['a', 'b', 'a']);
   });
 
+  test('5: who has few does not wait for rows of one who has many, but runs along with them', () => {
+    const many = Array.from({ length: 5 }, (_, n) => row(n, 1000, 'a', 'many'));
+    const waiting = waitingOf([row(10, 1000, 'a', 'one'), ...many, row(11, 1000, 'a', 'other')]);
+    expect(plan(waiting, [worker('w1')], WIDE)?.rows.map(({ name }) => name)).toEqual([10, 11]);
+    waiting.add(row(12, 1000, 'a', 'one'));
+    const next = plan(waiting, [worker('w1')], WIDE)?.rows.map(({ name }) => name);
+    expect(next).toEqual([0, 1, 2, 3, 4, 12]);
+  });
+
   test('6: rows of one key run once, for whoever has its turn, and leave all lines', () => {
     const of = (name: number, user: string) => ({ ...row(name, 10, 'a', user), key: 'same' });
     const [flooded, mine] = [of(3, 'flood'), of(4, 'one')];
