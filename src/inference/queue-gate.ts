@@ -23,7 +23,7 @@ export interface Arrival {
 /** What is waiting, as far as it matters here. */
 export type WaitingWork = Pick<
   WaitingRows<WaitingRow>,
-  'size' | 'models' | 'sizeOf' | 'countOfUser' | 'activeUsers'
+  'size' | 'models' | 'sizeOf' | 'countOfUser' | 'activeUsers' | 'quantum' | 'turnsFor'
 >;
 
 /** Batches count for less by a factor of e with each second that workers have been busy since. */
@@ -105,16 +105,15 @@ export class QueueGate {
    * 3. TOO_MANY_REQUESTS for a user who has inputs waiting and would hold more than its share with
    *    these. One who has none is not refused for its share: a large request may always come alone.
    * 4. QUEUE_FULL if the answer is expected after the deadline, or so shortly before it that it may well come
-   *    after it, by how far answers came from expectations before. Users are served in turn, so a user's
-   *    request waits for as much work of every other active user as its own is, and at most for
-   *    all that waits. With nobody else waiting it may come: then the deadline itself decides.
+   *    after it, by how far answers came from expectations before; see {@link QueueGate.expectedMs}. With
+   *    nobody else waiting it may come: then the deadline itself decides.
    *
    * @returns ms until the answer is expected; 0 with nobody else waiting
    * @throws PlimsollError with `retryAfterSeconds`: waiting work ÷ measured rate, rounded up, 1 to 60.
    */
   check(arrival: Arrival, waiting: WaitingWork, workers: number): number {
     const { maxWaiting, maxWaitingOfUser, deadlineMs } = this.#options;
-    const { model, user, count, size } = arrival;
+    const { user, count } = arrival;
     if (count > maxWaiting) {
       const message = `${count} inputs are more than can ever wait (queue.max_inputs is ${maxWaiting})`;
       throw new PlimsollError('INVALID_INPUT', message); // 1
@@ -130,16 +129,29 @@ export class QueueGate {
       throw refusal('TOO_MANY_REQUESTS', message, (waitMs * own) / waiting.size); // 3
     }
     if (waiting.size === 0) return 0;
-    const ownMs = this.#costMs(model, size) / workers;
-    const queuedMs = (waitMs * own) / waiting.size;
-    const turnMs = Math.max(ownMs, waitMs / waiting.size);
-    const expectedMs = Math.min(waitMs + ownMs, (queuedMs + turnMs) * (waiting.activeUsers + 1));
+    const expectedMs = this.expectedMs(arrival, waiting, workers);
     const mostMs = deadlineMs / this.#margin;
     if (expectedMs > mostMs) {
       const message = `${waiting.size} inputs are waiting: the answer is expected after ${Math.ceil(expectedMs)} ms, and request.deadline_ms is ${deadlineMs}`;
       throw refusal('QUEUE_FULL', message, expectedMs - mostMs); // 4
     }
     return expectedMs;
+  }
+
+  /**
+   * Users are served in turn, so before each turn that the user needs for all it has, every other active user
+   * has one; who comes meanwhile takes the place of who has left.
+   */
+  expectedMs({ model, user, size }: Arrival, waiting: WaitingWork, workers: number): number {
+    const waitMs = this.waitingMs(waiting, workers);
+    const own = waiting.countOfUser(user);
+    const ownMs = this.#costMs(model, size) / workers + (waitMs * own) / waiting.size;
+    let characters = 0;
+    for (const each of waiting.models) characters += waiting.sizeOf(each);
+    const turnMs = (waitMs * waiting.quantum) / characters;
+    const others = waiting.activeUsers - (own > 0 ? 1 : 0);
+    const roundMs = Math.min(waitMs * (1 - own / waiting.size), others * turnMs);
+    return ownMs + waiting.turnsFor(user, size) * roundMs;
   }
 
   #costMs(model: string, size: number): number {

@@ -122,6 +122,19 @@ export class WaitingRows<R extends WaitingRow> {
     return this.#users.get(user)?.count ?? 0;
   }
 
+  /** What one turn is worth, in characters. */
+  get quantum(): number {
+    return this.#quantum;
+  }
+
+  /** Turns until the user's debt, what waits of it and `size` more characters have been served; at least one. */
+  turnsFor(userName: string, size: number): number {
+    const user = this.#users.get(userName);
+    if (user === undefined) return Math.max(1, Math.ceil(size / this.#quantum));
+    const characters = Math.max(0, -user.credit) + user.size + size;
+    return Math.max(user.count > 0 ? 2 : 1, Math.ceil(characters / this.#quantum));
+  }
+
   /** Whether more of the user waits than one turn is worth. */
   hasMany(user: string): boolean {
     return (this.#users.get(user)?.size ?? 0) > this.#quantum;

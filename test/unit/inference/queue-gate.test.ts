@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { QueueGate } from '../../../src/inference/queue-gate.js';
 import { type WaitingRow, WaitingRows } from '../../../src/inference/waiting-rows.js';
 
+/** A turn is worth 100 characters: one input. */
 function waitingOf(counts: Readonly<Record<string, number>>): WaitingRows<WaitingRow> {
-  const waiting = new WaitingRows<WaitingRow>();
+  const waiting = new WaitingRows<WaitingRow>(100);
   for (const [user, count] of Object.entries(counts)) {
     for (let n = 0; n < count; n += 1) waiting.add({ model: 'm', user, size: 100 });
   }
@@ -64,6 +65,30 @@ describe('the gate of the queue', () => {
     const short = { model: 'm', user: 'c', count: 1, size: 10 };
     const check = () => gate(2000).check(short, waitingOf(others), 1);
     expect(check).toThrow(/expected after 2010 ms/);
+  });
+
+  test('4: before each turn that a user needs, every other one has one', () => {
+    const waiting = waitingOf({ flood: 60, a: 1, b: 1 });
+    const made = gate();
+    // One turn of each of three, and the own input.
+    expect(made.expectedMs(arrival('c', 1), waiting, 1)).toBeCloseTo(400);
+    // Five turns, before each of which three others have one of 100 ms.
+    expect(made.expectedMs(arrival('c', 5), waiting, 1)).toBeCloseTo(2000);
+    // The second turn of one who waits already: two others have two.
+    expect(made.expectedMs(arrival('a', 1), waiting, 1)).toBeCloseTo(600);
+    expect(made.expectedMs(arrival('a', 1), waiting, 2)).toBeCloseTo(300);
+  });
+
+  test('4: who is in debt has to wait for more turns', () => {
+    const waiting = waitingOf({ flood: 60 });
+    waiting.add({ model: 'm', user: 'c', size: 350 });
+    for (let turn = 0; turn < 2; turn += 1) {
+      const row = waiting.next(() => false);
+      if (row !== undefined) waiting.take(row);
+    }
+    expect(waiting.countOfUser('c')).toBe(0);
+    // 250 characters of debt and 100 are four turns.
+    expect(gate().expectedMs(arrival('c', 1), waiting, 1)).toBeCloseTo(100 + 4 * 100);
   });
 
   test('4: with nobody waiting, the deadline itself decides', () => {
