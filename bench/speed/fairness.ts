@@ -41,7 +41,7 @@ async function run(context: Context): Promise<Outcome> {
   const ratios: number[] = [];
   const [alone, flooded]: [number[], number[]] = [[], []];
   const seconds: number[] = [];
-  let refused = 0;
+  const refused = new Tally();
   const tally = new Tally();
   for (let round = 1; round <= rounds; round += 1) {
     const server = await startServer(context, { models: [bundledModel], settings });
@@ -61,7 +61,7 @@ async function run(context: Context): Promise<Outcome> {
     const lasts = () => inTime() && replies.length < requests.length;
     const during = await sevenSend(server.api, lasts, nextText, tally);
     seconds.push((performance.now() - sentAt) / 1000);
-    refused += replies.filter(({ status }) => status !== 200).length;
+    for (const reply of replies) refused.take(reply);
     await server.stop();
     await Promise.all(requests);
     ratios.push(percentile(during, 0.95) / percentile(before, 0.95));
@@ -71,7 +71,7 @@ async function run(context: Context): Promise<Outcome> {
   return {
     checks: [
       atMost('the seven’s p95 ÷ alone', rounded(median(ratios)), MOST_RATIO),
-      exactly('requests of the flood that were refused', refused, 0),
+      exactly('requests of the flood that were refused', refused.failures.length, 0),
     ],
     facts: [
       { fact: 'ratio', value: spread(ratios) },
@@ -79,6 +79,7 @@ async function run(context: Context): Promise<Outcome> {
       { fact: 'flooded', value: latencies(flooded) },
       { fact: 'the flood lasted', value: spread(seconds, ' s', 1) },
       ...tally.failureFacts,
+      ...refused.failureFacts,
     ],
     details: { ratios },
   };

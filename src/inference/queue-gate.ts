@@ -34,10 +34,10 @@ const NEWEST_WEIGHT = 0.02;
 /** Deviations that are allowed for beside the mean, as TCP does for its round trips (RFC 6298): 1 in 1,000 is later. */
 const DEVIATIONS = 4;
 /** An answer that just misses its deadline was work for nothing: how much later it may come at least, and at most. */
-const LEAST_MARGIN = 1.5;
+const LEAST_MARGIN = 2;
 const MOST_MARGIN = 4;
-/** Before anything was learned: half of the deadline is left. */
-const FIRST_DEVIATION = 0.25;
+/** Before anything was learned an answer may come three times as late. */
+const FIRST_DEVIATION = 0.5;
 /** Expectations below this part of the deadline are not worth learning from: they are far from being refused. */
 const LEARNED_SHARE = 0.1;
 
@@ -132,7 +132,8 @@ export class QueueGate {
     const expectedMs = this.expectedMs(arrival, waiting, workers);
     const mostMs = deadlineMs / this.#margin;
     if (expectedMs > mostMs) {
-      const message = `${waiting.size} inputs are waiting: the answer is expected after ${Math.ceil(expectedMs)} ms, and request.deadline_ms is ${deadlineMs}`;
+      const lateMs = Math.ceil(expectedMs * this.#margin);
+      const message = `${waiting.size} inputs are waiting: the answer is expected after ${Math.ceil(expectedMs)} ms, but may take ${lateMs}, and request.deadline_ms is ${deadlineMs}`;
       throw refusal('QUEUE_FULL', message, expectedMs - mostMs); // 4
     }
     return expectedMs;
@@ -140,7 +141,8 @@ export class QueueGate {
 
   /**
    * Users are served in turn, so before each turn that the user needs for all it has, every other active user
-   * has one; who comes meanwhile takes the place of who has left.
+   * has one. As much as waits of the others may come meanwhile; that they stay for all the turns of a request
+   * of thousands of inputs is not expected.
    */
   expectedMs({ model, user, size }: Arrival, waiting: WaitingWork, workers: number): number {
     const waitMs = this.waitingMs(waiting, workers);
@@ -150,8 +152,9 @@ export class QueueGate {
     for (const each of waiting.models) characters += waiting.sizeOf(each);
     const turnMs = (waitMs * waiting.quantum) / characters;
     const others = waiting.activeUsers - (own > 0 ? 1 : 0);
-    const roundMs = Math.min(waitMs * (1 - own / waiting.size), others * turnMs);
-    return ownMs + waiting.turnsFor(user, size) * roundMs;
+    const othersMs = waitMs * (1 - own / waiting.size);
+    const roundMs = Math.min(othersMs, others * turnMs);
+    return ownMs + Math.min(waiting.turnsFor(user, size) * roundMs, 2 * othersMs);
   }
 
   #costMs(model: string, size: number): number {

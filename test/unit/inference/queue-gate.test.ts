@@ -57,7 +57,7 @@ describe('the gate of the queue', () => {
   });
 
   test('4: one input does not wait for all that a flood has', () => {
-    expect(() => gate(500).check(arrival('c', 1), waitingOf({ flood: 90 }), 1)).not.toThrow();
+    expect(() => gate(700).check(arrival('c', 1), waitingOf({ flood: 90 }), 1)).not.toThrow();
   });
 
   test('4: a short text waits behind the long ones of others who came before it', () => {
@@ -77,6 +77,12 @@ describe('the gate of the queue', () => {
     // The second turn of one who waits already: two others have two.
     expect(made.expectedMs(arrival('a', 1), waiting, 1)).toBeCloseTo(600);
     expect(made.expectedMs(arrival('a', 1), waiting, 2)).toBeCloseTo(300);
+  });
+
+  test('4: but not for all the turns of a large request: others may have left by then', () => {
+    const waiting = waitingOf({ a: 1, b: 1, flood: 20 });
+    const expectedMs = gate().expectedMs(arrival('flood', 50), waiting, 1);
+    expect(expectedMs).toBeCloseTo(2000 + 5000 + 2 * 200);
   });
 
   test('4: who is in debt has to wait for more turns', () => {
@@ -132,23 +138,23 @@ describe('the gate of the queue', () => {
       }
     };
 
-    test('is half of the deadline as long as nothing was learned', () => {
-      expect(isRefused(gate(4100))).toBe(true);
-      expect(isRefused(gate(4300))).toBe(false);
+    test('is two thirds of the deadline as long as nothing was learned', () => {
+      expect(isRefused(gate(6200))).toBe(true);
+      expect(isRefused(gate(6400))).toBe(false);
     });
 
-    test('is a third where answers come when they are expected', () => {
-      const made = gate(3200);
+    test('is half of it where answers come when they are expected', () => {
+      const made = gate(4300);
       expect(isRefused(made)).toBe(true);
       for (let n = 0; n < 300; n += 1) made.learn(1000, 1000 + (n % 2));
       expect(isRefused(made)).toBe(false);
     });
 
     test('grows where they come late, or at any time, and no further than four times', () => {
-      const late = gate(4300);
-      for (let n = 0; n < 300; n += 1) late.learn(1000, 2500);
+      const late = gate(6400);
+      for (let n = 0; n < 300; n += 1) late.learn(1000, 4500);
       expect(isRefused(late)).toBe(true);
-      const uncertain = gate(4300);
+      const uncertain = gate(6400);
       for (let n = 0; n < 300; n += 1) uncertain.learn(1000, n % 2 === 0 ? 100 : 1900);
       expect(isRefused(uncertain)).toBe(true);
       const hopeless = gate(8500);
@@ -157,7 +163,7 @@ describe('the gate of the queue', () => {
     });
 
     test('is not learned from what is expected soon', () => {
-      const made = gate(4300);
+      const made = gate(6400);
       for (let n = 0; n < 300; n += 1) made.learn(100, 2500);
       expect(isRefused(made)).toBe(false);
     });
