@@ -30,8 +30,12 @@ interface User<R> {
   size: number;
   /** Characters that it may still have served; below 0 it passes turns until that is paid. */
   credit: number;
-  /** Its place among the users. */
+  /** Its place in a line of users, and since when it is there. */
   place: Place<User<R>>;
+  line: Line<User<R>>;
+  since: number;
+  /** Whether a newcomer went before it since its last turn. */
+  overtaken: boolean;
   /** The row with which it has had its last turn. */
   lastTurn: R | undefined;
 }
@@ -64,8 +68,10 @@ const DEFAULT_QUANTUM = 2048;
  * The inputs that wait, and whose turn it is. Plain state: no clock, no process, no promise. Coming,
  * leaving and being taken cost O(1), amortised, however many rows and users wait.
  *
- * Users take turns in a round: one who comes is its last, one who has had a turn goes to its end. So nobody
- * who comes later is put before those who wait, and how long a row will wait can be told when it comes.
+ * Users take turns in a round: one who comes is its last, one who has had a turn goes to its end. So hardly anybody
+ * who comes later is put before those who wait, and how long a row will wait can be told when it comes. Only
+ * one who has had a turn already lets one newcomer go first: beside one user who floods, who comes need not wait
+ * for a batch of the flood.
  * Each turn is worth a quantum of characters. Who was served more (by large rows, or rows that ran along
  * in batches of others) passes turns until that is paid; who leaves in debt finds it again on coming back
  * within as many rounds. Deficit round robin: M. Shreedhar, G. Varghese, SIGCOMM 1995.
@@ -76,11 +82,14 @@ export class WaitingRows<R extends WaitingRow> {
   readonly #models = new Map<string, ModelRows<R>>();
   /** By key; most have one row, and need no set. */
   readonly #same = new Map<string, R | Set<R>>();
-  /** Users who have something waiting, and those who have left in debt. */
-  readonly #round = new Line<User<R>>();
+  /** Users who have not had a turn since they came. */
+  readonly #fresh = new Line<User<R>>();
+  /** Users who have, and those who are in debt. */
+  readonly #served = new Line<User<R>>();
   readonly #quantum: number;
   #activeUsers = 0;
   #arrivals = 0;
+  #joins = 0;
 
   constructor(quantum = DEFAULT_QUANTUM) {
     this.#quantum = quantum;
@@ -145,7 +154,7 @@ export class WaitingRows<R extends WaitingRow> {
     const user = this.#users.get(row.user);
     if (user?.count === 0) {
       this.#leaveRound(user);
-      this.#joinRound(user, 'push');
+      this.#joinRound(user, user.credit < 0 ? this.#served : this.#fresh);
     }
     this.#enter(row, 'push');
   }
@@ -163,7 +172,8 @@ export class WaitingRows<R extends WaitingRow> {
     if (user.lastTurn !== row) return;
     user.lastTurn = undefined;
     this.#leaveRound(user);
-    this.#joinRound(user, 'unshift');
+    user.since = 0;
+    this.#rejoinRound(user, this.#fresh);
   }
 
   /** A row comes back that left with another of its key: to the front; nobody was charged for it. */
@@ -219,7 +229,7 @@ export class WaitingRows<R extends WaitingRow> {
   next(isHeld: (model: string) => boolean): R | undefined {
     const passed: User<R>[] = [];
     let found: R | undefined;
-    for (let user = this.#round.first(); user !== undefined; user = this.#round.first()) {
+    for (let user = this.#first(); user !== undefined; user = this.#first()) {
       const row = user.count === 0 ? undefined : this.#firstOf(user, isHeld);
       this.#leaveRound(user);
       if (user.count > 0 && row === undefined) {
@@ -231,14 +241,25 @@ export class WaitingRows<R extends WaitingRow> {
         this.#users.delete(user.name);
         continue;
       }
-      this.#joinRound(user, 'push');
+      this.#joinRound(user, this.#served);
       if (row === undefined || user.credit <= 0) continue;
       user.lastTurn = row;
       found = row;
       break;
     }
-    for (const user of passed.reverse()) this.#joinRound(user, 'unshift');
+    for (const user of passed.reverse()) this.#rejoinRound(user, user.line);
     return found;
+  }
+
+  /** Whose turn it is, in debt or not. */
+  #first(): User<R> | undefined {
+    const [fresh, served] = [this.#fresh.first(), this.#served.first()];
+    if (fresh === undefined || served === undefined) return fresh ?? served;
+    if (fresh.since < served.since) return fresh;
+    const pays = served.count === 0 || served.credit + this.#quantum <= 0;
+    if (pays || served.overtaken) return served;
+    served.overtaken = true;
+    return fresh;
   }
 
   /** Rows of the model near to that size, the nearest class first, within a factor of two. */
@@ -310,10 +331,11 @@ export class WaitingRows<R extends WaitingRow> {
     if (known !== undefined) return known;
     const user: User<R> = {
       ...{ name, laneTime: 0, count: 0, size: 0, credit: 0, lastTurn: undefined },
-      ...{ lanes: new Map(), place: { item: undefined } },
+      ...{ lanes: new Map(), place: { item: undefined }, line: this.#fresh },
+      ...{ since: 0, overtaken: false },
     };
     this.#users.set(name, user);
-    this.#joinRound(user, 'push');
+    this.#joinRound(user, this.#fresh);
     return user;
   }
 
@@ -332,14 +354,25 @@ export class WaitingRows<R extends WaitingRow> {
     return lane;
   }
 
-  #joinRound(user: User<R>, how: 'push' | 'unshift'): void {
+  #joinRound(user: User<R>, line: Line<User<R>>): void {
+    this.#joins += 1;
+    user.since = this.#joins;
+    user.overtaken = false;
+    user.line = line;
     user.place = { item: user };
-    this.#round[how](user.place);
+    line.push(user.place);
+  }
+
+  /** To the front, for one who was taken out and did not have its turn. */
+  #rejoinRound(user: User<R>, line: Line<User<R>>): void {
+    user.line = line;
+    user.place = { item: user };
+    line.unshift(user.place);
   }
 
   #leaveRound(user: User<R>): void {
     user.place.item = undefined;
-    this.#round.left();
+    user.line.left();
   }
 
   #leaveLength(model: ModelRows<R>, row: R): void {

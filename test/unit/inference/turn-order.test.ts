@@ -37,6 +37,24 @@ test('nobody who comes later is put before those who wait, whatever was served b
   expect(rest).toEqual(others.map(({ name }) => name));
 });
 
+test('who comes goes before one who has had its turn, but not again and again', () => {
+  const waiting = new WaitingRows<Row>();
+  for (let n = 0; n < 10; n += 1) waiting.add(row(n, 10, 'flood'));
+  plan(waiting, WORKERS, ONE_AT_A_TIME);
+  for (const name of [20, 21, 22]) waiting.add(row(name));
+  expect(planAllInTurn(waiting).slice(0, 5)).toEqual([20, 1, 21, 22, 2]);
+});
+
+test('a flood has its turns, however many come one after the other', () => {
+  const waiting = new WaitingRows<Row>();
+  for (let n = 0; n < 10; n += 1) waiting.add(row(n, 10, 'flood'));
+  const turns = Array.from({ length: 20 }, (_, n) => {
+    waiting.add(row(100 + n));
+    return plan(waiting, WORKERS, ONE_AT_A_TIME)?.rows[0]?.user;
+  });
+  expect(turns.filter((user) => user === 'flood').length).toBeGreaterThanOrEqual(4);
+});
+
 test('a turn is worth a batch: who was served more passes turns, also if it left in between', () => {
   const waiting = new WaitingRows<Row>(100);
   const served = { large: 0, small: 0 };
@@ -50,8 +68,9 @@ test('a turn is worth a batch: who was served more passes turns, also if it left
     served[taken.user as 'large' | 'small'] += 1;
     waiting.add(taken);
   }
-  expect(served.large * 3).toBeGreaterThanOrEqual(served.small - 3);
+  // Three turns of the other for one of 300 characters, and once it lets the other go first.
   expect(served.large * 3).toBeLessThanOrEqual(served.small + 3);
+  expect(served.large * 4).toBeGreaterThanOrEqual(served.small - 4);
 });
 
 test('a debt is forgotten after as many rounds, and nothing of the user is kept', () => {
