@@ -103,7 +103,9 @@ export class App {
       },
       this.#services(),
     );
-    await this.#server.listen({ host, port });
+    // By default 511 wait to be taken in; the kernel drops the others, and their clients try again after 1, 3, 7 s.
+    const backlog = this.#config['http.max_connections'];
+    await this.#server.listen({ host, port, backlog });
     const address = addressOf(this.#server.server.address());
     await this.#parts.proofs.start(address);
     this.#state = 'ready';

@@ -78,7 +78,8 @@ export const ERRORS = {
   QUEUE_FULL: {
     status: 503,
     retryable: true,
-    about: 'Too many inputs are waiting, or the answer would come after `request.deadline_ms`.',
+    about:
+      'Too many inputs are waiting, or the answer would probably come after `request.deadline_ms`.',
   },
   TOO_MANY_SESSIONS: { status: 503, retryable: true, about: 'Too many sessions are open.' },
   TOO_MANY_VIEWERS: { status: 503, retryable: true, about: 'Too many pages are open.' },

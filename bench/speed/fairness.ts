@@ -1,9 +1,16 @@
 import type { Api } from '../harness/api.js';
-import { atMost, type Benchmark, type Context, type Outcome } from '../harness/benchmark.js';
+import {
+  atMost,
+  type Benchmark,
+  type Context,
+  exactly,
+  type Outcome,
+} from '../harness/benchmark.js';
+import type { Reply } from '../harness/http-client.js';
 import { pause, Tally } from '../harness/load.js';
 import { startServer } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
-import { bundledModel, mailSource, realMails } from './mails.js';
+import { bundledModel, distinctMails, realMails } from './mails.js';
 import { percentile } from './percentile.js';
 
 const MOST_RATIO = 3;
@@ -33,24 +40,28 @@ async function run(context: Context): Promise<Outcome> {
   };
   const ratios: number[] = [];
   const [alone, flooded]: [number[], number[]] = [[], []];
+  const seconds: number[] = [];
+  const refused = new Tally();
   const tally = new Tally();
   for (let round = 1; round <= rounds; round += 1) {
     const server = await startServer(context, { models: [bundledModel], settings });
     await server.api.load(bundledModel.id);
-    const nextText = mailSource(realMails());
+    const nextText = distinctMails(realMails());
     context.progress.at(`round ${round} of ${rounds}, alone`);
-    await sevenSend(server.api, ms / 2, nextText, tally);
-    const before = await sevenSend(server.api, ms, nextText, tally);
+    await sevenSend(server.api, until(ms / 2), nextText, tally);
+    const before = await sevenSend(server.api, until(ms), nextText, tally);
     context.progress.at(`round ${round} of ${rounds}, flooded`);
-    const requests = Array.from({ length: FLOOD / PER_REQUEST }, () =>
-      server.api.classify({
-        model: bundledModel.id,
-        inputs: Array.from({ length: PER_REQUEST }, nextText),
-        user: 'flood',
-      }),
-    );
+    const replies: Reply[] = [];
+    const requests = Array.from({ length: FLOOD / PER_REQUEST }, async () => {
+      const inputs = Array.from({ length: PER_REQUEST }, nextText);
+      replies.push(await server.api.classify({ model: bundledModel.id, inputs, user: 'flood' }));
+    });
     await pause(EVERY_MS);
-    const during = await sevenSend(server.api, ms, nextText, tally);
+    const [inTime, sentAt] = [until(ms), performance.now()];
+    const lasts = () => inTime() && replies.length < requests.length;
+    const during = await sevenSend(server.api, lasts, nextText, tally);
+    seconds.push((performance.now() - sentAt) / 1000);
+    for (const reply of replies) refused.take(reply);
     await server.stop();
     await Promise.all(requests);
     ratios.push(percentile(during, 0.95) / percentile(before, 0.95));
@@ -58,28 +69,39 @@ async function run(context: Context): Promise<Outcome> {
     flooded.push(...during);
   }
   return {
-    checks: [atMost('the seven’s p95 ÷ alone', rounded(median(ratios)), MOST_RATIO)],
+    checks: [
+      atMost('the seven’s p95 ÷ alone', rounded(median(ratios)), MOST_RATIO),
+      exactly('requests of the flood that were refused', refused.failures.length, 0),
+    ],
     facts: [
       { fact: 'ratio', value: spread(ratios) },
       { fact: 'alone', value: latencies(alone) },
       { fact: 'flooded', value: latencies(flooded) },
+      { fact: 'the flood lasted', value: spread(seconds, ' s', 1) },
       ...tally.failureFacts,
+      ...refused.failureFacts,
     ],
     details: { ratios },
   };
 }
 
+/** Says yes for so long. */
+function until(ms: number): () => boolean {
+  const begun = performance.now();
+  return () => performance.now() - begun < ms;
+}
+
 /** Each sends every 200 ms, whether the last was answered or not. @returns ms of each answer */
 async function sevenSend(
   api: Api,
-  ms: number,
+  goOn: () => boolean,
   nextText: () => string,
   tally: Tally,
 ): Promise<readonly number[]> {
   const answers: Promise<number>[] = [];
   const senders = Array.from({ length: SENDERS }, async (_, sender) => {
     await pause((sender * EVERY_MS) / SENDERS);
-    for (const begun = performance.now(); performance.now() - begun < ms; ) {
+    while (goOn()) {
       const body = { model: bundledModel.id, inputs: nextText(), user: `sender-${sender}` };
       answers.push(api.classify(body).then((reply) => (tally.take(reply) ? reply.ms : Number.NaN)));
       await pause(EVERY_MS);

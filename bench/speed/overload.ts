@@ -12,7 +12,7 @@ import { pause } from '../harness/load.js';
 import { startServer } from '../harness/server.js';
 import { latencies, median, rounded } from '../harness/spread.js';
 import { closedUsers } from './closed-users.js';
-import { bundledModel, mailSource, realMails } from './mails.js';
+import { bundledModel, distinctMails, realMails } from './mails.js';
 import { percentile } from './percentile.js';
 
 const TIMES_CAPACITY = 3;
@@ -47,7 +47,7 @@ async function run(context: Context): Promise<Outcome> {
   const api = new Api(server.url, SOCKETS);
   context.defer(async () => api.close());
   await api.load(bundledModel.id);
-  const nextText = mailSource(realMails());
+  const nextText = distinctMails(realMails());
   const users = (count: number, ms: number) =>
     closedUsers(api, count, ms, () => bundledModel.id, nextText);
   context.progress.at('capacity');

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
-import type { Stop } from '../cache/single-flight.js';
+import type { Stop } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
 import type { SessionAnswer, SessionRequest } from '../sessions/service.js';
 import { AnswerText } from './answer-text.js';

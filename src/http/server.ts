@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type onSendHookHandler } from 'fastify';
 import { PlimsollError } from '../errors.js';
+import { Turns } from '../inference/turns.js';
 import { asPlimsollError, errorBody, type FaultLog, replyWithError } from './errors.js';
 import { jsonBody } from './json-body.js';
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
@@ -80,7 +81,7 @@ export async function buildServer(
     },
   });
   app.server.maxConnections = options.maxConnections;
-  acceptEmptyJson(app);
+  acceptJson(app);
   renderErrors(app, services, options.logger);
   countRequests(app, services);
   beginRequests(app, [whileClosing(app), withoutHost(app), siteGuard(options.host, options.names)]);
@@ -115,13 +116,19 @@ function dataRoutes(app: FastifyInstance, services: HttpServices): void {
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
+/** Bodies above this are parsed one in each turn of the event loop: one takes milliseconds, and ten may come at once. */
+const LARGE_BODY_BYTES = 128 * 1024;
+
 /** A POST that needs no body may come with the JSON content type and no byte of JSON. */
-function acceptEmptyJson(app: FastifyInstance): void {
+function acceptJson(app: FastifyInstance): void {
   const parse = jsonBody(app.getDefaultJsonParser('error', 'error'));
+  const turns = new Turns();
   app.removeContentTypeParser(['application/json', 'text/plain']);
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const goOn = () => void parse(request, String(body), done);
     if (body.length === 0) done(null, undefined);
-    else void parse(request, String(body), done);
+    else if (body.length > LARGE_BODY_BYTES) void turns.next().then(goOn);
+    else goOn();
   });
 }
 

@@ -1,12 +1,13 @@
 import { CacheKeys, type KeyScope } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
-import { SingleFlight, type Stop, unlessAborted } from '../cache/single-flight.js';
+import { type Stop, unlessAborted } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics.js';
 import { taskOf } from '../models/description.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
 import type { Dispatcher } from './dispatcher.js';
+import { Turns } from './turns.js';
 
 export interface ClassifyRequest {
   readonly model: string;
@@ -37,6 +38,18 @@ export interface Classification {
   };
 }
 
+/** Inputs that are looked up in one go; more are looked up in slices, and others are served in between. */
+const AT_ONCE = 64;
+/** A slice ends after this: about what ten small requests take. */
+const SLICE_MS = 2;
+
+/** What memory knows of a request, filled in as it is looked up. */
+interface Found {
+  readonly keys: string[];
+  readonly rows: (SourcedResult | undefined)[];
+  isKnown: boolean;
+}
+
 /** From texts to scores: cache → dispatcher → worker; what was computed goes into the cache. */
 export class Classifier {
   readonly #library: ModelLibrary;
@@ -45,7 +58,7 @@ export class Classifier {
   readonly #metrics: Metrics;
   readonly #keys: CacheKeys;
   readonly #scopes = new WeakMap<ReadyModel, KeyScope>();
-  readonly #flights = new SingleFlight<SourcedResult>();
+  readonly #turns = new Turns();
 
   constructor(parts: {
     readonly library: ModelLibrary;
@@ -80,23 +93,51 @@ export class Classifier {
     request: ClassifyRequest,
     stop: Stop,
   ): Classification | Promise<Classification> {
-    const scope = this.#scopeOf(ready);
     const { inputs } = request;
-    // As long as they will be: one that grows takes room for many, of which most requests need one.
-    const keys = new Array<string>(inputs.length);
-    const rows = new Array<SourcedResult | undefined>(inputs.length);
-    let isKnown = true;
+    const found: Found = {
+      // As long as they will be: one that grows takes room for many, of which most requests need one.
+      keys: new Array<string>(inputs.length),
+      rows: new Array<SourcedResult | undefined>(inputs.length),
+      isKnown: true,
+    };
+    if (inputs.length > AT_ONCE) return this.#answerInSlices(ready, request, found, stop);
+    const scope = this.#scopeOf(ready);
     // Loops, here and below: in the path of every known answer closures and copies add up.
     for (let index = 0; index < inputs.length; index += 1) {
-      const key = this.#keys.of(scope, inputs[index] ?? '');
-      const result = this.#cache.memory.get(key);
-      keys[index] = key;
-      rows[index] = result && { result, source: 'memory' };
-      isKnown &&= result !== undefined;
+      this.#lookUp(scope, inputs[index] ?? '', index, found);
     }
-    return isKnown
-      ? this.#reply(ready, keys, rows, request.topK, NOTHING_TO_RUN)
-      : this.#complete(ready, request, keys, rows, stop);
+    return found.isKnown
+      ? this.#reply(ready, found.keys, found.rows, request.topK, NOTHING_TO_RUN)
+      : this.#complete(ready, request, found, stop);
+  }
+
+  async #answerInSlices(
+    ready: ReadyModel,
+    request: ClassifyRequest,
+    found: Found,
+    stop: Stop,
+  ): Promise<Classification> {
+    const scope = this.#scopeOf(ready);
+    let sliceEndsMs = performance.now() + SLICE_MS;
+    for (const [index, input] of request.inputs.entries()) {
+      if (performance.now() > sliceEndsMs) {
+        await this.#turns.next();
+        stop.signal.throwIfAborted();
+        sliceEndsMs = performance.now() + SLICE_MS;
+      }
+      this.#lookUp(scope, input, index, found);
+    }
+    return found.isKnown
+      ? this.#reply(ready, found.keys, found.rows, request.topK, NOTHING_TO_RUN)
+      : this.#complete(ready, request, found, stop);
+  }
+
+  #lookUp(scope: KeyScope, input: string, index: number, found: Found): void {
+    const key = this.#keys.of(scope, input);
+    const result = this.#cache.memory.get(key);
+    found.keys[index] = key;
+    found.rows[index] = result && { result, source: 'memory' };
+    found.isKnown &&= result !== undefined;
   }
 
   #scopeOf(ready: ReadyModel): KeyScope {
@@ -111,8 +152,7 @@ export class Classifier {
   async #complete(
     ready: ReadyModel,
     { inputs, user, topK }: ClassifyRequest,
-    keys: readonly string[],
-    rows: readonly (SourcedResult | undefined)[],
+    { keys, rows }: Found,
     stop: Stop,
   ): Promise<Classification> {
     const texts = new Map<string, string>();
@@ -121,7 +161,7 @@ export class Classifier {
     }
     const found = new Map<string, SourcedResult>();
     // What is computed now will be here before Redis has it.
-    const asked = [...texts.keys()].filter((key) => !this.#flights.has(key));
+    const asked = [...texts.keys()].filter((key) => !this.#dispatcher.isComputing(key));
     const looking = this.#cache.findInRedis(asked, ready.model.description.labels.length);
     if (looking !== undefined) this.#take(await looking, asked, texts, found);
     const times =
@@ -150,7 +190,7 @@ export class Classifier {
   /**
    * Computes what nobody knows; who needs the same at the same time shares it.
    *
-   * @returns the times; none where it was all another request's work
+   * @returns the times
    */
   async #compute(
     ready: ReadyModel,
@@ -159,26 +199,20 @@ export class Classifier {
     stop: Stop,
     found: Map<string, SourcedResult>,
   ): Promise<Answer> {
-    let times: Answer = NOTHING_TO_RUN;
-    const wanted = [...texts.keys()];
-    const results = await this.#flights.run(wanted, stop, async (own) => {
-      const inputs = own.map((key) => texts.get(key) ?? '');
-      const { rows, ...spent } = await this.#dispatcher.submit(ready, inputs, stop.signal, user);
-      times = spent;
-      return own.map((key, index) => {
-        const result = rows[index];
-        if (result === undefined)
-          throw new PlimsollError('INTERNAL', 'an input was left unanswered');
-        this.#cache.store(key, result);
-        return { result, source: false } as const;
-      });
-    });
-    for (const [index, key] of wanted.entries()) {
-      const result = results[index];
-      if (result !== undefined) found.set(key, result);
+    const keys = [...texts.keys()];
+    const keyed = { keys, onResult: this.#keep };
+    const inputs = [...texts.values()];
+    const { rows, ...times } = await this.#dispatcher.submit(ready, inputs, stop, user, keyed);
+    for (const [index, key] of keys.entries()) {
+      const result = rows[index];
+      if (result === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');
+      found.set(key, { result, source: false });
     }
     return times;
   }
+
+  /** As soon as a result is there: who asks for the same need not wait for the rest of a large request. */
+  readonly #keep = (key: string, result: CachedResult): void => this.#cache.store(key, result);
 
   #reply(
     ready: ReadyModel,

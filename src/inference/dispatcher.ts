@@ -1,12 +1,22 @@
+import type { Stop } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
 import type { LoadAdmission, LoadNeed } from '../memory/admission.js';
 import type { ReadyModel } from '../models/library.js';
 import { usesArena } from '../models/mapped-form.js';
 import type { WorkerPool } from './pool.js';
-import type { ModelTicket, RowResult, StepResult } from './protocol.js';
+import type { BatchResult, ModelTicket, StepResult } from './protocol.js';
 import { QueueGate } from './queue-gate.js';
+import {
+  type Answer,
+  answerRow,
+  type Keyed,
+  lostRow,
+  newRequest,
+  type Request,
+  type Row,
+} from './requests.js';
 import { type BatchLimits, type Dispatch, plan } from './scheduler.js';
-import { type WaitingRow, WaitingRows } from './waiting-rows.js';
+import { WaitingRows } from './waiting-rows.js';
 import { type Worker, WorkerGoneError } from './worker.js';
 
 export interface DispatcherOptions {
@@ -38,56 +48,20 @@ export interface BatchFacts {
   readonly retried: boolean;
 }
 
-/** What the inputs of one request cost, and what came out. */
-export interface Answer {
-  readonly rows: readonly RowResult[];
-  /** Longest time that one of its inputs waited for a worker. */
-  readonly queueMs: number;
-  /** Sum over the batches that its inputs were in. */
-  readonly tokenizeMs: number;
-  readonly runMs: number;
-}
-
-/**
- * A batch is retried once on another worker when its worker dies. If that one dies as well, its rows
- * run once more, each alone: an input that ends workers must not take its neighbours with it.
- */
-const MAX_ATTEMPTS = 3;
-const ALONE_FROM_ATTEMPT = 3;
 const WARM_UP_TEXT = 'A text of some words, so that everything is compiled once. '.repeat(8);
 /** A load that was asked for (not one that a request needs) waits this long for room. */
 const LOAD_PATIENCE_MS = 5000;
 /** Characters that a token stands for at least; longer inputs are cut at the model's maximum. */
 const CHARACTERS_PER_TOKEN = 6;
 
-interface Request {
-  readonly ready: ReadyModel;
-  readonly enqueuedAtMs: number;
-  readonly results: RowResult[];
-  open: number;
-  queueMs: number;
-  tokenizeMs: number;
-  runMs: number;
-  settled: boolean;
-  readonly rows: Row[];
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (error: Error) => void;
-}
-
-interface Row extends WaitingRow {
-  readonly request: Request;
-  readonly index: number;
-  readonly text: string;
-  attempt: number;
-  alone: boolean;
-}
-
 /** Owns the inputs that wait; hands them to workers as the scheduler says, and joins the answers. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #waiting = new WaitingRows<Row>();
+  readonly #waiting: WaitingRows<Row>;
   readonly #gate: QueueGate;
   readonly #running = new Map<string, number>();
+  /** Rows that run now, by their key, and those that get the result with them. */
+  readonly #runningKeys = new Map<string, Row[]>();
   /** Models whose load waits for room, and what their callers are told if it does not come. */
   readonly #held = new Map<string, PlimsollError>();
   #maxItems: number;
@@ -95,6 +69,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#maxItems = options.limits.maxItems;
+    this.#waiting = new WaitingRows(options.limits.maxSize);
     this.#gate = new QueueGate(options);
   }
 
@@ -108,6 +83,11 @@ export class Dispatcher {
     return this.#waiting.size;
   }
 
+  /** Whether an input with that key waits or runs. */
+  isComputing(key: string): boolean {
+    return this.#runningKeys.has(key) || this.#waiting.hasKey(key);
+  }
+
   /** Whether anyone waits for an answer of this model. */
   isWanted(model: string): boolean {
     if ((this.#running.get(model) ?? 0) > 0) return true;
@@ -118,56 +98,66 @@ export class Dispatcher {
    * Runs the inputs and resolves when all are answered.
    *
    * @param user whose inputs they are: users are served in turn.
-   * @param signal leaves the queue when it fires; what runs already is thrown away.
+   * @param stop leaves the queue when it fires; what runs already has no caller then. Who is refused is
+   *    not asked for a signal.
+   * @param keyed inputs with the key of one that waits or runs are run with it, once, when the first of
+   *    their users has its turn. A request has no key twice.
    * @throws PlimsollError those of {@link QueueGate.check}, MODEL_UNUSABLE, WORKER_LOST; the signal's reason
    */
   submit(
     ready: ReadyModel,
     inputs: readonly string[],
-    signal: AbortSignal,
+    stop: Stop,
     user = '',
+    keyed?: Keyed,
   ): Promise<Answer> {
-    if (signal.aborted) return Promise.reject(signal.reason);
     const model = ready.model.id;
     const fits = ready.model.description.maxTokens * CHARACTERS_PER_TOKEN;
     const sizes = inputs.map((text) => Math.max(1, Math.min(text.length, fits)));
     const size = sizes.reduce((sum, each) => sum + each, 0);
+    let expectedMs: number;
     try {
-      this.#gate.check({ model, user, count: inputs.length, size }, this.#waiting, this.#workers());
+      const arrival = { model, user, count: inputs.length, size };
+      expectedMs = this.#gate.check(arrival, this.#waiting, this.#workers());
     } catch (error) {
       return Promise.reject(error);
     }
+    const { signal } = stop;
+    if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
-      const request: Request = {
-        ready,
-        enqueuedAtMs: performance.now(),
-        results: [],
-        open: inputs.length,
-        queueMs: 0,
-        tokenizeMs: 0,
-        runMs: 0,
-        settled: false,
-        rows: [],
-        resolve: (answer) => {
-          signal.removeEventListener('abort', cancel);
-          resolve(answer);
-        },
-        reject: (error) => {
-          signal.removeEventListener('abort', cancel);
-          reject(error);
-        },
-      };
       const cancel = () => this.#fail(request, signal.reason);
+      const left = () => signal.removeEventListener('abort', cancel);
+      const request = newRequest(
+        {
+          ...{ ready, keyed, expectedMs },
+          resolve: (answer) => {
+            left();
+            this.#gate.learn(expectedMs, performance.now() - request.enqueuedAtMs);
+            resolve(answer);
+          },
+          reject: (error) => {
+            left();
+            reject(error);
+          },
+        },
+        inputs.length,
+      );
       signal.addEventListener('abort', cancel, { once: true });
       this.#options.onArrival(model);
       inputs.forEach((text, index) => {
         const row = { model, user, size: sizes[index] ?? 1, request, index, text };
-        const entering: Row = { ...row, attempt: 1, alone: false };
-        request.rows.push(entering);
-        this.#waiting.add(entering);
+        this.#enter({ ...row, attempt: 1, alone: false, key: keyed?.keys[index] });
       });
       this.pump();
     });
+  }
+
+  /** Into the line, or to the one that runs already with its key. */
+  #enter(row: Row): void {
+    row.request.rows.push(row);
+    const running = row.key === undefined ? undefined : this.#runningKeys.get(row.key);
+    if (running === undefined) this.#waiting.add(row);
+    else running.push(row);
   }
 
   /** Hands out what can be handed out. Called on every arrival, completion and change of workers. */
@@ -179,7 +169,7 @@ export class Dispatcher {
       if (dispatch === undefined) return;
       const worker = this.#options.pool.find(dispatch.worker);
       const settle = worker && this.#admit(worker, dispatch);
-      if (worker === undefined || settle === undefined) this.#putBack(dispatch.rows);
+      if (worker === undefined || settle === undefined) this.#putBack(dispatch);
       else void this.#execute(worker, dispatch).finally(settle);
     }
   }
@@ -198,8 +188,11 @@ export class Dispatcher {
   }
 
   /** To the front of the line, in their order; those whose caller has left stay out. */
-  #putBack(rows: readonly Row[]): void {
+  #putBack({ rows, same }: Pick<Dispatch<Row>, 'rows' | 'same'>): void {
     for (const row of [...rows].reverse()) {
+      for (const other of [...(same.get(row) ?? [])].reverse()) {
+        if (!other.request.settled) this.#waiting.restore(other);
+      }
       if (!row.request.settled) this.#waiting.putBack(row);
     }
   }
@@ -209,7 +202,7 @@ export class Dispatcher {
    *
    * @returns to be called when the batch is over; undefined if the batch cannot go now.
    */
-  #admit(worker: Worker, { model, rows }: Dispatch<Row>): (() => void) | undefined {
+  #admit(worker: Worker, { model, rows, same }: Dispatch<Row>): (() => void) | undefined {
     const ready = rows[0]?.request.ready;
     if (ready === undefined) return undefined;
     if (worker.loaded.get(model)?.digest === ready.form.digest) return () => undefined;
@@ -223,7 +216,7 @@ export class Dispatcher {
       };
       admission.changed.then(again, again);
     } catch (error) {
-      for (const row of rows) this.#fail(row.request, error);
+      for (const row of withSame(rows, same)) this.#fail(row.request, error);
     }
     return undefined;
   }
@@ -292,62 +285,69 @@ export class Dispatcher {
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   }
 
-  async #execute(worker: Worker, { model, rows }: Dispatch<Row>): Promise<void> {
+  async #execute(worker: Worker, { model, rows, same }: Dispatch<Row>): Promise<void> {
     const begun = performance.now();
     const [first] = rows;
     if (first === undefined) return;
     this.#running.set(model, (this.#running.get(model) ?? 0) + 1);
-    for (const { request } of rows) {
+    for (const { request } of withSame(rows, same)) {
       request.queueMs = Math.max(request.queueMs, begun - request.enqueuedAtMs);
+    }
+    const joined = new Map(rows.map((row) => [row, [...(same.get(row) ?? [])]]));
+    for (const [{ key }, others] of joined) {
+      if (key !== undefined) this.#runningKeys.set(key, others);
     }
     try {
       const inputs = rows.map((row) => row.text);
       const ticket = this.#ticket(first.request.ready);
       const result = await worker.run(ticket, inputs, this.#options.batchTimeoutMs);
       if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs);
-      for (const request of new Set(rows.map((row) => row.request))) {
-        request.tokenizeMs += result.tokenizeMs;
-        request.runMs += result.runMs;
-      }
       const size = rows.reduce((sum, row) => sum + row.size, 0);
       this.#gate.observe(model, size, performance.now() - begun - (result.loadMs ?? 0));
-      for (const [index, row] of rows.entries()) this.#answer(row, result.rows[index]);
+      this.#leaveRunning(rows);
+      this.#answer(rows, joined, result);
       const retried = rows.some((row) => row.attempt > 1);
       const { tokenizeMs, runMs } = result;
       this.#options.onBatch({ model, items: rows.length, tokenizeMs, runMs, retried });
     } catch (error) {
-      if (error instanceof WorkerGoneError) this.#retry(rows);
-      else for (const row of rows) this.#fail(row.request, error);
+      this.#leaveRunning(rows);
+      if (error instanceof WorkerGoneError) this.#retry(rows, joined);
+      else for (const row of withSame(rows, joined)) this.#fail(row.request, error);
     } finally {
       this.#running.set(model, (this.#running.get(model) ?? 1) - 1);
       this.pump();
     }
   }
 
-  #answer(row: Row, result: RowResult | undefined): void {
-    const { request } = row;
-    if (result === undefined) {
-      this.#fail(request, new PlimsollError('INTERNAL', 'a worker left an input out'));
-      return;
-    }
-    request.results[row.index] = result;
-    request.open -= 1;
-    if (request.open > 0 || request.settled) return;
-    request.settled = true;
-    const { results: rows, queueMs, tokenizeMs, runMs } = request;
-    request.resolve({ rows, queueMs, tokenizeMs, runMs });
+  /** From now on the same input runs anew, or is known. */
+  #leaveRunning(rows: readonly Row[]): void {
+    for (const { key } of rows) if (key !== undefined) this.#runningKeys.delete(key);
   }
 
-  #retry(rows: readonly Row[]): void {
-    for (const row of rows) {
-      if (row.request.settled) continue;
-      row.attempt += 1;
-      row.alone = row.attempt >= ALONE_FROM_ATTEMPT;
-      if (row.attempt <= MAX_ATTEMPTS) continue;
-      const message = `${MAX_ATTEMPTS} workers ended while they ran this input`;
-      this.#fail(row.request, new PlimsollError('WORKER_LOST', message, { retryAfterSeconds: 1 }));
+  #answer(rows: readonly Row[], same: Dispatch<Row>['same'], result: BatchResult): void {
+    for (const request of new Set(withSame(rows, same).map((row) => row.request))) {
+      request.tokenizeMs += result.tokenizeMs;
+      request.runMs += result.runMs;
     }
-    this.#putBack(rows);
+    for (const [index, row] of rows.entries()) {
+      const of = result.rows[index];
+      if (of !== undefined && row.key !== undefined) row.request.keyed?.onResult(row.key, of);
+      for (const each of withSame([row], same)) {
+        if (of !== undefined) answerRow(each, of);
+        else {
+          this.#fail(each.request, new PlimsollError('INTERNAL', 'a worker left an input out'));
+        }
+      }
+    }
+  }
+
+  #retry(rows: readonly Row[], same: Dispatch<Row>['same']): void {
+    for (const row of withSame(rows, same)) {
+      if (row.request.settled) continue;
+      const lost = lostRow(row);
+      if (lost !== undefined) this.#fail(row.request, lost);
+    }
+    this.#putBack({ rows, same });
     this.pump();
   }
 
@@ -357,6 +357,7 @@ export class Dispatcher {
     const refusal = this.#held.get(request.ready.model.id);
     const late = error instanceof PlimsollError && error.code === 'DEADLINE_EXCEEDED';
     for (const row of request.rows) this.#waiting.remove(row);
+    if (late) this.#gate.learn(request.expectedMs, performance.now() - request.enqueuedAtMs);
     if (late && refusal !== undefined) request.reject(refusal);
     else request.reject(error instanceof Error ? error : new Error(String(error)));
   }
@@ -376,6 +377,11 @@ export class Dispatcher {
       scheme,
     };
   }
+}
+
+/** The rows of a batch, each with those that get its result. */
+function withSame(rows: readonly Row[], same: Dispatch<Row>['same']): readonly Row[] {
+  return rows.flatMap((row) => [row, ...(same.get(row) ?? [])]);
 }
 
 /** What opening the model takes, from what was measured of it. */

@@ -23,32 +23,71 @@ export interface Arrival {
 /** What is waiting, as far as it matters here. */
 export type WaitingWork = Pick<
   WaitingRows<WaitingRow>,
-  'size' | 'models' | 'sizeOf' | 'countOfUser' | 'activeUsers'
+  'size' | 'models' | 'sizeOf' | 'countOfUser' | 'activeUsers' | 'quantum' | 'turnsFor'
 >;
 
-/** Weight of the newest batch in the mean: the last ten or so count. */
-const NEWEST_WEIGHT = 0.2;
+/** Batches count for less by a factor of e with each second that workers have been busy since. */
+const RATE_MEMORY_MS = 1000;
 const LONGEST_RETRY_SECONDS = 60;
-/** The expectation is off by a fifth at times; an answer that just misses its deadline was work for nothing. */
-const DEADLINE_SHARE = 0.8;
+/** Weight of the newest answer in what is learned of the expectations. */
+const NEWEST_WEIGHT = 0.02;
+/** Deviations that are allowed for beside the mean, as TCP does for its round trips (RFC 6298): 1 in 1,000 is later. */
+const DEVIATIONS = 4;
+/** An answer that just misses its deadline was work for nothing: how much later it may come at least, and at most. */
+const LEAST_MARGIN = 2;
+const MOST_MARGIN = 4;
+/** Before anything was learned an answer may come three times as late. */
+const FIRST_DEVIATION = 0.5;
+/** Expectations below this part of the deadline are not worth learning from: they are far from being refused. */
+const LEARNED_SHARE = 0.1;
+
+/** What a model's batches took of late. */
+interface Rate {
+  ms: number;
+  size: number;
+}
 
 /**
  * Decides who may wait, and tells the others when to come back. What a model's characters cost is
- * learned from the batches that ran; before the first one nothing is refused for its cost.
+ * learned from the batches that ran; before the first one nothing is refused for its cost. How far
+ * expectations can be trusted is learned from what came of them.
  */
 export class QueueGate {
   readonly #options: QueueGateOptions;
-  readonly #msPerCharacter = new Map<string, number>();
+  readonly #rates = new Map<string, Rate>();
+  /** Of what answers took ÷ what was expected: mean and mean deviation. */
+  #error = { mean: 1, deviation: FIRST_DEVIATION };
 
   constructor(options: QueueGateOptions) {
     this.#options = options;
   }
 
-  /** A batch was answered after so long on one worker, loading left out. */
+  /**
+   * A batch was answered after so long on one worker, loading left out. Sums are kept, not ratios: a short
+   * text takes long for each of its few characters.
+   */
   observe(model: string, size: number, ms: number): void {
-    const measured = Math.max(0, ms) / Math.max(1, size);
-    const known = this.#msPerCharacter.get(model) ?? measured;
-    this.#msPerCharacter.set(model, known + NEWEST_WEIGHT * (measured - known));
+    const rate = this.#rates.get(model) ?? { ms: 0, size: 0 };
+    this.#rates.set(model, rate);
+    const kept = Math.exp(-Math.max(0, ms) / RATE_MEMORY_MS);
+    rate.ms = rate.ms * kept + Math.max(0, ms);
+    rate.size = rate.size * kept + Math.max(1, size);
+  }
+
+  /** What was expected after `expectedMs` (see {@link check}) took so long, or at least so long. */
+  learn(expectedMs: number, tookMs: number): void {
+    if (expectedMs < this.#options.deadlineMs * LEARNED_SHARE) return;
+    const off = tookMs / expectedMs - this.#error.mean;
+    this.#error = {
+      mean: this.#error.mean + NEWEST_WEIGHT * off,
+      deviation: this.#error.deviation + NEWEST_WEIGHT * (Math.abs(off) - this.#error.deviation),
+    };
+  }
+
+  /** How much later than expected an answer may come. */
+  get #margin(): number {
+    const { mean, deviation } = this.#error;
+    return Math.max(LEAST_MARGIN, Math.min(MOST_MARGIN, mean + DEVIATIONS * deviation));
   }
 
   /** Time that the workers need for all that waits. */
@@ -65,15 +104,16 @@ export class QueueGate {
    * 2. QUEUE_FULL if they do not fit into the queue.
    * 3. TOO_MANY_REQUESTS for a user who has inputs waiting and would hold more than its share with
    *    these. One who has none is not refused for its share: a large request may always come alone.
-   * 4. QUEUE_FULL if the answer is expected after (or shortly before) the deadline. Users are served in turn, so a user's
-   *    request waits for as much work of every other active user as its own is, and at most for
-   *    all that waits. With nobody else waiting it may come: then the deadline itself decides.
+   * 4. QUEUE_FULL if the answer is expected after the deadline, or so shortly before it that it may well come
+   *    after it, by how far answers came from expectations before; see {@link QueueGate.expectedMs}. With
+   *    nobody else waiting it may come: then the deadline itself decides.
    *
+   * @returns ms until the answer is expected; 0 with nobody else waiting
    * @throws PlimsollError with `retryAfterSeconds`: waiting work ÷ measured rate, rounded up, 1 to 60.
    */
-  check(arrival: Arrival, waiting: WaitingWork, workers: number): void {
+  check(arrival: Arrival, waiting: WaitingWork, workers: number): number {
     const { maxWaiting, maxWaitingOfUser, deadlineMs } = this.#options;
-    const { model, user, count, size } = arrival;
+    const { user, count } = arrival;
     if (count > maxWaiting) {
       const message = `${count} inputs are more than can ever wait (queue.max_inputs is ${maxWaiting})`;
       throw new PlimsollError('INVALID_INPUT', message); // 1
@@ -88,19 +128,38 @@ export class QueueGate {
       const message = `this user has ${own} inputs waiting; with ${count} more it would have over ${maxWaitingOfUser}, its share (queue.user_share) of the queue`;
       throw refusal('TOO_MANY_REQUESTS', message, (waitMs * own) / waiting.size); // 3
     }
-    if (waiting.size === 0) return;
-    const ownMs = this.#costMs(model, size) / workers;
-    const queuedMs = (waitMs * own) / waiting.size;
-    const turnMs = Math.max(ownMs, waitMs / waiting.size);
-    const expectedMs = Math.min(waitMs + ownMs, (queuedMs + turnMs) * (waiting.activeUsers + 1));
-    if (expectedMs > deadlineMs * DEADLINE_SHARE) {
-      const message = `${waiting.size} inputs are waiting: the answer is expected after ${Math.ceil(expectedMs)} ms, and request.deadline_ms is ${deadlineMs}`;
-      throw refusal('QUEUE_FULL', message, expectedMs - deadlineMs * DEADLINE_SHARE); // 4
+    if (waiting.size === 0) return 0;
+    const expectedMs = this.expectedMs(arrival, waiting, workers);
+    const mostMs = deadlineMs / this.#margin;
+    if (expectedMs > mostMs) {
+      const lateMs = Math.ceil(expectedMs * this.#margin);
+      const message = `${waiting.size} inputs are waiting: the answer is expected after ${Math.ceil(expectedMs)} ms, but may take ${lateMs}, and request.deadline_ms is ${deadlineMs}`;
+      throw refusal('QUEUE_FULL', message, expectedMs - mostMs); // 4
     }
+    return expectedMs;
+  }
+
+  /**
+   * Users are served in turn, so before each turn that the user needs for all it has, every other active user
+   * has one. As much as waits of the others may come meanwhile; that they stay for all the turns of a request
+   * of thousands of inputs is not expected.
+   */
+  expectedMs({ model, user, size }: Arrival, waiting: WaitingWork, workers: number): number {
+    const waitMs = this.waitingMs(waiting, workers);
+    const own = waiting.countOfUser(user);
+    const ownMs = this.#costMs(model, size) / workers + (waitMs * own) / waiting.size;
+    let characters = 0;
+    for (const each of waiting.models) characters += waiting.sizeOf(each);
+    const turnMs = (waitMs * waiting.quantum) / characters;
+    const others = waiting.activeUsers - (own > 0 ? 1 : 0);
+    const othersMs = waitMs * (1 - own / waiting.size);
+    const roundMs = Math.min(othersMs, others * turnMs);
+    return ownMs + Math.min(waiting.turnsFor(user, size) * roundMs, 2 * othersMs);
   }
 
   #costMs(model: string, size: number): number {
-    return size * (this.#msPerCharacter.get(model) ?? 0);
+    const rate = this.#rates.get(model);
+    return rate === undefined ? 0 : (size * rate.ms) / rate.size;
   }
 }
 

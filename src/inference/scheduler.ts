@@ -20,6 +20,8 @@ export interface Dispatch<R extends WaitingRow> {
   readonly worker: string;
   readonly model: string;
   readonly rows: readonly R[];
+  /** Rows that waited with the key of one of those, under it: they get its result. */
+  readonly same: ReadonlyMap<R, readonly R[]>;
 }
 
 /** Rows that are looked at for one batch, for each that it may have: the rest is too long or short. */
@@ -37,7 +39,10 @@ const LOOKS_PER_ITEM = 4;
  * 4. No worker stays idle for the sake of a fuller batch: the waiting rows are shared out among
  *    the idle workers.
  * 5. The batch is that first row and others of the model of like length, whoever sent them (each user
- *    pays for its own), within the limits. A row that is to run alone makes a batch of its own.
+ *    pays for its own), within the limits. A row that is to run alone makes a batch of its own, and who has
+ *    few does not wait for rows of one who has many: those have turns of their own.
+ * 6. Rows of the same key run once, for the user whose turn comes first, who pays; the others leave
+ *    their lines with it. So a text that a flood has too waits no longer than one that it has not.
  */
 export function plan<R extends WaitingRow>(
   waiting: WaitingRows<R>,
@@ -55,7 +60,12 @@ export function plan<R extends WaitingRow>(
   const maxItems = Math.max(1, Math.min(limits.maxItems, share));
   const rows = formBatch(first, waiting, { ...limits, maxItems }); // 5
   for (const row of rows) waiting.take(row);
-  return { worker: worker.id, model: first.model, rows };
+  const same = new Map<R, readonly R[]>(); // 6
+  for (const row of rows) {
+    const others = waiting.takeSame(row);
+    if (others.length > 0) same.set(row, others);
+  }
+  return { worker: worker.id, model: first.model, rows, same };
 }
 
 function chooseWorker(model: string, idle: readonly WorkerView[]): WorkerView | undefined {
@@ -75,14 +85,18 @@ function formBatch<R extends WaitingRow>(
   const batch = [first];
   if (first.alone === true || limits.maxItems === 1) return batch;
   let longest = first.size;
+  const keys = new Set([first.key]);
+  const isOfMany = waiting.hasMany(first.user);
   let looks = limits.maxItems * LOOKS_PER_ITEM;
   for (const row of waiting.alike(first.model, first.size)) {
     if (batch.length === limits.maxItems || looks === 0) break;
     looks -= 1;
-    if (row === first) continue;
+    if (row === first || (row.key !== undefined && keys.has(row.key))) continue;
+    if (!isOfMany && row.user !== first.user && waiting.hasMany(row.user)) continue;
     const padded = Math.max(longest, row.size);
     if (padded * (batch.length + 1) > limits.maxSize) continue;
     batch.push(row);
+    keys.add(row.key);
     longest = padded;
   }
   return batch;

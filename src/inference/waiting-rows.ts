@@ -1,4 +1,3 @@
-import { Heap } from './heap.js';
 import { Line, type Place } from './line.js';
 
 /** One input that waits. */
@@ -9,33 +8,36 @@ export interface WaitingRow {
   readonly size: number;
   /** It runs in a batch of its own: batches that it was in have ended their workers. */
   readonly alone?: boolean;
+  /** Rows with the same key are the same text for the same model: one result is good for all. */
+  readonly key?: string | undefined;
 }
 
-/**
- * Virtual time, in characters served: who was served least is next. One who comes (back) begins at
- * the time of the one served last, so that nobody saves up a claim while away, and nobody who comes
- * later is put before those who wait.
- * Start-time fair queueing: P. Goyal, H. Vin, H. Cheng, IEEE/ACM Transactions on Networking 5 (1997).
- */
-interface Claim {
+/** Among the models of one user who was served least is next, in characters; ties go to who waited first. */
+interface Lane<R> {
+  readonly model: string;
+  readonly line: Line<R>;
   virtualTime: number;
-  /** Settles ties: who began to wait first. */
   since: number;
 }
 
-interface Lane<R> extends Claim {
-  readonly model: string;
-  readonly line: Line<R>;
-}
-
-interface User<R> extends Claim {
+interface User<R> {
   readonly name: string;
   readonly lanes: Map<string, Lane<R>>;
   /** Virtual time among its models. */
   laneTime: number;
   count: number;
-  /** The one of its turns in the heap that counts; others are passed over. */
-  turn: Turn<R> | undefined;
+  /** Characters that wait. */
+  size: number;
+  /** Characters that it may still have served; below 0 it passes turns until that is paid. */
+  credit: number;
+  /** Its place in a line of users, and since when it is there. */
+  place: Place<User<R>>;
+  line: Line<User<R>>;
+  since: number;
+  /** Whether a newcomer went before it since its last turn. */
+  overtaken: boolean;
+  /** The row with which it has had its last turn. */
+  lastTurn: R | undefined;
 }
 
 interface ModelRows<R> {
@@ -50,11 +52,6 @@ interface Entry<R> {
   readonly length: Place<R>;
 }
 
-/** What a user was at when it was put into the heap: claims grow meanwhile, and are then put in anew. */
-interface Turn<R> extends Readonly<Claim> {
-  readonly user: User<R>;
-}
-
 /** Texts of up to this many characters (about 32 tokens) cost the same: a call's fixed part outweighs them. */
 const SHORT_SIZE = 192;
 const CLASSES_PER_DOUBLING = 4;
@@ -64,18 +61,39 @@ export function lengthClass(size: number): number {
   return Math.floor(CLASSES_PER_DOUBLING * Math.log2(Math.max(size, SHORT_SIZE) / SHORT_SIZE));
 }
 
+/** What a user may have served for one turn, unless told otherwise: a batch. */
+const DEFAULT_QUANTUM = 2048;
+
 /**
  * The inputs that wait, and whose turn it is. Plain state: no clock, no process, no promise. Coming,
- * leaving and being taken cost O(log users), however many rows wait.
+ * leaving and being taken cost O(1), amortised, however many rows and users wait.
+ *
+ * Users take turns in a round: one who comes is its last, one who has had a turn goes to its end. So hardly anybody
+ * who comes later is put before those who wait, and how long a row will wait can be told when it comes. Only
+ * one who has had a turn already lets one newcomer go first: beside one user who floods, who comes need not wait
+ * for a batch of the flood.
+ * Each turn is worth a quantum of characters. Who was served more (by large rows, or rows that ran along
+ * in batches of others) passes turns until that is paid; who leaves in debt finds it again on coming back
+ * within as many rounds. Deficit round robin: M. Shreedhar, G. Varghese, SIGCOMM 1995.
  */
 export class WaitingRows<R extends WaitingRow> {
   readonly #entries = new Map<R, Entry<R>>();
   readonly #users = new Map<string, User<R>>();
   readonly #models = new Map<string, ModelRows<R>>();
-  readonly #turns = new Heap<Turn<R>>(isBefore);
-  #virtualTime = 0;
+  /** By key; most have one row, and need no set. */
+  readonly #same = new Map<string, R | Set<R>>();
+  /** Users who have not had a turn since they came. */
+  readonly #fresh = new Line<User<R>>();
+  /** Users who have, and those who are in debt. */
+  readonly #served = new Line<User<R>>();
+  readonly #quantum: number;
   #activeUsers = 0;
   #arrivals = 0;
+  #joins = 0;
+
+  constructor(quantum = DEFAULT_QUANTUM) {
+    this.#quantum = quantum;
+  }
 
   get size(): number {
     return this.#entries.size;
@@ -95,6 +113,11 @@ export class WaitingRows<R extends WaitingRow> {
     return this.#entries.has(row);
   }
 
+  /** Whether a row of that key waits. */
+  hasKey(key: string): boolean {
+    return this.#same.has(key);
+  }
+
   countOf(model: string): number {
     return this.#models.get(model)?.count ?? 0;
   }
@@ -108,19 +131,54 @@ export class WaitingRows<R extends WaitingRow> {
     return this.#users.get(user)?.count ?? 0;
   }
 
-  /** A row comes: it is the last of its user and model. */
+  /** What one turn is worth, in characters. */
+  get quantum(): number {
+    return this.#quantum;
+  }
+
+  /** Turns until the user's debt, what waits of it and `size` more characters have been served; at least one. */
+  turnsFor(userName: string, size: number): number {
+    const user = this.#users.get(userName);
+    if (user === undefined) return Math.max(1, Math.ceil(size / this.#quantum));
+    const characters = Math.max(0, -user.credit) + user.size + size;
+    return Math.max(user.count > 0 ? 2 : 1, Math.ceil(characters / this.#quantum));
+  }
+
+  /** Whether more of the user waits than one turn is worth. */
+  hasMany(user: string): boolean {
+    return (this.#users.get(user)?.size ?? 0) > this.#quantum;
+  }
+
+  /** A row comes: it is the last of its user and model. A user who had none is the last of the round. */
   add(row: R): void {
+    const user = this.#users.get(row.user);
+    if (user?.count === 0) {
+      this.#leaveRound(user);
+      this.#joinRound(user, user.credit < 0 ? this.#served : this.#fresh);
+    }
     this.#enter(row, 'push');
   }
 
-  /** A row comes back that was taken: to the front, and what its user was charged is returned. */
+  /**
+   * A row comes back that was taken: to the front, and what its user was charged is returned; if it was the
+   * user's turn, it is again.
+   */
   putBack(row: R): void {
     const lane = this.#enter(row, 'unshift');
     lane.virtualTime = Math.max(0, lane.virtualTime - row.size);
     const user = this.#users.get(row.user);
     if (user === undefined) return;
-    user.virtualTime = Math.max(0, user.virtualTime - row.size);
-    this.#queueTurn(user);
+    user.credit += row.size;
+    if (user.lastTurn !== row) return;
+    user.lastTurn = undefined;
+    this.#leaveRound(user);
+    user.since = 0;
+    this.#rejoinRound(user, this.#fresh);
+  }
+
+  /** A row comes back that left with another of its key: to the front; nobody was charged for it. */
+  restore(row: R): void {
+    this.#enter(row, 'unshift');
   }
 
   /** A row leaves, whether it waits or not. */
@@ -130,9 +188,11 @@ export class WaitingRows<R extends WaitingRow> {
     const model = this.#models.get(row.model);
     if (entry === undefined || user === undefined || model === undefined) return;
     this.#entries.delete(row);
+    this.#leaveSame(row);
     entry.lane.item = undefined;
     entry.length.item = undefined;
     user.count -= 1;
+    user.size -= row.size;
     if (user.count === 0) this.#activeUsers -= 1;
     user.lanes.get(row.model)?.line.left();
     if (row.alone !== true) this.#leaveLength(model, row);
@@ -147,42 +207,59 @@ export class WaitingRows<R extends WaitingRow> {
     const lane = user?.lanes.get(row.model);
     if (user === undefined || lane === undefined || !this.has(row)) return;
     this.remove(row);
-    user.virtualTime += row.size;
+    user.credit -= row.size;
     lane.virtualTime += row.size;
   }
 
+  /** Takes out the other rows of that row's key, whoever wants them: they get its result. */
+  takeSame(row: R): readonly R[] {
+    const same = row.key === undefined ? undefined : this.#same.get(row.key);
+    if (same === undefined) return [];
+    const others = same instanceof Set ? [...same] : [same];
+    for (const other of others) this.remove(other);
+    return others;
+  }
+
   /**
-   * The row whose turn it is: the first of the user who was served least, and of its models the one
-   * that was served least.
+   * The row whose turn it is: of the first user in the round who is not in debt, and of its models the one
+   * that was served least. The user goes to the end of the round.
    *
-   * @param isHeld models that cannot run now; their rows keep their claim.
+   * @param isHeld models that cannot run now; who waits for none but those keeps its place.
    */
   next(isHeld: (model: string) => boolean): R | undefined {
     const passed: User<R>[] = [];
     let found: R | undefined;
-    for (let turn = this.#turns.pop(); turn !== undefined; turn = this.#turns.pop()) {
-      const { user } = turn;
-      if (user.turn !== turn) continue;
-      if (turn.virtualTime !== user.virtualTime || turn.since !== user.since) {
-        this.#queueTurn(user);
+    for (let user = this.#first(); user !== undefined; user = this.#first()) {
+      const row = user.count === 0 ? undefined : this.#firstOf(user, isHeld);
+      this.#leaveRound(user);
+      if (user.count > 0 && row === undefined) {
+        passed.push(user);
         continue;
       }
-      if (user.count === 0) {
-        // All others are ahead of it, so nobody gains when it is forgotten and time moves there.
+      user.credit = Math.min(this.#quantum, user.credit + this.#quantum);
+      if (user.count === 0 && user.credit >= 0) {
         this.#users.delete(user.name);
-        this.#virtualTime = Math.max(this.#virtualTime, user.virtualTime);
         continue;
       }
-      passed.push(user);
-      found = this.#firstOf(user, isHeld);
-      // Whose models are all held saves up no claim meanwhile.
-      user.virtualTime = Math.max(user.virtualTime, this.#virtualTime);
-      if (found === undefined) continue;
-      this.#virtualTime = user.virtualTime;
+      this.#joinRound(user, this.#served);
+      if (row === undefined || user.credit <= 0) continue;
+      user.lastTurn = row;
+      found = row;
       break;
     }
-    for (const user of passed) this.#queueTurn(user);
+    for (const user of passed.reverse()) this.#rejoinRound(user, user.line);
     return found;
+  }
+
+  /** Whose turn it is, in debt or not. */
+  #first(): User<R> | undefined {
+    const [fresh, served] = [this.#fresh.first(), this.#served.first()];
+    if (fresh === undefined || served === undefined) return fresh ?? served;
+    if (fresh.since < served.since) return fresh;
+    const pays = served.count === 0 || served.credit + this.#quantum <= 0;
+    if (pays || served.overtaken) return served;
+    served.overtaken = true;
+    return fresh;
   }
 
   /** Rows of the model near to that size, the nearest class first, within a factor of two. */
@@ -218,6 +295,7 @@ export class WaitingRows<R extends WaitingRow> {
     this.#models.set(row.model, model);
     const entry = { lane: { item: row }, length: { item: row } };
     this.#entries.set(row, entry);
+    this.#enterSame(row);
     lane.line[how](entry.lane);
     if (row.alone !== true) {
       const key = lengthClass(row.size);
@@ -227,35 +305,47 @@ export class WaitingRows<R extends WaitingRow> {
     }
     if (user.count === 0) this.#activeUsers += 1;
     user.count += 1;
+    user.size += row.size;
     model.count += 1;
     model.size += row.size;
     return lane;
   }
 
+  #enterSame(row: R): void {
+    if (row.key === undefined) return;
+    const same = this.#same.get(row.key);
+    if (same === undefined) this.#same.set(row.key, row);
+    else if (same instanceof Set) same.add(row);
+    else this.#same.set(row.key, new Set([same, row]));
+  }
+
+  #leaveSame(row: R): void {
+    if (row.key === undefined) return;
+    const same = this.#same.get(row.key);
+    if (same instanceof Set) same.delete(row);
+    if (same === row || (same instanceof Set && same.size === 0)) this.#same.delete(row.key);
+  }
+
   #userOf(name: string): User<R> {
     const known = this.#users.get(name);
-    if (known !== undefined) {
-      if (known.count === 0) this.#claimAnew(known, this.#virtualTime);
-      return known;
-    }
-    const claim = { virtualTime: this.#virtualTime, since: this.#arrivals };
+    if (known !== undefined) return known;
     const user: User<R> = {
-      name,
-      lanes: new Map(),
-      laneTime: 0,
-      count: 0,
-      turn: undefined,
-      ...claim,
+      ...{ name, laneTime: 0, count: 0, size: 0, credit: 0, lastTurn: undefined },
+      ...{ lanes: new Map(), place: { item: undefined }, line: this.#fresh },
+      ...{ since: 0, overtaken: false },
     };
     this.#users.set(name, user);
-    this.#queueTurn(user);
+    this.#joinRound(user, this.#fresh);
     return user;
   }
 
   #laneOf(user: User<R>, model: string): Lane<R> {
     const known = user.lanes.get(model);
     if (known !== undefined) {
-      if (known.line.size === 0) this.#claimAnew(known, user.laneTime);
+      if (known.line.size === 0) {
+        known.virtualTime = Math.max(known.virtualTime, user.laneTime);
+        known.since = this.#arrivals;
+      }
       return known;
     }
     const line = new Line<R>();
@@ -264,14 +354,25 @@ export class WaitingRows<R extends WaitingRow> {
     return lane;
   }
 
-  #claimAnew(claim: Claim, now: number): void {
-    claim.virtualTime = Math.max(claim.virtualTime, now);
-    claim.since = this.#arrivals;
+  #joinRound(user: User<R>, line: Line<User<R>>): void {
+    this.#joins += 1;
+    user.since = this.#joins;
+    user.overtaken = false;
+    user.line = line;
+    user.place = { item: user };
+    line.push(user.place);
   }
 
-  #queueTurn(user: User<R>): void {
-    user.turn = { user, virtualTime: user.virtualTime, since: user.since };
-    this.#turns.push(user.turn);
+  /** To the front, for one who was taken out and did not have its turn. */
+  #rejoinRound(user: User<R>, line: Line<User<R>>): void {
+    user.line = line;
+    user.place = { item: user };
+    line.unshift(user.place);
+  }
+
+  #leaveRound(user: User<R>): void {
+    user.place.item = undefined;
+    user.line.left();
   }
 
   #leaveLength(model: ModelRows<R>, row: R): void {
@@ -282,6 +383,6 @@ export class WaitingRows<R extends WaitingRow> {
   }
 }
 
-function isBefore(a: Claim, b: Claim): boolean {
+function isBefore<R>(a: Lane<R>, b: Lane<R>): boolean {
   return a.virtualTime < b.virtualTime || (a.virtualTime === b.virtualTime && a.since < b.since);
 }

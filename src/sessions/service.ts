@@ -1,4 +1,4 @@
-import type { Stop } from '../cache/single-flight.js';
+import type { Stop } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
 import type { Classification, Classifier } from '../inference/classify.js';
 import type { ModelRepository } from '../models/repository.js';

@@ -1,107 +1,7 @@
 import path from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import {
-  type Answer,
-  type BatchFacts,
-  Dispatcher,
-  type DispatcherOptions,
-} from '../../../src/inference/dispatcher.js';
-import { type PoolOptions, WorkerPool } from '../../../src/inference/pool.js';
-import { LoadAdmission } from '../../../src/memory/admission.js';
-import type { ReadyModel } from '../../../src/models/library.js';
-import { fixture, newGate, temporaryFolder, until } from './workers.js';
-
-const LONG_MS = 60_000;
-
-interface Parts {
-  readonly pool: WorkerPool;
-  readonly dispatcher: Dispatcher;
-  readonly batches: BatchFacts[];
-  readonly loads: string[];
-}
-
-async function start(
-  changes: Partial<DispatcherOptions> = {},
-  poolChanges: Partial<PoolOptions> = {},
-): Promise<Parts> {
-  const batches: BatchFacts[] = [];
-  const loads: string[] = [];
-  const pool: WorkerPool = new WorkerPool({
-    count: 2,
-    module: fixture('echo'),
-    startTimeoutMs: LONG_MS,
-    restartBackoffMs: 1,
-    graceMs: LONG_MS,
-    onChange: () => dispatcher.pump(),
-    onDeath: () => undefined,
-    log: () => undefined,
-    ...poolChanges,
-  });
-  const dispatcher = new Dispatcher({
-    pool,
-    limits: { maxItems: 4, maxSize: 100_000 },
-    threads: 1,
-    maxWaiting: 100,
-    maxWaitingOfUser: 100,
-    deadlineMs: LONG_MS,
-    batchTimeoutMs: LONG_MS,
-    admission: roomy(),
-    onArrival: () => undefined,
-    onBatch: (facts) => batches.push(facts),
-    onLoad: (model, worker) => loads.push(`${model} in ${worker.id}`),
-    ...changes,
-  });
-  onTestFinished(async () => {
-    for (const worker of pool.workers) worker.kill();
-    await pool.stop();
-  });
-  await pool.start();
-  return { pool, dispatcher, batches, loads };
-}
-
-/** Admission with room for everything. */
-function roomy(): LoadAdmission {
-  return new LoadAdmission({
-    figures: () => ({ loadBytes: 0, lineBytes: Number.MAX_SAFE_INTEGER }),
-    makeRoom: async () => undefined,
-  });
-}
-
-function model(id = 'm', directory = 'folder', digest = 'digest-1'): ReadyModel {
-  return {
-    model: {
-      id,
-      directory,
-      signature: 'signature',
-      dtype: 'fp32',
-      graphFile: 'onnx/model.onnx',
-      sourceBytes: 1,
-      description: {
-        task: 'text-classification',
-        scheme: 'single-label',
-        labels: ['a', 'b'],
-        maxTokens: 128,
-        padTokenId: 0,
-      },
-    },
-    form: {
-      directory: 'form',
-      graphFile: 'form/model.onnx',
-      digest,
-      footprint: { sourceBytes: 1, mappedBytes: 1, prepackedBytes: 0 },
-    },
-  };
-}
-
-const never = () => new AbortController().signal;
-
-function numbers(answer: Answer): readonly (number | undefined)[] {
-  return answer.rows.map(({ scores }) => scores[0]);
-}
-
-function processesOf(answer: Answer): ReadonlySet<number | undefined> {
-  return new Set(answer.rows.map(({ scores }) => scores[1]));
-}
+import { describe, expect, test } from 'vitest';
+import { model, never, numbers, processesOf, start } from './dispatchers.js';
+import { newGate, temporaryFolder, until } from './workers.js';
 
 describe('an answer', () => {
   test('joins what ran in many batches on many workers, in the order of the inputs', async () => {
@@ -235,7 +135,9 @@ describe('a caller who leaves', () => {
   test('before anything began gets the reason, and no input waits', async () => {
     const { dispatcher, batches } = await start();
     const reason = new Error('left');
-    await expect(dispatcher.submit(model(), ['1'], AbortSignal.abort(reason))).rejects.toBe(reason);
+    await expect(
+      dispatcher.submit(model(), ['1'], { signal: AbortSignal.abort(reason) }),
+    ).rejects.toBe(reason);
     expect(dispatcher.waitingCount).toBe(0);
     expect(batches).toEqual([]);
   });
@@ -246,7 +148,7 @@ describe('a caller who leaves', () => {
     const running = dispatcher.submit(model(), [gate.input], never());
     await gate.reached();
     const leaver = new AbortController();
-    const waiting = dispatcher.submit(model('other'), ['1', '2'], leaver.signal);
+    const waiting = dispatcher.submit(model('other'), ['1', '2'], leaver);
     expect(dispatcher.waitingCount).toBe(2);
     expect(dispatcher.isWanted('other')).toBe(true);
     leaver.abort(new Error('left'));
@@ -264,7 +166,7 @@ describe('a caller who leaves', () => {
     const first = dispatcher.submit(model(), [before.input], never());
     await before.reached();
     const leaver = new AbortController();
-    const leaving = dispatcher.submit(model(), [shared.input], leaver.signal);
+    const leaving = dispatcher.submit(model(), [shared.input], leaver);
     const staying = dispatcher.submit(model(), ['5'], never());
     before.open();
     await first;
@@ -283,7 +185,7 @@ describe('a caller who leaves', () => {
     );
     const gate = newGate();
     const leaver = new AbortController();
-    const leaving = dispatcher.submit(model(), [gate.input, '1', '2'], leaver.signal);
+    const leaving = dispatcher.submit(model(), [gate.input, '1', '2'], leaver);
     await gate.reached();
     leaver.abort(new Error('left'));
     await expect(leaving).rejects.toThrow('left');
@@ -296,7 +198,7 @@ describe('a caller who leaves', () => {
     const { dispatcher, pool } = await start({}, { count: 1 });
     const gate = newGate();
     const leaver = new AbortController();
-    const leaving = dispatcher.submit(model(), [gate.input], leaver.signal);
+    const leaving = dispatcher.submit(model(), [gate.input], leaver);
     await gate.reached();
     leaver.abort(new Error('left'));
     await expect(leaving).rejects.toThrow('left');
@@ -309,7 +211,7 @@ describe('a caller who leaves', () => {
 
   test('because the deadline is over gets that as the reason', async () => {
     const { dispatcher } = await start({}, { count: 1 });
-    const late = dispatcher.submit(model(), ['hang'], AbortSignal.timeout(100));
+    const late = dispatcher.submit(model(), ['hang'], { signal: AbortSignal.timeout(100) });
     await expect(late).rejects.toMatchObject({ name: 'TimeoutError' });
   });
 });

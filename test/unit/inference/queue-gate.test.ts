@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { QueueGate } from '../../../src/inference/queue-gate.js';
 import { type WaitingRow, WaitingRows } from '../../../src/inference/waiting-rows.js';
 
+/** A turn is worth 100 characters: one input. */
 function waitingOf(counts: Readonly<Record<string, number>>): WaitingRows<WaitingRow> {
-  const waiting = new WaitingRows<WaitingRow>();
+  const waiting = new WaitingRows<WaitingRow>(100);
   for (const [user, count] of Object.entries(counts)) {
     for (let n = 0; n < count; n += 1) waiting.add({ model: 'm', user, size: 100 });
   }
@@ -56,7 +57,7 @@ describe('the gate of the queue', () => {
   });
 
   test('4: one input does not wait for all that a flood has', () => {
-    expect(() => gate(500).check(arrival('c', 1), waitingOf({ flood: 90 }), 1)).not.toThrow();
+    expect(() => gate(700).check(arrival('c', 1), waitingOf({ flood: 90 }), 1)).not.toThrow();
   });
 
   test('4: a short text waits behind the long ones of others who came before it', () => {
@@ -66,6 +67,36 @@ describe('the gate of the queue', () => {
     expect(check).toThrow(/expected after 2010 ms/);
   });
 
+  test('4: before each turn that a user needs, every other one has one', () => {
+    const waiting = waitingOf({ flood: 60, a: 1, b: 1 });
+    const made = gate();
+    // One turn of each of three, and the own input.
+    expect(made.expectedMs(arrival('c', 1), waiting, 1)).toBeCloseTo(400);
+    // Five turns, before each of which three others have one of 100 ms.
+    expect(made.expectedMs(arrival('c', 5), waiting, 1)).toBeCloseTo(2000);
+    // The second turn of one who waits already: two others have two.
+    expect(made.expectedMs(arrival('a', 1), waiting, 1)).toBeCloseTo(600);
+    expect(made.expectedMs(arrival('a', 1), waiting, 2)).toBeCloseTo(300);
+  });
+
+  test('4: but not for all the turns of a large request: others may have left by then', () => {
+    const waiting = waitingOf({ a: 1, b: 1, flood: 20 });
+    const expectedMs = gate().expectedMs(arrival('flood', 50), waiting, 1);
+    expect(expectedMs).toBeCloseTo(2000 + 5000 + 2 * 200);
+  });
+
+  test('4: who is in debt has to wait for more turns', () => {
+    const waiting = waitingOf({ flood: 60 });
+    waiting.add({ model: 'm', user: 'c', size: 350 });
+    for (let turn = 0; turn < 2; turn += 1) {
+      const row = waiting.next(() => false);
+      if (row !== undefined) waiting.take(row);
+    }
+    expect(waiting.countOfUser('c')).toBe(0);
+    // 250 characters of debt and 100 are four turns.
+    expect(gate().expectedMs(arrival('c', 1), waiting, 1)).toBeCloseTo(100 + 4 * 100);
+  });
+
   test('4: with nobody waiting, the deadline itself decides', () => {
     expect(() => gate(500).check(arrival('c', 50), waitingOf({}), 1)).not.toThrow();
   });
@@ -73,5 +104,68 @@ describe('the gate of the queue', () => {
   test('what nobody has measured is not refused for its cost', () => {
     const fresh = new QueueGate({ maxWaiting: 100, maxWaitingOfUser: 50, deadlineMs: 1 });
     expect(() => fresh.check(arrival('c', 1), waitingOf({ a: 90 }), 1)).not.toThrow();
+  });
+
+  test('what a character costs is learned by characters, not by batches', () => {
+    const made = new QueueGate({ maxWaiting: 100, maxWaitingOfUser: 50, deadlineMs: 1000 });
+    // As many batches of short texts, which take ten times as long for a character.
+    for (let n = 0; n < 50; n += 1) {
+      made.observe('m', 1000, 10);
+      made.observe('m', 10, 1);
+    }
+    const waiting = waitingOf({ a: 50 });
+    expect(made.waitingMs(waiting, 1)).toBeGreaterThan(50);
+    expect(made.waitingMs(waiting, 1)).toBeLessThan(60);
+  });
+
+  test('the last second of work counts: a model that became slower is known to be', () => {
+    const made = gate();
+    for (let n = 0; n < 20; n += 1) made.observe('m', 100, 300);
+    expect(made.waitingMs(waitingOf({ a: 1 }), 1)).toBeGreaterThan(280);
+  });
+
+  describe('4: the margin', () => {
+    // 20 waiting users of 100 ms each and the own input: expected after 2,100 ms.
+    const others = waitingOf(
+      Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`user-${n}`, 1])),
+    );
+    const isRefused = (made: QueueGate) => {
+      try {
+        made.check(arrival('c', 1), others, 1);
+        return false;
+      } catch {
+        return true;
+      }
+    };
+
+    test('is two thirds of the deadline as long as nothing was learned', () => {
+      expect(isRefused(gate(6200))).toBe(true);
+      expect(isRefused(gate(6400))).toBe(false);
+    });
+
+    test('is half of it where answers come when they are expected', () => {
+      const made = gate(4300);
+      expect(isRefused(made)).toBe(true);
+      for (let n = 0; n < 300; n += 1) made.learn(1000, 1000 + (n % 2));
+      expect(isRefused(made)).toBe(false);
+    });
+
+    test('grows where they come late, or at any time, and no further than four times', () => {
+      const late = gate(6400);
+      for (let n = 0; n < 300; n += 1) late.learn(1000, 4500);
+      expect(isRefused(late)).toBe(true);
+      const uncertain = gate(6400);
+      for (let n = 0; n < 300; n += 1) uncertain.learn(1000, n % 2 === 0 ? 100 : 1900);
+      expect(isRefused(uncertain)).toBe(true);
+      const hopeless = gate(8500);
+      for (let n = 0; n < 300; n += 1) hopeless.learn(1000, 100_000);
+      expect(isRefused(hopeless)).toBe(false);
+    });
+
+    test('is not learned from what is expected soon', () => {
+      const made = gate(6400);
+      for (let n = 0; n < 300; n += 1) made.learn(100, 2500);
+      expect(isRefused(made)).toBe(false);
+    });
   });
 });

@@ -166,6 +166,36 @@ describe('rule', () => {
     expect(models).toEqual(['a', 'b', 'a']);
   });
 
+  test('5: who has few does not wait for rows of one who has many, but runs along with them', () => {
+    const many = Array.from({ length: 5 }, (_, n) => row(n, 1000, 'a', 'many'));
+    const waiting = waitingOf([row(10, 1000, 'a', 'one'), ...many, row(11, 1000, 'a', 'other')]);
+    expect(plan(waiting, [worker('w1')], WIDE)?.rows.map(({ name }) => name)).toEqual([10, 11]);
+    waiting.add(row(12, 1000, 'a', 'one'));
+    const next = plan(waiting, [worker('w1')], WIDE)?.rows.map(({ name }) => name);
+    expect(next).toEqual([0, 1, 2, 3, 4, 12]);
+  });
+
+  test('6: rows of one key run once, for whoever has its turn, and leave all lines', () => {
+    const of = (name: number, user: string) => ({ ...row(name, 10, 'a', user), key: 'same' });
+    const [flooded, mine] = [of(3, 'flood'), of(4, 'one')];
+    const waiting = waitingOf([row(1, 10, 'a', 'flood'), row(2, 10, 'a', 'flood'), flooded, mine]);
+    const limits = { ...WIDE, maxItems: 1 };
+    expect(shown(planAll(waiting, [worker('w1')], limits))).toEqual(['w1:a[1]']);
+    const next = plan(waiting, [worker('w1')], limits);
+    expect(next?.rows).toEqual([mine]);
+    expect(next?.same.get(mine)).toEqual([flooded]);
+    expect(waiting.size).toBe(1);
+    waiting.restore(flooded);
+    expect(plan(waiting, [worker('w1')], WIDE)?.rows).toEqual([flooded, row(2, 10, 'a', 'flood')]);
+  });
+
+  test('6: nor twice in one batch', () => {
+    const rows = [1, 2, 3].map((name) => ({ ...row(name), key: name === 2 ? 'other' : 'same' }));
+    const dispatch = plan(waitingOf(rows), [worker('w1')], WIDE);
+    expect(dispatch?.rows.map(({ name }) => name)).toEqual([1, 2]);
+    expect([...(dispatch?.same.values() ?? [])].flat()).toEqual([rows[2]]);
+  });
+
   test('a model that is held is passed over; what was put back is first again', () => {
     const waiting = waitingOf([row(1), row(2, 10, 'b')]);
     const first = plan(waiting, [worker('w1')], WIDE);

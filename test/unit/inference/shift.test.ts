@@ -45,7 +45,7 @@ async function start(count: number) {
   const library = { ready: async (id: string) => model(id) };
   await pool.start();
   const run = async (id: string, input: string) => {
-    const answer = await dispatcher.submit(model(id), [input], new AbortController().signal);
+    const answer = await dispatcher.submit(model(id), [input], new AbortController());
     return answer.rows[0]?.scores[1];
   };
   const shift = (worker: string, id: string) =>

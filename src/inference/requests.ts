@@ -1,0 +1,85 @@
+import { PlimsollError } from '../errors.js';
+import type { ReadyModel } from '../models/library.js';
+import type { RowResult } from './protocol.js';
+import type { WaitingRow } from './waiting-rows.js';
+
+/** What the inputs of one request cost, and what came out. */
+export interface Answer {
+  readonly rows: readonly RowResult[];
+  /** Longest time that one of its inputs waited for a worker. */
+  readonly queueMs: number;
+  /** Sum over the batches that its inputs were in. */
+  readonly tokenizeMs: number;
+  readonly runMs: number;
+}
+
+/** Inputs that are known by keys: the same key stands for the same text and the same model. */
+export interface Keyed {
+  /** One for each input. */
+  readonly keys: readonly string[];
+  /** Told of every result that a worker gave, as soon as it is there: others may ask for the same. */
+  readonly onResult: (key: string, result: RowResult) => void;
+}
+
+/** One request whose inputs wait or run. */
+export interface Request {
+  readonly ready: ReadyModel;
+  readonly keyed: Keyed | undefined;
+  /** What the gate said when it came; see {@link QueueGate.check}. */
+  readonly expectedMs: number;
+  readonly enqueuedAtMs: number;
+  readonly results: RowResult[];
+  open: number;
+  queueMs: number;
+  tokenizeMs: number;
+  runMs: number;
+  settled: boolean;
+  readonly rows: Row[];
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** One input of a request. */
+export interface Row extends WaitingRow {
+  readonly request: Request;
+  readonly index: number;
+  readonly text: string;
+  attempt: number;
+  alone: boolean;
+}
+
+/**
+ * A batch is retried once on another worker when its worker dies. If that one dies as well, its rows
+ * run once more, each alone: an input that ends workers must not take its neighbours with it.
+ */
+const MAX_ATTEMPTS = 3;
+const ALONE_FROM_ATTEMPT = 3;
+
+/** Nothing of it is done yet. */
+export function newRequest(
+  of: Pick<Request, 'ready' | 'keyed' | 'expectedMs' | 'resolve' | 'reject'>,
+  inputs: number,
+): Request {
+  const spent = { queueMs: 0, tokenizeMs: 0, runMs: 0 };
+  const fresh = { results: [], rows: [], open: inputs, settled: false, ...spent };
+  return { ...of, ...fresh, enqueuedAtMs: performance.now() };
+}
+
+/** Its result has come: the last one answers the request. */
+export function answerRow({ request, index }: Row, result: RowResult): void {
+  request.results[index] = result;
+  request.open -= 1;
+  if (request.open > 0 || request.settled) return;
+  request.settled = true;
+  const { results: rows, queueMs, tokenizeMs, runMs } = request;
+  request.resolve({ rows, queueMs, tokenizeMs, runMs });
+}
+
+/** The worker that ran it has ended. @returns what its caller is told if it is not to run again */
+export function lostRow(row: Row): PlimsollError | undefined {
+  row.attempt += 1;
+  row.alone = row.attempt >= ALONE_FROM_ATTEMPT;
+  if (row.attempt <= MAX_ATTEMPTS) return undefined;
+  const message = `${MAX_ATTEMPTS} workers ended while they ran this input`;
+  return new PlimsollError('WORKER_LOST', message, { retryAfterSeconds: 1 });
+}

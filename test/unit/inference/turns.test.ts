@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { Turns } from '../../../src/inference/turns.js';
+
+/** Settles in a later turn of the event loop, as what has come meanwhile is served. */
+function laterTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+test('one caller goes on in each turn of the event loop, in their order', async () => {
+  const turns = new Turns();
+  const done: string[] = [];
+  const work = ['a', 'b'].map(async (name) => {
+    for (let slice = 1; slice <= 2; slice += 1) {
+      await turns.next();
+      done.push(`${name}${slice}`);
+    }
+  });
+  const seen: number[] = [];
+  while (done.length < 4) {
+    await laterTurn();
+    seen.push(done.length);
+  }
+  await Promise.all(work);
+  expect(done).toEqual(['a1', 'b1', 'a2', 'b2']);
+  // Never two in one turn.
+  for (const [index, count] of seen.entries()) {
+    expect(count - (seen[index - 1] ?? 0)).toBeLessThanOrEqual(1);
+  }
+});
+
+test('who comes when nobody waits goes on all the same', async () => {
+  const turns = new Turns();
+  await turns.next();
+  await turns.next();
+  await Promise.all([turns.next(), turns.next()]);
+});
