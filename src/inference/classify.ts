@@ -1,5 +1,6 @@
 import { CacheKeys, type KeyScope } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
+import type { StoredResult } from '../cache/redis-value.js';
 import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
 import { SingleFlight, type Stop, unlessAborted } from '../cache/single-flight.js';
 import { PlimsollError } from '../errors.js';
@@ -112,71 +113,71 @@ export class Classifier {
     ready: ReadyModel,
     { inputs, user, topK }: ClassifyRequest,
     keys: readonly string[],
-    rows: readonly (SourcedResult | undefined)[],
+    rows: (SourcedResult | undefined)[],
     stop: Stop,
   ): Promise<Classification> {
-    const texts = new Map<string, string>();
-    for (const [index, row] of rows.entries()) {
-      if (row === undefined) texts.set(keys[index] ?? '', inputs[index] ?? '');
-    }
-    const found = new Map<string, SourcedResult>();
     // What is computed now will be here before Redis has it.
-    const asked = [...texts.keys()].filter((key) => !this.#flights.has(key));
+    const asked = missingOf(keys, rows).filter((key) => !this.#flights.has(key));
     const looking = this.#cache.findInRedis(asked, ready.model.description.labels.length);
-    if (looking !== undefined) this.#take(await looking, asked, texts, found);
-    const times =
-      texts.size === 0 ? NOTHING_TO_RUN : await this.#compute(ready, texts, user, stop, found);
-    const all = rows.map((row, index) => row ?? found.get(keys[index] ?? ''));
-    return this.#reply(ready, keys, all, topK, times);
+    if (looking !== undefined) this.#take(await looking, asked, keys, rows);
+    const times = rows.includes(undefined)
+      ? await this.#compute(ready, inputs, user, stop, keys, rows)
+      : NOTHING_TO_RUN;
+    return this.#reply(ready, keys, rows, topK, times);
   }
 
-  /** Puts what Redis knows, or memory has come to know meanwhile, from `texts` into `found`. */
+  /** Puts what Redis knows, or memory has come to know meanwhile, into the rows. */
   #take(
-    stored: readonly (CachedResult | undefined)[],
+    stored: readonly (StoredResult | undefined)[],
     asked: readonly string[],
-    texts: Map<string, string>,
-    found: Map<string, SourcedResult>,
+    keys: readonly string[],
+    rows: (SourcedResult | undefined)[],
   ): void {
-    for (const [index, key] of asked.entries()) {
-      const result = stored[index];
-      const late = result === undefined ? this.#cache.memory.peek(key) : undefined;
-      if (result !== undefined) found.set(key, { result, source: 'redis' });
-      else if (late !== undefined) found.set(key, { result: late, source: 'memory' });
-      else continue;
-      texts.delete(key);
+    // Most requests have one input, and need no map to find it.
+    const places = asked.length > 1 ? new Map(asked.map((key, at) => [key, at])) : undefined;
+    for (let index = 0; index < rows.length; index += 1) {
+      if (rows[index] !== undefined) continue;
+      const key = keys[index] ?? '';
+      const at = places === undefined ? asked.indexOf(key) : (places.get(key) ?? -1);
+      if (at < 0) continue;
+      const known = this.#cache.keep(key, stored[at]);
+      const late = known === undefined ? this.#cache.memory.peek(key) : undefined;
+      if (known !== undefined) rows[index] = { result: known, source: 'redis' };
+      else if (late !== undefined) rows[index] = { result: late, source: 'memory' };
     }
   }
 
   /**
-   * Computes what nobody knows; who needs the same at the same time shares it.
+   * Computes what nobody knows, into the rows; who needs the same at the same time shares it.
    *
    * @returns the times; none where it was all another request's work
    */
   async #compute(
     ready: ReadyModel,
-    texts: ReadonlyMap<string, string>,
+    inputs: readonly string[],
     user: string,
     stop: Stop,
-    found: Map<string, SourcedResult>,
+    keys: readonly string[],
+    rows: (SourcedResult | undefined)[],
   ): Promise<Answer> {
     let times: Answer = NOTHING_TO_RUN;
-    const wanted = [...texts.keys()];
+    const texts = new Map(keys.map((key, index) => [key, inputs[index] ?? '']));
+    const wanted = missingOf(keys, rows);
     const results = await this.#flights.run(wanted, stop, async (own) => {
-      const inputs = own.map((key) => texts.get(key) ?? '');
-      const { rows, ...spent } = await this.#dispatcher.submit(ready, inputs, stop.signal, user);
+      const asked = own.map((key) => texts.get(key) ?? '');
+      const computed = await this.#dispatcher.submit(ready, asked, stop.signal, user);
+      const { rows: found, ...spent } = computed;
       times = spent;
       return own.map((key, index) => {
-        const result = rows[index];
+        const result = found[index];
         if (result === undefined)
           throw new PlimsollError('INTERNAL', 'an input was left unanswered');
         this.#cache.store(key, result);
         return { result, source: false } as const;
       });
     });
-    for (const [index, key] of wanted.entries()) {
-      const result = results[index];
-      if (result !== undefined) found.set(key, result);
-    }
+    const byKey = new Map(wanted.map((key, index) => [key, results[index]]));
+    for (const [index, key] of keys.entries()) rows[index] ??= byKey.get(key);
     return times;
   }
 
@@ -209,6 +210,15 @@ export class Classifier {
     if (redis > 0) cacheHits.add('redis', redis);
     if (memory + redis < cached.length) cacheMisses.inc(cached.length - memory - redis);
   }
+}
+
+/** The keys of what is not known, each once. */
+function missingOf(
+  keys: readonly string[],
+  rows: readonly (SourcedResult | undefined)[],
+): readonly string[] {
+  if (rows.length === 1) return rows[0] === undefined ? keys : [];
+  return [...new Set(keys.filter((_, index) => rows[index] === undefined))];
 }
 
 function countOf(cached: readonly CacheSource[], source: CacheSource): number {
