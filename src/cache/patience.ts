@@ -3,11 +3,12 @@ const LOOKS = 8;
 /** A look later than this many times its due counts for no more: meanwhile this process did not listen. */
 const MOST_OF_A_LOOK = 1.5;
 
-/** Somebody who waits; to be ended once. */
-export interface Wait {
-  /** By the clock that stands still while this process is busy, ms. */
-  readonly untilMs: number;
-  readonly giveUp: () => void;
+/** Somebody who waits. */
+export interface Waiting {
+  /** By the clock that stands still while this process is busy, ms; {@link Patience.begin} sets it. */
+  untilMs: number;
+  /** Called once, unless {@link Patience.end} comes first. */
+  giveUp(): void;
 }
 
 /**
@@ -25,7 +26,7 @@ export class Patience {
   readonly #lookMs: number;
   readonly #now: () => number;
   /** In the order in which they give up. */
-  readonly #waits = new Set<Wait>();
+  readonly #waits = new Set<Waiting>();
   #listenedMs = 0;
   #lookedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -37,19 +38,17 @@ export class Patience {
     this.#lookMs = Math.max(1, Math.floor(budgetMs / LOOKS));
   }
 
-  /** @param giveUp called once, unless {@link end} comes first. */
-  begin(giveUp: () => void): Wait {
+  begin(waiting: Waiting): void {
     if (this.#timer === undefined) {
       this.#lookedAtMs = this.#now();
       this.#look();
     }
-    const wait = { untilMs: this.#listenedMs + this.#sinceLook() + this.#budgetMs, giveUp };
-    this.#waits.add(wait);
-    return wait;
+    waiting.untilMs = this.#listenedMs + this.#sinceLook() + this.#budgetMs;
+    this.#waits.add(waiting);
   }
 
-  end(wait: Wait): void {
-    this.#waits.delete(wait);
+  end(waiting: Waiting): void {
+    this.#waits.delete(waiting);
   }
 
   #sinceLook(): number {
@@ -60,11 +59,11 @@ export class Patience {
     this.#timer = setTimeout(() => {
       this.#listenedMs += this.#sinceLook();
       this.#lookedAtMs = this.#now();
-      for (const wait of this.#waits) {
-        if (wait.untilMs > this.#listenedMs) break;
+      for (const waiting of this.#waits) {
+        if (waiting.untilMs > this.#listenedMs) break;
         // Timers come before what has arrived: that is read first.
         setImmediate(() => {
-          if (this.#waits.delete(wait)) wait.giveUp();
+          if (this.#waits.delete(waiting)) waiting.giveUp();
         });
       }
       this.#timer = undefined;

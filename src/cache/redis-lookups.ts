@@ -1,5 +1,5 @@
 import type { ConnectionPool } from '../pools/connection-pool.js';
-import { Patience } from './patience.js';
+import { Patience, type Waiting } from './patience.js';
 import { REPLY_LIMIT_MS, type RedisConnection } from './redis-connection.js';
 
 /** Keys of one MGET, unless one request alone has more. */
@@ -10,10 +10,10 @@ const MOST_WAITING_KEYS = 4096;
 export type Values = readonly (Buffer | null)[];
 
 /** One request's keys. */
-interface Lookup {
+interface Lookup extends Waiting {
   readonly keys: readonly string[];
-  /** Ends it once; `undefined`: no answer in time. */
-  readonly settle: (values: Values | undefined) => void;
+  /** To be called once; `undefined`: no answer in time. */
+  readonly resolve: (values: Values | undefined) => void;
   state: 'waiting' | 'asked' | 'settled';
   group: Group | undefined;
 }
@@ -57,19 +57,23 @@ export class RedisLookups {
     return new Promise((resolve) => {
       const lookup: Lookup = {
         keys,
-        settle: (values) => {
-          this.#patience.end(wait);
-          lookup.state = 'settled';
-          resolve(read(values));
-        },
+        untilMs: 0,
+        giveUp: () => this.#giveUp(lookup),
+        resolve: (values) => resolve(read(values)),
         state: 'waiting',
         group: undefined,
       };
-      const wait = this.#patience.begin(() => this.#giveUp(lookup));
+      this.#patience.begin(lookup);
       this.#waiting.push(lookup);
       this.#waitingKeys += keys.length;
       this.#schedule();
     });
+  }
+
+  #settle(lookup: Lookup, values: Values | undefined): void {
+    this.#patience.end(lookup);
+    lookup.state = 'settled';
+    lookup.resolve(values);
   }
 
   #giveUp(lookup: Lookup): void {
@@ -80,7 +84,7 @@ export class RedisLookups {
     // Without a group it found every connection waiting for its answer: that is a failure of its own.
     const { budgetMs } = this.#options;
     this.#fail(lookup.group ?? { failed: false }, new Error(`no answer within ${budgetMs} ms`));
-    lookup.settle(undefined);
+    this.#settle(lookup, undefined);
   }
 
   #fail(group: Group, error: unknown): void {
@@ -140,11 +144,13 @@ export class RedisLookups {
       for (const lookup of lookups) {
         const own = values.slice(at, at + lookup.keys.length);
         at += lookup.keys.length;
-        if (lookup.state === 'asked') lookup.settle(own);
+        if (lookup.state === 'asked') this.#settle(lookup, own);
       }
     } catch (error) {
       this.#fail(group, error);
-      for (const lookup of lookups) if (lookup.state === 'asked') lookup.settle(undefined);
+      for (const lookup of lookups) {
+        if (lookup.state === 'asked') this.#settle(lookup, undefined);
+      }
     }
   }
 }

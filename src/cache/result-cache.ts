@@ -3,6 +3,7 @@ import type { CircuitState } from './circuit.js';
 import type { CachedResult, CacheFigures, MemoryTier } from './memory-tier.js';
 import type { KeysFigures } from './redis-keys.js';
 import type { RedisFigures, RedisTier } from './redis-tier.js';
+import type { StoredResult } from './redis-value.js';
 
 /** Where an answer came from: `false` was computed now. */
 export type CacheSource = false | 'memory' | 'redis';
@@ -49,9 +50,8 @@ export class ResultCache {
   }
 
   /**
-   * What Redis knows of these keys, in their order; it is in memory from now on, for what is left
-   * of its life: both tiers together keep a result no longer than `cache.ttl`. Shorter, or empty,
-   * where nothing is known.
+   * What Redis knows of these keys, in their order; shorter, or empty, where nothing is known. To be
+   * handed to {@link keep}, one by one.
    *
    * @param labels how many scores a result of this model has.
    * @returns undefined where there is nobody to wait for.
@@ -59,16 +59,21 @@ export class ResultCache {
   findInRedis(
     keys: readonly string[],
     labels: number,
-  ): Promise<readonly (CachedResult | undefined)[]> | undefined {
-    if (this.redis === undefined || keys.length === 0) return undefined;
-    return this.redis.find(keys, labels).then((found) => {
-      const now = Date.now();
-      return found.map((stored, index) => {
-        if (stored === undefined || stored.expiresAtMs <= now) return undefined;
-        this.memory.set(keys[index] ?? '', stored.result, stored.expiresAtMs - now);
-        return stored.result;
-      });
-    });
+  ): Promise<readonly (StoredResult | undefined)[]> | undefined {
+    return keys.length === 0 ? undefined : this.redis?.find(keys, labels);
+  }
+
+  /**
+   * Takes what Redis knows of a key into memory, for what is left of its life: both tiers together keep
+   * a result no longer than `cache.ttl`.
+   *
+   * @returns the result, unless its life is over.
+   */
+  keep(key: string, stored: StoredResult | undefined): CachedResult | undefined {
+    const leftMs = stored === undefined ? 0 : stored.expiresAtMs - Date.now();
+    if (stored === undefined || leftMs <= 0) return undefined;
+    this.memory.set(key, stored.result, leftMs);
+    return stored.result;
   }
 
   /** What each tier holds and has done. */

@@ -1,5 +1,6 @@
 import { CacheKeys, type KeyScope } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
+import type { StoredResult } from '../cache/redis-value.js';
 import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
 import { type Stop, unlessAborted } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
@@ -155,59 +156,63 @@ export class Classifier {
     { keys, rows }: Found,
     stop: Stop,
   ): Promise<Classification> {
-    const texts = new Map<string, string>();
-    for (const [index, row] of rows.entries()) {
-      if (row === undefined) texts.set(keys[index] ?? '', inputs[index] ?? '');
-    }
-    const found = new Map<string, SourcedResult>();
     // What is computed now will be here before Redis has it.
-    const asked = [...texts.keys()].filter((key) => !this.#dispatcher.isComputing(key));
+    const asked = missingOf(keys, rows).filter((key) => !this.#dispatcher.isComputing(key));
     const looking = this.#cache.findInRedis(asked, ready.model.description.labels.length);
-    if (looking !== undefined) this.#take(await looking, asked, texts, found);
-    const times =
-      texts.size === 0 ? NOTHING_TO_RUN : await this.#compute(ready, texts, user, stop, found);
-    const all = rows.map((row, index) => row ?? found.get(keys[index] ?? ''));
-    return this.#reply(ready, keys, all, topK, times);
+    if (looking !== undefined) this.#take(await looking, asked, keys, rows);
+    const times = rows.includes(undefined)
+      ? await this.#compute(ready, inputs, user, stop, keys, rows)
+      : NOTHING_TO_RUN;
+    return this.#reply(ready, keys, rows, topK, times);
   }
 
-  /** Puts what Redis knows, or memory has come to know meanwhile, from `texts` into `found`. */
+  /** Puts what Redis knows, or memory has come to know meanwhile, into the rows. */
   #take(
-    stored: readonly (CachedResult | undefined)[],
+    stored: readonly (StoredResult | undefined)[],
     asked: readonly string[],
-    texts: Map<string, string>,
-    found: Map<string, SourcedResult>,
+    keys: readonly string[],
+    rows: (SourcedResult | undefined)[],
   ): void {
-    for (const [index, key] of asked.entries()) {
-      const result = stored[index];
-      const late = result === undefined ? this.#cache.memory.peek(key) : undefined;
-      if (result !== undefined) found.set(key, { result, source: 'redis' });
-      else if (late !== undefined) found.set(key, { result: late, source: 'memory' });
-      else continue;
-      texts.delete(key);
+    // Most requests have one input, and need no map to find it.
+    const places = asked.length > 1 ? new Map(asked.map((key, at) => [key, at])) : undefined;
+    for (let index = 0; index < rows.length; index += 1) {
+      if (rows[index] !== undefined) continue;
+      const key = keys[index] ?? '';
+      const at = places === undefined ? asked.indexOf(key) : (places.get(key) ?? -1);
+      if (at < 0) continue;
+      const known = this.#cache.keep(key, stored[at]);
+      const late = known === undefined ? this.#cache.memory.peek(key) : undefined;
+      if (known !== undefined) rows[index] = { result: known, source: 'redis' };
+      else if (late !== undefined) rows[index] = { result: late, source: 'memory' };
     }
   }
 
   /**
-   * Computes what nobody knows; who needs the same at the same time shares it.
+   * Computes what nobody knows, into the rows; who needs the same at the same time shares it.
    *
    * @returns the times
    */
   async #compute(
     ready: ReadyModel,
-    texts: ReadonlyMap<string, string>,
+    inputs: readonly string[],
     user: string,
     stop: Stop,
-    found: Map<string, SourcedResult>,
+    keys: readonly string[],
+    rows: (SourcedResult | undefined)[],
   ): Promise<Answer> {
-    const keys = [...texts.keys()];
-    const keyed = { keys, onResult: this.#keep };
-    const inputs = [...texts.values()];
-    const { rows, ...times } = await this.#dispatcher.submit(ready, inputs, stop, user, keyed);
-    for (const [index, key] of keys.entries()) {
-      const result = rows[index];
+    const texts = new Map(keys.map((key, index) => [key, inputs[index] ?? '']));
+    const wanted = missingOf(keys, rows);
+    const asked = wanted.map((key) => texts.get(key) ?? '');
+    const keyed = { keys: wanted, onResult: this.#keep };
+    const answer = await this.#dispatcher.submit(ready, asked, stop, user, keyed);
+    const { rows: found, ...times } = answer;
+    const computed = new Map<string, SourcedResult>();
+    for (const [index, key] of wanted.entries()) {
+      const result = found[index];
       if (result === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');
-      found.set(key, { result, source: false });
+      computed.set(key, { result, source: false });
     }
+    for (const [index, key] of keys.entries()) rows[index] ??= computed.get(key);
     return times;
   }
 
@@ -243,6 +248,15 @@ export class Classifier {
     if (redis > 0) cacheHits.add('redis', redis);
     if (memory + redis < cached.length) cacheMisses.inc(cached.length - memory - redis);
   }
+}
+
+/** The keys of what is not known, each once. */
+function missingOf(
+  keys: readonly string[],
+  rows: readonly (SourcedResult | undefined)[],
+): readonly string[] {
+  if (rows.length === 1) return rows[0] === undefined ? keys : [];
+  return [...new Set(keys.filter((_, index) => rows[index] === undefined))];
 }
 
 function countOf(cached: readonly CacheSource[], source: CacheSource): number {

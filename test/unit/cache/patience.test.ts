@@ -21,8 +21,9 @@ function now(): number {
 test('who is not answered gives up after the budget, and who is answered does not', () => {
   const patience = new Patience(BUDGET_MS, now);
   const [answered, unanswered] = [vi.fn(), vi.fn()];
-  const wait = patience.begin(answered);
-  patience.begin(unanswered);
+  const wait = { untilMs: 0, giveUp: answered };
+  patience.begin(wait);
+  patience.begin({ untilMs: 0, giveUp: unanswered });
   vi.advanceTimersByTime(BUDGET_MS - 1);
   expect(unanswered).not.toHaveBeenCalled();
   patience.end(wait);
@@ -40,7 +41,7 @@ test('each has the whole budget, whenever it comes', () => {
   const begun = performance.now();
   for (let n = 0; n < 5; n += 1) {
     const since = performance.now();
-    patience.begin(() => gaveUp.push(performance.now() - since));
+    patience.begin({ untilMs: 0, giveUp: () => gaveUp.push(performance.now() - since) });
     vi.advanceTimersByTime(3);
   }
   vi.advanceTimersByTime(100);
@@ -55,7 +56,7 @@ test('each has the whole budget, whenever it comes', () => {
 test('time in which this process was busy hardly counts', () => {
   const patience = new Patience(BUDGET_MS, now);
   const giveUp = vi.fn();
-  patience.begin(giveUp);
+  patience.begin({ untilMs: 0, giveUp });
   // No timer fires meanwhile; the next one is the first to see how late it is.
   busyMs += 500;
   vi.advanceTimersToNextTimer();
@@ -70,7 +71,8 @@ test('time in which this process was busy hardly counts', () => {
 test('an answer that has arrived by the last look is taken', () => {
   const patience = new Patience(BUDGET_MS, now);
   const giveUp = vi.fn();
-  const wait = patience.begin(giveUp);
+  const wait = { untilMs: 0, giveUp };
+  patience.begin(wait);
   // Its immediate stands before that of the last look: so does what is read in that turn.
   setTimeout(() => setImmediate(() => patience.end(wait)), BUDGET_MS);
   vi.advanceTimersByTime(100);

@@ -1,0 +1,102 @@
+import { expect, test } from 'vitest';
+import { MemoryTier } from '../../../src/cache/memory-tier.js';
+import type { StoredResult } from '../../../src/cache/redis-value.js';
+import { ResultCache } from '../../../src/cache/result-cache.js';
+import { Classifier } from '../../../src/inference/classify.js';
+import type { Dispatcher } from '../../../src/inference/dispatcher.js';
+import { Metrics } from '../../../src/metrics.js';
+
+type Find = (keys: readonly string[]) => Promise<readonly (StoredResult | undefined)[]>;
+
+/** A classifier whose Redis and workers are the test's: the score of a text is its length. */
+function fixture(maxBytes: number) {
+  const computed: (readonly string[])[] = [];
+  const asked: (readonly string[])[] = [];
+  const parts: { find: Find; computing: Set<string> } = {
+    find: async (keys) => keys.map(() => undefined),
+    computing: new Set(),
+  };
+  const memory = new MemoryTier({ maxBytes, ttlSeconds: 60 });
+  const redis = {
+    find: (keys: readonly string[]) => {
+      asked.push(keys);
+      return parts.find(keys);
+    },
+    store: () => undefined,
+  };
+  const model = { id: 'm', description: { labels: ['length'], problem: 'multi_label' } };
+  const classifier = new Classifier({
+    library: { readyNow: () => ({ model, form: { digest: 'd' } }) } as never,
+    dispatcher: {
+      isComputing: (key: string) => parts.computing.has(key),
+      submit: async (...[, texts, , , keyed]: Parameters<Dispatcher['submit']>) => {
+        computed.push(texts);
+        const rows = texts.map((text) => ({ scores: [text.length], truncated: false }));
+        rows.forEach((row, index) => {
+          keyed?.onResult(keyed.keys[index] ?? '', row);
+        });
+        return { rows, queueMs: 1, tokenizeMs: 1, runMs: 1 };
+      },
+    } as never,
+    cache: new ResultCache(memory, redis as never),
+    metrics: new Metrics(),
+    secret: 's',
+  });
+  const classify = async (...inputs: readonly string[]) => {
+    const stop = { signal: new AbortController().signal };
+    const request = { model: 'm', inputs, user: 'u', topK: undefined };
+    const { results, cached, inputHashes } = await classifier.classify(request, stop);
+    return { scores: results.map(([best]) => best?.score), cached, keys: inputHashes };
+  };
+  return { parts, computed, asked, memory, classify };
+}
+
+function stored(score: number): StoredResult {
+  return { result: { scores: [score], truncated: false }, expiresAtMs: Date.now() + 60_000 };
+}
+
+test('what Redis does not know is computed, each text once, and each result is in its place', async () => {
+  const { parts, computed, asked, classify } = fixture(0);
+  parts.find = async (keys) => keys.map((_, index) => (index === 1 ? stored(99) : undefined));
+  const { scores, cached } = await classify('a', 'bb', 'a', 'ccc', 'bb');
+  expect(scores).toEqual([1, 99, 1, 3, 99]);
+  expect(cached).toEqual([false, 'redis', false, false, 'redis']);
+  expect(computed).toEqual([['a', 'ccc']]);
+  expect(asked.map((keys) => keys.length)).toEqual([3]);
+});
+
+test('what Redis knows is in memory from now on, and a result whose life is over is not', async () => {
+  const { parts, asked, classify } = fixture(1e6);
+  parts.find = async ([key]) => (key === undefined ? [] : [stored(7)]);
+  expect(await classify('a')).toMatchObject({ scores: [7], cached: ['redis'] });
+  expect(await classify('a')).toMatchObject({ scores: [7], cached: ['memory'] });
+  expect(asked).toHaveLength(1);
+  parts.find = async () => [{ ...stored(7), expiresAtMs: Date.now() - 1 }];
+  expect(await classify('old')).toMatchObject({ scores: [3], cached: [false] });
+});
+
+test('what is being computed for others is not asked of Redis, and joins them in the queue', async () => {
+  const { parts, computed, asked, classify } = fixture(0);
+  const { keys } = await classify('a');
+  parts.computing = new Set(keys);
+  expect(await classify('a', 'bb')).toMatchObject({ scores: [1, 2], cached: [false, false] });
+  expect(asked.map(({ length }) => length)).toEqual([1, 1]);
+  expect(computed).toEqual([['a'], ['a', 'bb']]);
+});
+
+test('what was computed is in memory, each result under its key', async () => {
+  const { computed, classify } = fixture(1e6);
+  await classify('a', 'bb');
+  expect(await classify('bb', 'a')).toMatchObject({ scores: [2, 1], cached: ['memory', 'memory'] });
+  expect(computed).toHaveLength(1);
+});
+
+test('what came into memory while Redis was asked is not computed again', async () => {
+  const { parts, computed, memory, classify } = fixture(1e6);
+  parts.find = async ([key = '']) => {
+    memory.set(key, { scores: [42], truncated: false });
+    return [undefined];
+  };
+  expect(await classify('a')).toMatchObject({ scores: [42], cached: ['memory'] });
+  expect(computed).toEqual([]);
+});
