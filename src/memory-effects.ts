@@ -25,6 +25,8 @@ import { readProcessMemory } from './system/process-memory.js';
 const SMALLER_BATCHES = 4;
 /** A model that a worker has used within this time is warm in the one that replaces it. */
 const IN_USE_WITHIN_MS = 1000;
+/** More that wait than this, for each worker, are a rush: eight users who wait for their answers are none. */
+const RUSH_INPUTS_PER_WORKER = 16;
 /** Longest that pressure's other actions wait for Redis; what is left is removed the next time. */
 const CLEAR_REDIS_MS = 5000;
 
@@ -60,6 +62,8 @@ export function memoryEffects(parts: ActedOn, given: Given): MemoryEffects {
           completedBatches: worker.completedBatches,
         })),
     isWanted: (model) => parts.dispatcher.isWanted(model),
+    isRushed: () =>
+      parts.dispatcher.waitingCount > RUSH_INPUTS_PER_WORKER * parts.pool.workers.length,
     unload: async (model) => {
       const released = await parts.dispatcher.unload(model);
       metrics.modelUnloads.inc({ model }, released.length);

@@ -38,6 +38,8 @@ export interface MemoryEffects {
   readonly workers: () => readonly WorkerFacts[];
   /** Whether someone waits for an answer of the model. */
   readonly isWanted: (model: string) => boolean;
+  /** Whether far more inputs wait than the workers can take on at once. */
+  readonly isRushed: () => boolean;
   /** Releases the model in every worker, unless it is wanted. */
   readonly unload: (model: string) => Promise<readonly StepOutcome[]>;
   /** Collects garbage in every idle worker. */

@@ -95,9 +95,12 @@ export class MemoryManager {
 
   /** A user took part in a session for the first time; every 50th sets off a recycle. */
   countUser(): void {
-    if (!this.#recycler.countUser() || this.#stopped) return;
-    const cause = `${this.usersSinceRecycle} users`;
-    this.recycle(cause).catch((error: unknown) => this.#options.onError('recycling failed', error));
+    if (this.#stopped) return;
+    const recycle = this.#recycler.countUser(() => !this.#stopped);
+    if (recycle === undefined) return;
+    this.#recycling = recycle.catch((error: unknown) =>
+      this.#options.onError('recycling failed', error),
+    );
   }
 
   /** Replaces every worker, unloads every model, clears the in-process caches. */

@@ -18,12 +18,17 @@ export interface RecyclerOptions {
 /** Batches after which a worker's memory at rest is its baseline: the first ones warm it up. */
 const WARM_BATCHES = 3;
 
+/** A recycle that falls due in a rush begins when that is over, or after this. */
+const RUSH_PATIENCE_MS = 3000;
+const RUSH_STEP_MS = 50;
+
 /** Decides when to recycle, and does it: caches, models, workers, one after the other. */
 export class Recycler {
   readonly #options: RecyclerOptions;
   readonly #baselines = new Map<string, number>();
   #usersSince = 0;
   #running: Promise<Receipt> | undefined;
+  #isDue = false;
   #replacing = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -40,10 +45,31 @@ export class Recycler {
     return this.#running !== undefined || this.#replacing > 0;
   }
 
-  /** Counts a user. @returns whether a recycle is due. */
-  countUser(): boolean {
+  /**
+   * Counts a user; when it is the 50th, recycles everything. New workers take CPU time from those who wait, so
+   * in a rush (a burst of new users is one) they wait for its end, for three seconds at most.
+   *
+   * @param goesOn asked after each wait.
+   * @returns the recycle that this user sets off; undefined if none.
+   */
+  countUser(goesOn: () => boolean): Promise<unknown> | undefined {
     this.#usersSince += 1;
-    return this.#usersSince >= this.#options.afterUsers && this.#running === undefined;
+    const isEnough = this.#usersSince >= this.#options.afterUsers;
+    if (!isEnough || this.#running !== undefined || this.#isDue) return undefined;
+    if (!this.#options.effects.isRushed()) return this.recycle(`${this.#usersSince} users`);
+    this.#isDue = true;
+    return this.#afterRush(goesOn).finally(() => {
+      this.#isDue = false;
+    });
+  }
+
+  async #afterRush(goesOn: () => boolean): Promise<void> {
+    const endsMs = performance.now() + RUSH_PATIENCE_MS;
+    while (this.#options.effects.isRushed() && performance.now() < endsMs) {
+      await new Promise((resolve) => setTimeout(resolve, RUSH_STEP_MS));
+      if (!goesOn()) return;
+    }
+    await this.recycle(`${this.#usersSince} users`);
   }
 
   /** Recycles everything; those who ask while one runs get that one's receipt. */

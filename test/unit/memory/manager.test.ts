@@ -42,9 +42,11 @@ function manage(
   const receipts: Receipt[] = [];
   const held: [PressureAction, boolean][] = [];
   const errors: unknown[] = [];
+  const rush = { on: false };
   const effects = {
     workers: () => workers,
     isWanted: (model: string) => wanted.includes(model),
+    isRushed: () => rush.on,
     unload: vi.fn(async (model: string) => {
       workers = workers.map((of) => ({ ...of, models: of.models.filter((id) => id !== model) }));
       return [{ worker: 'worker-1', freedBytes: 1000 }];
@@ -77,7 +79,7 @@ function manage(
     effects,
   );
   managers.push(manager);
-  return { manager, effects, receipts, held, errors, line };
+  return { manager, effects, receipts, held, errors, line, rush };
 }
 
 describe('a cleanup', () => {
@@ -124,6 +126,40 @@ describe('a recycle', () => {
     expect(effects.clearCaches).toHaveBeenCalledTimes(1);
     expect(effects.replaceWorker).toHaveBeenCalledTimes(1);
     expect(manager.usersSinceRecycle).toBe(1);
+  });
+
+  it('that falls due in a rush begins when that is over, with all who have come meanwhile', async () => {
+    const { manager, effects, receipts, rush } = manage({ afterUsers: 3 });
+    rush.on = true;
+    for (let user = 1; user <= 5; user += 1) manager.countUser();
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    expect(effects.replaceWorker).not.toHaveBeenCalled();
+    rush.on = false;
+    await vi.waitFor(() => expect(receipts).toHaveLength(1));
+    expect(receipts[0]).toMatchObject({ kind: 'recycle', cause: '5 users' });
+    expect(manager.usersSinceRecycle).toBe(0);
+  });
+
+  it('waits for no more than three seconds of a rush, and not at all for a server that stops', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] });
+    try {
+      const { manager, effects, rush } = manage({ afterUsers: 1 });
+      rush.on = true;
+      manager.countUser();
+      await vi.advanceTimersByTimeAsync(2900);
+      expect(effects.replaceWorker).not.toHaveBeenCalled();
+      await vi.advanceTimersByTimeAsync(200);
+      await vi.waitFor(() => expect(effects.replaceWorker).toHaveBeenCalledTimes(1));
+      const other = manage({ afterUsers: 1 });
+      other.rush.on = true;
+      other.manager.countUser();
+      const stopped = other.manager.stop();
+      await vi.advanceTimersByTimeAsync(5000);
+      await stopped;
+      expect(other.effects.replaceWorker).not.toHaveBeenCalled();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('is shared by those who ask while it runs', async () => {
