@@ -91,6 +91,8 @@ export class ConnectionPool<C> {
   readonly #closings = new Set<Promise<void>>();
   #opening = 0;
   #checking = 0;
+  /** In use above the minimum at the last shrink, and not given back since. */
+  #surplus = 0;
   #closed = false;
   #whenEmpty: (() => void) | undefined;
   #ending: Promise<void> | undefined;
@@ -157,7 +159,10 @@ export class ConnectionPool<C> {
     };
   }
 
-  /** Closes idle connections down to the minimum. @returns how many, once they are closed. */
+  /**
+   * Closes idle connections down to the minimum; those in use above it close when they are given back, unless
+   * somebody waits then. @returns how many were closed at once, when they are.
+   */
   async shrink(): Promise<number> {
     const closings: Promise<void>[] = [];
     while (this.#slots.size > this.#limits.min) {
@@ -165,6 +170,7 @@ export class ConnectionPool<C> {
       if (slot === undefined) break;
       closings.push(this.#discard(slot));
     }
+    this.#surplus = Math.max(0, this.#slots.size - this.#limits.min);
     await Promise.all(closings);
     return closings.length;
   }
@@ -267,8 +273,16 @@ export class ConnectionPool<C> {
     if (!this.#connector.isUsable(slot.connection)) void this.#discard(slot, 'broken');
     else if (this.#closed) void this.#discard(slot);
     else if (this.#isOld(slot)) void this.#discard(slot, 'recycled');
+    else if (this.#isSurplus()) void this.#discard(slot);
     else this.#makeIdle(slot);
     this.#pump();
+  }
+
+  /** Whether one that is given back was in use at the last shrink, or stands for one that was. */
+  #isSurplus(): boolean {
+    if (this.#surplus === 0) return false;
+    this.#surplus -= 1;
+    return this.#waiters.length === 0 && this.#slots.size > this.#limits.min;
   }
 
   #open(): void {

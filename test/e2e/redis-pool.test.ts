@@ -72,6 +72,8 @@ describe.skipIf(redis === undefined)('the pool to a real Redis', () => {
     const server = await start();
     const session = await post<SessionView>(server, '/v1/sessions');
     await loadUntil(server, session.id, ({ open }) => open > 1);
+    // What was computed is written to Redis after its answer.
+    await vi.waitFor(async () => expect((await poolOf(server)).in_use).toBe(0), AMPLE);
     await post(server, `/v1/sessions/${session.id}/end`);
     const pool = await vi.waitFor(async () => {
       const now = await poolOf(server);

@@ -185,6 +185,23 @@ describe('a pool of real sockets', () => {
     expect(await pool.shrink()).toBe(0);
   });
 
+  test('those in use at a shrink close when they are given back, but not while somebody waits', async () => {
+    const { pool, open } = await poolOf({ min: 1, max: 3 });
+    const [one, two, three] = await Promise.all([pool.acquire(), pool.acquire(), pool.acquire()]);
+    expect(await pool.shrink()).toBe(0);
+    const waiting = pool.acquire();
+    one.release();
+    const fourth = await waiting;
+    expect(pool.figures.open).toBe(3);
+    two.release();
+    expect(pool.figures).toMatchObject({ open: 2, inUse: 2 });
+    three.release();
+    fourth.release();
+    expect(pool.figures).toMatchObject({ open: 2, idle: 2 });
+    expect(await pool.shrink()).toBe(1);
+    expect(open.size).toBe(1);
+  });
+
   test('a server that is gone is told to everyone who waits', async () => {
     const { server, port } = await echoServer();
     server.close();
