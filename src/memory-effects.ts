@@ -134,7 +134,10 @@ async function replaceWorker(
     const since = Date.now() - IN_USE_WITHIN_MS;
     for (const [model, { lastUsedAtMs, gear }] of old.loaded) {
       if (lastUsedAtMs < since) continue;
-      await dispatcher.warm(fresh, await library.ready(model));
+      const ready = await library.ready(model);
+      // A cleanup may have unloaded it meanwhile: it must find all of a model, so none is opened behind its back.
+      if (!old.loaded.has(model)) continue;
+      await dispatcher.warm(fresh, ready);
       if (!fresh.loaded.has(model) || (gear === 'cold' && model !== hot)) continue;
       await fresh.shift(model, config['worker.batch_timeout_ms']);
     }

@@ -5,6 +5,7 @@
 import { messageOf, PlimsollError } from '../errors.js';
 import { MappedSession, scoresOf } from '../models/onnx-session.js';
 import { TextEncoder } from '../models/tokenizer.js';
+import { trimNativeHeap } from '../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../system/own-process.js';
 import { readOwnMemory } from '../system/process-memory.js';
 import type {
@@ -124,6 +125,7 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
     case 'collect':
       return measured(async () => {
         collectGarbage();
+        trimNativeHeap();
       });
     case 'read':
       return readOwnMemory();
@@ -157,4 +159,5 @@ process.on('message', (request: NumberedRequest) => {
 
 adviseOutOfMemoryKiller(BEFORE_THE_SERVER);
 collectGarbage();
+trimNativeHeap();
 tell({ type: 'ready', memory: await readOwnMemory() });

@@ -1,4 +1,5 @@
 import { getHeapStatistics } from 'node:v8';
+import { trimNativeHeap } from '../system/native-heap.js';
 import { collectGarbage } from '../system/own-process.js';
 import { readOwnMemory } from '../system/process-memory.js';
 import type { StepOutcome } from './effects.js';
@@ -36,6 +37,8 @@ export async function collectOwnHeap(thoroughness: Thoroughness): Promise<readon
   } else {
     collectGarbage('minor');
   }
+  // Others would wait for it too, and take the same pages again at once.
+  if (thoroughness !== 'gently') trimNativeHeap();
   const after = await readOwnMemory();
   return [{ worker: 'main', freedBytes: before.privateBytes - after.privateBytes }];
 }

@@ -1,4 +1,5 @@
 import { PlimsollError } from '../errors.js';
+import { trimNativeHeap } from '../system/native-heap.js';
 import { LoadAdmission } from './admission.js';
 import type { MemoryEffects, StepOutcome } from './effects.js';
 import { type GearFigures, type HotFigures, hasStandIn, nextShift } from './gears.js';
@@ -76,6 +77,8 @@ export class MemoryManager {
   }
 
   async start(): Promise<void> {
+    // What the start itself has freed; and the first cleanup finds the function there.
+    trimNativeHeap();
     await this.reader.read();
     this.#every(this.#options.readingIntervalMs, 'a reading failed', () => this.#tick());
     this.#every(this.#options.residencyIntervalMs, 'idle models were not unloaded', () =>
