@@ -12,6 +12,7 @@ import { pause } from '../harness/load.js';
 import { startServer } from '../harness/server.js';
 import { latencies, median, rounded } from '../harness/spread.js';
 import { closedUsers } from './closed-users.js';
+import { cpuMs, ownCpuMs } from './cpu-time.js';
 import { bundledModel, distinctMails, realMails } from './mails.js';
 import { percentile } from './percentile.js';
 
@@ -52,11 +53,14 @@ async function run(context: Context): Promise<Outcome> {
     closedUsers(api, count, ms, () => bundledModel.id, nextText);
   context.progress.at('capacity');
   await users(USERS, capacityMs / 2);
+  const cores = coresTaken(server.pid);
   const capacity = (await users(USERS, capacityMs)).itemsPerSecond;
+  const atCapacity = cores();
   const calm = (await users(1, capacityMs / 2)).ms;
   context.progress.at('overload');
   const sent: Promise<Reply>[] = [];
   const ofLine: number[] = [];
+  const coresInOverload = coresTaken(server.pid);
   const begun = performance.now();
   let watchedAt = begun;
   for (let now = begun; now - begun < overloadMs; now = performance.now()) {
@@ -74,6 +78,7 @@ async function run(context: Context): Promise<Outcome> {
     await pause(STEP_MS);
   }
   const seconds = (performance.now() - begun) / 1000;
+  const inOverload = coresInOverload();
   await pause(BACK_WITHIN_MS);
   context.progress.at('after');
   const after = await users(1, capacityMs / 2);
@@ -104,9 +109,24 @@ async function run(context: Context): Promise<Outcome> {
       },
       { fact: 'answers', value: latencies(good.map(({ ms }) => ms)) },
       { fact: 'refusals', value: latencies(refusalMs) },
+      // What these take is missing to the workers: client and server share the machine.
+      {
+        fact: 'cores of client and main process',
+        value: `${atCapacity}; in overload ${inOverload}`,
+      },
       ...after.tally.failureFacts,
     ],
     details: { deadline_ms: DEADLINE_MS, statuses: countBy(replies) },
+  };
+}
+
+/** Cores that the client and the server's main process take from now until it is called. */
+function coresTaken(pid: number): () => string {
+  const [clientMs, mainMs, sinceMs] = [ownCpuMs(), cpuMs(pid), performance.now()];
+  return () => {
+    const ms = performance.now() - sinceMs;
+    const [client, main] = [(ownCpuMs() - clientMs) / ms, (cpuMs(pid) - mainMs) / ms];
+    return `${client.toFixed(2)} and ${main.toFixed(2)}`;
   };
 }
 
