@@ -8,7 +8,7 @@ export const ALLOCATOR_ENVIRONMENT: Readonly<Record<string, string>> = {
   MALLOC_TRIM_THRESHOLD_: '131072',
   MALLOC_ARENA_MAX: '2',
   // Without bins that keep small blocks apart, what is free joins what is free beside it, and whole pages go back
-  // (see trimNativeHeap): 1.5 MB less in each worker after 200 openings of three models.
+  // (see trimNativeHeap): 1.5 MB less in each worker after 150 sessions on three models.
   GLIBC_TUNABLES: 'glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0',
 };
 
