@@ -49,14 +49,17 @@ async function run(context: Context): Promise<Outcome> {
 async function measure(context: Context, model: CachedModel) {
   const { pairs, hotMs } = context.quick ? QUICK : FULL;
   const threads = await defaultThreads();
+  const texts = await Promise.all(LENGTHS.map((tokens) => textOfTokens(model, tokens)));
   const raw = new RawLoop(context, model, 1);
+  // The plain session is open before: while it opens, nobody would ask the server, and its model leave.
+  await raw.once(texts[0] ?? '', threads);
   const settings = { 'cache.max_size': 0, 'session.max_users': 1000 };
   const server = await startServer(context, { models: [model], settings });
   const checks: Check[] = [];
   const facts: Fact[] = [];
   const samples: unknown[] = [];
-  for (const tokens of LENGTHS) {
-    const text = await textOfTokens(model, tokens);
+  for (const [at, tokens] of LENGTHS.entries()) {
+    const text = texts[at] ?? '';
     context.progress.at(`${model.id}, ${tokens} tokens: until it is hot`);
     await untilHot(server.api, model.id, text, hotMs);
     const [ours, plain]: [number[], number[]] = [[], []];

@@ -336,6 +336,11 @@ export class MemoryManager {
 
   #idleModels(): readonly ModelFigures[] {
     const workers = this.#effects.workers();
+    const hot = new Set(
+      this.#effects.heldModels().flatMap(({ model, gear }) => (gear === 'hot' ? [model] : [])),
+    );
+    const shiftMs = (model: string) =>
+      hot.has(model) ? (this.#options.hotGearOf(model)?.shiftMs ?? 0) : 0;
     return this.#loadedModels()
       .filter((model) => !this.#effects.isWanted(model))
       .map((model) => {
@@ -344,7 +349,7 @@ export class MemoryManager {
           model,
           expectedGapMs: this.ledger.expectedGapMs(model),
           idleMs: this.ledger.idleMs(model),
-          reloadMs: this.ledger.reloadMs(model) ?? UNKNOWN_RELOAD_MS,
+          reloadMs: (this.ledger.reloadMs(model) ?? UNKNOWN_RELOAD_MS) + shiftMs(model),
           heldBytes: copies * this.#options.heldBytesOf(model),
         };
       });

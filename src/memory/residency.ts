@@ -10,7 +10,7 @@ export interface ModelFigures {
   readonly expectedGapMs: number | undefined;
   /** Time since its last request. */
   readonly idleMs: number;
-  /** Measured time to open it again. */
+  /** Measured time to get it back as it is: to open it again and, where it is hot, to shift it again. */
   readonly reloadMs: number;
   /** Private bytes that it holds, in all workers together. */
   readonly heldBytes: number;
@@ -52,7 +52,8 @@ export function breakEvenMs(reloadMs: number, heldBytes: number, freeShare: numb
  * 3. Held for longer than a reload costs: yes. (Whatever comes, this costs at most twice what
  *    knowing the future would have cost: the ski-rental bound.)
  * 4. Its next request is not expected before that point: yes, waiting for it would not pay.
- * 5. Its next request is long overdue: yes, the pattern has ended.
+ * 5. Its next request is long overdue: yes, the pattern has ended. What takes long to get back is waited
+ *    for as long again: a hot model outlives a pause that a cold one does not.
  */
 export function shouldUnload(
   figures: ModelFigures,
@@ -66,7 +67,7 @@ export function shouldUnload(
   const gap = figures.expectedGapMs;
   if (gap === undefined) return false;
   if (gap > breakEven) return true; // 4
-  return figures.idleMs > LATE_FACTOR * gap + SHORTEST_STAY_MS; // 5
+  return figures.idleMs > LATE_FACTOR * gap + Math.max(SHORTEST_STAY_MS, figures.reloadMs); // 5
 }
 
 /** Requests per second × time to reload ÷ bytes held: what is lost by evicting, per byte won. */

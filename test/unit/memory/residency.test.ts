@@ -36,6 +36,16 @@ describe('how long an idle model stays', () => {
     ['goes when its next request comes too late', { expectedGapMs: 60_000 }, 1, false, true],
     ['stays when its next request is near', { expectedGapMs: 800 }, 1, false, false],
     ['goes when its next request is overdue', { expectedGapMs: 800, idleMs: 2651 }, 1, false, true],
+    [
+      'stays, overdue, for as long again as it takes to get a hot model back',
+      { expectedGapMs: 100, idleMs: 1299, reloadMs: 1000 },
+      ...([1, false, false] as const),
+    ],
+    [
+      'goes after that',
+      { expectedGapMs: 100, idleMs: 1301, reloadMs: 1000 },
+      ...([1, false, true] as const),
+    ],
   ];
   it.each(table)('%s', (_name, figures, freeShare, underPressure, unload) => {
     expect(shouldUnload({ ...MODEL, ...figures }, freeShare, underPressure)).toBe(unload);
