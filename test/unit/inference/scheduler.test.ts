@@ -107,13 +107,14 @@ describe('rule', () => {
       ['w1:a[1,2]'],
     ],
     [
-      '5: the nearest in length first, and none that is far',
-      [row(1, 500), row(2, 5000), row(3, 700), row(4, 520), row(5, 60)],
+      '5: the nearest in length first, and none whose padding costs more than a run',
+      [row(1, 210), row(2, 5000), row(3, 280), row(4, 220), row(5, 60)],
       [worker('w1')],
       {},
-      ['w1:a[1,4,3]'],
+      ['w1:a[1,4]'],
     ],
-    ['5: short ones are alike', [row(1, 5), row(2, 190)], [worker('w1')], {}, ['w1:a[1,2]']],
+    ['5: short ones are alike', [row(1, 5), row(2, 70)], [worker('w1')], {}, ['w1:a[1,2]']],
+    ['5: long ones run alone', [row(1, 1000), row(2, 1000)], [worker('w1')], {}, ['w1:a[1]']],
     [
       '5: no more than fit',
       [row(1), row(2), row(3)],
@@ -167,12 +168,12 @@ describe('rule', () => {
   });
 
   test('5: who has few does not wait for rows of one who has many, but runs along with them', () => {
-    const many = Array.from({ length: 5 }, (_, n) => row(n, 1000, 'a', 'many'));
-    const waiting = waitingOf([row(10, 1000, 'a', 'one'), ...many, row(11, 1000, 'a', 'other')]);
+    const many = Array.from({ length: 7 }, (_, n) => row(n, 330, 'a', 'many'));
+    const waiting = waitingOf([row(10, 330, 'a', 'one'), ...many, row(11, 330, 'a', 'other')]);
     expect(plan(waiting, [worker('w1')], WIDE)?.rows.map(({ name }) => name)).toEqual([10, 11]);
-    waiting.add(row(12, 1000, 'a', 'one'));
+    waiting.add(row(12, 330, 'a', 'one'));
     const next = plan(waiting, [worker('w1')], WIDE)?.rows.map(({ name }) => name);
-    expect(next).toEqual([0, 1, 2, 3, 4, 12]);
+    expect(next).toEqual([0, 1, 2, 3, 4, 5, 6, 12]);
   });
 
   test('6: rows of one key run once, for whoever has its turn, and leave all lines', () => {
