@@ -1,4 +1,5 @@
-import type { Api, MemoryView } from '../harness/api.js';
+import { readProcessMemory } from '../../src/system/process-memory.js';
+import type { Api, MemoryView, ProcessView } from '../harness/api.js';
 import { atMost, type Benchmark, type Context, type Outcome } from '../harness/benchmark.js';
 import { type CachedModel, syntheticModels } from '../harness/models.js';
 import { startServer } from '../harness/server.js';
@@ -34,9 +35,9 @@ async function run(context: Context): Promise<Outcome> {
       [MANY, many],
     ] as const) {
       progress.at(`round ${round} of ${rounds}, ${workers} workers`);
-      const view = await measure(context, model, workers);
-      sums.push(view.processes.reduce((sum, { pss_mb: pss }) => sum + pss, 0));
-      views.push({ round, workers, processes: view.processes });
+      const processes = await measure(context, model, workers);
+      sums.push(processes.reduce((sum, { pssMb }) => sum + pssMb, 0));
+      views.push({ round, workers, processes });
     }
   }
   const ratio = median(many) / median(one);
@@ -52,7 +53,7 @@ async function run(context: Context): Promise<Outcome> {
     ],
     details: {
       definition:
-        'PSS as GET /v1/memory has it, main process included, read while every worker holds the model ' +
+        'PSS of smaps_rollup, main process included, read while every worker holds the model ' +
         `and has at least ${TOUCHED_SHARE} of its weights resident`,
       model_bytes: model.bytes,
       views,
@@ -60,15 +61,23 @@ async function run(context: Context): Promise<Outcome> {
   };
 }
 
-async function measure(context: Context, model: CachedModel, workers: number): Promise<MemoryView> {
+async function measure(context: Context, model: CachedModel, workers: number) {
   const settings = { 'worker.count': workers, 'worker.threads': 1, 'cache.max_size': 0 };
   const server = await startServer(context, { models: [model], settings });
   try {
     await server.api.load(model.id);
-    return await untilAllHaveRun(server.api, model, workers);
+    const { processes } = await untilAllHaveRun(server.api, model, workers);
+    return await Promise.all(processes.map(exactly));
   } finally {
     await server.stop();
   }
+}
+
+/** The server walks the pages of large processes only now and then; here each has to be of this moment. */
+async function exactly({ role, pid }: ProcessView) {
+  const memory = await readProcessMemory(pid);
+  if (memory === undefined) throw new Error(`process ${pid} (${role}) is gone`);
+  return { role, pid, pssMb: memory.pssBytes / MB, privateMb: memory.privateBytes / MB };
 }
 
 async function untilAllHaveRun(api: Api, model: CachedModel, workers: number): Promise<MemoryView> {

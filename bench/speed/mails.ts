@@ -17,6 +17,27 @@ export function realMails(): readonly string[] {
     .map((line) => String((JSON.parse(line) as { readonly text: string }).text));
 }
 
+/** A power of two, so that the order below is one of all of them. */
+const SPREAD_BITS = 6;
+
+/**
+ * 64 mails with the lengths of all, in an order in which any stretch has long and short ones in like parts:
+ * sorted by length, then taken in bit-reversed order (van der Corput's sequence). Who reads 40 of them and
+ * who reads 80 have had the same work for each. In the order of the file two loops of some seconds meet
+ * other mails, and their rates differ by up to a tenth for nothing but that.
+ */
+export function spreadMails(): readonly string[] {
+  const sorted = [...realMails()].sort((a, b) => a.length - b.length);
+  const count = 2 ** SPREAD_BITS;
+  return Array.from({ length: count }, (_, at) => {
+    const reversed = Number.parseInt(
+      [...at.toString(2).padStart(SPREAD_BITS, '0')].reverse().join(''),
+      2,
+    );
+    return sorted[Math.floor(((reversed + 0.5) / count) * sorted.length)] ?? '';
+  });
+}
+
 /** The mails without end, in order; the cache is off where they are used. */
 export function mailSource(mails: readonly string[], start = 0): () => string {
   let next = start;

@@ -18,7 +18,7 @@ import { installedPeer } from '../harness/peer.js';
 import { startServer } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
 import { closedUsers, warmUp } from './closed-users.js';
-import { mailSource, realMails } from './mails.js';
+import { mailSource, spreadMails } from './mails.js';
 import { measuredModels } from './measured-models.js';
 
 const LEAST_RATE_RATIO = 2;
@@ -85,7 +85,7 @@ async function compare(
     latency: [] as number[],
     privateMb: [] as number[],
   }));
-  const nextText = mailSource(realMails());
+  const nextText = mailSource(spreadMails());
   try {
     await sameAnswer(server, peer, id);
     await warmUp(server.api, USERS, id, nextText);

@@ -13,7 +13,7 @@ import { type ServerUnderTest, startServer } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
 import { type ClosedRun, closedUsers, warmUp } from './closed-users.js';
 import { cpuMs, machineBusyMs, ownCpuMs } from './cpu-time.js';
-import { mailSource, realMails } from './mails.js';
+import { mailSource, spreadMails } from './mails.js';
 import { measuredModels } from './measured-models.js';
 import { RawLoop, type RawWay } from './raw.js';
 
@@ -68,7 +68,7 @@ async function measure(context: Context, model: CachedModel): Promise<ModelOutco
   const { progress } = context;
   const { rounds: count, ms, probeMs } = context.quick ? QUICK : FULL;
   const cores = Math.max(1, Math.floor(await availableCpus()));
-  const mails = realMails();
+  const mails = spreadMails();
   progress.at(`${model.id}: the best raw loop`);
   const raw = new RawLoop(context, model, cores);
   const way = await raw.bestWay(cores, mails, probeMs);

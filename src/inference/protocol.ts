@@ -46,7 +46,6 @@ export interface BatchResult {
 
 /** What a step in a worker gave back; negative if the process grew meanwhile. */
 export interface StepResult {
-  readonly memory: ProcessMemory;
   readonly freedBytes: number;
 }
 

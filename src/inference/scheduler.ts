@@ -53,8 +53,8 @@ const LOOKS_PER_ITEM = 4;
  *    the idle workers.
  * 5. The batch is that first row and others of the model of like length, whoever sent them (each user
  *    pays for its own), within the limits, as long as a row costs less in the batch (in padding) than a run
- *    of its own would: short ones run together, long ones alone. A row that is to run alone makes a batch of its own, and who has
- *    few does not wait for rows of one who has many: those have turns of their own.
+ *    of its own would: short ones run together, long ones alone. A row that is to run alone makes a batch
+ *    of its own, and who has few does not wait for rows of one who has many: those have turns of their own.
  * 6. Rows of the same key run once, for the user whose turn comes first, who pays; the others leave
  *    their lines with it. So a text that a flood has too waits no longer than one that it has not.
  */
@@ -97,7 +97,9 @@ function formBatch<R extends WaitingRow>(
   limits: BatchLimits,
 ): readonly R[] {
   const batch = [first];
-  if (first.alone === true || limits.maxItems === 1) return batch;
+  // The doubt alone is worth a run then, for whichever row: none has to be looked at.
+  const isLong = LENGTH_DOUBT * first.size > RUN_COST;
+  if (isLong || first.alone === true || limits.maxItems === 1) return batch;
   let longest = first.size;
   const keys = new Set([first.key]);
   const isOfMany = waiting.hasMany(first.user);

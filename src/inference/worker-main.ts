@@ -7,7 +7,7 @@ import { MappedSession, scoresOf } from '../models/onnx-session.js';
 import { TextEncoder } from '../models/tokenizer.js';
 import { trimNativeHeap } from '../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../system/own-process.js';
-import { readOwnMemory } from '../system/process-memory.js';
+import { readOwnMemory, readOwnPrivateBytes } from '../system/process-memory.js';
 import type {
   BatchResult,
   ModelTicket,
@@ -106,10 +106,9 @@ async function run(id: string, inputs: readonly string[]): Promise<BatchResult> 
 
 /** Does a step that gives memory back, and measures what it gave. */
 async function measured(step: () => Promise<void>): Promise<StepResult> {
-  const before = await readOwnMemory();
+  const before = await readOwnPrivateBytes();
   await step();
-  const memory = await readOwnMemory();
-  return { memory, freedBytes: before.privateBytes - memory.privateBytes };
+  return { freedBytes: before - (await readOwnPrivateBytes()) };
 }
 
 function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAnswers]> {

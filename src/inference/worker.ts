@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { PlimsollError } from '../errors.js';
 import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../models/allocator.js';
 import type { Gear } from '../models/mapped-form.js';
+import { FrugalMemoryReader } from '../system/frugal-reader.js';
 import { type ProcessMemory, readProcessMemory } from '../system/process-memory.js';
 import type { ModelTicket, WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
 
@@ -66,6 +67,7 @@ export class Worker {
   #completedBatches = 0;
   #users = 0;
   #baseline: ProcessMemory | undefined;
+  #memory: FrugalMemoryReader<ProcessMemory | undefined> | undefined;
   /** Dropped once it is done: it holds the worker that this one replaces, and so on back to the first. */
   #warmUp: WarmUp | undefined;
   #nextId = 1;
@@ -265,13 +267,17 @@ export class Worker {
   }
 
   /**
-   * Its memory. An idle worker reads its own; a busy one cannot answer, so its file is read from
-   * here (in the thread pool, so that the main thread does not wait).
+   * Its memory, as closely as its size allows ({@link FrugalMemoryReader}). An idle worker reads its own; a
+   * busy one cannot answer, so its file is read from here (in the thread pool, so that the main thread does
+   * not wait).
    */
   async readMemory(): Promise<ProcessMemory | undefined> {
-    if (this.#state === 'gone') return undefined;
-    if (this.idle) return this.#call({ type: 'read' }).catch(() => undefined);
-    return this.pid === undefined ? undefined : readProcessMemory(this.pid);
+    const { pid } = this;
+    if (this.#state === 'gone' || pid === undefined) return undefined;
+    this.#memory ??= new FrugalMemoryReader(pid, () =>
+      this.idle ? this.#call({ type: 'read' }).catch(() => undefined) : readProcessMemory(pid),
+    );
+    return this.#memory.read();
   }
 
   /** Takes no new work from now on; {@link stop} then ends it. */

@@ -1,7 +1,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { trimNativeHeap } from '../system/native-heap.js';
 import { collectGarbage } from '../system/own-process.js';
-import { readOwnMemory } from '../system/process-memory.js';
+import { readOwnPrivateBytes } from '../system/process-memory.js';
 import type { StepOutcome } from './effects.js';
 
 /**
@@ -29,7 +29,7 @@ let usedAfterLastBytes = 0;
 
 /** Collects garbage in the main process, and measures what came back. */
 export async function collectOwnHeap(thoroughness: Thoroughness): Promise<readonly StepOutcome[]> {
-  const before = await readOwnMemory();
+  const before = await readOwnPrivateBytes();
   const grownBytes = getHeapStatistics().used_heap_size - usedAfterLastBytes;
   if (grownBytes > WORTH_BYTES[thoroughness]) {
     collectGarbage();
@@ -39,6 +39,6 @@ export async function collectOwnHeap(thoroughness: Thoroughness): Promise<readon
   }
   // Others would wait for it too, and take the same pages again at once.
   if (thoroughness !== 'gently') trimNativeHeap();
-  const after = await readOwnMemory();
-  return [{ worker: 'main', freedBytes: before.privateBytes - after.privateBytes }];
+  const after = await readOwnPrivateBytes();
+  return [{ worker: 'main', freedBytes: before - after }];
 }

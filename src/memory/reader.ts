@@ -1,4 +1,5 @@
 import { getHeapStatistics } from 'node:v8';
+import { FrugalMemoryReader } from '../system/frugal-reader.js';
 import { readOwnMemory } from '../system/process-memory.js';
 import { readSystem, type SystemReading } from '../system/reading.js';
 import { type Pressure, pressureOf, type Strain } from './policy.js';
@@ -27,6 +28,7 @@ export class MemoryReader {
   readonly processes = new ProcessRing(PROCESS_READINGS);
   readonly #options: ReaderOptions;
   readonly #onRead: () => void;
+  readonly #own = new FrugalMemoryReader('self', readOwnMemory);
   #last: MemorySnapshot | undefined;
   #level: Pressure = 'normal';
 
@@ -52,7 +54,7 @@ export class MemoryReader {
   async read(): Promise<MemorySnapshot> {
     const [system, own, children] = await Promise.all([
       readSystem(),
-      readOwnMemory(),
+      this.#own.read(),
       this.#options.readChildren(),
     ]);
     const main: ProcessReading = { role: 'main', pid: process.pid, memory: own };
