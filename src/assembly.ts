@@ -252,11 +252,12 @@ export class Assembly {
         metrics.batchSeconds.observe({ model }, runMs / 1000);
         if (retried) metrics.retriedBatches.inc();
       },
-      onLoad: (model, worker, loadMs) => {
-        this.memory.ledger.loaded(model, loadMs);
+      onLoad: (model, worker, loadMs, gear) => {
+        // What a reload costs is asked of the cold gear: the way to the hot one is known apart.
+        if (gear === 'cold') this.memory.ledger.loaded(model, loadMs);
         metrics.modelLoads.inc({ model });
         metrics.loadSeconds.observe(loadMs / 1000);
-        log.debug({ model, worker: worker.id, loadMs }, 'model loaded');
+        log.debug({ model, worker: worker.id, loadMs, gear }, 'model loaded');
         this.#tell(loadMark(model, worker.id, loadMs));
       },
     });

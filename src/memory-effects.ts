@@ -119,7 +119,7 @@ export async function readChildren(
 
 async function replaceWorker(
   parts: ActedOn,
-  { metrics, config }: Given,
+  { metrics }: Given,
   id: string,
   order: 'start first' | 'leave first',
   hot: string | undefined,
@@ -137,9 +137,11 @@ async function replaceWorker(
       const ready = await library.ready(model);
       // A cleanup may have unloaded it meanwhile: it must find all of a model, so none is opened behind its back.
       if (!old.loaded.has(model)) continue;
-      await dispatcher.warm(fresh, ready);
-      if (!fresh.loaded.has(model) || (gear === 'cold' && model !== hot)) continue;
-      await fresh.shift(model, config['worker.batch_timeout_ms']);
+      const wanted = model === hot ? 'hot' : gear;
+      await dispatcher.warm(fresh, ready, wanted).catch((error: unknown) => {
+        if (wanted === 'cold' || fresh.state === 'gone') throw error;
+        return dispatcher.warm(fresh, ready);
+      });
     }
   };
   const models = [...old.loaded.keys()];

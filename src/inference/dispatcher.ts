@@ -2,7 +2,7 @@ import type { Stop } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
 import type { LoadAdmission, LoadNeed } from '../memory/admission.js';
 import type { ReadyModel } from '../models/library.js';
-import { usesArena } from '../models/mapped-form.js';
+import { type Gear, usesArena } from '../models/mapped-form.js';
 import type { WorkerPool } from './pool.js';
 import type { BatchResult, ModelTicket, StepResult } from './protocol.js';
 import { QueueGate } from './queue-gate.js';
@@ -37,7 +37,7 @@ export interface DispatcherOptions {
   /** Told of every batch that was answered. */
   readonly onBatch: (batch: BatchFacts) => void;
   /** Told of every load: the model was opened in that worker. */
-  readonly onLoad: (model: string, worker: Worker, loadMs: number) => void;
+  readonly onLoad: (model: string, worker: Worker, loadMs: number, gear: Gear) => void;
 }
 
 export interface BatchFacts {
@@ -234,7 +234,7 @@ export class Dispatcher {
       const settle = await this.#admitted(ready);
       try {
         const loadMs = await worker.load(ticket);
-        if (loadMs !== undefined) this.#options.onLoad(ready.model.id, worker, loadMs);
+        if (loadMs !== undefined) this.#options.onLoad(ready.model.id, worker, loadMs, 'cold');
       } catch (error) {
         // A worker that dies takes nothing from the others.
         if (!(error instanceof WorkerGoneError)) throw error;
@@ -248,13 +248,14 @@ export class Dispatcher {
    * Opens a model in one worker and runs it once, so that the first caller does not wait for its pages
    * and the compiler; does nothing where the line has no room.
    */
-  async warm(worker: Worker, ready: ReadyModel): Promise<void> {
+  async warm(worker: Worker, ready: ReadyModel, gear: Gear = 'cold'): Promise<void> {
     const admission = this.#options.admission.ask(loadNeed(ready));
     if (admission.state !== 'admitted') return;
     try {
       const ticket = this.#ticket(ready);
-      const { loadMs } = await worker.run(ticket, [WARM_UP_TEXT], this.#options.batchTimeoutMs);
-      if (loadMs !== undefined) this.#options.onLoad(ready.model.id, worker, loadMs);
+      const { batchTimeoutMs, onLoad } = this.#options;
+      const { loadMs } = await worker.run(ticket, [WARM_UP_TEXT], batchTimeoutMs, gear);
+      if (loadMs !== undefined) onLoad(ready.model.id, worker, loadMs, gear);
     } finally {
       admission.settle();
     }
@@ -301,7 +302,7 @@ export class Dispatcher {
       const inputs = rows.map((row) => row.text);
       const ticket = this.#ticket(first.request.ready);
       const result = await worker.run(ticket, inputs, this.#options.batchTimeoutMs);
-      if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs);
+      if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs, 'cold');
       const size = rows.reduce((sum, row) => sum + row.size, 0);
       this.#gate.observe(model, size, performance.now() - begun - (result.loadMs ?? 0));
       this.#leaveRunning(rows);

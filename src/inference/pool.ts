@@ -67,7 +67,8 @@ export class WorkerPool {
   /**
    * Replaces one worker; nothing that it works on is lost.
    *
-   * @param order `start first`: without a gap, both are there for a moment. `leave first`: never
+   * @param order `start first`: without a gap, both are there for a moment; the new one starts at a low
+   * priority where the system allows it (see `Unhurried`), as nobody waits for it. `leave first`: never
    * more memory than before, but one worker fewer for a moment.
    * @param warmUp done in the new one before it counts as ready.
    * @throws Error if the new one does not start. With `start first` the old one then stays.
@@ -83,14 +84,14 @@ export class WorkerPool {
       await this.#retire(old);
       return this.#startFresh();
     }
-    const fresh = await this.#startFresh(warmUp);
+    const fresh = await this.#startFresh(warmUp, true);
     await this.#retire(old);
     return fresh;
   }
 
-  async #startFresh(warmUp?: WarmUp): Promise<Worker> {
+  async #startFresh(warmUp?: WarmUp, unhurried = false): Promise<Worker> {
     this.#refuseWhileStopping();
-    const fresh = this.#spawn(warmUp);
+    const fresh = this.#spawn(warmUp, unhurried);
     await fresh.started();
     return fresh;
   }
@@ -106,12 +107,13 @@ export class WorkerPool {
     await worker.stop(graceMs);
   }
 
-  #spawn(warmUp?: WarmUp): Worker {
+  #spawn(warmUp?: WarmUp, unhurried = false): Worker {
     const { module, startTimeoutMs, onShift } = this.#options;
     const options: WorkerOptions = {
       id: `worker-${this.#nextName++}`,
       module,
       startTimeoutMs,
+      unhurried,
       onExit: (worker, reason) => this.#buried(worker, reason),
       ...(onShift === undefined ? {} : { onShift }),
     };

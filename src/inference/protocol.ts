@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors.js';
 import type { LabelScheme } from '../models/description.js';
+import type { Gear } from '../models/mapped-form.js';
 import type { ProcessMemory } from '../system/process-memory.js';
 
 /** Everything that a worker needs to open a model. */
@@ -21,7 +22,7 @@ export interface ModelTicket {
 
 /** What the main process asks of a worker. Worked off in order; each is answered with its id. */
 export type WorkerRequest =
-  | { readonly type: 'load'; readonly model: ModelTicket }
+  | { readonly type: 'load'; readonly model: ModelTicket; readonly gear: Gear }
   | { readonly type: 'unload'; readonly model: string }
   /** Opens it in the hot gear and lets go of the cold one; batches that come meanwhile run after that. */
   | { readonly type: 'shift'; readonly model: string }

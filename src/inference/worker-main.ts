@@ -3,6 +3,7 @@
  * order of arrival, and keeps nothing but the models that it was told to load.
  */
 import { messageOf, PlimsollError } from '../errors.js';
+import type { Gear } from '../models/mapped-form.js';
 import { MappedSession, scoresOf } from '../models/onnx-session.js';
 import { TextEncoder } from '../models/tokenizer.js';
 import { trimNativeHeap } from '../system/native-heap.js';
@@ -47,10 +48,10 @@ async function openEncoder({ digest, directory, maxTokens }: ModelTicket): Promi
   return encoder;
 }
 
-async function load(ticket: ModelTicket): Promise<WorkerAnswers['load']> {
+async function load(ticket: ModelTicket, gear: Gear): Promise<WorkerAnswers['load']> {
   const begun = performance.now();
   await close(ticket.id);
-  const session = await MappedSession.open(ticket.graphFile, ticket);
+  const session = await openSession(ticket, gear);
   try {
     const encoder = await openEncoder(ticket);
     models.set(ticket.id, { ticket, session, encoder });
@@ -61,6 +62,12 @@ async function load(ticket: ModelTicket): Promise<WorkerAnswers['load']> {
   return { loadMs: performance.now() - begun };
 }
 
+/** What stays busy may hold what its batches take: the hot gear always has ONNX Runtime's arena. */
+function openSession(ticket: ModelTicket, gear: Gear): Promise<MappedSession> {
+  const { arena } = ticket;
+  return MappedSession.open(ticket.graphFile, { ...ticket, gear, arena: arena || gear === 'hot' });
+}
+
 async function close(id: string): Promise<void> {
   const model = models.get(id);
   models.delete(id);
@@ -68,15 +75,14 @@ async function close(id: string): Promise<void> {
 }
 
 /**
- * Moves a model to the hot gear, with ONNX Runtime's arena: what stays busy may hold what its batches take.
- * The new session runs once before it takes over, so that no caller waits
+ * Moves a model to the hot gear. The new session runs once before it takes over, so that no caller waits
  * for its pages; if it cannot be opened, the cold one stays.
  */
 async function shift(id: string): Promise<void> {
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
   const { ticket, encoder, session: cold } = model;
-  const hot = await MappedSession.open(ticket.graphFile, { ...ticket, arena: true, gear: 'hot' });
+  const hot = await openSession(ticket, 'hot');
   try {
     await hot.run([encoder.encode(WARM_UP_TEXT)], ticket.labelCount);
   } catch (error) {
@@ -114,7 +120,7 @@ async function measured(step: () => Promise<void>): Promise<StepResult> {
 function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAnswers]> {
   switch (request.type) {
     case 'load':
-      return load(request.model);
+      return load(request.model, request.gear);
     case 'unload':
       return measured(() => close(request.model));
     case 'shift':

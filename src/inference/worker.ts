@@ -3,6 +3,7 @@ import { PlimsollError } from '../errors.js';
 import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../models/allocator.js';
 import type { Gear } from '../models/mapped-form.js';
 import { FrugalMemoryReader } from '../system/frugal-reader.js';
+import { Unhurried } from '../system/priority.js';
 import { type ProcessMemory, readProcessMemory } from '../system/process-memory.js';
 import type { ModelTicket, WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
 
@@ -22,6 +23,8 @@ export interface WorkerOptions {
   /** Path of the built worker-main module. */
   readonly module: string;
   readonly startTimeoutMs: number;
+  /** Another one does its work until it is ready: it starts where others leave time, for a while. */
+  readonly unhurried?: boolean;
   readonly onExit: (worker: Worker, reason: string) => void;
   /** A model is in the hot gear now. */
   readonly onShift?: (worker: Worker, model: string) => void;
@@ -47,6 +50,9 @@ export interface LoadedModel {
   readonly opened: Promise<number>;
 }
 
+/** Longest start at a low priority. */
+const UNHURRIED_MS = 5000;
+
 /** The main process's side of one worker: its process, its state, and which models it holds. */
 export class Worker {
   readonly id: string;
@@ -70,6 +76,7 @@ export class Worker {
   #memory: FrugalMemoryReader<ProcessMemory | undefined> | undefined;
   /** Dropped once it is done: it holds the worker that this one replaces, and so on back to the first. */
   #warmUp: WarmUp | undefined;
+  #hurry: () => void = () => undefined;
   #nextId = 1;
 
   constructor(options: WorkerOptions, warmUp?: WarmUp) {
@@ -91,6 +98,9 @@ export class Worker {
       // What native code prints on stdout must not mix with the server's own lines.
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
+    if (options.unhurried === true && this.#child.pid !== undefined) {
+      this.#takeItsTime(this.#child.pid);
+    }
     const timer = setTimeout(() => this.kill(), options.startTimeoutMs);
     this.#child.on('message', (message: WorkerMessage) => {
       if (message.type === 'ready') clearTimeout(timer);
@@ -165,10 +175,11 @@ export class Worker {
   /**
    * Opens a model unless this state of it is open already.
    *
+   * @returns the time that it took in ms; undefined if it was open.
    * @throws PlimsollError MODEL_UNUSABLE
    * @throws WorkerGoneError
    */
-  async load(ticket: ModelTicket): Promise<number | undefined> {
+  async load(ticket: ModelTicket, gear: Gear = 'cold'): Promise<number | undefined> {
     const present = this.#loaded.get(ticket.id);
     if (present?.digest === ticket.digest) {
       // Whoever comes while it is being opened shares that, and its failure.
@@ -176,14 +187,16 @@ export class Worker {
       return undefined;
     }
     const now = Date.now();
-    const opened = this.#call({ type: 'load', model: ticket }).then(({ loadMs }) => loadMs);
+    const opened = this.#call({ type: 'load', model: ticket, gear }).then(({ loadMs }) => loadMs);
     const loaded: LoadedModel = {
       ...{ digest: ticket.digest, loadedAtMs: now, lastUsedAtMs: now },
-      ...{ gear: 'cold', batches: 0, opened },
+      ...{ gear, batches: 0, opened },
     };
     this.#loaded.set(ticket.id, loaded);
     try {
-      return await opened;
+      const loadMs = await opened;
+      if (gear === 'hot') this.#options.onShift?.(this, ticket.id);
+      return loadMs;
     } catch (error) {
       // It may have been unloaded and loaded anew meanwhile: that entry is another's.
       if (this.#loaded.get(ticket.id) === loaded) this.#loaded.delete(ticket.id);
@@ -224,7 +237,7 @@ export class Worker {
   }
 
   /**
-   * Loads the model if needed and runs one batch; the worker counts as busy until it is answered.
+   * Loads the model if needed, in that gear, and runs one batch; the worker counts as busy until it is answered.
    *
    * @throws PlimsollError, WorkerGoneError
    */
@@ -232,12 +245,13 @@ export class Worker {
     ticket: ModelTicket,
     inputs: readonly string[],
     timeoutMs: number,
+    gear: Gear = 'cold',
   ): Promise<WorkerAnswers['run'] & { readonly loadMs: number | undefined }> {
     this.#running = ticket.id;
     const timer = setTimeout(() => this.kill(), timeoutMs);
     try {
       // Both are sent at once, as they are worked off in order: no way there and back between them.
-      const loading = this.load(ticket);
+      const loading = this.load(ticket, gear);
       const running = this.#call({ type: 'run', model: ticket.id, inputs });
       running.catch(() => undefined);
       const loadMs = await loading;
@@ -324,9 +338,21 @@ export class Worker {
     });
   }
 
+  /** On a machine that is full of others' work it would never become ready that way: then it hurries. */
+  #takeItsTime(pid: number): void {
+    const priority = new Unhurried(pid);
+    priority.lower();
+    const patience = setTimeout(() => priority.restore(), UNHURRIED_MS);
+    this.#hurry = () => {
+      clearTimeout(patience);
+      priority.restore();
+    };
+  }
+
   async #becomeReady(): Promise<void> {
     await this.#warmUp?.(this).catch(() => undefined);
     this.#warmUp = undefined;
+    this.#hurry();
     if (this.#state === 'starting') this.#state = 'ready';
     this.#markStarted();
   }
@@ -348,6 +374,7 @@ export class Worker {
     if (this.#state === 'gone') return;
     this.#state = 'gone';
     this.#warmUp = undefined;
+    this.#hurry();
     const error = new WorkerGoneError(`${this.id} ended (${reason})`);
     this.#markStarted(error);
     for (const { reject } of this.#pending.values()) reject(error);

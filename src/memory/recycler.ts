@@ -134,7 +134,9 @@ export class Recycler {
       await list.step('clear_caches', {}, async () => [{ freedBytes: effects.clearCaches() }]);
       // Each worker that leaves takes its models with it: afterwards none of the old is loaded.
       for (const { id } of effects.workers()) await this.replace(id, list);
-      await list.step('collect_garbage', {}, () => collectOwnHeap('all'));
+      // Who works meanwhile would wait for a full collection, as at the end of a session beside others.
+      const isBusy = effects.workers().some(({ idle }) => !idle);
+      await list.step('collect_garbage', {}, () => collectOwnHeap(isBusy ? 'gently' : 'all'));
     });
   }
 

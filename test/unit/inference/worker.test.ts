@@ -79,6 +79,25 @@ describe('shifting', () => {
     expect(worker.loaded.get('m')?.gear).toBe('cold');
   });
 
+  test('a model can be opened in the hot gear at once; it is not there if that fails', async () => {
+    const shifted: string[] = [];
+    const worker = new Worker({
+      ...{ id: 'worker-1', module: fixture('echo'), startTimeoutMs: LONG_MS },
+      onExit: () => undefined,
+      onShift: (_worker, model) => shifted.push(model),
+    });
+    onTestFinished(() => worker.kill());
+    await worker.started();
+    await worker.run(ticket('m'), ['1'], LONG_MS, 'hot');
+    expect(worker.loaded.get('m')?.gear).toBe('hot');
+    expect(shifted).toEqual(['m']);
+    await expect(worker.run(ticket('never hot'), ['1'], LONG_MS, 'hot')).rejects.toThrow();
+    expect(worker.loaded.has('never hot')).toBe(false);
+    expect(shifted).toEqual(['m']);
+    await worker.run(ticket('never hot'), ['1'], LONG_MS);
+    expect(worker.loaded.get('never hot')?.gear).toBe('cold');
+  });
+
   test('it gets no batches meanwhile', async () => {
     const { worker } = await startReady('echo');
     const gate = newGate();
