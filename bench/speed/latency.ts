@@ -9,6 +9,7 @@ import {
 import { type CachedModel, prepare, syntheticModels } from '../harness/models.js';
 import { startServer } from '../harness/server.js';
 import { latencies, median, rounded } from '../harness/spread.js';
+import { compiled } from './closed-users.js';
 import { defaultThreads, gearsOf, untilHot } from './gears.js';
 import { textOfTokens } from './lengths.js';
 import { bundledModel } from './mails.js';
@@ -54,7 +55,10 @@ async function measure(context: Context, model: CachedModel) {
   // The plain session is open before: while it opens, nobody would ask the server, and its model leave.
   await raw.once(texts[0] ?? '', threads);
   const settings = { 'cache.max_size': 0, 'session.max_users': 1000 };
-  const server = await startServer(context, { models: [model], settings });
+  const served = [...new Set([model, bundledModel])];
+  const server = await startServer(context, { models: served, settings });
+  context.progress.at(`${model.id}: warming up`);
+  await compiled(server.api);
   const checks: Check[] = [];
   const facts: Fact[] = [];
   const samples: unknown[] = [];

@@ -17,25 +17,26 @@ export function realMails(): readonly string[] {
     .map((line) => String((JSON.parse(line) as { readonly text: string }).text));
 }
 
-/** A power of two, so that the order below is one of all of them. */
-const SPREAD_BITS = 6;
+/** 32 pairs: a power of two, so that the order below is one of all of them. */
+const SPREAD_BITS = 5;
 
 /**
  * 64 mails with the lengths of all, in an order in which any stretch has long and short ones in like parts:
- * sorted by length, then taken in bit-reversed order (van der Corput's sequence). Who reads 40 of them and
- * who reads 80 have had the same work for each. In the order of the file two loops of some seconds meet
- * other mails, and their rates differ by up to a tenth for nothing but that.
+ * sorted by length, then taken in bit-reversed order (van der Corput's sequence), each with its counterpart
+ * from the other end. Who reads 40 of them and who reads 80 have had the same work for each, to 1.5 %. In the
+ * order of the file two loops of some seconds meet other mails, and their rates differ by up to a tenth
+ * for nothing but that.
  */
 export function spreadMails(): readonly string[] {
   const sorted = [...realMails()].sort((a, b) => a.length - b.length);
-  const count = 2 ** SPREAD_BITS;
-  return Array.from({ length: count }, (_, at) => {
-    const reversed = Number.parseInt(
-      [...at.toString(2).padStart(SPREAD_BITS, '0')].reverse().join(''),
-      2,
-    );
-    return sorted[Math.floor(((reversed + 0.5) / count) * sorted.length)] ?? '';
-  });
+  const pairs = 2 ** SPREAD_BITS;
+  const mailAt = (rank: number) =>
+    sorted[Math.floor(((rank + 0.5) / (2 * pairs)) * sorted.length)] ?? '';
+  return Array.from({ length: pairs }, (_, pair) => {
+    const bits = [...pair.toString(2).padStart(SPREAD_BITS, '0')];
+    const rank = Number.parseInt(bits.reverse().join(''), 2);
+    return [mailAt(rank), mailAt(2 * pairs - 1 - rank)];
+  }).flat();
 }
 
 /** The mails without end, in order; the cache is off where they are used. */

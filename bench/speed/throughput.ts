@@ -11,9 +11,9 @@ import {
 import type { CachedModel } from '../harness/models.js';
 import { type ServerUnderTest, startServer } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
-import { type ClosedRun, closedUsers, warmUp } from './closed-users.js';
+import { type ClosedRun, closedUsers, compiled, warmUp } from './closed-users.js';
 import { cpuMs, machineBusyMs, ownCpuMs } from './cpu-time.js';
-import { mailSource, spreadMails } from './mails.js';
+import { bundledModel, mailSource, spreadMails } from './mails.js';
 import { measuredModels } from './measured-models.js';
 import { RawLoop, type RawWay } from './raw.js';
 
@@ -73,11 +73,14 @@ async function measure(context: Context, model: CachedModel): Promise<ModelOutco
   const raw = new RawLoop(context, model, cores);
   const way = await raw.bestWay(cores, mails, probeMs);
   const settings = { 'cache.max_size': 0, 'session.max_users': 1000 };
-  const server = await startServer(context, { models: [model], settings });
+  const models = [...new Set([model, bundledModel])];
+  const server = await startServer(context, { models, settings });
   const nextText = mailSource(mails);
   const rounds: Round[] = [];
   let gears: readonly string[] = [];
   try {
+    progress.at(`${model.id}: warming up`);
+    await compiled(server.api);
     gears = await warmUp(server.api, USERS, model.id, nextText);
     for (let round = 1; round <= count; round += 1) {
       progress.at(`${model.id}: round ${round} of ${count}`);

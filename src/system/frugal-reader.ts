@@ -9,7 +9,7 @@ const GiB = 2 ** 30;
 /** smaps_rollup walks every resident page: 64 to 69 ns each (Linux 6.18, 94 MB and 2.7 GB resident). */
 const WALK_MS_PER_GIB = 18;
 /** Part of one core that the walks may take. Asked for oftener, a reading is put together from counts. */
-const WALK_SHARE = 0.005;
+const WALK_SHARE = 0.002;
 /** A walk that is over this soon is always worth it: that of a process at rest. */
 const SHORT_WALK_MS = 2;
 

@@ -39,11 +39,11 @@ const statusOf = (mb: { readonly anon: number; readonly file: number; readonly s
     ].join('\n'),
   });
 
-test('a small process is walked every time, a large one for half a percent of a core', () => {
+test('a small process is walked every time, a large one for a fifth of a percent of a core', () => {
   expect(isWalkDue(100 * MiB, 0)).toBe(true);
   expect(isWalkDue(GiB, 0)).toBe(false);
-  expect(isWalkDue(GiB, 3500)).toBe(false);
-  expect(isWalkDue(GiB, 3700)).toBe(true);
+  expect(isWalkDue(GiB, 8900)).toBe(false);
+  expect(isWalkDue(GiB, 9100)).toBe(true);
 });
 
 test('between two walks private and RSS are of now, the shared part is in proportion', async () => {
@@ -86,7 +86,7 @@ test('it walks again when that is due, and when the process has become small', a
   try {
     const large = new FrugalMemoryReader(7, walk, statusOf({ anon: 1024, file: 1024 }));
     await large.read();
-    vi.advanceTimersByTime(7000);
+    vi.advanceTimersByTime(17_900);
     await large.read();
     expect(walk).toHaveBeenCalledTimes(3);
     vi.advanceTimersByTime(300);
