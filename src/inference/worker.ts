@@ -50,8 +50,9 @@ export interface LoadedModel {
   readonly opened: Promise<number>;
 }
 
-/** Longest start at a low priority. */
-const UNHURRIED_MS = 5000;
+/** Longest start, and longest shift, at a low priority. */
+const UNHURRIED_START_MS = 5000;
+const UNHURRIED_SHIFT_MS = 1000;
 
 /** The main process's side of one worker: its process, its state, and which models it holds. */
 export class Worker {
@@ -98,9 +99,7 @@ export class Worker {
       // What native code prints on stdout must not mix with the server's own lines.
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
-    if (options.unhurried === true && this.#child.pid !== undefined) {
-      this.#takeItsTime(this.#child.pid);
-    }
+    if (options.unhurried === true) this.#hurry = this.#takeItsTime(UNHURRIED_START_MS);
     const timer = setTimeout(() => this.kill(), options.startTimeoutMs);
     this.#child.on('message', (message: WorkerMessage) => {
       if (message.type === 'ready') clearTimeout(timer);
@@ -219,6 +218,8 @@ export class Worker {
   async shift(model: string, timeoutMs: number): Promise<WorkerAnswers['shift']> {
     const loaded = this.#loaded.get(model);
     this.#shifting = true;
+    // Another worker answers meanwhile, and should not share a core with this one.
+    const hurry = this.#takeItsTime(UNHURRIED_SHIFT_MS);
     const timer = setTimeout(() => this.kill(), timeoutMs);
     try {
       const result = await this.#call({ type: 'shift', model });
@@ -232,6 +233,7 @@ export class Worker {
       throw error;
     } finally {
       clearTimeout(timer);
+      hurry();
       this.#shifting = false;
     }
   }
@@ -338,12 +340,17 @@ export class Worker {
     });
   }
 
-  /** On a machine that is full of others' work it would never become ready that way: then it hurries. */
-  #takeItsTime(pid: number): void {
+  /**
+   * It runs where others leave time until the function is called that this returns; on a machine that is full of
+   * others' work that could take for ever, so for `mostMs` at the longest.
+   */
+  #takeItsTime(mostMs: number): () => void {
+    const { pid } = this.#child;
+    if (pid === undefined) return () => undefined;
     const priority = new Unhurried(pid);
     priority.lower();
-    const patience = setTimeout(() => priority.restore(), UNHURRIED_MS);
-    this.#hurry = () => {
+    const patience = setTimeout(() => priority.restore(), mostMs);
+    return () => {
       clearTimeout(patience);
       priority.restore();
     };

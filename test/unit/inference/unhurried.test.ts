@@ -5,8 +5,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import { expect, onTestFinished, test } from 'vitest';
 import { WorkerPool } from '../../../src/inference/pool.js';
+import { Worker } from '../../../src/inference/worker.js';
 import { Unhurried } from '../../../src/system/priority.js';
-import { fixture } from './workers.js';
+import { fixture, newGate, ticket } from './workers.js';
 
 const LONG_MS = 60_000;
 
@@ -68,6 +69,24 @@ test('a successor starts at a low priority, and has its full one when it takes o
 
   const third = await pool.replace(second, 'leave first', async () => undefined);
   expect(new Set(niceValues(third.pid ?? 0))).toEqual(new Set([own]));
+});
+
+test('so does a worker that shifts, while another one answers', async () => {
+  const lowered = (await mayRaise()) ? Math.min(19, own + 10) : own;
+  const worker = new Worker({
+    ...{ id: 'worker-1', module: fixture('echo'), startTimeoutMs: LONG_MS },
+    onExit: () => undefined,
+  });
+  onTestFinished(() => worker.kill());
+  await worker.started();
+  const gate = newGate();
+  await worker.load(ticket(gate.input));
+  const shift = worker.shift(gate.input, LONG_MS);
+  await gate.reached();
+  expect(niceValues(worker.pid ?? 0)[0]).toBe(lowered);
+  gate.open();
+  await shift;
+  expect(new Set(niceValues(worker.pid ?? 0))).toEqual(new Set([own]));
 });
 
 test('of a process that is gone nothing is asked', async () => {
