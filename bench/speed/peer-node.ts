@@ -88,21 +88,22 @@ async function compare(
   const nextText = mailSource(spreadMails());
   try {
     await sameAnswer(server, peer, id);
-    await warmUp(server.api, USERS, id, nextText);
     await closedUsers(peer.api, USERS, ms / 2, () => id, nextText);
     for (let round = 1; round <= rounds; round += 1) {
       for (const side of sides) {
         const who = side.of === server ? 'the server' : 'the peer';
         context.progress.at(`${id}: round ${round} of ${rounds}, ${who}`);
+        // While the peer is asked, the server unloads the model: the peer holds it for ever.
+        if (side.of === server) await warmUp(server.api, USERS, id, nextText);
         const got = await closedUsers(side.of.api, USERS, ms, () => id, nextText);
         const [failure] = got.tally.failures;
         if (failure !== undefined) throw new Error(`${who}: ${failure}`);
         side.rates.push(got.itemsPerSecond);
         side.latency.push(...got.ms);
+        const { processes } = await server.api.memory();
+        const pids = side.of === server ? processes.map(({ pid }) => pid) : [peer.pid];
+        side.privateMb.push(await privateMb(pids));
       }
-      const { processes } = await server.api.memory();
-      sides[0]?.privateMb.push(await privateMb(processes.map(({ pid }) => pid)));
-      sides[1]?.privateMb.push(await privateMb([peer.pid]));
     }
   } finally {
     await Promise.all([server.stop(), peer.stop()]);

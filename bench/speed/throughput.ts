@@ -81,10 +81,11 @@ async function measure(context: Context, model: CachedModel): Promise<ModelOutco
   try {
     progress.at(`${model.id}: warming up`);
     await compiled(server.api);
-    gears = await warmUp(server.api, USERS, model.id, nextText);
     for (let round = 1; round <= count; round += 1) {
       progress.at(`${model.id}: round ${round} of ${count}`);
       const rawRate = await raw.itemsPerSecond(way, mails, ms);
+      // Nobody asked the server meanwhile: it has unloaded the model, or will.
+      gears = await warmUp(server.api, USERS, model.id, nextText);
       const load = () => closedUsers(server.api, USERS, ms, () => model.id, nextText);
       rounds.push({ raw: rawRate, ...(await underLoad(server, load, ms * cores)) });
     }
