@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { url } from 'node:inspector';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
@@ -16,6 +17,11 @@ test('an object that nobody holds is gone after it', async () => {
   await new Promise((resolve) => setImmediate(resolve));
   collectGarbage();
   expect(dropped.deref()).toBeUndefined();
+});
+
+test('a thorough collection opens no port for a debugger', () => {
+  collectGarbage('thorough');
+  expect(url()).toBeUndefined();
 });
 
 test('gc does not stay visible to others, in this context or a later one', () => {
