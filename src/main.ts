@@ -1,4 +1,4 @@
-#!/usr/bin/env -S MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=65536 node --max-semi-space-size=4 --no-sparkplug --compact-on-every-full-gc --no-parallel-scavenge
+#!/usr/bin/env -S MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=65536 node --max-semi-space-size=2 --no-sparkplug --compact-on-every-full-gc --no-parallel-scavenge
 import { Command, CommanderError } from 'commander';
 import type { CommonFlags } from './commands/flags.js';
 import { listModels } from './commands/models.js';

@@ -26,8 +26,8 @@ const WORTH_BYTES: Readonly<Record<Thoroughness, number>> = {
 };
 
 /**
- * Room for young objects from which giving it back pays. It is 8 MB after a busy session, and V8 keeps it until it is told
- * that memory is short: 4 to 7 MB less at rest. That stops the process for three full collections, so not while others
+ * Room for young objects from which giving it back pays. It is 4 MB after a busy session, and V8 keeps it until it is told
+ * that memory is short: 3 MB less at rest. That stops the process for three full collections, so not while others
  * are served.
  */
 const WORTH_SHRINKING_BYTES = 2 * 1024 * 1024;
