@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { url } from 'node:inspector';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../../src/system/own-process.js';
 import { layOut } from './trees.js';
 
@@ -22,6 +22,18 @@ test('an object that nobody holds is gone after it', async () => {
 test('a thorough collection opens no port for a debugger', () => {
   collectGarbage('thorough');
   expect(url()).toBeUndefined();
+});
+
+test('a Node without the inspector collects all the same', async () => {
+  vi.resetModules();
+  const without = vi.spyOn(process, 'getBuiltinModule').mockReturnValue(undefined);
+  const fresh = await import('../../../src/system/own-process.js');
+  const dropped = (() => new WeakRef({ name: 'dropped' }))();
+  await new Promise((resolve) => setImmediate(resolve));
+  fresh.collectGarbage('thorough');
+  expect(without).toHaveBeenCalledWith('node:inspector');
+  expect(dropped.deref()).toBeUndefined();
+  without.mockRestore();
 });
 
 test('gc does not stay visible to others, in this context or a later one', () => {
