@@ -17,7 +17,8 @@ import {
 } from './requests.js';
 import { type BatchLimits, type Dispatch, plan } from './scheduler.js';
 import { WaitingRows } from './waiting-rows.js';
-import { type Worker, WorkerGoneError } from './worker.js';
+import type { Worker } from './worker.js';
+import { WorkerGoneError } from './worker-gone.js';
 
 export interface DispatcherOptions {
   readonly pool: WorkerPool;
@@ -178,7 +179,7 @@ export class Dispatcher {
   #views() {
     return [...this.#options.pool.workers]
       .sort((a, b) => b.hotCount - a.hotCount)
-      .map((worker) => ({ id: worker.id, idle: worker.idle, models: worker.loaded }));
+      .map(({ id, takes, loaded }) => ({ id, takes, models: loaded }));
   }
 
   /** Workers that share the waiting work, at least one. */
@@ -254,7 +255,8 @@ export class Dispatcher {
     try {
       const ticket = this.#ticket(ready);
       const { batchTimeoutMs, onLoad } = this.#options;
-      const { loadMs } = await worker.run(ticket, [WARM_UP_TEXT], batchTimeoutMs, gear);
+      const options = { timeoutMs: batchTimeoutMs, gear };
+      const { loadMs } = await worker.run(ticket, [WARM_UP_TEXT], options);
       if (loadMs !== undefined) onLoad(ready.model.id, worker, loadMs, gear);
     } finally {
       admission.settle();
@@ -287,13 +289,9 @@ export class Dispatcher {
   }
 
   async #execute(worker: Worker, { model, rows, same }: Dispatch<Row>): Promise<void> {
-    const begun = performance.now();
     const [first] = rows;
     if (first === undefined) return;
     this.#running.set(model, (this.#running.get(model) ?? 0) + 1);
-    for (const { request } of withSame(rows, same)) {
-      request.queueMs = Math.max(request.queueMs, begun - request.enqueuedAtMs);
-    }
     const joined = new Map(rows.map((row) => [row, [...(same.get(row) ?? [])]]));
     for (const [{ key }, others] of joined) {
       if (key !== undefined) this.#runningKeys.set(key, others);
@@ -301,10 +299,12 @@ export class Dispatcher {
     try {
       const inputs = rows.map((row) => row.text);
       const ticket = this.#ticket(first.request.ready);
-      const result = await worker.run(ticket, inputs, this.#options.batchTimeoutMs);
-      if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs, 'cold');
       const size = rows.reduce((sum, row) => sum + row.size, 0);
-      this.#gate.observe(model, size, performance.now() - begun - (result.loadMs ?? 0));
+      const expectedMs = this.#gate.batchMs(model, size);
+      const options = { timeoutMs: this.#options.batchTimeoutMs, expectedMs };
+      const result = await worker.run(ticket, inputs, options);
+      if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs, 'cold');
+      this.#gate.observe(model, size, result.tookMs - (result.loadMs ?? 0));
       this.#leaveRunning(rows);
       this.#answer(rows, joined, result);
       const retried = rows.some((row) => row.attempt > 1);
@@ -312,7 +312,7 @@ export class Dispatcher {
       this.#options.onBatch({ model, items: rows.length, tokenizeMs, runMs, retried });
     } catch (error) {
       this.#leaveRunning(rows);
-      if (error instanceof WorkerGoneError) this.#retry(rows, joined);
+      if (error instanceof WorkerGoneError) this.#retry(rows, joined, error.begun);
       else for (const row of withSame(rows, joined)) this.#fail(row.request, error);
     } finally {
       this.#running.set(model, (this.#running.get(model) ?? 1) - 1);
@@ -325,8 +325,14 @@ export class Dispatcher {
     for (const { key } of rows) if (key !== undefined) this.#runningKeys.delete(key);
   }
 
-  #answer(rows: readonly Row[], same: Dispatch<Row>['same'], result: BatchResult): void {
+  #answer(
+    rows: readonly Row[],
+    same: Dispatch<Row>['same'],
+    result: BatchResult & { readonly tookMs: number },
+  ): void {
+    const begunMs = performance.now() - result.tookMs;
     for (const request of new Set(withSame(rows, same).map((row) => row.request))) {
+      request.queueMs = Math.max(request.queueMs, begunMs - request.enqueuedAtMs);
       request.tokenizeMs += result.tokenizeMs;
       request.runMs += result.runMs;
     }
@@ -342,8 +348,9 @@ export class Dispatcher {
     }
   }
 
-  #retry(rows: readonly Row[], same: Dispatch<Row>['same']): void {
-    for (const row of withSame(rows, same)) {
+  /** @param begun the worker may have ended because of them */
+  #retry(rows: readonly Row[], same: Dispatch<Row>['same'], begun: boolean): void {
+    for (const row of begun ? withSame(rows, same) : []) {
       if (row.request.settled) continue;
       const lost = lostRow(row);
       if (lost !== undefined) this.#fail(row.request, lost);

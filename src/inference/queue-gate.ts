@@ -74,6 +74,11 @@ export class QueueGate {
     rate.size = rate.size * kept + Math.max(1, size);
   }
 
+  /** How long a batch of that size takes on one worker; infinite before the first one of the model. */
+  batchMs(model: string, size: number): number {
+    return this.#rates.has(model) ? this.#costMs(model, size) : Number.POSITIVE_INFINITY;
+  }
+
   /** What was expected after `expectedMs` (see {@link check}) took so long, or at least so long. */
   learn(expectedMs: number, tookMs: number): void {
     if (expectedMs < this.#options.deadlineMs * LEARNED_SHARE) return;

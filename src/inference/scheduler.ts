@@ -1,9 +1,10 @@
+import type { Takes } from './given-batches.js';
 import type { WaitingRow, WaitingRows } from './waiting-rows.js';
 
 /** A worker as the scheduler sees it. */
 export interface WorkerView {
   readonly id: string;
-  readonly idle: boolean;
+  readonly takes: Takes;
   /** Models that it holds open. */
   readonly models: ReadonlySet<string> | ReadonlyMap<string, unknown>;
 }
@@ -45,12 +46,13 @@ const LOOKS_PER_ITEM = 4;
  * clock, no process, no promise; the same state gives the same answer, and arrivals, completions and
  * retries all ask here, again and again until there is nothing to do.
  *
- * 1. Without an idle worker or a waiting row there is nothing to do.
+ * 1. Without an idle worker or a waiting row there is nothing to do; but where more rows wait than there are
+ *    workers, those that work on a short batch get their next one too, if they hold its model.
  * 2. The user who was served least is next, with the model of it that was served least: a row at the
  *    front of its line waits for at most one batch of every other user.
  * 3. The worker is an idle one that holds the model, else the idle one that holds the fewest.
  * 4. No worker stays idle for the sake of a fuller batch: the waiting rows are shared out among
- *    the idle workers.
+ *    those that take a batch.
  * 5. The batch is that first row and others of the model of like length, whoever sent them (each user
  *    pays for its own), within the limits, as long as a row costs less in the batch (in padding) than a run
  *    of its own would: short ones run together, long ones alone. A row that is to run alone makes a batch
@@ -64,13 +66,13 @@ export function plan<R extends WaitingRow>(
   limits: BatchLimits,
   isHeld: (model: string) => boolean = () => false,
 ): Dispatch<R> | undefined {
-  const idle = workers.filter((worker) => worker.idle);
-  if (idle.length === 0 || waiting.size === 0) return undefined; // 1
+  const takers = takersOf(workers, waiting.size); // 1
+  if (takers.length === 0) return undefined;
   const first = waiting.next(isHeld); // 2
   if (first === undefined) return undefined;
-  const worker = chooseWorker(first.model, idle); // 3
+  const worker = chooseWorker(first.model, takers); // 3
   if (worker === undefined) return undefined;
-  const share = Math.ceil(waiting.size / idle.length); // 4
+  const share = Math.ceil(waiting.size / takers.length); // 4
   const maxItems = Math.max(1, Math.min(limits.maxItems, share));
   const rows = formBatch(first, waiting, { ...limits, maxItems }); // 5
   for (const row of rows) waiting.take(row);
@@ -82,9 +84,18 @@ export function plan<R extends WaitingRow>(
   return { worker: worker.id, model: first.model, rows, same };
 }
 
-function chooseWorker(model: string, idle: readonly WorkerView[]): WorkerView | undefined {
-  const holder = idle.find(({ models }) => models.has(model));
+/** The idle ones; without any, those that take their next batch where there is enough for all. */
+function takersOf(workers: readonly WorkerView[], rows: number): readonly WorkerView[] {
+  if (rows === 0) return [];
+  const idle = workers.filter(({ takes }) => takes === 'now');
+  if (idle.length > 0 || rows <= workers.length) return idle;
+  return workers.filter(({ takes }) => takes === 'next');
+}
+
+function chooseWorker(model: string, takers: readonly WorkerView[]): WorkerView | undefined {
+  const holder = takers.find(({ models }) => models.has(model));
   if (holder !== undefined) return holder;
+  const idle = takers.filter(({ takes }) => takes === 'now');
   return idle.reduce<WorkerView | undefined>(
     (best, each) => (best === undefined || each.models.size < best.models.size ? each : best),
     undefined,

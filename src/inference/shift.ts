@@ -2,7 +2,8 @@ import type { ModelLibrary } from '../models/library.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { WorkerPool } from './pool.js';
 import type { StepResult } from './protocol.js';
-import { type Worker, WorkerGoneError } from './worker.js';
+import type { Worker } from './worker.js';
+import { WorkerGoneError } from './worker-gone.js';
 
 export interface ShiftParts {
   readonly pool: WorkerPool;

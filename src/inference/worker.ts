@@ -3,14 +3,11 @@ import { PlimsollError } from '../errors.js';
 import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../models/allocator.js';
 import type { Gear } from '../models/mapped-form.js';
 import { FrugalMemoryReader } from '../system/frugal-reader.js';
-import { Unhurried } from '../system/priority.js';
+import { unhurriedFor } from '../system/priority.js';
 import { type ProcessMemory, readProcessMemory } from '../system/process-memory.js';
+import { GivenBatches, type Takes } from './given-batches.js';
 import type { ModelTicket, WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
-
-/** A worker ended while it had something to answer. */
-export class WorkerGoneError extends Error {
-  override readonly name = 'WorkerGoneError';
-}
+import { WorkerGoneError } from './worker-gone.js';
 
 /**
  * `starting` → `ready` → `leaving` (gets no new work) → `gone`; any state may go to `gone` at once.
@@ -50,6 +47,19 @@ export interface LoadedModel {
   readonly opened: Promise<number>;
 }
 
+export interface RunOptions {
+  /** The worker is killed if it has not answered by then. */
+  readonly timeoutMs: number;
+  readonly gear?: Gear;
+  /** How long it takes, where that is known: see {@link GivenBatches}. */
+  readonly expectedMs?: number;
+}
+
+type Ran = WorkerAnswers['run'] & {
+  readonly loadMs: number | undefined;
+  readonly tookMs: number;
+};
+
 /** Longest start, and longest shift, at a low priority. */
 const UNHURRIED_START_MS = 5000;
 const UNHURRIED_SHIFT_MS = 1000;
@@ -67,10 +77,9 @@ export class Worker {
   readonly #exited: Promise<void>;
   #markExited: () => void = () => undefined;
   #state: WorkerState = 'starting';
-  #running: string | undefined;
+  readonly #given = new GivenBatches();
   #shifting = false;
   #left = false;
-  readonly #batchWaiters: (() => void)[] = [];
   #completedBatches = 0;
   #users = 0;
   #baseline: ProcessMemory | undefined;
@@ -99,7 +108,7 @@ export class Worker {
       // What native code prints on stdout must not mix with the server's own lines.
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
-    if (options.unhurried === true) this.#hurry = this.#takeItsTime(UNHURRIED_START_MS);
+    if (options.unhurried === true) this.#hurry = unhurriedFor(this.pid, UNHURRIED_START_MS);
     const timer = setTimeout(() => this.kill(), options.startTimeoutMs);
     this.#child.on('message', (message: WorkerMessage) => {
       if (message.type === 'ready') clearTimeout(timer);
@@ -120,11 +129,16 @@ export class Worker {
 
   /** The model of the batch that it works on now. */
   get running(): string | undefined {
-    return this.#running;
+    return this.#given.first?.model;
   }
 
   get idle(): boolean {
-    return this.#state === 'ready' && this.#running === undefined && !this.#shifting;
+    return this.takes === 'now';
+  }
+
+  /** Whether it takes a batch, and when it would begin with it. */
+  get takes(): Takes {
+    return this.#state === 'ready' && !this.#shifting ? this.#given.takes : 'nothing';
   }
 
   /** Whether it was told to leave: its end is then no accident. */
@@ -219,7 +233,7 @@ export class Worker {
     const loaded = this.#loaded.get(model);
     this.#shifting = true;
     // Another worker answers meanwhile, and should not share a core with this one.
-    const hurry = this.#takeItsTime(UNHURRIED_SHIFT_MS);
+    const hurry = unhurriedFor(this.pid, UNHURRIED_SHIFT_MS);
     const timer = setTimeout(() => this.kill(), timeoutMs);
     try {
       const result = await this.#call({ type: 'shift', model });
@@ -241,15 +255,15 @@ export class Worker {
   /**
    * Loads the model if needed, in that gear, and runs one batch; the worker counts as busy until it is answered.
    *
+   * @returns `tookMs`: from when the worker was free for it, loading included
    * @throws PlimsollError, WorkerGoneError
    */
   async run(
     ticket: ModelTicket,
     inputs: readonly string[],
-    timeoutMs: number,
-    gear: Gear = 'cold',
-  ): Promise<WorkerAnswers['run'] & { readonly loadMs: number | undefined }> {
-    this.#running = ticket.id;
+    { timeoutMs, gear = 'cold', expectedMs = Number.POSITIVE_INFINITY }: RunOptions,
+  ): Promise<Ran> {
+    const batch = this.#given.give(ticket.id, expectedMs);
     const timer = setTimeout(() => this.kill(), timeoutMs);
     try {
       // Both are sent at once, as they are worked off in order: no way there and back between them.
@@ -264,18 +278,19 @@ export class Worker {
         loaded.lastUsedAtMs = Date.now();
         loaded.batches += 1;
       }
-      return { ...result, loadMs };
+      return { ...result, loadMs, tookMs: this.#given.end(batch) };
+    } catch (error) {
+      this.#given.end(batch);
+      if (!(error instanceof WorkerGoneError)) throw error;
+      throw new WorkerGoneError(error.message, this.#given.wasBegun(batch));
     } finally {
       clearTimeout(timer);
-      this.#running = undefined;
-      for (const wake of this.#batchWaiters.splice(0)) wake();
     }
   }
 
-  /** Settles when the batch that it works on now has been answered or lost. */
+  /** Settles when the batches that it has now have been answered or lost. */
   batchEnd(): Promise<void> {
-    if (this.#running === undefined) return Promise.resolve();
-    return new Promise((resolve) => this.#batchWaiters.push(resolve));
+    return this.#given.ended();
   }
 
   collect(): Promise<WorkerAnswers['collect']> {
@@ -340,22 +355,6 @@ export class Worker {
     });
   }
 
-  /**
-   * It runs where others leave time until the function is called that this returns; on a machine that is full of
-   * others' work that could take for ever, so for `mostMs` at the longest.
-   */
-  #takeItsTime(mostMs: number): () => void {
-    const { pid } = this.#child;
-    if (pid === undefined) return () => undefined;
-    const priority = new Unhurried(pid);
-    priority.lower();
-    const patience = setTimeout(() => priority.restore(), mostMs);
-    return () => {
-      clearTimeout(patience);
-      priority.restore();
-    };
-  }
-
   async #becomeReady(): Promise<void> {
     await this.#warmUp?.(this).catch(() => undefined);
     this.#warmUp = undefined;
@@ -384,6 +383,7 @@ export class Worker {
     this.#hurry();
     const error = new WorkerGoneError(`${this.id} ended (${reason})`);
     this.#markStarted(error);
+    this.#given.lose();
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
     this.#loaded.clear();

@@ -37,6 +37,21 @@ export class Unhurried {
   }
 }
 
+/**
+ * The process runs where others leave time until the function is called that this returns; on a machine that is full
+ * of others' work that could take for ever, so for `mostMs` at the longest.
+ */
+export function unhurriedFor(pid: number | undefined, mostMs: number): () => void {
+  if (pid === undefined) return () => undefined;
+  const priority = new Unhurried(pid);
+  priority.lower();
+  const patience = setTimeout(() => priority.restore(), mostMs);
+  return () => {
+    clearTimeout(patience);
+    priority.restore();
+  };
+}
+
 let known: boolean | undefined;
 
 /**

@@ -110,6 +110,40 @@ describe('a worker that dies', () => {
   });
 });
 
+describe('behind a short batch', () => {
+  /** Inputs so long that each runs alone. */
+  const long = (word: string) => `${word}${' x'.repeat(300)}`;
+  /** Enough batches to know that they are short, even where the first ones were not. */
+  const learn = async ({ dispatcher, batches }: Awaited<ReturnType<typeof start>>) => {
+    for (let n = 0; n < 40; n += 1) await dispatcher.submit(model(), [long(`${n}`)], never());
+    return batches.length;
+  };
+
+  test('the next one is in the pipe already; nobody is kept waiting there for a long one', async () => {
+    const parts = await start({}, { count: 1 });
+    const { dispatcher, batches, pool } = parts;
+    const before = await learn(parts);
+    const all = [4, 5, 6, 7].map((n) => dispatcher.submit(model(), [long(`${n}`)], never()));
+    expect(pool.workers.map(({ takes }) => takes)).toEqual(['nothing']);
+    // One runs, one is in the pipe, and two wait.
+    expect(dispatcher.waitingCount).toBe(2);
+    expect((await Promise.all(all)).map(numbers)).toEqual([[4], [5], [6], [7]]);
+    expect(batches.length).toBe(before + 4);
+  });
+
+  test('it is not charged with the end of the worker', async () => {
+    const parts = await start({}, { count: 1 });
+    const { dispatcher, batches } = parts;
+    const before = await learn(parts);
+    const bad = dispatcher.submit(model(), ['crash'], never());
+    const good = [4, 5, 6].map((n) => dispatcher.submit(model(), [long(`${n}`)], never()));
+    expect(dispatcher.waitingCount).toBe(2);
+    await expect(bad).rejects.toMatchObject({ code: 'WORKER_LOST' });
+    expect((await Promise.all(good)).map(numbers)).toEqual([[4], [5], [6]]);
+    expect(batches.slice(before).map(({ retried }) => retried)).toEqual([false, false, false]);
+  });
+});
+
 describe('replacing workers under load', () => {
   test('no request is lost, and the old processes answer no more', async () => {
     const { dispatcher, pool } = await start();

@@ -19,8 +19,12 @@ function row(name: number, size = 10, model = 'a', user = `u${name}`, alone = fa
   return { name, model, size, user, alone };
 }
 
-function worker(id: string, models: readonly string[] = [], idle = true): WorkerView {
-  return { id, idle, models: new Set(models) };
+function worker(
+  id: string,
+  models: readonly string[] = [],
+  takes: WorkerView['takes'] = 'now',
+): WorkerView {
+  return { id, takes, models: new Set(models) };
 }
 
 function waitingOf(rows: readonly Row[]): WaitingRows<Row> {
@@ -42,7 +46,9 @@ function planAll(
     const dispatch = plan(waiting, views, limits, isHeld);
     if (dispatch === undefined) return dispatches;
     dispatches.push(dispatch);
-    views = views.map((view) => (view.id === dispatch.worker ? { ...view, idle: false } : view));
+    views = views.map((view) =>
+      view.id === dispatch.worker ? { ...view, takes: 'nothing' } : view,
+    );
   }
 }
 
@@ -63,7 +69,35 @@ describe('rule', () => {
   ][] = [
     ['1: nothing waits', [], [worker('w1')], {}, []],
     ['1: there is no worker', [row(1)], [], {}, []],
-    ['1: no worker is idle', [row(1)], [worker('w1', ['a'], false)], {}, []],
+    ['1: no worker is idle', [row(1)], [worker('w1', ['a'], 'nothing')], {}, []],
+    [
+      '1: short batches are followed up where more wait than there are workers',
+      [row(1, 500), row(2, 500), row(3, 500)],
+      [worker('w1', ['a'], 'next'), worker('w2', ['a'], 'nothing')],
+      {},
+      ['w1:a[1]'],
+    ],
+    [
+      '1: not where a worker will soon be idle for each',
+      [row(1, 500), row(2, 500)],
+      [worker('w1', ['a'], 'next'), worker('w2', ['a'], 'next')],
+      {},
+      [],
+    ],
+    [
+      '1: not while there is an idle one',
+      [row(1, 500), row(2, 500), row(3, 500)],
+      [worker('w1', ['a'], 'next'), worker('w2')],
+      {},
+      ['w2:a[1]'],
+    ],
+    [
+      '3: a model that is not open there is not opened behind a batch',
+      [row(1), row(2), row(3)],
+      [worker('w1', ['b'], 'next')],
+      {},
+      [],
+    ],
     [
       '2: of users as little served, who came first',
       [row(1), row(2, 10, 'b'), row(3, 10, 'b')],
@@ -81,7 +115,7 @@ describe('rule', () => {
     [
       '3: not a busy one that holds it',
       [row(1)],
-      [worker('w1'), worker('w2', ['a'], false)],
+      [worker('w1'), worker('w2', ['a'], 'nothing')],
       {},
       ['w1:a[1]'],
     ],
@@ -102,7 +136,7 @@ describe('rule', () => {
     [
       '4: busy workers get no share',
       [row(1), row(2)],
-      [worker('w1'), worker('w2', [], false)],
+      [worker('w1'), worker('w2', [], 'nothing')],
       {},
       ['w1:a[1,2]'],
     ],
@@ -222,11 +256,18 @@ describe('for any state', () => {
     .map((parts) => parts.map((part, name) => ({ ...part, name })));
   const workers = fc
     .array(
-      fc.record({ idle: fc.boolean(), models: fc.uniqueArray(fc.constantFrom('a', 'b', 'c')) }),
+      fc.record({
+        takes: fc.constantFrom('now', 'next', 'nothing'),
+        models: fc.uniqueArray(fc.constantFrom('a', 'b', 'c')),
+      }),
       { maxLength: 6 },
     )
     .map((views) =>
-      views.map(({ idle, models }, index) => ({ id: `w${index}`, idle, models: new Set(models) })),
+      views.map(({ takes, models }, index) => ({
+        id: `w${index}`,
+        takes,
+        models: new Set(models),
+      })),
     );
   const limits = fc.record({
     maxItems: fc.integer({ min: 1, max: 20 }),
@@ -262,8 +303,14 @@ describe('for any state', () => {
         }
         const used = dispatches.map((dispatch) => dispatch.worker);
         expect(new Set(used).size).toBe(used.length);
-        const idle = views.filter((view) => view.idle).length - dispatches.length;
-        expect(Math.min(waiting.size, idle)).toBe(0);
+        const idle = views.filter(({ id, takes }) => takes === 'now' && !used.includes(id));
+        expect(Math.min(waiting.size, idle.length)).toBe(0);
+        for (const { id, takes, models } of views) {
+          const own = dispatches.find((dispatch) => dispatch.worker === id);
+          if (takes === 'nothing') expect(own).toBeUndefined();
+          if (takes === 'next' && own !== undefined)
+            expect(models.has(own.model as 'a')).toBe(true);
+        }
       }),
       { numRuns: 300 },
     );

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Worker, WorkerGoneError } from '../../../src/inference/worker.js';
+import { Worker } from '../../../src/inference/worker.js';
+import { WorkerGoneError } from '../../../src/inference/worker-gone.js';
 import { fixture, isAlive, newGate, temporaryFolder, ticket } from './workers.js';
 
 const LONG_MS = 60_000;
@@ -88,13 +89,15 @@ describe('shifting', () => {
     });
     onTestFinished(() => worker.kill());
     await worker.started();
-    await worker.run(ticket('m'), ['1'], LONG_MS, 'hot');
+    await worker.run(ticket('m'), ['1'], { timeoutMs: LONG_MS, gear: 'hot' });
     expect(worker.loaded.get('m')?.gear).toBe('hot');
     expect(shifted).toEqual(['m']);
-    await expect(worker.run(ticket('never hot'), ['1'], LONG_MS, 'hot')).rejects.toThrow();
+    await expect(
+      worker.run(ticket('never hot'), ['1'], { timeoutMs: LONG_MS, gear: 'hot' }),
+    ).rejects.toThrow();
     expect(worker.loaded.has('never hot')).toBe(false);
     expect(shifted).toEqual(['m']);
-    await worker.run(ticket('never hot'), ['1'], LONG_MS);
+    await worker.run(ticket('never hot'), ['1'], { timeoutMs: LONG_MS });
     expect(worker.loaded.get('never hot')?.gear).toBe('cold');
   });
 
@@ -125,23 +128,23 @@ describe('shifting', () => {
 
   test('that fails leaves it cold, and counts its batches anew', async () => {
     const { worker } = await startReady('echo');
-    await worker.run(ticket('never hot'), ['1'], LONG_MS);
+    await worker.run(ticket('never hot'), ['1'], { timeoutMs: LONG_MS });
     expect(worker.loaded.get('never hot')?.batches).toBe(1);
     await expect(worker.shift('never hot', LONG_MS)).rejects.toThrow('cannot shift');
     expect(worker.loaded.get('never hot')).toMatchObject({ gear: 'cold', batches: 0 });
     expect(worker.idle).toBe(true);
-    await worker.run(ticket('never hot'), ['1'], LONG_MS);
+    await worker.run(ticket('never hot'), ['1'], { timeoutMs: LONG_MS });
   });
 });
 
 describe('running', () => {
   test('loads a model once, runs batches in order, and keeps the books', async () => {
     const { worker } = await startReady('echo');
-    const first = await worker.run(ticket('m'), ['3 x', '1 truncated'], LONG_MS);
+    const first = await worker.run(ticket('m'), ['3 x', '1 truncated'], { timeoutMs: LONG_MS });
     expect(first.loadMs).toBe(1);
     expect(first.rows.map(({ scores }) => scores[0])).toEqual([3, 1]);
     expect(first.rows.map(({ truncated }) => truncated)).toEqual([false, true]);
-    const second = await worker.run(ticket('m'), ['2'], LONG_MS);
+    const second = await worker.run(ticket('m'), ['2'], { timeoutMs: LONG_MS });
     expect(second.loadMs).toBeUndefined();
     expect(worker.completedBatches).toBe(2);
     expect([...worker.loaded.keys()]).toEqual(['m']);
@@ -150,7 +153,7 @@ describe('running', () => {
   test('is busy from the call to the answer', async () => {
     const { worker } = await startReady('echo');
     const gate = newGate();
-    const running = worker.run(ticket('m'), [gate.input], LONG_MS);
+    const running = worker.run(ticket('m'), [gate.input], { timeoutMs: LONG_MS });
     expect(worker.running).toBe('m');
     expect(worker.idle).toBe(false);
     let isOver = false;
@@ -167,6 +170,47 @@ describe('running', () => {
     await worker.batchEnd();
   });
 
+  test('takes a second batch behind a short one, and no third; both take their own time', async () => {
+    const { worker } = await startReady('echo');
+    const [first, second] = [newGate(), newGate()];
+    const short = { timeoutMs: LONG_MS, expectedMs: 1 };
+    const one = worker.run(ticket('m'), [first.input], short);
+    expect(worker.takes).toBe('next');
+    const two = worker.run(ticket('m'), [second.input], short);
+    expect(worker.takes).toBe('nothing');
+    await first.reached();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    let isOver = false;
+    const end = worker.batchEnd().then(() => {
+      isOver = true;
+    });
+    first.open();
+    const tookMs = [(await one).tookMs];
+    expect(isOver).toBe(false);
+    // The second is short too, but was not answered as soon as that.
+    await second.reached();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(worker.takes).toBe('nothing');
+    second.open();
+    tookMs.push((await two).tookMs);
+    await end;
+    expect(tookMs[0]).toBeGreaterThanOrEqual(50);
+    expect(tookMs[1]).toBeGreaterThanOrEqual(20);
+    // Both were given at once: that the second waited for the first is not its own time.
+    expect(worker.takes).toBe('now');
+  });
+
+  test('takes none behind one that is long, or of which nobody knows', async () => {
+    const { worker } = await startReady('echo');
+    for (const expectedMs of [50, Number.POSITIVE_INFINITY]) {
+      const gate = newGate();
+      const run = worker.run(ticket('m'), [gate.input], { timeoutMs: LONG_MS, expectedMs });
+      expect(worker.takes).toBe('nothing');
+      gate.open();
+      await run;
+    }
+  });
+
   test('opens a model anew when its files have changed, and after it was unloaded', async () => {
     const { worker } = await startReady('echo');
     expect(await worker.load(ticket('m'))).toBe(1);
@@ -181,7 +225,7 @@ describe('running', () => {
     const { worker } = await startReady('echo');
     await worker.load(ticket('m'));
     const unloading = worker.unload('m');
-    const running = worker.run(ticket('m'), ['5'], LONG_MS);
+    const running = worker.run(ticket('m'), ['5'], { timeoutMs: LONG_MS });
     await unloading;
     const result = await running;
     expect(result.rows[0]?.scores[0]).toBe(5);
@@ -192,11 +236,11 @@ describe('running', () => {
   test('a model that cannot be opened is not in the books, and the worker lives on', async () => {
     const { worker } = await startReady('echo');
     const broken = ticket('b', { directory: 'broken' });
-    const run = worker.run(broken, ['1'], LONG_MS);
+    const run = worker.run(broken, ['1'], { timeoutMs: LONG_MS });
     await expect(run).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
     expect(worker.loaded.size).toBe(0);
     expect(worker.idle).toBe(true);
-    expect((await worker.run(ticket('m'), ['1'], LONG_MS)).rows).toHaveLength(1);
+    expect((await worker.run(ticket('m'), ['1'], { timeoutMs: LONG_MS })).rows).toHaveLength(1);
   });
 
   test('a load that fails late does not strike a newer one from the books', async () => {
@@ -215,7 +259,7 @@ describe('running', () => {
     expect((await worker.collect()).freedBytes).toBe(42);
     expect((await worker.readMemory())?.source).toBe('runtime');
     const gate = newGate();
-    const running = worker.run(ticket('m'), [gate.input], LONG_MS);
+    const running = worker.run(ticket('m'), [gate.input], { timeoutMs: LONG_MS });
     const read = await worker.readMemory();
     expect(read?.source).not.toBe('runtime');
     expect(read?.rssBytes).toBeGreaterThan(1_000_000);
@@ -228,7 +272,7 @@ describe('ending', () => {
   test('a crash fails what it worked on and what it was asked besides, once', async () => {
     const { worker, ends } = await startReady('echo');
     const gate = newGate();
-    const run = worker.run(ticket('m'), [gate.input, 'crash'], LONG_MS);
+    const run = worker.run(ticket('m'), [gate.input, 'crash'], { timeoutMs: LONG_MS });
     await gate.reached();
     const besides = worker.collect();
     gate.open();
@@ -243,10 +287,22 @@ describe('ending', () => {
     await worker.exited();
   });
 
+  test('a crash is not laid to the batch that was still to come', async () => {
+    const { worker } = await startReady('echo');
+    const options = { timeoutMs: LONG_MS, expectedMs: 1 };
+    const one = worker.run(ticket('m'), ['crash'], options);
+    const two = worker.run(ticket('m'), ['1'], options);
+    await expect(one).rejects.toMatchObject({ name: 'WorkerGoneError', begun: true });
+    await expect(two).rejects.toMatchObject({ name: 'WorkerGoneError', begun: false });
+    await worker.batchEnd();
+  });
+
   test('what is asked of it afterwards fails at once', async () => {
     const { worker } = await startReady('dies-when-ready');
     await expect(worker.collect()).rejects.toThrow('exit code 7');
-    await expect(worker.run(ticket('m'), ['1'], LONG_MS)).rejects.toThrow('worker-1 is gone');
+    await expect(worker.run(ticket('m'), ['1'], { timeoutMs: LONG_MS })).rejects.toThrow(
+      'worker-1 is gone',
+    );
     expect(await worker.readMemory()).toBeUndefined();
     expect(worker.idle).toBe(false);
     await worker.stop(10);
@@ -254,7 +310,9 @@ describe('ending', () => {
 
   test('a batch that is not answered in time costs the worker its life', async () => {
     const { worker, ends } = await startReady('echo');
-    await expect(worker.run(ticket('m'), ['hang'], 100)).rejects.toThrow(WorkerGoneError);
+    await expect(worker.run(ticket('m'), ['hang'], { timeoutMs: 100 })).rejects.toThrow(
+      WorkerGoneError,
+    );
     expect(ends).toEqual(['SIGKILL']);
   });
 
@@ -262,7 +320,7 @@ describe('ending', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const { worker, ends } = await startReady('echo');
-    await worker.run(ticket('m'), ['1'], LONG_MS);
+    await worker.run(ticket('m'), ['1'], { timeoutMs: LONG_MS });
     expect(vi.getTimerCount()).toBe(0);
     vi.advanceTimersByTime(2 * LONG_MS);
     await worker.collect();
@@ -288,7 +346,7 @@ describe('ending', () => {
   test('one that is to leave takes no new work but finishes its batch', async () => {
     const { worker } = await startReady('echo');
     const gate = newGate();
-    const running = worker.run(ticket('m'), [gate.input], LONG_MS);
+    const running = worker.run(ticket('m'), [gate.input], { timeoutMs: LONG_MS });
     worker.leave();
     expect(worker.state).toBe('leaving');
     gate.open();
