@@ -1,10 +1,10 @@
 import type { Stop } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
-import type { LoadAdmission, LoadNeed } from '../memory/admission.js';
+import type { LoadAdmission } from '../memory/admission.js';
 import type { ReadyModel } from '../models/library.js';
-import { type Gear, usesArena } from '../models/mapped-form.js';
+import type { Gear } from '../models/mapped-form.js';
 import type { WorkerPool } from './pool.js';
-import type { BatchResult, ModelTicket, StepResult } from './protocol.js';
+import type { BatchResult, StepResult } from './protocol.js';
 import { QueueGate } from './queue-gate.js';
 import {
   type Answer,
@@ -15,7 +15,8 @@ import {
   type Request,
   type Row,
 } from './requests.js';
-import { type BatchLimits, type Dispatch, plan } from './scheduler.js';
+import { type BatchLimits, type Dispatch, plan, type WorkerView } from './scheduler.js';
+import { loadNeed, ticketOf } from './tickets.js';
 import { WaitingRows } from './waiting-rows.js';
 import type { Worker } from './worker.js';
 import { WorkerGoneError } from './worker-gone.js';
@@ -163,10 +164,11 @@ export class Dispatcher {
 
   /** Hands out what can be handed out. Called on every arrival, completion and change of workers. */
   pump(): void {
-    const isHeld = (model: string) => this.#held.has(model);
     const limits = { ...this.#options.limits, maxItems: this.#maxItems };
     while (this.#waiting.size > 0) {
-      const dispatch = plan(this.#waiting, this.#views(), limits, isHeld);
+      const views = this.#views();
+      if (views.length === 0) return;
+      const dispatch = plan(this.#waiting, views, limits, this.#isHeld);
       if (dispatch === undefined) return;
       const worker = this.#options.pool.find(dispatch.worker);
       const settle = worker && this.#admit(worker, dispatch);
@@ -175,11 +177,13 @@ export class Dispatcher {
     }
   }
 
-  /** Of the workers that hold a model, the scheduler takes the first: those with hot ones come first. */
-  #views() {
-    return [...this.#options.pool.workers]
-      .sort((a, b) => b.hotCount - a.hotCount)
-      .map(({ id, takes, loaded }) => ({ id, takes, models: loaded }));
+  readonly #isHeld = (model: string): boolean => this.#held.has(model);
+
+  /** Workers that take a batch. The scheduler takes the first that holds the model: those with hot ones come first. */
+  #views(): readonly WorkerView[] {
+    const takers = this.#options.pool.workers.filter(({ takes }) => takes !== 'nothing');
+    if (takers.length > 1) takers.sort((a, b) => b.hotCount - a.hotCount);
+    return takers.map(({ id, takes, loaded }) => ({ id, takes, models: loaded }));
   }
 
   /** Workers that share the waiting work, at least one. */
@@ -228,7 +232,7 @@ export class Dispatcher {
    * @throws PlimsollError MODEL_UNUSABLE, INSUFFICIENT_MEMORY
    */
   async load(ready: ReadyModel): Promise<void> {
-    const ticket = this.#ticket(ready);
+    const ticket = ticketOf(ready, this.#options.threads);
     const workers = this.#options.pool.workers.filter(({ state }) => state === 'ready');
     for (const worker of workers) {
       if (worker.loaded.get(ticket.id)?.digest === ticket.digest) continue;
@@ -253,7 +257,7 @@ export class Dispatcher {
     const admission = this.#options.admission.ask(loadNeed(ready));
     if (admission.state !== 'admitted') return;
     try {
-      const ticket = this.#ticket(ready);
+      const ticket = ticketOf(ready, this.#options.threads);
       const { batchTimeoutMs, onLoad } = this.#options;
       const options = { timeoutMs: batchTimeoutMs, gear };
       const { loadMs } = await worker.run(ticket, [WARM_UP_TEXT], options);
@@ -298,7 +302,7 @@ export class Dispatcher {
     }
     try {
       const inputs = rows.map((row) => row.text);
-      const ticket = this.#ticket(first.request.ready);
+      const ticket = ticketOf(first.request.ready, this.#options.threads);
       const size = rows.reduce((sum, row) => sum + row.size, 0);
       const expectedMs = this.#gate.batchMs(model, size);
       const options = { timeoutMs: this.#options.batchTimeoutMs, expectedMs };
@@ -331,7 +335,8 @@ export class Dispatcher {
     result: BatchResult & { readonly tookMs: number },
   ): void {
     const begunMs = performance.now() - result.tookMs;
-    for (const request of new Set(withSame(rows, same).map((row) => row.request))) {
+    const requests = withSame(rows, same).map((row) => row.request);
+    for (const request of requests.length > 1 ? new Set(requests) : requests) {
       request.queueMs = Math.max(request.queueMs, begunMs - request.enqueuedAtMs);
       request.tokenizeMs += result.tokenizeMs;
       request.runMs += result.runMs;
@@ -369,32 +374,14 @@ export class Dispatcher {
     if (late && refusal !== undefined) request.reject(refusal);
     else request.reject(error instanceof Error ? error : new Error(String(error)));
   }
-
-  #ticket({ model, form }: ReadyModel): ModelTicket {
-    const { labels, scheme, maxTokens, padTokenId } = model.description;
-    return {
-      id: model.id,
-      digest: form.digest,
-      directory: model.directory,
-      graphFile: form.graphFile,
-      threads: this.#options.threads,
-      padTokenId,
-      arena: usesArena(form.footprint),
-      maxTokens,
-      labelCount: labels.length,
-      scheme,
-    };
-  }
 }
 
 /** The rows of a batch, each with those that get its result. */
 function withSame(rows: readonly Row[], same: Dispatch<Row>['same']): readonly Row[] {
-  return rows.flatMap((row) => [row, ...(same.get(row) ?? [])]);
-}
-
-/** What opening the model takes, from what was measured of it. */
-function loadNeed({ model, form }: ReadyModel): LoadNeed {
-  const { mappedBytes, peakBytes, privateAfterBatchBytes, privateAfterLoadBytes } = form.footprint;
-  const measured = peakBytes ?? privateAfterBatchBytes ?? privateAfterLoadBytes ?? 0;
-  return { model: model.id, privateBytes: measured, mappedBytes };
+  const all: Row[] = [];
+  for (const row of rows) {
+    all.push(row);
+    for (const other of same.get(row) ?? []) all.push(other);
+  }
+  return all;
 }

@@ -49,11 +49,11 @@ export class Line<T> {
     return undefined;
   }
 
-  /** Those who wait, first come first. Nobody may leave or come while it is read. */
-  *[Symbol.iterator](): Generator<T> {
-    for (let at = this.#head; at < this.#places.length; at += 1) {
+  /** Puts those who wait into the list, first come first, until it has so many. */
+  fill(list: T[], most: number): void {
+    for (let at = this.#head; at < this.#places.length && list.length < most; at += 1) {
       const item = this.#places[at]?.item;
-      if (item !== undefined) yield item;
+      if (item !== undefined) list.push(item);
     }
   }
 }

@@ -68,7 +68,12 @@ export function plan<R extends WaitingRow>(
 ): Dispatch<R> | undefined {
   const takers = takersOf(workers, waiting.size); // 1
   if (takers.length === 0) return undefined;
-  const first = waiting.next(isHeld); // 2
+  // Nothing is opened behind a batch: whose model nobody holds open waits for an idle one.
+  const isAhead = takers[0]?.takes === 'next';
+  const cannotRun = isAhead
+    ? (model: string) => isHeld(model) || !takers.some(({ models }) => models.has(model))
+    : isHeld;
+  const first = waiting.next(cannotRun); // 2
   if (first === undefined) return undefined;
   const worker = chooseWorker(first.model, takers); // 3
   if (worker === undefined) return undefined;
@@ -95,8 +100,7 @@ function takersOf(workers: readonly WorkerView[], rows: number): readonly Worker
 function chooseWorker(model: string, takers: readonly WorkerView[]): WorkerView | undefined {
   const holder = takers.find(({ models }) => models.has(model));
   if (holder !== undefined) return holder;
-  const idle = takers.filter(({ takes }) => takes === 'now');
-  return idle.reduce<WorkerView | undefined>(
+  return takers.reduce<WorkerView | undefined>(
     (best, each) => (best === undefined || each.models.size < best.models.size ? each : best),
     undefined,
   );
@@ -114,10 +118,8 @@ function formBatch<R extends WaitingRow>(
   let longest = first.size;
   const keys = new Set([first.key]);
   const isOfMany = waiting.hasMany(first.user);
-  let looks = limits.maxItems * LOOKS_PER_ITEM;
-  for (const row of waiting.alike(first.model, first.size)) {
-    if (batch.length === limits.maxItems || looks === 0) break;
-    looks -= 1;
+  for (const row of waiting.alike(first.model, first.size, limits.maxItems * LOOKS_PER_ITEM)) {
+    if (batch.length === limits.maxItems) break;
     if (row === first || (row.key !== undefined && keys.has(row.key))) continue;
     if (!isOfMany && row.user !== first.user && waiting.hasMany(row.user)) continue;
     const padded = Math.max(longest, row.size);

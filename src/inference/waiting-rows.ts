@@ -262,15 +262,17 @@ export class WaitingRows<R extends WaitingRow> {
     return fresh;
   }
 
-  /** Rows of the model near to that size, the nearest class first, within a factor of two. */
-  *alike(model: string, size: number): Generator<R> {
+  /** Rows of the model near to that size, the nearest class first, within a factor of two; so many at most. */
+  alike(model: string, size: number, most: number): readonly R[] {
+    const found: R[] = [];
     const byLength = this.#models.get(model)?.byLength;
-    if (byLength === undefined) return;
+    if (byLength === undefined) return found;
     const own = lengthClass(size);
-    for (let away = 0; away <= CLASSES_PER_DOUBLING; away += 1) {
-      yield* byLength.get(own - away) ?? [];
-      if (away > 0) yield* byLength.get(own + away) ?? [];
+    for (let away = 0; away <= CLASSES_PER_DOUBLING && found.length < most; away += 1) {
+      byLength.get(own - away)?.fill(found, most);
+      if (away > 0) byLength.get(own + away)?.fill(found, most);
     }
+    return found;
   }
 
   #firstOf(user: User<R>, isHeld: (model: string) => boolean): R | undefined {
