@@ -46,8 +46,9 @@ const LOOKS_PER_ITEM = 4;
  * clock, no process, no promise; the same state gives the same answer, and arrivals, completions and
  * retries all ask here, again and again until there is nothing to do.
  *
- * 1. Without an idle worker or a waiting row there is nothing to do; but where more rows wait than there are
- *    workers, those that work on a short batch get their next one too, if they hold its model.
+ * 1. Without an idle worker or a waiting row there is nothing to do; but where more users wait than there are
+ *    workers, those that work on a short batch get their next one too, if they hold its model. Who comes now is
+ *    behind those users anyway; behind the next batch of a flood alone nobody has to wait.
  * 2. The user who was served least is next, with the model of it that was served least: a row at the
  *    front of its line waits for at most one batch of every other user.
  * 3. The worker is an idle one that holds the model, else the idle one that holds the fewest.
@@ -66,7 +67,7 @@ export function plan<R extends WaitingRow>(
   limits: BatchLimits,
   isHeld: (model: string) => boolean = () => false,
 ): Dispatch<R> | undefined {
-  const takers = takersOf(workers, waiting.size); // 1
+  const takers = takersOf(workers, waiting); // 1
   if (takers.length === 0) return undefined;
   // Nothing is opened behind a batch: whose model nobody holds open waits for an idle one.
   const isAhead = takers[0]?.takes === 'next';
@@ -89,11 +90,14 @@ export function plan<R extends WaitingRow>(
   return { worker: worker.id, model: first.model, rows, same };
 }
 
-/** The idle ones; without any, those that take their next batch where there is enough for all. */
-function takersOf(workers: readonly WorkerView[], rows: number): readonly WorkerView[] {
-  if (rows === 0) return [];
+/** The idle ones; without any, those that take their next batch where enough users wait for all. */
+function takersOf<R extends WaitingRow>(
+  workers: readonly WorkerView[],
+  { size, activeUsers }: WaitingRows<R>,
+): readonly WorkerView[] {
+  if (size === 0) return [];
   const idle = workers.filter(({ takes }) => takes === 'now');
-  if (idle.length > 0 || rows <= workers.length) return idle;
+  if (idle.length > 0 || activeUsers <= workers.length) return idle;
   return workers.filter(({ takes }) => takes === 'next');
 }
 

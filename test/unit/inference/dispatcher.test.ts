@@ -123,7 +123,9 @@ describe('behind a short batch', () => {
     const parts = await start({}, { count: 1 });
     const { dispatcher, batches, pool } = parts;
     const before = await learn(parts);
-    const all = [4, 5, 6, 7].map((n) => dispatcher.submit(model(), [long(`${n}`)], never()));
+    const all = [4, 5, 6, 7].map((n) =>
+      dispatcher.submit(model(), [long(`${n}`)], never(), `user ${n}`),
+    );
     expect(pool.workers.map(({ takes }) => takes)).toEqual(['nothing']);
     // One runs, one is in the pipe, and two wait.
     expect(dispatcher.waitingCount).toBe(2);
@@ -135,8 +137,10 @@ describe('behind a short batch', () => {
     const parts = await start({}, { count: 1 });
     const { dispatcher, batches } = parts;
     const before = await learn(parts);
-    const bad = dispatcher.submit(model(), ['crash'], never());
-    const good = [4, 5, 6].map((n) => dispatcher.submit(model(), [long(`${n}`)], never()));
+    const bad = dispatcher.submit(model(), ['crash'], never(), 'bad');
+    const good = [4, 5, 6].map((n) =>
+      dispatcher.submit(model(), [long(`${n}`)], never(), `user ${n}`),
+    );
     expect(dispatcher.waitingCount).toBe(2);
     await expect(bad).rejects.toMatchObject({ code: 'WORKER_LOST' });
     expect((await Promise.all(good)).map(numbers)).toEqual([[4], [5], [6]]);

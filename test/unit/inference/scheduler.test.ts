@@ -71,7 +71,7 @@ describe('rule', () => {
     ['1: there is no worker', [row(1)], [], {}, []],
     ['1: no worker is idle', [row(1)], [worker('w1', ['a'], 'nothing')], {}, []],
     [
-      '1: short batches are followed up where more wait than there are workers',
+      '1: short batches are followed up where more users wait than there are workers',
       [row(1, 500), row(2, 500), row(3, 500)],
       [worker('w1', ['a'], 'next'), worker('w2', ['a'], 'nothing')],
       {},
@@ -81,6 +81,13 @@ describe('rule', () => {
       '1: not where a worker will soon be idle for each',
       [row(1, 500), row(2, 500)],
       [worker('w1', ['a'], 'next'), worker('w2', ['a'], 'next')],
+      {},
+      [],
+    ],
+    [
+      '1: not by the next ones of a flood',
+      [1, 2, 3, 4].map((name) => row(name, 500, 'a', 'flood')),
+      [worker('w1', ['a'], 'next')],
       {},
       [],
     ],
