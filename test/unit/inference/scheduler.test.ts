@@ -190,6 +190,14 @@ describe('rule', () => {
     expect(shown(planAll(waitingOf(rows), workers, { ...WIDE, ...limits }))).toEqual(expected);
   });
 
+  test('1: who has to wait for an idle worker keeps its turn', () => {
+    const of = [row(1, 500, 'a'), row(2, 500, 'b'), row(3, 500, 'b'), row(4, 500, 'b')];
+    const waiting = waitingOf(of);
+    const names = (takes: WorkerView['takes']) =>
+      plan(waiting, [worker('w1', ['b'], takes)], WIDE)?.rows.map(({ name }) => name);
+    expect([names('next'), names('next'), names('now')]).toEqual([[2], [3], [1]]);
+  });
+
   test('2: users take turns, however many inputs one of them has', () => {
     const flood = Array.from({ length: 1000 }, (_, n) => row(n, 10, 'a', 'flood'));
     const waiting = waitingOf([...flood, row(5000, 10, 'a', 'one')]);
