@@ -46,9 +46,9 @@ const LOOKS_PER_ITEM = 4;
  * clock, no process, no promise; the same state gives the same answer, and arrivals, completions and
  * retries all ask here, again and again until there is nothing to do.
  *
- * 1. Without an idle worker or a waiting row there is nothing to do; but where more users wait than there are
- *    workers, those that work on a short batch get their next one too, if they hold its model. Who comes now is
- *    behind those users anyway; behind the next batch of a flood alone nobody has to wait.
+ * 1. Without an idle worker or a waiting row there is nothing to do; but those that work on a short batch, and hold
+ *    the model, get their next one too where more users wait than there are such workers. Who comes now is behind
+ *    those users anyway; behind the next batch of a flood alone nobody has to wait.
  * 2. The user who was served least is next, with the model of it that was served least: a row at the
  *    front of its line waits for at most one batch of every other user.
  * 3. The worker is an idle one that holds the model, else the idle one that holds the fewest.
@@ -97,8 +97,9 @@ function takersOf<R extends WaitingRow>(
 ): readonly WorkerView[] {
   if (size === 0) return [];
   const idle = workers.filter(({ takes }) => takes === 'now');
-  if (idle.length > 0 || activeUsers <= workers.length) return idle;
-  return workers.filter(({ takes }) => takes === 'next');
+  if (idle.length > 0) return idle;
+  const next = workers.filter(({ takes }) => takes === 'next');
+  return activeUsers > next.length ? next : [];
 }
 
 function chooseWorker(model: string, takers: readonly WorkerView[]): WorkerView | undefined {

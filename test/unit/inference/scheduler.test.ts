@@ -71,7 +71,7 @@ describe('rule', () => {
     ['1: there is no worker', [row(1)], [], {}, []],
     ['1: no worker is idle', [row(1)], [worker('w1', ['a'], 'nothing')], {}, []],
     [
-      '1: short batches are followed up where more users wait than there are workers',
+      '1: short batches are followed up where more users wait than workers take one',
       [row(1, 500), row(2, 500), row(3, 500)],
       [worker('w1', ['a'], 'next'), worker('w2', ['a'], 'nothing')],
       {},
@@ -93,7 +93,7 @@ describe('rule', () => {
     ],
     [
       '1: not while there is an idle one',
-      [row(1, 500), row(2, 500), row(3, 500)],
+      [row(1, 500), row(2, 500)],
       [worker('w1', ['a'], 'next'), worker('w2')],
       {},
       ['w2:a[1]'],
