@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { referenceTable } from '../dist/proof/markdown-load.js';
+import { referenceTable } from '../dist/proof/report/markdown-load.js';
 
 /** As the proof itself sees it: see THRESHOLDS.othersCpuPercent. */
 const MOST_OTHERS_PERCENT = 15;

@@ -6,7 +6,7 @@ import { type ProveFlags, prove } from './commands/prove.js';
 import { serve } from './commands/serve.js';
 import { showConfig } from './commands/show-config.js';
 import { messageOf } from './errors.js';
-import { SettingError } from './settings.js';
+import { SettingError } from './settings/setting.js';
 import { VERSION } from './version.js';
 
 /** Exit codes: 1 the command failed (or the proof's verdict is negative), 2 it was called wrongly. */

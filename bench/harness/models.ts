@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Dtype } from '../../src/models/dtype.js';
+import type { Dtype } from '../../src/models/intake/dtype.js';
 import { quantiseFile } from '../quantise/index.js';
 import { generateSyntheticModel, type ShapeName } from '../synthetic/index.js';
 import { NotRunError } from './benchmark.js';

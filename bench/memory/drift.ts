@@ -1,4 +1,4 @@
-import { theilSen } from '../../src/proof/trend.js';
+import { theilSen } from '../../src/proof/judge/trend.js';
 import type { Api } from '../harness/api.js';
 import {
   atMost,

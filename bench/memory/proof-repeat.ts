@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { ProofReport } from '../../src/proof/report-schema.js';
+import type { ProofReport } from '../../src/proof/judge/report-schema.js';
 import { type Benchmark, type Context, exactly, type Outcome } from '../harness/benchmark.js';
 import { serverEnvironment, serverProgram } from '../harness/program.js';
 import { rounded, spread } from '../harness/spread.js';

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { ProofReport } from '../../src/proof/report-schema.js';
+import type { ProofReport } from '../../src/proof/judge/report-schema.js';
 import { type Benchmark, type Context, exactly, type Outcome } from '../harness/benchmark.js';
 import { syntheticModels } from '../harness/models.js';
 import { projectFolder, serverEnvironment, serverProgram } from '../harness/program.js';

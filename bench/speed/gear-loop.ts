@@ -3,7 +3,7 @@
  * whether ONNX Runtime's arena is on. CPU time with one thread, so that what else the machine does stays out.
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { MappedSession } from '../../src/models/onnx-session.js';
+import { MappedSession } from '../../src/models/run/onnx-session.js';
 import { readOwnMemory } from '../../src/system/process-memory.js';
 import { median } from '../harness/spread.js';
 import { type GearReport, SHAPES } from './gear-shapes.js';

@@ -1,5 +1,5 @@
 /** What the benchmarks of the two gears share. */
-import { readConfig, threadsPerWorker } from '../../src/config.js';
+import { readConfig, threadsPerWorker } from '../../src/settings/config.js';
 import { availableCpus } from '../../src/system/cpus.js';
 import type { Api } from '../harness/api.js';
 import { pause } from '../harness/load.js';

@@ -1,5 +1,5 @@
 /** Texts of an exact length in tokens. */
-import { TextEncoder } from '../../src/models/tokenizer.js';
+import { TextEncoder } from '../../src/models/run/tokenizer.js';
 import type { CachedModel } from '../harness/models.js';
 import { realMails } from './mails.js';
 

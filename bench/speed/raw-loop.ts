@@ -4,10 +4,10 @@
  */
 import path from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { describeModel } from '../../src/models/description.js';
-import { scoresOf } from '../../src/models/onnx-session.js';
-import { ModelRepository } from '../../src/models/repository.js';
-import { TextEncoder } from '../../src/models/tokenizer.js';
+import { describeModel } from '../../src/models/intake/description.js';
+import { ModelRepository } from '../../src/models/intake/repository.js';
+import { scoresOf } from '../../src/models/run/onnx-session.js';
+import { TextEncoder } from '../../src/models/run/tokenizer.js';
 import type { RawJob } from './raw.js';
 
 const [directory = ''] = process.argv.slice(2);

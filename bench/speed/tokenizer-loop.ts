@@ -4,8 +4,8 @@
  */
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { describeModel } from '../../src/models/description.js';
-import { TextEncoder } from '../../src/models/tokenizer.js';
+import { describeModel } from '../../src/models/intake/description.js';
+import { TextEncoder } from '../../src/models/run/tokenizer.js';
 import { collectGarbage } from '../../src/system/own-process.js';
 import { readOwnMemory } from '../../src/system/process-memory.js';
 import { realMails } from './mails.js';

@@ -1,4 +1,4 @@
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../src/models/allocator.js';
+import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../src/models/run/allocator.js';
 import {
   atMost,
   type Benchmark,

@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { ALLOCATOR_ENVIRONMENT } from '../../src/models/allocator.js';
-import { MappedForms, runtimeKey, usesArena } from '../../src/models/mapped-form.js';
-import { ModelRepository } from '../../src/models/repository.js';
+import { MappedForms, runtimeKey, usesArena } from '../../src/models/compile/mapped-form.js';
+import { ModelRepository } from '../../src/models/intake/repository.js';
+import { ALLOCATOR_ENVIRONMENT } from '../../src/models/run/allocator.js';
 import {
   atMost,
   type Benchmark,

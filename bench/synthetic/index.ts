@@ -1,7 +1,7 @@
 /** Generates transformer classifiers with random weights, in the layout of Hugging Face models. */
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Dtype, graphFileOf } from '../../src/models/dtype.js';
+import { type Dtype, graphFileOf } from '../../src/models/intake/dtype.js';
 import { halveFile } from '../quantise/halve.js';
 import { quantiseFile } from '../quantise/index.js';
 import { describeClassifier } from './encoder.js';

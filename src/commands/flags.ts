@@ -1,5 +1,5 @@
-import { type Config, readConfig } from '../config.js';
-import { SettingError } from '../settings.js';
+import { type Config, readConfig } from '../settings/config.js';
+import { SettingError } from '../settings/setting.js';
 import { availableCpus } from '../system/cpus.js';
 
 /** Flags that every command takes; they override the environment. */

@@ -1,5 +1,5 @@
-import { App } from '../app.js';
-import { createLogger } from '../log.js';
+import { App } from '../app/app.js';
+import { createLogger } from '../app/log.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
 /** `plimsoll models`: lists the models and what was measured of them; may prepare them first. */

@@ -1,5 +1,5 @@
-import { PLANS, type Plan, PROFILES, parseDuration } from '../proof/plan.js';
-import { SettingError } from '../settings.js';
+import { PLANS, type Plan, PROFILES, parseDuration } from '../proof/play/plan.js';
+import { SettingError } from '../settings/setting.js';
 import { countFlag } from './flags.js';
 
 /** The flags of `plimsoll prove` that say what is played. */

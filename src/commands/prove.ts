@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Plan, usualTimeoutMs } from '../proof/plan.js';
+import { type Plan, usualTimeoutMs } from '../proof/play/plan.js';
+import type { LoadEvent } from '../proof/play/run.js';
 import { ProofError, prove as runProof } from '../proof/prove.js';
-import type { LoadEvent } from '../proof/run.js';
-import { SettingError } from '../settings.js';
+import { SettingError } from '../settings/setting.js';
 import { type CommonFlags, configFrom, countFlag } from './flags.js';
 import { startOwnServer } from './own-server.js';
 import { planChaos } from './prove-chaos.js';

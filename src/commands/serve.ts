@@ -1,5 +1,5 @@
-import { App } from '../app.js';
-import { createLogger } from '../log.js';
+import { App } from '../app/app.js';
+import { createLogger } from '../app/log.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
 /** `plimsoll serve`: runs until SIGTERM or SIGINT; exits 0 when everything has ended in time. */

@@ -1,6 +1,6 @@
-import { environmentName, SETTINGS, settingKeys } from '../config.js';
-import type { Setting } from '../settings.js';
-import { shownSettings } from '../shown-settings.js';
+import { environmentName, SETTINGS, settingKeys } from '../settings/config.js';
+import type { Setting } from '../settings/setting.js';
+import { shownSettings } from '../settings/shown.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
 /** `plimsoll config`: every setting with its value, or the table for the docs. */

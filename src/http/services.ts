@@ -5,12 +5,12 @@ import type { ProcessesReading } from '../memory/process-ring.js';
 import type { Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { MemorySnapshot } from '../memory/snapshot.js';
-import type { Metrics } from '../metrics.js';
-import type { Dtype } from '../models/dtype.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { Dtype } from '../models/intake/dtype.js';
 import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionRegistry } from '../sessions/registry.js';
 import type { ClassificationService } from '../sessions/service.js';
-import type { ShownSetting } from '../shown-settings.js';
+import type { ShownSetting } from '../settings/shown.js';
 import type { RecordFilter, StoredEvent, StoredReading, StoredRecord } from '../store/reader.js';
 
 /** A model as the interface shows it. */

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import { PlimsollError } from '../errors.js';
-import { EVENTS_ROUTE } from './routes-events.js';
+import { EVENTS_ROUTE } from './doors/plimsoll/events.js';
 
 /** Methods that change nothing. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);

@@ -2,7 +2,7 @@ import type { Stop } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
 import type { LoadAdmission } from '../memory/admission.js';
 import type { ReadyModel } from '../models/library.js';
-import type { Gear } from '../models/mapped-form.js';
+import type { Gear } from '../models/run/gear.js';
 import type { WorkerPool } from './pool.js';
 import type { BatchResult, StepResult } from './protocol.js';
 import { QueueGate } from './queue-gate.js';

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors.js';
-import type { LabelScheme } from '../models/description.js';
-import type { Gear } from '../models/mapped-form.js';
+import type { LabelScheme } from '../models/intake/description.js';
+import type { Gear } from '../models/run/gear.js';
 import type { ProcessMemory } from '../system/process-memory.js';
 
 /** Everything that a worker needs to open a model. */

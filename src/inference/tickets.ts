@@ -1,6 +1,6 @@
 import type { LoadNeed } from '../memory/admission.js';
+import { usesArena } from '../models/compile/mapped-form.js';
 import type { ReadyModel } from '../models/library.js';
-import { usesArena } from '../models/mapped-form.js';
 import type { ModelTicket } from './protocol.js';
 
 /** What a worker has to know of a model. */

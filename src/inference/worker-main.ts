@@ -3,9 +3,9 @@
  * order of arrival, and keeps nothing but the models that it was told to load.
  */
 import { messageOf, PlimsollError } from '../errors.js';
-import type { Gear } from '../models/mapped-form.js';
-import { MappedSession, scoresOf } from '../models/onnx-session.js';
-import { TextEncoder } from '../models/tokenizer.js';
+import type { Gear } from '../models/run/gear.js';
+import { MappedSession, scoresOf } from '../models/run/onnx-session.js';
+import { TextEncoder } from '../models/run/tokenizer.js';
 import { trimNativeHeap } from '../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../system/own-process.js';
 import { readOwnMemory, readOwnPrivateBytes } from '../system/process-memory.js';

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { PlimsollError } from '../errors.js';
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../models/allocator.js';
-import type { Gear } from '../models/mapped-form.js';
+import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../models/run/allocator.js';
+import type { Gear } from '../models/run/gear.js';
 import { FrugalMemoryReader } from '../system/frugal-reader.js';
 import { unhurriedFor } from '../system/priority.js';
 import { type ProcessMemory, readProcessMemory } from '../system/process-memory.js';

@@ -1,6 +1,6 @@
-import type { MappedForm, MappedForms } from './mapped-form.js';
-import type { Preparer } from './preparer.js';
-import type { Model, ModelRepository } from './repository.js';
+import type { MappedForm, MappedForms } from './compile/mapped-form.js';
+import type { Preparer } from './compile/preparer.js';
+import type { Model, ModelRepository } from './intake/repository.js';
 
 /** A model with its mapped form: everything that a worker needs to open it. */
 export interface ReadyModel {

@@ -4,15 +4,15 @@
  */
 import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
-import { ProofClient } from './client.js';
-import type { Criterion, Verdict } from './criterion.js';
-import { InputError, readInputs } from './inputs.js';
-import { runLoad } from './load.js';
-import { describePlan, type Plan } from './plan.js';
-import { Progress } from './progress.js';
-import { buildReport, writeReport } from './report.js';
-import { type ProofReport, REPORT_SCHEMA } from './report-schema.js';
-import type { Disturber, LoadEvent } from './run.js';
+import type { Criterion, Verdict } from './judge/criteria/criterion.js';
+import { type ProofReport, REPORT_SCHEMA } from './judge/report-schema.js';
+import { ProofClient } from './play/client.js';
+import { InputError, readInputs } from './play/inputs.js';
+import { runLoad } from './play/load.js';
+import { describePlan, type Plan } from './play/plan.js';
+import type { Disturber, LoadEvent } from './play/run.js';
+import { Progress } from './report/progress.js';
+import { buildReport, writeReport } from './report/report.js';
 
 const DEFAULT_SEED = 1;
 const DEFAULT_READING_INTERVAL_MS = 250;

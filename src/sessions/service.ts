@@ -1,7 +1,7 @@
 import type { Stop } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
 import type { Classification, Classifier } from '../inference/classify.js';
-import type { ModelRepository } from '../models/repository.js';
+import type { ModelRepository } from '../models/intake/repository.js';
 import type { SessionRegistry } from './registry.js';
 
 export interface SessionRequest {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { environmentName, SETTINGS, settingKeys } from '../../src/config.js';
-import type { Setting } from '../../src/settings.js';
+import { environmentName, SETTINGS, settingKeys } from '../../src/settings/config.js';
+import type { Setting } from '../../src/settings/setting.js';
 import { run, temporaryFolder } from './harness.js';
 
 const COMMANDS = ['serve', 'prove', 'models', 'config'];

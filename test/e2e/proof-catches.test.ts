@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import type { ProofReport } from '../../src/proof/report-schema.js';
+import type { ProofReport } from '../../src/proof/judge/report-schema.js';
 import { get, run, type Server, startServer, temporaryFolder, until } from './harness.js';
 import type { Run } from './processes.js';
 import type { ModelView } from './wire.js';

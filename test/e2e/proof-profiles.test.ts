@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { ProofReport } from '../../src/proof/report-schema.js';
+import type { ProofReport } from '../../src/proof/judge/report-schema.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { RedisServer } from '../servers/redis.js';
 import { postgresql, redis } from '../servers/tools.js';

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import {
+  crowdedFolders,
   type Floors,
   FORBIDDEN,
   findCycle,
@@ -10,53 +11,50 @@ import {
   ownImportsOf,
   readSources,
   type Sources,
+  within,
   withoutCommentsAndStrings,
 } from './sources.js';
 
 const SOURCE = fileURLToPath(new URL('../../src', import.meta.url));
 const MAX_LINES = 400;
+const MAX_FILES = 15;
 
 /** The floors of the server's house. */
 const FLOORS: Floors = [
   [['main.ts']],
   [['commands/']],
-  [
-    [
-      'app.ts',
-      'assembly.ts',
-      'memory-effects.ts',
-      'archive.ts',
-      'archive-rows.ts',
-      'interrupted.ts',
-      'minute-of-readings.ts',
-      'model-views.ts',
-      'receipt-lines.ts',
-      'worker-views.ts',
-      'proof-runs.ts',
-      'events.ts',
-      'page-marks.ts',
-      'page-state.ts',
-      'log.ts',
-    ],
-  ],
+  [['app/']],
+  [['page/']],
   [['http/']],
   [['sessions/']],
   [['inference/']],
   [['cache/'], ['models/'], ['memory/'], ['store/'], ['proof/']],
   [['system/'], ['pools/']],
-  [['config.ts', 'shown-settings.ts']],
-  [
-    ['settings.ts', 'pool-settings.ts', 'cache-settings.ts', 'records-settings.ts'],
-    ['errors.ts'],
-    ['metrics.ts', 'metrics-sums.ts'],
-    ['version.ts'],
-  ],
+  [['settings/'], ['metrics/'], ['errors.ts'], ['version.ts']],
+];
+
+/** The floors within rooms that have several. */
+const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[] = [
+  {
+    room: 'models/',
+    floors: [[['library.ts']], [['compile/']], [['run/']], [['intake/']]],
+  },
+  {
+    room: 'proof/',
+    floors: [
+      [['prove.ts']],
+      [['report/']],
+      [['judge/']],
+      [['play/']],
+      [['wire.ts', 'format.ts', 'statistics.ts']],
+    ],
+  },
 ];
 
 /** Model code: it is loaded in worker and preparer processes only, which are forked. */
 const MODEL_CODE = ['onnxruntime-node', '@huggingface/tokenizers'];
 const MAIN = 'main.ts';
-const FORKED = ['inference/worker-main.ts', 'models/preparer-main.ts'];
+const FORKED = ['inference/worker-main.ts', 'models/compile/preparer-main.ts'];
 
 /** Ways from a file to model code, over any import, types too. */
 function waysToModelCode(sources: Sources, start: string): readonly string[] {
@@ -83,11 +81,24 @@ describe('src/', () => {
   const sources = readSources(SOURCE);
 
   test('has the files that this test is about', () => {
-    expect([...sources.keys()]).toEqual(expect.arrayContaining([MAIN, 'app.ts', ...FORKED]));
+    expect([...sources.keys()]).toEqual(expect.arrayContaining([MAIN, 'app/app.ts', ...FORKED]));
   });
 
   test('every import goes down', () => {
     expect(offencesAgainstTheFloors(FLOORS, sources)).toEqual([]);
+  });
+
+  test.each(INNER_FLOORS)('every import within $room goes down', ({ room, floors }) => {
+    expect(offencesAgainstTheFloors(floors, within(room, sources))).toEqual([]);
+  });
+
+  test('src/ itself holds main.ts, errors.ts, version.ts and folders', () => {
+    const loose = [...sources.keys()].filter((file) => !file.includes('/'));
+    expect(loose).toEqual(['errors.ts', 'main.ts', 'version.ts']);
+  });
+
+  test(`no folder has more than ${MAX_FILES} files`, () => {
+    expect(crowdedFolders(sources, MAX_FILES)).toEqual([]);
   });
 
   test('every import of ours leads to a file', () => {
@@ -138,14 +149,22 @@ describe('this test sees', () => {
   });
 
   test.each([
-    ['http/a.ts', "import type { A } from '../app.js';", 'http/a.ts imports app.ts: up'],
+    ['http/a.ts', "import type { A } from '../app/app.js';", 'http/a.ts imports app/app.ts: up'],
     [
       'cache/a.ts',
       "import { A } from '../models/b.js';",
       'cache/a.ts imports models/b.ts: sideways',
     ],
-    ['errors.ts', "import { A } from './settings.js';", 'errors.ts imports settings.ts: sideways'],
-    ['settings.ts', "import { A } from './config.js';", 'settings.ts imports config.ts: up'],
+    [
+      'errors.ts',
+      "import { A } from './settings/setting.js';",
+      'errors.ts imports settings/setting.ts: sideways',
+    ],
+    [
+      'settings/config.ts',
+      "import { A } from '../system/cpus.js';",
+      'settings/config.ts imports system/cpus.ts: up',
+    ],
     ['utils/a.ts', '', 'utils/a.ts is in no room: give it one in FLOORS, and in docs'],
   ])('an offence in %s: %s', (name, text, offence) => {
     expect(offencesAgainstTheFloors(FLOORS, file(name, text))).toEqual([offence]);
@@ -156,9 +175,9 @@ describe('this test sees', () => {
       offencesAgainstTheFloors(
         FLOORS,
         new Map([
-          ['app.ts', "import './log.js';"],
+          ['app/app.ts', "import './log.js';"],
           ['http/a.ts', "import './b.js';\nimport '../memory/receipt.js';"],
-          ['config.ts', "import './settings.js';"],
+          ['settings/config.ts', "import './setting.js';"],
         ]),
       ),
     ).toEqual([]);

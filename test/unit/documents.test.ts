@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 import { settingsTable } from '../../src/commands/show-config.js';
 import { ERRORS } from '../../src/errors.js';
-import { referenceTable } from '../../src/proof/markdown-load.js';
+import { referenceTable } from '../../src/proof/report/markdown-load.js';
 
 function document(name: string): string {
   return readFileSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), 'utf8');

@@ -82,6 +82,33 @@ export function offencesAgainstTheFloors(floors: Floors, sources: Sources): read
   return offences;
 }
 
+/** The files of one room, their imports of other rooms left out: what the room's inner floors are held against. */
+export function within(room: string, sources: Sources): Sources {
+  const inside = [...sources].filter(([file]) => file.startsWith(room));
+  return new Map(
+    inside.map(([file, text]) => {
+      const own = ownImportsOf(file, text).filter((imported) => imported.startsWith(room));
+      const name = file.slice(room.length);
+      const imports = own.map((imported) => {
+        const relative = path.posix.relative(path.posix.dirname(name), imported.slice(room.length));
+        return `import '${relative.startsWith('.') ? relative : `./${relative}`}';`;
+      });
+      return [name, imports.join('\n')];
+    }),
+  );
+}
+
+/** Folders with more than so many files of their own, with their count. */
+export function crowdedFolders(sources: Sources, maxFiles: number): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const file of sources.keys()) {
+    const folder = path.posix.dirname(file);
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  const crowded = [...counts].filter(([, count]) => count > maxFiles);
+  return crowded.map(([folder, count]) => `${folder}: ${count} files`);
+}
+
 /** The first cycle of imports, as the files on its way. */
 export function findCycle(sources: Sources): readonly string[] | undefined {
   const done = new Set<string>();

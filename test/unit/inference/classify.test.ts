@@ -4,7 +4,7 @@ import type { StoredResult } from '../../../src/cache/redis-value.js';
 import { ResultCache } from '../../../src/cache/result-cache.js';
 import { Classifier } from '../../../src/inference/classify.js';
 import type { Dispatcher } from '../../../src/inference/dispatcher.js';
-import { Metrics } from '../../../src/metrics.js';
+import { Metrics } from '../../../src/metrics/metrics.js';
 
 type Find = (keys: readonly string[]) => Promise<readonly (StoredResult | undefined)[]>;
 

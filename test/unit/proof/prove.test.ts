@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { PLANS, type Plan } from '../../../src/proof/plan.js';
+import { PLANS, type Plan } from '../../../src/proof/play/plan.js';
 import { ProofError, type ProveOptions, prove, runProof } from '../../../src/proof/prove.js';
 import { type Behaviour, type ContractServer, startContractServer } from './contract-server.js';
 

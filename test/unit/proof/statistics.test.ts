@@ -1,5 +1,6 @@
 import { expect, describe as group, it } from 'vitest';
-import { mannWhitney } from '../../../src/proof/rank-test.js';
+import { mannWhitney } from '../../../src/proof/judge/rank-test.js';
+import { mannKendall, serialFactor, theilSen } from '../../../src/proof/judge/trend.js';
 import {
   describe,
   mean,
@@ -10,7 +11,6 @@ import {
   twoSidedP,
   wilson,
 } from '../../../src/proof/statistics.js';
-import { mannKendall, serialFactor, theilSen } from '../../../src/proof/trend.js';
 import { scatter } from './synthetic-run.js';
 
 // Expected values marked "scipy" were computed with scipy 1.17.1 and numpy 2.4.6, those marked

@@ -1,13 +1,13 @@
 /** Builds runs as the load would have collected them, with what a test wants different. */
-import { PLANS, type Plan } from '../../../src/proof/plan.js';
-import { Recorder, SessionRecorder } from '../../../src/proof/recorder.js';
+import { PLANS, type Plan } from '../../../src/proof/play/plan.js';
+import { Recorder, SessionRecorder } from '../../../src/proof/play/recorder.js';
 import type {
   LoadRun,
   Reading,
   ReadingPhase,
   RequestRow,
   SessionRun,
-} from '../../../src/proof/run.js';
+} from '../../../src/proof/play/run.js';
 import type { Receipt } from '../../../src/proof/wire.js';
 
 export interface Shape {

@@ -1,0 +1,292 @@
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { FastifyInstance } from 'fastify';
+import { messageOf } from '../errors.js';
+import { buildServer } from '../http/server.js';
+import type { HttpServices, ModelView } from '../http/services.js';
+import { figuresOf } from '../memory/snapshot.js';
+import { Metrics } from '../metrics/metrics.js';
+import { runtimeKey } from '../models/compile/mapped-form.js';
+import { type Config, poolLimits } from '../settings/config.js';
+import { shownSettings } from '../settings/shown.js';
+import { Store } from '../store/store.js';
+import { readSystem } from '../system/reading.js';
+import { VERSION } from '../version.js';
+import { Assembly } from './assembly.js';
+import { closeInterrupted } from './interrupted.js';
+import type { Logger } from './log.js';
+
+/** Where the build puts the page. */
+const PAGE_FOLDER = fileURLToPath(new URL('../web', import.meta.url));
+
+type AppState = 'starting' | 'ready' | 'stopping' | 'stopped';
+
+/** The whole server: starts and stops its parts in order. */
+export class App {
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+  readonly #parts: Assembly;
+  #server: FastifyInstance | undefined;
+  #state: AppState = 'starting';
+  #stopping: Promise<void> | undefined;
+  #whenStarted: () => void = () => undefined;
+  readonly #started = new Promise<void>((resolve) => {
+    this.#whenStarted = resolve;
+  });
+
+  /**
+   * Opens the database and looks at the CPU; nothing runs before {@link start}.
+   *
+   * @param workerModule what a worker runs, for a program that composes a server of its own.
+   */
+  static async create(
+    config: Config,
+    cpus: number,
+    log: Logger,
+    workerModule?: string,
+  ): Promise<App> {
+    const [system, runtime] = await Promise.all([readSystem(), runtimeKey()]);
+    const url = config['database.url'];
+    const store =
+      url === ''
+        ? await Store.open(config.data)
+        : await Store.connect(url, poolLimits(config, 'database'));
+    const metrics = new Metrics();
+    const { totalBytes } = system.server;
+    const parts = new Assembly({
+      ...{ config, totalBytes, cpus, log, store, runtime, metrics },
+      ...(workerModule === undefined ? {} : { workerModule }),
+    });
+    return new App(config, log, metrics, parts);
+  }
+
+  private constructor(config: Config, log: Logger, metrics: Metrics, parts: Assembly) {
+    this.#config = config;
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#parts = parts;
+  }
+
+  /**
+   * Starts everything and listens.
+   *
+   * @returns the address that it listens on.
+   * @throws PlimsollError, Error if the models folder, the workers or the port cannot be had.
+   */
+  async start(): Promise<string> {
+    const { repository, forms, pool, memory, sessions, redis, archive } = this.#parts;
+    await repository.scan();
+    await forms.removeLeftovers();
+    this.#warnOfSecret();
+    await archive.start(() => void this.#closeInterrupted());
+    await Promise.all([pool.start(), redis?.start()]);
+    await memory.start();
+    sessions.start();
+    archive.keepEvent({ kind: 'server_started', text: `version ${VERSION}` });
+    this.#whenStarted();
+    this.#observe();
+    const { 'http.host': host, 'http.port': port, 'http.names': names } = this.#config;
+    this.#server = await buildServer(
+      {
+        bodyLimitBytes: this.#config['http.body_limit'],
+        maxConnections: this.#config['http.max_connections'],
+        host,
+        names: names
+          .split(',')
+          .map((name) => name.trim())
+          .filter((name) => name !== ''),
+        version: VERSION,
+        pageFolder: PAGE_FOLDER,
+        logger: this.#log,
+      },
+      this.#services(),
+    );
+    // By default 511 wait to be taken in; the kernel drops the others, and their clients try again after 1, 3, 7 s.
+    const backlog = this.#config['http.max_connections'];
+    await this.#server.listen({ host, port, backlog });
+    const address = addressOf(this.#server.server.address());
+    await this.#parts.proofs.start(address);
+    this.#state = 'ready';
+    void this.#prepareAhead();
+    return address;
+  }
+
+  /** Takes no more requests, finishes what runs, cleans up, ends the workers, closes the database. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  get modelsFolder(): string {
+    return this.#parts.repository.root;
+  }
+
+  /** The models without a running server; prepares those that are not, if asked to. */
+  async describeModels(options: { readonly prepare: boolean }): Promise<readonly ModelView[]> {
+    const { repository, library, memory, views } = this.#parts;
+    await Promise.all([repository.scan(), memory.reader.read()]);
+    for (const model of options.prepare ? repository.list() : []) {
+      await library.ready(model.id).catch((error: unknown) => {
+        this.#log.warn({ model: model.id, reason: messageOf(error) }, 'a model cannot be used');
+      });
+    }
+    if (options.prepare) await library.measured();
+    return views.list();
+  }
+
+  async #stop(): Promise<void> {
+    const { proofs, sessions, memory, preparer, pool, archive, redis } = this.#parts;
+    this.#state = 'stopping';
+    archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
+    // It still asks this server to end its session.
+    await proofs.stop();
+    await this.#server?.close();
+    await sessions.stop();
+    await memory.stop();
+    preparer.stop();
+    await pool.stop();
+    await redis?.stop();
+    await archive.close();
+    this.#state = 'stopped';
+  }
+
+  #services(): HttpServices {
+    const { classification, sessions, memory, views, workers, events, archive, proofs } =
+      this.#parts;
+    return {
+      classification,
+      sessions,
+      memory: {
+        read: () => memory.reader.read(),
+        loadLineBytes: (snapshot) => memory.reader.loadLineBytes(snapshot),
+        pressure: () => memory.reader.level,
+        usersSinceRecycle: () => memory.usersSinceRecycle,
+        cleanup: () =>
+          memory.cleanup({ cause: 'asked for', session: null, stillUsed: () => false }),
+        recycle: () => memory.recycle('asked for'),
+        readings: (sinceMs) => memory.reader.ring.since(sinceMs),
+        processes: (sinceMs) => memory.reader.processes.since(sinceMs),
+      },
+      models: views,
+      workers,
+      events,
+      archive,
+      proofs,
+      cache: this.#parts.results,
+      settings: shownSettings(this.#config),
+      pools: () => this.#parts.pools.map(({ figures }) => figures),
+      notReadyBecause: () => this.#notReadyBecause(),
+      degradedBecause: () => this.#degradedBecause(),
+      metrics: this.#metrics,
+      limits: {
+        maxInputs: this.#config['request.max_inputs'],
+        deadlineMs: this.#config['request.deadline_ms'],
+      },
+      userSecret: this.#config['cache.secret'] || randomBytes(32).toString('hex'),
+    };
+  }
+
+  #notReadyBecause(): string {
+    if (this.#state !== 'ready') return `the server is ${this.#state}`;
+    const ready = this.#parts.pool.workers.some(({ state }) => state === 'ready');
+    return ready ? '' : 'no worker is ready';
+  }
+
+  /** What is not as it should be while requests are answered all the same. */
+  #degradedBecause(): readonly string[] {
+    const redis = this.#parts.redis?.awayBecause ?? '';
+    const { database, file } = this.#parts.archive.figures;
+    const reasons: string[] = [];
+    if (redis !== '') reasons.push(`Redis does not answer, results are not shared: ${redis}`);
+    if (database !== '') reasons.push(`the database takes no records: ${database}`);
+    if (file !== '') reasons.push(`the file for records cannot be written: ${file}`);
+    return reasons;
+  }
+
+  /** Once the database has everything of earlier runs, and this one has its memory manager. */
+  async #closeInterrupted(): Promise<void> {
+    await this.#started;
+    const { archive, memory, sessions } = this.#parts;
+    try {
+      const slots = await archive.takeOver();
+      const count = await closeInterrupted({
+        archive,
+        servers: [archive.server, ...slots.map(({ server }) => server)],
+        isOurs: (id) => sessions.find(id) !== undefined,
+        cleanup: (session) => {
+          const cause = 'session interrupted';
+          return memory.cleanup({ cause, session, stillUsed: () => true });
+        },
+      });
+      for (const slot of slots) slot.remove();
+      if (count > 0) this.#log.warn({ count }, 'sessions of a server that died are closed');
+    } catch (error) {
+      // They are found again at the next start.
+      this.#log.error({ err: error }, 'sessions of a server that died could not be closed');
+    }
+  }
+
+  #warnOfSecret(): void {
+    if (this.#config['redis.url'] === '' || this.#config['cache.secret'] !== '') return;
+    const line =
+      'cache.secret is not set: what lies in Redis serves this run only, and no other server';
+    this.#log.warn(line);
+  }
+
+  #observe(): void {
+    const { memory, dispatcher, sessions, cache, pool, redis, archive } = this.#parts;
+    this.#metrics.observe({
+      memory: () => {
+        const { last } = memory.reader;
+        if (last === undefined) return NOTHING_READ;
+        const { serverTotalBytes, serverUsedBytes } = figuresOf(last);
+        return {
+          serverTotalBytes,
+          serverUsedBytes,
+          loadLineBytes: memory.reader.loadLineBytes(last),
+          pressure: memory.reader.level,
+          processes: last.processes.map(({ role, worker, memory: of }) => ({
+            name: worker ?? role,
+            privateBytes: of.privateBytes,
+            pssBytes: of.pssBytes,
+          })),
+        };
+      },
+      waitingInputs: () => dispatcher.waitingCount,
+      openSessions: () => sessions.openCount,
+      usersSinceRecycle: () => memory.usersSinceRecycle,
+      cache: () => cache.figures,
+      redis: () => redis && { ...redis.figures, state: redis.state },
+      records: () => archive.figures,
+      pools: () => this.#parts.pools.map(({ figures }) => figures),
+      loadedModels: () => new Set(pool.workers.flatMap(({ loaded }) => [...loaded.keys()])).size,
+    });
+  }
+
+  /** Prepares the models ahead of their first request; what fails is told then, and again later. */
+  async #prepareAhead(): Promise<void> {
+    const { repository, library } = this.#parts;
+    for (const model of repository.list()) {
+      if (this.#state !== 'ready') return;
+      await library.ready(model.id).catch((error: unknown) => {
+        this.#log.warn({ model: model.id, reason: messageOf(error) }, 'a model cannot be used');
+      });
+    }
+  }
+}
+
+const NOTHING_READ = {
+  serverTotalBytes: 0,
+  serverUsedBytes: 0,
+  loadLineBytes: 0,
+  pressure: 'normal',
+  processes: [],
+} as const;
+
+function addressOf(address: AddressInfo | string | null): string {
+  if (address === null || typeof address === 'string') return String(address);
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return `http://${host}:${address.port}`;
+}

@@ -1,0 +1,105 @@
+import { createHmac } from 'node:crypto';
+import { receiptToWire, sessionToWire } from '../http/wire.js';
+import type { Receipt } from '../memory/receipt.js';
+import type { Answered } from '../sessions/service.js';
+import type { SessionView } from '../sessions/session.js';
+import type { Classified } from '../store/row-buffer.js';
+import { type Row, rowOf, storable } from '../store/rows.js';
+
+/** Something that has happened; `text` is a line for people. */
+export interface NewEvent {
+  readonly kind: string;
+  readonly text: string;
+  readonly session?: string | undefined;
+  readonly model?: string | undefined;
+  readonly worker?: string | undefined;
+}
+
+export function sessionRow(view: SessionView, server: string, revision: number): Row {
+  const { id, state, requests, users } = view;
+  return rowOf('sessions', {
+    ...{ id, state, users, requests, server, revision },
+    max_users: view.maxUsers,
+    opened_at_ms: view.openedAtMs,
+    ended_at_ms: view.endedAtMs,
+    body: JSON.stringify(sessionToWire(view)),
+  });
+}
+
+export function receiptRow(receipt: Receipt): Row {
+  const { id, kind, session, startedAtMs } = receipt;
+  const body = JSON.stringify(receiptToWire(receipt));
+  return rowOf('receipts', { id, kind, session, started_at_ms: startedAtMs, body });
+}
+
+export function eventRow(event: NewEvent, id: string, atMs: number, server: string): Row {
+  const { kind, text, session, model, worker } = event;
+  return rowOf('events', {
+    ...{ id, server, kind, text },
+    at_ms: atMs,
+    session: session ?? null,
+    model: model ?? null,
+    worker: worker ?? null,
+  });
+}
+
+export function userRow(session: string, userHash: string, atMs: number): Row {
+  const id = `${session}.${userHash}`;
+  return rowOf('session_users', { id, session, user_hash: userHash, at_ms: atMs });
+}
+
+/** Hands over what is kept of each input of an answer; without rows, as this is in every request's path. */
+export function classifiedOf(
+  { answer, inputs, tookMs }: Answered,
+  of: {
+    readonly run: string;
+    readonly request: number;
+    readonly atMs: number;
+    readonly userHash: string;
+    readonly keepText: boolean;
+  },
+  keep: (classified: Classified) => void,
+): void {
+  const { session, model } = answer;
+  const { run, request, atMs, userHash, keepText } = of;
+  for (let index = 0; index < inputs.length; index += 1) {
+    const best = answer.results[index]?.[0];
+    keep({
+      run,
+      request,
+      index,
+      atMs,
+      session,
+      userHash,
+      model,
+      inputHash: answer.inputHashes[index] ?? '',
+      label: best?.label ?? '',
+      score: best?.score ?? 0,
+      ms: tookMs,
+      tier: answer.cached[index] || null,
+      input: keepText ? storable(inputs[index] ?? '') : null,
+    });
+  }
+}
+
+/** Users whose hash is remembered: those of the running sessions come again and again. */
+const MAX_REMEMBERED = 256;
+
+/** Names of users as they are kept: they may be addresses of people, and few enough to try them all. */
+export class UserHashes {
+  readonly #secret: string;
+  readonly #known = new Map<string, string>();
+
+  constructor(secret: string) {
+    this.#secret = secret;
+  }
+
+  of(user: string): string {
+    const known = this.#known.get(user);
+    if (known !== undefined) return known;
+    const hash = createHmac('sha256', this.#secret).update(user).digest('base64url').slice(0, 22);
+    if (this.#known.size >= MAX_REMEMBERED) this.#known.clear();
+    this.#known.set(user, hash);
+    return hash;
+  }
+}

@@ -1,0 +1,327 @@
+import { randomBytes } from 'node:crypto';
+import { messageOf, PlimsollError } from '../errors.js';
+import type { ReceiptQuery, RecordQuery } from '../http/services.js';
+import type { Receipt } from '../memory/receipt.js';
+import type { RingReading } from '../memory/ring.js';
+import type { Answered } from '../sessions/service.js';
+import type { SessionView } from '../sessions/session.js';
+import { type DataSlot, takeAbandoned, takeSlot } from '../store/data-slot.js';
+import type { OpenSession, StoreReader } from '../store/reader.js';
+import { BATCH_ROWS, Recorder } from '../store/recorder.js';
+import type { Classified } from '../store/row-buffer.js';
+import { type Row, rowOf, sortable, type TableName } from '../store/rows.js';
+import { SpillFile } from '../store/spill-file.js';
+import type { Store } from '../store/store.js';
+import {
+  classifiedOf,
+  eventRow,
+  type NewEvent,
+  receiptRow,
+  sessionRow,
+  UserHashes,
+  userRow,
+} from './archive-rows.js';
+import type { Logger } from './log.js';
+import { type Minute, MinuteOfReadings } from './minute-of-readings.js';
+
+export interface ArchiveOptions {
+  readonly store: Store;
+  readonly dataFolder: string;
+  readonly flushMs: number;
+  readonly retryMs: number;
+  readonly maxBufferBytes: number;
+  readonly maxSpillBytes: number;
+  readonly keepText: boolean;
+  /** Rows of receipts, sessions, events and readings, each. */
+  readonly keepReceipts: number;
+  /** Rows of classifications, and of users. */
+  readonly keepRecords: number;
+  readonly maxAgeMs: number;
+  /** Key of the hash that stands for a user. */
+  readonly secret: string;
+  readonly log: Logger;
+}
+
+/** Looking for rows over the limits counts them all, so it is done once a minute. */
+const PRUNE_AFTER_MS = 60_000;
+/** More than this share of the rows that are kept do not wait for the minute; nor are few rows worth a look. */
+const PRUNE_SHARE = 0.1;
+const PRUNE_LEAST = 500;
+
+/**
+ * Keeps what happens in the database, off the requests' path: everything goes through one recorder, in
+ * the order of the events. A database that fails never stops the server.
+ */
+export class Archive {
+  readonly #options: ArchiveOptions;
+  readonly #log: Logger;
+  readonly #minute = new MinuteOfReadings();
+  readonly #hashes: UserHashes;
+  readonly #startedAtMs = Date.now();
+  /** Ids of rows begin with it: no two starts give out one id. */
+  readonly #run = randomBytes(6).toString('base64url');
+  #slot: DataSlot | undefined;
+  #recorder: Recorder | undefined;
+  #ids = 0;
+  #lastRevision = 0;
+  #sincePrune = 0;
+  #prunedAtMs = performance.now();
+
+  constructor(options: ArchiveOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#hashes = new UserHashes(options.secret);
+  }
+
+  /**
+   * Takes this server's place in the data folder, with what an earlier run has left there.
+   *
+   * @param onCaughtUp the database has everything of earlier runs.
+   * @throws Error if the data folder cannot be written.
+   */
+  async start(onCaughtUp: () => void): Promise<void> {
+    const { dataFolder, maxSpillBytes, flushMs, retryMs, maxBufferBytes } = this.#options;
+    const slot = takeSlot(dataFolder);
+    this.#slot = slot;
+    const spill = await SpillFile.open(slot.spillFile, maxSpillBytes);
+    this.#recorder = new Recorder({
+      ...{ spill, flushMs, retryMs, maxBufferBytes, onCaughtUp },
+      write: async (rows) => {
+        const refused = await this.#options.store.write(rows);
+        this.#pruneIfDue(rows.length);
+        return refused;
+      },
+      onState: (part, reason) => this.#tellState(part, reason),
+      onLost: (count, reason) => this.#log.error({ count, reason }, 'records are lost'),
+    });
+    this.#recorder.start();
+    this.#keepSignOfLife();
+  }
+
+  /** This server's name in the database. */
+  get server(): string {
+    return this.#slot?.server ?? '';
+  }
+
+  get figures() {
+    const { database, file } = this.#recorder?.reasons ?? { database: '', file: '' };
+    const none = { bufferedRows: 0, spilledBytes: 0, written: 0, spilled: 0, lost: 0 };
+    return { ...(this.#recorder?.figures ?? none), database, file };
+  }
+
+  keepSession(view: SessionView): void {
+    this.#add(sessionRow(view, this.server, this.#nextRevision()));
+  }
+
+  keepUser(session: string, user: string): void {
+    this.#add(userRow(session, this.#hashes.of(user), Date.now()));
+  }
+
+  keepReceipt(receipt: Receipt): void {
+    this.#add(receiptRow(receipt));
+  }
+
+  keepEvent(event: NewEvent): void {
+    const row = eventRow(event, this.#nextId(), Date.now(), this.server);
+    this.#add(row);
+  }
+
+  keepAnswer(answered: Answered): void {
+    const { keepText } = this.#options;
+    const userHash = this.#hashes.of(answered.answer.user);
+    this.#ids += 1;
+    const of = { run: this.#run, request: this.#ids, atMs: Date.now(), userHash, keepText };
+    classifiedOf(answered, of, this.#addClassified);
+  }
+
+  /** Keeps a regular reading, down-sampled to one row a minute. */
+  keepReading(reading: RingReading): void {
+    const minute = this.#minute.add(reading);
+    if (minute === undefined) return;
+    this.#keepMinute(minute);
+    this.#keepSignOfLife();
+  }
+
+  /** A session of a server that is gone, as it is from now on; `body` goes over the wire. */
+  keepClosed({ id, revision }: OpenSession, body: object, endedAtMs: number): void {
+    const fields = body as Readonly<Record<string, unknown>>;
+    this.#add(
+      rowOf('sessions', {
+        id,
+        state: 'interrupted',
+        max_users: Number(fields.max_users),
+        users: Number(fields.users),
+        requests: Number(fields.requests),
+        opened_at_ms: Date.parse(String(fields.opened_at)),
+        ended_at_ms: endedAtMs,
+        body: JSON.stringify(body),
+        server: this.server,
+        // A change that its own server made later and brings in later still counts.
+        revision: revision + 1,
+      }),
+    );
+  }
+
+  /** Minutes of readings since a time, oldest first. */
+  async readings(sinceMs: number, limit: number) {
+    return this.#read((reader) => reader.listReadings(this.server, sinceMs, limit));
+  }
+
+  /** Everything that was kept before is found, unless the database is away or behind. */
+  async session(id: string): Promise<unknown> {
+    return this.#read((reader) => reader.findSession(id));
+  }
+
+  async sessions(limit: number): Promise<readonly unknown[]> {
+    return this.#read((reader) => reader.listSessions(limit));
+  }
+
+  async users(session: string) {
+    return this.#read((reader) => reader.listUsers(session));
+  }
+
+  async receipts(query: ReceiptQuery): Promise<readonly unknown[]> {
+    return this.#read((reader) => reader.listReceipts(query));
+  }
+
+  async pastEvents(query: ReceiptQuery) {
+    return this.#read((reader) => reader.listEvents(query));
+  }
+
+  async records({ user, ...same }: RecordQuery) {
+    const userHash = user === undefined ? undefined : this.#hashes.of(user);
+    return this.#read((reader) => reader.listRecords({ ...same, userHash }));
+  }
+
+  /**
+   * Takes over the places of other servers of this data folder that are gone, and brings in what waits
+   * there.
+   *
+   * @returns the places, to be removed when their sessions are closed.
+   * @throws Error if the database takes it not; the places are then left to the next start.
+   */
+  async takeOver(): Promise<readonly DataSlot[]> {
+    const slots = takeAbandoned(this.#options.dataFolder);
+    try {
+      for (const { spillFile } of slots) await this.#bringIn(spillFile);
+      return slots;
+    } catch (error) {
+      for (const slot of slots) slot.release();
+      throw error;
+    }
+  }
+
+  /** Sessions that are open in the database while their server is gone. */
+  async abandoned(servers: readonly string[], lastSeenBeforeMs: number, limit: number) {
+    return this.#read((reader) => reader.findAbandoned(servers, lastSeenBeforeMs, limit));
+  }
+
+  /** Writes what waits, into the database or into the file for the next start. */
+  async close(): Promise<void> {
+    const rest = this.#minute.rest();
+    if (rest !== undefined) this.#keepMinute(rest);
+    await this.#recorder?.close();
+    this.#slot?.release();
+    this.#slot = undefined;
+    await this.#options.store.close();
+  }
+
+  async #read<T>(ask: (reader: StoreReader) => Promise<T>): Promise<T> {
+    await this.#recorder?.settled();
+    try {
+      return await ask(await this.#options.store.read());
+    } catch (error) {
+      this.#log.debug({ err: error }, 'the database does not answer');
+      const message = `the database does not answer: ${messageOf(error)}`;
+      throw new PlimsollError('DATABASE_UNAVAILABLE', message, { retryAfterSeconds: 1 });
+    }
+  }
+
+  async #bringIn(file: string): Promise<void> {
+    const spill = await SpillFile.open(file, this.#options.maxSpillBytes);
+    try {
+      while (spill.waitingBytes > 0) {
+        const batch = await spill.read(BATCH_ROWS);
+        const refused = await this.#options.store.write(batch.rows);
+        const count = refused.length + batch.damaged;
+        if (count > 0) this.#log.error({ count, file }, 'records are lost');
+        await spill.acknowledge(batch);
+      }
+    } finally {
+      await spill.close();
+    }
+  }
+
+  readonly #addClassified = (classified: Classified): void => {
+    this.#recorder?.addClassified(classified);
+  };
+
+  #add(row: Row): void {
+    this.#recorder?.add(row);
+  }
+
+  #pruneIfDue(written: number): void {
+    this.#sincePrune += written;
+    const now = performance.now();
+    const isTime = now - this.#prunedAtMs >= PRUNE_AFTER_MS;
+    const many = Math.max(PRUNE_LEAST, this.#options.keepRecords * PRUNE_SHARE);
+    if (this.#sincePrune < many && !isTime) return;
+    this.#sincePrune = 0;
+    this.#prunedAtMs = now;
+    void this.#prune();
+  }
+
+  async #prune(): Promise<void> {
+    const { store, keepReceipts, keepRecords, maxAgeMs } = this.#options;
+    const rows: Partial<Record<TableName, number>> = {};
+    for (const table of ['receipts', 'sessions', 'readings', 'events'] as const) {
+      rows[table] = keepReceipts;
+    }
+    for (const table of ['records', 'session_users'] as const) rows[table] = keepRecords;
+    // What cannot be dropped now is dropped next time.
+    await store.prune({ rows, beforeMs: Date.now() - maxAgeMs }).catch((error: unknown) => {
+      this.#log.debug({ err: error }, 'old records were not dropped');
+    });
+  }
+
+  #keepMinute(minute: Minute): void {
+    const { server } = this;
+    this.#add(rowOf('readings', { ...minute, id: `${server}.${minute.at_ms}`, server }));
+  }
+
+  #keepSignOfLife(): void {
+    const seen = { started_at_ms: this.#startedAtMs, seen_at_ms: Date.now() };
+    this.#add(rowOf('servers', { id: this.server, ...seen }));
+  }
+
+  #nextId(): string {
+    this.#ids += 1;
+    return `${this.#run}.${sortable(this.#ids, 7)}`;
+  }
+
+  /** Rises over restarts as well. */
+  #nextRevision(): number {
+    this.#lastRevision = Math.max(this.#lastRevision + 1, Date.now() * 1000);
+    return this.#lastRevision;
+  }
+
+  #tellState(part: 'database' | 'file', reason: string): void {
+    const words = {
+      database: [
+        'the database takes records again',
+        'the database takes no records: they go into a file until it does',
+      ],
+      file: [
+        'the file for records can be written again, or is not needed',
+        'the file for records cannot be written: they wait in memory, and are lost beyond records.max_buffer',
+      ],
+    } as const;
+    const [back, away] = words[part];
+    if (reason === '') this.#log.info(back);
+    else this.#log[part === 'file' ? 'error' : 'warn']({ reason }, away);
+    if (part === 'database') {
+      const kind = reason === '' ? 'database_back' : 'database_away';
+      this.keepEvent({ kind, text: reason === '' ? back : `${away} (${reason})` });
+    }
+  }
+}

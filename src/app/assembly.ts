@@ -1,0 +1,352 @@
+import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { MemoryTier } from '../cache/memory-tier.js';
+import { RedisTier } from '../cache/redis-tier.js';
+import { ResultCache } from '../cache/result-cache.js';
+import { PlimsollError } from '../errors.js';
+import { Classifier } from '../inference/classify.js';
+import { Dispatcher } from '../inference/dispatcher.js';
+import { WorkerPool } from '../inference/pool.js';
+import { asSet } from '../memory/gears.js';
+import { MemoryManager } from '../memory/manager.js';
+import { figuresOf } from '../memory/snapshot.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { MappedForms } from '../models/compile/mapped-form.js';
+import { Preparer } from '../models/compile/preparer.js';
+import { type Model, ModelRepository } from '../models/intake/repository.js';
+import { ModelLibrary } from '../models/library.js';
+import { loadMark, type NewMark, sessionMark } from '../page/marks.js';
+import { EventPublisher } from '../page/publisher.js';
+import { PageState } from '../page/state.js';
+import type { NamedPool } from '../pools/connection-pool.js';
+import { SessionRegistry } from '../sessions/registry.js';
+import { ClassificationService } from '../sessions/service.js';
+import { type Config, poolLimits, threadsPerWorker } from '../settings/config.js';
+import { amountInBytes } from '../settings/setting.js';
+import type { Store } from '../store/store.js';
+import { Archive } from './archive.js';
+import type { Logger } from './log.js';
+import { memoryEffects, readChildren } from './memory-effects.js';
+import { ModelViews } from './model-views.js';
+import { ProofRuns } from './proof-runs.js';
+import { WorkerViews } from './worker-views.js';
+
+/** The models that come with the package. */
+const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));
+const WORKER_MODULE = fileURLToPath(new URL('../inference/worker-main.js', import.meta.url));
+const PREPARER_MODULE = fileURLToPath(
+  new URL('../models/compile/preparer-main.js', import.meta.url),
+);
+/** Characters of one token, as the scheduler counts them. */
+const CHARACTERS_PER_TOKEN = 6;
+const MB = 2 ** 20;
+/** Time between two states of the page. */
+const PAGE_INTERVAL_MS = 1000;
+
+export interface Given {
+  readonly config: Config;
+  /** Memory of the machine or the cgroup. */
+  readonly totalBytes: number;
+  /** CPUs that this process may use. */
+  readonly cpus: number;
+  readonly log: Logger;
+  readonly store: Store;
+  /** ONNX Runtime version and CPU, see `runtimeKey`. */
+  readonly runtime: string;
+  readonly metrics: Metrics;
+  /** What a worker runs; the worker of this package by default. */
+  readonly workerModule?: string;
+}
+
+/** Everything that the server consists of, joined; nothing has started yet. */
+export class Assembly {
+  readonly archive: Archive;
+  readonly repository: ModelRepository;
+  readonly forms: MappedForms;
+  readonly preparer: Preparer;
+  readonly library: ModelLibrary;
+  readonly pool: WorkerPool;
+  readonly dispatcher: Dispatcher;
+  readonly cache: MemoryTier;
+  /** Undefined without a `redis.url`. */
+  readonly redis: RedisTier | undefined;
+  readonly results: ResultCache;
+  readonly memory: MemoryManager;
+  readonly sessions: SessionRegistry;
+  readonly classification: ClassificationService;
+  readonly views: ModelViews;
+  readonly workers: WorkerViews;
+  readonly events: EventPublisher;
+  readonly proofs: ProofRuns;
+  /** Every pool to another server. */
+  readonly pools: readonly NamedPool[];
+  readonly #given: Given;
+  /** Key of every hash that stands for a text or a user. */
+  readonly #secret: string;
+
+  constructor(given: Given) {
+    const { config, store } = given;
+    this.#given = given;
+    this.#secret = config['cache.secret'] || randomBytes(32).toString('hex');
+    this.redis = this.#redis();
+    this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
+    const threads = threadsPerWorker(config, given.cpus);
+    this.archive = this.#archive();
+    this.repository = new ModelRepository(config.models || BUNDLED_MODELS, config['models.dtype']);
+    this.forms = new MappedForms(config.data, given.runtime);
+    this.preparer = this.#preparer(threads);
+    const { repository, forms, preparer } = this;
+    this.library = new ModelLibrary({ repository, forms, preparer });
+    this.cache = new MemoryTier({
+      maxBytes: amountInBytes(config['cache.max_size'], this.#loadLineBytes(given.totalBytes)),
+      ttlSeconds: config['cache.ttl'],
+    });
+    this.results = new ResultCache(this.cache, this.redis);
+    this.pool = this.#pool();
+    this.memory = this.#memory();
+    this.dispatcher = this.#dispatcher(threads);
+    this.sessions = this.#sessions();
+    this.classification = this.#classification();
+    const { library, memory, dispatcher, pool } = this;
+    this.views = new ModelViews({ repository, library, memory, dispatcher, pool });
+    this.workers = new WorkerViews(pool, memory);
+    this.events = this.#events();
+    this.proofs = new ProofRuns({
+      data: config.data,
+      keep: config['proofs.keep'],
+      maxUsers: config['session.max_users'],
+      log: (line, facts) => given.log.info(facts, line),
+    });
+  }
+
+  /** The budget; a line above all there is would be none. */
+  #loadLineBytes(totalBytes: number): number {
+    return Math.min(totalBytes, amountInBytes(this.#given.config['memory.load_line'], totalBytes));
+  }
+
+  #preparer(threads: number): Preparer {
+    const { config, log } = this.#given;
+    const { 'batch.max_items': items, 'batch.max_characters': characters } = config;
+    return new Preparer({
+      forms: this.forms,
+      module: PREPARER_MODULE,
+      timeoutMs: config['prepare.timeout_ms'],
+      threads,
+      batchItems: items,
+      batchTokens: Math.floor(characters / CHARACTERS_PER_TOKEN),
+      refuse: (model) => this.#refuseTooLarge(model),
+      onMeasured: (model, form) => this.library.remeasured(model, form),
+      log: (line, facts) => log.info(facts, line),
+    });
+  }
+
+  #archive(): Archive {
+    const { config, log, store, totalBytes } = this.#given;
+    const lineBytes = this.#loadLineBytes(totalBytes);
+    return new Archive({
+      ...{ store, log, secret: this.#secret },
+      dataFolder: config.data,
+      flushMs: config['records.flush_ms'],
+      retryMs: config['database.retry_ms'],
+      maxBufferBytes: amountInBytes(config['records.max_buffer'], lineBytes),
+      maxSpillBytes: amountInBytes(config['records.max_spill'], lineBytes),
+      keepText: config['records.keep_text'],
+      keepReceipts: config['receipts.keep'],
+      keepRecords: config['records.keep'],
+      maxAgeMs: config['records.max_age'] * 1000,
+    });
+  }
+
+  #redis(): RedisTier | undefined {
+    const { config, metrics, log } = this.#given;
+    const url = config['redis.url'];
+    if (url === '') return undefined;
+    return new RedisTier({
+      url,
+      limits: poolLimits(config, 'redis'),
+      ttlSeconds: config['cache.ttl'],
+      lookupBudgetMs: config['redis.lookup_budget_ms'],
+      retryMs: config['redis.retry_ms'],
+      onState: (reason) => {
+        const [back, away] = [
+          'Redis answers again: results are shared through it',
+          'Redis does not answer: it is left alone, requests go on without',
+        ];
+        if (reason === undefined) log.info(back);
+        else log.warn({ reason }, away);
+        const [kind, text] =
+          reason === undefined ? ['redis_back', back] : ['redis_away', `${away} (${reason})`];
+        this.archive.keepEvent({ kind, text });
+      },
+      onRefusal: (reason) => {
+        if (reason === undefined) log.info('Redis takes writes again');
+        else log.warn({ reason }, 'Redis takes no writes: results are not shared until it does');
+      },
+      onLookup: (ms) => metrics.redisLookupSeconds.observe(ms / 1000),
+    });
+  }
+
+  #refuseTooLarge(model: Model): void {
+    const { last } = this.memory.reader;
+    const line = last && this.memory.reader.loadLineBytes(last);
+    if (line === undefined || model.sourceBytes <= line) return;
+    const [source, most] = [model.sourceBytes, line].map((of) => `${(of / MB).toFixed(1)} MB`);
+    const message = `model ${model.id} has ${source} of weights; the load line is ${most}, so it would not fit even alone`;
+    throw new PlimsollError('INSUFFICIENT_MEMORY', message);
+  }
+
+  #pool(): WorkerPool {
+    const { config, metrics, log } = this.#given;
+    return new WorkerPool({
+      count: config['worker.count'],
+      module: this.#given.workerModule ?? WORKER_MODULE,
+      startTimeoutMs: config['worker.start_timeout_ms'],
+      restartBackoffMs: config['worker.restart_backoff_ms'],
+      graceMs: config['shutdown.grace_ms'],
+      onChange: () => this.dispatcher.pump(),
+      onDeath: () => metrics.workerRestarts.inc(),
+      log: (line, facts) => {
+        log.warn(facts, line);
+        const worker = typeof facts.worker === 'string' ? facts.worker : undefined;
+        this.archive.keepEvent({ kind: 'worker', text: line, worker });
+      },
+      onShift: (_worker, model) => metrics.modelShifts.inc({ model }),
+    });
+  }
+
+  #memory(): MemoryManager {
+    const { config, log } = this.#given;
+    const growth = config['recycle.after_growth'];
+    return new MemoryManager(
+      {
+        loadLineBytes: (totalBytes) => this.#loadLineBytes(totalBytes),
+        readChildren: () => readChildren(this.pool, this.preparer),
+        onReading: (reading) => this.archive.keepReading(reading),
+        readingIntervalMs: config['memory.reading_interval_ms'],
+        residencyIntervalMs: config['memory.residency_interval_ms'],
+        settleMs: config['cleanup.settle_ms'],
+        recycleAfterUsers: config['recycle.after_users'],
+        recycleAfterAgeMs: config['recycle.after_age'] * 1000,
+        growthLimitBytes: (baselineBytes) => amountInBytes(growth, baselineBytes),
+        heldBytesOf: (model) => this.library.heldBytesOf(model),
+        hotGearOf: (model) => asSet(config['models.gear'], this.library.hotGearOf(model)),
+        onError: (failure, error) => log.error({ err: error }, failure),
+      },
+      memoryEffects(this, this.#given),
+    );
+  }
+
+  #dispatcher(threads: number): Dispatcher {
+    const { config, metrics, log } = this.#given;
+    return new Dispatcher({
+      pool: this.pool,
+      limits: { maxItems: config['batch.max_items'], maxSize: config['batch.max_characters'] },
+      threads,
+      maxWaiting: config['queue.max_inputs'],
+      maxWaitingOfUser: Math.ceil((config['queue.max_inputs'] * config['queue.user_share']) / 100),
+      deadlineMs: config['request.deadline_ms'],
+      batchTimeoutMs: config['worker.batch_timeout_ms'],
+      admission: this.memory.admission,
+      onArrival: (model) => this.memory.ledger.arrived(model),
+      onBatch: ({ model, items, runMs, retried }) => {
+        metrics.batches.inc({ model });
+        metrics.batchItems.observe(items);
+        metrics.batchSeconds.observe({ model }, runMs / 1000);
+        if (retried) metrics.retriedBatches.inc();
+      },
+      onLoad: (model, worker, loadMs, gear) => {
+        // What a reload costs is asked of the cold gear: the way to the hot one is known apart.
+        if (gear === 'cold') this.memory.ledger.loaded(model, loadMs);
+        metrics.modelLoads.inc({ model });
+        metrics.loadSeconds.observe(loadMs / 1000);
+        log.debug({ model, worker: worker.id, loadMs, gear }, 'model loaded');
+        this.#tell(loadMark(model, worker.id, loadMs));
+      },
+    });
+  }
+
+  #sessions(): SessionRegistry {
+    const { config, metrics, log } = this.#given;
+    return new SessionRegistry({
+      maxUsers: config['session.max_users'],
+      maxOpen: config['session.max_open'],
+      idleTimeoutMs: config['session.idle_timeout_ms'],
+      admit: () => {
+        if (!this.memory.holding.has('refuse_sessions')) return;
+        const message = 'memory is close to the load line: no new sessions until it falls';
+        throw new PlimsollError('MEMORY_PRESSURE', message, { retryAfterSeconds: 5 });
+      },
+      privateBytes: () => {
+        const { last } = this.memory.reader;
+        return last && figuresOf(last).privateBytes;
+      },
+      cleanup: async ({ id, endCause }, stillUsed) => {
+        await this.#shrinkPools(id);
+        return this.memory.cleanup({ cause: `session ${endCause}`, session: id, stillUsed });
+      },
+      onChange: (session) => {
+        if (session.state === 'ended') {
+          metrics.sessionsEnded.inc({ cause: session.endCause ?? 'unknown' });
+          this.events.mark(sessionMark(session));
+        }
+        this.archive.keepSession(session);
+      },
+      onUser: (session, user) => {
+        metrics.users.inc();
+        this.archive.keepUser(session, user);
+        this.memory.countUser();
+        this.pool.countUser();
+      },
+      onError: (line, error) => log.error({ err: error }, line),
+    });
+  }
+
+  /** Marks it on open pages, and keeps it. */
+  #tell(mark: NewMark): void {
+    this.events.mark(mark);
+    this.archive.keepEvent(mark);
+  }
+
+  /** After a session the pools keep their minimum only. */
+  async #shrinkPools(session: string): Promise<void> {
+    for (const pool of this.pools) {
+      const closed = await pool.shrink();
+      const { name, open, idle, inUse, waiting, recycled, broken, waitMsMean, waitMsMax } =
+        pool.figures;
+      const facts = { session, pool: name, closed, open, idle, inUse, waiting, recycled, broken };
+      this.#given.log.info({ ...facts, waitMsMean, waitMsMax }, 'pool shrunk after a session');
+    }
+  }
+
+  #events(): EventPublisher {
+    const { config, log } = this.#given;
+    const { memory, sessions, dispatcher, views, workers, pools, results: cache } = this;
+    const recycleAfterUsers = config['recycle.after_users'];
+    const parts = { memory, sessions, dispatcher, views, workers, pools, cache, recycleAfterUsers };
+    const state = new PageState(parts);
+    return new EventPublisher({
+      maxViewers: config['page.max_viewers'],
+      intervalMs: PAGE_INTERVAL_MS,
+      state: () => state.now(),
+      onError: (line, error) => log.error({ err: error }, line),
+    });
+  }
+
+  #classification(): ClassificationService {
+    const { config, metrics } = this.#given;
+    const { library, dispatcher, results: cache, repository, archive } = this;
+    const secret = this.#secret;
+    return new ClassificationService({
+      registry: this.sessions,
+      classifier: new Classifier({ library, dispatcher, cache, metrics, secret }),
+      repository,
+      defaultModel: config['models.default'],
+      onAnswer: (answered) => archive.keepAnswer(answered),
+      admit: () => {
+        if (!this.memory.holding.has('refuse_requests')) return;
+        const message = 'memory is over the load line: no requests until it falls';
+        throw new PlimsollError('MEMORY_PRESSURE', message, { retryAfterSeconds: 5 });
+      },
+    });
+  }
+}

@@ -1,0 +1,193 @@
+import type { MemoryTier } from '../cache/memory-tier.js';
+import type { RedisTier } from '../cache/redis-tier.js';
+import { isOnSameMachine } from '../cache/same-machine.js';
+import { messageOf } from '../errors.js';
+import type { Dispatcher } from '../inference/dispatcher.js';
+import type { WorkerPool } from '../inference/pool.js';
+import { shiftGear } from '../inference/shift.js';
+import type { Worker } from '../inference/worker.js';
+import type { MemoryEffects, StepOutcome } from '../memory/effects.js';
+import type { PressureAction } from '../memory/policy.js';
+import { freedPrivateBytes, type Receipt } from '../memory/receipt.js';
+import type { ProcessReading } from '../memory/snapshot.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { Preparer } from '../models/compile/preparer.js';
+import type { ModelLibrary } from '../models/library.js';
+import { receiptMarks } from '../page/marks.js';
+import type { EventPublisher } from '../page/publisher.js';
+import type { Config } from '../settings/config.js';
+import { readProcessMemory } from '../system/process-memory.js';
+import type { Archive } from './archive.js';
+import type { Logger } from './log.js';
+import { receiptLines } from './receipt-lines.js';
+
+/** Batches are this many times smaller while memory is short. */
+const SMALLER_BATCHES = 4;
+/** A model that a worker has used within this time is warm in the one that replaces it. */
+const IN_USE_WITHIN_MS = 1000;
+/** More that wait than this, for each worker, are a rush: eight users who wait for their answers are none. */
+const RUSH_INPUTS_PER_WORKER = 16;
+/** Longest that pressure's other actions wait for Redis; what is left is removed the next time. */
+const CLEAR_REDIS_MS = 5000;
+
+/** The parts that it acts on; read when an effect is called, as they are built one after the other. */
+export interface ActedOn {
+  readonly pool: WorkerPool;
+  readonly dispatcher: Dispatcher;
+  readonly cache: MemoryTier;
+  readonly redis: RedisTier | undefined;
+  readonly archive: Archive;
+  readonly events: EventPublisher;
+  readonly library: ModelLibrary;
+}
+
+interface Given {
+  readonly config: Config;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** Hands the memory manager the real things to act through. */
+export function memoryEffects(parts: ActedOn, given: Given): MemoryEffects {
+  const { metrics } = given;
+  return {
+    workers: () =>
+      parts.pool.workers
+        .filter(({ state }) => state === 'ready')
+        .map((worker) => ({
+          id: worker.id,
+          idle: worker.idle,
+          models: [...worker.loaded.keys()],
+          ageMs: Date.now() - worker.startedAtMs,
+          completedBatches: worker.completedBatches,
+        })),
+    isWanted: (model) => parts.dispatcher.isWanted(model),
+    isRushed: () =>
+      parts.dispatcher.waitingCount > RUSH_INPUTS_PER_WORKER * parts.pool.workers.length,
+    unload: async (model) => {
+      const released = await parts.dispatcher.unload(model);
+      metrics.modelUnloads.inc({ model }, released.length);
+      return released;
+    },
+    collectWorkers: async () => {
+      const idle = parts.pool.workers.filter((worker) => worker.idle);
+      const outcomes = await Promise.allSettled(
+        idle.map(async (worker) => ({ ...(await worker.collect()), worker: worker.id })),
+      );
+      return outcomes.flatMap((of) => (of.status === 'fulfilled' ? [of.value] : []));
+    },
+    replaceWorker: (id, order, hot) => replaceWorker(parts, given, id, order, hot),
+    heldModels: () =>
+      parts.pool.workers
+        .filter(({ state }) => state === 'ready')
+        .flatMap((worker) =>
+          [...worker.loaded].map(([model, { gear, batches }]) => ({
+            ...{ worker: worker.id, model, gear, batches },
+          })),
+        ),
+    shift: async (id, model) => {
+      const timeoutMs = given.config['worker.batch_timeout_ms'];
+      const result = await shiftGear(parts, id, model, timeoutMs);
+      return result === undefined ? [] : [{ ...result, worker: id }];
+    },
+    clearCaches: () => parts.cache.clear(),
+    halveCaches: () => parts.cache.shrinkTo(parts.cache.figures.bytes / 2),
+    clearRedis: () => clearRedis(parts, given),
+    hold: (action, on) => hold(parts, given, action, on),
+    keepReceipt: (receipt) => keepReceipt(parts, given, receipt),
+  };
+}
+
+/** Memory of every child process. */
+export async function readChildren(
+  pool: WorkerPool,
+  preparer: Preparer,
+): Promise<readonly ProcessReading[]> {
+  const workers = pool.workers.map(async (worker) => {
+    const memory = await worker.readMemory();
+    const { pid, id } = worker;
+    return memory && pid !== undefined
+      ? [{ role: 'worker' as const, worker: id, pid, memory }]
+      : [];
+  });
+  const preparers = preparer.pids.map(async (pid) => {
+    const memory = await readProcessMemory(pid);
+    return memory ? [{ role: 'preparer' as const, pid, memory }] : [];
+  });
+  return (await Promise.all([...workers, ...preparers])).flat();
+}
+
+async function replaceWorker(
+  parts: ActedOn,
+  { metrics }: Given,
+  id: string,
+  order: 'start first' | 'leave first',
+  hot: string | undefined,
+) {
+  const { pool, dispatcher, library } = parts;
+  const old = pool.find(id);
+  if (old === undefined) return { freedBytes: 0 };
+  const before = (await old.readMemory())?.privateBytes ?? 0;
+  // What is in use right now is opened in the new worker before it takes over, in the gear that it had:
+  // nobody waits for it.
+  const warmUp = async (fresh: Worker) => {
+    const since = Date.now() - IN_USE_WITHIN_MS;
+    for (const [model, { lastUsedAtMs, gear }] of old.loaded) {
+      if (lastUsedAtMs < since) continue;
+      const ready = await library.ready(model);
+      // A cleanup may have unloaded it meanwhile: it must find all of a model, so none is opened behind its back.
+      if (!old.loaded.has(model)) continue;
+      const wanted = model === hot ? 'hot' : gear;
+      await dispatcher.warm(fresh, ready, wanted).catch((error: unknown) => {
+        if (wanted === 'cold' || fresh.state === 'gone') throw error;
+        return dispatcher.warm(fresh, ready);
+      });
+    }
+  };
+  const models = [...old.loaded.keys()];
+  const fresh = await pool.replace(old, order, warmUp);
+  metrics.workersRecycled.inc();
+  for (const model of models) metrics.modelUnloads.inc({ model });
+  return { freedBytes: before - ((await fresh.readMemory())?.privateBytes ?? 0) };
+}
+
+/** Redis's memory is the machine's only where both share one, unless the operator says otherwise. */
+async function clearRedis(
+  { redis }: ActedOn,
+  { config, log }: Given,
+): Promise<readonly StepOutcome[]> {
+  const when = config['cache.clear_redis_on_pressure'];
+  if (redis === undefined || when === 'never') return [];
+  if (when === 'local' && !isOnSameMachine(new URL(config['redis.url']))) return [];
+  try {
+    const { entries, bytes } = await redis.remove(CLEAR_REDIS_MS);
+    return [{ freedBytes: bytes, entries }];
+  } catch (error) {
+    log.warn({ reason: messageOf(error) }, 'our keys in Redis were not removed');
+    return [];
+  }
+}
+
+/** Refusals are asked for where requests come in; only the size of batches is set here. */
+function hold(parts: ActedOn, given: Given, action: PressureAction, on: boolean): void {
+  const line = on ? 'memory is short: this holds until it falls' : 'no longer held';
+  given.log.warn({ action }, line);
+  parts.archive.keepEvent({ kind: 'pressure', text: `${action}: ${line}` });
+  if (action !== 'smaller_batches') return;
+  const most = given.config['batch.max_items'];
+  parts.dispatcher.setMaxItems(on ? Math.ceil(most / SMALLER_BATCHES) : most);
+}
+
+function keepReceipt(parts: ActedOn, { metrics, log }: Given, receipt: Receipt): void {
+  const { kind } = receipt;
+  if (kind === 'cleanup') metrics.cleanups.inc();
+  if (kind === 'recycle') metrics.recycles.inc();
+  metrics.receiptSeconds.observe({ kind }, receipt.durationMs / 1000);
+  metrics.freedBytes.inc({ kind }, Math.max(0, freedPrivateBytes(receipt)));
+  for (const line of receiptLines(receipt)) log.info({ receipt: receipt.id }, line);
+  parts.archive.keepReceipt(receipt);
+  for (const mark of receiptMarks(receipt)) {
+    parts.events.mark(mark);
+    parts.archive.keepEvent(mark);
+  }
+}

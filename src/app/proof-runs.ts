@@ -1,0 +1,217 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
+import type { ProofProfile, ProofView } from '../http/services.js';
+
+const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
+const RECORD = 'proof.json';
+const REPORT = 'report.html';
+/** After SIGTERM it ends its session and writes the report of what was played. */
+const STOP_MS = 5000;
+/** The command bounds itself (its `--timeout`); this is for one that hangs. */
+const LIMIT_MS = 900_000;
+/** How the command ends when its verdict is passed, and when it is not. */
+const STATES: Readonly<Record<number, 'passed' | 'failed'>> = { 0: 'passed', 1: 'failed' };
+
+export interface ProofRunsOptions {
+  /** Folder of the server's data; proofs lie in `proofs/` below it. */
+  readonly data: string;
+  /** Proofs that are kept; the oldest go. */
+  readonly keep: number;
+  /** Users that a session of this server takes; the profile's number is cut to it. */
+  readonly maxUsers: number;
+  readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
+}
+
+/** What `plimsoll prove` tells a program that started it. */
+export interface ProofProgress {
+  readonly sessions_done: number;
+  readonly sessions_total: number;
+}
+
+/**
+ * Proofs of this server that were asked for over HTTP, one at a time. Each is a `plimsoll prove` in a
+ * process of its own, so that what it measures is not its own work in the main process.
+ */
+export class ProofRuns {
+  readonly #options: ProofRunsOptions;
+  readonly #folder: string;
+  /** The oldest first. */
+  readonly #proofs = new Map<string, ProofView>();
+  #url = '';
+  #running: { readonly child: ChildProcess; readonly ended: Promise<void> } | undefined;
+  #starting = false;
+  #stopped = false;
+
+  constructor(options: ProofRunsOptions) {
+    this.#options = options;
+    this.#folder = path.join(options.data, 'proofs');
+  }
+
+  /** Finds the proofs of earlier runs. @param address where the server listens. */
+  async start(address: string): Promise<void> {
+    this.#url = loopbackOf(address);
+    const found = await Promise.all((await namesIn(this.#folder)).map((id) => this.#find(id)));
+    const known = found.filter((proof) => proof !== undefined);
+    known.sort((a, b) => a.started_at.localeCompare(b.started_at));
+    for (const proof of known) this.#proofs.set(proof.id, proof);
+  }
+
+  /** The newest first. */
+  list(): readonly ProofView[] {
+    return [...this.#proofs.values()].reverse();
+  }
+
+  /** Starts one. @throws PlimsollError PROOF_RUNNING, SHUTTING_DOWN */
+  async run(profile: ProofProfile): Promise<ProofView> {
+    if (this.#stopped) throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping');
+    if (this.#starting || this.#running !== undefined) {
+      throw new PlimsollError('PROOF_RUNNING', 'a proof is running; its state is at /v1/proofs', {
+        retryAfterSeconds: 5,
+      });
+    }
+    this.#starting = true;
+    try {
+      return await this.#begin(profile);
+    } finally {
+      this.#starting = false;
+    }
+  }
+
+  /** `report.html` of a proof that has ended. @throws PlimsollError PROOF_NOT_FOUND */
+  async report(id: string): Promise<Buffer> {
+    if (!this.#proofs.has(id)) throw new PlimsollError('PROOF_NOT_FOUND', `no proof ${id}`);
+    try {
+      return await readFile(path.join(this.#folder, id, REPORT));
+    } catch (error) {
+      if (systemCodeOf(error) !== 'ENOENT') throw error;
+      throw new PlimsollError('PROOF_NOT_FOUND', `proof ${id} has no report`);
+    }
+  }
+
+  /** Ends the one that runs; what it has played until then is in its report. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    const running = this.#running;
+    if (running === undefined) return;
+    running.child.kill('SIGTERM');
+    const timer = setTimeout(() => running.child.kill('SIGKILL'), STOP_MS);
+    await running.ended;
+    clearTimeout(timer);
+  }
+
+  async #begin(profile: ProofProfile): Promise<ProofView> {
+    const proof: ProofView = {
+      id: `p_${randomBytes(8).toString('hex')}`,
+      profile,
+      state: 'running',
+      started_at: new Date().toISOString(),
+      ended_at: null,
+      sessions_done: 0,
+      sessions_total: 0,
+      report_url: null,
+    };
+    await mkdir(path.join(this.#folder, proof.id), { recursive: true });
+    await this.#keep(proof);
+    await this.#dropOldest();
+    if (this.#stopped) throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping');
+    const child = this.#spawn(proof);
+    const ended = this.#follow(proof.id, child).finally(() => {
+      this.#running = undefined;
+    });
+    this.#running = { child, ended };
+    return proof;
+  }
+
+  #spawn({ id }: ProofView): ChildProcess {
+    const out = path.join(this.#folder, id);
+    const { maxUsers } = this.#options;
+    const args = ['prove', '--url', this.#url, '--out', out];
+    if (maxUsers < 8) args.push('--users', String(maxUsers));
+    const child = fork(MAIN, args, { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    const log = createWriteStream(path.join(out, 'output.log'));
+    log.on('error', (error) => this.#options.log('a proof’s output is lost', { id, err: error }));
+    child.stdout?.pipe(log, { end: false });
+    child.stderr?.pipe(log, { end: false });
+    child.on('close', () => log.end());
+    child.on('message', (message: ProofProgress) => {
+      const { sessions_done, sessions_total } = message;
+      this.#change(id, { sessions_done, sessions_total });
+    });
+    return child;
+  }
+
+  /** Settles when the process has ended and its record is written; never rejects. */
+  async #follow(id: string, child: ChildProcess): Promise<void> {
+    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+    const code = await new Promise<number | null>((resolve) => {
+      child.on('error', () => resolve(null));
+      child.on('close', resolve);
+    });
+    clearTimeout(timer);
+    const reported = (await namesIn(path.join(this.#folder, id))).includes(REPORT);
+    const ended_at = new Date().toISOString();
+    // Stopped by hand ends with another code: what was played is in the report, and has no verdict.
+    const state = (reported && STATES[code ?? -1]) || 'broken';
+    this.#change(id, { state, ended_at, report_url: reported ? urlOf(id) : null });
+    this.#options.log('a proof has ended', { proof: id, state, code });
+    const proof = this.#proofs.get(id);
+    if (proof === undefined) return;
+    await this.#keep(proof).catch((error: unknown) => {
+      this.#options.log('a proof could not be recorded', { proof: id, reason: messageOf(error) });
+    });
+  }
+
+  #change(id: string, what: Partial<ProofView>): void {
+    const proof = this.#proofs.get(id);
+    if (proof !== undefined) this.#proofs.set(id, { ...proof, ...what });
+  }
+
+  /** Written beside its place and renamed: a kill leaves the old record or the new one. */
+  async #keep(proof: ProofView): Promise<void> {
+    this.#proofs.set(proof.id, proof);
+    const file = path.join(this.#folder, proof.id, RECORD);
+    await writeFile(`${file}.part`, `${JSON.stringify(proof, null, 2)}\n`);
+    await rename(`${file}.part`, file);
+  }
+
+  async #dropOldest(): Promise<void> {
+    const over = [...this.#proofs.keys()].slice(0, -this.#options.keep);
+    for (const id of over) {
+      this.#proofs.delete(id);
+      await rm(path.join(this.#folder, id), { recursive: true, force: true });
+    }
+  }
+
+  /** A record that says `running` is of a server that was killed. */
+  async #find(id: string): Promise<ProofView | undefined> {
+    try {
+      const text = await readFile(path.join(this.#folder, id, RECORD), 'utf8');
+      const proof = JSON.parse(text) as ProofView;
+      return proof.state === 'running' ? { ...proof, state: 'broken' } : proof;
+    } catch (error) {
+      this.#options.log('a proof’s record cannot be read', { proof: id, reason: messageOf(error) });
+      return undefined;
+    }
+  }
+}
+
+function urlOf(id: string): string {
+  return `/v1/proofs/${id}/report`;
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  return await readdir(folder).catch((error: unknown) => {
+    if (systemCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+}
+
+/** Where the server reaches itself: one that listens on every address listens on loopback, too. */
+export function loopbackOf(address: string): string {
+  return address.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
+}

@@ -1,0 +1,28 @@
+import { freedPrivateBytes, type Receipt } from '../memory/receipt.js';
+
+const MB = 2 ** 20;
+
+/** The lines that a receipt prints: what runs, memory before, memory after, memory freed, done. */
+export function receiptLines(receipt: Receipt): readonly string[] {
+  const { before, after, actions } = receipt;
+  const of = receipt.session === null ? '' : ` after session ${receipt.session}`;
+  const steps = new Map<string, number>();
+  for (const { action } of actions) steps.set(action, (steps.get(action) ?? 0) + 1);
+  const done = [...steps].map(([action, count]) => `${action} × ${count}`).join(', ');
+  const freed = freedPrivateBytes(receipt);
+  return [
+    `${receipt.kind} runs${of} (${receipt.cause})`,
+    `memory before: ${figures(before)}`,
+    `memory after:  ${figures(after)}`,
+    `memory freed:  ${freed > 0 ? `${mb(freed)} private` : `nothing (private memory ${mb(-freed)} higher)`}, ${mb(before.serverUsedBytes - after.serverUsedBytes)} of the server's`,
+    `${receipt.kind} done in ${Math.round(receipt.durationMs)} ms: ${done || 'nothing to do'}`,
+  ];
+}
+
+function figures(of: Receipt['before']): string {
+  return `${mb(of.serverUsedBytes)} of ${mb(of.serverTotalBytes)} (${of.serverPercent.toFixed(2)} %), ours private ${mb(of.privateBytes)}, shared fairly ${mb(of.pssBytes)}`;
+}
+
+function mb(bytes: number): string {
+  return `${(bytes / MB).toFixed(1)} MB`;
+}

@@ -1,0 +1,50 @@
+import { PlimsollError } from '../errors.js';
+import type { WorkerView } from '../http/services.js';
+import type { WorkerPool } from '../inference/pool.js';
+import type { MemoryManager } from '../memory/manager.js';
+import type { Receipt } from '../memory/receipt.js';
+
+/** What the interface shows of the workers, and its recycle of one. */
+export class WorkerViews {
+  readonly #pool: WorkerPool;
+  readonly #memory: MemoryManager;
+
+  constructor(pool: WorkerPool, memory: MemoryManager) {
+    this.#pool = pool;
+    this.#memory = memory;
+  }
+
+  /** Every worker that has a process, the oldest first; memory is that of the last reading. */
+  list(): readonly WorkerView[] {
+    const processes = this.#memory.reader.last?.processes ?? [];
+    return this.#pool.workers.map((worker) => ({
+      id: worker.id,
+      pid: worker.pid ?? null,
+      state: worker.state,
+      busy: worker.running !== undefined,
+      startedAtMs: worker.startedAtMs,
+      users: worker.users,
+      privateBytes: processes.find((of) => of.worker === worker.id)?.memory.privateBytes ?? null,
+      models: [...worker.loaded.keys()],
+    }));
+  }
+
+  /**
+   * Replaces the worker; nothing that it works on is lost.
+   *
+   * @throws PlimsollError WORKER_NOT_FOUND, RECYCLE_RUNNING
+   */
+  async recycle(id: string): Promise<Receipt> {
+    const worker = this.#pool.find(id);
+    if (worker === undefined) {
+      const names = this.#pool.workers.map((of) => of.id).join(', ') || 'none';
+      const message = `there is no worker "${id.slice(0, 100)}"; there is ${names}`;
+      throw new PlimsollError('WORKER_NOT_FOUND', message);
+    }
+    if (worker.state !== 'ready') {
+      const message = `${id} is ${worker.state}; only a worker that is ready can be replaced`;
+      throw new PlimsollError('RECYCLE_RUNNING', message, { retryAfterSeconds: 1 });
+    }
+    return this.#memory.recycleWorker(id);
+  }
+}

@@ -1,0 +1,276 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { type ErrorCode, PlimsollError } from '../../errors.js';
+import type { Model } from '../intake/repository.js';
+import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../run/allocator.js';
+import {
+  type Footprint,
+  type HotGear,
+  MAPPED_GRAPH,
+  MAPPED_WEIGHTS,
+  type MappedForm,
+  type MappedForms,
+  usesArena,
+} from './mapped-form.js';
+import type { PreparerJob, PreparerMessage } from './preparer-protocol.js';
+
+export interface PreparerOptions {
+  readonly forms: MappedForms;
+  /** Path of the built preparer-main module. */
+  readonly module: string;
+  readonly timeoutMs: number;
+  readonly threads: number;
+  readonly batchItems: number;
+  readonly batchTokens: number;
+  /** Called before the work; throws if the model must not be prepared here. */
+  readonly refuse: (model: Model) => void;
+  /** Told when a form was made, and when its full batch was measured. */
+  readonly onMeasured: (model: Model, form: MappedForm) => void;
+  readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
+}
+
+interface Failure {
+  readonly signature: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/**
+ * Makes mapped forms, one at a time: each needs the model's size in memory once. Concurrent
+ * requests for one model share the work; a model that could not be prepared is not tried again
+ * before its files change.
+ */
+export class Preparer {
+  readonly #options: PreparerOptions;
+  readonly #running = new Map<string, Promise<MappedForm>>();
+  readonly #failures = new Map<string, Failure>();
+  readonly #children = new Set<ChildProcess>();
+  readonly #measuring = new Set<Promise<void>>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: PreparerOptions) {
+    this.#options = options;
+  }
+
+  /** Process ids of the throw-away processes that run now. */
+  get pids(): readonly number[] {
+    return [...this.#children].flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+  }
+
+  /**
+   * The mapped form of the model as it is on disk now; made if there is none.
+   *
+   * @throws PlimsollError MODEL_UNUSABLE
+   */
+  ensure(model: Model): Promise<MappedForm> {
+    const key = `${model.id}\n${model.signature}`;
+    const running = this.#running.get(key);
+    if (running !== undefined) return running;
+    const work = this.#ensure(model).finally(() => this.#running.delete(key));
+    this.#running.set(key, work);
+    return work;
+  }
+
+  /** Why this state of the model could not be prepared, if that was tried. */
+  failureOf(model: Model): string | undefined {
+    const failure = this.#failures.get(model.id);
+    return failure?.signature === model.signature ? failure.message : undefined;
+  }
+
+  /** Settles when the measurements that run in the background have ended. */
+  async measured(): Promise<void> {
+    await Promise.all(this.#measuring);
+  }
+
+  /** Ends the processes that still run. Partial forms are removed at the next start. */
+  stop(): void {
+    this.#stopped = true;
+    for (const child of this.#children) child.kill('SIGKILL');
+  }
+
+  async #ensure(model: Model): Promise<MappedForm> {
+    const current = await this.#options.forms.current(model);
+    if (current !== undefined) return current;
+    const failure = this.#failures.get(model.id);
+    if (failure?.signature === model.signature) {
+      throw new PlimsollError(failure.code, failure.message);
+    }
+    this.#options.refuse(model);
+    const turn = this.#turn.then(() => this.#prepare(model));
+    // Measuring the full batch takes memory as well: the next model waits for it.
+    this.#turn = turn.then(
+      () => this.measured(),
+      () => undefined,
+    );
+    return turn;
+  }
+
+  async #prepare(model: Model): Promise<MappedForm> {
+    const { forms, log } = this.#options;
+    const begun = performance.now();
+    const { id, dtype, sourceBytes } = model;
+    log('preparing the mapped form', { model: id, dtype, sourceBytes });
+    const partial = forms.partialFolderOf(model);
+    try {
+      const graphFile = path.join(partial, MAPPED_GRAPH);
+      const { directory: source, graphFile: sourceGraph } = model;
+      const job = { source, sourceGraph, graphFile, weightsFile: MAPPED_WEIGHTS };
+      const written = await this.#write({ job: 'write', ...job });
+      const measured = await this.#measure(model, graphFile);
+      const form = await forms.publish(model, partial, written);
+      this.#failures.delete(model.id);
+      log('prepared', { model: model.id, ms: Math.round(performance.now() - begun) });
+      return this.#keepMeasured(model, form, measured);
+    } catch (error) {
+      await rm(partial, { recursive: true, force: true });
+      if (error instanceof PlimsollError && error.code === 'MODEL_UNUSABLE') {
+        const { code, message } = error;
+        this.#failures.set(model.id, { signature: model.signature, code, message });
+      }
+      throw error;
+    }
+  }
+
+  #write(job: PreparerJob & { job: 'write' }): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#run(
+        job,
+        (message) => {
+          if (message.type === 'written') resolve(message.digest);
+        },
+        reject,
+      );
+    });
+  }
+
+  /** What the hot gear costs and saves; undefined if it could not be measured. */
+  #measureShift(model: Model, { graphFile, footprint }: MappedForm): Promise<HotGear | undefined> {
+    const job = { ...this.#measureJob(model, graphFile), arena: usesArena(footprint) };
+    return new Promise((resolve) => {
+      this.#run(
+        { job: 'shift', ...job },
+        (message) => {
+          if (message.type !== 'shifted') return;
+          const { shiftMs, savedMsPerRun, peakBytes } = message;
+          resolve({ shiftMs, savedMsPerRun, peakBytes });
+        },
+        () => resolve(undefined),
+      );
+    });
+  }
+
+  #measureJob(model: Model, graphFile: string) {
+    const { padTokenId, maxTokens, labels, scheme } = model.description;
+    const { threads, batchItems, batchTokens } = this.#options;
+    const shape = { padTokenId, maxTokens, labelCount: labels.length, scheme };
+    return { source: model.directory, graphFile, threads, batchItems, batchTokens, ...shape };
+  }
+
+  /** Resolves when the model has been opened; `full` when the full batch was measured as well. */
+  #measure(model: Model, graphFile: string): Promise<Measured> {
+    const job = { ...this.#measureJob(model, graphFile), arena: false };
+    return new Promise((resolve, reject) => {
+      let tellFull: (full: FullBatch | undefined) => void = () => undefined;
+      const full = new Promise<FullBatch | undefined>((done) => {
+        tellFull = done;
+      });
+      this.#run(
+        { job: 'measure', ...job },
+        (message) => {
+          if (message.type === 'loaded') {
+            resolve({ loadMs: message.loadMs, privateAfterLoadBytes: message.privateBytes, full });
+          } else if (message.type === 'ran') {
+            const { arenaSpeedup, privateBytes, peakBytes } = message;
+            tellFull({ arenaSpeedup, privateAfterBatchBytes: privateBytes, peakBytes });
+          }
+        },
+        (error) => {
+          tellFull(undefined);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  async #keepMeasured(model: Model, form: MappedForm, measured: Measured): Promise<MappedForm> {
+    const { forms, onMeasured, log } = this.#options;
+    const { full, ...load } = measured;
+    const saved = await forms.saveFootprint(form, { ...form.footprint, ...load });
+    onMeasured(model, saved);
+    const keepLater = async () => {
+      const batch = await full;
+      if (batch === undefined) return;
+      const ran = await forms.saveFootprint(saved, { ...saved.footprint, ...batch });
+      onMeasured(model, ran);
+      const hot = await this.#measureShift(model, ran);
+      if (hot === undefined) return;
+      onMeasured(model, await forms.saveFootprint(ran, { ...ran.footprint, hot }));
+    };
+    const measuring = keepLater()
+      .catch((error: unknown) => log('a footprint was not kept', { model: model.id, error }))
+      .finally(() => this.#measuring.delete(measuring));
+    this.#measuring.add(measuring);
+    return saved;
+  }
+
+  /** Runs one throw-away process. `onEnd` is told of every failure, and of silent ends. */
+  #run(
+    job: PreparerJob,
+    onMessage: (message: PreparerMessage) => void,
+    onEnd: (error: PlimsollError) => void,
+  ): void {
+    if (this.#stopped) {
+      onEnd(new PlimsollError('SHUTTING_DOWN', 'the server is stopping'));
+      return;
+    }
+    const child = fork(this.#options.module, [JSON.stringify(job)], {
+      env: { ...process.env, ...ALLOCATOR_ENVIRONMENT },
+      execArgv: [...LEAN_NODE_FLAGS],
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    this.#children.add(child);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill('SIGKILL');
+    }, this.#options.timeoutMs);
+    child.on('message', (message: PreparerMessage) => {
+      if (message.type === 'failed') onEnd(new PlimsollError(message.code, message.message));
+      else onMessage(message);
+    });
+    child.on('error', (error) => onEnd(new PlimsollError('INTERNAL', error.message)));
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer);
+      this.#children.delete(child);
+      if (this.#stopped) onEnd(new PlimsollError('SHUTTING_DOWN', 'the server is stopping'));
+      else onEnd(endError(late, code, signal));
+    });
+  }
+}
+
+interface FullBatch {
+  readonly arenaSpeedup: number;
+  readonly privateAfterBatchBytes: number;
+  readonly peakBytes: number;
+}
+
+interface Measured extends Required<Pick<Footprint, 'loadMs' | 'privateAfterLoadBytes'>> {
+  readonly full: Promise<FullBatch | undefined>;
+}
+
+/** An out-of-memory kill may not happen again; any other end says something about the model. */
+function endError(late: boolean, code: number | null, signal: string | null): PlimsollError {
+  if (late) {
+    const reason = 'preparing the model took longer than prepare.timeout_ms';
+    return new PlimsollError('MODEL_UNUSABLE', reason);
+  }
+  if (signal === 'SIGKILL') {
+    const reason = 'the process that prepared the model was killed, most likely for lack of memory';
+    return new PlimsollError('INSUFFICIENT_MEMORY', reason);
+  }
+  const end = signal ?? `exit code ${code}`;
+  const reason = `the process that prepared the model ended without a result (${end})`;
+  return new PlimsollError('MODEL_UNUSABLE', reason);
+}

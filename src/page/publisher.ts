@@ -1,0 +1,148 @@
+import { PlimsollError } from '../errors.js';
+import type { EventKind, Viewer } from '../http/services.js';
+import type { NewMark } from './marks.js';
+
+export interface PublisherOptions {
+  /** Open pages at most. */
+  readonly maxViewers: number;
+  /** Time between two states. */
+  readonly intervalMs: number;
+  /** What the page shows now, as it goes over the wire. */
+  readonly state: () => Promise<unknown>;
+  readonly onError: (line: string, error: unknown) => void;
+}
+
+/** States between two heartbeats: something goes out now and then even if no state can be made. */
+const HEARTBEAT_EVERY = 15;
+const HEARTBEAT = Buffer.from(': the server is alive\n\n');
+
+/**
+ * Feeds the open pages: one state a second, made and written as text once for all of them, and
+ * marks as they come. Where no page is open it does nothing.
+ */
+export class EventPublisher {
+  readonly #options: PublisherOptions;
+  readonly #viewers = new Set<Viewer>();
+  #timer: NodeJS.Timeout | undefined;
+  #ticking = false;
+  #state: { readonly message: Buffer; readonly atMs: number } | undefined;
+  #making: Promise<Buffer | undefined> | undefined;
+  #failing = false;
+  #sinceHeartbeat = 0;
+  #lastMarkId = 0;
+  #closed = false;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  get viewerCount(): number {
+    return this.#viewers.size;
+  }
+
+  /**
+   * Feeds a page from now on: a state at once, then what comes. It gets its first message after this
+   * has returned.
+   *
+   * @returns what ends it.
+   * @throws PlimsollError TOO_MANY_VIEWERS, SHUTTING_DOWN
+   */
+  join(viewer: Viewer): () => void {
+    if (this.#closed) throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping');
+    if (this.#viewers.size >= this.#options.maxViewers) {
+      const message = `${this.#viewers.size} pages are open (page.max_viewers)`;
+      throw new PlimsollError('TOO_MANY_VIEWERS', message, { retryAfterSeconds: 5 });
+    }
+    this.#viewers.add(viewer);
+    void this.#freshState().then((message) => {
+      if (message !== undefined && this.#viewers.has(viewer)) viewer.send('state', message);
+    });
+    this.#schedule();
+    return () => this.#forget(viewer);
+  }
+
+  /** Tells every open page of something that has happened. */
+  mark(mark: NewMark): void {
+    if (this.#viewers.size === 0) return;
+    // Rising over restarts too: a page that comes back does not take a new mark for an old one.
+    this.#lastMarkId = Math.max(this.#lastMarkId + 1, Date.now());
+    const at = new Date().toISOString();
+    this.#sendToAll('mark', messageFor('mark', { id: this.#lastMarkId, at, ...mark }));
+  }
+
+  /** Ends every stream; none begins any more. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    for (const viewer of this.#viewers) viewer.end();
+    this.#viewers.clear();
+  }
+
+  #forget(viewer: Viewer): void {
+    this.#viewers.delete(viewer);
+    if (this.#viewers.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#state = undefined;
+  }
+
+  #schedule(): void {
+    const isPlanned = this.#timer !== undefined || this.#ticking;
+    if (isPlanned || this.#viewers.size === 0 || this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#ticking = true;
+      void this.#tick().finally(() => {
+        this.#ticking = false;
+        this.#schedule();
+      });
+    }, this.#options.intervalMs).unref();
+  }
+
+  async #tick(): Promise<void> {
+    const message = await this.#make();
+    if (message !== undefined) this.#sendToAll('state', message);
+    this.#sinceHeartbeat += 1;
+    if (message !== undefined && this.#sinceHeartbeat < HEARTBEAT_EVERY) return;
+    this.#sinceHeartbeat = 0;
+    this.#sendToAll('heartbeat', HEARTBEAT);
+  }
+
+  #sendToAll(kind: EventKind, message: Buffer): void {
+    for (const viewer of this.#viewers) viewer.send(kind, message);
+  }
+
+  /** The last state if it is from within the interval, else a new one. */
+  #freshState(): Promise<Buffer | undefined> {
+    const last = this.#state;
+    const isFresh = last !== undefined && performance.now() - last.atMs < this.#options.intervalMs;
+    return isFresh ? Promise.resolve(last.message) : this.#make();
+  }
+
+  /** Makes a state; those who ask meanwhile share it. Undefined where that failed. */
+  #make(): Promise<Buffer | undefined> {
+    this.#making ??= this.#makeState().finally(() => {
+      this.#making = undefined;
+    });
+    return this.#making;
+  }
+
+  async #makeState(): Promise<Buffer | undefined> {
+    try {
+      const message = messageFor('state', await this.#options.state());
+      this.#state = { message, atMs: performance.now() };
+      this.#failing = false;
+      return message;
+    } catch (error) {
+      // Once, not every second.
+      if (!this.#failing) this.#options.onError('the page gets no state', error);
+      this.#failing = true;
+      return undefined;
+    }
+  }
+}
+
+/** One message of `text/event-stream`; JSON has no line breaks, so its data is one line. */
+function messageFor(kind: EventKind, data: unknown): Buffer {
+  return Buffer.from(`event: ${kind}\ndata: ${JSON.stringify(data)}\n\n`);
+}

@@ -1,0 +1,275 @@
+/** Plays one session: opens it, lets its users send, reads the memory beside them, ends it. */
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type MemoryReply,
+  parseClassify,
+  parseEndReceipt,
+  parseMemory,
+  parseModels,
+  parseSessionId,
+  type Receipt,
+} from '../wire.js';
+import type { Assignment } from './assignment.js';
+import type { ProofClient } from './client.js';
+import type { InputSet } from './inputs.js';
+import { controlRequest, type Plan } from './plan.js';
+import { type Recorder, SessionRecorder } from './recorder.js';
+import type {
+  Disturbance,
+  Disturber,
+  LoadEvent,
+  Reading,
+  ReadingPhase,
+  RequestRow,
+  SessionRun,
+  SessionState,
+  UserOutcome,
+} from './run.js';
+import { closedLoop, openLoop, type UsersOptions } from './users.js';
+
+/** After a stop the open session is still ended at the server, for at most this long. */
+export const FAREWELL_MS = 5_000;
+
+export interface SessionPlayerOptions {
+  readonly plan: Plan;
+  readonly client: ProofClient;
+  readonly recorder: Recorder;
+  readonly assignment: Assignment;
+  readonly inputSet: InputSet;
+  /** Users take turns with them; empty: the server's default. */
+  readonly models: readonly string[];
+  readonly readingIntervalMs: number;
+  readonly stop: AbortSignal;
+  /** Milliseconds since the run began. */
+  readonly now: () => number;
+  readonly observe: (event: LoadEvent) => void;
+  readonly disturber: Disturber | undefined;
+}
+
+export class SessionPlayer {
+  readonly #options: SessionPlayerOptions;
+  #recorder = new SessionRecorder();
+  /** Users of the sessions before this one, and with it. */
+  #earlierUsers = 0;
+  #allUsers = 0;
+
+  constructor(options: SessionPlayerOptions) {
+    this.#options = options;
+  }
+
+  /** One session, in order: read, open, play with readings beside it, read, end, read, look at the models. */
+  async play(number: number, users: number): Promise<SessionRun> {
+    const { client, stop, now } = this.#options;
+    this.#recorder = new SessionRecorder();
+    this.#earlierUsers = this.#allUsers;
+    this.#allUsers += users;
+    const startedMs = now();
+    const before = await this.#read(number, 'before session');
+    const opened = await client.post('/v1/sessions', { max_users: users }, { signal: stop });
+    const id = opened.ok ? parseSessionId(opened.body) : null;
+    if (id === null) {
+      const problem = opened.ok
+        ? 'the reply has no session id'
+        : `${opened.code}: ${opened.message}`;
+      return this.#notOpened({ number, users, startedMs, before, problem });
+    }
+    const models = new Set<string>();
+    const { outcomes, disturbance } = await this.#playUsers(number, users, id, models);
+    const beforeCleanup = await this.#read(number, 'before cleanup');
+    const playedMs = now();
+    const end = await this.#end(id);
+    const closedMs = now();
+    const after = await this.#read(number, 'after cleanup');
+    const { requests, processCounts, usersFell } = this.#recorder;
+    return {
+      number,
+      id,
+      ...end,
+      state: outcomes.includes('unfinished') ? 'stopped' : end.state,
+      startedMs,
+      playedMs,
+      closedMs,
+      users: outcomes,
+      models: [...models].sort(),
+      modelsAfter: await this.#readModels(models),
+      ...{ requests, ...this.#recorder.highest, processCounts, usersFell, disturbance },
+      ...{ before, beforeCleanup, after },
+    };
+  }
+
+  async #playUsers(number: number, users: number, id: string, models: Set<string>) {
+    const { plan, stop, now, disturber, observe } = this.#options;
+    const control = controlRequest(plan);
+    const finished = new AbortController();
+    const watching = this.#watch(number, finished.signal);
+    let disturbed = true;
+    const disturbing = (disturber?.(number, stop) ?? Promise.resolve(null)).finally(() => {
+      disturbed = false;
+    });
+    const options: UsersOptions = {
+      ...{ users, requests: plan.requests, stop, now },
+      meetBefore: control === null ? null : control - 1,
+      // Without a disturbance this is over after a turn of the event loop.
+      goOn: () => disturbed && disturber !== undefined && !stop.aborted,
+      send: async (user, request, dueMs) => {
+        const row = await this.#classify({ number, id, user, request, dueMs }, models);
+        if (row === null) return null;
+        this.#options.recorder.request(row);
+        this.#recorder.request(row);
+        observe({ kind: 'request', row });
+        return row;
+      },
+    };
+    const outcomes: readonly UserOutcome[] = await (plan.ratePerS === null
+      ? closedLoop(options)
+      : openLoop(options, plan.ratePerS));
+    const disturbance: Disturbance | null = await disturbing;
+    finished.abort();
+    await watching;
+    return { outcomes, disturbance };
+  }
+
+  /** One request; null when the run was stopped before its reply came: that is not the server's failure. */
+  async #classify(
+    turn: {
+      readonly number: number;
+      readonly id: string;
+      readonly user: number;
+      readonly request: number;
+      readonly dueMs: number;
+    },
+    models: Set<string>,
+  ): Promise<RequestRow | null> {
+    const { inputSet, models: wanted, client, stop, assignment, now } = this.#options;
+    const user = this.#earlierUsers + turn.user;
+    const input = assignment.inputOf(user, turn.request);
+    const item = inputSet.inputs[input];
+    const model = wanted[user % wanted.length];
+    const lateMs = Math.max(0, now() - turn.dueMs);
+    const reply = await client.post(
+      '/v1/classify',
+      {
+        ...{ inputs: item?.text ?? '', session: turn.id, user: `user-${user + 1}` },
+        ...(model && { model }),
+      },
+      { signal: stop },
+    );
+    if (!reply.ok && reply.code === 'ABORTED') return null;
+    const answer = reply.ok ? parseClassify(reply.body) : null;
+    if (answer !== null) models.add(answer.model);
+    return {
+      ...{ session: turn.number, user: user + 1, request: turn.request + 1, input },
+      ...{ startMs: turn.dueMs, lateMs, ms: lateMs + reply.ms, status: reply.status },
+      ok: answer !== null,
+      label: answer?.label ?? null,
+      expected: item?.label ?? null,
+      cached: answer?.cached ?? null,
+      code: reply.ok ? (answer === null ? 'BAD_REPLY' : null) : reply.code,
+    };
+  }
+
+  /** Readings at an even pace until `finished`; the next one waits for the last. */
+  async #watch(session: number, finished: AbortSignal): Promise<void> {
+    const over = AbortSignal.any([finished, this.#options.stop]);
+    while (!over.aborted) {
+      await this.#read(session, 'during session');
+      await delay(this.#options.readingIntervalMs, undefined, { signal: over }).catch(
+        () => undefined,
+      );
+    }
+  }
+
+  async #end(
+    id: string,
+  ): Promise<{ state: SessionState; problem: string | null; receipt: Receipt | null }> {
+    const path = `/v1/sessions/${encodeURIComponent(id)}/end`;
+    const reply = await this.#options.client.post(path, {}, this.#lastWords());
+    if (!reply.ok) {
+      return { state: 'not ended', problem: `${reply.code}: ${reply.message}`, receipt: null };
+    }
+    const receipt = parseEndReceipt(reply.body);
+    const problem = receipt === null ? 'the reply has no cleanup receipt' : null;
+    return { state: 'ended', problem, receipt };
+  }
+
+  async #read(session: number, phase: ReadingPhase): Promise<Reading | null> {
+    const { client, recorder, now, observe } = this.#options;
+    const reply = await client.get('/v1/memory', this.#lastWords());
+    const memory = reply.ok ? parseMemory(reply.body) : null;
+    if (memory === null) {
+      recorder.readingMissed();
+      return null;
+    }
+    const reading = toReading(now(), session, phase, memory);
+    recorder.reading(reading);
+    this.#recorder.reading(reading);
+    observe({ kind: 'reading', reading });
+    return reading;
+  }
+
+  async #readModels(used: ReadonlySet<string>): Promise<SessionRun['modelsAfter']> {
+    const reply = await this.#options.client.get('/v1/models', this.#lastWords());
+    const models = reply.ok ? parseModels(reply.body) : null;
+    return models?.filter((model) => used.has(model.id)) ?? null;
+  }
+
+  #notOpened(of: {
+    readonly number: number;
+    readonly users: number;
+    readonly startedMs: number;
+    readonly before: Reading | null;
+    readonly problem: string;
+  }): SessionRun {
+    const { stop, now } = this.#options;
+    const nowMs = now();
+    const outcome: UserOutcome = stop.aborted ? 'unfinished' : 'failed';
+    const { requests, processCounts, usersFell } = this.#recorder;
+    return {
+      ...{ number: of.number, id: null, problem: of.problem },
+      state: stop.aborted ? 'stopped' : 'not opened',
+      ...{ startedMs: of.startedMs, playedMs: nowMs, closedMs: nowMs },
+      users: Array.from({ length: of.users }, () => outcome),
+      ...{ models: [], modelsAfter: null, receipt: null },
+      ...{ requests, ...this.#recorder.highest, processCounts, usersFell, disturbance: null },
+      ...{ before: of.before, beforeCleanup: null, after: null },
+    };
+  }
+
+  /** Closing words are still spoken after a stop, but they are short. */
+  #lastWords(): { timeoutMs?: number } {
+    return this.#options.stop.aborted ? { timeoutMs: FAREWELL_MS } : {};
+  }
+}
+
+function toReading(
+  atMs: number,
+  session: number,
+  phase: ReadingPhase,
+  memory: MemoryReply,
+): Reading {
+  const total = (of: 'private_mb' | 'pss_mb', role?: string): number | null => {
+    let sum = 0;
+    for (const process of memory.processes) {
+      if (role !== undefined && process.role !== role) continue;
+      const size = process[of];
+      if (size === null) return null;
+      sum += size;
+    }
+    return memory.processes.length === 0 ? null : sum;
+  };
+  return {
+    atMs,
+    session,
+    phase,
+    totalMb: memory.server_total_mb,
+    usedMb: memory.server_used_mb,
+    percent: memory.server_percent,
+    privateMb: total('private_mb'),
+    workersMb: total('private_mb', 'worker'),
+    pssMb: total('pss_mb'),
+    loadLineMb: memory.load_line_mb,
+    pressure: memory.pressure,
+    processes: memory.processes.length,
+    usersSinceRecycle: memory.users_since_recycle,
+  };
+}

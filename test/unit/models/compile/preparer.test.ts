@@ -1,0 +1,219 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type MappedForm, MappedForms } from '../../../../src/models/compile/mapped-form.js';
+import { Preparer, type PreparerOptions } from '../../../../src/models/compile/preparer.js';
+import type { Model } from '../../../../src/models/intake/repository.js';
+import { temporaryFolder, write } from '../folders.js';
+
+type Behaviour = Readonly<Record<'write' | 'measure' | 'shift', string>>;
+
+class Fixture {
+  readonly root = temporaryFolder();
+  readonly forms = new MappedForms(path.join(this.root, 'data'), 'runtime');
+  readonly measured: MappedForm[] = [];
+  readonly preparer: Preparer;
+
+  constructor(changes: Partial<PreparerOptions> = {}) {
+    this.preparer = new Preparer({
+      forms: this.forms,
+      module: fileURLToPath(new URL('../../../fixtures/preparers/obedient.mjs', import.meta.url)),
+      timeoutMs: 60_000,
+      threads: 1,
+      batchItems: 4,
+      batchTokens: 64,
+      refuse: () => undefined,
+      onMeasured: (_model, form) => this.measured.push(form),
+      log: () => undefined,
+      ...changes,
+    });
+    onTestFinished(() => this.preparer.stop());
+  }
+
+  model(id: string, behaviour: Partial<Behaviour> = {}, signature = 'signature-1'): Model {
+    const directory = path.join(this.root, id);
+    write(directory, { 'behaviour.json': behaviour });
+    return {
+      id,
+      directory,
+      signature,
+      dtype: 'fp32',
+      graphFile: 'onnx/model.onnx',
+      sourceBytes: 100,
+      description: {
+        task: 'text-classification',
+        scheme: 'single-label',
+        labels: ['a', 'b'],
+        maxTokens: 128,
+        padTokenId: 0,
+      },
+    };
+  }
+
+  /** What the throw-away processes did, in order. */
+  get jobs(): readonly string[] {
+    const file = path.join(this.root, 'jobs.log');
+    return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+  }
+
+  get begun(): readonly string[] {
+    return this.jobs.filter((line) => line.startsWith('begin'));
+  }
+
+  gate(): { readonly behaviour: string; reached: () => Promise<void>; open: () => void } {
+    const file = path.join(temporaryFolder(), 'open');
+    return {
+      behaviour: `gate ${file}`,
+      reached: () => until(() => existsSync(`${file}.waits`)),
+      open: () => writeFileSync(file, ''),
+    };
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  await vi.waitUntil(condition, { timeout: 10_000, interval: 5 });
+}
+
+describe('preparing', () => {
+  test('writes the form, measures it, and tells of each measurement', async () => {
+    const fixture = new Fixture();
+    const form = await fixture.preparer.ensure(fixture.model('m'));
+    expect(form.digest).toBe('digest of m');
+    expect(form.footprint).toMatchObject({ loadMs: 12, privateAfterLoadBytes: 1000 });
+    await until(() => fixture.measured.length === 3);
+    expect(fixture.measured[2]?.footprint).toEqual({
+      sourceBytes: 100,
+      mappedBytes: 'graph'.length,
+      prepackedBytes: 0,
+      loadMs: 12,
+      privateAfterLoadBytes: 1000,
+      arenaSpeedup: 1,
+      privateAfterBatchBytes: 2000,
+      peakBytes: 3000,
+      hot: { shiftMs: 40, savedMsPerRun: 2, peakBytes: 4000 },
+    });
+    expect(fixture.measured[1]?.footprint).not.toHaveProperty('hot');
+    expect(fixture.begun).toEqual(['begin write m', 'begin measure m', 'begin shift m']);
+    await until(() => fixture.preparer.pids.length === 0);
+  });
+
+  test('is not done again for a form that is there, also by the next server', async () => {
+    const fixture = new Fixture();
+    const model = fixture.model('m');
+    const { directory } = await fixture.preparer.ensure(model);
+    await until(() => fixture.measured.length === 3);
+    expect((await fixture.preparer.ensure(model)).directory).toBe(directory);
+    const next = new Fixture({ forms: fixture.forms });
+    expect((await next.preparer.ensure(model)).footprint.hot?.peakBytes).toBe(4000);
+    expect(fixture.begun).toHaveLength(3);
+  });
+
+  test('is shared by those who ask at once', async () => {
+    const fixture = new Fixture();
+    const model = fixture.model('m');
+    const forms = await Promise.all([1, 2, 3].map(() => fixture.preparer.ensure(model)));
+    expect(new Set(forms).size).toBe(1);
+    expect(fixture.begun).toHaveLength(2);
+  });
+
+  test('is done for one model after the other, also after one that failed', async () => {
+    const fixture = new Fixture();
+    const gate = fixture.gate();
+    const first = fixture.preparer.ensure(fixture.model('a', { write: gate.behaviour }));
+    await gate.reached();
+    const others = [
+      fixture.preparer.ensure(fixture.model('b', { write: 'refuse' })),
+      fixture.preparer.ensure(fixture.model('c')),
+      fixture.preparer.ensure(fixture.model('d')),
+    ];
+    const ends = Promise.allSettled(others);
+    expect(fixture.preparer.pids).toHaveLength(1);
+    expect(fixture.begun).toEqual(['begin write a']);
+    gate.open();
+    await first;
+    expect((await ends).map(({ status }) => status)).toEqual([
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+    ]);
+    const writes = fixture.jobs.filter((line) => line.includes(' write '));
+    expect(writes).toHaveLength(8);
+    for (const [index, line] of writes.entries()) {
+      if (index % 2 === 1) expect(line).toBe(writes[index - 1]?.replace('begin', 'end'));
+    }
+  });
+
+  test('that dies in its full batch still gives the form, without that figure', async () => {
+    const fixture = new Fixture();
+    const form = await fixture.preparer.ensure(fixture.model('m', { measure: 'kill-batch' }));
+    expect(form.footprint.loadMs).toBe(12);
+    await until(() => fixture.preparer.pids.length === 0);
+    expect(fixture.measured).toHaveLength(1);
+    expect(form.footprint.peakBytes).toBeUndefined();
+  });
+
+  test('that dies while it shifts still gives the rest', async () => {
+    const fixture = new Fixture();
+    await fixture.preparer.ensure(fixture.model('m', { shift: 'kill' }));
+    await fixture.preparer.measured();
+    expect(fixture.measured).toHaveLength(2);
+    expect(fixture.measured[1]?.footprint.peakBytes).toBe(3000);
+  });
+});
+
+describe('a failure', () => {
+  test.each([
+    ['refused', { write: 'refuse' }, 'refused on purpose'],
+    ['refused when it was measured', { measure: 'refuse' }, 'refused on purpose'],
+    ['ended without a word', { write: 'exit' }, 'ended without a result (exit code 9)'],
+  ])('is remembered until the files change: %s', async (_case, behaviour, message) => {
+    const fixture = new Fixture();
+    const failing = fixture.preparer.ensure(fixture.model('m', behaviour));
+    await expect(failing).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
+    await expect(failing).rejects.toThrow(message);
+    const count = fixture.begun.length;
+    await expect(fixture.preparer.ensure(fixture.model('m', behaviour))).rejects.toThrow(message);
+    expect(fixture.begun).toHaveLength(count);
+    const mended = fixture.model('m', {}, 'signature-2');
+    expect((await fixture.preparer.ensure(mended)).digest).toBe('digest of m');
+  });
+
+  test('leaves no partial form behind', async () => {
+    const fixture = new Fixture();
+    const model = fixture.model('m', { measure: 'exit' });
+    await expect(fixture.preparer.ensure(model)).rejects.toThrow();
+    expect(readdirSync(fixture.forms.folderOf(model))).toEqual([]);
+  });
+
+  test.each(['write', 'measure'])('for lack of memory (%s) is not remembered', async (job) => {
+    const fixture = new Fixture();
+    const failing = fixture.preparer.ensure(fixture.model('m', { [job]: 'kill' }));
+    await expect(failing).rejects.toMatchObject({ code: 'INSUFFICIENT_MEMORY' });
+    expect((await fixture.preparer.ensure(fixture.model('m'))).digest).toBe('digest of m');
+  });
+
+  test('to end in time is one of the model', async () => {
+    const fixture = new Fixture({ timeoutMs: 150 });
+    const failing = fixture.preparer.ensure(fixture.model('m', { write: 'hang' }));
+    await expect(failing).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
+    await expect(failing).rejects.toThrow('prepare.timeout_ms');
+    expect(fixture.preparer.pids).toEqual([]);
+  });
+});
+
+test('stop ends what runs, and begins nothing more', async () => {
+  const fixture = new Fixture();
+  const gate = fixture.gate();
+  const running = fixture.preparer.ensure(fixture.model('a', { write: gate.behaviour }));
+  await gate.reached();
+  const waiting = fixture.preparer.ensure(fixture.model('b'));
+  const ends = Promise.allSettled([running, waiting]);
+  fixture.preparer.stop();
+  fixture.preparer.stop();
+  for (const end of await ends) {
+    expect(end).toMatchObject({ status: 'rejected', reason: { code: 'SHUTTING_DOWN' } });
+  }
+  expect(fixture.begun).toEqual(['begin write a']);
+  expect(fixture.preparer.pids).toEqual([]);
+});

@@ -1,0 +1,219 @@
+import { appendFileSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import path from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Dtype } from '../../../../src/models/intake/dtype.js';
+import { ModelRepository, modelFiles } from '../../../../src/models/intake/repository.js';
+import { temporaryFolder, write, writeModel } from '../folders.js';
+
+async function scanned(root: string): Promise<ModelRepository> {
+  const repository = new ModelRepository(root);
+  await repository.scan();
+  return repository;
+}
+
+describe('scanning', () => {
+  test('finds models by their path below the folder, in order', async () => {
+    const root = temporaryFolder();
+    for (const id of ['spam', 'org/name', 'a/b/c/d']) writeModel(root, id);
+    writeModel(root, 'a/b/c/d2/too/deep');
+    write(root, { 'readme.txt': 'x', 'empty/config.json': {}, '.hidden/config.json': {} });
+    writeModel(root, '.git/model');
+    const repository = await scanned(root);
+    expect(repository.list().map(({ id }) => id)).toEqual(['a/b/c/d', 'org/name', 'spam']);
+    expect(repository.listBroken()).toEqual([]);
+    expect(repository.known('org/name')?.sourceBytes).toBe('graph'.length);
+  });
+
+  test('does not look for models inside a model', async () => {
+    const root = temporaryFolder();
+    writeModel(root, 'outer');
+    writeModel(root, 'outer/inner');
+    expect((await scanned(root)).list().map(({ id }) => id)).toEqual(['outer']);
+  });
+
+  test('follows links to folders, and survives one in a circle', async () => {
+    const root = temporaryFolder();
+    const elsewhere = writeModel(temporaryFolder(), 'real');
+    symlinkSync(elsewhere, path.join(root, 'linked'));
+    symlinkSync(root, path.join(root, 'circle'));
+    const ids = (await scanned(root)).list().map(({ id }) => id);
+    expect(ids).toContain('linked');
+    expect(ids.length).toBeLessThanOrEqual(4);
+  });
+
+  test('lists what cannot be used with the reason, beside what can', async () => {
+    const root = temporaryFolder();
+    writeModel(root, 'good');
+    writeModel(root, 'bad', { 'config.json': '{' });
+    writeModel(root, 'worse', { 'tokenizer.json': undefined });
+    const repository = await scanned(root);
+    expect(repository.list().map(({ id }) => id)).toEqual(['good']);
+    expect(repository.listBroken().map(({ id }) => id)).toEqual(['bad', 'worse']);
+    expect(repository.listBroken()[1]?.reason).toBe('tokenizer.json cannot be used: it is missing');
+  });
+
+  test('again forgets what is gone', async () => {
+    const root = temporaryFolder();
+    writeModel(root, 'a');
+    const gone = writeModel(root, 'b');
+    const repository = await scanned(root);
+    rmSync(gone, { recursive: true });
+    await repository.scan();
+    expect(repository.list().map(({ id }) => id)).toEqual(['a']);
+  });
+
+  test('a folder that is not there is an error that names it', async () => {
+    const missing = path.join(temporaryFolder(), 'missing');
+    await expect(scanned(missing)).rejects.toThrow(`the models folder ${missing} does not exist`);
+  });
+});
+
+describe('finding', () => {
+  test('a model that appeared later', async () => {
+    const root = temporaryFolder();
+    const repository = await scanned(root);
+    writeModel(root, 'late/comer');
+    expect((await repository.find('late/comer')).id).toBe('late/comer');
+    expect(repository.known('late/comer')).toBeDefined();
+  });
+
+  test('an unknown name says which there are', async () => {
+    const root = temporaryFolder();
+    writeModel(root, 'spam');
+    const find = (await scanned(root)).find('span');
+    await expect(find).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+    await expect(find).rejects.toThrow('there is no model "span"; there is spam');
+  });
+
+  test('a folder that is no model yet is not found; one with broken files is unusable', async () => {
+    const root = temporaryFolder();
+    mkdirSync(path.join(root, 'empty'));
+    writeModel(root, 'bad', { 'config.json': '[]' });
+    const repository = await scanned(root);
+    await expect(repository.find('empty')).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+    await expect(repository.find('bad')).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
+  });
+
+  test.each([
+    '../outside',
+    '..',
+    '.',
+    '/outside',
+    'a/../../outside',
+    'a//b',
+    'a/',
+    '',
+    'a\\b',
+    'a\0b',
+  ])('never leaves its folder: %j', async (id) => {
+    const parent = temporaryFolder();
+    writeModel(parent, 'outside');
+    writeModel(parent, 'root/a');
+    const find = (await scanned(path.join(parent, 'root'))).find(id);
+    await expect(find).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+  });
+
+  test('any other name is not found, and never anything worse', async () => {
+    const repository = await scanned(temporaryFolder());
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: 'binary' }), async (id) => {
+        await expect(repository.find(id)).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+      }),
+    );
+  });
+
+  test('a model that is gone is forgotten when it is read again', async () => {
+    const root = temporaryFolder();
+    const folder = writeModel(root, 'a');
+    const repository = await scanned(root);
+    rmSync(folder, { recursive: true });
+    await expect(repository.refresh('a')).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+    expect(repository.known('a')).toBeUndefined();
+  });
+});
+
+describe('the signature', () => {
+  test('changes with each of the model’s files, and with no other', async () => {
+    const root = temporaryFolder();
+    const folder = writeModel(root, 'a', { 'onnx/model.onnx_data': 'weights' });
+    const repository = await scanned(root);
+    let last = (await repository.refresh('a')).signature;
+    write(folder, { 'README.md': 'x', 'onnx/model_fp16.onnx': 'x' });
+    expect((await repository.refresh('a')).signature).toBe(last);
+    for (const file of [
+      'tokenizer.json',
+      'tokenizer_config.json',
+      'config.json',
+      'onnx/model.onnx',
+      'onnx/model.onnx_data',
+    ]) {
+      appendFileSync(path.join(folder, file), ' ');
+      const { signature } = await repository.refresh('a');
+      expect(signature, file).not.toBe(last);
+      last = signature;
+    }
+  });
+
+  test('counts the external data of the graph', async () => {
+    const root = temporaryFolder();
+    const folder = writeModel(root, 'a', { 'onnx/model.onnx_data': 'weights' });
+    expect((await scanned(root)).known('a')?.sourceBytes).toBe('graph'.length + 'weights'.length);
+    expect(await modelFiles(folder, 'onnx/model.onnx')).toEqual([
+      'config.json',
+      'tokenizer.json',
+      'tokenizer_config.json',
+      'onnx/model.onnx',
+      'onnx/model.onnx_data',
+    ]);
+  });
+});
+
+describe('of several weights', () => {
+  const FILES = {
+    'onnx/model.onnx': 'graph of fp32',
+    'onnx/model_fp16.onnx': 'graph fp16',
+    'onnx/model_quantized.onnx': 'q8',
+    'onnx/model_quantized.onnx_data': 'weights',
+  };
+  type Names = readonly (keyof typeof FILES)[];
+
+  async function dtypeOf(names: Names, wanted: Dtype | 'auto'): Promise<string> {
+    const root = temporaryFolder();
+    const files = Object.fromEntries(names.map((name) => [name, FILES[name]]));
+    writeModel(root, 'a', { 'onnx/model.onnx': undefined, ...files });
+    const repository = new ModelRepository(root, wanted);
+    await repository.scan();
+    const model = repository.known('a');
+    if (model === undefined) return repository.listBroken()[0]?.reason ?? 'not found';
+    return `${model.dtype} ${model.graphFile} ${model.sourceBytes}`;
+  }
+
+  test.each<[Names, Dtype | 'auto', string]>([
+    [['onnx/model.onnx'], 'auto', 'fp32 onnx/model.onnx 13'],
+    [['onnx/model_fp16.onnx'], 'auto', 'fp16 onnx/model_fp16.onnx 10'],
+    [['onnx/model.onnx', 'onnx/model_fp16.onnx'], 'auto', 'fp32 onnx/model.onnx 13'],
+    [
+      ['onnx/model.onnx', 'onnx/model_quantized.onnx', 'onnx/model_quantized.onnx_data'],
+      'auto',
+      'q8 onnx/model_quantized.onnx 9',
+    ],
+    [['onnx/model.onnx', 'onnx/model_quantized.onnx'], 'fp32', 'fp32 onnx/model.onnx 13'],
+    [['onnx/model.onnx', 'onnx/model_fp16.onnx'], 'fp16', 'fp16 onnx/model_fp16.onnx 10'],
+    [['onnx/model.onnx'], 'q8', 'it has no onnx/model_quantized.onnx, the file of dtype q8'],
+    [[], 'auto', 'not found'],
+  ])('%j, asked for %s: %s', async (names, wanted, found) => {
+    expect(await dtypeOf(names, wanted)).toBe(found);
+  });
+
+  test('only those that are used change the signature', async () => {
+    const root = temporaryFolder();
+    const folder = writeModel(root, 'a', FILES);
+    const repository = await scanned(root);
+    const { signature } = await repository.refresh('a');
+    appendFileSync(path.join(folder, 'onnx/model.onnx'), ' ');
+    expect((await repository.refresh('a')).signature).toBe(signature);
+    appendFileSync(path.join(folder, 'onnx/model_quantized.onnx_data'), ' ');
+    expect((await repository.refresh('a')).signature).not.toBe(signature);
+  });
+});

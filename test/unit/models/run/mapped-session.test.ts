@@ -1,0 +1,75 @@
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { halve } from '../../../../bench/quantise/halve.js';
+import { quantise } from '../../../../bench/quantise/index.js';
+import { MappedForms } from '../../../../src/models/compile/mapped-form.js';
+import { MappedSession, writeMappedGraph } from '../../../../src/models/run/onnx-session.js';
+import { temporaryFolder } from '../folders.js';
+
+const BUNDLED = fileURLToPath(new URL('../../../../models/spam/onnx/model.onnx', import.meta.url));
+const ROWS = [[2, 77, 500, 1200, 3], [2, 9, 3], Array.from({ length: 60 }, (_, at) => 5 + at * 11)];
+const BATCH = ROWS.map((ids) => ({ ids, truncated: false }));
+
+type Convert = (model: Buffer) => readonly Uint8Array[];
+
+/** Logits of the model's mapped form in both gears, and its weights in the kernels' layout. */
+async function logitsOf(convert: Convert) {
+  const folder = temporaryFolder();
+  const source = path.join(folder, 'source.onnx');
+  await writeFile(source, Buffer.concat(convert(await readFile(BUNDLED))));
+  const graph = path.join(folder, 'model.onnx');
+  await writeMappedGraph(source, graph, 'weights.bin');
+  const logits: Record<string, readonly number[]> = {};
+  for (const gear of ['cold', 'hot'] as const) {
+    const options = { threads: 1, padTokenId: 0, arena: false, gear };
+    const session = await MappedSession.open(graph, options);
+    logits[gear] = [...(await session.run(BATCH, 2))];
+    await session.release();
+  }
+  const { size } = await stat(path.join(folder, 'weights.bin'));
+  return { cold: logits.cold ?? [], hot: logits.hot ?? [], size, folder };
+}
+
+function distance(left: readonly number[], right: readonly number[]): number {
+  expect(left).toHaveLength(right.length);
+  return Math.max(...left.map((value, at) => Math.abs(value - (right[at] ?? Number.NaN))));
+}
+
+const asItIs: Convert = (model) => [model];
+
+describe('a mapped model', () => {
+  test('gives the same logits in both gears, and holds both layouts', async () => {
+    const { cold, hot, size, folder } = await logitsOf(asItIs);
+    expect(cold).toHaveLength(2 * ROWS.length);
+    expect(distance(cold, hot)).toBeLessThan(1e-4);
+    const forms = new MappedForms(temporaryFolder(), 'runtime');
+    const model = {
+      ...{ id: 'm', directory: folder, signature: 's', sourceBytes: 1, dtype: 'fp32' as const },
+      ...{ graphFile: 'onnx/model.onnx' },
+      description: {
+        ...{ task: 'text-classification' as const, scheme: 'single-label' as const },
+        ...{ labels: ['a', 'b'], maxTokens: 256, padTokenId: 0 },
+      },
+    };
+    await mkdir(forms.folderOf(model), { recursive: true });
+    const { footprint } = await forms.publish(model, folder, 'd'.repeat(64));
+    const products = (await stat(BUNDLED)).size - 8192 * 128 * 4;
+    // Every product's weights a second time, and nothing else.
+    expect(footprint.prepackedBytes).toBeGreaterThan(products * 0.8);
+    expect(footprint.prepackedBytes).toBeLessThan(products * 1.1);
+    expect(size - footprint.prepackedBytes).toBeLessThan((await stat(BUNDLED)).size * 1.05);
+  });
+
+  test.each<[string, Convert, number]>([
+    ['q8', quantise, 0.2],
+    ['fp16 with float32 outputs', (model) => halve(model), 0.02],
+    ['fp16 with float16 outputs', (model) => halve(model, 'float16'), 0.02],
+  ])('in %s gives nearly those of fp32', async (_name, convert, most) => {
+    const [exact, other] = [await logitsOf(asItIs), await logitsOf(convert)];
+    expect(distance(other.cold, other.hot)).toBeLessThan(1e-3);
+    expect(distance(other.cold, exact.cold)).toBeLessThan(most);
+    expect(distance(other.cold, exact.cold)).toBeGreaterThan(0);
+  });
+});
