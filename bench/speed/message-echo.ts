@@ -1,5 +1,9 @@
 /** Answers what a worker is asked with what a worker answers, at once. */
-import type { BatchResult, NumberedRequest, WorkerMessage } from '../../src/inference/protocol.js';
+import type {
+  BatchResult,
+  NumberedRequest,
+  WorkerMessage,
+} from '../../src/inference/workers/protocol.js';
 
 process.on('message', (request: NumberedRequest) => {
   if (request.type !== 'run') return;

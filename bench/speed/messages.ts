@@ -1,4 +1,4 @@
-import type { WorkerMessage, WorkerRequest } from '../../src/inference/protocol.js';
+import type { WorkerMessage, WorkerRequest } from '../../src/inference/workers/protocol.js';
 import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../src/models/run/allocator.js';
 import { atMost, type Benchmark, type Context, type Outcome } from '../harness/benchmark.js';
 import { type Child, startChild } from '../harness/child.js';

@@ -6,7 +6,7 @@ import { ResultCache } from '../cache/result-cache.js';
 import { PlimsollError } from '../errors.js';
 import { Classifier } from '../inference/classify.js';
 import { Dispatcher } from '../inference/dispatcher.js';
-import { WorkerPool } from '../inference/pool.js';
+import { WorkerPool } from '../inference/workers/pool.js';
 import { asSet } from '../memory/gears.js';
 import { MemoryManager } from '../memory/manager.js';
 import { figuresOf } from '../memory/snapshot.js';
@@ -33,7 +33,9 @@ import { WorkerViews } from './worker-views.js';
 
 /** The models that come with the package. */
 const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));
-const WORKER_MODULE = fileURLToPath(new URL('../inference/worker-main.js', import.meta.url));
+const WORKER_MODULE = fileURLToPath(
+  new URL('../inference/workers/worker-main.js', import.meta.url),
+);
 const PREPARER_MODULE = fileURLToPath(
   new URL('../models/compile/preparer-main.js', import.meta.url),
 );

@@ -1,6 +1,6 @@
 import type { ModelView } from '../http/services.js';
 import type { Dispatcher } from '../inference/dispatcher.js';
-import type { WorkerPool } from '../inference/pool.js';
+import type { WorkerPool } from '../inference/workers/pool.js';
 import type { MemoryManager } from '../memory/manager.js';
 import type { Model, ModelRepository } from '../models/intake/repository.js';
 import type { ModelLibrary } from '../models/library.js';

@@ -1,6 +1,6 @@
 import { PlimsollError } from '../errors.js';
 import type { WorkerView } from '../http/services.js';
-import type { WorkerPool } from '../inference/pool.js';
+import type { WorkerPool } from '../inference/workers/pool.js';
 import type { MemoryManager } from '../memory/manager.js';
 import type { Receipt } from '../memory/receipt.js';
 

@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type onSendHookHandler } from 'fastify';
 import { PlimsollError } from '../errors.js';
-import { Turns } from '../inference/turns.js';
+import { Turns } from '../inference/yielding.js';
 import { cacheRoutes } from './doors/plimsoll/cache.js';
 import { classifyRoutes } from './doors/plimsoll/classify.js';
 import { configRoutes } from './doors/plimsoll/config.js';

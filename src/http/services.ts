@@ -1,5 +1,5 @@
 import type { ResultCache } from '../cache/result-cache.js';
-import type { WorkerState } from '../inference/worker.js';
+import type { WorkerState } from '../inference/workers/worker.js';
 import type { Pressure } from '../memory/policy.js';
 import type { ProcessesReading } from '../memory/process-ring.js';
 import type { Receipt } from '../memory/receipt.js';

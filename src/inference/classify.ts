@@ -8,7 +8,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import { taskOf } from '../models/intake/description.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
 import type { Dispatcher } from './dispatcher.js';
-import { Turns } from './turns.js';
+import { Turns } from './yielding.js';
 
 export interface ClassifyRequest {
   readonly model: string;

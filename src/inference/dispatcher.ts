@@ -3,9 +3,10 @@ import { PlimsollError } from '../errors.js';
 import type { LoadAdmission } from '../memory/admission.js';
 import type { ReadyModel } from '../models/library.js';
 import type { Gear } from '../models/run/gear.js';
-import type { WorkerPool } from './pool.js';
-import type { BatchResult, StepResult } from './protocol.js';
-import { QueueGate } from './queue-gate.js';
+import { loadNeed, ticketOf } from './model-handles.js';
+import { QueueGate } from './queue/queue-gate.js';
+import { type BatchLimits, type Dispatch, plan, type WorkerView } from './queue/scheduler.js';
+import { WaitingRows } from './queue/waiting-rows.js';
 import {
   type Answer,
   answerRow,
@@ -15,11 +16,10 @@ import {
   type Request,
   type Row,
 } from './requests.js';
-import { type BatchLimits, type Dispatch, plan, type WorkerView } from './scheduler.js';
-import { loadNeed, ticketOf } from './tickets.js';
-import { WaitingRows } from './waiting-rows.js';
-import type { Worker } from './worker.js';
-import { WorkerGoneError } from './worker-gone.js';
+import type { WorkerPool } from './workers/pool.js';
+import type { BatchResult, StepResult } from './workers/protocol.js';
+import type { Worker } from './workers/worker.js';
+import { WorkerGoneError } from './workers/worker-gone.js';
 
 export interface DispatcherOptions {
   readonly pool: WorkerPool;

@@ -1,7 +1,7 @@
 import { PlimsollError } from '../errors.js';
 import type { ReadyModel } from '../models/library.js';
-import type { RowResult } from './protocol.js';
-import type { WaitingRow } from './waiting-rows.js';
+import type { WaitingRow } from './queue/waiting-rows.js';
+import type { RowResult } from './workers/protocol.js';
 
 /** What the inputs of one request cost, and what came out. */
 export interface Answer {

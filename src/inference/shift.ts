@@ -1,9 +1,9 @@
 import type { ModelLibrary } from '../models/library.js';
 import type { Dispatcher } from './dispatcher.js';
-import type { WorkerPool } from './pool.js';
-import type { StepResult } from './protocol.js';
-import type { Worker } from './worker.js';
-import { WorkerGoneError } from './worker-gone.js';
+import type { WorkerPool } from './workers/pool.js';
+import type { StepResult } from './workers/protocol.js';
+import type { Worker } from './workers/worker.js';
+import { WorkerGoneError } from './workers/worker-gone.js';
 
 export interface ShiftParts {
   readonly pool: WorkerPool;

@@ -36,6 +36,23 @@ const FLOORS: Floors = [
 /** The floors within rooms that have several. */
 const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[] = [
   {
+    room: 'inference/',
+    floors: [
+      [
+        [
+          'classify.ts',
+          'dispatcher.ts',
+          'requests.ts',
+          'model-handles.ts',
+          'shift.ts',
+          'yielding.ts',
+        ],
+      ],
+      [['queue/']],
+      [['workers/']],
+    ],
+  },
+  {
     room: 'models/',
     floors: [[['library.ts']], [['compile/']], [['run/']], [['intake/']]],
   },
@@ -54,7 +71,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
 /** Model code: it is loaded in worker and preparer processes only, which are forked. */
 const MODEL_CODE = ['onnxruntime-node', '@huggingface/tokenizers'];
 const MAIN = 'main.ts';
-const FORKED = ['inference/worker-main.ts', 'models/compile/preparer-main.ts'];
+const FORKED = ['inference/workers/worker-main.ts', 'models/compile/preparer-main.ts'];
 
 /** Ways from a file to model code, over any import, types too. */
 function waysToModelCode(sources: Sources, start: string): readonly string[] {

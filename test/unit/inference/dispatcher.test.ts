@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { model, never, numbers, processesOf, start } from './dispatchers.js';
-import { newGate, temporaryFolder, until } from './workers.js';
+import { newGate, temporaryFolder, until } from './workers/workers.js';
 
 describe('an answer', () => {
   test('joins what ran in many batches on many workers, in the order of the inputs', async () => {

@@ -5,11 +5,11 @@ import {
   Dispatcher,
   type DispatcherOptions,
 } from '../../../src/inference/dispatcher.js';
-import { type PoolOptions, WorkerPool } from '../../../src/inference/pool.js';
 import type { Answer } from '../../../src/inference/requests.js';
+import { type PoolOptions, WorkerPool } from '../../../src/inference/workers/pool.js';
 import { LoadAdmission } from '../../../src/memory/admission.js';
 import type { ReadyModel } from '../../../src/models/library.js';
-import { fixture } from './workers.js';
+import { fixture } from './workers/workers.js';
 
 const LONG_MS = 60_000;
 

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { model, never, numbers, start } from './dispatchers.js';
-import { newGate, temporaryFolder } from './workers.js';
+import { newGate, temporaryFolder } from './workers/workers.js';
 
 describe('inputs that are the same', () => {
   /** Each text is its own key; tells what was kept. */

@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Dispatcher } from '../../../src/inference/dispatcher.js';
-import { WorkerPool } from '../../../src/inference/pool.js';
 import { shiftGear } from '../../../src/inference/shift.js';
+import { WorkerPool } from '../../../src/inference/workers/pool.js';
 import { LoadAdmission } from '../../../src/memory/admission.js';
 import type { ReadyModel } from '../../../src/models/library.js';
-import { fixture, newGate } from './workers.js';
+import { fixture, newGate } from './workers/workers.js';
 
 const LONG_MS = 60_000;
 

@@ -1,4 +1,4 @@
-import { PlimsollError } from '../errors.js';
+import { PlimsollError } from '../../errors.js';
 import type { WaitingRow, WaitingRows } from './waiting-rows.js';
 
 export interface QueueGateOptions {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Turns } from '../../../src/inference/turns.js';
+import { Turns } from '../../../src/inference/yielding.js';
 
 /** Settles in a later turn of the event loop, as what has come meanwhile is served. */
 function laterTurn(): Promise<void> {

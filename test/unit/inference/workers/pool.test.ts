@@ -1,9 +1,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type PoolOptions, WorkerPool } from '../../../src/inference/pool.js';
-import type { Worker } from '../../../src/inference/worker.js';
-import { collectGarbage } from '../../../src/system/own-process.js';
+import { type PoolOptions, WorkerPool } from '../../../../src/inference/workers/pool.js';
+import type { Worker } from '../../../../src/inference/workers/worker.js';
+import { collectGarbage } from '../../../../src/system/own-process.js';
 import { fixture, isAlive, newGate, temporaryFolder, ticket, until } from './workers.js';
 
 const LONG_MS = 60_000;

@@ -1,7 +1,11 @@
 /** Whose turn it is, over many turns. */
 import { expect, test } from 'vitest';
-import { type BatchLimits, plan, type WorkerView } from '../../../src/inference/scheduler.js';
-import { type WaitingRow, WaitingRows } from '../../../src/inference/waiting-rows.js';
+import {
+  type BatchLimits,
+  plan,
+  type WorkerView,
+} from '../../../../src/inference/queue/scheduler.js';
+import { type WaitingRow, WaitingRows } from '../../../../src/inference/queue/waiting-rows.js';
 
 interface Row extends WaitingRow {
   readonly name: number;

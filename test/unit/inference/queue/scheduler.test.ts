@@ -5,8 +5,12 @@ import {
   type Dispatch,
   plan,
   type WorkerView,
-} from '../../../src/inference/scheduler.js';
-import { lengthClass, type WaitingRow, WaitingRows } from '../../../src/inference/waiting-rows.js';
+} from '../../../../src/inference/queue/scheduler.js';
+import {
+  lengthClass,
+  type WaitingRow,
+  WaitingRows,
+} from '../../../../src/inference/queue/waiting-rows.js';
 
 const WIDE: BatchLimits = { maxItems: 100, maxSize: 1_000_000 };
 

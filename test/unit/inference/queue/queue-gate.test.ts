@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { QueueGate } from '../../../src/inference/queue-gate.js';
-import { type WaitingRow, WaitingRows } from '../../../src/inference/waiting-rows.js';
+import { QueueGate } from '../../../../src/inference/queue/queue-gate.js';
+import { type WaitingRow, WaitingRows } from '../../../../src/inference/queue/waiting-rows.js';
 
 /** A turn is worth 100 characters: one input. */
 function waitingOf(counts: Readonly<Record<string, number>>): WaitingRows<WaitingRow> {

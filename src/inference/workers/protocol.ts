@@ -1,7 +1,7 @@
-import type { ErrorCode } from '../errors.js';
-import type { LabelScheme } from '../models/intake/description.js';
-import type { Gear } from '../models/run/gear.js';
-import type { ProcessMemory } from '../system/process-memory.js';
+import type { ErrorCode } from '../../errors.js';
+import type { LabelScheme } from '../../models/intake/description.js';
+import type { Gear } from '../../models/run/gear.js';
+import type { ProcessMemory } from '../../system/process-memory.js';
 
 /** Everything that a worker needs to open a model. */
 export interface ModelTicket {

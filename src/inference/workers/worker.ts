@@ -1,11 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { PlimsollError } from '../errors.js';
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../models/run/allocator.js';
-import type { Gear } from '../models/run/gear.js';
-import { FrugalMemoryReader } from '../system/frugal-reader.js';
-import { unhurriedFor } from '../system/priority.js';
-import { type ProcessMemory, readProcessMemory } from '../system/process-memory.js';
-import { GivenBatches, type Takes } from './given-batches.js';
+import { PlimsollError } from '../../errors.js';
+import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../models/run/allocator.js';
+import type { Gear } from '../../models/run/gear.js';
+import { FrugalMemoryReader } from '../../system/frugal-reader.js';
+import { unhurriedFor } from '../../system/priority.js';
+import { type ProcessMemory, readProcessMemory } from '../../system/process-memory.js';
+import { GivenBatches, type Takes } from './prefetch.js';
 import type { ModelTicket, WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
 import { WorkerGoneError } from './worker-gone.js';
 

@@ -1,7 +1,7 @@
 import type { LoadNeed } from '../memory/admission.js';
 import { usesArena } from '../models/compile/mapped-form.js';
 import type { ReadyModel } from '../models/library.js';
-import type { ModelTicket } from './protocol.js';
+import type { ModelTicket } from './workers/protocol.js';
 
 /** What a worker has to know of a model. */
 export function ticketOf({ model, form }: ReadyModel, threads: number): ModelTicket {

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import { expect, onTestFinished, test } from 'vitest';
-import { WorkerPool } from '../../../src/inference/pool.js';
-import { Worker } from '../../../src/inference/worker.js';
-import { Unhurried } from '../../../src/system/priority.js';
+import { WorkerPool } from '../../../../src/inference/workers/pool.js';
+import { Worker } from '../../../../src/inference/workers/worker.js';
+import { Unhurried } from '../../../../src/system/priority.js';
 import { fixture, newGate, ticket } from './workers.js';
 
 const LONG_MS = 60_000;

@@ -1,4 +1,4 @@
-import type { Takes } from './given-batches.js';
+import type { Takes } from '../workers/prefetch.js';
 import type { WaitingRow, WaitingRows } from './waiting-rows.js';
 
 /** A worker as the scheduler sees it. */

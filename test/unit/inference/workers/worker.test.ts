@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Worker } from '../../../src/inference/worker.js';
-import { WorkerGoneError } from '../../../src/inference/worker-gone.js';
+import { Worker } from '../../../../src/inference/workers/worker.js';
+import { WorkerGoneError } from '../../../../src/inference/workers/worker-gone.js';
 import { fixture, isAlive, newGate, temporaryFolder, ticket } from './workers.js';
 
 const LONG_MS = 60_000;

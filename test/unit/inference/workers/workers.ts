@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished, vi } from 'vitest';
-import type { ModelTicket } from '../../../src/inference/protocol.js';
+import type { ModelTicket } from '../../../../src/inference/workers/protocol.js';
 
 /** Path of a fixture worker. */
 export function fixture(name: string): string {

@@ -2,13 +2,13 @@
  * A worker: a child process that tokenizes and runs models. It does one thing at a time, in the
  * order of arrival, and keeps nothing but the models that it was told to load.
  */
-import { messageOf, PlimsollError } from '../errors.js';
-import type { Gear } from '../models/run/gear.js';
-import { MappedSession, scoresOf } from '../models/run/onnx-session.js';
-import { TextEncoder } from '../models/run/tokenizer.js';
-import { trimNativeHeap } from '../system/native-heap.js';
-import { adviseOutOfMemoryKiller, collectGarbage } from '../system/own-process.js';
-import { readOwnMemory, readOwnPrivateBytes } from '../system/process-memory.js';
+import { messageOf, PlimsollError } from '../../errors.js';
+import type { Gear } from '../../models/run/gear.js';
+import { MappedSession, scoresOf } from '../../models/run/onnx-session.js';
+import { TextEncoder } from '../../models/run/tokenizer.js';
+import { trimNativeHeap } from '../../system/native-heap.js';
+import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
+import { readOwnMemory, readOwnPrivateBytes } from '../../system/process-memory.js';
 import type {
   BatchResult,
   ModelTicket,
