@@ -1,8 +1,8 @@
 /** The graph of BERT for sequence classification, named the way PyTorch's exports are. */
-import { GraphBuilder } from './graph.js';
+import { GraphBuilder } from '../../src/models/compile/onnx/graph-builder.js';
+import { dataTypes } from '../../src/models/compile/onnx/messages.js';
 import { transformerLayer } from './layer.js';
 import { dense, GAINS, layerNorm, nodePath, STD } from './modules.js';
-import { dataTypes } from './onnx.js';
 import type { ClassifierShape } from './shapes.js';
 
 /** What is added to the attention score of a padding token. */

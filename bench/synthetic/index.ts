@@ -1,9 +1,9 @@
 /** Generates transformer classifiers with random weights, in the layout of Hugging Face models. */
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { halveFile } from '../../src/models/compile/quantise/halve.js';
+import { quantiseFile } from '../../src/models/compile/quantise/quantise.js';
 import { type Dtype, graphFileOf } from '../../src/models/intake/dtype.js';
-import { halveFile } from '../quantise/halve.js';
-import { quantiseFile } from '../quantise/index.js';
 import { describeClassifier } from './encoder.js';
 import type { SmallFile } from './metadata.js';
 import { configFile, readmeFile, readTokenizer, vocabularySize } from './metadata.js';

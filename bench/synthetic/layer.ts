@@ -5,7 +5,7 @@
  * still expects the mask's Unsqueeze to have its axes in an attribute (seen with ONNX Runtime
  * 1.30). Hidden states are float32 [batch, sequence, hidden] throughout.
  */
-import type { GraphBuilder } from './graph.js';
+import type { GraphBuilder } from '../../src/models/compile/onnx/graph-builder.js';
 import { dense, GAINS, layerNorm, nodePath } from './modules.js';
 import type { EncoderShape } from './shapes.js';
 

@@ -3,10 +3,16 @@
 import type { FileHandle } from 'node:fs/promises';
 import { open, rename, rm } from 'node:fs/promises';
 import { endianness } from 'node:os';
-import type { GraphBuilder, Initializer } from './graph.js';
-import { dataBytes } from './graph.js';
-import { graphNameField, initializerHeader, modelHeader, nodeField, valueField } from './onnx.js';
-import { totalBytes } from './protobuf.js';
+import type { GraphBuilder, Initializer } from '../../src/models/compile/onnx/graph-builder.js';
+import { dataBytes } from '../../src/models/compile/onnx/graph-builder.js';
+import {
+  graphNameField,
+  initializerHeader,
+  modelHeader,
+  nodeField,
+  valueField,
+} from '../../src/models/compile/onnx/messages.js';
+import { totalBytes } from '../../src/models/compile/onnx/protobuf-writer.js';
 import { gaussianStream } from './random.js';
 
 /** Weights are generated and written this many at a time (4 MiB): the generator's memory. */

@@ -1,5 +1,5 @@
 /** The building blocks of BERT's graph: dense layers and layer norms, with their weights. */
-import type { GraphBuilder } from './graph.js';
+import type { GraphBuilder } from '../../src/models/compile/onnx/graph-builder.js';
 
 const LAYER_NORM_EPSILON = 1e-12;
 /** Standard deviation of embeddings, biases and the deviations of the layer norms: BERT's own. */

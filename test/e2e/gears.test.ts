@@ -1,8 +1,8 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { halveFile } from '../../bench/quantise/halve.js';
-import { quantiseFile } from '../../bench/quantise/index.js';
+import { halveFile } from '../../src/models/compile/quantise/halve.js';
+import { quantiseFile } from '../../src/models/compile/quantise/quantise.js';
 import {
   classify,
   get,

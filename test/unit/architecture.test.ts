@@ -54,7 +54,22 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
   },
   {
     room: 'models/',
-    floors: [[['library.ts']], [['compile/']], [['run/']], [['intake/']]],
+    floors: [
+      [['library.ts']],
+      [
+        [
+          'compile/mapped-form.ts',
+          'compile/preparer.ts',
+          'compile/preparer-main.ts',
+          'compile/preparer-protocol.ts',
+          'compile/written-files.ts',
+        ],
+      ],
+      [['compile/quantise/']],
+      [['compile/onnx/']],
+      [['run/']],
+      [['intake/']],
+    ],
   },
   {
     room: 'proof/',

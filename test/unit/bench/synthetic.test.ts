@@ -6,7 +6,7 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { generateSyntheticModel } from '../../../bench/synthetic/index.js';
-import { integerField } from '../../../bench/synthetic/protobuf.js';
+import { integerField } from '../../../src/models/compile/onnx/protobuf-writer.js';
 
 const SPECIAL_TOKENS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
 const VOCABULARY_SIZE = 200;

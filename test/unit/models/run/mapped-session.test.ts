@@ -2,9 +2,9 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { halve } from '../../../../bench/quantise/halve.js';
-import { quantise } from '../../../../bench/quantise/index.js';
 import { MappedForms } from '../../../../src/models/compile/mapped-form.js';
+import { halve } from '../../../../src/models/compile/quantise/halve.js';
+import { quantise } from '../../../../src/models/compile/quantise/quantise.js';
 import { MappedSession, writeMappedGraph } from '../../../../src/models/run/onnx-session.js';
 import { temporaryFolder } from '../folders.js';
 

@@ -1,7 +1,7 @@
 /** Collects the nodes and the initializers of an ONNX graph while it is being described. */
 
-import type { AttributeValue, DataType, NodeDescription } from './onnx.js';
-import { elementBytes } from './onnx.js';
+import type { AttributeValue, DataType, NodeDescription } from './messages.js';
+import { elementBytes } from './messages.js';
 
 /** An initializer's values: given bytes, or a random stream that belongs to the tensor's name. */
 export type InitializerSource =

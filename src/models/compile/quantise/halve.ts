@@ -2,10 +2,10 @@
  * A model in half precision, as the `model_fp16.onnx` of Hugging Face repositories: every float32 of the graph
  * becomes a float16, and the outputs are turned back.
  */
-import { dataTypes, initializerHeader, nodeField } from '../synthetic/onnx.js';
-import { integerField, messageField, stringField } from '../synthetic/protobuf.js';
-import { type Field, fieldsOf, stringsOf } from './message.js';
-import { convertFile, type Node, nodeOf, tensorOf, withGraph } from './model.js';
+import { dataTypes, initializerHeader, nodeField } from '../onnx/messages.js';
+import { type Field, fieldsOf, stringsOf } from '../onnx/protobuf-reader.js';
+import { integerField, messageField, stringField } from '../onnx/protobuf-writer.js';
+import { convertFile, type Node, nodeOf, tensorOf, withGraph } from '../onnx/rewrite.js';
 
 export function halveFile(source: string, target: string): Promise<void> {
   return convertFile(source, target, halve);

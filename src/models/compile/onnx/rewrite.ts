@@ -1,8 +1,8 @@
 /** Nodes and initializers of an ONNX model, read and replaced. Field numbers are those of onnx.proto. */
 import { open, readFile, rename, rm } from 'node:fs/promises';
-import { dataTypes } from '../synthetic/onnx.js';
-import { fieldHeader, totalBytes } from '../synthetic/protobuf.js';
-import { type Field, fieldsOf, integersOf, stringsOf } from './message.js';
+import { dataTypes } from './messages.js';
+import { type Field, fieldsOf, integersOf, stringsOf } from './protobuf-reader.js';
+import { fieldHeader, totalBytes } from './protobuf-writer.js';
 
 export interface Node {
   readonly operator: string;

@@ -3,18 +3,22 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
-import { halfBits, halve } from '../../../bench/quantise/halve.js';
-import { quantise } from '../../../bench/quantise/index.js';
-import { fieldsOf, integersOf, stringsOf } from '../../../bench/quantise/message.js';
-import { quantiseColumns } from '../../../bench/quantise/weights.js';
+import {
+  fieldsOf,
+  integersOf,
+  stringsOf,
+} from '../../../../src/models/compile/onnx/protobuf-reader.js';
 import {
   concat,
   floatField,
   integerField,
   stringField,
-} from '../../../bench/synthetic/protobuf.js';
+} from '../../../../src/models/compile/onnx/protobuf-writer.js';
+import { halfBits, halve } from '../../../../src/models/compile/quantise/halve.js';
+import { quantise } from '../../../../src/models/compile/quantise/quantise.js';
+import { quantiseColumns } from '../../../../src/models/compile/quantise/weights.js';
 
-const BUNDLED = fileURLToPath(new URL('../../../models/spam/onnx/model.onnx', import.meta.url));
+const BUNDLED = fileURLToPath(new URL('../../../../models/spam/onnx/model.onnx', import.meta.url));
 
 async function logits(model: Uint8Array, ids: readonly number[]): Promise<readonly number[]> {
   const session = await InferenceSession.create(model, { intraOpNumThreads: 1 });

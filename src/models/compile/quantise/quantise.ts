@@ -7,14 +7,16 @@
  *   then `Cast` and `Mul`: the pattern that ONNX Runtime fuses into one kernel.
  * - `Gather(W, ids)` of a large table → `Gather` of int8, then `DequantizeLinear` with one scale.
  */
+import { dataTypes, initializerHeader, type NodeDescription, nodeField } from '../onnx/messages.js';
+import type { Field } from '../onnx/protobuf-reader.js';
 import {
-  dataTypes,
-  initializerHeader,
-  type NodeDescription,
-  nodeField,
-} from '../synthetic/onnx.js';
-import type { Field } from './message.js';
-import { convertFile, type Node, nodeOf, type Tensor, tensorOf, withGraph } from './model.js';
+  convertFile,
+  type Node,
+  nodeOf,
+  type Tensor,
+  tensorOf,
+  withGraph,
+} from '../onnx/rewrite.js';
 import { type Quantised, quantiseColumns, quantiseTable } from './weights.js';
 
 /** Tables with fewer values stay as they are: they would gain nothing. */

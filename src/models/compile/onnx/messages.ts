@@ -9,7 +9,7 @@ import {
   integerField,
   messageField,
   stringField,
-} from './protobuf.js';
+} from './protobuf-writer.js';
 
 /** Opset of the default domain: the first one with a standard LayerNormalization operator. */
 const OPSET_VERSION = 17;
