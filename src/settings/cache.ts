@@ -1,7 +1,25 @@
-import { choice, integer, serverAddress } from './setting.js';
+import { choice, integer, memoryAmount, serverAddress, text } from './setting.js';
 
-/** The settings of the cache's part in Redis. */
-export const REDIS_CACHE_SETTINGS = {
+/** The settings of the cache: in process and in Redis. */
+export const CACHE_SETTINGS = {
+  'cache.max_size': memoryAmount({
+    default: '1%',
+    minBytes: 0,
+    about: 'Size of the in-process result cache, in bytes or percent of the load line; 0 is off.',
+  }),
+  'cache.ttl': integer({
+    default: 7200,
+    min: 1,
+    max: 30 * 86_400,
+    unit: 's',
+    about: 'Age at which a cached result expires.',
+  }),
+  'cache.secret': text({
+    default: '',
+    defaultText: 'random for each start',
+    secret: true,
+    about: 'Key of the HMAC that cache keys are made with; servers that share a cache share it.',
+  }),
   'cache.clear_redis_on_pressure': choice({
     default: 'local',
     words: ['local', 'always', 'never'],

@@ -1,7 +1,27 @@
-import { flag, integer, memoryAmount } from './setting.js';
+import { flag, integer, memoryAmount, text } from './setting.js';
 
 /** The settings of what is recorded, and of what happens while the database does not take it. */
 export const RECORDS_SETTINGS = {
+  'receipts.keep': integer({
+    default: 10_000,
+    min: 10,
+    max: 10_000_000,
+    about:
+      'Receipts that are kept, and as many sessions, events and minutes of readings; the oldest are dropped.',
+  }),
+  'proofs.keep': integer({
+    default: 20,
+    min: 1,
+    max: 1000,
+    about:
+      'Proofs asked for over HTTP whose reports are kept in the data folder; the oldest are dropped.',
+  }),
+  'database.url': text({
+    default: '',
+    defaultText: 'SQLite in the data folder',
+    secret: true,
+    about: 'PostgreSQL that keeps the records: `postgres://user:password@host:port/name`.',
+  }),
   'records.keep_text': flag({
     default: false,
     about: 'Whether the record of a classification has the text itself; otherwise its hash alone.',
