@@ -1,13 +1,13 @@
+import { type Abortable, unlessAborted } from '../cache/abortable.js';
 import { CacheKeys, type KeyScope } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { StoredResult } from '../cache/redis-value.js';
 import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
-import { unlessAborted } from '../cache/stop.js';
+
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { taskOf } from '../models/intake/description.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
-import type { AbortSource } from './abort-source.js';
 import type { Dispatcher } from './dispatcher.js';
 import { EventLoopYield } from './yielding.js';
 
@@ -82,7 +82,7 @@ export class Classifier {
    * @param abort its signal is read only if there is something to wait for.
    * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, QUEUE_FULL, WORKER_LOST; the signal's reason
    */
-  classify(request: ClassifyRequest, abort: AbortSource): Classification | Promise<Classification> {
+  classify(request: ClassifyRequest, abort: Abortable): Classification | Promise<Classification> {
     const ready = this.#library.readyNow(request.model);
     if (ready !== undefined) return this.#answer(ready, request, abort);
     return unlessAborted(this.#library.ready(request.model), abort.signal).then((found) =>
@@ -93,7 +93,7 @@ export class Classifier {
   #answer(
     ready: ReadyModel,
     request: ClassifyRequest,
-    abort: AbortSource,
+    abort: Abortable,
   ): Classification | Promise<Classification> {
     const { inputs } = request;
     const found: Lookup = {
@@ -117,7 +117,7 @@ export class Classifier {
     ready: ReadyModel,
     request: ClassifyRequest,
     found: Lookup,
-    abort: AbortSource,
+    abort: Abortable,
   ): Promise<Classification> {
     const scope = this.#scopeOf(ready);
     let sliceEndsMs = performance.now() + SLICE_MS;
@@ -155,7 +155,7 @@ export class Classifier {
     ready: ReadyModel,
     { inputs, user, topK }: ClassifyRequest,
     { keys, rows }: Lookup,
-    abort: AbortSource,
+    abort: Abortable,
   ): Promise<Classification> {
     // A result that is being computed now arrives here before it arrives in Redis.
     const asked = missingOf(keys, rows).filter((key) => !this.#dispatcher.isComputing(key));
@@ -197,7 +197,7 @@ export class Classifier {
     ready: ReadyModel,
     inputs: readonly string[],
     user: string,
-    abort: AbortSource,
+    abort: Abortable,
     keys: readonly string[],
     rows: (SourcedResult | undefined)[],
   ): Promise<Answer> {

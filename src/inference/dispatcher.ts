@@ -1,8 +1,8 @@
+import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { LoadAdmission } from '../memory/admission.js';
 import type { ReadyModel } from '../models/library.js';
 import type { Gear } from '../models/run/gear.js';
-import type { AbortSource } from './abort-source.js';
 import { handleOf, loadNeed } from './model-handles.js';
 import { QueueGate } from './queue/queue-gate.js';
 import { type BatchLimits, type Dispatch, plan, type WorkerView } from './queue/scheduler.js';
@@ -108,7 +108,7 @@ export class Dispatcher {
   submit(
     ready: ReadyModel,
     inputs: readonly string[],
-    abort: AbortSource,
+    abort: Abortable,
     user = '',
     keyed?: Keyed,
   ): Promise<Answer> {

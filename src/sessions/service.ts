@@ -1,5 +1,5 @@
+import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
-import type { AbortSource } from '../inference/abort-source.js';
 import type { Classification, Classifier } from '../inference/classify.js';
 import type { ModelRepository } from '../models/intake/repository.js';
 import type { SessionRegistry } from './registry.js';
@@ -59,7 +59,7 @@ export class ClassificationService {
    * @param abort its signal is read only if there is something to wait for.
    * @throws PlimsollError those of the registry's `enter` and of the classifier
    */
-  classify(request: SessionRequest, abort: AbortSource): SessionAnswer | Promise<SessionAnswer> {
+  classify(request: SessionRequest, abort: Abortable): SessionAnswer | Promise<SessionAnswer> {
     this.#admit();
     const model = request.model ?? this.#theDefaultModel();
     if (this.#repository.known(model) !== undefined) return this.#seat(model, request, abort);
@@ -70,7 +70,7 @@ export class ClassificationService {
   #seat(
     model: string,
     request: SessionRequest,
-    abort: AbortSource,
+    abort: Abortable,
   ): SessionAnswer | Promise<SessionAnswer> {
     const begunMs = performance.now();
     const { inputs, topK, user } = request;

@@ -41,7 +41,6 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
     floors: [
       [
         [
-          'abort-source.ts',
           'classify.ts',
           'dispatcher.ts',
           'requests.ts',
