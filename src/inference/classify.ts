@@ -3,7 +3,6 @@ import { CacheKeys, type KeyScope } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { StoredResult } from '../cache/redis-value.js';
 import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
-
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { taskOf } from '../models/intake/description.js';
