@@ -1,5 +1,8 @@
 import { PlimsollError } from '../errors.js';
 import { trimNativeHeap } from '../system/native-heap.js';
+import { Recycler } from './actions/recycler.js';
+import { PressureRelief } from './actions/relief.js';
+import { collectGarbage, loadedModels, unloadUnlessWanted } from './actions/steps.js';
 import { LoadAdmission } from './admission.js';
 import type { MemoryEffects } from './effects.js';
 import { type GearFigures, type HotFigures, hasStandIn, nextShift } from './gears.js';
@@ -8,10 +11,7 @@ import { ModelLedger } from './model-ledger.js';
 import type { PressureAction } from './policy.js';
 import { loadBytes, MemoryReader, type ReaderOptions } from './reader.js';
 import type { Receipt } from './receipt.js';
-import { Recycler } from './recycler.js';
-import { PressureRelief } from './relief.js';
 import { evictionOrder, type ModelFigures, shouldUnload } from './residency.js';
-import { collectGarbage, loadedModels, unloadUnlessWanted } from './steps.js';
 import { type Watch, watchReadings } from './watchdog.js';
 
 export interface MemoryOptions extends ReaderOptions {

@@ -1,7 +1,7 @@
 /** Steps that several receipts share. */
-import type { MemoryEffects, StepOutcome } from './effects.js';
+import type { MemoryEffects, StepOutcome } from '../effects.js';
+import type { ActionList } from '../journal.js';
 import { collectOwnHeap, type Thoroughness } from './heap.js';
-import type { ActionList } from './journal.js';
 
 /** Models that are open in some worker. */
 export function loadedModels(effects: MemoryEffects): readonly string[] {

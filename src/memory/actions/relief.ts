@@ -1,7 +1,7 @@
-import type { MemoryEffects } from './effects.js';
-import type { ActionList, ReceiptJournal } from './journal.js';
-import { type Effect, nextAction, type PressureAction, releasedActions } from './policy.js';
-import type { MemoryReader } from './reader.js';
+import type { MemoryEffects } from '../effects.js';
+import type { ActionList, ReceiptJournal } from '../journal.js';
+import { type Effect, nextAction, type PressureAction, releasedActions } from '../policy.js';
+import type { MemoryReader } from '../reader.js';
 import type { Recycler } from './recycler.js';
 import { collectGarbage, loadedModels, unloadUnlessWanted } from './steps.js';
 
