@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import type { CommonFlags } from './commands/flags.js';
 import { listModels } from './commands/models.js';
 import { type ProveFlags, prove } from './commands/prove.js';
+import { pull } from './commands/pull.js';
 import { serve } from './commands/serve.js';
 import { showConfig } from './commands/show-config.js';
 import { messageOf } from './errors.js';
@@ -86,6 +87,19 @@ function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Comm
     .option('--prepare', 'write the mapped form of every model now', false)
     .addHelpText('after', '\nExample:\n  plimsoll models --models ./models --prepare')
     .action((flags: CommonFlags & { prepare: boolean }) => run(() => listModels(flags)));
+
+  withCommonFlags(
+    program
+      .command('pull')
+      .description('fetch models from a hub into its cache')
+      .argument('<model...>', 'org/name, or org/name@revision (a branch, a tag or a commit)'),
+  )
+    .addHelpText(
+      'after',
+      '\nExample:\n  plimsoll pull org/name org/other@v1.0' +
+        '\n\nAs huggingface_hub does, it reads HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE and\nHF_HUB_OFFLINE, and shares its cache with it. What was cut off is taken up again.',
+    )
+    .action((models: string[], flags: CommonFlags) => run(() => pull(models, flags)));
 
   withCommonFlags(program.command('config').description('show every setting and its value'))
     .option('--host <address>', 'as for serve (default: 127.0.0.1)')

@@ -69,7 +69,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
       [['compile/quantise/']],
       [['compile/onnx/']],
       [['run/']],
-      [['intake/']],
+      [['intake/'], ['pull/']],
     ],
   },
   {
