@@ -1,14 +1,21 @@
+import type { EventKind, PageState } from '../contract/events.js';
 import { PlimsollError } from '../errors.js';
-import type { EventKind, Viewer } from '../http/services.js';
 import type { NewMark } from './marks.js';
+
+/** The stream to an open page. */
+export interface Viewer {
+  /** Takes a message of `text/event-stream`; never waits. */
+  readonly send: (kind: EventKind, message: Buffer) => void;
+  readonly end: () => void;
+}
 
 export interface PublisherOptions {
   /** Open pages at most. */
   readonly maxViewers: number;
   /** Time between two states. */
   readonly intervalMs: number;
-  /** What the page shows now, as it goes over the wire. */
-  readonly state: () => Promise<unknown>;
+  /** What the page shows now. */
+  readonly state: () => Promise<PageState>;
   readonly onError: (line: string, error: unknown) => void;
 }
 
