@@ -1,6 +1,6 @@
 /** The least that a fastify server does for a classification: the same schemas and parser, one answer. */
 import fastify from 'fastify';
-import { answerSchema, classifySchema } from '../../src/http/schemas.js';
+import { answerSchema, classifyRequestSchema } from '../../src/contract/classify.js';
 
 /** As the server under test has them by default. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
@@ -13,7 +13,7 @@ process.on('message', async (answer: unknown) => {
       customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true },
     },
   });
-  const schema = { body: classifySchema(MAX_INPUTS), response: { 200: answerSchema } };
+  const schema = { body: classifyRequestSchema(MAX_INPUTS), response: { 200: answerSchema } };
   app.post('/v1/classify', { schema }, async () => answer);
   process.send?.(await app.listen({ host: '127.0.0.1', port: 0 }));
 });

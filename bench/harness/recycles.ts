@@ -1,5 +1,5 @@
 /** Which requests ran while the server recycled. */
-import type { ReceiptView } from './api.js';
+import type { Receipt } from '../../src/contract/receipts.js';
 
 interface Span {
   readonly from: number;
@@ -9,7 +9,7 @@ interface Span {
 /** Splits requests into those that overlap one of the receipts' spans, and the others. */
 export function splitByReceipts(
   replies: readonly { readonly sentAtMs: number; readonly ms: number }[],
-  receipts: readonly ReceiptView[],
+  receipts: readonly Receipt[],
 ): { readonly during: readonly number[]; readonly outside: readonly number[] } {
   const spans: Span[] = receipts.map(({ started_at: at, duration_ms: ms }) => {
     const from = Date.parse(at);

@@ -1,5 +1,6 @@
+import type { Receipt } from '../../src/contract/receipts.js';
 import { quantile } from '../../src/proof/statistics.js';
-import type { Api, ReceiptView } from '../harness/api.js';
+import type { Api } from '../harness/api.js';
 import {
   atMost,
   type Benchmark,
@@ -87,7 +88,7 @@ async function run(context: Context): Promise<Outcome> {
 
 /** The same request with and without a session that ends, so that only the cleanup differs. */
 class OneRequest {
-  readonly receipts: ReceiptView[] = [];
+  readonly receipts: Receipt[] = [];
   readonly #api: Api;
   readonly #model: string;
   readonly #tally: Tally;
@@ -130,7 +131,7 @@ class OneRequest {
 function judge(
   tally: Tally,
   others: Tally,
-  receipts: readonly ReceiptView[],
+  receipts: readonly Receipt[],
   phases: readonly Phase[],
 ): Outcome {
   const of = (cleanups: boolean) => {
@@ -186,7 +187,7 @@ function p99Of(tally: Tally, { from, to }: Phase): number {
 }
 
 /** Where a cleanup's time goes. A step with several outcomes has its duration in each of them. */
-function stepFacts(receipts: readonly ReceiptView[]): readonly Fact[] {
+function stepFacts(receipts: readonly Receipt[]): readonly Fact[] {
   const times = new Map<string, number[]>();
   const add = (step: string, ms: number) => times.set(step, [...(times.get(step) ?? []), ms]);
   for (const { duration_ms: whole, actions } of receipts) {

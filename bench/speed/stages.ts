@@ -1,4 +1,4 @@
-import type { AnswerView } from '../harness/api.js';
+import type { Answer } from '../../src/contract/classify.js';
 import {
   atMost,
   type Benchmark,
@@ -25,16 +25,6 @@ export const stages: Benchmark = {
   about: 'where the time of a request goes, for 1 and for 32 users; `--keep` draws it into docs/',
   run,
 };
-
-/** What an answer says of its own time. */
-interface TimedAnswer extends AnswerView {
-  readonly timing: {
-    readonly queue_ms: number;
-    readonly tokenize_ms: number;
-    readonly run_ms: number;
-    readonly total_ms: number;
-  };
-}
 
 type Stages = Readonly<Record<StageName, number>>;
 
@@ -88,7 +78,7 @@ async function measure(
         const body = { model: model.id, inputs: nextText(), user: `user-${user}` };
         const reply = await server.api.classify(body);
         if (reply.status !== 200) return false;
-        const { timing } = reply.body as TimedAnswer;
+        const { timing } = reply.body as Answer;
         const { queue_ms: queue, tokenize_ms: tokenize, run_ms: run, total_ms: total } = timing;
         const main = Math.max(0, total - queue - tokenize - run);
         samples.push({ HTTP: Math.max(0, reply.ms - total), main, queue, tokenize, run });

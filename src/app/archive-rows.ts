@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
-import { receiptToWire, sessionToWire } from '../http/wire.js';
-import type { Receipt } from '../memory/receipt.js';
+import { type Receipt, shownReceipt } from '../memory/receipt.js';
 import type { Answered } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
+import { shownSession } from '../sessions/shown.js';
 import type { Classified } from '../store/row-buffer.js';
 import { type Row, rowOf, storable } from '../store/rows.js';
 
@@ -22,13 +22,13 @@ export function sessionRow(view: SessionView, server: string, revision: number):
     max_users: view.maxUsers,
     opened_at_ms: view.openedAtMs,
     ended_at_ms: view.endedAtMs,
-    body: JSON.stringify(sessionToWire(view)),
+    body: JSON.stringify(shownSession(view)),
   });
 }
 
 export function receiptRow(receipt: Receipt): Row {
   const { id, kind, session, startedAtMs } = receipt;
-  const body = JSON.stringify(receiptToWire(receipt));
+  const body = JSON.stringify(shownReceipt(receipt));
   return rowOf('receipts', { id, kind, session, started_at_ms: startedAtMs, body });
 }
 

@@ -1,5 +1,10 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { MemoryView } from '../../src/contract/memory.js';
+import type { ModelView } from '../../src/contract/models.js';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { SessionView } from '../../src/contract/sessions.js';
+import type { WorkerView } from '../../src/contract/workers.js';
 import { chromium } from '../servers/tools.js';
 import { Browser, cells, numberIn, panel, row, shoot } from './browser.js';
 import {
@@ -15,7 +20,6 @@ import {
 } from './harness.js';
 import { type Expected, Load, undisturbed } from './load.js';
 import { textNumber } from './texts.js';
-import type { MemoryView, ModelView, Receipt, SessionView, WorkerView } from './wire.js';
 
 let server: Server;
 let browser: Browser;

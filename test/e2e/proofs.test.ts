@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { ErrorBody } from '../../src/contract/errors.js';
 import {
   argumentsOf,
   childrenOf,
@@ -12,7 +13,6 @@ import {
   startServer,
   until,
 } from './harness.js';
-import type { ErrorBody } from './wire.js';
 
 interface ProofView {
   readonly id: string;

@@ -7,12 +7,16 @@ import {
   importsOf,
   isLong,
   offencesAgainstTheFloors,
+  ownImportsOf,
   readSources,
   withoutCommentsAndStrings,
 } from './sources.js';
 
 const PAGE = fileURLToPath(new URL('../../web', import.meta.url));
 const MAX_LINES = 400;
+
+/** The server's contract, seen from `web/`: the page takes its types from there. */
+const CONTRACT = '../src/contract/';
 
 /** The floors of the page's house. */
 const FLOORS: Floors = [
@@ -21,6 +25,7 @@ const FLOORS: Floors = [
   [['parts/']],
   [['chart/']],
   [['data/'], ['theme.ts']],
+  [[CONTRACT]],
 ];
 
 /** What the page is built with; nothing else is sent to browsers. */
@@ -41,7 +46,19 @@ describe('web/', () => {
     expect(findCycle(scripts)?.join(' → ')).toBeUndefined();
   });
 
-  test('nothing of the server or of other libraries comes in', () => {
+  test('of the server come the types of the contract, through one file', () => {
+    const importing = [...sources].filter(([file, text]) =>
+      ownImportsOf(file, text).some((imported) => imported.startsWith(CONTRACT)),
+    );
+    expect(importing.map(([file]) => file)).toEqual(['data/wire.ts']);
+    const code = withoutCommentsAndStrings(sources.get('data/wire.ts') ?? '');
+    // A statement of any other kind would be code, which the page would then load.
+    const statements = code.split(';').map((statement) => statement.trim());
+    const others = statements.filter((of) => of !== '' && !/^(import|export) type\b/.test(of));
+    expect(others).toEqual([]);
+  });
+
+  test('nothing of other libraries comes in', () => {
     const others = [...sources].flatMap(([file, text]) =>
       importsOf(text)
         .filter((name) => !name.startsWith('.') && !LIBRARIES.test(name))
