@@ -9,7 +9,7 @@ import type {
   SessionView,
 } from './wire.js';
 
-/** What the server answered instead of what was asked for. */
+/** An error reply, or no reply (status 0). */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: number;
@@ -20,16 +20,16 @@ export class ApiError extends Error {
   }
 }
 
-/** What only reads is quick, or is asked for again later. */
-const READ_MS = 15_000;
+/** For GET only: an action such as a cleanup may take longer. */
+const READ_TIMEOUT_MS = 15_000;
 
-/** @throws ApiError with the server's own words; status 0 where it did not answer. */
+/** @throws ApiError with the server's message; status 0 when it did not answer. */
 async function ask<T>(method: string, address: string, body?: unknown): Promise<T> {
   const json = body === undefined ? {} : { body: JSON.stringify(body) };
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   let reply: Response;
   try {
-    const signal = method === 'GET' ? AbortSignal.timeout(READ_MS) : null;
+    const signal = method === 'GET' ? AbortSignal.timeout(READ_TIMEOUT_MS) : null;
     reply = await fetch(address, { method, headers, signal, ...json });
   } catch {
     throw new ApiError(0, 'the server does not answer');
@@ -41,7 +41,7 @@ async function ask<T>(method: string, address: string, body?: unknown): Promise<
 }
 
 const part = encodeURIComponent;
-/** Names of models hold slashes, which are part of their address. */
+/** A model's id may contain slashes; they stay slashes in its address. */
 const modelPath = (id: string) => id.split('/').map(part).join('/');
 
 export const api = {
@@ -76,7 +76,7 @@ export const api = {
     return (await ask<{ events: PastEvent[] }>('GET', `v1/events/past?${query}`)).events;
   },
 
-  /** Undefined where the server has no proofs to start. */
+  /** Undefined if the server offers no proofs. */
   async proofs(): Promise<readonly Proof[] | undefined> {
     try {
       return (await ask<{ proofs: Proof[] }>('GET', 'v1/proofs')).proofs;

@@ -216,4 +216,6 @@ export interface Proof {
   readonly sessions_done: number;
   readonly sessions_total: number;
   readonly report_url: string | null;
+  /** Why it failed or has no verdict, in one line. */
+  readonly reason: string | null;
 }
