@@ -6,10 +6,13 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ProofProfile, ProofView } from '../contract/proofs.js';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
+import type { ProofReport } from '../proof/judge/report-schema.js';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const RECORD = 'proof.json';
 const REPORT = 'report.html';
+const OUTPUT = 'output.log';
+const MAX_REASON_CHARACTERS = 500;
 /** After SIGTERM it ends its session and writes the report of what was played. */
 const STOP_MS = 5000;
 /** The command bounds itself (its `--timeout`); this is for one that hangs. */
@@ -114,6 +117,7 @@ export class ProofRuns {
       sessions_done: 0,
       sessions_total: 0,
       report_url: null,
+      reason: null,
     };
     await mkdir(path.join(this.#folder, proof.id), { recursive: true });
     await this.#keep(proof);
@@ -133,7 +137,7 @@ export class ProofRuns {
     const args = ['prove', '--url', this.#url, '--out', out];
     if (maxUsers < 8) args.push('--users', String(maxUsers));
     const child = fork(MAIN, args, { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
-    const log = createWriteStream(path.join(out, 'output.log'));
+    const log = createWriteStream(path.join(out, OUTPUT));
     log.on('error', (error) => this.#options.log('a proof’s output is lost', { id, err: error }));
     child.stdout?.pipe(log, { end: false });
     child.stderr?.pipe(log, { end: false });
@@ -157,7 +161,9 @@ export class ProofRuns {
     const ended_at = new Date().toISOString();
     // Stopped by hand ends with another code: what was played is in the report, and has no verdict.
     const state = (reported && STATES[code ?? -1]) || 'broken';
-    this.#change(id, { state, ended_at, report_url: reported ? urlOf(id) : null });
+    const reason =
+      state === 'passed' ? null : await whyNotPassed(path.join(this.#folder, id), state);
+    this.#change(id, { state, ended_at, reason, report_url: reported ? urlOf(id) : null });
     this.#options.log('a proof has ended', { proof: id, state, code });
     const proof = this.#proofs.get(id);
     if (proof === undefined) return;
@@ -192,12 +198,29 @@ export class ProofRuns {
     try {
       const text = await readFile(path.join(this.#folder, id, RECORD), 'utf8');
       const proof = JSON.parse(text) as ProofView;
-      return proof.state === 'running' ? { ...proof, state: 'broken' } : proof;
+      const { reason = null } = proof;
+      if (proof.state !== 'running') return { ...proof, reason };
+      return { ...proof, state: 'broken', reason: 'the server ended while it ran' };
     } catch (error) {
       this.#options.log('a proof’s record cannot be read', { proof: id, reason: messageOf(error) });
       return undefined;
     }
   }
+}
+
+/** In one line: the claims that did not hold, or the last words of a run without a verdict. */
+async function whyNotPassed(folder: string, state: ProofView['state']): Promise<string> {
+  if (state === 'failed') {
+    const text = await readFile(path.join(folder, 'report.json'), 'utf8').catch(() => '{}');
+    const { criteria = [] } = JSON.parse(text) as Partial<ProofReport>;
+    const failed = criteria.filter(({ held, may_stay_open }) =>
+      held === 'cannot tell' ? !may_stay_open : !held,
+    );
+    if (failed.length > 0) return failed.map(({ claim, value }) => `${claim}: ${value}`).join('; ');
+  }
+  const output = await readFile(path.join(folder, OUTPUT), 'utf8').catch(() => '');
+  const last = output.trimEnd().split('\n').at(-1) ?? '';
+  return last.slice(0, MAX_REASON_CHARACTERS) || 'it ended without a word';
 }
 
 function urlOf(id: string): string {
