@@ -4,7 +4,7 @@ import type { Answered } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
 import { shownSession } from '../sessions/shown.js';
 import type { Classified } from '../store/row-buffer.js';
-import { type Row, rowOf, storable } from '../store/rows.js';
+import { type Row, rowOf } from '../store/rows.js';
 
 /** Something that has happened; `text` is a line for people. */
 export interface NewEvent {
@@ -77,7 +77,7 @@ export function classifiedOf(
       score: best?.score ?? 0,
       ms: tookMs,
       tier: answer.cached[index] || null,
-      input: keepText ? storable(inputs[index] ?? '') : null,
+      input: keepText ? (inputs[index] ?? '') : null,
     });
   }
 }

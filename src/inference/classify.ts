@@ -1,8 +1,8 @@
+import { type Abortable, unlessAborted } from '../cache/abortable.js';
 import { CacheKeys, type KeyScope } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { StoredResult } from '../cache/redis-value.js';
 import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
-import { type Stop, unlessAborted } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { taskOf } from '../models/intake/description.js';
@@ -81,7 +81,7 @@ export class Classifier {
    * @param stop its signal is asked for only where there is something to wait for.
    * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, QUEUE_FULL, WORKER_LOST; the signal's reason
    */
-  classify(request: ClassifyRequest, stop: Stop): Classification | Promise<Classification> {
+  classify(request: ClassifyRequest, stop: Abortable): Classification | Promise<Classification> {
     const ready = this.#library.readyNow(request.model);
     if (ready !== undefined) return this.#answer(ready, request, stop);
     return unlessAborted(this.#library.ready(request.model), stop.signal).then((found) =>
@@ -92,7 +92,7 @@ export class Classifier {
   #answer(
     ready: ReadyModel,
     request: ClassifyRequest,
-    stop: Stop,
+    stop: Abortable,
   ): Classification | Promise<Classification> {
     const { inputs } = request;
     const found: Found = {
@@ -116,7 +116,7 @@ export class Classifier {
     ready: ReadyModel,
     request: ClassifyRequest,
     found: Found,
-    stop: Stop,
+    stop: Abortable,
   ): Promise<Classification> {
     const scope = this.#scopeOf(ready);
     let sliceEndsMs = performance.now() + SLICE_MS;
@@ -154,7 +154,7 @@ export class Classifier {
     ready: ReadyModel,
     { inputs, user, topK }: ClassifyRequest,
     { keys, rows }: Found,
-    stop: Stop,
+    stop: Abortable,
   ): Promise<Classification> {
     // What is computed now will be here before Redis has it.
     const asked = missingOf(keys, rows).filter((key) => !this.#dispatcher.isComputing(key));
@@ -196,7 +196,7 @@ export class Classifier {
     ready: ReadyModel,
     inputs: readonly string[],
     user: string,
-    stop: Stop,
+    stop: Abortable,
     keys: readonly string[],
     rows: (SourcedResult | undefined)[],
   ): Promise<Answer> {

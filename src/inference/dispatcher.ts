@@ -1,4 +1,4 @@
-import type { Stop } from '../cache/stop.js';
+import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { LoadAdmission } from '../memory/admission.js';
 import type { ReadyModel } from '../models/library.js';
@@ -109,7 +109,7 @@ export class Dispatcher {
   submit(
     ready: ReadyModel,
     inputs: readonly string[],
-    stop: Stop,
+    stop: Abortable,
     user = '',
     keyed?: Keyed,
   ): Promise<Answer> {

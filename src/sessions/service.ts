@@ -1,4 +1,4 @@
-import type { Stop } from '../cache/stop.js';
+import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { Classification, Classifier } from '../inference/classify.js';
 import type { ModelRepository } from '../models/intake/repository.js';
@@ -59,7 +59,7 @@ export class ClassificationService {
    * @param stop its signal is asked for only where there is something to wait for.
    * @throws PlimsollError those of the registry's `enter` and of the classifier
    */
-  classify(request: SessionRequest, stop: Stop): SessionAnswer | Promise<SessionAnswer> {
+  classify(request: SessionRequest, stop: Abortable): SessionAnswer | Promise<SessionAnswer> {
     this.#admit();
     const model = request.model ?? this.#theDefaultModel();
     if (this.#repository.known(model) !== undefined) return this.#seat(model, request, stop);
@@ -70,7 +70,7 @@ export class ClassificationService {
   #seat(
     model: string,
     request: SessionRequest,
-    stop: Stop,
+    stop: Abortable,
   ): SessionAnswer | Promise<SessionAnswer> {
     const begunMs = performance.now();
     const { inputs, topK, user } = request;

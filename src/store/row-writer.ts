@@ -1,5 +1,5 @@
 import { CompiledQuery, type Kysely, sql, type Transaction } from 'kysely';
-import { type Row, TABLES, type Table, type TableName, type Value } from './rows.js';
+import { type Row, TABLES, type TableName, type Value } from './rows.js';
 import type { Schema } from './schema.js';
 
 /**
@@ -41,7 +41,7 @@ export class RowWriter {
     table: TableName,
     rows: readonly Row[],
   ): Promise<void> {
-    const { columns, newest, shared = [] }: Table = TABLES[table];
+    const { columns, newest, shared } = TABLES[table];
     const all = columns.map((_, at) => at);
     const rest: Row[] = [];
     if (shared.length > 0) {

@@ -4,7 +4,7 @@ import { Counter, Histogram, type Registry } from 'prom-client';
  * A counter in the path of every request. It adds up in place, and prom-client, which puts a text
  * together for each call, hears of it when somebody asks.
  */
-export class Sums {
+export class DeferredCounter {
   readonly #sums = new Map<string, number>();
 
   constructor(registry: Registry, name: string, help: string, label: string) {
@@ -34,8 +34,8 @@ interface RouteSums {
   readonly statuses: Map<number, number>;
 }
 
-/** Requests and their times, added up in place like {@link Sums}. */
-export class RequestSums {
+/** Requests and their times, added up in place like {@link DeferredCounter}. */
+export class RequestMetrics {
   readonly #bounds: readonly number[];
   readonly #routes = new Map<string, RouteSums>();
 

@@ -7,7 +7,7 @@ const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
  * Follows the CPU time of the machine, and within it that of the server and of this process. Only a server
  * on this machine can be followed; of others nothing is known.
  */
-export class Bystanders {
+export class BackgroundCpu {
   readonly #isHere: boolean;
   #began: { readonly total: number; readonly others: number } | undefined;
   #pids = new Set<number>();

@@ -1,21 +1,21 @@
-/** What was left of the lives of the results that a tier answered with: whether its TTL is what it should be. */
-export class LifeSeen {
+/** Range of the remaining lifetime of results when they were read: shows whether a tier honours its TTL. */
+export class ObservedTtl {
   #leastMs = Infinity;
   #mostMs = -Infinity;
 
-  see(leftMs: number): void {
+  add(leftMs: number): void {
     this.#leastMs = Math.min(this.#leastMs, leftMs);
     this.#mostMs = Math.max(this.#mostMs, leftMs);
   }
 
   /** Undefined before the first hit. */
-  get range(): LifeRange | undefined {
+  get range(): TtlRange | undefined {
     if (this.#leastMs > this.#mostMs) return undefined;
     return { leastMs: this.#leastMs, mostMs: this.#mostMs };
   }
 }
 
-export interface LifeRange {
+export interface TtlRange {
   readonly leastMs: number;
   readonly mostMs: number;
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Patience } from '../../../src/cache/patience.js';
+import { LookupDeadline } from '../../../src/cache/lookup-deadline.js';
 
 const BUDGET_MS = 16;
 
@@ -18,15 +18,15 @@ function now(): number {
   return performance.now() + busyMs;
 }
 
-test('who is not answered gives up after the budget, and who is answered does not', () => {
-  const patience = new Patience(BUDGET_MS, now);
+test('an unanswered lookup expires after its budget, an answered one does not', () => {
+  const deadline = new LookupDeadline(BUDGET_MS, now);
   const [answered, unanswered] = [vi.fn(), vi.fn()];
-  const wait = { untilMs: 0, giveUp: answered };
-  patience.begin(wait);
-  patience.begin({ untilMs: 0, giveUp: unanswered });
+  const wait = { deadlineMs: 0, expire: answered };
+  deadline.start(wait);
+  deadline.start({ deadlineMs: 0, expire: unanswered });
   vi.advanceTimersByTime(BUDGET_MS - 1);
   expect(unanswered).not.toHaveBeenCalled();
-  patience.end(wait);
+  deadline.cancel(wait);
   vi.advanceTimersByTime(3);
   expect(unanswered).toHaveBeenCalledTimes(1);
   vi.advanceTimersByTime(1000);
@@ -35,46 +35,46 @@ test('who is not answered gives up after the budget, and who is answered does no
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('each has the whole budget, whenever it comes', () => {
-  const patience = new Patience(BUDGET_MS, now);
-  const gaveUp: number[] = [];
+test('every lookup has the whole budget, whenever it starts', () => {
+  const deadline = new LookupDeadline(BUDGET_MS, now);
+  const expired: number[] = [];
   const begun = performance.now();
   for (let n = 0; n < 5; n += 1) {
     const since = performance.now();
-    patience.begin({ untilMs: 0, giveUp: () => gaveUp.push(performance.now() - since) });
+    deadline.start({ deadlineMs: 0, expire: () => expired.push(performance.now() - since) });
     vi.advanceTimersByTime(3);
   }
   vi.advanceTimersByTime(100);
-  expect(gaveUp).toHaveLength(5);
-  for (const ms of gaveUp) {
+  expect(expired).toHaveLength(5);
+  for (const ms of expired) {
     expect(ms).toBeGreaterThanOrEqual(BUDGET_MS);
     expect(ms).toBeLessThanOrEqual(BUDGET_MS + 3);
   }
   expect(performance.now()).toBeGreaterThan(begun);
 });
 
-test('time in which this process was busy hardly counts', () => {
-  const patience = new Patience(BUDGET_MS, now);
-  const giveUp = vi.fn();
-  patience.begin({ untilMs: 0, giveUp });
+test('time during which this process was blocked hardly counts', () => {
+  const deadline = new LookupDeadline(BUDGET_MS, now);
+  const expire = vi.fn();
+  deadline.start({ deadlineMs: 0, expire });
   // No timer fires meanwhile; the next one is the first to see how late it is.
   busyMs += 500;
   vi.advanceTimersToNextTimer();
-  expect(giveUp).not.toHaveBeenCalled();
+  expect(expire).not.toHaveBeenCalled();
   // Of the stall a look and a half have counted: ten of sixteen milliseconds are certainly left.
   vi.advanceTimersByTime(10);
-  expect(giveUp).not.toHaveBeenCalled();
+  expect(expire).not.toHaveBeenCalled();
   vi.advanceTimersByTime(10);
-  expect(giveUp).toHaveBeenCalledTimes(1);
+  expect(expire).toHaveBeenCalledTimes(1);
 });
 
-test('an answer that has arrived by the last look is taken', () => {
-  const patience = new Patience(BUDGET_MS, now);
-  const giveUp = vi.fn();
-  const wait = { untilMs: 0, giveUp };
-  patience.begin(wait);
+test('a reply that has arrived by the last tick is used', () => {
+  const deadline = new LookupDeadline(BUDGET_MS, now);
+  const expire = vi.fn();
+  const wait = { deadlineMs: 0, expire };
+  deadline.start(wait);
   // Its immediate stands before that of the last look: so does what is read in that turn.
-  setTimeout(() => setImmediate(() => patience.end(wait)), BUDGET_MS);
+  setTimeout(() => setImmediate(() => deadline.cancel(wait)), BUDGET_MS);
   vi.advanceTimersByTime(100);
-  expect(giveUp).not.toHaveBeenCalled();
+  expect(expire).not.toHaveBeenCalled();
 });

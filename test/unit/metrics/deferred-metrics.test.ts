@@ -1,13 +1,13 @@
 import { Histogram, Registry } from 'prom-client';
 import { expect, test } from 'vitest';
-import { RequestSums } from '../../../src/metrics/sums.js';
+import { RequestMetrics } from '../../../src/metrics/deferred-metrics.js';
 
 const BUCKETS = [0.01, 0.1, 1];
 
 test('requests that are added up in place read as if prom-client had counted each', async () => {
   const registry = new Registry();
   const help = 'help';
-  const sums = new RequestSums(
+  const sums = new RequestMetrics(
     registry,
     { name: 'requests_total', help },
     { name: 'seconds', help, buckets: BUCKETS },
