@@ -1,7 +1,7 @@
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type onSendHookHandler } from 'fastify';
 import { PlimsollError } from '../errors.js';
-import { Turns } from '../inference/yielding.js';
+import { EventLoopYield } from '../inference/yielding.js';
 import { DOORS } from './doors/doors.js';
 import { asPlimsollError, errorBody, type FaultLog, replyWithError } from './errors.js';
 import { jsonBody } from './json-body.js';
@@ -105,12 +105,12 @@ const LARGE_BODY_BYTES = 128 * 1024;
 /** A POST that needs no body may come with the JSON content type and no byte of JSON. */
 function acceptJson(app: FastifyInstance): void {
   const parse = jsonBody(app.getDefaultJsonParser('error', 'error'));
-  const turns = new Turns();
+  const slices = new EventLoopYield();
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     const goOn = () => void parse(request, String(body), done);
     if (body.length === 0) done(null, undefined);
-    else if (body.length > LARGE_BODY_BYTES) void turns.next().then(goOn);
+    else if (body.length > LARGE_BODY_BYTES) void slices.next().then(goOn);
     else goOn();
   });
 }

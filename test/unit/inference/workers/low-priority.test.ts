@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { WorkerPool } from '../../../../src/inference/workers/pool.js';
 import { Worker } from '../../../../src/inference/workers/worker.js';
 import { Unhurried } from '../../../../src/system/priority.js';
-import { fixture, newGate, ticket } from './workers.js';
+import { fixture, handle, newGate } from './workers.js';
 
 const LONG_MS = 60_000;
 
@@ -80,7 +80,7 @@ test('so does a worker that shifts, while another one answers', async () => {
   onTestFinished(() => worker.kill());
   await worker.started();
   const gate = newGate();
-  await worker.load(ticket(gate.input));
+  await worker.load(handle(gate.input));
   const shift = worker.shift(gate.input, LONG_MS);
   await gate.reached();
   expect(niceValues(worker.pid ?? 0)[0]).toBe(lowered);
