@@ -48,9 +48,22 @@ export function addRoute<P, Q, B, const R extends Replies>(
       ...(path === undefined ? {} : { params: path }),
       ...(query === undefined ? {} : { querystring: query }),
       ...(body === undefined ? {} : { body }),
-      ...(produces === undefined ? {} : { produces: [produces] }),
-      response: { ...replies, '4xx': errorSchema, '5xx': errorSchema },
+      response: { ...described(replies, produces), '4xx': errorSchema, '5xx': errorSchema },
     },
     handler: handle,
   });
+}
+
+/** Errors are JSON, whatever a route produces. */
+function described(
+  replies: Replies,
+  produces: string | undefined,
+): Readonly<Record<string, object>> {
+  if (produces === undefined) return replies;
+  return Object.fromEntries(
+    Object.entries(replies).map(([status, schema]) => {
+      const { description = 'Default Response' } = schema;
+      return [status, { description, content: { [produces]: { schema } } }];
+    }),
+  );
 }
