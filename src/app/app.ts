@@ -52,7 +52,7 @@ export class App {
     const store =
       url === ''
         ? await Store.open(config.data)
-        : await Store.connect(url, poolLimits(config, 'database'));
+        : await Store.connect(url, poolLimits(config, 'database'), config['database.schema']);
     const metrics = new Metrics();
     const { totalBytes } = system.server;
     const parts = new Assembly({
