@@ -51,7 +51,7 @@ export class App {
     const store =
       url === ''
         ? await Store.open(config.data)
-        : await Store.connect(url, poolLimits(config, 'database'));
+        : await Store.connect(url, poolLimits(config, 'database'), config['database.schema']);
     const metrics = new Metrics();
     metrics.observeLog(lostLines);
     const { totalBytes } = system.server;

@@ -102,6 +102,14 @@ export class Archive {
     });
     this.#recorder.start();
     this.#keepHeartbeat();
+    this.#options.store.whenRestored(() => {
+      const text =
+        'the database was empty or gone, and has its tables again: earlier records are missing';
+      this.#log.warn(text);
+      this.keepEvent({ kind: 'database_restored', text });
+      // Without it our open sessions would look abandoned to other servers.
+      this.#keepHeartbeat();
+    });
   }
 
   /** This server's name in the database. */
@@ -243,7 +251,7 @@ export class Archive {
   async #read<T>(ask: (reader: StoreReader) => Promise<T>): Promise<T> {
     await this.#recorder?.settled();
     try {
-      return await ask(await this.#options.store.read());
+      return await ask(this.#options.store.reader);
     } catch (error) {
       this.#log.debug({ err: error }, 'the database does not answer');
       const message = `the database does not answer: ${messageOf(error)}`;

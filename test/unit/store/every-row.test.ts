@@ -117,9 +117,11 @@ describe.skipIf(postgresql === undefined)('every kind of row', () => {
               kinds.map(([column, kind]) => [column, expected(kind, fields[column] ?? null)]),
             );
           });
-          const query = `select * from ${table} where id like '${runs}.%'`;
-          const inFile = file.prepare(query).all() as Fields[];
-          const { rows: inServer } = await client.query<Fields>(query);
+          const where = `where id like '${runs}.%'`;
+          const inFile = file.prepare(`select * from ${table} ${where}`).all() as Fields[];
+          const { rows: inServer } = await client.query<Fields>(
+            `select * from plimsoll.${table} ${where}`,
+          );
           expect(sorted(inFile), `SQLite, ${table}`).toEqual(wanted);
           expect(sorted(inServer), `PostgreSQL, ${table}`).toEqual(wanted);
         }
