@@ -63,6 +63,8 @@ export interface ProofView {
   readonly sessions_done: number;
   readonly sessions_total: number;
   readonly report_url: string | null;
+  /** Why it failed or broke off, in one line. */
+  readonly reason: string | null;
 }
 
 export interface ReceiptQuery {

@@ -20,6 +20,7 @@ const proofSchema = {
     sessions_done: { type: 'integer' },
     sessions_total: { type: 'integer', description: '0 until the proof has begun.' },
     report_url: { ...nullableText, description: 'Once there is a report.' },
+    reason: { ...nullableText, description: 'Why it failed or broke off, in one line.' },
   },
 } as const;
 
