@@ -6,13 +6,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ProofProfile, ProofView } from '../contract/proofs.js';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
-import type { ProofReport } from '../proof/judge/report-schema.js';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const RECORD = 'proof.json';
 const REPORT = 'report.html';
-const OUTPUT = 'output.log';
-const MAX_REASON_CHARACTERS = 500;
 /** After SIGTERM it ends its session and writes the report of what was played. */
 const STOP_MS = 5000;
 /** For a command that hangs; normally its own `--timeout` ends it. */
@@ -30,11 +27,8 @@ export interface ProofRunsOptions {
   readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
 }
 
-/** Progress messages of `plimsoll prove` to its parent. */
-export interface ProofProgress {
-  readonly sessions_done: number;
-  readonly sessions_total: number;
-}
+/** What `plimsoll prove` tells a program that started it: how far it is, or why it failed. */
+type ProofMessage = Partial<Pick<ProofView, 'sessions_done' | 'sessions_total' | 'reason'>>;
 
 /**
  * Proofs of this server that were requested over HTTP, one at a time. Each runs `plimsoll prove` in its own
@@ -137,21 +131,22 @@ export class ProofRuns {
     const args = ['prove', '--url', this.#url, '--out', out];
     if (maxUsers < 8) args.push('--users', String(maxUsers));
     const child = fork(MAIN, args, { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
-    const log = createWriteStream(path.join(out, OUTPUT));
+    const log = createWriteStream(path.join(out, 'output.log'));
     log.on('error', (error) => this.#options.log('a proof’s output is lost', { id, err: error }));
     child.stdout?.pipe(log, { end: false });
     child.stderr?.pipe(log, { end: false });
     child.on('close', () => log.end());
-    child.on('message', (message: ProofProgress) => {
-      const { sessions_done, sessions_total } = message;
-      this.#change(id, { sessions_done, sessions_total });
-    });
+    child.on('message', (message: ProofMessage) => this.#change(id, message));
     return child;
   }
 
   /** Resolves when the process has ended and its record is written; never rejects. */
   async #follow(id: string, child: ChildProcess): Promise<void> {
-    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+    const timer = setTimeout(() => {
+      const reason = `It did not end within ${LIMIT_MS / 60_000} minutes and was stopped.`;
+      this.#change(id, { reason });
+      child.kill('SIGKILL');
+    }, LIMIT_MS);
     const code = await new Promise<number | null>((resolve) => {
       child.on('error', () => resolve(null));
       child.on('close', resolve);
@@ -161,9 +156,13 @@ export class ProofRuns {
     const ended_at = new Date().toISOString();
     // A proof that was stopped exits with another code: it has a report but no verdict.
     const state = (reported && STATES[code ?? -1]) || 'broken';
-    const reason =
-      state === 'passed' ? null : await whyNotPassed(path.join(this.#folder, id), state);
-    this.#change(id, { state, ended_at, reason, report_url: reported ? urlOf(id) : null });
+    this.#change(id, { state, ended_at, report_url: reported ? urlOf(id) : null });
+    const told = this.#proofs.get(id)?.reason ?? null;
+    if (state === 'broken' && told === null) {
+      this.#change(id, {
+        reason: 'Its process ended without a verdict; its output is in output.log.',
+      });
+    }
     this.#options.log('a proof has ended', { proof: id, state, code });
     const proof = this.#proofs.get(id);
     if (proof === undefined) return;
@@ -198,29 +197,15 @@ export class ProofRuns {
     try {
       const text = await readFile(path.join(this.#folder, id, RECORD), 'utf8');
       const proof = JSON.parse(text) as ProofView;
+      // Records of earlier versions have no reason.
       const { reason = null } = proof;
       if (proof.state !== 'running') return { ...proof, reason };
-      return { ...proof, state: 'broken', reason: 'the server ended while it ran' };
+      return { ...proof, state: 'broken', reason: 'The server ended while the proof was running.' };
     } catch (error) {
       this.#options.log('a proof’s record cannot be read', { proof: id, reason: messageOf(error) });
       return undefined;
     }
   }
-}
-
-/** In one line: the claims that did not hold, or the last words of a run without a verdict. */
-async function whyNotPassed(folder: string, state: ProofView['state']): Promise<string> {
-  if (state === 'failed') {
-    const text = await readFile(path.join(folder, 'report.json'), 'utf8').catch(() => '{}');
-    const { criteria = [] } = JSON.parse(text) as Partial<ProofReport>;
-    const failed = criteria.filter(({ held, may_stay_open }) =>
-      held === 'cannot tell' ? !may_stay_open : !held,
-    );
-    if (failed.length > 0) return failed.map(({ claim, value }) => `${claim}: ${value}`).join('; ');
-  }
-  const output = await readFile(path.join(folder, OUTPUT), 'utf8').catch(() => '');
-  const last = output.trimEnd().split('\n').at(-1) ?? '';
-  return last.slice(0, MAX_REASON_CHARACTERS) || 'it ended without a word';
 }
 
 function urlOf(id: string): string {

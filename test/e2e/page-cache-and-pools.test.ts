@@ -48,7 +48,7 @@ describe.skipIf(isMissing)('the page of a server with Redis and PostgreSQL', () 
     expect(browser?.faults ?? []).toEqual([]);
   });
 
-  test('shows the hits of each tier, the connections, and that Redis went and came back', async () => {
+  test('shows the hits of each cache tier, the connection pools, and an outage of Redis', async () => {
     const text = 'a text that only Redis knows when memory is cleared';
     await classify(server, text);
     await post(server, '/v1/memory/recycle');
@@ -74,7 +74,7 @@ describe.skipIf(isMissing)('the page of a server with Redis and PostgreSQL', () 
       expect(numberIn(most)).toBe(max);
     }
     await cache.kill();
-    await until('it is left alone', async () => {
+    await until('the page shows that it is bypassed', async () => {
       await classify(server, `${text} ${Math.random()}`);
       return (await cells(ofRedis))[1] !== 'in use';
     });

@@ -18,9 +18,9 @@ export interface MarkScale {
   readonly widthPx: number;
 }
 
-/** Smallest cell: large enough to be tapped (WCAG 2.5.8 asks for 24 CSS pixels). */
+/** Smallest cell: it holds a symbol, and is large enough to be tapped (WCAG 2.5.8 asks for 24 pixels). */
 const MIN_CELL_PX = 26;
-const SYMBOL_PX = 16;
+const SYMBOL_PX = 24;
 
 /**
  * Groups marks so that every symbol can be read, however dense they are.
@@ -28,8 +28,8 @@ const SYMBOL_PX = 16;
  * 1. Time is cut into cells of one length, wide enough for a symbol. Lengths grow by √2 and cells begin
  *    at multiples of them since 1970, so that groups stay what they are while the chart moves.
  * 2. Marks of one cell are one group; marks outside the chart are left out.
- * 3. A symbol stands at the time of its only mark, or in the middle of its cell; never so near to the
- *    cell's edge that it would touch a neighbour.
+ * 3. A symbol stands at the mean time of its marks; never so near to the cell's edge that it would touch
+ *    a neighbour.
  */
 export function groupMarks(marks: readonly Mark[], scale: MarkScale): readonly MarkGroup[] {
   const { from, to, widthPx } = scale;
@@ -48,11 +48,9 @@ export function groupMarks(marks: readonly Mark[], scale: MarkScale): readonly M
   const cellPx = cellSeconds * pxPerSecond;
   const groups = [...cells].map(([key, members]) => {
     const leftPx = (key * cellSeconds - from) * pxPerSecond;
-    const [only, ...others] = members;
-    const wantedPx =
-      others.length === 0 ? (secondsOf(only) - from) * pxPerSecond : leftPx + cellPx / 2;
+    const mean = members.reduce((sum, mark) => sum + secondsOf(mark), 0) / members.length;
     const [minPx, maxPx] = [leftPx + SYMBOL_PX / 2, leftPx + cellPx - SYMBOL_PX / 2];
-    const symbolPx = Math.min(Math.max(wantedPx, minPx), maxPx);
+    const symbolPx = Math.min(Math.max((mean - from) * pxPerSecond, minPx), maxPx);
     return { key, marks: members, leftPx, widthPx: cellPx, symbolPx };
   });
   return groups.sort((a, b) => a.key - b.key);

@@ -6,6 +6,7 @@ import { EventText } from '../ui/event-text.js';
 import type { MarkGroup } from './mark-groups.js';
 import { ReceiptSummary } from './receipt-summary.js';
 
+const MAX_COUNT = 99;
 /** Width of the list of a group, as in `chart.css`, in rem. */
 const LIST_REM = 24;
 
@@ -93,9 +94,14 @@ function GroupSymbol({ group: { marks, symbolPx, leftPx } }: { readonly group: M
       style={style}
       aria-hidden="true"
     >
-      {marks.length > 1 ? count(marks.length) : <EventSymbol kind={kind} decorative />}
+      {marks.length === 1 ? <EventSymbol kind={kind} decorative /> : countText(marks.length)}
     </span>
   );
+}
+
+/** Two digits fit the smallest cell; the list says how many there are. */
+function countText(length: number): string {
+  return length > MAX_COUNT ? `${MAX_COUNT}+` : count(length);
 }
 
 /** The marks of a group, the newest first. */

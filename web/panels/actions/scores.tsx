@@ -23,7 +23,14 @@ export function Scores({ answer }: { readonly answer: Answer }) {
   }, [answer, isAll]);
   return (
     <>
-      <ol class={isAll ? 'score-list score-list-all' : 'score-list'}>{rows}</ol>
+      <ol
+        class={isAll ? 'score-list score-list-all' : 'score-list'}
+        aria-label="Scores"
+        // A list that scrolls is reached with the keyboard.
+        tabIndex={isAll ? 0 : undefined}
+      >
+        {rows}
+      </ol>
       {scores.length > SHOWN && (
         <button type="button" class="show-all" onClick={() => showAll(!isAll)}>
           {isAll ? `Show the first ${SHOWN}` : `Show all ${count(scores.length)} labels`}

@@ -10,8 +10,8 @@ import { Panel } from '../../ui/panel.js';
 import { Scores } from './scores.js';
 
 const EXAMPLE = 'Subject: You have won\n\nClick here to claim your free prize now!';
-/** Labels that are named beside the model. */
-const LABELS_NAMED = 3;
+/** Labels are named beside the model if together they have at most so many characters. */
+const MAX_NAMED_CHARACTERS = 60;
 
 interface Question {
   readonly model: string;
@@ -92,13 +92,13 @@ export function TryIt() {
 
 /** The chosen model in full: a closed `select` cuts long names. */
 function ModelLine({ model: { id, task, labels } }: { readonly model: ModelView }) {
-  const named = labels.slice(0, LABELS_NAMED);
+  const areNamed = labels.join('').length <= MAX_NAMED_CHARACTERS;
   return (
     <p class="hint">
       <Name text={id} />: {task === null ? '' : `${words(task)}, `}
-      {labels.length > LABELS_NAMED
+      {!areNamed
         ? plural(labels.length, 'label')
-        : named.map((label, index) => (
+        : labels.map((label, index) => (
             <>
               {index > 0 && ' or '}
               <Name key={label} text={label} />

@@ -6,12 +6,12 @@ import { Name } from '../../ui/name.js';
 
 /** What a model's row has no room for: why it is broken, where it is loaded, all its labels. */
 export function ModelDetails({ model }: { readonly model: ModelView }) {
-  const { task, labels, reason, workers, source_mb: sourceMb } = model;
+  const { state, task, labels, reason, workers, source_mb: sourceMb } = model;
+  if (state === 'broken') return <p class="reason">{reason ?? 'The server gives no reason.'}</p>;
   const holders = workers.filter(({ state }) => state !== 'unloaded');
   const held = holders.map(({ worker, state }) => `${state} in ${worker}`).join(', ');
   return (
     <div class="row-details">
-      {reason !== undefined && <p class="reason">{reason}</p>}
       <Facts
         facts={[
           ...(task === null ? [] : [['task', words(task)] as const]),

@@ -83,8 +83,10 @@ function ModelRow({
   readonly now: string | undefined;
   readonly action: ReturnType<typeof useAction>;
 }) {
-  const [isOpen, setOpen] = useState(false);
   const { id, state, last_used_at: usedAt } = model;
+  const [opened, setOpened] = useState<boolean | undefined>(undefined);
+  // Why a model cannot be used is shown without being asked for.
+  const isOpen = opened ?? state === 'broken';
   const isLoaded = state === 'loaded';
   const usedMsAgo =
     usedAt === null || now === undefined ? undefined : Date.parse(now) - Date.parse(usedAt);
@@ -97,7 +99,7 @@ function ModelRow({
           type="button"
           class="row-toggle"
           aria-expanded={isOpen}
-          onClick={() => setOpen(!isOpen)}
+          onClick={() => setOpened(!isOpen)}
         >
           <Name text={id} />
         </button>,
