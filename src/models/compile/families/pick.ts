@@ -1,7 +1,7 @@
 /** Which family a model belongs to, and what its head gives, by what config.json says. */
 import { PlimsollError } from '../../../errors.js';
 import type { JsonObject } from '../../intake/description.js';
-import type { Family, HeadTask } from './family.js';
+import type { Family, HeadTask } from './network/family.js';
 import { FAMILIES } from './registry.js';
 
 export interface Picked {

@@ -2,8 +2,8 @@
  * Activation functions, by the names that `hidden_act` has in config.json (`ACT2FN` of transformers). They
  * are written with the operators, and in the order, that ONNX Runtime fuses into one where it can.
  */
-import type { Config } from '../config.js';
-import type { Module, Value } from '../network.js';
+import type { Config } from '../network/config.js';
+import type { Module, Value } from '../network/network.js';
 
 type Activation = (module: Module, input: Value) => Value;
 
@@ -11,6 +11,7 @@ type Activation = (module: Module, input: Value) => Value;
 const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
 const CUBE_WEIGHT = 0.044715;
 /** Mean and deviation of the Laplace activation (Ma et al., arXiv:2209.10655). */
+// biome-ignore lint/suspicious/noApproximativeNumericConstant: the class has these digits
 const [LAPLACE_MEAN, LAPLACE_DEVIATION] = [0.707107, 0.282095];
 
 /** x · (1 + erf(x ÷ √2)) ÷ 2 */

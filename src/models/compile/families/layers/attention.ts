@@ -1,5 +1,5 @@
 /** Multi-head attention (Vaswani et al., arXiv:1706.03762) between the projections and the output. */
-import type { Module, Value } from '../network.js';
+import type { Module, Value } from '../network/network.js';
 import { linear } from './linear.js';
 
 export interface HeadShape {

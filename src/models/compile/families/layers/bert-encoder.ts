@@ -2,9 +2,9 @@
  * The encoder of BERT (Devlin et al., arXiv:1810.04805), which RoBERTa and ELECTRA have too: attention and a
  * feed-forward network, each followed by its residual and a norm.
  */
-import type { Config } from '../config.js';
-import type { Module, Value } from '../network.js';
-import { type EncoderSizes, readSizes } from '../sizes.js';
+import type { Config } from '../network/config.js';
+import type { Module, Value } from '../network/network.js';
+import { type EncoderSizes, readSizes } from '../network/sizes.js';
 import { type ActivationName, activate, readActivation } from './activations.js';
 import { attend, projectedHeads, projectedKeys } from './attention.js';
 import { linear } from './linear.js';

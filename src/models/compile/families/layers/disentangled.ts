@@ -3,8 +3,8 @@
  * multiplies queries with keys that are made of relative positions, position to content (p2c) multiplies keys with
  * queries that are made of them.
  */
-import type { Config } from '../config.js';
-import type { Module, Value } from '../network.js';
+import type { Config } from '../network/config.js';
+import type { Module, Value } from '../network/network.js';
 import { type HeadShape, keysAsRows } from './attention.js';
 import type { BertShape } from './bert-encoder.js';
 import { listByDistance, placeByDistance } from './distances.js';

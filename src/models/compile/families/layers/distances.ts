@@ -5,7 +5,7 @@
  * A list by distance holds −(length − 1), …, −1, 0, 1, …, length: the last one is never used, and makes
  * the move below a matter of reshaping.
  */
-import type { Module, Value } from '../network.js';
+import type { Module, Value } from '../network/network.js';
 import { sequenceLength } from './sequence.js';
 
 /**

@@ -1,5 +1,5 @@
 /** Tables of embeddings, and the sum of them that most encoders begin with. */
-import type { Module, Value } from '../network.js';
+import type { Module, Value } from '../network/network.js';
 import { layerNorm } from './norm.js';
 
 /** Rows of the module's `weight` [rows, size]: [batch, sequence] → [batch, sequence, size]. */

@@ -1,5 +1,5 @@
 /** What stands on an encoder: from hidden states [batch, sequence, hidden] to logits. */
-import type { Module, Value } from '../network.js';
+import type { Module, Value } from '../network/network.js';
 import { type ActivationName, activate } from './activations.js';
 import { linear } from './linear.js';
 import { firstToken } from './sequence.js';

@@ -1,5 +1,5 @@
 /** Dense layers. PyTorch keeps their weights as [to, from]: y = x · Wᵀ + b. */
-import type { Module, Value } from '../network.js';
+import type { Module, Value } from '../network/network.js';
 
 export interface LinearShape {
   readonly from: number;

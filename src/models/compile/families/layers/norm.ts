@@ -1,4 +1,4 @@
-import type { Module, Value } from '../network.js';
+import type { Module, Value } from '../network/network.js';
 
 export interface NormShape {
   readonly size: number;

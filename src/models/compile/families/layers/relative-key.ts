@@ -2,7 +2,7 @@
  * Positions as terms of attention (Shaw et al., arXiv:1803.02155; Huang et al., arXiv:2009.13658, methods 2 and
  * 4): each query, and with `relative_key_query` each key too, is multiplied with an embedding of the distance.
  */
-import type { Module, Value } from '../network.js';
+import type { Module, Value } from '../network/network.js';
 import { keysAsRows } from './attention.js';
 import { listByDistance, placeByDistance } from './distances.js';
 

@@ -1,6 +1,6 @@
 /** Rotary positions (Su et al., arXiv:2104.09864), with the halves of a head as the pairs that are turned. */
 import { dataTypes } from '../../onnx/messages.js';
-import type { Module, Value } from '../network.js';
+import type { Module, Value } from '../network/network.js';
 import { sequenceLength } from './sequence.js';
 
 /**

@@ -1,6 +1,6 @@
 /** What a batch of sequences is: its length, its positions, which of its tokens are padding. */
 import { dataTypes } from '../../onnx/messages.js';
-import type { Module, Value } from '../network.js';
+import type { Module, Value } from '../network/network.js';
 
 /** What is added to the scores of padding: the least float32, as `transformers` does it. */
 export const MASKED_SCORE = -3.4028234663852886e38;

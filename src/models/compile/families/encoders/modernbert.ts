@@ -2,17 +2,21 @@
  * ModernBERT (Warner et al., arXiv:2412.13663): norms before the layers, rotary positions, gated feed-forward
  * networks, and attention to a window of neighbours in all but every third layer.
  */
-import type { Config } from './config.js';
-import type { Family } from './family.js';
-import { type ActivationName, activate, readActivation } from './layers/activations.js';
-import { attend } from './layers/attention.js';
-import { embedding } from './layers/embeddings.js';
-import { linear } from './layers/linear.js';
-import { layerNorm } from './layers/norm.js';
-import { rotated } from './layers/rotary.js';
-import { additiveMask, firstToken, meanOfTokens, windowMask } from './layers/sequence.js';
-import type { Module, Value } from './network.js';
-import { type EncoderSizes, readSizes } from './sizes.js';
+
+import { type ActivationName, activate, readActivation } from '../layers/activations.js';
+import { attend } from '../layers/attention.js';
+import { embedding } from '../layers/embeddings.js';
+import { linear } from '../layers/linear.js';
+import { layerNorm } from '../layers/norm.js';
+import { rotated } from '../layers/rotary.js';
+import { additiveMask, firstToken, meanOfTokens, windowMask } from '../layers/sequence.js';
+import type { Config } from '../network/config.js';
+import type { Family } from '../network/family.js';
+import type { Module, Value } from '../network/network.js';
+import { type EncoderSizes, readSizes } from '../network/sizes.js';
+
+const GLOBAL_THETA = 160_000;
+const LOCAL_THETA = 10_000;
 
 interface ModernBertShape extends EncoderSizes {
   readonly activation: ActivationName;
@@ -20,8 +24,8 @@ interface ModernBertShape extends EncoderSizes {
   readonly normBias: boolean;
   readonly attentionBias: boolean;
   readonly networkBias: boolean;
-  /** Every so many layers, from the first, attend to the whole sequence. */
-  readonly globalEvery: number;
+  /** For each layer, whether it attends to the whole sequence. */
+  readonly isGlobal: readonly boolean[];
   /** Tokens to each side that the others attend to. */
   readonly window: number;
   readonly globalTheta: number;
@@ -52,26 +56,62 @@ export const modernbert: Family = {
 };
 
 function readShape(config: Config): ModernBertShape {
-  config.refuse('rope_scaling', () => false, 'scaled rotary positions are not described');
-  config.refuse(
-    'partial_rotary_factor',
-    (value) => value === 1,
-    'partial rotation is not described',
-  );
-  const globalTheta = config.positive('global_rope_theta', 160_000);
-  const hasLocalTheta = config.isNull('local_rope_theta') === false;
+  const sizes = readSizes(config, { layers: 22, hidden: 768, heads: 12, intermediate: 1152 });
+  if (sizes.headSize % 2 !== 0) {
+    config.problems.push(`heads are ${sizes.headSize} wide, an even number is needed to turn them`);
+  }
   return {
-    ...readSizes(config, { layers: 22, hidden: 768, heads: 12, intermediate: 1152 }),
+    ...sizes,
+    ...readThetas(config),
+    isGlobal: readGlobalLayers(config, sizes.layers),
     activation: readActivation(config, 'hidden_activation', 'gelu'),
     epsilon: config.positive('norm_eps', 1e-5),
     normBias: config.flag('norm_bias', false),
     attentionBias: config.flag('attention_bias', false),
     networkBias: config.flag('mlp_bias', false),
-    globalEvery: config.integer('global_attn_every_n_layers', 3),
     window: Math.floor(config.integer('local_attention', 128) / 2),
-    globalTheta,
-    localTheta: hasLocalTheta ? config.positive('local_rope_theta', 10_000) : globalTheta,
   };
+}
+
+/** Which layers attend to the whole sequence: every so many from the first, or as newer files list them. */
+function readGlobalLayers(config: Config, layers: number): readonly boolean[] {
+  const types = config.raw('layer_types');
+  if (types === undefined) {
+    const every = config.integer('global_attn_every_n_layers', 3);
+    return Array.from({ length: layers }, (_, index) => index % every === 0);
+  }
+  const known = ['full_attention', 'sliding_attention'];
+  if (
+    !Array.isArray(types) ||
+    types.length !== layers ||
+    types.some((one) => !known.includes(one))
+  ) {
+    config.problems.push(`layer_types is not a list of ${layers}, each ${known.join(' or ')}`);
+    return [];
+  }
+  return types.map((type) => type === 'full_attention');
+}
+
+/** The bases of the rotary angles; newer files have them in `rope_parameters`, by the layers' type. */
+function readThetas(config: Config): Pick<ModernBertShape, 'globalTheta' | 'localTheta'> {
+  config.refuse('rope_scaling', () => false, 'scaled rotary positions are not described');
+  config.refuse('partial_rotary_factor', (value) => value === 1, 'all of a head is turned');
+  const newer = config.part('rope_parameters');
+  if (newer !== undefined) {
+    const thetaOf = (type: string, fallback: number): number => {
+      const rope = newer.part(type);
+      rope?.choice('rope_type', ['default'], 'default');
+      return rope?.positive('rope_theta', fallback) ?? fallback;
+    };
+    return {
+      globalTheta: thetaOf('full_attention', GLOBAL_THETA),
+      localTheta: thetaOf('sliding_attention', LOCAL_THETA),
+    };
+  }
+  const globalTheta = config.positive('global_rope_theta', GLOBAL_THETA);
+  // Null means: as in the layers that attend to all.
+  if (config.isNull('local_rope_theta')) return { globalTheta, localTheta: globalTheta };
+  return { globalTheta, localTheta: config.positive('local_rope_theta', LOCAL_THETA) };
 }
 
 function embeddings(module: Module, config: Config, shape: ModernBertShape): Value {
@@ -101,7 +141,7 @@ function attention(module: Module, input: Value, index: number, shape: ModernBer
   const { graph } = module;
   const { hidden, heads, headSize: size } = shape;
   const bias = shape.attentionBias;
-  const isGlobal = index % shape.globalEvery === 0;
+  const isGlobal = shape.isGlobal[index] === true;
   const theta = isGlobal ? shape.globalTheta : shape.localTheta;
   const all = linear(module.at('Wqkv'), input, { from: hidden, to: 3 * hidden, bias });
   const split = module.apply('Reshape', [all, graph.integers(0, 0, 3, heads, size)]);

@@ -3,13 +3,14 @@
  * arXiv:1911.03894) and XLM-RoBERTa (Conneau et al., arXiv:1911.02116). BERT's encoder; positions are counted from
  * behind the padding's id, and the head is a dense layer, tanh and a projection.
  */
-import type { Config } from './config.js';
-import type { Family } from './family.js';
-import { type BertShape, bertEncoder, readBertShape } from './layers/bert-encoder.js';
-import { normedEmbeddings } from './layers/embeddings.js';
-import { denseHead, tokenClassifier } from './layers/heads.js';
-import { positionsBehindPadding } from './layers/sequence.js';
-import type { Module, Value } from './network.js';
+
+import { type BertShape, bertEncoder, readBertShape } from '../layers/bert-encoder.js';
+import { normedEmbeddings } from '../layers/embeddings.js';
+import { denseHead, tokenClassifier } from '../layers/heads.js';
+import { positionsBehindPadding } from '../layers/sequence.js';
+import type { Config } from '../network/config.js';
+import type { Family } from '../network/family.js';
+import type { Module, Value } from '../network/network.js';
 
 const DEFAULT_PAD_TOKEN = 1;
 

@@ -1,7 +1,7 @@
 /** A network under description: operators with names by the module that they belong to, and parameters. */
-import type { GraphBuilder } from '../onnx/graph-builder.js';
-import type { AttributeValue } from '../onnx/messages.js';
-import type { StoredTensor } from '../safetensors/reader.js';
+import type { GraphBuilder } from '../../onnx/graph-builder.js';
+import type { AttributeValue } from '../../onnx/messages.js';
+import type { StoredTensor } from '../../safetensors/reader.js';
 import type { Parameters } from './parameters.js';
 
 /** Name of a value in the graph. */

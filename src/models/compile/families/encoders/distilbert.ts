@@ -2,17 +2,18 @@
  * DistilBERT (Sanh et al., arXiv:1910.01108): BERT's encoder with names of its own, without token types and
  * without a pooler.
  */
-import type { Config } from './config.js';
-import type { Family } from './family.js';
-import { type ActivationName, activate, readActivation } from './layers/activations.js';
-import { attend, projectedHeads, projectedKeys } from './layers/attention.js';
-import { normedEmbeddings } from './layers/embeddings.js';
-import { tokenClassifier } from './layers/heads.js';
-import { linear } from './layers/linear.js';
-import { layerNorm } from './layers/norm.js';
-import { additiveMask, firstToken, positions } from './layers/sequence.js';
-import type { Module, Value } from './network.js';
-import { type EncoderSizes, readSizes } from './sizes.js';
+
+import { type ActivationName, activate, readActivation } from '../layers/activations.js';
+import { attend, projectedHeads, projectedKeys } from '../layers/attention.js';
+import { normedEmbeddings } from '../layers/embeddings.js';
+import { tokenClassifier } from '../layers/heads.js';
+import { linear } from '../layers/linear.js';
+import { layerNorm } from '../layers/norm.js';
+import { additiveMask, firstToken, positions } from '../layers/sequence.js';
+import type { Config } from '../network/config.js';
+import type { Family } from '../network/family.js';
+import type { Module, Value } from '../network/network.js';
+import { type EncoderSizes, readSizes } from '../network/sizes.js';
 
 /** Not a setting: the class has it as a constant. */
 const EPSILON = 1e-12;

@@ -2,12 +2,13 @@
  * ELECTRA (Clark et al., arXiv:2003.10555): BERT's encoder, with embeddings that may be narrower than the hidden
  * states, and a head of its own.
  */
-import type { Family } from './family.js';
-import { bertEncoder, readBertShape } from './layers/bert-encoder.js';
-import { normedEmbeddings } from './layers/embeddings.js';
-import { denseHead, tokenClassifier } from './layers/heads.js';
-import { linear } from './layers/linear.js';
-import { positions } from './layers/sequence.js';
+
+import { bertEncoder, readBertShape } from '../layers/bert-encoder.js';
+import { normedEmbeddings } from '../layers/embeddings.js';
+import { denseHead, tokenClassifier } from '../layers/heads.js';
+import { linear } from '../layers/linear.js';
+import { positions } from '../layers/sequence.js';
+import type { Family } from '../network/family.js';
 
 export const electra: Family = {
   name: 'ELECTRA',

@@ -2,17 +2,18 @@
  * ALBERT (Lan et al., arXiv:1909.11942): narrow embeddings that are mapped to the hidden size, and layers that
  * share their weights: `num_hidden_groups` groups of `inner_group_num` layers, each run as often as needed.
  */
-import type { Family } from './family.js';
-import { activate } from './layers/activations.js';
-import { attend, projectedHeads, projectedKeys } from './layers/attention.js';
-import { type BertShape, readBertShape } from './layers/bert-encoder.js';
-import { normedEmbeddings } from './layers/embeddings.js';
-import { tokenClassifier } from './layers/heads.js';
-import { linear } from './layers/linear.js';
-import { layerNorm } from './layers/norm.js';
-import { relativeKeyTerms } from './layers/relative-key.js';
-import { additiveMask, firstToken, positions } from './layers/sequence.js';
-import type { Module, Value } from './network.js';
+
+import { activate } from '../layers/activations.js';
+import { attend, projectedHeads, projectedKeys } from '../layers/attention.js';
+import { type BertShape, readBertShape } from '../layers/bert-encoder.js';
+import { normedEmbeddings } from '../layers/embeddings.js';
+import { tokenClassifier } from '../layers/heads.js';
+import { linear } from '../layers/linear.js';
+import { layerNorm } from '../layers/norm.js';
+import { relativeKeyTerms } from '../layers/relative-key.js';
+import { additiveMask, firstToken, positions } from '../layers/sequence.js';
+import type { Family } from '../network/family.js';
+import type { Module, Value } from '../network/network.js';
 
 const DEFAULTS = {
   ...{ layers: 12, hidden: 4096, heads: 64, intermediate: 16_384, vocabulary: 30_000 },

@@ -2,16 +2,17 @@
  * MPNet (Song et al., arXiv:2004.09297): BERT's layers with a bias of attention by distance, as T5 has it (Raffel
  * et al., arXiv:1910.10683), the same for every layer.
  */
-import type { Family } from './family.js';
-import { attend, projectedHeads, projectedKeys } from './layers/attention.js';
-import { type BertShape, bertIntermediate, readBertShape } from './layers/bert-encoder.js';
-import { cutToLength, placeByDistance } from './layers/distances.js';
-import { normedEmbeddings } from './layers/embeddings.js';
-import { denseHead, tokenClassifier } from './layers/heads.js';
-import { linear } from './layers/linear.js';
-import { layerNorm } from './layers/norm.js';
-import { additiveMask, positionsBehindPadding, sequenceLength } from './layers/sequence.js';
-import type { Module, Value } from './network.js';
+
+import { attend, projectedHeads, projectedKeys } from '../layers/attention.js';
+import { type BertShape, bertIntermediate, readBertShape } from '../layers/bert-encoder.js';
+import { cutToLength, placeByDistance } from '../layers/distances.js';
+import { normedEmbeddings } from '../layers/embeddings.js';
+import { denseHead, tokenClassifier } from '../layers/heads.js';
+import { linear } from '../layers/linear.js';
+import { layerNorm } from '../layers/norm.js';
+import { additiveMask, positionsBehindPadding, sequenceLength } from '../layers/sequence.js';
+import type { Family } from '../network/family.js';
+import type { Module, Value } from '../network/network.js';
 
 /** Constants of the class, whatever config.json says. */
 const PAD_TOKEN = 1;

@@ -1,11 +1,12 @@
 /** BERT (Devlin et al., arXiv:1810.04805). */
-import type { Family } from './family.js';
-import { bertEncoder, readBertShape } from './layers/bert-encoder.js';
-import { normedEmbeddings } from './layers/embeddings.js';
-import { tokenClassifier } from './layers/heads.js';
-import { linear } from './layers/linear.js';
-import { firstToken, positions } from './layers/sequence.js';
-import type { Module, Value } from './network.js';
+
+import { bertEncoder, readBertShape } from '../layers/bert-encoder.js';
+import { normedEmbeddings } from '../layers/embeddings.js';
+import { tokenClassifier } from '../layers/heads.js';
+import { linear } from '../layers/linear.js';
+import { firstToken, positions } from '../layers/sequence.js';
+import type { Family } from '../network/family.js';
+import type { Module, Value } from '../network/network.js';
 
 export const bert: Family = {
   name: 'BERT',

@@ -2,18 +2,19 @@
  * XLM-RoBERTa-XL (Goyal et al., arXiv:2105.00572): RoBERTa with the norms before attention and before the
  * feed-forward network, one behind the last layer, and none behind the embeddings.
  */
-import type { Family } from './family.js';
+
 import {
   type BertShape,
   bertIntermediate,
   bertSelfAttention,
   readBertShape,
-} from './layers/bert-encoder.js';
-import { summedEmbeddings } from './layers/embeddings.js';
-import { denseHead, tokenClassifier } from './layers/heads.js';
-import { linear } from './layers/linear.js';
-import { layerNorm } from './layers/norm.js';
-import type { Module, Value } from './network.js';
+} from '../layers/bert-encoder.js';
+import { summedEmbeddings } from '../layers/embeddings.js';
+import { denseHead, tokenClassifier } from '../layers/heads.js';
+import { linear } from '../layers/linear.js';
+import { layerNorm } from '../layers/norm.js';
+import type { Family } from '../network/family.js';
+import type { Module, Value } from '../network/network.js';
 import { robertaPositions } from './roberta.js';
 
 const DEFAULTS = {

@@ -2,18 +2,19 @@
  * DeBERTa-v2 and v3 (He et al., arXiv:2006.03654, arXiv:2111.09543): BERT's layers with disentangled attention,
  * and in the largest a convolution beside the first layer.
  */
-import type { Config } from './config.js';
-import type { Family } from './family.js';
-import { activate, readActivation } from './layers/activations.js';
-import { attend, projectedHeads, projectedKeys } from './layers/attention.js';
-import { type BertShape, bertIntermediate, readBertShape } from './layers/bert-encoder.js';
-import { type Disentangled, disentangledTerms, readDisentangled } from './layers/disentangled.js';
-import { summedEmbeddings } from './layers/embeddings.js';
-import { tokenClassifier } from './layers/heads.js';
-import { linear } from './layers/linear.js';
-import { layerNorm } from './layers/norm.js';
-import { additiveMask, firstToken, positions, tokenMask } from './layers/sequence.js';
-import type { Module, Value } from './network.js';
+
+import { activate, readActivation } from '../layers/activations.js';
+import { attend, projectedHeads, projectedKeys } from '../layers/attention.js';
+import { type BertShape, bertIntermediate, readBertShape } from '../layers/bert-encoder.js';
+import { type Disentangled, disentangledTerms, readDisentangled } from '../layers/disentangled.js';
+import { summedEmbeddings } from '../layers/embeddings.js';
+import { tokenClassifier } from '../layers/heads.js';
+import { linear } from '../layers/linear.js';
+import { layerNorm } from '../layers/norm.js';
+import { additiveMask, firstToken, positions, tokenMask } from '../layers/sequence.js';
+import type { Config } from '../network/config.js';
+import type { Family } from '../network/family.js';
+import type { Module, Value } from '../network/network.js';
 
 const DEFAULTS = {
   ...{ layers: 24, hidden: 1536, heads: 24, intermediate: 6144 },

@@ -1,7 +1,7 @@
 /** Finds a network's parameters among the tensors of a checkpoint, under the names that it uses. */
-import type { Checkpoint } from '../safetensors/checkpoint.js';
-import type { StoredTensor } from '../safetensors/reader.js';
-import { WEIGHT_TYPES } from '../safetensors/widen.js';
+import type { Checkpoint } from '../../safetensors/checkpoint.js';
+import type { StoredTensor } from '../../safetensors/reader.js';
+import { WEIGHT_TYPES } from '../../safetensors/widen.js';
 
 /** Checkpoints that were converted from TensorFlow have the norm's parameters under its names. */
 const OLD_ENDINGS: readonly (readonly [string, string])[] = [

@@ -2,7 +2,7 @@
  * A model's `config.json`, read with the defaults of its class: `transformers` leaves keys out that have
  * the class's default, and so do people. What is wrong is collected, so that it can be told at once.
  */
-import type { JsonObject } from '../../intake/description.js';
+import type { JsonObject } from '../../../intake/description.js';
 
 interface Bounds {
   readonly min?: number;
@@ -13,11 +13,15 @@ interface Bounds {
 const MAX_SIZE = 16_777_216;
 
 export class Config {
-  readonly problems: string[] = [];
+  readonly problems: string[];
   readonly #values: JsonObject;
+  readonly #path: string;
 
-  constructor(values: JsonObject) {
+  /** @param path where the values stand within the file, such as `rope_parameters.` */
+  constructor(values: JsonObject, problems: string[] = [], path = '') {
     this.#values = values;
+    this.problems = problems;
+    this.#path = path;
   }
 
   /** A whole number, from 1 if nothing else is said. */
@@ -56,6 +60,14 @@ export class Config {
     return this.#values[key] ?? undefined;
   }
 
+  /** An object within it; its problems are told under its name. */
+  part(key: string): Config | undefined {
+    const value = this.raw(key);
+    if (value === undefined) return undefined;
+    if (isObject(value)) return new Config(value, this.problems, `${this.#path}${key}.`);
+    return this.#wrong(key, value, 'an object', undefined);
+  }
+
   /** Whether the key is there with null, where that means something. */
   isNull(key: string): boolean {
     return this.#values[key] === null;
@@ -70,7 +82,7 @@ export class Config {
   refuse(key: string, isPlain: (value: unknown) => boolean, why: string): void {
     const value = this.raw(key);
     if (value !== undefined && !isPlain(value)) {
-      this.problems.push(`${key} is ${shown(value)}: ${why}`);
+      this.problems.push(`${this.#path}${key} is ${shown(value)}: ${why}`);
     }
   }
 
@@ -89,9 +101,13 @@ export class Config {
   }
 
   #wrong<T>(key: string, value: unknown, needed: string, fallback: T): T {
-    this.problems.push(`${key} is ${shown(value)}, ${needed} is needed`);
+    this.problems.push(`${this.#path}${key} is ${shown(value)}, ${needed} is needed`);
     return fallback;
   }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function shown(value: unknown): string {
