@@ -2,14 +2,15 @@ import { App } from '../app/app.js';
 import { createLogger } from '../app/log.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
-/** `plimsoll serve`: runs until SIGTERM or SIGINT; exits 0 when everything has ended in time. */
+/** `plimsoll serve`: runs until it is asked to stop; exits 0 when everything has ended in time. */
 export async function serve(flags: CommonFlags): Promise<number> {
-  const { config, cpus } = await configFrom(flags);
+  const { config, cpus, warnings } = await configFrom(flags);
   const log = createLogger({
     level: config['log.level'],
     format: config['log.format'],
     isTerminal: process.stdout.isTTY === true,
   });
+  for (const warning of warnings) log.warn(warning);
   const app = await App.create(config, cpus, log);
   const signal = whenAskedToStop();
   try {
@@ -27,9 +28,10 @@ export async function serve(flags: CommonFlags): Promise<number> {
   return 0;
 }
 
+/** SIGHUP comes when the terminal closes; its default would end the process without a cleanup. */
 function whenAskedToStop(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => resolve(signal));
     }
   });
