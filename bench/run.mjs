@@ -45,6 +45,8 @@ writeFileSync(at(stamp), '');
 const main = at('dist-bench/bench/main.js');
 const child = spawn(process.execPath, ['--expose-gc', main, ...process.argv.slice(2)], {
   stdio: 'inherit',
+  // Some benchmarks load ONNX Runtime themselves; it would report usage over the network.
+  env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
 });
 // A signal to the terminal's process group reaches the child too: it cleans up, and this one waits.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));

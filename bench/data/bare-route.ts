@@ -1,10 +1,14 @@
 /** The least that a fastify server does for a classification: the same schemas and parser, one answer. */
 import fastify from 'fastify';
 import { answerSchema, classifyRequestSchema } from '../../src/contract/classify.js';
+import { tuneServerProcess } from '../../src/system/process-tuning.js';
 
 /** As the server under test has them by default. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 const MAX_INPUTS = 1024;
+
+// As the server does: the two differ in what they do, not in how Node runs them.
+tuneServerProcess();
 
 process.on('message', async (answer: unknown) => {
   const app = fastify({

@@ -1,4 +1,3 @@
-import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 import { RedisServer } from '../../test/servers/redis.js';
 import {
   atLeast,
@@ -104,10 +103,7 @@ async function startTargets(
     }
   }
   const { body: answer } = await memory.api.classify(JSON.parse(bodies[0] ?? ''));
-  const bare = startChild(context, 'data/bare-route', [], {
-    nodeFlags: SERVER_NODE_FLAGS,
-    environment: SERVER_ENVIRONMENT,
-  });
+  const bare = startChild(context, 'data/bare-route', [], { nodeFlags: [] });
   bare.tell(answer);
   const bareUrl = String(await bare.next());
   const target = (pid: number, url: string, tier: string): Target => {
@@ -173,7 +169,6 @@ function outcomeOf(turns: Readonly<Record<Way, readonly Turn[]>>): Outcome {
   const details = {
     connections: CONNECTIONS,
     texts: TEXTS,
-    node_flags: SERVER_NODE_FLAGS,
     turns: Object.fromEntries(
       WAYS.map((way) => [way, turns[way].map(({ result: _, ...of }) => of)] as const),
     ),

@@ -3,7 +3,6 @@
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 import type { Context } from './benchmark.js';
 import type { MemoryCgroup } from './cgroup.js';
 import { type ServerUnderTest, startListening } from './listening.js';
@@ -27,9 +26,9 @@ export async function startServer(
   const folder = await mkdtemp(path.join(tmpdir(), 'plimsoll-bench-server-'));
   context.defer(() => rm(folder, { recursive: true, force: true }));
   const args = await layOut(folder, options);
-  const command = [process.execPath, ...SERVER_NODE_FLAGS, serverProgram, ...args];
+  const command = [process.execPath, serverProgram, ...args];
   const started = options.cgroup?.command(command) ?? command;
-  return startListening(context, started, path.join(folder, 'server.log'), SERVER_ENVIRONMENT);
+  return startListening(context, started, path.join(folder, 'server.log'));
 }
 
 /** Models by name, and a data folder whose mapped forms are the cached ones. */

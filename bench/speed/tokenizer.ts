@@ -1,4 +1,4 @@
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../src/models/run/allocator.js';
+import { MODEL_ENVIRONMENT, MODEL_NODE_FLAGS } from '../../src/system/process-tuning.js';
 import {
   atMost,
   type Benchmark,
@@ -42,8 +42,8 @@ async function run(context: Context): Promise<Outcome> {
       context.progress.at(`round ${round} of ${rounds}, ${kind}`);
       const args = [kind, bundledFolder, native];
       const child = startChild(context, 'speed/tokenizer-loop', args, {
-        nodeFlags: LEAN_NODE_FLAGS,
-        environment: ALLOCATOR_ENVIRONMENT,
+        nodeFlags: MODEL_NODE_FLAGS,
+        environment: MODEL_ENVIRONMENT,
       });
       results[kind].push((await child.next()) as TokenizerResult);
       await child.ended;

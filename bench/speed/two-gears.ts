@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { MappedForms, runtimeKey, usesArena } from '../../src/models/compile/mapped-form.js';
 import { ModelRepository } from '../../src/models/intake/repository.js';
-import { ALLOCATOR_ENVIRONMENT } from '../../src/models/run/allocator.js';
+import { MODEL_ENVIRONMENT } from '../../src/system/process-tuning.js';
 import {
   atMost,
   type Benchmark,
@@ -89,7 +89,7 @@ async function measure(context: Context, model: CachedModel) {
   for (const way of WAYS) {
     const args = [way === 'plain' ? source : form.graphFile, way, labels, arena];
     const child = startChild(context, 'speed/gear-loop', args, {
-      environment: ALLOCATOR_ENVIRONMENT,
+      environment: MODEL_ENVIRONMENT,
     });
     reports[way] = (await child.next()) as GearReport;
     await child.ended;

@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { PlimsollError } from '../../errors.js';
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../models/run/allocator.js';
 import type { Gear } from '../../models/run/gear.js';
 import { FrugalMemoryReader } from '../../system/frugal-reader.js';
 import { unhurriedFor } from '../../system/priority.js';
 import { type ProcessMemory, readProcessMemory } from '../../system/process-memory.js';
+import { modelProcessOptions } from '../../system/process-tuning.js';
 import { BatchPrefetch, type Capacity } from './prefetch.js';
 import type { ModelHandle, WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
 import { WorkerGoneError } from './worker-gone.js';
@@ -99,8 +99,7 @@ export class Worker {
       this.#markExited = resolve;
     });
     this.#child = fork(options.module, [], {
-      env: { ...process.env, ...ALLOCATOR_ENVIRONMENT },
-      execArgv: [...LEAN_NODE_FLAGS],
+      ...modelProcessOptions(),
       // Structured clones: a round trip takes a fifth less CPU than with JSON (bench messages).
       serialization: 'advanced',
       // Native code may print on stdout; that must not mix with the server's own lines.
