@@ -1,4 +1,4 @@
-/** The server's interface, as far as the benchmarks use it. Replies are this repository's own. */
+/** The server's API, as far as the benchmarks use it. */
 import { HttpClient, type Reply } from './http-client.js';
 
 export interface ProcessView {
@@ -61,17 +61,17 @@ const MOST_RECEIPTS = 999;
 export class Api {
   readonly #client: HttpClient;
 
-  /** @param maxSockets more requests than that wait in the client, and their time counts. */
+  /** @param maxSockets further requests wait in the client, and that wait is part of their time. */
   constructor(url: string, maxSockets?: number) {
     this.#client = new HttpClient(url, maxSockets);
   }
 
-  /** Never rejects: whether it succeeded is for the benchmark to judge. */
+  /** Never rejects: the benchmark judges whether it succeeded. */
   classify(body: ClassifyBody): Promise<Reply> {
     return this.#client.send('POST', '/v1/classify', body);
   }
 
-  /** Never rejects: a refusal may be what is asked for. */
+  /** Never rejects: a refusal may be what is wanted. */
   tryOpenSession(): Promise<Reply> {
     return this.#client.send('POST', '/v1/sessions', {});
   }
@@ -147,13 +147,13 @@ export class Api {
   }
 }
 
-/** What a reply that is no answer says. */
+/** What a reply other than 200 says. */
 export function describeFailure(reply: Reply): string {
   const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);
   return `${reply.status} ${text.slice(0, 200)}`;
 }
 
-/** The texts' labels with the highest score. @throws Error if the reply is no answer */
+/** The label with the highest score of each text. @throws Error if the reply is no answer */
 export function topLabels(reply: Reply): readonly { label: string; score: number }[] {
   if (reply.status !== 200) throw new Error(describeFailure(reply));
   const { results } = reply.body as AnswerView;
