@@ -35,7 +35,9 @@ export function likely(wrong: string): string {
   const names = [...benchmarks.map(({ name }) => name), 'all', 'list'];
   const close = names
     .map((name) => ({ name, distance: editDistance(wrong, name) }))
-    .filter(({ name, distance }) => distance <= 2 || name.includes(wrong) || wrong.includes(name))
+    .filter(
+      ({ name, distance }) => distance <= Math.max(2, name.length / 3) || name.includes(wrong),
+    )
     .sort((a, b) => a.distance - b.distance)
     .slice(0, 3)
     .map(({ name }) => name);

@@ -1,5 +1,5 @@
 /** Where things are, and what the program that is measured is started with. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -15,6 +15,14 @@ function folderAbove(folder: string): string {
 }
 
 export const projectFolder = folderAbove(path.dirname(fileURLToPath(import.meta.url)));
+
+/** Read here, as `src/version.ts` would look for it beside the compiled benchmarks. */
+export const projectVersion = versionIn(path.join(projectFolder, 'package.json'));
+
+function versionIn(manifest: string): string {
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { readonly version: string };
+  return version;
+}
 
 /** The built program that is measured. */
 export const serverProgram = path.join(projectFolder, 'dist', 'main.js');

@@ -1,9 +1,9 @@
 /** Runs benchmarks: what a run needs, what has to be undone after it, and what came of it. */
-import { VERSION } from '../../src/version.js';
 import { type Benchmark, type Context, NotRunError, type Outcome } from './benchmark.js';
 import { NotMeasuredError } from './checks.js';
 import { describeMachine } from './machine/machine.js';
 import { MachineWatch } from './machine/machine-load.js';
+import { projectVersion } from './program.js';
 import { Progress } from './progress.js';
 import type { Result } from './report.js';
 
@@ -44,7 +44,7 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions): P
     ...{ checks, facts },
     ...(quick ? { quick: true as const } : {}),
     ...(model === undefined ? {} : { model }),
-    version: VERSION,
+    version: projectVersion,
     machine: describeMachine(),
     machine_load: load,
     disturbed_by: disturbedBy,

@@ -9,7 +9,7 @@ import {
   sizeOf,
 } from '../harness/benchmark.js';
 import { closedLoop } from '../harness/load.js';
-import { type CachedModel, measuredModels } from '../harness/models.js';
+import { type CachedModel, measuredModels, titleOf } from '../harness/models.js';
 import { ROOMY_SESSIONS, startServer, UNCACHED } from '../harness/server.js';
 import { median, rounded } from '../harness/spread.js';
 import { warmUp } from '../harness/users/closed-users.js';
@@ -22,7 +22,8 @@ const MS = { full: 5000, quick: 2000 };
 
 export const stages: Benchmark = {
   name: 'stages',
-  about: 'where the time of a request goes, for 1 and for 32 users; `--keep` draws it into docs/',
+  about:
+    'time that a request of a lone user spends outside of the worker; `--keep` draws all its stages',
   run,
 };
 
@@ -59,12 +60,12 @@ async function run(context: Context): Promise<Outcome> {
       if (users > 1) continue;
       const overhead = samples.map((each) => each.HTTP + each.main + each.queue);
       const p50 = rounded(median(overhead), 3);
-      headlines.push(`${model.id} ${p50.toFixed(2)} ms outside of the worker`);
+      headlines.push(`${titleOf(model.id)} ${p50.toFixed(2)} ms`);
       checks.push(atMost(`${title}: p50 of all but the worker`, p50, MOST_OVERHEAD_MS, 'ms'));
     }
   }
   return {
-    headline: `1 user: ${headlines.join(', ')}`,
+    headline: headlines.join(', '),
     ...{ checks, facts, details: { bars } },
     pictures: { 'docs/request-time.svg': stagesPicture(bars) },
   };
