@@ -12,8 +12,8 @@ import {
 } from '../../../bench/harness/machine/disturbance.js';
 import { MachineWatch } from '../../../bench/harness/machine/machine-load.js';
 
-/** Takes 0.3 s of CPU time. */
-const BURN = 'const end = process.cpuUsage().user + 3e5; while (process.cpuUsage().user < end);';
+/** Takes 0.1 s of CPU time. */
+const BURN = 'const end = process.cpuUsage().user + 1e5; while (process.cpuUsage().user < end);';
 
 describe('the machine’s CPU time', () => {
   // The first lines of /proc/stat of a virtual machine with Linux 6.18.
@@ -55,9 +55,9 @@ describe('a process’s CPU time', () => {
     };
     const before = own();
     const burn =
-      'const end = process.cpuUsage().user + 3e5; while (process.cpuUsage().user < end);';
+      'const end = process.cpuUsage().user + 1e5; while (process.cpuUsage().user < end);';
     spawnSync(process.execPath, ['-e', burn]);
-    expect(own() - before).toBeGreaterThanOrEqual(30);
+    expect(own() - before).toBeGreaterThanOrEqual(10);
   });
 });
 
