@@ -15,7 +15,7 @@ import { readSystem } from '../system/reading.js';
 import { VERSION } from '../version.js';
 import { Assembly } from './assembly.js';
 import { closeInterrupted } from './interrupted.js';
-import type { Logger } from './log.js';
+import type { Log, Logger } from './log.js';
 
 /** Where the build puts the page. */
 const PAGE_FOLDER = fileURLToPath(new URL('../web', import.meta.url));
@@ -44,7 +44,7 @@ export class App {
   static async create(
     config: Config,
     cpus: number,
-    log: Logger,
+    { logger: log, lostLines }: Log,
     workerModule?: string,
   ): Promise<App> {
     const [system, runtime] = await Promise.all([readSystem(), runtimeKey()]);
@@ -54,6 +54,7 @@ export class App {
         ? await Store.open(config.data)
         : await Store.connect(url, poolLimits(config, 'database'));
     const metrics = new Metrics();
+    metrics.observeLog(lostLines);
     const { totalBytes } = system.server;
     const parts = new Assembly({
       ...{ config, totalBytes, cpus, log, store, runtime, metrics },

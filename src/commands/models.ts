@@ -1,11 +1,11 @@
 import { App } from '../app/app.js';
-import { createLogger } from '../app/log.js';
+import { createLog } from '../app/log.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
 /** `plimsoll models`: lists the models and what was measured of them; may prepare them first. */
 export async function listModels(flags: CommonFlags & { prepare: boolean }): Promise<number> {
   const { config, cpus } = await configFrom(flags);
-  const log = createLogger({ level: 'warn', format: 'pretty', isTerminal: false });
+  const log = createLog({ level: 'warn', format: 'pretty', isTerminal: false });
   const app = await App.create(config, cpus, log);
   try {
     const models = await app.describeModels({ prepare: flags.prepare });
@@ -24,6 +24,7 @@ export async function listModels(flags: CommonFlags & { prepare: boolean }): Pro
     return models.some(({ state }) => state === 'broken') ? 1 : 0;
   } finally {
     await app.stop();
+    log.end();
   }
 }
 

@@ -236,6 +236,13 @@ export class Metrics {
     );
   }
 
+  /** Adds the gauge of lines that the log's output did not take. */
+  observeLog(lostLines: () => number): void {
+    this.#gauge('plimsoll_log_lines_lost_total', 'Lines of the log that were dropped', (gauge) =>
+      gauge.set(lostLines()),
+    );
+  }
+
   #observeRedis(redis: GaugeSources['redis']): void {
     if (redis() === undefined) return;
     this.#gauge('plimsoll_redis_up', '1 while Redis is asked, 0 while it is left alone', (gauge) =>

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import {
@@ -88,6 +89,38 @@ const MODEL_CODE = ['onnxruntime-node', '@huggingface/tokenizers'];
 const MAIN = 'main.ts';
 const FORKED = ['inference/workers/worker-main.ts', 'models/compile/preparer-main.ts'];
 
+/** `{page, http}`: the rooms of each floor, top to bottom. */
+function floorsAsText(floors: Floors): string {
+  const nameOf = (part: string) => part.replace(/\.ts$|\/$/, '');
+  return floors
+    .map((rooms) => {
+      const names = rooms.flatMap((room) => room.map(nameOf));
+      return names.length === 1 ? names[0] : `{${names.join(', ')}}`;
+    })
+    .join(' → ');
+}
+
+/** `models/compile/onnx/a.ts` → `models`, `models/compile`, `models/compile/onnx`. */
+function foldersAbove(file: string): readonly string[] {
+  const parts = file.split('/').slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
+}
+
+/** The folders that the page draws below `src/`: two blanks of indentation for each level. */
+function foldersInPicture(page: string): ReadonlySet<string> {
+  const picture = /```\nsrc\/\n([\s\S]*?)\n\S/.exec(page)?.[1] ?? '';
+  const folders = new Set<string>();
+  const above: string[] = [];
+  for (const line of picture.split('\n')) {
+    const [, blanks = '', name] = /^( +)([\w-]+)\/ /.exec(line) ?? [];
+    if (name === undefined) continue;
+    above.splice(blanks.length / 2 - 1);
+    above.push(name);
+    folders.add(above.join('/'));
+  }
+  return folders;
+}
+
 /** Ways from a file to model code, over any import, types too. */
 function waysToModelCode(sources: Sources, start: string): readonly string[] {
   const ways: string[] = [];
@@ -159,6 +192,20 @@ describe('src/', () => {
   test.each(FORBIDDEN)('no file uses %s', (_what, pattern) => {
     const using = [...sources].filter(([, text]) => pattern.test(withoutCommentsAndStrings(text)));
     expect(using.map(([file]) => file)).toEqual([]);
+  });
+});
+
+describe('docs/architecture.md', () => {
+  const page = readFileSync(new URL('../../docs/architecture.md', import.meta.url), 'utf8');
+
+  test('shows every folder of src/, and no other', () => {
+    const folders = new Set([...readSources(SOURCE).keys()].flatMap((file) => foldersAbove(file)));
+    expect([...foldersInPicture(page)].sort()).toEqual([...folders].sort());
+  });
+
+  test('names the floors as this test has them', () => {
+    const line = /^`(main → .*)`$/m.exec(page)?.[1];
+    expect(line).toBe(floorsAsText(FLOORS));
   });
 });
 

@@ -50,11 +50,11 @@ test('the README has the table of settings between its marks', () => {
   );
 });
 
-test('the README has the figures of the kept report beside those of the reference', () => {
+test('docs/proof.md has the figures of the kept report beside those of the reference', () => {
   const packed = readFileSync(new URL('../../docs/proof/reference.json.gz', import.meta.url));
   const report = JSON.parse(gunzipSync(packed).toString('utf8'));
   const [, table = ''] =
-    /<!-- reference -->\n([\s\S]*?)<!-- \/reference -->/.exec(document('README.md')) ?? [];
+    /<!-- reference -->\n([\s\S]*?)<!-- \/reference -->/.exec(document('docs/proof.md')) ?? [];
   expect(rowsOf(table), 'run `npm run docs:reference`').toEqual(
     rowsOf(referenceTable(report).join('\n')),
   );
