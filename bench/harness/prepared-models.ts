@@ -53,8 +53,9 @@ export async function prepare(
     });
     let printed = '';
     for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (chunk: Buffer) => {
-        printed += chunk.toString();
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        printed += text;
+        progress.at(`preparing: ${text.trimEnd().split('\n').at(-1)}`);
       });
     }
     const code = await new Promise((resolve, reject) => {

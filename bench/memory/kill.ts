@@ -62,6 +62,30 @@ async function run(context: Context): Promise<Outcome> {
   const recycles = (await api.receipts('recycle')).length;
   const restarts = await api.metric('plimsoll_worker_restarts_total');
   const retried = await api.metric('plimsoll_batches_retried_total');
+  const ended = server.ended();
+  return outcomeOf({
+    ...{ play, expected, seconds, kills, recycles, restarts, retried, ended },
+    restMb: [restBefore, restAfter],
+  });
+}
+
+interface Played {
+  readonly play: Play;
+  readonly expected: readonly Expected[];
+  readonly seconds: number;
+  readonly kills: number;
+  readonly recycles: number;
+  readonly restarts: number;
+  readonly retried: number;
+  /** How the server itself ended, if it did. */
+  readonly ended: string | undefined;
+  /** Private memory at rest before and after. */
+  readonly restMb: readonly [number, number];
+}
+
+function outcomeOf(played: Played): Outcome {
+  const { play, expected, seconds, kills, recycles, restarts, retried, ended } = played;
+  const [restBefore, restAfter] = played.restMb;
   const sent = play.tally.replies.length + play.tally.failures.length;
   return {
     headline: `${play.tally.failures.length} failed and ${play.wrong.length} wrong of ${sent.toLocaleString('en-US')}; ${kills} workers killed, ${recycles} recycles`,
@@ -92,7 +116,7 @@ async function run(context: Context): Promise<Outcome> {
         fact: 'private memory at rest before, after',
         value: `${restBefore.toFixed(1)}, ${restAfter.toFixed(1)} MB`,
       },
-      { fact: 'the server itself', value: server.ended() ?? 'still running' },
+      { fact: 'the server itself', value: ended ?? 'still running' },
     ],
     details: {
       definition:

@@ -1,3 +1,4 @@
+import type { ReceiptView } from '../harness/api.js';
 import {
   atLeast,
   atMost,
@@ -55,6 +56,18 @@ async function run(context: Context): Promise<Outcome> {
   });
   const counted = tally.replies.filter(({ sentAtMs }) => sentAtMs >= begun + WARM_UP_MS);
   const receipts = await api.receipts('recycle', begun);
+  return outcomeOf(context, { tally, counted, receipts, sessions });
+}
+
+interface Played {
+  readonly tally: Tally;
+  /** Replies after the warm-up. */
+  readonly counted: Tally['replies'];
+  readonly receipts: readonly ReceiptView[];
+  readonly sessions: number;
+}
+
+function outcomeOf(context: Context, { tally, counted, receipts, sessions }: Played): Outcome {
   const { during, outside } = splitByReceipts(counted, receipts);
   const enough = sizeOf(context, ENOUGH);
   const [p99During, p99Outside] = [quantile(during, 0.99), quantile(outside, 0.99)];
@@ -83,7 +96,7 @@ async function run(context: Context): Promise<Outcome> {
     ],
     details: {
       definition:
-        `minilm; ${USERS} users in closed loop, ${REQUESTS_PER_USER} requests of each user; ${seconds} s after ${WARM_UP_MS / 1000} s of warm-up; ` +
+        `minilm; ${USERS} users in closed loop, ${REQUESTS_PER_USER} requests of each user; ${sizeOf(context, SECONDS)} s after ${WARM_UP_MS / 1000} s of warm-up; ` +
         'a request counts as during a recycle when it overlaps started_at … started_at + duration of a recycle receipt',
       failures: tally.firstFailures,
       recycles: receipts.map(({ cause, duration_ms: ms, actions }) => ({ cause, ms, actions })),

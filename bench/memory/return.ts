@@ -6,6 +6,7 @@ import {
   type Benchmark,
   type Context,
   exactly,
+  type Fact,
   type Outcome,
   sizeOf,
 } from '../harness/benchmark.js';
@@ -60,8 +61,6 @@ function outcomeOf(sessions: readonly Sample[], tally: Tally, recycles: number):
   const shares = each(
     ({ beforeMb, peakMb, residueMb }) => (100 * (peakMb - residueMb.all)) / (peakMb - beforeMb.all),
   );
-  const left = each(({ residueMb, beforeMb }) => workersOf(residueMb) - workersOf(beforeMb));
-  const leftInMain = each(({ residueMb, beforeMb }) => residueMb.main - beforeMb.main);
   const edge = Math.min(EDGE, Math.floor(sessions.length / 2));
   const growth = mean(residues.slice(-edge)) / mean(residues.slice(0, edge)) - 1;
   const whole = wholeShare(taken, residues);
@@ -87,25 +86,9 @@ function outcomeOf(sessions: readonly Sample[], tally: Tally, recycles: number):
       { fact: 'share that is back, %', value: spread(shares) },
       { fact: 'worst share, %', value: Math.min(...shares).toFixed(2) },
       { fact: 'taken by a session', value: spread(taken, ' MB') },
-      {
-        fact: 'still held just before its end',
-        value: spread(
-          each(({ usedMb, beforeMb }) => usedMb.all - beforeMb.all),
-          ' MB',
-        ),
-      },
-      { fact: 'left in the workers', value: spread(left, ' MB', 3) },
-      { fact: 'left in the main process', value: spread(leftInMain, ' MB', 3) },
+      ...factsOf(sessions),
       { fact: 'share of all that all sessions took, %', value: whole.toFixed(2) },
       { fact: 'private memory at rest, all processes', value: spread(residues, ' MB') },
-      {
-        fact: 'cleanup',
-        value: spread(
-          each((of) => of.cleanupMs),
-          ' ms',
-          0,
-        ),
-      },
       { fact: 'recycles meanwhile', value: String(recycles) },
     ],
     details: {
@@ -117,6 +100,21 @@ function outcomeOf(sessions: readonly Sample[], tally: Tally, recycles: number):
       sessions,
     },
   };
+}
+
+/** Where the memory of a session was, and what its cleanup took. */
+function factsOf(sessions: readonly Sample[]): readonly Fact[] {
+  const each = (of: (sample: Sample) => number) => sessions.map(of);
+  const held = each(({ usedMb, beforeMb }) => usedMb.all - beforeMb.all);
+  const left = each(({ residueMb, beforeMb }) => workersOf(residueMb) - workersOf(beforeMb));
+  const leftInMain = each(({ residueMb, beforeMb }) => residueMb.main - beforeMb.main);
+  const cleanups = each(({ cleanupMs }) => cleanupMs);
+  return [
+    { fact: 'still held just before its end', value: spread(held, ' MB') },
+    { fact: 'left in the workers', value: spread(left, ' MB', 3) },
+    { fact: 'left in the main process', value: spread(leftInMain, ' MB', 3) },
+    { fact: 'cleanup', value: spread(cleanups, ' ms', 0) },
+  ];
 }
 
 /** Private memory in MB: of all processes, and of the main process among them. */
