@@ -2,6 +2,10 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { figuresPage } from '../../bench/figures/figures-page.js';
+import { withLinesBetween } from '../../bench/figures/lines.js';
+import { readmeFigures } from '../../bench/figures/readme-figures.js';
+import { readResults } from '../../bench/harness/results-folder.js';
 import { ERRORS } from '../../src/errors.js';
 import { referenceTable } from '../../src/proof/report/markdown-load.js';
 import { settingsDocument } from '../../src/settings/document.js';
@@ -51,4 +55,12 @@ test('docs/proof.md has the figures of the kept report beside those of the refer
     rowsOf(referenceTable(report).join('\n')),
   );
   expect(report.verdict).toBe('passed');
+});
+
+test('docs/figures.md and the README have the figures of the kept results', async () => {
+  const results = await readResults();
+  const hint = 'run `npm run docs:figures`';
+  expect(document('docs/figures.md'), hint).toBe(figuresPage(results));
+  const readme = document('README.md');
+  expect(readme, hint).toBe(withLinesBetween(readme, 'figures', readmeFigures(results)));
 });
