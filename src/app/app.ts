@@ -1,19 +1,18 @@
-import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
+import type { ModelView } from '../contract/models.js';
 import { messageOf } from '../errors.js';
 import { buildServer } from '../http/server.js';
-import type { HttpServices, ModelView } from '../http/services.js';
 import { figuresOf } from '../memory/snapshot.js';
 import { Metrics } from '../metrics/metrics.js';
 import { runtimeKey } from '../models/compile/mapped-form.js';
 import { type Config, poolLimits } from '../settings/config.js';
-import { shownSettings } from '../settings/shown.js';
 import { Store } from '../store/store.js';
 import { readSystem } from '../system/reading.js';
 import { VERSION } from '../version.js';
 import { Assembly } from './assembly.js';
+import { httpServices } from './http-services.js';
 import { closeInterrupted } from './interrupted.js';
 import type { Log, Logger } from './log.js';
 
@@ -52,7 +51,7 @@ export class App {
     const store =
       url === ''
         ? await Store.open(config.data)
-        : await Store.connect(url, poolLimits(config, 'database'));
+        : await Store.connect(url, poolLimits(config, 'database'), config['database.schema']);
     const metrics = new Metrics();
     metrics.observeLog(lostLines);
     const { totalBytes } = system.server;
@@ -102,7 +101,11 @@ export class App {
         pageFolder: PAGE_FOLDER,
         logger: this.#log,
       },
-      this.#services(),
+      httpServices(this.#parts, this.#config, {
+        metrics: this.#metrics,
+        notReadyBecause: () => this.#notReadyBecause(),
+        degradedBecause: () => this.#degradedBecause(),
+      }),
     );
     // By default the kernel queues 511 connections and drops the rest, whose clients retry after 1, 3 and 7 s.
     const backlog = this.#config['http.max_connections'];
@@ -151,42 +154,6 @@ export class App {
     await redis?.stop();
     await archive.close();
     this.#state = 'stopped';
-  }
-
-  #services(): HttpServices {
-    const { classification, sessions, memory, views, workers, events, archive, proofs } =
-      this.#parts;
-    return {
-      classification,
-      sessions,
-      memory: {
-        read: () => memory.reader.read(),
-        loadLineBytes: (snapshot) => memory.reader.loadLineBytes(snapshot),
-        pressure: () => memory.reader.level,
-        usersSinceRecycle: () => memory.usersSinceRecycle,
-        cleanup: () =>
-          memory.cleanup({ cause: 'asked for', session: null, stillUsed: () => false }),
-        recycle: () => memory.recycle('asked for'),
-        readings: (sinceMs) => memory.reader.ring.since(sinceMs),
-        processes: (sinceMs) => memory.reader.processes.since(sinceMs),
-      },
-      models: views,
-      workers,
-      events,
-      archive,
-      proofs,
-      cache: this.#parts.results,
-      settings: shownSettings(this.#config),
-      pools: () => this.#parts.pools.map(({ figures }) => figures),
-      notReadyBecause: () => this.#notReadyBecause(),
-      degradedBecause: () => this.#degradedBecause(),
-      metrics: this.#metrics,
-      limits: {
-        maxInputs: this.#config['request.max_inputs'],
-        deadlineMs: this.#config['request.deadline_ms'],
-      },
-      userSecret: this.#config['cache.secret'] || randomBytes(32).toString('hex'),
-    };
   }
 
   #notReadyBecause(): string {

@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
-import { receiptToWire, sessionToWire } from '../http/wire.js';
-import type { Receipt } from '../memory/receipt.js';
+import { type Receipt, shownReceipt } from '../memory/receipt.js';
 import type { Answered } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
+import { shownSession } from '../sessions/shown.js';
 import type { Classified } from '../store/row-buffer.js';
-import { type Row, rowOf, storable } from '../store/rows.js';
+import { type Row, rowOf } from '../store/rows.js';
 
 /** An event; `text` is a line for people. */
 export interface NewEvent {
@@ -22,13 +22,13 @@ export function sessionRow(view: SessionView, server: string, revision: number):
     max_users: view.maxUsers,
     opened_at_ms: view.openedAtMs,
     ended_at_ms: view.endedAtMs,
-    body: JSON.stringify(sessionToWire(view)),
+    body: JSON.stringify(shownSession(view)),
   });
 }
 
 export function receiptRow(receipt: Receipt): Row {
   const { id, kind, session, startedAtMs } = receipt;
-  const body = JSON.stringify(receiptToWire(receipt));
+  const body = JSON.stringify(shownReceipt(receipt));
   return rowOf('receipts', { id, kind, session, started_at_ms: startedAtMs, body });
 }
 
@@ -77,7 +77,7 @@ export function classifiedOf(
       score: best?.score ?? 0,
       ms: tookMs,
       tier: answer.cached[index] || null,
-      input: keepText ? storable(inputs[index] ?? '') : null,
+      input: keepText ? (inputs[index] ?? '') : null,
     });
   }
 }

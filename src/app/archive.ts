@@ -1,15 +1,21 @@
 import { randomBytes } from 'node:crypto';
+import type { MinuteReading } from '../contract/memory.js';
+import type * as contract from '../contract/receipts.js';
+import type { ClassificationRecord, PastEvent } from '../contract/records.js';
+import type * as sessions from '../contract/sessions.js';
 import { messageOf, PlimsollError } from '../errors.js';
-import type { ReceiptQuery, RecordQuery } from '../http/services.js';
+import type { RecordQuery } from '../http/services.js';
 import type { Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { Answered } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
+import { storedSession } from '../sessions/shown.js';
 import { type DataSlot, takeAbandoned, takeSlot } from '../store/data-slot.js';
-import type { OpenSession, StoreReader } from '../store/reader.js';
+import type { OpenSession, ReceiptFilter, StoreReader } from '../store/reader.js';
 import { BATCH_ROWS, Recorder } from '../store/recorder.js';
 import type { Classified } from '../store/row-buffer.js';
 import { type Row, rowOf, sortable, type TableName } from '../store/rows.js';
+import { shownEvent, shownMinute, shownRecord, shownUser } from '../store/shown.js';
 import { SpillFile } from '../store/spill-file.js';
 import type { Store } from '../store/store.js';
 import {
@@ -96,6 +102,14 @@ export class Archive {
     });
     this.#recorder.start();
     this.#keepHeartbeat();
+    this.#options.store.whenRestored(() => {
+      const text =
+        'the database was empty or gone, and has its tables again: earlier records are missing';
+      this.#log.warn(text);
+      this.keepEvent({ kind: 'database_restored', text });
+      // Without it our open sessions would look abandoned to other servers.
+      this.#keepHeartbeat();
+    });
   }
 
   /** This server's name in the database. */
@@ -162,35 +176,44 @@ export class Archive {
     );
   }
 
-  /** Readings by the minute since a time, oldest first. */
-  async readings(sinceMs: number, limit: number) {
-    return this.#read((reader) => reader.listReadings(this.server, sinceMs, limit));
+  /** Minutes of readings since a time, oldest first. */
+  async readings(sinceMs: number, limit: number): Promise<readonly MinuteReading[]> {
+    const rows = await this.#read((reader) => reader.listReadings(this.server, sinceMs, limit));
+    return rows.map(shownMinute);
   }
 
-  /** Finds everything recorded before, unless the database is away or behind. */
-  async session(id: string): Promise<unknown> {
-    return this.#read((reader) => reader.findSession(id));
+  /** Everything that was kept before is found, unless the database is away or behind. */
+  async session(id: string): Promise<sessions.SessionView | undefined> {
+    const body = await this.#read((reader) => reader.findSession(id));
+    return body === undefined ? undefined : storedSession(body);
   }
 
-  async sessions(limit: number): Promise<readonly unknown[]> {
-    return this.#read((reader) => reader.listSessions(limit));
+  /** The newest first. */
+  async sessions(limit: number): Promise<readonly sessions.SessionView[]> {
+    return (await this.#read((reader) => reader.listSessions(limit))).map(storedSession);
   }
 
-  async users(session: string) {
-    return this.#read((reader) => reader.listUsers(session));
+  /** In the order in which they came. */
+  async users(session: string): Promise<sessions.SessionUsers['users']> {
+    return (await this.#read((reader) => reader.listUsers(session))).map(shownUser);
   }
 
-  async receipts(query: ReceiptQuery): Promise<readonly unknown[]> {
-    return this.#read((reader) => reader.listReceipts(query));
+  /** The newest first. */
+  async receipts(query: ReceiptFilter): Promise<readonly contract.Receipt[]> {
+    const bodies = await this.#read((reader) => reader.listReceipts(query));
+    return bodies as readonly contract.Receipt[];
   }
 
-  async pastEvents(query: ReceiptQuery) {
-    return this.#read((reader) => reader.listEvents(query));
+  /** The newest first. */
+  async pastEvents(query: ReceiptFilter): Promise<readonly PastEvent[]> {
+    return (await this.#read((reader) => reader.listEvents(query))).map(shownEvent);
   }
 
-  async records({ user, ...same }: RecordQuery) {
+  /** The newest first. */
+  async records({ user, ...same }: RecordQuery): Promise<readonly ClassificationRecord[]> {
     const userHash = user === undefined ? undefined : this.#hashes.of(user);
-    return this.#read((reader) => reader.listRecords({ ...same, userHash }));
+    const rows = await this.#read((reader) => reader.listRecords({ ...same, userHash }));
+    return rows.map(shownRecord);
   }
 
   /**
@@ -228,7 +251,7 @@ export class Archive {
   async #read<T>(ask: (reader: StoreReader) => Promise<T>): Promise<T> {
     await this.#recorder?.settled();
     try {
-      return await ask(await this.#options.store.read());
+      return await ask(this.#options.store.reader);
     } catch (error) {
       this.#log.debug({ err: error }, 'the database does not answer');
       const message = `the database does not answer: ${messageOf(error)}`;

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { receiptToWire } from '../http/wire.js';
-import type { Receipt } from '../memory/receipt.js';
+import { type Receipt, shownReceipt } from '../memory/receipt.js';
 import type { Archive } from './archive.js';
 
 /** A server without a heartbeat for this long is gone; each sends one a minute. */
@@ -48,7 +47,7 @@ export async function closeInterrupted(options: InterruptedOptions): Promise<num
         state: 'interrupted',
         ended_at: new Date(endedAtMs).toISOString(),
         end_cause: 'interrupted',
-        cleanup: receiptToWire(receipt),
+        cleanup: shownReceipt(receipt),
       };
       archive.keepClosed(session, { ...body, ...end }, endedAtMs);
     }

@@ -4,13 +4,13 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ProofProfile, ProofView } from '../contract/proofs.js';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
-import type { ProofProfile, ProofView } from '../http/services.js';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const RECORD = 'proof.json';
 const REPORT = 'report.html';
-/** Time after SIGTERM to end its session and write a report. */
+/** After SIGTERM it ends its session and writes the report of what was played. */
 const STOP_MS = 5000;
 /** For a command that hangs; normally its own `--timeout` ends it. */
 const LIMIT_MS = 900_000;
@@ -27,11 +27,8 @@ export interface ProofRunsOptions {
   readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
 }
 
-/** Progress messages of `plimsoll prove` to its parent. */
-export interface ProofProgress {
-  readonly sessions_done: number;
-  readonly sessions_total: number;
-}
+/** What `plimsoll prove` tells a program that started it: how far it is, or why it failed. */
+type ProofMessage = Partial<Pick<ProofView, 'sessions_done' | 'sessions_total' | 'reason'>>;
 
 /**
  * Proofs of this server that were requested over HTTP, one at a time. Each runs `plimsoll prove` in its own
@@ -114,6 +111,7 @@ export class ProofRuns {
       sessions_done: 0,
       sessions_total: 0,
       report_url: null,
+      reason: null,
     };
     await mkdir(path.join(this.#folder, proof.id), { recursive: true });
     await this.#keep(proof);
@@ -138,16 +136,17 @@ export class ProofRuns {
     child.stdout?.pipe(log, { end: false });
     child.stderr?.pipe(log, { end: false });
     child.on('close', () => log.end());
-    child.on('message', (message: ProofProgress) => {
-      const { sessions_done, sessions_total } = message;
-      this.#change(id, { sessions_done, sessions_total });
-    });
+    child.on('message', (message: ProofMessage) => this.#change(id, message));
     return child;
   }
 
   /** Resolves when the process has ended and its record is written; never rejects. */
   async #follow(id: string, child: ChildProcess): Promise<void> {
-    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+    const timer = setTimeout(() => {
+      const reason = `It did not end within ${LIMIT_MS / 60_000} minutes and was stopped.`;
+      this.#change(id, { reason });
+      child.kill('SIGKILL');
+    }, LIMIT_MS);
     const code = await new Promise<number | null>((resolve) => {
       child.on('error', () => resolve(null));
       child.on('close', resolve);
@@ -158,6 +157,12 @@ export class ProofRuns {
     // A proof that was stopped exits with another code: it has a report but no verdict.
     const state = (reported && STATES[code ?? -1]) || 'broken';
     this.#change(id, { state, ended_at, report_url: reported ? urlOf(id) : null });
+    const told = this.#proofs.get(id)?.reason ?? null;
+    if (state === 'broken' && told === null) {
+      this.#change(id, {
+        reason: 'Its process ended without a verdict; its output is in output.log.',
+      });
+    }
     this.#options.log('a proof has ended', { proof: id, state, code });
     const proof = this.#proofs.get(id);
     if (proof === undefined) return;
@@ -192,7 +197,10 @@ export class ProofRuns {
     try {
       const text = await readFile(path.join(this.#folder, id, RECORD), 'utf8');
       const proof = JSON.parse(text) as ProofView;
-      return proof.state === 'running' ? { ...proof, state: 'broken' } : proof;
+      // Records of earlier versions have no reason.
+      const { reason = null } = proof;
+      if (proof.state !== 'running') return { ...proof, reason };
+      return { ...proof, state: 'broken', reason: 'The server ended while the proof was running.' };
     } catch (error) {
       this.#options.log('a proof’s record cannot be read', { proof: id, reason: messageOf(error) });
       return undefined;

@@ -1,3 +1,5 @@
+import type { ProcessReadings } from '../contract/memory.js';
+import { toMb } from '../contract/units.js';
 import type { MemorySnapshot, ProcessReading } from './snapshot.js';
 
 /** One process at one reading. */
@@ -104,4 +106,22 @@ function nameFrom(code: number): string {
   if (code === MAIN) return 'main';
   if (code === OTHERS) return 'others';
   return code < 0 ? `preparer-${-code}` : `worker-${code - FIRST_WORKER}`;
+}
+
+/** Readings by process as callers see them: names once, as there are few of them in many readings. */
+export function shownProcesses(readings: readonly ProcessesReading[]): ProcessReadings {
+  const names = new Map<string, number>();
+  const indexOf = (name: string) => {
+    const known = names.get(name) ?? names.size;
+    names.set(name, known);
+    return known;
+  };
+  const rows = readings.map(({ atMs, processes }) => ({
+    at_ms: atMs,
+    processes: processes.map(
+      ({ name, privateBytes, sharedBytes }) =>
+        [indexOf(name), toMb(privateBytes), toMb(sharedBytes)] as const,
+    ),
+  }));
+  return { names: [...names.keys()], readings: rows };
 }

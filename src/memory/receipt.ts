@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { SnapshotFigures } from './snapshot.js';
+import type * as contract from '../contract/receipts.js';
+import { toInstant, toMb, toMs } from '../contract/units.js';
+import { type SnapshotFigures, shownFigures } from './snapshot.js';
 
 /** What a receipt is about. */
 export type ReceiptKind = 'cleanup' | 'unload' | 'eviction' | 'recycle' | 'pressure' | 'shift';
@@ -45,4 +47,30 @@ export function freedBytes({ before, after }: Receipt): number {
 /** Decrease of our processes' private bytes; negative if they grew. */
 export function freedPrivateBytes({ before, after }: Receipt): number {
   return before.privateBytes - after.privateBytes;
+}
+
+/** A receipt as callers see it, and as the store keeps it. */
+export function shownReceipt(receipt: Receipt): contract.Receipt {
+  const { id, kind, cause, session } = receipt;
+  return {
+    ...{ id, kind, cause, session },
+    started_at: toInstant(receipt.startedAtMs),
+    duration_ms: toMs(receipt.durationMs),
+    before: shownFigures(receipt.before),
+    after: shownFigures(receipt.after),
+    freed_mb: toMb(freedBytes(receipt)),
+    freed_private_mb: toMb(freedPrivateBytes(receipt)),
+    actions: receipt.actions.map(shownAction),
+  };
+}
+
+function shownAction({ action, model, worker, entries, ...of }: ReceiptAction) {
+  return {
+    action,
+    ...(model === undefined ? {} : { model }),
+    ...(worker === undefined ? {} : { worker }),
+    duration_ms: toMs(of.durationMs),
+    freed_mb: toMb(of.freedBytes),
+    ...(entries === undefined ? {} : { entries }),
+  };
 }

@@ -1,4 +1,7 @@
-/** A reading as the ring keeps it. */
+import { pressureOfLevel, type Reading } from '../contract/memory.js';
+import { toInstant, toMb } from '../contract/units.js';
+
+/** What the ring keeps of each reading. */
 export interface RingReading {
   /** Milliseconds since 1970. */
   readonly atMs: number;
@@ -61,4 +64,17 @@ export class ReadingRing {
     }
     return readings;
   }
+}
+
+/** A reading as callers see it. */
+export function shownReading(reading: RingReading): Reading {
+  return {
+    at: toInstant(reading.atMs),
+    server_total_mb: toMb(reading.serverTotalBytes),
+    server_used_mb: toMb(reading.serverUsedBytes),
+    load_line_mb: toMb(reading.loadLineBytes),
+    private_mb: toMb(reading.privateBytes),
+    pss_mb: toMb(reading.pssBytes),
+    pressure: pressureOfLevel(reading.pressure),
+  };
 }

@@ -1,3 +1,6 @@
+import type { MemoryView } from '../contract/memory.js';
+import type { Figures } from '../contract/receipts.js';
+import { toMb, toPercent } from '../contract/units.js';
 import type { ProcessMemory } from '../system/process-memory.js';
 import type { SystemReading } from '../system/reading.js';
 
@@ -40,6 +43,36 @@ export function figuresOf(snapshot: MemorySnapshot): SnapshotFigures {
     serverPercent: server.percent,
     privateBytes: sum(snapshot.processes, ({ privateBytes }) => privateBytes),
     pssBytes: sum(snapshot.processes, ({ pssBytes }) => pssBytes),
+  };
+}
+
+/** The figures as callers see them. */
+export function shownFigures(figures: SnapshotFigures): Figures {
+  return {
+    server_total_mb: toMb(figures.serverTotalBytes),
+    server_used_mb: toMb(figures.serverUsedBytes),
+    server_percent: toPercent(figures.serverPercent),
+    private_mb: toMb(figures.privateBytes),
+    pss_mb: toMb(figures.pssBytes),
+  };
+}
+
+/** A snapshot as callers see it; `of` is what the memory manager adds. */
+export function shownMemory(
+  snapshot: MemorySnapshot,
+  of: Pick<MemoryView, 'load_line_mb' | 'pressure' | 'users_since_recycle'>,
+): MemoryView {
+  const { private_mb: _private, pss_mb: _pss, ...server } = shownFigures(figuresOf(snapshot));
+  return {
+    ...server,
+    ...of,
+    processes: snapshot.processes.map(({ role, pid, memory }) => ({
+      role,
+      pid,
+      rss_mb: toMb(memory.rssBytes),
+      pss_mb: toMb(memory.pssBytes),
+      private_mb: toMb(memory.privateBytes),
+    })),
   };
 }
 

@@ -8,6 +8,7 @@ import { MappedSession, scoresOf } from '../../models/run/onnx-session.js';
 import { TextEncoder } from '../../models/run/tokenizer.js';
 import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
+import { dieWithParent } from '../../system/parent-death.js';
 import { readOwnMemory, readOwnPrivateBytes } from '../../system/process-memory.js';
 import type {
   BatchResult,
@@ -157,7 +158,7 @@ function tell(message: WorkerMessage): void {
 // Ctrl-C reaches the whole process group, but the main process decides when a worker ends.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
-process.on('disconnect', () => process.exit(0));
+dieWithParent();
 
 let turn: Promise<void> = Promise.resolve();
 process.on('message', (request: NumberedRequest) => {

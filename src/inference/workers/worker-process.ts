@@ -1,14 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../models/run/allocator.js';
 import { FrugalMemoryReader } from '../../system/frugal-reader.js';
 import { type ProcessMemory, readProcessMemory } from '../../system/process-memory.js';
+import { modelProcessOptions } from '../../system/process-tuning.js';
 import { settledWithin } from '../../system/time-limit.js';
 
 /** Starts the process of a worker. @param module path of the built worker-main module. */
 export function forkWorker(module: string): ChildProcess {
   return fork(module, [], {
-    env: { ...process.env, ...ALLOCATOR_ENVIRONMENT },
-    execArgv: [...LEAN_NODE_FLAGS],
+    ...modelProcessOptions(),
     // Structured clones: a round trip takes a fifth less CPU than with JSON (bench messages).
     serialization: 'advanced',
     // Native code may print on stdout; that must not mix with the server's own lines.

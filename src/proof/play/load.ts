@@ -1,6 +1,6 @@
 /** Plays a plan against a server and collects what happened. Judges nothing, retries nothing. */
 
-import { parseCache, parseMemory, parseReceipts } from '../wire.js';
+import { parseCache, parseMemory, parseReceipts } from '../replies.js';
 import { Assignment } from './assignment.js';
 import { BackgroundCpu } from './background-cpu.js';
 import { ProofClient } from './client.js';
@@ -140,7 +140,7 @@ class LoadPlayer {
 
   async #readPids(): Promise<readonly number[]> {
     const memory = parseMemory(await this.#readLast('/v1/memory'));
-    return memory?.processes.map(({ pid }) => pid) ?? [];
+    return (memory?.processes ?? []).flatMap(({ pid }) => pid ?? []);
   }
 
   async #readRecycles(since: string): Promise<readonly string[] | null> {

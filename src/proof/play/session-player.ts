@@ -8,7 +8,7 @@ import {
   parseModels,
   parseSessionId,
   type Receipt,
-} from '../wire.js';
+} from '../replies.js';
 import type { Assignment } from './assignment.js';
 import type { ProofClient } from './client.js';
 import type { InputSet } from './inputs.js';
