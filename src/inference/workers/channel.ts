@@ -9,7 +9,7 @@ export interface ChannelOptions {
   readonly id: string;
   readonly child: Pick<ChildProcess, 'send' | 'connected'>;
   /** See {@link TimeLimitWatch}. */
-  readonly silentMs: number;
+  readonly stalledMs: number;
   /** CPU time that the process has used, in ms; undefined where the system does not tell. */
   readonly cpuMs: () => number | undefined;
   /** The worker did not answer within the request's limit. */
@@ -120,7 +120,7 @@ export class WorkerChannel {
     if (first === undefined) return;
     this.#startedMs = performance.now();
     const { limit, threads } = first;
-    const watch = new TimeLimitWatch({ limit, threads, silentMs: this.#options.silentMs });
+    const watch = new TimeLimitWatch({ limit, threads, stalledMs: this.#options.stalledMs });
     this.#lookAfter(watch.firstLookMs, first, watch);
   }
 

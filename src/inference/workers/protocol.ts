@@ -26,7 +26,13 @@ export type WorkerRequest =
   | { readonly type: 'unload'; readonly model: string }
   /** Opens the model in the hot gear, then closes the cold one; batches that arrive meanwhile run after that. */
   | { readonly type: 'shift'; readonly model: string }
-  | { readonly type: 'run'; readonly model: string; readonly inputs: readonly string[] }
+  | {
+      readonly type: 'run';
+      readonly model: string;
+      readonly inputs: readonly string[];
+      /** Best labels to return of each input; all of them if undefined. */
+      readonly keep?: readonly (number | undefined)[];
+    }
   | { readonly type: 'collect' }
   | { readonly type: 'read' }
   | { readonly type: 'ping' };
@@ -35,8 +41,10 @@ export type NumberedRequest = WorkerRequest & { readonly id: number };
 
 /** Outcome of one input. */
 export interface RowResult {
-  /** Score of each label, by index. */
+  /** Score of each label, by index; with `labels` the scores of those. */
   readonly scores: readonly number[];
+  /** Indexes of the best labels, best first, if not all are returned. */
+  readonly labels?: readonly number[];
   readonly truncated: boolean;
 }
 

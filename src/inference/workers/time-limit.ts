@@ -15,15 +15,15 @@ export interface Progress {
 }
 
 /**
- * `overran`: it used its budget and did not answer. `silent`: it used no CPU, so it is stopped or deadlocked, and
- * the request is not to blame.
+ * `overran`: it used its budget and did not answer. `stalled`: it used little or no CPU, because it is stopped,
+ * deadlocked or starved; the request is not to blame.
  */
-export type Overdue = 'overran' | 'silent';
+export type Overdue = 'overran' | 'stalled';
 
 export interface WatchOptions {
   readonly limit: TimeLimit;
-  /** Wall time without CPU after which the worker is silent. One that waits for a slow disk uses some. */
-  readonly silentMs: number;
+  /** Wall time without CPU after which the worker has stalled. One that waits for a slow disk uses some. */
+  readonly stalledMs: number;
   /** Threads that may use CPU at once: n of them use up the budget n times as fast. */
   readonly threads: number;
 }
@@ -48,16 +48,16 @@ export class TimeLimitWatch {
 
   /** Wall time until the first look. */
   get firstLookMs(): number {
-    const { limit, silentMs } = this.#options;
-    return Math.min(limit.budgetMs / 2, limit.hardMs, silentMs / 2);
+    const { limit, stalledMs } = this.#options;
+    return Math.min(limit.budgetMs / 2, limit.hardMs, stalledMs / 2);
   }
 
   /**
    * Decides what becomes of a request that has no answer yet.
    *
    * 1. It has used its budget: overran.
-   * 2. It has used no CPU for `silentMs`: silent.
-   * 3. The hard limit has passed: overran, or silent if it has used no CPU since the first look.
+   * 2. It has used no CPU for `stalledMs`: stalled.
+   * 3. The hard limit has passed: overran if it has used half of what was left of its budget, else stalled.
    * 4. Otherwise look again when one of these may hold.
    *
    * @returns ms until the next look, or the verdict.
@@ -65,17 +65,16 @@ export class TimeLimitWatch {
   look(now: Progress): Overdue | number {
     this.#first ??= now;
     this.#worked ??= now;
-    const { limit, silentMs, threads } = this.#options;
+    const { limit, stalledMs, threads } = this.#options;
     const { budgetMs, hardMs } = limit;
-    const usedMs = this.#first.elapsedMs + usedBetween(this.#first, now) / threads;
-    if (usedMs >= budgetMs) return 'overran'; // 1
+    const leftMs = budgetMs - this.#first.elapsedMs;
+    const usedMs = usedBetween(this.#first, now) / threads;
+    if (usedMs >= leftMs) return 'overran'; // 1
     if (usedBetween(this.#worked, now) >= SOME_WORK_MS) this.#worked = now;
     const idleMs = now.elapsedMs - this.#worked.elapsedMs;
-    if (idleMs >= silentMs) return 'silent'; // 2
-    if (now.elapsedMs >= hardMs) {
-      return usedBetween(this.#first, now) < SOME_WORK_MS ? 'silent' : 'overran'; // 3
-    }
-    const pauseMs = Math.min(budgetMs - usedMs, silentMs - idleMs, silentMs / 2);
+    if (idleMs >= stalledMs) return 'stalled'; // 2
+    if (now.elapsedMs >= hardMs) return usedMs >= leftMs / 2 ? 'overran' : 'stalled'; // 3
+    const pauseMs = Math.min(leftMs - usedMs, stalledMs - idleMs, stalledMs / 2);
     return Math.min(Math.max(pauseMs, LEAST_PAUSE_MS), hardMs - now.elapsedMs); // 4
   }
 }

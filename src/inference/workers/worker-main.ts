@@ -10,6 +10,7 @@ import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
 import { dieWithParent } from '../../system/parent-death.js';
 import { readOwnMemory, readOwnPrivateBytes } from '../../system/process-memory.js';
+import { bestLabels } from './best-labels.js';
 import type {
   BatchResult,
   ModelHandle,
@@ -94,7 +95,11 @@ async function shift(id: string): Promise<void> {
   await cold.release();
 }
 
-async function run(id: string, inputs: readonly string[]): Promise<BatchResult> {
+async function run(
+  id: string,
+  inputs: readonly string[],
+  keep: readonly (number | undefined)[] = [],
+): Promise<BatchResult> {
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
   const { labelCount, scheme } = model.handle;
@@ -105,7 +110,10 @@ async function run(id: string, inputs: readonly string[]): Promise<BatchResult> 
   const ran = performance.now();
   const scores = scoresOf(logits, labelCount, scheme);
   return {
-    rows: encodings.map(({ truncated }, row) => ({ scores: scores[row] ?? [], truncated })),
+    rows: encodings.map(({ truncated }, row) => {
+      const [all, count] = [scores[row] ?? [], keep[row]];
+      return { ...(count === undefined ? { scores: all } : bestLabels(all, count)), truncated };
+    }),
     tokenizeMs: tokenized - begun,
     runMs: ran - tokenized,
   };
@@ -127,7 +135,7 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
     case 'shift':
       return measured(() => shift(request.model));
     case 'run':
-      return run(request.model, request.inputs);
+      return run(request.model, request.inputs, request.keep);
     case 'collect':
       return measured(async () => {
         collectGarbage();

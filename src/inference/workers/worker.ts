@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { PlimsollError } from '../../errors.js';
 import type { Gear } from '../../models/run/gear.js';
 import { processCpuMs } from '../../system/cpu-time.js';
 import { unhurriedFor } from '../../system/priority.js';
@@ -9,7 +10,7 @@ import { type LoadedModel, OpenModels } from './open-models.js';
 import { BatchPrefetch, type Capacity } from './prefetch.js';
 import type { ModelHandle, WorkerAnswers, WorkerMessage } from './protocol.js';
 import type { TimeLimit } from './time-limit.js';
-import { type WorkerEnding, WorkerGoneError } from './worker-gone.js';
+import { BatchError, type WorkerEnding, WorkerGoneError } from './worker-gone.js';
 import { forkWorker, workerMemoryReader } from './worker-process.js';
 
 /** `starting` → `ready` → `leaving` (gets no new work) → `gone`; any state may become `gone` at once. */
@@ -36,6 +37,8 @@ export type WarmUp = (worker: Worker) => Promise<void>;
 export interface RunOptions {
   /** The worker is killed if it has not answered after this; the same holds for opening the model. */
   readonly timeoutMs: number;
+  /** Best labels to return of each input; see the protocol. */
+  readonly keep?: readonly (number | undefined)[] | undefined;
   /** CPU time, in ms of one thread, that the batch may use; `timeoutMs` if undefined. */
   readonly budgetMs?: number | undefined;
   readonly gear?: Gear;
@@ -112,10 +115,10 @@ export class Worker {
     this.#channel = new WorkerChannel({
       id: options.id,
       child: this.#child,
-      silentMs: budgetMs,
+      stalledMs: budgetMs,
       cpuMs: () => processCpuMs(this.pid),
       onOverdue: (request, ending, elapsedMs) => {
-        const did = ending === 'silent' ? 'did not react' : 'took too long';
+        const did = ending === 'stalled' ? 'did not react' : 'took too long';
         this.#kill({ ending, reason: `${did}: "${request}" for ${Math.round(elapsedMs)} ms` });
       },
       onUnreachable: () => this.#unreachable(),
@@ -260,23 +263,28 @@ export class Worker {
    * Loads the model if needed and runs one batch; the worker counts as busy until it answers.
    *
    * @returns `tookMs` since the worker was free for the batch, loading included
-   * @throws PlimsollError, WorkerGoneError
+   * @throws PlimsollError the model cannot be opened; BatchError the batch failed; WorkerGoneError
    */
   async run(
     handle: ModelHandle,
     inputs: readonly string[],
-    { timeoutMs, budgetMs, gear = 'cold', expectedMs = Number.POSITIVE_INFINITY }: RunOptions,
+    { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity, keep }: RunOptions,
   ): Promise<Ran> {
     const batch = this.#batches.assign(handle.id, expectedMs);
     const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
       // Sent together to save a round trip: the worker handles its messages in order.
       const loading = this.load(handle, gear, timeoutMs);
-      const request = { type: 'run', model: handle.id, inputs } as const;
+      const request = {
+        ...({ type: 'run', model: handle.id, inputs } as const),
+        ...(keep === undefined ? {} : { keep }),
+      };
       const running = this.#channel.call(request, limit, handle.threads);
       running.catch(() => undefined);
       const loadMs = await loading;
-      const result = await running;
+      const result = await running.catch((error: unknown) => {
+        throw error instanceof PlimsollError ? new BatchError(error) : error;
+      });
       this.#completedBatches += 1;
       this.#loaded.countBatch(handle.id);
       return { ...result, loadMs, tookMs: this.#batches.finish(batch) };
