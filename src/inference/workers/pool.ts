@@ -1,4 +1,5 @@
-import { DEFAULT_REPLY_TIMEOUT_MS, type WarmUp, Worker, type WorkerOptions } from './worker.js';
+import { replyLimit } from './time-limit.js';
+import { type WarmUp, Worker, type WorkerOptions } from './worker.js';
 
 export interface PoolOptions {
   readonly count: number;
@@ -53,10 +54,10 @@ export class WorkerPool {
    * @throws Error if none of them becomes ready.
    */
   async start(): Promise<void> {
-    const { count, replyTimeoutMs = DEFAULT_REPLY_TIMEOUT_MS } = this.#options;
+    const { count, replyTimeoutMs } = this.#options;
     this.#heartbeat ??= setInterval(() => {
       for (const worker of this.#workers) worker.checkAlive();
-    }, replyTimeoutMs / 2).unref();
+    }, replyLimit(replyTimeoutMs).budgetMs / 2).unref();
     const workers = Array.from({ length: count }, () => this.#spawn());
     const starts = await Promise.allSettled(workers.map((worker) => worker.started()));
     const failed = starts.find((start) => start.status === 'rejected');
@@ -144,8 +145,9 @@ export class WorkerPool {
     this.#options.onChange();
     if (expected) return;
     this.#options.onDeath(worker, reason);
-    this.#earlyDeaths = worker.completedBatches > 0 ? 0 : this.#earlyDeaths + 1;
-    const factor = worker.completedBatches > 0 ? 0 : 2 ** (this.#earlyDeaths - 1);
+    // A text or a model that ends workers must not keep them from being replaced.
+    this.#earlyDeaths = worker.hasWorked ? 0 : this.#earlyDeaths + 1;
+    const factor = worker.hasWorked ? 0 : 2 ** (this.#earlyDeaths - 1);
     const waitMs = this.#options.restartBackoffMs * Math.min(MAX_BACKOFF_FACTOR, factor);
     this.#options.log('worker ended, starting another', { worker: worker.id, reason, waitMs });
     const timer = setTimeout(() => {

@@ -6,6 +6,16 @@ export interface TimeLimit {
   readonly hardMs: number;
 }
 
+/** Reading memory, releasing a model and collecting garbage take milliseconds; swapping may make them slow. */
+const REPLY_TIMEOUT_MS = 5000;
+/** A starved worker may take this many times as long, if it gets some CPU time. */
+const STARVED_FACTOR = 4;
+
+/** The limit of a message that runs no model. */
+export function replyLimit(timeoutMs = REPLY_TIMEOUT_MS): TimeLimit {
+  return { budgetMs: timeoutMs, hardMs: STARVED_FACTOR * timeoutMs };
+}
+
 /** What is seen of a worker that has not answered yet. */
 export interface Progress {
   /** Wall time since the worker was free for the request. */

@@ -9,7 +9,7 @@ import { WorkerChannel } from './channel.js';
 import { type LoadedModel, OpenModels } from './open-models.js';
 import { BatchPrefetch, type Capacity } from './prefetch.js';
 import type { ModelHandle, WorkerAnswers, WorkerMessage } from './protocol.js';
-import type { TimeLimit } from './time-limit.js';
+import { replyLimit, type TimeLimit } from './time-limit.js';
 import { BatchError, type WorkerEnding, WorkerGoneError } from './worker-gone.js';
 import { forkWorker, workerMemoryReader } from './worker-process.js';
 
@@ -22,7 +22,7 @@ export interface WorkerOptions {
   /** Path of the built worker-main module. */
   readonly module: string;
   readonly startTimeoutMs: number;
-  /** Time for an answer to a message that runs no model: see {@link DEFAULT_REPLY_TIMEOUT_MS}. */
+  /** Time for an answer to a message that runs no model: see {@link replyLimit}. */
   readonly replyTimeoutMs?: number;
   /** Starts at a low priority: another worker serves until this one is ready. */
   readonly lowPriority?: boolean;
@@ -51,14 +51,10 @@ type Ran = WorkerAnswers['run'] & {
   readonly tookMs: number;
 };
 
-/** Reading memory, releasing a model and collecting garbage take milliseconds; swapping may make them slow. */
-export const DEFAULT_REPLY_TIMEOUT_MS = 5000;
 /** A model that an operator or a warm-up opens may have to be read from a slow disk. */
 const LOAD_TIMEOUT_MS = 60_000;
 /** A warm-up saves the first callers time; one that takes longer than this saves nothing. */
 const WARM_UP_TIMEOUT_MS = 30_000;
-/** A starved worker may take this many times the limit of a message, if it gets some CPU time. */
-const STARVED_FACTOR = 4;
 /** A process that was killed but is stuck in the kernel is given up after this; one without a pipe is killed. */
 const EXIT_TIMEOUT_MS = 2000;
 
@@ -110,12 +106,11 @@ export class Worker {
     if (options.lowPriority === true) {
       this.#restorePriority = unhurriedFor(this.pid, LOW_PRIORITY_START_MS);
     }
-    const budgetMs = options.replyTimeoutMs ?? DEFAULT_REPLY_TIMEOUT_MS;
-    this.#replyLimit = { budgetMs, hardMs: STARVED_FACTOR * budgetMs };
+    this.#replyLimit = replyLimit(options.replyTimeoutMs);
     this.#channel = new WorkerChannel({
       id: options.id,
       child: this.#child,
-      stalledMs: budgetMs,
+      stalledMs: this.#replyLimit.budgetMs,
       cpuMs: () => processCpuMs(this.pid),
       onOverdue: (request, ending, elapsedMs) => {
         const did = ending === 'stalled' ? 'did not react' : 'took too long';
@@ -159,6 +154,11 @@ export class Worker {
 
   get completedBatches(): number {
     return this.#completedBatches;
+  }
+
+  /** Whether it has completed a batch, or ended while it ran one. */
+  get hasWorked(): boolean {
+    return this.#completedBatches > 0 || this.#batches.wasLost;
   }
 
   /** Users who have come to the server since this worker was started. */

