@@ -207,6 +207,7 @@ export class Assembly {
       module: this.#given.workerModule ?? WORKER_MODULE,
       startTimeoutMs: config['worker.start_timeout_ms'],
       replyTimeoutMs: config['worker.reply_timeout_ms'],
+      mostPrivateBytes: this.#loadLineBytes(this.#given.totalBytes),
       restartBackoffMs: config['worker.restart_backoff_ms'],
       graceMs: config['shutdown.grace_ms'],
       onChange: () => this.dispatcher.pump(),

@@ -24,6 +24,11 @@ export type Verdict =
 /** Workers that a row may lose: others end workers too, so the first losses prove nothing. */
 const MAX_LOSSES = 3;
 
+const EXCESSES: Readonly<Partial<Record<WorkerGoneError['ending'], string>>> = {
+  overran: 'takes far longer than texts of its length take',
+  outgrew: 'takes more memory than the load line has',
+};
+
 /** @param error what running the batch has thrown. */
 export function faultOf(error: unknown): Fault {
   if (error instanceof WorkerGoneError) {
@@ -42,7 +47,7 @@ export function faultOf(error: unknown): Fault {
  * 2. The worker had not begun: the row runs again as if nothing had been.
  * 3. It had neighbours: again, alone.
  * 4. Alone, and the worker answered with an error: the error is its own.
- * 5. Alone, and it used up its time: the text is to blame.
+ * 5. Alone, and it used up its time, or more memory than there is: the text is to blame.
  * 6. Alone, and the worker ended or did nothing: again, until that has happened too often.
  * 7. Then the text is to blame if workers ended. If they did nothing, they were stopped from outside.
  *
@@ -54,9 +59,8 @@ export function verdictOn(fault: Fault, isAlone: boolean, losses: number): Verdi
   if (fault.kind === 'not begun') return { is: 'again', alone: false, counts: false }; // 2
   if (!isAlone) return { is: 'again', alone: true, counts: fault.kind === 'lost' }; // 3
   if (fault.kind === 'failed') return { is: 'failed', error: fault.error }; // 4
-  if (fault.ending === 'overran') {
-    return { is: 'refused', reason: 'takes far longer than texts of its length take' }; // 5
-  }
+  const excess = EXCESSES[fault.ending];
+  if (excess !== undefined) return { is: 'refused', reason: excess }; // 5
   if (losses + 1 < MAX_LOSSES) return { is: 'again', alone: true, counts: true }; // 6
   if (fault.ending === 'ended') {
     return { is: 'refused', reason: `ended ${MAX_LOSSES} workers that ran it` }; // 7

@@ -7,6 +7,8 @@ export interface PoolOptions {
   readonly startTimeoutMs: number;
   /** Time for an answer to a message that runs no model; an idle worker is checked twice as often. */
   readonly replyTimeoutMs?: number;
+  /** A busy worker with more private bytes is ended: its batch allocates without bound. */
+  readonly mostPrivateBytes?: number;
   readonly restartBackoffMs: number;
   readonly graceMs: number;
   /** A worker became ready or ended: there may be work to hand out or to retry. */
@@ -120,7 +122,7 @@ export class WorkerPool {
   }
 
   #spawn(warmUp?: WarmUp, lowPriority = false): Worker {
-    const { module, startTimeoutMs, replyTimeoutMs, onShift } = this.#options;
+    const { module, startTimeoutMs, replyTimeoutMs, mostPrivateBytes, onShift } = this.#options;
     const options: WorkerOptions = {
       id: `worker-${this.#nextName++}`,
       module,
@@ -129,6 +131,7 @@ export class WorkerPool {
       onExit: (worker, reason) => this.#onExit(worker, reason),
       ...(onShift === undefined ? {} : { onShift }),
       ...(replyTimeoutMs === undefined ? {} : { replyTimeoutMs }),
+      ...(mostPrivateBytes === undefined ? {} : { mostPrivateBytes }),
     };
     const worker = new Worker(options, warmUp);
     this.#workers.add(worker);

@@ -22,13 +22,26 @@ export interface Progress {
   readonly elapsedMs: number;
   /** CPU time of the worker's process since it was started; undefined where the system does not tell. */
   readonly cpuMs: number | undefined;
+  /** Private bytes of the process; undefined where the system does not tell. */
+  readonly privateBytes: number | undefined;
 }
 
 /**
  * `overran`: it used its budget and did not answer. `stalled`: it used little or no CPU, because it is stopped,
- * deadlocked or starved; the request is not to blame.
+ * deadlocked or starved; the request is not to blame. `outgrew`: it takes more memory than there may be.
  */
-export type Overdue = 'overran' | 'stalled';
+export type Overdue = 'overran' | 'stalled' | 'outgrew';
+
+const OVERDUE = {
+  overran: 'took too long',
+  stalled: 'did not react',
+  outgrew: 'took too much memory',
+} as const;
+
+/** What is said of a worker that is killed for it. */
+export function wordsOf(overdue: Overdue, request: string, elapsedMs: number): string {
+  return `${OVERDUE[overdue]}: "${request}" for ${Math.round(elapsedMs)} ms`;
+}
 
 export interface WatchOptions {
   readonly limit: TimeLimit;
@@ -36,8 +49,12 @@ export interface WatchOptions {
   readonly stalledMs: number;
   /** Threads that may use CPU at once: n of them use up the budget n times as fast. */
   readonly threads: number;
+  /** Private bytes that the process may have. */
+  readonly mostBytes: number;
 }
 
+/** Memory may grow by a gigabyte a second. */
+const LONGEST_PAUSE_MS = 500;
 /** CPU time is counted in steps of 10 ms: what grows by one step may be rounding. */
 const SOME_WORK_MS = 20;
 const LEAST_PAUSE_MS = 50;
@@ -59,12 +76,13 @@ export class TimeLimitWatch {
   /** Wall time until the first look. */
   get firstLookMs(): number {
     const { limit, stalledMs } = this.#options;
-    return Math.min(limit.budgetMs / 2, limit.hardMs, stalledMs / 2);
+    return Math.min(limit.budgetMs / 2, limit.hardMs, stalledMs / 2, LONGEST_PAUSE_MS);
   }
 
   /**
    * Decides what becomes of a request that has no answer yet.
    *
+   * 0. It has more memory than it may: outgrew.
    * 1. It has used its budget: overran.
    * 2. It has used no CPU for `stalledMs`: stalled.
    * 3. The hard limit has passed: overran if it has used half of what was left of its budget, else stalled.
@@ -75,7 +93,8 @@ export class TimeLimitWatch {
   look(now: Progress): Overdue | number {
     this.#first ??= now;
     this.#worked ??= now;
-    const { limit, stalledMs, threads } = this.#options;
+    const { limit, stalledMs, threads, mostBytes } = this.#options;
+    if (now.privateBytes !== undefined && now.privateBytes > mostBytes) return 'outgrew'; // 0
     const { budgetMs, hardMs } = limit;
     const leftMs = budgetMs - this.#first.elapsedMs;
     const usedMs = usedBetween(this.#first, now) / threads;
@@ -84,7 +103,7 @@ export class TimeLimitWatch {
     const idleMs = now.elapsedMs - this.#worked.elapsedMs;
     if (idleMs >= stalledMs) return 'stalled'; // 2
     if (now.elapsedMs >= hardMs) return usedMs >= leftMs / 2 ? 'overran' : 'stalled'; // 3
-    const pauseMs = Math.min(leftMs - usedMs, stalledMs - idleMs, stalledMs / 2);
+    const pauseMs = Math.min(leftMs - usedMs, stalledMs - idleMs, LONGEST_PAUSE_MS);
     return Math.min(Math.max(pauseMs, LEAST_PAUSE_MS), hardMs - now.elapsedMs); // 4
   }
 }

@@ -1,8 +1,9 @@
 /**
  * How a worker ended. `ended`: by itself, or killed by others; `overran`: killed because it used up the time of
- * what it was asked; `stalled`: killed because it did nothing at all.
+ * what it was asked; `stalled`: killed because it did nothing at all; `outgrew`: killed because it took too much
+ * memory.
  */
-export type WorkerEnding = 'ended' | 'overran' | 'stalled';
+export type WorkerEnding = 'ended' | 'overran' | 'stalled' | 'outgrew';
 
 /** A worker ended before it answered. */
 export class WorkerGoneError extends Error {

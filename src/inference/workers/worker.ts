@@ -1,7 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { PlimsollError } from '../../errors.js';
 import type { Gear } from '../../models/run/gear.js';
-import { processCpuMs } from '../../system/cpu-time.js';
 import { unhurriedFor } from '../../system/priority.js';
 import type { ProcessMemory } from '../../system/process-memory.js';
 import { settledWithin } from '../../system/time-limit.js';
@@ -9,9 +8,9 @@ import { WorkerChannel } from './channel.js';
 import { type LoadedModel, OpenModels } from './open-models.js';
 import { BatchPrefetch, type Capacity } from './prefetch.js';
 import type { ModelHandle, WorkerAnswers, WorkerMessage } from './protocol.js';
-import { replyLimit, type TimeLimit } from './time-limit.js';
+import { replyLimit, type TimeLimit, wordsOf } from './time-limit.js';
 import { BatchError, type WorkerEnding, WorkerGoneError } from './worker-gone.js';
-import { forkWorker, workerMemoryReader } from './worker-process.js';
+import { forkWorker, lookAt, workerMemoryReader } from './worker-process.js';
 
 /** `starting` → `ready` → `leaving` (gets no new work) → `gone`; any state may become `gone` at once. */
 export type WorkerState = 'starting' | 'ready' | 'leaving' | 'gone';
@@ -24,6 +23,8 @@ export interface WorkerOptions {
   readonly startTimeoutMs: number;
   /** Time for an answer to a message that runs no model: see {@link replyLimit}. */
   readonly replyTimeoutMs?: number;
+  /** A process that has more private bytes while it is busy is killed. */
+  readonly mostPrivateBytes?: number;
   /** Starts at a low priority: another worker serves until this one is ready. */
   readonly lowPriority?: boolean;
   readonly onExit: (worker: Worker, reason: string) => void;
@@ -111,10 +112,10 @@ export class Worker {
       id: options.id,
       child: this.#child,
       stalledMs: this.#replyLimit.budgetMs,
-      cpuMs: () => processCpuMs(this.pid),
+      mostBytes: options.mostPrivateBytes ?? Infinity,
+      look: () => lookAt(this.pid),
       onOverdue: (request, ending, elapsedMs) => {
-        const did = ending === 'stalled' ? 'did not react' : 'took too long';
-        this.#kill({ ending, reason: `${did}: "${request}" for ${Math.round(elapsedMs)} ms` });
+        this.#kill({ ending, reason: wordsOf(ending, request, elapsedMs) });
       },
       onUnreachable: () => this.#unreachable(),
     });

@@ -104,6 +104,20 @@ test(
   },
 );
 
+test(
+  'a text that takes memory without bound is refused long before it took all',
+  SLOW,
+  async () => {
+    const { dispatcher } = await start({}, { count: 1, mostPrivateBytes: 200 * 2 ** 20 });
+    const bad = dispatcher.submit(model(), ['grow'], never());
+    await expect(bad).rejects.toMatchObject({
+      code: 'INPUT_REFUSED',
+      message: expect.stringMatching(/takes more memory than the load line has/),
+    });
+    expect(numbers(await dispatcher.submit(model(), ['5'], never()))).toEqual([5]);
+  },
+);
+
 test('a model that has answered nothing yet gets one worker; the other one serves', async () => {
   const { dispatcher } = await start();
   const gate = newGate();

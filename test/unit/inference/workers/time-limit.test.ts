@@ -13,13 +13,13 @@ function watch(
   share: number | undefined,
   { stalledMs = 500, threads = 1, ...limit }: Limits,
 ): { readonly verdict: Overdue; readonly atMs: number } {
-  const watched = new TimeLimitWatch({ limit, stalledMs, threads });
+  const watched = new TimeLimitWatch({ limit, stalledMs, threads, mostBytes: 1000 });
   let elapsedMs = watched.firstLookMs;
   for (let looks = 0; looks < 1000; looks += 1) {
     // In steps of 10 ms, as the kernel counts.
     const cpuMs =
       share === undefined ? undefined : Math.floor((5000 + elapsedMs * share) / 10) * 10;
-    const next = watched.look({ elapsedMs, cpuMs });
+    const next = watched.look({ elapsedMs, cpuMs, privateBytes: 1000 });
     if (typeof next === 'string') return { verdict: next, atMs: elapsedMs };
     expect(next).toBeGreaterThan(0);
     elapsedMs += next;
@@ -84,5 +84,18 @@ describe('a request that takes long', () => {
     const { verdict, atMs } = watch(undefined, { budgetMs: 1000, hardMs: 10_000 });
     expect(verdict).toBe('overran');
     expect(atMs).toBeLessThan(1100);
+  });
+
+  test('and takes more memory than it may ends at once', () => {
+    const limit = { budgetMs: 10_000, hardMs: 10_000 };
+    const watched = new TimeLimitWatch({ limit, stalledMs: 5000, threads: 1, mostBytes: 1000 });
+    expect(watched.firstLookMs).toBeLessThanOrEqual(500);
+    expect(watched.look({ elapsedMs: 500, cpuMs: 500, privateBytes: 1000 })).toBeLessThanOrEqual(
+      500,
+    );
+    expect(watched.look({ elapsedMs: 900, cpuMs: 900, privateBytes: 1001 })).toBe('outgrew');
+    expect(watched.look({ elapsedMs: 900, cpuMs: 900, privateBytes: undefined })).toBeTypeOf(
+      'number',
+    );
   });
 });
