@@ -3,6 +3,7 @@
  * of arrival, and keeps only the models that it was told to load.
  */
 import { messageOf, PlimsollError } from '../../errors.js';
+import { bestLabels } from '../../models/run/best-labels.js';
 import type { Gear } from '../../models/run/gear.js';
 import { MappedSession, scoresOf } from '../../models/run/onnx-session.js';
 import { TextEncoder } from '../../models/run/tokenizer.js';
@@ -10,7 +11,6 @@ import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
 import { dieWithParent } from '../../system/parent-death.js';
 import { readOwnMemory, readOwnPrivateBytes } from '../../system/process-memory.js';
-import { bestLabels } from './best-labels.js';
 import type {
   BatchResult,
   ModelHandle,
@@ -108,11 +108,15 @@ async function run(
   const tokenized = performance.now();
   const logits = await model.session.run(encodings, labelCount);
   const ran = performance.now();
-  const scores = scoresOf(logits, labelCount, scheme);
   return {
     rows: encodings.map(({ truncated }, row) => {
-      const [all, count] = [scores[row] ?? [], keep[row]];
-      return { ...(count === undefined ? { scores: all } : bestLabels(all, count)), truncated };
+      const own = logits.subarray(row * labelCount, (row + 1) * labelCount);
+      const count = keep[row];
+      if (count === undefined) {
+        return { scores: scoresOf(own, labelCount, scheme)[0] ?? [], truncated };
+      }
+      const { labels, scores } = bestLabels(own, scheme === 'single-label', count);
+      return { labels, scores, truncated };
     }),
     tokenizeMs: tokenized - begun,
     runMs: ran - tokenized,
