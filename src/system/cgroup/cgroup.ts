@@ -5,7 +5,7 @@ import {
   parseByteCount,
 } from './cgroup-limits.js';
 import type { CgroupVersion } from './cgroup-tree.js';
-import { parseFlatKeyed, readKernelFile } from './kernel-file.js';
+import { parseFlatKeyed, readKernelFile } from '../kernel-file.js';
 
 /**
  * What our memory cgroup may use and does use. Meanings after cgroup-v2.rst, "Memory Interface
