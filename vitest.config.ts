@@ -3,7 +3,15 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          testTimeout: 20_000,
+          // Unit tests load ONNX Runtime in their own process; it would report usage over the network.
+          env: { ORT_DISABLE_TELEMETRY: '1' },
+        },
+      },
       {
         test: {
           name: 'e2e',

@@ -1,10 +1,14 @@
 /** A fastify route with the schemas and the parser of a classification, and one fixed answer. */
 import fastify from 'fastify';
-import { answerSchema, classifySchema } from '../../src/http/schemas.js';
+import { answerSchema, classifyRequestSchema } from '../../src/contract/classify.js';
+import { tuneServerProcess } from '../../src/system/process-tuning.js';
 
 /** As the server under test has them by default. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 const MAX_INPUTS = 1024;
+
+// As the server does: the two differ in what they do, not in how Node runs them.
+tuneServerProcess();
 
 process.on('message', async (answer: unknown) => {
   const app = fastify({
@@ -13,7 +17,7 @@ process.on('message', async (answer: unknown) => {
       customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true },
     },
   });
-  const schema = { body: classifySchema(MAX_INPUTS), response: { 200: answerSchema } };
+  const schema = { body: classifyRequestSchema(MAX_INPUTS), response: { 200: answerSchema } };
   app.post('/v1/classify', { schema }, async () => answer);
   process.send?.(await app.listen({ host: '127.0.0.1', port: 0 }));
 });

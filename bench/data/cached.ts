@@ -1,4 +1,3 @@
-import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 import { RedisServer } from '../../test/servers/redis.js';
 import {
   atLeast,
@@ -107,10 +106,7 @@ async function startTargets(
     }
   }
   const { body: answer } = await memory.api.classify(JSON.parse(bodies[0] ?? ''));
-  const bare = startChild(context, 'data/bare-route-main', [], {
-    nodeFlags: SERVER_NODE_FLAGS,
-    environment: SERVER_ENVIRONMENT,
-  });
+  const bare = startChild(context, 'data/bare-route-main', [], { nodeFlags: [] });
   bare.tell(answer);
   const bareUrl = String(await bare.next());
   const target = (pid: number, url: string, tier: string): Target => {
@@ -176,7 +172,6 @@ function outcomeOf(turns: Readonly<Record<Way, readonly Turn[]>>): Outcome {
   const details = {
     connections: CONNECTIONS,
     texts: TEXTS,
-    node_flags: SERVER_NODE_FLAGS,
     turns: Object.fromEntries(
       WAYS.map((way) => [way, turns[way].map(({ result: _, ...of }) => of)] as const),
     ),

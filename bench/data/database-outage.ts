@@ -129,7 +129,7 @@ async function readAll(url: string) {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    const { rows } = await client.query<{ input: string }>('select input from records');
+    const { rows } = await client.query<{ input: string }>('select input from plimsoll.records');
     const count = async (query: string) =>
       (await client.query<{ count: number }>(`select count(*)::int as count from ${query}`)).rows[0]
         ?.count ?? Number.NaN;

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { PoolLimits } from '../../src/pools/connection-pool.js';
-import { openPostgres } from '../../src/store/postgres.js';
+import { openPostgres } from '../../src/store/databases/postgres.js';
 import { PostgresqlServer } from '../../test/servers/postgresql.js';
 import {
   atLeast,
@@ -46,7 +46,9 @@ async function run(context: Context): Promise<Outcome> {
   const { defer } = context;
   const server = await PostgresqlServer.start(await serverProgramOf('postgresql'));
   defer(() => server.stop());
-  const { database, pool } = await openPostgres(server.url(), LIMITS);
+  const { database, pool } = await openPostgres({
+    ...{ url: server.url(), limits: LIMITS, schema: 'plimsoll' },
+  });
   defer(() => pool.close());
   const total = sizeOf(context, CHECKOUTS);
   const seen = new Map<number, Seen>();

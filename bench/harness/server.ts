@@ -1,7 +1,6 @@
 /** The server under test: the built program, in its own process, on a free port and a fresh data folder. */
 import { mkdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 import type { Deferring } from './benchmark.js';
 import type { MemoryCgroup } from './machine/cgroup.js';
 import { type CachedModel, mappedFolder } from './models.js';
@@ -33,9 +32,9 @@ export async function startServer(
 ): Promise<ServerUnderTest> {
   const folder = await temporaryFolder(context, 'server');
   const args = await layOut(folder, options);
-  const command = [process.execPath, ...SERVER_NODE_FLAGS, serverProgram, ...args];
+  const command = [process.execPath, serverProgram, ...args];
   const started = options.cgroup?.command(command) ?? command;
-  return startListening(context, started, path.join(folder, 'server.log'), SERVER_ENVIRONMENT);
+  return startListening(context, started, path.join(folder, 'server.log'));
 }
 
 /** Models by name, and a data folder whose mapped forms are the cached ones. */

@@ -1,4 +1,5 @@
-import type { Api, ReceiptView } from '../harness/api.js';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { Api } from '../harness/api.js';
 import {
   atMost,
   type Benchmark,
@@ -71,7 +72,7 @@ async function run(context: Context): Promise<Outcome> {
 
 /** The same request in a session that ends and in one that goes on: only the cleanup differs. */
 class OneRequest {
-  readonly receipts: ReceiptView[] = [];
+  readonly receipts: Receipt[] = [];
   readonly #api: Api;
   readonly #model: string;
   readonly #tally: Tally;
@@ -114,7 +115,7 @@ class OneRequest {
 function outcomeOf(
   tally: Tally,
   others: Tally,
-  receipts: readonly ReceiptView[],
+  receipts: readonly Receipt[],
   phases: readonly Phase[],
 ): Outcome {
   const of = (cleanups: boolean) =>
@@ -169,7 +170,7 @@ function p99Of(tally: Tally, phase: Phase): number {
 }
 
 /** Where the time of a cleanup goes. Several actions of one step each carry the duration of the whole step. */
-function stepFacts(receipts: readonly ReceiptView[]): readonly Fact[] {
+function stepFacts(receipts: readonly Receipt[]): readonly Fact[] {
   const times = new Map<string, number[]>();
   const add = (step: string, ms: number) => times.set(step, [...(times.get(step) ?? []), ms]);
   for (const { duration_ms: whole, actions } of receipts) {

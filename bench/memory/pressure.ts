@@ -1,5 +1,7 @@
+import type { MemoryView } from '../../src/contract/memory.js';
+import type { Receipt } from '../../src/contract/receipts.js';
 import { PRESSURE_ACTIONS } from '../../src/memory/policy.js';
-import type { Api, MemoryView, ReceiptView } from '../harness/api.js';
+import type { Api } from '../harness/api.js';
 import {
   atLeast,
   type Benchmark,
@@ -141,7 +143,7 @@ interface Played {
   readonly tally: Tally;
   readonly opensAgain: number;
   readonly cgroup: MemoryCgroup;
-  readonly receipts: readonly ReceiptView[];
+  readonly receipts: readonly Receipt[];
 }
 
 async function outcomeOf(played: Played): Promise<Outcome> {

@@ -1,4 +1,4 @@
-import type { ReceiptView } from '../harness/api.js';
+import type { Receipt } from '../../src/contract/receipts.js';
 
 interface Span {
   readonly from: number;
@@ -8,7 +8,7 @@ interface Span {
 /** Latencies of the requests that overlap one of the receipts' spans, and of the others. */
 export function splitByReceipts(
   replies: readonly { readonly sentAtMs: number; readonly ms: number }[],
-  receipts: readonly Pick<ReceiptView, 'started_at' | 'duration_ms'>[],
+  receipts: readonly Pick<Receipt, 'started_at' | 'duration_ms'>[],
 ): { readonly during: readonly number[]; readonly outside: readonly number[] } {
   const spans: Span[] = receipts.map(({ started_at: at, duration_ms: ms }) => {
     const from = Date.parse(at);

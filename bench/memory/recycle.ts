@@ -1,4 +1,4 @@
-import type { ReceiptView } from '../harness/api.js';
+import type { Receipt } from '../../src/contract/receipts.js';
 import {
   atLeast,
   atMost,
@@ -63,7 +63,7 @@ interface Played {
   readonly tally: Tally;
   /** Replies after the warm-up. */
   readonly counted: Tally['replies'];
-  readonly receipts: readonly ReceiptView[];
+  readonly receipts: readonly Receipt[];
   readonly sessions: number;
 }
 

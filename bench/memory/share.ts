@@ -1,5 +1,6 @@
+import type { MemoryView, ProcessView } from '../../src/contract/memory.js';
 import { readProcessMemory } from '../../src/system/process-memory.js';
-import type { Api, MemoryView, ProcessView } from '../harness/api.js';
+import type { Api } from '../harness/api.js';
 import {
   atMost,
   type Benchmark,

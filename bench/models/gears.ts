@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { MappedForms, runtimeKey, usesArena } from '../../src/models/compile/mapped-form.js';
 import { ModelRepository } from '../../src/models/intake/repository.js';
-import { ALLOCATOR_ENVIRONMENT } from '../../src/models/run/allocator.js';
+import { MODEL_ENVIRONMENT } from '../../src/system/process-tuning.js';
 import {
   atMost,
   type Benchmark,
@@ -124,7 +124,7 @@ async function measure(context: Context, model: CachedModel): Promise<Measured> 
   const labels = String(found.description.labels.length);
   const report = (way: (typeof WAYS)[number]) => {
     const args = [way === 'plain' ? source : form.graphFile, way, labels, arena];
-    const options = { environment: ALLOCATOR_ENVIRONMENT };
+    const options = { environment: MODEL_ENVIRONMENT };
     return runChild<GearReport>(context, 'models/gear-main', args, options);
   };
   const plain = await report('plain');

@@ -1,5 +1,5 @@
 import type { WorkerMessage, WorkerRequest } from '../../src/inference/workers/protocol.js';
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../src/models/run/allocator.js';
+import { MODEL_ENVIRONMENT, MODEL_NODE_FLAGS } from '../../src/system/process-tuning.js';
 import {
   atMost,
   type Benchmark,
@@ -40,8 +40,8 @@ async function run(context: Context): Promise<Outcome> {
   const children = WAYS.map((serialization) => ({
     serialization,
     child: startChild(context, 'models/message-main', [], {
-      nodeFlags: LEAN_NODE_FLAGS,
-      environment: ALLOCATOR_ENVIRONMENT,
+      nodeFlags: MODEL_NODE_FLAGS,
+      environment: MODEL_ENVIRONMENT,
       serialization,
     }),
   }));

@@ -1,4 +1,5 @@
-import { type AnswerView, type Api, describeFailure } from '../harness/api.js';
+import type { Answer } from '../../src/contract/classify.js';
+import { type Api, describeFailure } from '../harness/api.js';
 import {
   atLeast,
   atMost,
@@ -95,7 +96,7 @@ async function compare(
     const part = texts.slice(done, done + size);
     const reply = await server.api.classify({ model: model.id, inputs: part });
     if (reply.status !== 200) throw new Error(describeFailure(reply));
-    for (const [row, result] of (reply.body as AnswerView).results.entries()) {
+    for (const [row, result] of (reply.body as Answer).results.entries()) {
       const wanted = expected[done + row] ?? [];
       for (const { label, score } of result) {
         difference = Math.max(difference, Math.abs(score - (wanted[labels.indexOf(label)] ?? 9)));

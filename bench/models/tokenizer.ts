@@ -1,4 +1,4 @@
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../src/models/run/allocator.js';
+import { MODEL_ENVIRONMENT, MODEL_NODE_FLAGS } from '../../src/system/process-tuning.js';
 import {
   atMost,
   type Benchmark,
@@ -42,7 +42,7 @@ async function run(context: Context): Promise<Outcome> {
     for (const kind of KINDS) {
       context.progress.at(`round ${round} of ${rounds}, ${kind}`);
       const args = [kind, bundledFolder, nativeFolder];
-      const options = { nodeFlags: LEAN_NODE_FLAGS, environment: ALLOCATOR_ENVIRONMENT };
+      const options = { nodeFlags: MODEL_NODE_FLAGS, environment: MODEL_ENVIRONMENT };
       const name = 'models/tokenizer-main';
       results[kind].push(await runChild<TokenizerResult>(context, name, args, options));
     }

@@ -125,7 +125,7 @@ class OpenPages {
     for (let number = 0; number < count; number += 1) {
       const opened = await this.#context.newPage();
       await opened.goto(`http://page${number}.localhost:${port}/`);
-      await opened.locator('.link-live').waitFor();
+      await opened.locator('.connection-live').waitFor();
     }
   }
 
@@ -133,7 +133,7 @@ class OpenPages {
   async closeAll(): Promise<number> {
     let live = 0;
     for (const opened of this.#context.pages()) {
-      live += await opened.locator('.link-live').count();
+      live += await opened.locator('.connection-live').count();
       await opened.close();
     }
     return live;

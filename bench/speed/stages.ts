@@ -1,4 +1,4 @@
-import type { AnswerView } from '../harness/api.js';
+import type { Answer } from '../../src/contract/classify.js';
 import {
   atMost,
   type Benchmark,
@@ -26,16 +26,6 @@ export const stages: Benchmark = {
     'time that a request of a lone user spends outside of the worker; `--keep` draws all its stages',
   run,
 };
-
-/** What an answer says of its own time. */
-interface TimedAnswer extends AnswerView {
-  readonly timing: {
-    readonly queue_ms: number;
-    readonly tokenize_ms: number;
-    readonly run_ms: number;
-    readonly total_ms: number;
-  };
-}
 
 type Stages = Readonly<Record<StageName, number>>;
 
@@ -90,7 +80,7 @@ async function measure(
         const body = { model: model.id, inputs: nextText(), user: `user-${user}` };
         const reply = await server.api.classify(body);
         if (reply.status !== 200) return false;
-        samples.push(stagesOf(reply.ms, reply.body as TimedAnswer));
+        samples.push(stagesOf(reply.ms, reply.body as Answer));
         return true;
       },
     );
@@ -101,7 +91,7 @@ async function measure(
 }
 
 /** @param ms that the caller measured */
-function stagesOf(ms: number, { timing }: TimedAnswer): Stages {
+function stagesOf(ms: number, { timing }: Answer): Stages {
   const { queue_ms: queue, tokenize_ms: tokenize, run_ms: run, total_ms: total } = timing;
   const main = Math.max(0, total - queue - tokenize - run);
   return { HTTP: Math.max(0, ms - total), main, queue, tokenize, run };

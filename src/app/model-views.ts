@@ -1,11 +1,12 @@
-import type { ModelView } from '../http/services.js';
+import type { ModelView } from '../contract/models.js';
+import { toInstantOrNull, toMb, toMbOrNull, toMs } from '../contract/units.js';
 import type { Dispatcher } from '../inference/dispatcher.js';
 import type { WorkerPool } from '../inference/workers/pool.js';
 import type { MemoryManager } from '../memory/manager.js';
 import type { Model, ModelRepository } from '../models/intake/repository.js';
 import type { ModelLibrary } from '../models/library.js';
 
-/** What the interface shows of the models, and its load and unload. */
+/** The models as callers see them, and what loads and unloads them. */
 export class ModelViews {
   readonly #repository: ModelRepository;
   readonly #library: ModelLibrary;
@@ -45,11 +46,11 @@ export class ModelViews {
         reason,
         dtype: null,
         workers: [],
-        sourceBytes: null,
-        mappedBytes: null,
-        privateBytes: null,
-        loadMs: null,
-        lastUsedAtMs: null,
+        source_mb: null,
+        mapped_mb: null,
+        private_mb: null,
+        load_ms: null,
+        last_used_at: null,
       }),
     );
     return [...usable, ...broken].sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -63,7 +64,7 @@ export class ModelViews {
   }
 
   /**
-   * Releases the model, unless someone waits for it: the state that comes back tells.
+   * Releases the model, unless a request waits for it: then its state is still `loaded`.
    *
    * @throws PlimsollError MODEL_NOT_FOUND
    */
@@ -89,11 +90,11 @@ export class ModelViews {
           worker: worker.id,
           state: worker.loaded.get(model.id)?.gear ?? 'unloaded',
         })),
-      sourceBytes: model.sourceBytes,
-      mappedBytes: footprint?.mappedBytes ?? null,
-      privateBytes: footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes ?? null,
-      loadMs: footprint?.loadMs ?? null,
-      lastUsedAtMs: this.#memory.ledger.lastUsedAtMs(model.id),
+      source_mb: toMb(model.sourceBytes),
+      mapped_mb: toMbOrNull(footprint?.mappedBytes),
+      private_mb: toMbOrNull(footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes),
+      load_ms: footprint?.loadMs === undefined ? null : toMs(footprint.loadMs),
+      last_used_at: toInstantOrNull(this.#memory.ledger.lastUsedAtMs(model.id)),
     };
   }
 }

@@ -12,13 +12,13 @@ export async function listModels(flags: CommonFlags & { prepare: boolean }): Pro
     if (models.length === 0) process.stdout.write(`no models in ${app.modelsFolder}\n`);
     for (const model of models) {
       const measured =
-        model.mappedBytes === null
+        model.mapped_mb === null
           ? 'not prepared yet'
-          : `mapped ${mb(model.mappedBytes)}, opens in ${model.loadMs?.toFixed(0) ?? '?'} ms, takes ${mb(model.privateBytes)} of its own`;
+          : `mapped ${mb(model.mapped_mb)}, opens in ${model.load_ms?.toFixed(0) ?? '?'} ms, takes ${mb(model.private_mb)} of its own`;
       const facts =
         model.state === 'broken'
           ? `broken: ${model.reason ?? ''}`
-          : `${model.task}, ${model.labels.length} labels, ${model.dtype}, source ${mb(model.sourceBytes)}, ${measured}`;
+          : `${model.task}, ${model.labels.length} labels, ${model.dtype}, source ${mb(model.source_mb)}, ${measured}`;
       process.stdout.write(`${model.id}: ${facts}\n`);
     }
     return models.some(({ state }) => state === 'broken') ? 1 : 0;
@@ -28,6 +28,6 @@ export async function listModels(flags: CommonFlags & { prepare: boolean }): Pro
   }
 }
 
-function mb(bytes: number | null): string {
-  return bytes === null ? '? MB' : `${(bytes / 2 ** 20).toFixed(1)} MB`;
+function mb(size: number | null): string {
+  return `${size?.toFixed(1) ?? '?'} MB`;
 }

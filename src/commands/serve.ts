@@ -2,15 +2,16 @@ import { App } from '../app/app.js';
 import { createLog } from '../app/log.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
-/** `plimsoll serve`: runs until SIGTERM or SIGINT; exits 0 when everything has ended in time. */
+/** `plimsoll serve`: runs until it is asked to stop; exits 0 when everything has ended in time. */
 export async function serve(flags: CommonFlags): Promise<number> {
-  const { config, cpus } = await configFrom(flags);
+  const { config, cpus, warnings } = await configFrom(flags);
   const output = createLog({
     level: config['log.level'],
     format: config['log.format'],
     isTerminal: process.stdout.isTTY === true,
   });
   const log = output.logger;
+  for (const warning of warnings) log.warn(warning);
   const app = await App.create(config, cpus, output);
   const signal = whenAskedToStop();
   try {
@@ -30,9 +31,10 @@ export async function serve(flags: CommonFlags): Promise<number> {
   return 0;
 }
 
+/** SIGHUP comes when the terminal closes; its default would end the process without a cleanup. */
 function whenAskedToStop(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => resolve(signal));
     }
   });

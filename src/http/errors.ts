@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { ErrorBody } from '../contract/errors.js';
 import { type ErrorCode, PlimsollError } from '../errors.js';
 import { DATA_HEADERS } from './page.js';
 
@@ -17,7 +18,7 @@ export interface FaultLog {
 }
 
 /** The body of every error reply. */
-export function errorBody(error: PlimsollError) {
+export function errorBody(error: PlimsollError): ErrorBody {
   const { code, message, retryable } = error;
   return { error: { code, message, retryable } };
 }

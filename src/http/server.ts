@@ -1,22 +1,14 @@
-import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type onSendHookHandler } from 'fastify';
 import { PlimsollError } from '../errors.js';
-import { Turns } from '../inference/yielding.js';
-import { cacheRoutes } from './doors/plimsoll/cache.js';
-import { classifyRoutes } from './doors/plimsoll/classify.js';
-import { configRoutes } from './doors/plimsoll/config.js';
-import { eventRoutes } from './doors/plimsoll/events.js';
-import { memoryRoutes } from './doors/plimsoll/memory.js';
-import { poolRoutes } from './doors/plimsoll/pools.js';
-import { proofRoutes } from './doors/plimsoll/proofs.js';
-import { recordRoutes } from './doors/plimsoll/records.js';
-import { sessionRoutes } from './doors/plimsoll/sessions.js';
-import { workerRoutes } from './doors/plimsoll/workers.js';
+import { EventLoopYield } from '../inference/yielding.js';
+import { DOORS } from './doors/doors.js';
 import { asPlimsollError, errorBody, type FaultLog, replyWithError } from './errors.js';
 import { jsonBody } from './json-body.js';
+import { describeRoutes, openApiRoute } from './openapi.js';
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
 import { secureReplies } from './security-headers.js';
+import { serviceRoutes } from './service-routes.js';
 import type { HttpServices } from './services.js';
 import { type Refusal, siteGuard } from './site-guard.js';
 
@@ -85,7 +77,7 @@ export async function buildServer(
   renderErrors(app, services, options.logger);
   countRequests(app, services);
   beginRequests(app, [whileClosing(app), withoutHost(app), siteGuard(options.host, options.names)]);
-  await describe(app, options.version);
+  await describeRoutes(app, options.version);
   dataRoutes(app, services);
   await app.register((documents, _options, done) => {
     documentRoutes(documents, options.pageFolder).then(() => done(), done);
@@ -102,18 +94,9 @@ async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise
 
 /** What answers with data. */
 function dataRoutes(app: FastifyInstance, services: HttpServices): void {
-  classifyRoutes(app, services);
-  sessionRoutes(app, services);
-  recordRoutes(app, services);
-  memoryRoutes(app, services);
-  poolRoutes(app, services);
-  configRoutes(app, services);
-  workerRoutes(app, services);
-  eventRoutes(app, services);
-  cacheRoutes(app, services);
-  proofRoutes(app, services);
-  healthRoutes(app, services);
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  for (const door of DOORS) door.open(app, services);
+  serviceRoutes(app, services);
+  openApiRoute(app);
 }
 
 /** Bodies above this are parsed one in each turn of the event loop: one takes milliseconds, and ten may come at once. */
@@ -122,12 +105,12 @@ const LARGE_BODY_BYTES = 128 * 1024;
 /** A POST that needs no body may come with the JSON content type and no byte of JSON. */
 function acceptJson(app: FastifyInstance): void {
   const parse = jsonBody(app.getDefaultJsonParser('error', 'error'));
-  const turns = new Turns();
+  const slices = new EventLoopYield();
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     const goOn = () => void parse(request, String(body), done);
     if (body.length === 0) done(null, undefined);
-    else if (body.length > LARGE_BODY_BYTES) void turns.next().then(goOn);
+    else if (body.length > LARGE_BODY_BYTES) void slices.next().then(goOn);
     else goOn();
   });
 }
@@ -204,65 +187,4 @@ function countRequests(app: FastifyInstance, { metrics }: HttpServices): void {
     if (request.is404) count('none').call(app, request, reply, payload, done);
     else done();
   });
-}
-
-async function describe(app: FastifyInstance, version: string): Promise<void> {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Plimsoll',
-        version,
-        description: 'Classification under a load line. MB are 2^20 bytes.',
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
-    },
-    transformObject: (document) =>
-      'openapiObject' in document ? withModelPaths(document.openapiObject) : document.swaggerObject,
-  });
-}
-
-/** The router tells the two addresses of a model apart by hand; callers see both. */
-function withModelPaths<T extends { paths?: Record<string, unknown> }>(document: T): T {
-  const { [MODEL_ROUTE]: route, ...paths } = document.paths ?? {};
-  if (typeof route !== 'object' || route === null || !('post' in route)) return document;
-  const parameter = { in: 'path', name: 'id', required: true, schema: { type: 'string' } };
-  for (const [verb, summary] of [
-    ['load', 'Open a model in the workers'],
-    ['unload', 'Release a model in the workers, unless someone waits for it'],
-  ] as const) {
-    const post = { ...(route.post as object), summary, parameters: [parameter] };
-    paths[`/v1/models/{id}/${verb}`] = { post };
-  }
-  return { ...document, paths };
-}
-
-/** How the plugin writes `/v1/models/*`. */
-const MODEL_ROUTE = '/v1/models/{*}';
-
-function healthRoutes(app: FastifyInstance, services: HttpServices): void {
-  const tags = ['health'];
-  app.get('/health/live', { schema: { summary: 'The process answers', tags } }, async () => ({
-    status: 'live',
-  }));
-  app.get(
-    '/health/ready',
-    { schema: { summary: 'Requests can be taken; degraded: without another server', tags } },
-    async (_request, reply) => {
-      const reason = services.notReadyBecause();
-      const degraded = services.degradedBecause();
-      if (reason === '' && degraded.length > 0) return { status: 'degraded', reasons: degraded };
-      if (reason === '') return { status: 'ready' };
-      reply.code(503).header('retry-after', '1');
-      return { status: 'not ready', reason };
-    },
-  );
-  app.get(
-    '/metrics',
-    { schema: { summary: 'Prometheus metrics', tags, produces: ['text/plain'] } },
-    async (_request, reply) => {
-      reply.type(services.metrics.registry.contentType);
-      return services.metrics.registry.metrics();
-    },
-  );
 }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
+import { EVENTS_URL } from '../contract/events.js';
 import { PlimsollError } from '../errors.js';
-import { EVENTS_ROUTE } from './doors/plimsoll/events.js';
 
 /** Methods that change nothing. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -65,7 +65,7 @@ export function refusalOf(
     const message = `this server is not called "${name.slice(0, 100)}" (http.names)`;
     return new PlimsollError('UNKNOWN_HOST', message);
   }
-  if (SAFE_METHODS.has(method) && route !== EVENTS_ROUTE) return undefined;
+  if (SAFE_METHODS.has(method) && route !== EVENTS_URL) return undefined;
   const site = headers['sec-fetch-site'];
   const origin = headers.origin;
   if (site === 'same-origin' || site === 'none') return undefined;

@@ -5,18 +5,15 @@ import { readOwnPrivateBytes } from '../system/process-memory.js';
 import type { StepOutcome } from './effects.js';
 
 /**
- * Growth of the heap from which collecting all of it pays: a full collection stops every caller for
- * 10 to 20 ms. Below it the young generation alone is collected, in about a millisecond. With 4 MB here,
- * pages that the garbage had been spread over stayed half empty: 6 KB a session more over 600 sessions.
+ * Heap growth that justifies a full collection, which stops every caller for 10 to 20 ms. Below it only the
+ * young generation is collected, in about a millisecond. With 4 MB here, pages stayed half empty: 6 KB more
+ * for each session over 600 sessions.
  */
 const WORTH_A_FULL_COLLECTION_BYTES = 1024 * 1024;
-/** The same while others are served: they pay for it with their waiting, and their garbage is not this session's. */
+/** The same while others are served: they would wait for it, and much of the garbage is theirs. */
 const WORTH_STOPPING_OTHERS_BYTES = 16 * 1024 * 1024;
 
-/**
- * How much is collected: `all`, however little there may be; what has `grown` enough to be worth the stop; or `gently`,
- * while others are served.
- */
+/** When to collect fully: always (`all`), if the heap has `grown`, or only for much garbage (`gently`). */
 export type Thoroughness = 'all' | 'grown' | 'gently';
 
 const WORTH_BYTES: Readonly<Record<Thoroughness, number>> = {
@@ -26,15 +23,14 @@ const WORTH_BYTES: Readonly<Record<Thoroughness, number>> = {
 };
 
 /**
- * Room for young objects from which giving it back pays. It is 4 MB after a busy session, and V8 keeps it until it is told
- * that memory is short: 3 MB less at rest. That stops the process for three full collections, so not while others
- * are served.
+ * Size of the young generation that is worth shrinking. It is 4 MB after a busy session, and V8 keeps it until told
+ * that memory is short: 3 MB less at rest. That takes three full collections, so not while others are served.
  */
 const WORTH_SHRINKING_BYTES = 2 * 1024 * 1024;
 
 let usedAfterLastBytes = 0;
 
-/** Collects garbage in the main process, and measures what came back. */
+/** Collects garbage in the main process, and measures what that freed. */
 export async function collectOwnHeap(thoroughness: Thoroughness): Promise<readonly StepOutcome[]> {
   const before = await readOwnPrivateBytes();
   const grownBytes = getHeapStatistics().used_heap_size - usedAfterLastBytes;
@@ -46,13 +42,13 @@ export async function collectOwnHeap(thoroughness: Thoroughness): Promise<readon
   } else {
     collectGarbage('minor');
   }
-  // Others would wait for it too, and take the same pages again at once.
+  // Others would wait for the trim too, and fault the same pages in again at once.
   if (isAlone) trimNativeHeap();
   const after = await readOwnPrivateBytes();
   return [{ worker: 'main', freedBytes: before - after }];
 }
 
-/** Memory that V8 has for young objects, in use or not. */
+/** Bytes of the young generation, in use or not. */
 function youngRoomBytes(): number {
   let bytes = 0;
   for (const { space_name: space, physical_space_size: size } of getHeapSpaceStatistics()) {

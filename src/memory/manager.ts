@@ -19,17 +19,17 @@ export interface MemoryOptions extends ReaderOptions {
   readonly recycleAfterUsers: number;
   readonly recycleAfterAgeMs: number;
   readonly growthLimitBytes: (baselineBytes: number) => number;
-  /** Private bytes that one loaded copy of the model holds, as measured. */
+  /** Measured private bytes of one open copy of the model. */
   readonly heldBytesOf: (model: string) => number;
-  /** What the hot gear of a model was measured to cost and save. */
+  /** Measured costs and savings of the model's hot gear. */
   readonly hotGearOf: (model: string) => HotFigures | undefined;
   readonly onError: (line: string, error: unknown) => void;
 }
 
-/** Reload time of a model that was never opened in this run; replaced by the first measurement. */
+/** Assumed reload time until the first load was measured. */
 const UNKNOWN_RELOAD_MS = 50;
 
-/** Reads memory, decides, and acts. Nobody else decides about memory. */
+/** Reads memory, decides and acts. No other part decides about memory. */
 export class MemoryManager {
   readonly reader: MemoryReader;
   readonly admission: LoadAdmission;
@@ -71,13 +71,13 @@ export class MemoryManager {
     return this.#recycler.usersSinceRecycle;
   }
 
-  /** Actions that last and are in force: smaller batches, refusals. */
+  /** Lasting actions in force: smaller batches, refusals. */
   get holding(): ReadonlySet<PressureAction> {
     return this.#holding;
   }
 
   async start(): Promise<void> {
-    // What the start itself has freed; and the first cleanup finds the function there.
+    // Returns what the start has freed, and loads koffi before the first cleanup is measured.
     trimNativeHeap();
     await this.reader.read();
     this.#every(this.#options.readingIntervalMs, 'a reading failed', () => this.#tick());
@@ -89,14 +89,14 @@ export class MemoryManager {
     );
   }
 
-  /** Ends the readings, and waits for what runs. */
+  /** Stops the readings and waits for running work. */
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all([this.#turn, this.#recycling]);
   }
 
-  /** A user took part in a session for the first time; every 50th sets off a recycle. */
+  /** A new user has joined a session; every `recycle.after_users`-th triggers a recycle. */
   countUser(): void {
     if (this.#stopped) return;
     const recycle = this.#recycler.countUser(() => !this.#stopped);
@@ -114,7 +114,7 @@ export class MemoryManager {
   }
 
   /**
-   * Replaces one worker because somebody asked for it.
+   * Replaces one worker on request.
    *
    * @throws PlimsollError RECYCLE_RUNNING
    */
@@ -127,10 +127,9 @@ export class MemoryManager {
   }
 
   /**
-   * Gives back what no other session needs, and measures what came back. Cleanups run one after
-   * the other.
+   * Frees what no other session needs, and measures that. Cleanups run one at a time.
    *
-   * @param stillUsed models that other open sessions work with: they stay.
+   * @param stillUsed whether an open session uses the model, so that it stays.
    */
   cleanup(options: {
     readonly cause: string;
@@ -149,7 +148,7 @@ export class MemoryManager {
     );
   }
 
-  /** Unloads one model because somebody asked for it; not if it is wanted. */
+  /** Unloads one model on request, unless it is wanted. */
   unload(model: string, cause: string): Promise<Receipt> {
     return this.#inTurn(() =>
       this.#journal.record({ kind: 'unload', cause }, async (list) => {
@@ -174,7 +173,7 @@ export class MemoryManager {
     return replace;
   }
 
-  /** Ends the actions that hold no longer: whoever sees a lower level is treated by it at once. */
+  /** Ends lasting actions as soon as the level allows it. */
   #release(): void {
     if (this.#holding.size === 0) return;
     for (const action of releasedActions(this.reader.level, this.#isFlooded(), this.#holding)) {
@@ -188,7 +187,7 @@ export class MemoryManager {
     return last !== undefined && this.reader.strain(last).flooded;
   }
 
-  /** Takes the policy's actions, one by one, each measured before the next is asked for. */
+  /** Takes the policy's actions one by one; each is measured before the next is chosen. */
   async #relieve(): Promise<void> {
     for (;;) {
       const action = nextAction({
@@ -242,7 +241,7 @@ export class MemoryManager {
       .filter(({ worker }) => worker !== undefined && idle.has(worker))
       .sort((a, b) => b.memory.privateBytes - a.memory.privateBytes)[0]?.worker;
     if (fattest === undefined || this.#recycler.isRunning) return;
-    // Nothing may come on top of what is there: the old one leaves first.
+    // Memory must not rise for a moment, so the old worker leaves first.
     await this.#recycler.replace(fattest, list, 'leave first');
   }
 
@@ -258,8 +257,8 @@ export class MemoryManager {
   }
 
   /**
-   * Moves one model that stays busy to the hot gear, if there is room. Not in turn with cleanups: it takes
-   * some hundred milliseconds, and gives nothing back.
+   * Moves one busy model to the hot gear, if there is room. Not queued with cleanups: it takes some hundred
+   * milliseconds and frees nothing.
    */
   async #shiftBusy(): Promise<void> {
     if (this.reader.level !== 'normal' || this.#recycler.isRunning || this.#stopped) return;
@@ -276,11 +275,11 @@ export class MemoryManager {
     const settle = this.admission.askForSpare(hot.privateBytes, hot.prepackedBytes);
     if (settle === undefined) return;
     const cause = `${model} stays busy: ${batches} batches in ${worker}`;
-    // Should it fail, or should there be nobody after all who can answer meanwhile: not again at once.
+    // If it fails, or no other worker can serve meanwhile, do not retry at once.
     this.#noShiftBeforeMs = performance.now() + SHIFT_PAUSE_MS;
     try {
       const { actions } = await this.#journal.record({ kind: 'shift', cause }, async (list) => {
-        // Nobody else could answer meanwhile: a successor shifts before it takes over.
+        // No other worker can serve meanwhile, so a successor shifts before it takes over.
         if (isAlone) await this.#recycler.replace(worker, list, 'start first', model);
         else await list.step('shift', { model }, () => this.#effects.shift(worker, model));
       });
@@ -299,7 +298,7 @@ export class MemoryManager {
     }));
   }
 
-  /** Evicts the least valuable idle models until enough is free, as far as there are any. */
+  /** Evicts the least valuable idle models until enough is free, or none is left. */
   async #makeRoom(neededBytes: number, forModel: string): Promise<void> {
     await this.#inTurn(async () => {
       const candidates = evictionOrder(this.#idleModels()).filter(
@@ -316,7 +315,7 @@ export class MemoryManager {
           }
         });
       } else {
-        // Nothing to evict: it is worth asking again when a new reading has come.
+        // Nothing to evict: ask again after a new reading.
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
         await this.reader.read();
       }
@@ -371,7 +370,7 @@ export class MemoryManager {
     return turn;
   }
 
-  /** Does something again and again, with the pause between two ends and beginnings. */
+  /** Repeats work with a pause between the end of one run and the start of the next. */
   #every(pauseMs: number, failure: string, work: () => Promise<void>): void {
     const again = () => {
       const timer = setTimeout(() => {
@@ -389,8 +388,8 @@ export class MemoryManager {
   }
 }
 
-/** Pause after a shift that did not come about. */
+/** Pause after a shift that failed. */
 const SHIFT_PAUSE_MS = 10_000;
 
-/** Pause before a load that waits for room looks again. */
+/** Pause before a load that waits for room asks again. */
 const RETRY_MS = 50;

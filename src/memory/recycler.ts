@@ -10,19 +10,19 @@ export interface RecyclerOptions {
   readonly effects: MemoryEffects;
   /** Users after which everything is recycled. */
   readonly afterUsers: number;
-  /** Growth over its own baseline after which a worker is replaced, from that baseline. */
+  /** Growth over its baseline at which a worker is replaced. */
   readonly growthLimitBytes: (baselineBytes: number) => number;
   readonly afterAgeMs: number;
 }
 
-/** Batches after which a worker's memory at rest is its baseline: the first ones warm it up. */
+/** Warm-up: a worker's memory at rest after this many batches is its baseline. */
 const WARM_BATCHES = 3;
 
-/** A recycle that falls due in a rush begins when that is over, or after this. */
-const RUSH_PATIENCE_MS = 3000;
+/** A recycle that falls due in a rush waits for its end, at most this long. */
+const RUSH_WAIT_MS = 3000;
 const RUSH_STEP_MS = 50;
 
-/** Decides when to recycle, and does it: caches, models, workers, one after the other. */
+/** Decides when to recycle, and does it: caches, models, workers, one at a time. */
 export class Recycler {
   readonly #options: RecyclerOptions;
   readonly #baselines = new Map<string, number>();
@@ -46,11 +46,11 @@ export class Recycler {
   }
 
   /**
-   * Counts a user; when it is the 50th, recycles everything. New workers take CPU time from those who wait, so
-   * in a rush (a burst of new users is one) they wait for its end, for three seconds at most.
+   * Counts a user; every `afterUsers`-th triggers a recycle. New workers take CPU time from waiting callers, so in
+   * a rush (a burst of new users is one) the recycle waits for its end, for three seconds at most.
    *
-   * @param goesOn asked after each wait.
-   * @returns the recycle that this user sets off; undefined if none.
+   * @param goesOn checked after each wait; false cancels.
+   * @returns the recycle that this user triggered; undefined if none.
    */
   countUser(goesOn: () => boolean): Promise<unknown> | undefined {
     this.#usersSince += 1;
@@ -64,7 +64,7 @@ export class Recycler {
   }
 
   async #afterRush(goesOn: () => boolean): Promise<void> {
-    const endsMs = performance.now() + RUSH_PATIENCE_MS;
+    const endsMs = performance.now() + RUSH_WAIT_MS;
     while (this.#options.effects.isRushed() && performance.now() < endsMs) {
       await new Promise((resolve) => setTimeout(resolve, RUSH_STEP_MS));
       if (!goesOn()) return;
@@ -72,7 +72,7 @@ export class Recycler {
     await this.recycle(`${this.#usersSince} users`);
   }
 
-  /** Recycles everything; those who ask while one runs get that one's receipt. */
+  /** Recycles everything; a call while one runs gets its receipt. */
   recycle(cause: string): Promise<Receipt> {
     this.#running ??= this.#recycle(cause).finally(() => {
       this.#running = undefined;
@@ -81,8 +81,7 @@ export class Recycler {
   }
 
   /**
-   * The worker that has to be replaced on its own account, if any: too old, or grown at rest.
-   * A worker's baseline is its own: what it held at rest once it had warmed up.
+   * A worker that is too old, or has grown at rest over its own baseline (its memory at rest after warm-up).
    */
   findGrown(): { readonly worker: string; readonly cause: string } | undefined {
     const { effects, reader, growthLimitBytes, afterAgeMs } = this.#options;
@@ -115,11 +114,11 @@ export class Recycler {
   }
 
   /**
-   * Replaces a worker as one step of a receipt. One at a time: a worker that two ask to replace
-   * would otherwise get two successors.
+   * Replaces a worker as one step of a receipt. One at a time: otherwise a worker that is replaced twice at once
+   * would get two successors.
    *
-   * @param order as the line allows, if it is not given.
-   * @param hot model that the new one opens in the hot gear.
+   * @param order by default, as the load line allows.
+   * @param hot model that the new worker opens in the hot gear.
    */
   replace(worker: string, list: ActionList, order?: ReplaceOrder, hot?: string): Promise<void> {
     const turn = this.#turn.then(() => this.#replace(worker, list, order ?? this.#order(), hot));
@@ -132,9 +131,9 @@ export class Recycler {
     this.#usersSince = 0;
     return journal.record({ kind: 'recycle', cause }, async (list) => {
       await list.step('clear_caches', {}, async () => [{ freedBytes: effects.clearCaches() }]);
-      // Each worker that leaves takes its models with it: afterwards none of the old is loaded.
+      // Replacing every worker also unloads every model.
       for (const { id } of effects.workers()) await this.replace(id, list);
-      // Who works meanwhile would wait for a full collection, as at the end of a session beside others.
+      // A full collection would delay requests that run meanwhile.
       const isBusy = effects.workers().some(({ idle }) => !idle);
       await list.step('collect_garbage', {}, () => collectOwnHeap(isBusy ? 'gently' : 'all'));
     });
@@ -152,14 +151,14 @@ export class Recycler {
     hot: string | undefined,
   ): Promise<void> {
     const { effects } = this.#options;
-    // It may have been replaced, or have died, while this waited for its turn.
+    // It may have been replaced or died while this waited for its turn.
     if (!effects.workers().some(({ id }) => id === worker)) return;
     await list.step('replace_worker', {}, async () => [
       { ...(await effects.replaceWorker(worker, order, hot)), worker },
     ]);
   }
 
-  /** Old and new overlap only if the line has room for both. */
+  /** Old and new overlap only if the load line has room for both. */
   #order(): ReplaceOrder {
     const { reader } = this.#options;
     const snapshot = reader.last;

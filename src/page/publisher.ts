@@ -1,13 +1,21 @@
+import type { EventKind, Mark } from '../contract/events.js';
+import { toInstant } from '../contract/units.js';
 import { PlimsollError } from '../errors.js';
-import type { EventKind, Viewer } from '../http/services.js';
 import type { NewMark } from './marks.js';
+
+/** The stream to an open page. */
+export interface Viewer {
+  /** Takes a message of `text/event-stream`; never waits. */
+  readonly send: (kind: EventKind, message: Buffer) => void;
+  readonly end: () => void;
+}
 
 export interface PublisherOptions {
   /** Open pages at most. */
   readonly maxViewers: number;
   /** Time between two states. */
   readonly intervalMs: number;
-  /** What the page shows now, as it goes over the wire. */
+  /** What the page shows now: a `PageState` of the contract. */
   readonly state: () => Promise<unknown>;
   readonly onError: (line: string, error: unknown) => void;
 }
@@ -66,8 +74,9 @@ export class EventPublisher {
     if (this.#viewers.size === 0) return;
     // Rising over restarts too: a page that comes back does not take a new mark for an old one.
     this.#lastMarkId = Math.max(this.#lastMarkId + 1, Date.now());
-    const at = new Date().toISOString();
-    this.#sendToAll('mark', messageFor('mark', { id: this.#lastMarkId, at, ...mark }));
+    const at = toInstant(Date.now());
+    const message: Mark = { id: this.#lastMarkId, at, ...mark };
+    this.#sendToAll('mark', messageFor('mark', message));
   }
 
   /** Ends every stream; none begins any more. */

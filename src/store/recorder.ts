@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.js';
-import { reasonOf } from './postgres.js';
+import { reasonOf } from './databases/errors.js';
 import { bytesOf, type Classified, RowBuffer } from './row-buffer.js';
 import { type Row, sizeOf } from './rows.js';
 import type { SpillBatch, SpillFile } from './spill-file.js';

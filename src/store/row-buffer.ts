@@ -1,4 +1,4 @@
-import { type Row, sizeOf, sortable, type Value } from './rows.js';
+import { type Row, sizeOf, sortable, storableText, type Value } from './rows.js';
 
 /** What is kept of one input that was answered; its row is made when it is written. */
 export interface Classified {
@@ -167,6 +167,7 @@ class Chunk {
   /** In the order of the table's columns. */
   #valuesAt(at: number): readonly Value[] {
     const number = (column: number) => this.#numbers[column + at] ?? 0;
+    const input = this.#inputs[at];
     return [
       recordId(this.#runs[at] ?? '', number(COLUMN.request), number(COLUMN.index)),
       number(COLUMN.atMs),
@@ -174,11 +175,11 @@ class Chunk {
       this.#userHashes[at] ?? '',
       this.#models[at] ?? '',
       this.#inputHashes[at] ?? '',
-      this.#labels[at] ?? '',
+      storableText(this.#labels[at] ?? ''),
       number(COLUMN.score),
       Math.round(number(COLUMN.ms) * 1000) / 1000,
       this.#tiers[at] ?? null,
-      this.#inputs[at] ?? null,
+      input == null ? null : storableText(input),
     ];
   }
 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { type Row, TABLES, type TableName, type Value } from './rows.js';
+import { type Row, storedValue, TABLES, type TableName, type Value } from './rows.js';
 
 /** Read at once; a longer line gets as much more as it needs. */
 const READ_BYTES = 256 * 1024;
@@ -133,12 +133,11 @@ function rowIn(line: Buffer): Row | undefined {
   const text = line.toString('utf8');
   const json = text.slice(9);
   if (text.slice(0, 8) !== checksumOf(json)) return undefined;
-  const [table, ...values] = JSON.parse(json) as [TableName, ...Value[]];
+  const [table, ...written] = JSON.parse(json) as [TableName, ...Value[]];
   if (!Object.hasOwn(TABLES, table)) return undefined;
-  const { length } = TABLES[table].columns;
-  // A row from before a column was added lacks its value.
-  while (values.length < length) values.push(null);
-  return { table, values: values.slice(0, length) };
+  // An older version may have written fewer columns, and values that PostgreSQL refuses.
+  const kinds = Object.values(TABLES[table].kinds);
+  return { table, values: kinds.map((kind, at) => storedValue(kind, written[at] ?? null)) };
 }
 
 function checksumOf(json: string): string {

@@ -47,7 +47,7 @@ export class Browser {
   /** The page of a server, with its first figures. */
   async open(server: { readonly url: string }, options: PageOptions = {}): Promise<Page> {
     const page = await this.openAnyway(server, options);
-    await page.locator('.hull-used').waitFor();
+    await page.locator('.gauge-used').waitFor();
     return page;
   }
 
@@ -103,7 +103,7 @@ export function panel(page: Page, title: string): Locator {
 /** The row of a table in which the first cell begins with that name. */
 export function row(page: Page, table: string, name: string): Locator {
   return page
-    .getByRole('region', { name: table, exact: true })
+    .getByRole('table', { name: table, exact: true })
     .getByRole('row')
     .filter({ has: page.getByRole('rowheader', { name: new RegExp(`^${name}`) }) });
 }

@@ -1,13 +1,13 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { SessionView } from '../../src/contract/sessions.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { postgresql } from '../servers/tools.js';
 import { classify, endSession, get, openSession, request, startServer } from './harness.js';
 import { Load, undisturbed } from './load.js';
 import { type Health, keptTexts, metric, recordsOf } from './records.js';
 import { expectError } from './shapes.js';
-import type { SessionView } from './wire.js';
 
 interface Pools {
   readonly pools: readonly {

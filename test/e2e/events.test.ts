@@ -2,6 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { ModelView } from '../../src/contract/models.js';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { SessionView } from '../../src/contract/sessions.js';
+import type { WorkerView } from '../../src/contract/workers.js';
 import { EventReader } from './event-reader.js';
 import {
   classify,
@@ -17,7 +21,6 @@ import {
 } from './harness.js';
 import { answeredShape, expectError, instant, receiptShape } from './shapes.js';
 import { textNumber } from './texts.js';
-import type { ModelView, Receipt, SessionView, WorkerView } from './wire.js';
 
 const MAX_VIEWERS = 3;
 let server: Server;

@@ -1,6 +1,8 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { ModelView } from '../../src/contract/models.js';
+import type { Receipt } from '../../src/contract/receipts.js';
 import { halveFile } from '../../src/models/compile/quantise/halve.js';
 import { quantiseFile } from '../../src/models/compile/quantise/quantise.js';
 import {
@@ -16,7 +18,6 @@ import {
 } from './harness.js';
 import { copyModel } from './model-folders.js';
 import { textNumber } from './texts.js';
-import type { ModelView, Receipt } from './wire.js';
 
 const texts = Array.from({ length: 40 }, (_, index) => textNumber(index));
 let models: string;

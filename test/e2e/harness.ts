@@ -2,8 +2,12 @@ import type { ChildProcess } from 'node:child_process';
 import http from 'node:http';
 import path from 'node:path';
 import { afterAll, afterEach } from 'vitest';
+import type { Answer } from '../../src/contract/classify.js';
+import type { ErrorBody } from '../../src/contract/errors.js';
+import type { MemoryView } from '../../src/contract/memory.js';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { SessionView } from '../../src/contract/sessions.js';
 import { type Exit, exitOf, launch, removeFolders, temporaryFolder } from './processes.js';
-import type { Answer, ErrorBody, MemoryView, Receipt, SessionView } from './wire.js';
 
 export { argumentsOf, childrenOf, isRunning, run, temporaryFolder, until } from './processes.js';
 

@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { MemoryView } from '../../src/contract/memory.js';
+import type { ModelView } from '../../src/contract/models.js';
 import {
   childrenOf,
   classify,
@@ -13,7 +15,6 @@ import {
 } from './harness.js';
 import { expectError } from './shapes.js';
 import { labelsOf, SPAM, textNumber } from './texts.js';
-import type { MemoryView, ModelView } from './wire.js';
 
 const WORKERS = 2;
 

@@ -1,4 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { MemoryView } from '../../src/contract/memory.js';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { SessionView } from '../../src/contract/sessions.js';
 import {
   classify,
   endSession,
@@ -12,7 +15,6 @@ import {
 } from './harness.js';
 import { answeredShape, expectError, instant, openSessionShape, receiptShape } from './shapes.js';
 import { textNumber } from './texts.js';
-import type { MemoryView, Receipt, SessionView } from './wire.js';
 
 let server: Server;
 const sessionOf = (id: string) => get<SessionView>(server, `/v1/sessions/${id}`);

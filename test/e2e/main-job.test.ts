@@ -1,5 +1,8 @@
 import http from 'node:http';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { ModelView } from '../../src/contract/models.js';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { SessionView } from '../../src/contract/sessions.js';
 import {
   classify,
   endSession,
@@ -12,7 +15,6 @@ import {
 } from './harness.js';
 import { receiptShape } from './shapes.js';
 import { heldOutMails, labelsOf, SPAM } from './texts.js';
-import type { ModelView, Receipt, SessionView } from './wire.js';
 
 const SESSIONS = 5;
 const USERS = 8;

@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { generateSyntheticModel } from '../../bench/synthetic/index.js';
+import type { ModelView } from '../../src/contract/models.js';
+import type { Receipt } from '../../src/contract/receipts.js';
 import {
   classify,
   get,
@@ -15,7 +17,6 @@ import {
 import { type Expected, Load, undisturbed } from './load.js';
 import { expectError } from './shapes.js';
 import { SPAM, textNumber } from './texts.js';
-import type { ModelView, Receipt } from './wire.js';
 
 const WORKERS = 2;
 

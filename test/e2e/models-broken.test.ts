@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { ModelView } from '../../src/contract/models.js';
 import {
   childrenOf,
   classify,
@@ -14,7 +15,6 @@ import {
 } from './harness.js';
 import { changeConfig, copyModel, formsOf } from './model-folders.js';
 import { expectError } from './shapes.js';
-import type { ModelView } from './wire.js';
 
 /** What can be wrong with a model, how to break it, and what the caller is told. */
 const BROKEN: readonly {

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { ModelView } from '../../src/contract/models.js';
 import {
   classify,
   get,
@@ -15,7 +16,6 @@ import {
 import { changeConfig, copyModel, formsOf } from './model-folders.js';
 import { expectError } from './shapes.js';
 import { labelsOf, SPAM, textNumber } from './texts.js';
-import type { ModelView } from './wire.js';
 
 const labels = labelsOf(SPAM);
 const texts = Array.from({ length: 6 }, (_, index) => textNumber(index));

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { ErrorBody } from '../../src/contract/errors.js';
 import {
   argumentsOf,
   childrenOf,
@@ -12,7 +13,6 @@ import {
   startServer,
   until,
 } from './harness.js';
-import type { ErrorBody } from './wire.js';
 
 interface ProofView {
   readonly id: string;
@@ -23,6 +23,7 @@ interface ProofView {
   readonly sessions_done: number;
   readonly sessions_total: number;
   readonly report_url: string | null;
+  readonly reason: string | null;
 }
 
 async function proofs(server: Server): Promise<readonly ProofView[]> {
@@ -68,6 +69,7 @@ describe('/v1/proofs', () => {
     });
     // A busy machine may miss a bound on time: what is asked of this is a verdict, whichever.
     expect(['passed', 'failed']).toContain(proof.state);
+    expect(proof.reason === null).toBe(proof.state === 'passed');
     expect(Date.parse(proof.ended_at ?? '')).toBeGreaterThan(Date.parse(proof.started_at));
     const report = await request<string>(server, 'GET', report_url);
     expect(report.status).toBe(200);

@@ -1,11 +1,12 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { SessionView } from '../../src/contract/sessions.js';
 import { classify, endSession, get, openSession, type Server, startServer } from './harness.js';
 import { Load, undisturbed } from './load.js';
 import { type Health, metric, recordsOf } from './records.js';
 import { receiptShape } from './shapes.js';
-import type { Receipt, SessionView } from './wire.js';
 
 const run = promisify(execFile);
 const AMPLE = { timeout: 30_000, interval: 50 };

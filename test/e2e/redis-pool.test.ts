@@ -1,9 +1,9 @@
 import { createClient } from '@redis/client';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { SessionView } from '../../src/contract/sessions.js';
 import { RedisServer } from '../servers/redis.js';
 import { redis } from '../servers/tools.js';
 import { classify, get, post, request, type Server, startServer } from './harness.js';
-import type { SessionView } from './wire.js';
 
 interface Pool {
   readonly name: string;

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { ErrorBody } from '../../src/contract/errors.js';
+import type { Receipt } from '../../src/contract/receipts.js';
 import { RedisServer } from '../servers/redis.js';
 import { redis } from '../servers/tools.js';
 import { classify, get, post, request, run, startServer } from './harness.js';
-import type { ErrorBody, Receipt } from './wire.js';
 
 interface Health {
   readonly status: string;

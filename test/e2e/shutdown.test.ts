@@ -2,6 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { SessionView } from '../../src/contract/sessions.js';
 import {
   childrenOf,
   classify,
@@ -18,7 +20,6 @@ import {
 } from './harness.js';
 import { expectError, receiptShape } from './shapes.js';
 import { textNumber } from './texts.js';
-import type { Receipt, SessionView } from './wire.js';
 
 let data: string;
 const start = (settings: Readonly<Record<string, string | number>> = {}) =>

@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { ModelView } from '../../src/contract/models.js';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { WorkerView } from '../../src/contract/workers.js';
 import { classify, get, openSession, request, type Server, startServer, until } from './harness.js';
 import { expectError, instant, receiptShape } from './shapes.js';
 import { textNumber } from './texts.js';
-import type { ModelView, Receipt, WorkerView } from './wire.js';
 
 let server: Server;
 const workersNow = async () =>

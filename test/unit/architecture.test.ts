@@ -25,13 +25,13 @@ const FLOORS: Floors = [
   [['main.ts']],
   [['commands/']],
   [['app/']],
-  [['page/']],
-  [['http/']],
+  [['page/'], ['http/']],
   [['sessions/']],
   [['inference/']],
   [['cache/'], ['models/'], ['memory/'], ['store/'], ['proof/']],
   [['system/'], ['pools/']],
-  [['settings/'], ['metrics/'], ['errors.ts'], ['version.ts']],
+  [['settings/'], ['metrics/']],
+  [['contract/'], ['errors.ts'], ['version.ts']],
 ];
 
 /** The floors within rooms that have several. */
@@ -64,12 +64,17 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
           'compile/preparer-main.ts',
           'compile/preparer-protocol.ts',
           'compile/written-files.ts',
+          'compile/compile-safetensors.ts',
         ],
       ],
-      [['compile/quantise/']],
+      [['compile/families/pick.ts', 'compile/families/registry.ts']],
+      [['compile/families/encoders/']],
+      [['compile/families/layers/']],
+      [['compile/families/network/']],
+      [['compile/safetensors/'], ['compile/quantise/']],
       [['compile/onnx/']],
       [['run/']],
-      [['intake/']],
+      [['intake/'], ['pull/']],
     ],
   },
   {
@@ -79,10 +84,30 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
       [['report/']],
       [['judge/']],
       [['play/']],
-      [['wire.ts', 'format.ts', 'statistics.ts']],
+      [['replies.ts', 'format.ts', 'statistics.ts']],
     ],
   },
 ];
+
+/** Which door a file belongs to, that is which folder of `http/doors/`. */
+function doorOf(file: string): string | undefined {
+  return /^http\/doors\/([^/]+)\//.exec(file)?.[1];
+}
+
+/** Where the doors are listed: nothing else in the server knows one. */
+const LIST_OF_DOORS = 'http/doors/doors.ts';
+
+/** Imports of a door by what is not part of it. */
+function importsOfDoors(sources: Sources): readonly string[] {
+  return [...sources].flatMap(([file, text]) =>
+    ownImportsOf(file, text)
+      .filter((imported) => {
+        const door = doorOf(imported);
+        return door !== undefined && door !== doorOf(file) && file !== LIST_OF_DOORS;
+      })
+      .map((imported) => `${file} imports ${imported}`),
+  );
+}
 
 /** Model code: it is loaded in worker and preparer processes only, which are forked. */
 const MODEL_CODE = ['onnxruntime-node', '@huggingface/tokenizers'];
@@ -157,6 +182,11 @@ describe('src/', () => {
     expect(offencesAgainstTheFloors(floors, within(room, sources))).toEqual([]);
   });
 
+  test('a door is known to the list of doors alone', () => {
+    expect([...sources.keys()].map(doorOf)).toContain('plimsoll');
+    expect(importsOfDoors(sources)).toEqual([]);
+  });
+
   test('src/ itself holds main.ts, errors.ts, version.ts and folders', () => {
     const loose = [...sources.keys()].filter((file) => !file.includes('/'));
     expect(loose).toEqual(['errors.ts', 'main.ts', 'version.ts']);
@@ -229,6 +259,7 @@ describe('this test sees', () => {
 
   test.each([
     ['http/a.ts', "import type { A } from '../app/app.js';", 'http/a.ts imports app/app.ts: up'],
+    ['page/a.ts', "import { A } from '../http/b.js';", 'page/a.ts imports http/b.ts: sideways'],
     [
       'cache/a.ts',
       "import { A } from '../models/b.js';",
@@ -237,7 +268,7 @@ describe('this test sees', () => {
     [
       'errors.ts',
       "import { A } from './settings/setting.js';",
-      'errors.ts imports settings/setting.ts: sideways',
+      'errors.ts imports settings/setting.ts: up',
     ],
     [
       'settings/config.ts',
@@ -247,6 +278,18 @@ describe('this test sees', () => {
     ['utils/a.ts', '', 'utils/a.ts is in no room: give it one in FLOORS, and in docs'],
   ])('an offence in %s: %s', (name, text, offence) => {
     expect(offencesAgainstTheFloors(FLOORS, file(name, text))).toEqual([offence]);
+  });
+
+  test('a door that another one imports, or the server', () => {
+    const doors = new Map([
+      ['http/doors/doors.ts', "import './a/door.js';"],
+      ['http/doors/a/door.ts', "import './routes.js';\nimport '../b/door.js';"],
+      ['http/server.ts', "import './doors/doors.js';\nimport './doors/a/routes.js';"],
+    ]);
+    expect(importsOfDoors(doors)).toEqual([
+      'http/doors/a/door.ts imports http/doors/b/door.ts',
+      'http/server.ts imports http/doors/a/routes.ts',
+    ]);
   });
 
   test('what is allowed', () => {

@@ -2,14 +2,19 @@ import type {
   Answer,
   ModelView,
   PastEvent,
+  PastEvents,
   ProcessReadings,
   Proof,
+  ProofStarted,
+  Proofs,
   Readings,
   Receipt,
+  Receipts,
+  Sessions,
   SessionView,
 } from './wire.js';
 
-/** What the server answered instead of what was asked for. */
+/** An error reply, or no reply (status 0). */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: number;
@@ -20,16 +25,16 @@ export class ApiError extends Error {
   }
 }
 
-/** What only reads is quick, or is asked for again later. */
-const READ_MS = 15_000;
+/** For GET only: an action such as a cleanup may take longer. */
+const READ_TIMEOUT_MS = 15_000;
 
-/** @throws ApiError with the server's own words; status 0 where it did not answer. */
+/** @throws ApiError with the server's message; status 0 when it did not answer. */
 async function ask<T>(method: string, address: string, body?: unknown): Promise<T> {
   const json = body === undefined ? {} : { body: JSON.stringify(body) };
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   let reply: Response;
   try {
-    const signal = method === 'GET' ? AbortSignal.timeout(READ_MS) : null;
+    const signal = method === 'GET' ? AbortSignal.timeout(READ_TIMEOUT_MS) : null;
     reply = await fetch(address, { method, headers, signal, ...json });
   } catch {
     throw new ApiError(0, 'the server does not answer');
@@ -41,7 +46,7 @@ async function ask<T>(method: string, address: string, body?: unknown): Promise<
 }
 
 const part = encodeURIComponent;
-/** Names of models hold slashes, which are part of their address. */
+/** A model's id may contain slashes; they stay slashes in its address. */
 const modelPath = (id: string) => id.split('/').map(part).join('/');
 
 export const api = {
@@ -56,30 +61,26 @@ export const api = {
   cleanUp: () => ask<Receipt>('POST', 'v1/memory/cleanup'),
   classify: (model: string, inputs: string) =>
     ask<Answer>('POST', 'v1/classify', { model, inputs }),
-  startProof: () => ask<{ readonly id: string }>('POST', 'v1/proofs', { profile: 'reference' }),
+  startProof: () => ask<ProofStarted>('POST', 'v1/proofs', { profile: 'reference' }),
 
   async sessions(limit: number): Promise<readonly SessionView[]> {
-    const { sessions } = await ask<{ sessions: SessionView[] }>(
-      'GET',
-      `v1/sessions?limit=${limit}`,
-    );
-    return sessions;
+    return (await ask<Sessions>('GET', `v1/sessions?limit=${limit}`)).sessions;
   },
 
   async receipts(query: Readonly<Record<string, string>>): Promise<readonly Receipt[]> {
     const address = `v1/receipts?${new URLSearchParams(query)}`;
-    return (await ask<{ receipts: Receipt[] }>('GET', address)).receipts;
+    return (await ask<Receipts>('GET', address)).receipts;
   },
 
   async loads(since: string, limit: string): Promise<readonly PastEvent[]> {
     const query = new URLSearchParams({ kind: 'model_loaded', since, limit });
-    return (await ask<{ events: PastEvent[] }>('GET', `v1/events/past?${query}`)).events;
+    return (await ask<PastEvents>('GET', `v1/events/past?${query}`)).events;
   },
 
-  /** Undefined where the server has no proofs to start. */
+  /** Undefined if the server offers no proofs. */
   async proofs(): Promise<readonly Proof[] | undefined> {
     try {
-      return (await ask<{ proofs: Proof[] }>('GET', 'v1/proofs')).proofs;
+      return (await ask<Proofs>('GET', 'v1/proofs')).proofs;
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined;
       throw error;

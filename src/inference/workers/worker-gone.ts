@@ -1,11 +1,11 @@
-/** A worker ended while it had something to answer. */
+/** A worker ended before it answered. */
 export class WorkerGoneError extends Error {
   override readonly name = 'WorkerGoneError';
-  /** Whether it had begun with that. */
-  readonly begun: boolean;
+  /** Whether the worker was running what it did not answer; false if that waited behind another batch. */
+  readonly wasRunning: boolean;
 
-  constructor(message: string, begun = true) {
+  constructor(message: string, wasRunning = true) {
     super(message);
-    this.begun = begun;
+    this.wasRunning = wasRunning;
   }
 }

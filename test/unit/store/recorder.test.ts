@@ -60,7 +60,7 @@ class Fixture {
 
   /** Ids in the database, in the order of their time. */
   async ids(): Promise<readonly string[]> {
-    const found = await (await this.#store.read()).listRecords({ limit: 100_000 });
+    const found = await this.#store.reader.listRecords({ limit: 100_000 });
     return found.map(({ id }) => id).reverse();
   }
 }
@@ -207,7 +207,7 @@ onEveryDatabase('the recorder', (fresh) => {
     const fixture = await Fixture.start(store, { file });
     await vi.waitFor(() => expect(fixture.caughtUp).toBe(1), AMPLE);
     expect(await fixture.ids()).toEqual(ids(2));
-    expect(await (await store.read()).findSession('s')).toEqual({ revision: 3 });
+    expect(await store.reader.findSession('s')).toEqual({ revision: 3 });
   });
 
   test('waits in memory where the file takes nothing, and tells what is lost beyond it', async () => {

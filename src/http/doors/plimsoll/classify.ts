@@ -1,10 +1,11 @@
 import { createHmac } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
-import type { Stop } from '../../../cache/stop.js';
+import type { Abortable } from '../../../cache/abortable.js';
+import { answerSchema, classifyRequestSchema } from '../../../contract/classify.js';
 import { PlimsollError } from '../../../errors.js';
 import type { SessionAnswer, SessionRequest } from '../../../sessions/service.js';
-import { answerSchema, classifySchema, commonErrors } from '../../schemas.js';
+import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 import { AnswerText } from './answer-text.js';
 
@@ -13,29 +14,18 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 /** Addresses whose hashes are kept: about 100 KB. */
 const KNOWN_ADDRESSES = 512;
 
-interface ClassifyBody {
-  readonly inputs: string | readonly string[];
-  readonly model?: string;
-  readonly top_k?: number;
-  readonly session?: string;
-  readonly user?: string;
-}
-
 /** `POST /v1/classify` */
 export function classifyRoutes(app: FastifyInstance, services: HttpServices): void {
   const { limits, classification, metrics } = services;
   const users = new AddressUsers(services.userSecret);
-  app.post<{ Body: ClassifyBody }>(
-    '/v1/classify',
-    {
-      schema: {
-        summary: 'Classify one text, or several',
-        tags: ['classification'],
-        body: classifySchema(limits.maxInputs),
-        response: { 200: answerSchema, ...commonErrors },
-      },
-    },
-    (request, out) => {
+  addRoute(app, {
+    method: 'POST',
+    url: '/v1/classify',
+    summary: 'Classify one text, or several',
+    tag: 'classification',
+    body: classifyRequestSchema(limits.maxInputs),
+    replies: { 200: answerSchema },
+    handle: (request, out) => {
       const { inputs, model, top_k: topK, session, user } = request.body;
       const all = typeof inputs === 'string' ? [inputs] : inputs;
       const named = user ?? users.of(request.ip);
@@ -51,7 +41,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
         return refused(error, session);
       }
     },
-  );
+  });
 
   const texts = new AnswerText();
   const reply = (
@@ -103,7 +93,7 @@ async function isArchived(
 }
 
 /** Fires when the deadline is over or the caller has closed the connection. */
-class CallerStop implements Stop {
+class CallerStop implements Abortable {
   readonly beganMs = performance.now();
   readonly #request: FastifyRequest;
   readonly #deadlineMs: number;

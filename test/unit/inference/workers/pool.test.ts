@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type PoolOptions, WorkerPool } from '../../../../src/inference/workers/pool.js';
 import type { Worker } from '../../../../src/inference/workers/worker.js';
 import { collectGarbage } from '../../../../src/system/own-process.js';
-import { fixture, isAlive, newGate, temporaryFolder, ticket, until } from './workers.js';
+import { fixture, handle, isAlive, newGate, temporaryFolder, until } from './workers.js';
 
 const LONG_MS = 60_000;
 const BACKOFF_MS = 100;
@@ -126,7 +126,7 @@ describe('a worker that dies', () => {
     };
     await die();
     await die();
-    await onlyWorker(pool).run(ticket('m'), ['1'], { timeoutMs: LONG_MS });
+    await onlyWorker(pool).run(handle('m'), ['1'], { timeoutMs: LONG_MS });
     await die();
     await die();
     expect(waits).toEqual([BACKOFF_MS, 2 * BACKOFF_MS, 0, BACKOFF_MS]);
@@ -138,7 +138,7 @@ describe('replacing', () => {
     const { pool, deaths } = await started('echo', { count: 1 });
     const old = onlyWorker(pool);
     const gate = newGate();
-    const running = old.run(ticket('m'), [gate.input], { timeoutMs: LONG_MS });
+    const running = old.run(handle('m'), [gate.input], { timeoutMs: LONG_MS });
     await gate.reached();
     const replacing = pool.replace(old, 'start first');
     await until(() => old.state === 'leaving');
@@ -157,7 +157,7 @@ describe('replacing', () => {
     const seen: unknown[] = [];
     const fresh = await pool.replace(old, 'start first', async (worker) => {
       seen.push(worker.state, old.state);
-      await worker.run(ticket('m'), ['1'], { timeoutMs: LONG_MS });
+      await worker.run(handle('m'), ['1'], { timeoutMs: LONG_MS });
     });
     expect(seen).toEqual(['starting', 'ready']);
     expect([fresh.state, fresh.loaded.has('m')]).toEqual(['ready', true]);
@@ -204,7 +204,7 @@ describe('replacing', () => {
   test('kills an old one that hangs once the grace time is over', async () => {
     const { pool } = await started('echo', { count: 1, graceMs: 50 });
     const old = onlyWorker(pool);
-    const running = old.run(ticket('m'), ['hang'], { timeoutMs: LONG_MS });
+    const running = old.run(handle('m'), ['hang'], { timeoutMs: LONG_MS });
     running.catch(() => undefined);
     await pool.replace(old, 'start first');
     await expect(running).rejects.toThrow('ended');
@@ -238,7 +238,7 @@ describe('stopping', () => {
     const { pool, deaths } = await started('echo');
     const pids = pool.workers.map(({ pid }) => pid);
     const gate = newGate();
-    const running = pool.workers[0]?.run(ticket('m'), [gate.input], { timeoutMs: LONG_MS });
+    const running = pool.workers[0]?.run(handle('m'), [gate.input], { timeoutMs: LONG_MS });
     await gate.reached();
     const stopping = pool.stop();
     expect(pool.stop()).toBe(stopping);
