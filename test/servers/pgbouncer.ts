@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { freePort, owner, PASSWORD, type PostgresqlServer } from './postgresql.js';
+import { freePort } from './free-port.js';
+import { owner, PASSWORD, type PostgresqlServer } from './postgresql.js';
 
 /** A real pgbouncer in front of a PostgreSQL: each transaction may get another server connection. */
 export class PgbouncerServer {
