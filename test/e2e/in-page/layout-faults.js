@@ -1,4 +1,5 @@
 // Runs in the page: looks for what a reader would call broken at this width. The value is a list of sentences.
+// biome-ignore lint/nursery/noFloatingPromises: the promise is the value of this script, which the test awaits.
 (async () => {
   const MAX_FAULTS = 20;
   const faults = new Set();
