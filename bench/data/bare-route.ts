@@ -1,7 +1,7 @@
 /** The least that a fastify server does for a classification: the same schemas and parser, one answer. */
 import fastify from 'fastify';
 import { answerSchema, classifySchema } from '../../src/http/schemas.js';
-import { tuneServerProcess } from '../../src/system/process-tuning.js';
+import { tuneServerProcess } from '../../src/system/process/tuning.js';
 
 /** As the server under test has them by default. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
