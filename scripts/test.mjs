@@ -1,10 +1,11 @@
-// `npm test`: set-up of what tests need beyond npm, formatter and linter, types, build, unit tests, end-to-end tests, one after the other. The last
-// line says how many tests passed and failed; a step that is not a test run (lint, types, build) counts as one test.
+// `npm test`: installs what tests need beyond npm, then runs formatter and linter, types, build, unit tests, end-to-end tests, and the main job
+// under every Node. The last line says how many tests passed and failed; a step that is not a test run counts as one test.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findNode, MAJORS } from './test-nodes.mjs';
 import { installTools } from './test-tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -58,6 +59,18 @@ function suite(name, project) {
   }
 }
 
+/** The main job under one version of Node; one that cannot be had is skipped, by name. */
+function smokeUnderNode(major) {
+  const { version, program, reason } = findNode(major);
+  if (program !== undefined) {
+    const script = path.join(root, 'scripts', 'smoke.mjs');
+    step(`main job under Node ${version}`, process.execPath, [script, program]);
+    return;
+  }
+  totals.skipped += 1;
+  skippedNames.push(`main job under Node ${version} (${reason})`);
+}
+
 try {
   process.stdout.write('── set-up: Redis, PostgreSQL and Chromium for the tests\n');
   for (const name of installTools()) {
@@ -66,9 +79,11 @@ try {
   step('formatter and linter', bin('biome'), ['check', '.']);
   step('types', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']);
   step('types of the page', bin('tsc'), ['-p', 'web/tsconfig.json', '--noEmit']);
+  step('types of the benchmarks', bin('tsc'), ['-p', 'tsconfig.bench.json', '--noEmit']);
   step('build', process.execPath, [path.join(root, 'scripts', 'build.mjs')]);
   suite('unit tests', 'unit');
   suite('end-to-end tests', 'e2e');
+  for (const major of MAJORS) smokeUnderNode(major);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-/** The server's API, as far as the benchmarks use it. */
+/** The server's interface, as far as the benchmarks use it. */
 import type { Answer, ClassifyRequest, LabelScore } from '../../src/contract/classify.js';
 import type { MemoryView } from '../../src/contract/memory.js';
 import type { Models } from '../../src/contract/models.js';
@@ -15,7 +15,7 @@ const MOST_RECEIPTS = 999;
 export class Api {
   readonly #client: HttpClient;
 
-  /** @param maxSockets further requests wait in the client, and that wait is part of their time. */
+  /** @param maxSockets further requests wait in the client; their waiting counts as response time. */
   constructor(url: string, maxSockets?: number) {
     this.#client = new HttpClient(url, maxSockets);
   }
@@ -101,13 +101,13 @@ export class Api {
   }
 }
 
-/** What a reply other than 200 says. */
+/** Status and beginning of a reply that is not an answer. */
 export function describeFailure(reply: Reply): string {
   const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);
   return `${reply.status} ${text.slice(0, 200)}`;
 }
 
-/** The label with the highest score of each text. @throws Error if the reply is no answer */
+/** The label with the highest score for each text. @throws Error if the reply is not an answer. */
 export function topLabels(reply: Reply): readonly LabelScore[] {
   if (reply.status !== 200) throw new Error(describeFailure(reply));
   const { results } = reply.body as Answer;

@@ -159,7 +159,9 @@ export class App {
   #notReadyBecause(): string {
     if (this.#state !== 'ready') return `the server is ${this.#state}`;
     const ready = this.#parts.pool.workers.some(({ state }) => state === 'ready');
-    return ready ? '' : 'no worker is ready';
+    if (!ready) return 'no worker is ready';
+    const { watch } = this.#parts.memory;
+    return watch.state === 'stopped' ? watch.reason : '';
   }
 
   /** Faults that do not keep requests from being answered. */
@@ -167,6 +169,8 @@ export class App {
     const redis = this.#parts.redis?.awayBecause ?? '';
     const { database, file } = this.#parts.archive.figures;
     const reasons: string[] = [];
+    const { watch } = this.#parts.memory;
+    if (watch.state !== 'fresh') reasons.push(watch.reason);
     if (redis !== '') reasons.push(`Redis does not answer, results are not shared: ${redis}`);
     if (database !== '') reasons.push(`the database takes no records: ${database}`);
     if (file !== '') reasons.push(`the file for records cannot be written: ${file}`);

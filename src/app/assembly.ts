@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { MemoryTier } from '../cache/memory-tier.js';
 import { RedisTier } from '../cache/redis-tier.js';
 import { ResultCache } from '../cache/result-cache.js';
-import { PlimsollError } from '../errors.js';
+import { messageOf, PlimsollError } from '../errors.js';
 import { Classifier } from '../inference/classify.js';
 import { Dispatcher } from '../inference/dispatcher.js';
 import { WorkerPool } from '../inference/workers/pool.js';
@@ -24,6 +24,7 @@ import { ClassificationService } from '../sessions/service.js';
 import { type Config, poolLimits, threadsPerWorker } from '../settings/config.js';
 import { amountInBytes } from '../settings/setting.js';
 import type { Store } from '../store/store.js';
+import { withinTime } from '../system/time-limit.js';
 import { Archive } from './archive.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
@@ -42,6 +43,8 @@ const PREPARER_MODULE = fileURLToPath(
 /** Characters for each token, as the scheduler counts them. */
 const CHARACTERS_PER_TOKEN = 6;
 const MB = 2 ** 20;
+/** Longest wait of a cleanup for a pool to close its connections. */
+const SHRINK_MS = 2000;
 /** Interval of the page's updates. */
 const PAGE_INTERVAL_MS = 1000;
 
@@ -203,6 +206,7 @@ export class Assembly {
       count: config['worker.count'],
       module: this.#given.workerModule ?? WORKER_MODULE,
       startTimeoutMs: config['worker.start_timeout_ms'],
+      replyTimeoutMs: config['worker.reply_timeout_ms'],
       restartBackoffMs: config['worker.restart_backoff_ms'],
       graceMs: config['shutdown.grace_ms'],
       onChange: () => this.dispatcher.pump(),
@@ -312,7 +316,11 @@ export class Assembly {
   /** Shrinks the connection pools to their minimum after a session. */
   async #shrinkPools(session: string): Promise<void> {
     for (const pool of this.pools) {
-      const closed = await pool.shrink();
+      const closed = await withinTime(
+        pool.shrink(),
+        SHRINK_MS,
+        `shrinking pool ${pool.figures.name}`,
+      ).catch((error: unknown) => messageOf(error));
       const { name, open, idle, inUse, waiting, recycled, broken, waitMsMean, waitMsMax } =
         pool.figures;
       const facts = { session, pool: name, closed, open, idle, inUse, waiting, recycled, broken };

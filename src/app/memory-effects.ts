@@ -128,6 +128,8 @@ async function replaceWorker(
   const old = pool.find(id);
   if (old === undefined) return { freedBytes: 0 };
   const before = (await old.readMemory())?.privateBytes ?? 0;
+  // It died meanwhile, and the pool has started another one.
+  if (old.state === 'gone') return { freedBytes: before };
   // Models in use are opened in the new worker, in their gear, before it takes over, so that no request waits.
   const warmUp = async (fresh: Worker) => {
     const since = Date.now() - IN_USE_WITHIN_MS;

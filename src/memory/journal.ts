@@ -49,10 +49,10 @@ export class ReceiptJournal {
 
   /** Reads, runs the work, waits until readings have settled, and keeps the receipt. */
   async record(head: ReceiptHead, work: (list: ActionList) => Promise<void>): Promise<Receipt> {
-    const { reader, keepReceipt } = this.#options;
+    const { keepReceipt } = this.#options;
     const startedAtMs = Date.now();
     const begun = performance.now();
-    const before = figuresOf(await reader.read());
+    const before = figuresOf(await this.#read());
     const list = new ActionList();
     await work(list);
     const after = figuresOf(await this.#readSettled());
@@ -71,15 +71,26 @@ export class ReceiptJournal {
     return receipt;
   }
 
+  /** Memory must be freed even if it cannot be read now: the last reading then stands in. */
+  async #read(): Promise<MemorySnapshot> {
+    const { reader } = this.#options;
+    try {
+      return await reader.read();
+    } catch (error) {
+      if (reader.last === undefined) throw error;
+      return reader.last;
+    }
+  }
+
   async #readSettled(): Promise<MemorySnapshot> {
-    const { reader, settleMs } = this.#options;
+    const { settleMs } = this.#options;
     const until = performance.now() + settleMs;
-    let snapshot = await reader.read();
+    let snapshot = await this.#read();
     for (;;) {
       const before = figuresOf(snapshot).privateBytes;
       if (performance.now() >= until) return snapshot;
       await new Promise((resolve) => setTimeout(resolve, SETTLE_STEP_MS));
-      snapshot = await reader.read();
+      snapshot = await this.#read();
       if (before - figuresOf(snapshot).privateBytes < SETTLED_BYTES) return snapshot;
     }
   }

@@ -1,16 +1,18 @@
 import { PlimsollError } from '../errors.js';
 import { trimNativeHeap } from '../system/native-heap.js';
+import { Recycler } from './actions/recycler.js';
+import { PressureRelief } from './actions/relief.js';
+import { collectGarbage, loadedModels, unloadUnlessWanted } from './actions/steps.js';
 import { LoadAdmission } from './admission.js';
-import type { MemoryEffects, StepOutcome } from './effects.js';
+import type { MemoryEffects } from './effects.js';
 import { type GearFigures, type HotFigures, hasStandIn, nextShift } from './gears.js';
-import { collectOwnHeap, type Thoroughness } from './heap.js';
-import { type ActionList, ReceiptJournal } from './journal.js';
+import { ReceiptJournal } from './journal.js';
 import { ModelLedger } from './model-ledger.js';
-import { type Effect, nextAction, type PressureAction, releasedActions } from './policy.js';
+import type { PressureAction } from './policy.js';
 import { loadBytes, MemoryReader, type ReaderOptions } from './reader.js';
 import type { Receipt } from './receipt.js';
-import { Recycler } from './recycler.js';
 import { evictionOrder, type ModelFigures, shouldUnload } from './residency.js';
+import { type Watch, watchReadings } from './watchdog.js';
 
 export interface MemoryOptions extends ReaderOptions {
   readonly readingIntervalMs: number;
@@ -38,18 +40,18 @@ export class MemoryManager {
   readonly #effects: MemoryEffects;
   readonly #journal: ReceiptJournal;
   readonly #recycler: Recycler;
-  readonly #pressureEffects = new Map<PressureAction, Effect>();
-  readonly #holding = new Set<PressureAction>();
+  readonly #relief: PressureRelief;
   readonly #timers = new Set<NodeJS.Timeout>();
   #turn: Promise<unknown> = Promise.resolve();
   #recycling: Promise<unknown> = Promise.resolve();
   #stopped = false;
+  #readAtMs = performance.now();
   #noShiftBeforeMs = 0;
 
   constructor(options: MemoryOptions, effects: MemoryEffects) {
     this.#options = options;
     this.#effects = effects;
-    this.reader = new MemoryReader(options, () => this.#release());
+    this.reader = new MemoryReader(options, () => this.#relief.release());
     const { settleMs, recycleAfterUsers, recycleAfterAgeMs, growthLimitBytes } = options;
     const { keepReceipt } = effects;
     this.#journal = new ReceiptJournal({ reader: this.reader, settleMs, keepReceipt });
@@ -60,6 +62,13 @@ export class MemoryManager {
       afterUsers: recycleAfterUsers,
       afterAgeMs: recycleAfterAgeMs,
       growthLimitBytes,
+    });
+    this.#relief = new PressureRelief({
+      reader: this.reader,
+      effects,
+      journal: this.#journal,
+      recycler: this.#recycler,
+      inTurn: (work) => this.#inTurn(work),
     });
     this.admission = new LoadAdmission({
       figures: () => this.#lineFigures(),
@@ -73,13 +82,20 @@ export class MemoryManager {
 
   /** Lasting actions in force: smaller batches, refusals. */
   get holding(): ReadonlySet<PressureAction> {
-    return this.#holding;
+    return this.#relief.holding;
+  }
+
+  /** Whether the readings come as they should. */
+  get watch(): Watch {
+    const { readingIntervalMs } = this.#options;
+    return watchReadings(performance.now() - this.#readAtMs, readingIntervalMs);
   }
 
   async start(): Promise<void> {
     // Returns what the start has freed, and loads koffi before the first cleanup is measured.
     trimNativeHeap();
     await this.reader.read();
+    this.#readAtMs = performance.now();
     this.#every(this.#options.readingIntervalMs, 'a reading failed', () => this.#tick());
     this.#every(this.#options.residencyIntervalMs, 'idle models were not unloaded', () =>
       this.#unloadIdle(),
@@ -139,11 +155,11 @@ export class MemoryManager {
     const { cause, session, stillUsed } = options;
     return this.#inTurn(() =>
       this.#journal.record({ kind: 'cleanup', cause, session }, async (list) => {
-        for (const model of this.#loadedModels()) {
-          if (!stillUsed(model)) await this.#unloadUnlessWanted(model, list);
+        for (const model of loadedModels(this.#effects)) {
+          if (!stillUsed(model)) await unloadUnlessWanted(this.#effects, model, list);
         }
-        const othersWork = this.#loadedModels().some(stillUsed);
-        await this.#collect(list, othersWork ? 'gently' : 'grown');
+        const othersWork = loadedModels(this.#effects).some(stillUsed);
+        await collectGarbage(this.#effects, list, othersWork ? 'gently' : 'grown');
       }),
     );
   }
@@ -152,17 +168,26 @@ export class MemoryManager {
   unload(model: string, cause: string): Promise<Receipt> {
     return this.#inTurn(() =>
       this.#journal.record({ kind: 'unload', cause }, async (list) => {
-        await this.#unloadUnlessWanted(model, list);
+        await unloadUnlessWanted(this.#effects, model, list);
       }),
     );
   }
 
   async #tick(): Promise<void> {
     const snapshot = await this.reader.read();
+    this.#readAtMs = performance.now();
     this.reader.keep(snapshot);
     this.admission.readingTaken();
+    // Not awaited: relief waits for running receipts, and the readings must go on meanwhile.
+    this.#act().catch((error: unknown) =>
+      this.#options.onError('memory pressure was not relieved', error),
+    );
+  }
+
+  async #act(): Promise<void> {
     if (this.#stopped) return;
-    await this.#relieve();
+    await this.#relief.relieve(() => !this.#stopped);
+    if (this.#stopped) return;
     const grown = this.#recycler.isRunning ? undefined : this.#recycler.findGrown();
     if (grown !== undefined) await this.#replaceOne(grown.worker, grown.cause);
   }
@@ -171,78 +196,6 @@ export class MemoryManager {
     const replace = this.#recycler.replaceOne(worker, cause);
     this.#recycling = replace.catch(() => undefined);
     return replace;
-  }
-
-  /** Ends lasting actions as soon as the level allows it. */
-  #release(): void {
-    if (this.#holding.size === 0) return;
-    for (const action of releasedActions(this.reader.level, this.#isFlooded(), this.#holding)) {
-      this.#holding.delete(action);
-      this.#effects.hold(action, false);
-    }
-  }
-
-  #isFlooded(): boolean {
-    const { last } = this.reader;
-    return last !== undefined && this.reader.strain(last).flooded;
-  }
-
-  /** Takes the policy's actions one by one; each is measured before the next is chosen. */
-  async #relieve(): Promise<void> {
-    for (;;) {
-      const action = nextAction({
-        level: this.reader.level,
-        flooded: this.#isFlooded(),
-        effects: this.#pressureEffects,
-        holding: this.#holding,
-        nowMs: performance.now(),
-      });
-      if (action === undefined || this.#stopped) return;
-      await this.#takePressureAction(action);
-    }
-  }
-
-  async #takePressureAction(action: PressureAction): Promise<void> {
-    const { level } = this.reader;
-    const cause = `pressure ${level}: ${action}`;
-    const receipt = await this.#inTurn(() =>
-      this.#journal.record({ kind: 'pressure', cause }, (list) => this.#relieveBy(action, list)),
-    );
-    const freedBytes = receipt.before.privateBytes - receipt.after.privateBytes;
-    this.#pressureEffects.set(action, { atMs: performance.now(), freedBytes, level });
-  }
-
-  async #relieveBy(action: PressureAction, list: ActionList): Promise<void> {
-    switch (action) {
-      case 'trim_cache': {
-        const critical = this.reader.level === 'critical';
-        const trim = critical ? this.#effects.clearCaches : this.#effects.halveCaches;
-        await list.step(action, {}, async () => [{ freedBytes: trim() }]);
-        if (critical) await list.step('clear_redis', {}, () => this.#effects.clearRedis());
-        return;
-      }
-      case 'unload_idle_models':
-        for (const model of this.#loadedModels()) await this.#unloadUnlessWanted(model, list);
-        return;
-      case 'return_free_heap':
-        return this.#collect(list, 'all');
-      case 'recycle_fattest_idle_worker':
-        return this.#recycleFattest(list);
-      default:
-        this.#holding.add(action);
-        this.#effects.hold(action, true);
-        await list.step(action, {}, async () => [{ freedBytes: 0 }]);
-    }
-  }
-
-  async #recycleFattest(list: ActionList): Promise<void> {
-    const idle = new Set(this.#effects.workers().flatMap((of) => (of.idle ? [of.id] : [])));
-    const fattest = (this.reader.last?.processes ?? [])
-      .filter(({ worker }) => worker !== undefined && idle.has(worker))
-      .sort((a, b) => b.memory.privateBytes - a.memory.privateBytes)[0]?.worker;
-    if (fattest === undefined || this.#recycler.isRunning) return;
-    // Memory must not rise for a moment, so the old worker leaves first.
-    await this.#recycler.replace(fattest, list, 'leave first');
   }
 
   async #unloadIdle(): Promise<void> {
@@ -310,7 +263,7 @@ export class MemoryManager {
           let freed = 0;
           for (const { model } of candidates) {
             if (freed >= neededBytes) break;
-            const outcomes = await this.#unloadUnlessWanted(model, list);
+            const outcomes = await unloadUnlessWanted(this.#effects, model, list);
             freed += outcomes.reduce((sum, outcome) => sum + outcome.freedBytes, 0);
           }
         });
@@ -323,16 +276,6 @@ export class MemoryManager {
     });
   }
 
-  #unloadUnlessWanted(model: string, list: ActionList): Promise<readonly StepOutcome[]> {
-    if (this.#effects.isWanted(model)) return Promise.resolve([]);
-    return list.step('unload_model', { model }, () => this.#effects.unload(model));
-  }
-
-  async #collect(list: ActionList, thoroughness: Thoroughness): Promise<void> {
-    await list.step('collect_garbage', {}, () => this.#effects.collectWorkers());
-    await list.step('collect_garbage', {}, () => collectOwnHeap(thoroughness));
-  }
-
   #idleModels(): readonly ModelFigures[] {
     const workers = this.#effects.workers();
     const hot = new Set(
@@ -340,7 +283,7 @@ export class MemoryManager {
     );
     const shiftMs = (model: string) =>
       hot.has(model) ? (this.#options.hotGearOf(model)?.shiftMs ?? 0) : 0;
-    return this.#loadedModels()
+    return loadedModels(this.#effects)
       .filter((model) => !this.#effects.isWanted(model))
       .map((model) => {
         const copies = workers.filter(({ models }) => models.includes(model)).length;
@@ -352,10 +295,6 @@ export class MemoryManager {
           heldBytes: copies * this.#options.heldBytesOf(model),
         };
       });
-  }
-
-  #loadedModels(): readonly string[] {
-    return [...new Set(this.#effects.workers().flatMap(({ models }) => models))];
   }
 
   #lineFigures(): { readonly loadBytes: number; readonly lineBytes: number } {

@@ -2,6 +2,7 @@ import { getHeapStatistics } from 'node:v8';
 import { FrugalMemoryReader } from '../system/frugal-reader.js';
 import { readOwnMemory } from '../system/process-memory.js';
 import { readSystem, type SystemReading } from '../system/reading.js';
+import { withinTime } from '../system/time-limit.js';
 import { type Pressure, pressureOf, type Strain } from './policy.js';
 import { ProcessRing } from './process-ring.js';
 import { ReadingRing, type RingReading } from './ring.js';
@@ -21,6 +22,9 @@ const RING_READINGS = 3600;
 const PROCESS_READINGS = 1800;
 /** Flooded begins here at the latest: a line near the total leaves no room above it. */
 const FLOODED_SHARE_OF_TOTAL = 0.98;
+
+/** A file of the kernel can hang with the process it describes; the next reading then tries again. */
+const READING_TIMEOUT_MS = 5000;
 
 /** Takes readings, and keeps the newest and rings of the last ones. */
 export class MemoryReader {
@@ -50,13 +54,14 @@ export class MemoryReader {
     return this.#options.loadLineBytes(snapshot.system.server.totalBytes);
   }
 
-  /** Reads memory now. Files are read in the thread pool, so the main thread is not blocked. */
+  /**
+   * Reads memory now. Files are read in the thread pool, so the main thread is not blocked.
+   *
+   * @throws TimeLimitError if that does not end in time.
+   */
   async read(): Promise<MemorySnapshot> {
-    const [system, own, children] = await Promise.all([
-      readSystem(),
-      this.#own.read(),
-      this.#options.readChildren(),
-    ]);
+    const files = Promise.all([readSystem(), this.#own.read(), this.#options.readChildren()]);
+    const [system, own, children] = await withinTime(files, READING_TIMEOUT_MS, 'reading memory');
     const main: ProcessReading = { role: 'main', pid: process.pid, memory: own };
     const snapshot = { atMs: Date.now(), system, processes: [main, ...children] };
     this.#level = pressureOf(this.#level, this.strain(snapshot));

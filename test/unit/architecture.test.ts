@@ -54,6 +54,30 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
     ],
   },
   {
+    room: 'memory/',
+    floors: [
+      [['manager.ts']],
+      [['actions/']],
+      [
+        [
+          'admission.ts',
+          'effects.ts',
+          'gears.ts',
+          'journal.ts',
+          'model-ledger.ts',
+          'policy.ts',
+          'process-ring.ts',
+          'reader.ts',
+          'receipt.ts',
+          'residency.ts',
+          'ring.ts',
+          'snapshot.ts',
+          'watchdog.ts',
+        ],
+      ],
+    ],
+  },
+  {
     room: 'models/',
     floors: [
       [['library.ts']],

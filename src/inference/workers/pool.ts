@@ -1,9 +1,11 @@
-import { type WarmUp, Worker, type WorkerOptions } from './worker.js';
+import { DEFAULT_REPLY_TIMEOUT_MS, type WarmUp, Worker, type WorkerOptions } from './worker.js';
 
 export interface PoolOptions {
   readonly count: number;
   readonly module: string;
   readonly startTimeoutMs: number;
+  /** Time for an answer to a message that runs no model; an idle worker is checked twice as often. */
+  readonly replyTimeoutMs?: number;
   readonly restartBackoffMs: number;
   readonly graceMs: number;
   /** A worker became ready or ended: there may be work to hand out or to retry. */
@@ -22,6 +24,7 @@ export class WorkerPool {
   readonly #options: PoolOptions;
   readonly #workers = new Set<Worker>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  #heartbeat: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
   #earlyDeaths = 0;
   #nextName = 1;
@@ -50,7 +53,11 @@ export class WorkerPool {
    * @throws Error if none of them becomes ready.
    */
   async start(): Promise<void> {
-    const workers = Array.from({ length: this.#options.count }, () => this.#spawn());
+    const { count, replyTimeoutMs = DEFAULT_REPLY_TIMEOUT_MS } = this.#options;
+    this.#heartbeat ??= setInterval(() => {
+      for (const worker of this.#workers) worker.checkAlive();
+    }, replyTimeoutMs / 2).unref();
+    const workers = Array.from({ length: count }, () => this.#spawn());
     const starts = await Promise.allSettled(workers.map((worker) => worker.started()));
     const failed = starts.find((start) => start.status === 'rejected');
     if (failed !== undefined && starts.every((start) => start.status === 'rejected')) {
@@ -78,14 +85,19 @@ export class WorkerPool {
     order: 'start first' | 'leave first',
     warmUp?: WarmUp,
   ): Promise<Worker> {
-    if (order === 'leave first') {
-      this.#refuseWhileStopping();
+    try {
+      if (order === 'leave first') {
+        this.#refuseWhileStopping();
+        await this.#retire(old);
+        return await this.#startFresh();
+      }
+      const fresh = await this.#startFresh(warmUp, true);
       await this.#retire(old);
-      return this.#startFresh();
+      return fresh;
+    } finally {
+      // Another worker may have died meanwhile, and was not replaced because the old one was still there.
+      this.#refill();
     }
-    const fresh = await this.#startFresh(warmUp, true);
-    await this.#retire(old);
-    return fresh;
   }
 
   async #startFresh(warmUp?: WarmUp, lowPriority = false): Promise<Worker> {
@@ -107,7 +119,7 @@ export class WorkerPool {
   }
 
   #spawn(warmUp?: WarmUp, lowPriority = false): Worker {
-    const { module, startTimeoutMs, onShift } = this.#options;
+    const { module, startTimeoutMs, replyTimeoutMs, onShift } = this.#options;
     const options: WorkerOptions = {
       id: `worker-${this.#nextName++}`,
       module,
@@ -115,6 +127,7 @@ export class WorkerPool {
       lowPriority,
       onExit: (worker, reason) => this.#onExit(worker, reason),
       ...(onShift === undefined ? {} : { onShift }),
+      ...(replyTimeoutMs === undefined ? {} : { replyTimeoutMs }),
     };
     const worker = new Worker(options, warmUp);
     this.#workers.add(worker);
@@ -137,13 +150,21 @@ export class WorkerPool {
     this.#options.log('worker ended, starting another', { worker: worker.id, reason, waitMs });
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      const living = this.workers.filter(({ state }) => state !== 'leaving').length;
-      if (this.#stopping === undefined && living < this.#options.count) this.#spawn();
+      this.#refill();
     }, waitMs);
     this.#timers.add(timer);
   }
 
+  /** Starts the workers that are missing, except those that wait for their restart. */
+  #refill(): void {
+    if (this.#stopping !== undefined) return;
+    const living = this.workers.filter(({ state }) => state !== 'leaving').length;
+    const missing = this.#options.count - living - this.#timers.size;
+    for (let n = 0; n < missing; n += 1) this.#spawn();
+  }
+
   async #stopAll(): Promise<void> {
+    clearInterval(this.#heartbeat);
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all(this.workers.map((worker) => this.#retire(worker)));
   }

@@ -28,7 +28,8 @@ export type WorkerRequest =
   | { readonly type: 'shift'; readonly model: string }
   | { readonly type: 'run'; readonly model: string; readonly inputs: readonly string[] }
   | { readonly type: 'collect' }
-  | { readonly type: 'read' };
+  | { readonly type: 'read' }
+  | { readonly type: 'ping' };
 
 export type NumberedRequest = WorkerRequest & { readonly id: number };
 
@@ -58,6 +59,7 @@ export interface WorkerAnswers {
   readonly run: BatchResult;
   readonly collect: StepResult;
   readonly read: ProcessMemory;
+  readonly ping: null;
 }
 
 /** Messages from a worker. */

@@ -135,6 +135,8 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
       });
     case 'read':
       return readOwnMemory();
+    case 'ping':
+      return Promise.resolve(null);
   }
 }
 

@@ -1,13 +1,16 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { PlimsollError } from '../../errors.js';
+import type { ChildProcess } from 'node:child_process';
 import type { Gear } from '../../models/run/gear.js';
-import { FrugalMemoryReader } from '../../system/frugal-reader.js';
+import { processCpuMs } from '../../system/cpu-time.js';
 import { unhurriedFor } from '../../system/priority.js';
-import { type ProcessMemory, readProcessMemory } from '../../system/process-memory.js';
-import { modelProcessOptions } from '../../system/process-tuning.js';
+import type { ProcessMemory } from '../../system/process-memory.js';
+import { settledWithin } from '../../system/time-limit.js';
+import { WorkerChannel } from './channel.js';
+import { type LoadedModel, OpenModels } from './open-models.js';
 import { BatchPrefetch, type Capacity } from './prefetch.js';
-import type { ModelHandle, WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
-import { WorkerGoneError } from './worker-gone.js';
+import type { ModelHandle, WorkerAnswers, WorkerMessage } from './protocol.js';
+import type { TimeLimit } from './time-limit.js';
+import { type WorkerEnding, WorkerGoneError } from './worker-gone.js';
+import { forkWorker, workerMemoryReader } from './worker-process.js';
 
 /** `starting` → `ready` → `leaving` (gets no new work) → `gone`; any state may become `gone` at once. */
 export type WorkerState = 'starting' | 'ready' | 'leaving' | 'gone';
@@ -18,6 +21,8 @@ export interface WorkerOptions {
   /** Path of the built worker-main module. */
   readonly module: string;
   readonly startTimeoutMs: number;
+  /** Time for an answer to a message that runs no model: see {@link DEFAULT_REPLY_TIMEOUT_MS}. */
+  readonly replyTimeoutMs?: number;
   /** Starts at a low priority: another worker serves until this one is ready. */
   readonly lowPriority?: boolean;
   readonly onExit: (worker: Worker, reason: string) => void;
@@ -28,26 +33,11 @@ export interface WorkerOptions {
 /** Runs in a new worker before it counts as ready; a failure is ignored. */
 export type WarmUp = (worker: Worker) => Promise<void>;
 
-interface Pending {
-  readonly resolve: (value: never) => void;
-  readonly reject: (error: Error) => void;
-}
-
-/** A model that a worker holds open. */
-export interface LoadedModel {
-  readonly digest: string;
-  readonly loadedAtMs: number;
-  lastUsedAtMs: number;
-  gear: Gear;
-  /** Batches run here since it was opened. */
-  batches: number;
-  /** Load time in ms; rejects if the model cannot be opened. */
-  readonly opened: Promise<number>;
-}
-
 export interface RunOptions {
-  /** The worker is killed if it has not answered after this. */
+  /** The worker is killed if it has not answered after this; the same holds for opening the model. */
   readonly timeoutMs: number;
+  /** CPU time, in ms of one thread, that the batch may use; `timeoutMs` if undefined. */
+  readonly budgetMs?: number | undefined;
   readonly gear?: Gear;
   /** Expected run time; undefined while nothing was measured. See {@link BatchPrefetch}. */
   readonly expectedMs?: number;
@@ -57,6 +47,17 @@ type Ran = WorkerAnswers['run'] & {
   readonly loadMs: number | undefined;
   readonly tookMs: number;
 };
+
+/** Reading memory, releasing a model and collecting garbage take milliseconds; swapping may make them slow. */
+export const DEFAULT_REPLY_TIMEOUT_MS = 5000;
+/** A model that an operator or a warm-up opens may have to be read from a slow disk. */
+const LOAD_TIMEOUT_MS = 60_000;
+/** A warm-up saves the first callers time; one that takes longer than this saves nothing. */
+const WARM_UP_TIMEOUT_MS = 30_000;
+/** A starved worker may take this many times the limit of a message, if it gets some CPU time. */
+const STARVED_FACTOR = 4;
+/** A process that was killed but is stuck in the kernel is given up after this; one without a pipe is killed. */
+const EXIT_TIMEOUT_MS = 2000;
 
 /** A start, and a shift, keep their low priority for at most this. */
 const LOW_PRIORITY_START_MS = 5000;
@@ -68,8 +69,9 @@ export class Worker {
   readonly startedAtMs = Date.now();
   readonly #options: WorkerOptions;
   readonly #child: ChildProcess;
-  readonly #pending = new Map<number, Pending>();
-  readonly #loaded = new Map<string, LoadedModel>();
+  readonly #channel: WorkerChannel;
+  readonly #replyLimit: TimeLimit;
+  readonly #loaded = new OpenModels();
   readonly #started: Promise<void>;
   #markStarted: (error?: Error) => void = () => undefined;
   readonly #exited: Promise<void>;
@@ -81,11 +83,14 @@ export class Worker {
   #completedBatches = 0;
   #users = 0;
   #baseline: ProcessMemory | undefined;
-  #memory: FrugalMemoryReader<ProcessMemory | undefined> | undefined;
+  #memory: ReturnType<typeof workerMemoryReader> | undefined;
   /** Dropped when done: it references the worker that this one replaces, which references its own, and so on. */
   #warmUp: WarmUp | undefined;
   #restorePriority: () => void = () => undefined;
-  #nextId = 1;
+  /** Why this process was killed from here. */
+  #killed: { readonly ending: WorkerEnding; readonly reason: string } | undefined;
+  /** Kills a process that does not start; later, gives up one that does not end. */
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: WorkerOptions, warmUp?: WarmUp) {
     this.id = options.id;
@@ -98,24 +103,28 @@ export class Worker {
     this.#exited = new Promise((resolve) => {
       this.#markExited = resolve;
     });
-    this.#child = fork(options.module, [], {
-      ...modelProcessOptions(),
-      // Structured clones: a round trip takes a fifth less CPU than with JSON (bench messages).
-      serialization: 'advanced',
-      // Native code may print on stdout; that must not mix with the server's own lines.
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
+    this.#child = forkWorker(options.module);
     if (options.lowPriority === true) {
       this.#restorePriority = unhurriedFor(this.pid, LOW_PRIORITY_START_MS);
     }
-    const timer = setTimeout(() => this.kill(), options.startTimeoutMs);
-    this.#child.on('message', (message: WorkerMessage) => {
-      if (message.type === 'ready') clearTimeout(timer);
-      this.#receive(message);
+    const budgetMs = options.replyTimeoutMs ?? DEFAULT_REPLY_TIMEOUT_MS;
+    this.#replyLimit = { budgetMs, hardMs: STARVED_FACTOR * budgetMs };
+    this.#channel = new WorkerChannel({
+      id: options.id,
+      child: this.#child,
+      silentMs: budgetMs,
+      cpuMs: () => processCpuMs(this.pid),
+      onOverdue: (request, ending, elapsedMs) => {
+        const did = ending === 'silent' ? 'did not react' : 'took too long';
+        this.#kill({ ending, reason: `${did}: "${request}" for ${Math.round(elapsedMs)} ms` });
+      },
+      onUnreachable: () => this.#unreachable(),
     });
+    this.#timer = setTimeout(() => this.kill(), options.startTimeoutMs);
+    this.#child.on('message', (message: WorkerMessage) => this.#receive(message));
     this.#child.on('disconnect', () => this.#unreachable());
-    this.#child.on('error', (error) => this.#end(error.message, timer));
-    this.#child.on('exit', (code, signal) => this.#end(signal ?? `exit code ${code}`, timer));
+    this.#child.on('error', (error) => this.#end(error.message));
+    this.#child.on('exit', (code, signal) => this.#end(signal ?? `exit code ${code}`));
   }
 
   get pid(): number | undefined {
@@ -165,14 +174,12 @@ export class Worker {
 
   /** Models that are open here or are being opened. */
   get loaded(): ReadonlyMap<string, LoadedModel> {
-    return this.#loaded;
+    return this.#loaded.all;
   }
 
   /** Models open in the hot gear. */
   get hotCount(): number {
-    let count = 0;
-    for (const { gear } of this.#loaded.values()) if (gear === 'hot') count += 1;
-    return count;
+    return this.#loaded.hotCount;
   }
 
   /** Resolves when the process is ready; rejects if it ends before. */
@@ -191,35 +198,35 @@ export class Worker {
    * @throws PlimsollError MODEL_UNUSABLE
    * @throws WorkerGoneError
    */
-  async load(handle: ModelHandle, gear: Gear = 'cold'): Promise<number | undefined> {
+  async load(
+    handle: ModelHandle,
+    gear: Gear = 'cold',
+    timeoutMs = LOAD_TIMEOUT_MS,
+  ): Promise<number | undefined> {
     const present = this.#loaded.get(handle.id);
     if (present?.digest === handle.digest) {
       // Callers who come while it is being opened share the outcome, failure included.
       await present.opened;
       return undefined;
     }
-    const now = Date.now();
-    const opened = this.#call({ type: 'load', model: handle, gear }).then(({ loadMs }) => loadMs);
-    const loaded: LoadedModel = {
-      ...{ digest: handle.digest, loadedAtMs: now, lastUsedAtMs: now },
-      ...{ gear, batches: 0, opened },
-    };
-    this.#loaded.set(handle.id, loaded);
+    const limit = { budgetMs: timeoutMs, hardMs: timeoutMs };
+    const loading = this.#channel.call({ type: 'load', model: handle, gear }, limit);
+    const opened = loading.then(({ loadMs }) => loadMs);
+    const loaded = this.#loaded.add(handle.id, handle.digest, gear, opened);
     try {
       const loadMs = await opened;
       if (gear === 'hot') this.#options.onShift?.(this, handle.id);
       return loadMs;
     } catch (error) {
-      // Unloaded and loaded again meanwhile: that entry belongs to the newer load.
-      if (this.#loaded.get(handle.id) === loaded) this.#loaded.delete(handle.id);
+      this.#loaded.removeFailed(handle.id, loaded);
       throw error;
     }
   }
 
   /** Releases a model. It is struck from {@link loaded} at once, so that later work for it loads it again. */
   async unload(model: string): Promise<WorkerAnswers['unload']> {
-    this.#loaded.delete(model);
-    return this.#call({ type: 'unload', model });
+    this.#loaded.remove(model);
+    return this.#channel.call({ type: 'unload', model }, this.#replyLimit);
   }
 
   /**
@@ -232,9 +239,9 @@ export class Worker {
     this.#shifting = true;
     // Another worker serves meanwhile and should not lose CPU time to this.
     const restorePriority = unhurriedFor(this.pid, LOW_PRIORITY_SHIFT_MS);
-    const timer = setTimeout(() => this.kill(), timeoutMs);
+    const limit = { budgetMs: timeoutMs, hardMs: timeoutMs };
     try {
-      const result = await this.#call({ type: 'shift', model });
+      const result = await this.#channel.call({ type: 'shift', model }, limit);
       // If it was unloaded meanwhile, this entry is no longer in the map.
       if (loaded !== undefined) loaded.gear = 'hot';
       this.#options.onShift?.(this, model);
@@ -244,7 +251,6 @@ export class Worker {
       if (loaded !== undefined) loaded.batches = 0;
       throw error;
     } finally {
-      clearTimeout(timer);
       restorePriority();
       this.#shifting = false;
     }
@@ -259,30 +265,25 @@ export class Worker {
   async run(
     handle: ModelHandle,
     inputs: readonly string[],
-    { timeoutMs, gear = 'cold', expectedMs = Number.POSITIVE_INFINITY }: RunOptions,
+    { timeoutMs, budgetMs, gear = 'cold', expectedMs = Number.POSITIVE_INFINITY }: RunOptions,
   ): Promise<Ran> {
     const batch = this.#batches.assign(handle.id, expectedMs);
-    const timer = setTimeout(() => this.kill(), timeoutMs);
+    const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
       // Sent together to save a round trip: the worker handles its messages in order.
-      const loading = this.load(handle, gear);
-      const running = this.#call({ type: 'run', model: handle.id, inputs });
+      const loading = this.load(handle, gear, timeoutMs);
+      const request = { type: 'run', model: handle.id, inputs } as const;
+      const running = this.#channel.call(request, limit, handle.threads);
       running.catch(() => undefined);
       const loadMs = await loading;
       const result = await running;
       this.#completedBatches += 1;
-      const loaded = this.#loaded.get(handle.id);
-      if (loaded !== undefined) {
-        loaded.lastUsedAtMs = Date.now();
-        loaded.batches += 1;
-      }
+      this.#loaded.countBatch(handle.id);
       return { ...result, loadMs, tookMs: this.#batches.finish(batch) };
     } catch (error) {
       this.#batches.finish(batch);
       if (!(error instanceof WorkerGoneError)) throw error;
-      throw new WorkerGoneError(error.message, this.#batches.wasRunning(batch));
-    } finally {
-      clearTimeout(timer);
+      throw error.of(this.#batches.wasRunning(batch));
     }
   }
 
@@ -292,20 +293,24 @@ export class Worker {
   }
 
   collect(): Promise<WorkerAnswers['collect']> {
-    return this.#call({ type: 'collect' });
+    return this.#channel.call({ type: 'collect' }, this.#replyLimit);
   }
 
-  /**
-   * Its memory, as exactly as its size allows ({@link FrugalMemoryReader}). An idle worker reads its own. A
-   * busy one cannot answer, so its `/proc` file is read here, in the thread pool.
-   */
+  /** Its memory; undefined once it is gone. Waits for no answer of the worker for long. */
   async readMemory(): Promise<ProcessMemory | undefined> {
     const { pid } = this;
     if (this.#state === 'gone' || pid === undefined) return undefined;
-    this.#memory ??= new FrugalMemoryReader(pid, () =>
-      this.idle ? this.#call({ type: 'read' }).catch(() => undefined) : readProcessMemory(pid),
+    this.#memory ??= workerMemoryReader(pid, () =>
+      this.idle ? this.#channel.call({ type: 'read' }, this.#replyLimit) : undefined,
     );
     return this.#memory.read();
+  }
+
+  /** Checks that an idle worker still answers: it is killed if it does not. */
+  checkAlive(): void {
+    const { budgetMs } = this.#replyLimit;
+    if (this.#state !== 'ready' || this.#channel.silentMs < budgetMs / 2) return;
+    this.#channel.call({ type: 'ping' }, this.#replyLimit).catch(() => undefined);
   }
 
   /** Gets no new work from now on; {@link stop} then ends it. */
@@ -324,65 +329,60 @@ export class Worker {
   }
 
   kill(): void {
+    this.#kill(undefined);
+  }
+
+  #kill(why: { readonly ending: WorkerEnding; readonly reason: string } | undefined): void {
+    if (this.#state === 'gone') return;
+    this.#killed ??= why;
+    this.#unreachable();
     this.#child.kill('SIGKILL');
+    clearTimeout(this.#timer);
+    const giveUp = () => this.#end('it did not end when it was killed');
+    this.#timer = setTimeout(giveUp, EXIT_TIMEOUT_MS).unref();
   }
 
   /**
    * The pipe of a killed process breaks before its exit is reported. It must get no work in between, or a
-   * batch could lose two attempts to one dead worker.
+   * batch could lose two attempts to one dead worker. One that only closed its pipe is killed.
    */
   #unreachable(): void {
-    if (this.#state === 'starting' || this.#state === 'ready') this.#state = 'leaving';
-  }
-
-  #call<R extends WorkerRequest>(request: R): Promise<WorkerAnswers[R['type']]> {
-    return new Promise((resolve, reject) => {
-      if (this.#state === 'gone' || !this.#child.connected) {
-        reject(new WorkerGoneError(`${this.id} is gone`));
-        return;
-      }
-      const id = this.#nextId++;
-      this.#pending.set(id, { resolve, reject });
-      this.#child.send({ ...request, id }, (error) => {
-        if (error === null) return;
-        this.#pending.delete(id);
-        this.#unreachable();
-        reject(new WorkerGoneError(`${this.id} cannot be reached: ${error.message}`));
-      });
-    });
+    if (this.#state !== 'starting' && this.#state !== 'ready') return;
+    this.#state = 'leaving';
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.kill(), EXIT_TIMEOUT_MS).unref();
   }
 
   async #becomeReady(): Promise<void> {
-    await this.#warmUp?.(this).catch(() => undefined);
+    const warmUp = this.#warmUp?.(this).catch(() => undefined);
     this.#warmUp = undefined;
+    if (warmUp !== undefined) await settledWithin(warmUp, WARM_UP_TIMEOUT_MS);
     this.#restorePriority();
     if (this.#state === 'starting') this.#state = 'ready';
     this.#markStarted();
   }
 
   #receive(message: WorkerMessage): void {
-    if (message.type === 'ready') {
-      this.#baseline = message.memory;
-      void this.#becomeReady();
+    if (message.type !== 'ready') {
+      this.#channel.receive(message);
       return;
     }
-    const pending = this.#pending.get(message.id);
-    this.#pending.delete(message.id);
-    if (message.type === 'answer') pending?.resolve(message.value as never);
-    else pending?.reject(new PlimsollError(message.code, message.message));
+    clearTimeout(this.#timer);
+    this.#baseline = message.memory;
+    void this.#becomeReady();
   }
 
-  #end(reason: string, timer: NodeJS.Timeout): void {
-    clearTimeout(timer);
+  #end(exit: string): void {
+    clearTimeout(this.#timer);
     if (this.#state === 'gone') return;
     this.#state = 'gone';
     this.#warmUp = undefined;
     this.#restorePriority();
-    const error = new WorkerGoneError(`${this.id} ended (${reason})`);
+    const { ending = 'ended', reason = exit } = this.#killed ?? {};
+    const error = new WorkerGoneError(`${this.id} ended (${reason})`, { ending });
     this.#markStarted(error);
     this.#batches.workerEnded();
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
+    this.#channel.close(error);
     this.#loaded.clear();
     this.#markExited();
     this.#options.onExit(this, reason);

@@ -34,7 +34,7 @@ function Labels({ labels }: { readonly labels: readonly string[] }) {
         <h3>{plural(labels.length, 'label')}</h3>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached with the keyboard */}
         <section class="labels" aria-label="Labels" tabIndex={0}>
-          <ol class="names">
+          <ol class="name-list">
             {labels.map((label, index) => (
               <li key={index}>
                 <Name text={label} />

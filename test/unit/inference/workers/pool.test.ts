@@ -133,6 +133,23 @@ describe('a worker that dies', () => {
   });
 });
 
+describe('an idle worker that does not answer', () => {
+  test('is found and replaced though nobody asks it for anything', async () => {
+    const reasons: string[] = [];
+    const { pool } = await started('echo', {
+      replyTimeoutMs: 100,
+      restartBackoffMs: 1,
+      onDeath: (_worker, reason) => reasons.push(reason),
+    });
+    const [victim] = pool.workers;
+    if (victim?.pid !== undefined) process.kill(victim.pid, 'SIGSTOP');
+    await until(() => pool.find('worker-3')?.state === 'ready');
+    expect(pool.workers.map(({ id }) => id)).toEqual(['worker-2', 'worker-3']);
+    expect(isAlive(victim?.pid)).toBe(false);
+    expect(reasons).toEqual([expect.stringMatching(/^did not react: "ping" for \d+ ms$/)]);
+  });
+});
+
 describe('replacing', () => {
   test('leaves no gap: the new one is ready before the old one leaves, and its batch is finished', async () => {
     const { pool, deaths } = await started('echo', { count: 1 });
@@ -221,6 +238,26 @@ describe('replacing', () => {
     vi.advanceTimersByTime(Number(waits.at(-1)));
     const fresh = await replacing;
     expect(pool.workers).toEqual([fresh]);
+  });
+
+  test('keeps the number of workers when another one dies meanwhile', async () => {
+    stopTimers();
+    const { pool, waits } = await started('echo', { count: 2 });
+    const [old, other] = pool.workers;
+    if (old === undefined || other === undefined) throw new Error('there are not two workers');
+    const gate = newGate();
+    const running = old.run(handle('m'), [gate.input], { timeoutMs: LONG_MS });
+    await gate.reached();
+    other.kill();
+    await other.exited();
+    const replacing = pool.replace(old, 'start first');
+    await until(() => old.state === 'leaving');
+    // The wait before a restart is over while the old one still finishes its batch.
+    vi.advanceTimersByTime(Number(waits.at(-1)));
+    gate.open();
+    await running;
+    await replacing;
+    await until(() => pool.workers.filter(({ state }) => state === 'ready').length === 2);
   });
 
   test('is refused once the pool is stopping: nobody would end the new one', async () => {

@@ -13,20 +13,21 @@ interface Started {
   readonly ends: string[];
 }
 
-function start(name: string, startTimeoutMs = LONG_MS): Started {
+function start(name: string, startTimeoutMs = LONG_MS, replyTimeoutMs = LONG_MS): Started {
   const ends: string[] = [];
   const worker = new Worker({
     id: 'worker-1',
     module: fixture(name),
     startTimeoutMs,
+    replyTimeoutMs,
     onExit: (_worker, reason) => ends.push(reason),
   });
   onTestFinished(() => worker.kill());
   return { worker, ends };
 }
 
-async function startReady(name: string): Promise<Started> {
-  const started = start(name);
+async function startReady(name: string, ...limits: readonly number[]): Promise<Started> {
+  const started = start(name, ...limits);
   await started.worker.started();
   return started;
 }
@@ -310,9 +311,71 @@ describe('ending', () => {
 
   test('a batch that is not answered in time costs the worker its life', async () => {
     const { worker, ends } = await startReady('echo');
-    await expect(worker.run(handle('m'), ['hang'], { timeoutMs: 100 })).rejects.toThrow(
-      WorkerGoneError,
-    );
+    const run = worker.run(handle('m'), ['hang'], { timeoutMs: 100 });
+    await expect(run).rejects.toMatchObject({ name: 'WorkerGoneError', ending: 'silent' });
+    expect(ends).toEqual([expect.stringMatching(/^did not react: "run" for \d+ ms$/)]);
+    expect(isAlive(worker.pid)).toBe(false);
+  });
+
+  test('a batch that uses up its CPU time does too, long before the hard limit', async () => {
+    const { worker, ends } = await startReady('echo');
+    const run = worker.run(handle('m'), ['burn'], { timeoutMs: LONG_MS, budgetMs: 200 });
+    await expect(run).rejects.toMatchObject({ name: 'WorkerGoneError', ending: 'overran' });
+    expect(ends).toEqual([expect.stringMatching(/^took too long: "run" for \d+ ms$/)]);
+  });
+
+  test('one whose process is stopped does too, and is told from one that works', async () => {
+    const { worker } = await startReady('echo', LONG_MS, 300);
+    const run = worker.run(handle('m'), ['stop'], { timeoutMs: LONG_MS, budgetMs: LONG_MS });
+    await expect(run).rejects.toMatchObject({ name: 'WorkerGoneError', ending: 'silent' });
+    expect(isAlive(worker.pid)).toBe(false);
+  });
+
+  test('the time of a batch begins when the one before it is answered', async () => {
+    const { worker, ends } = await startReady('echo');
+    const gate = newGate();
+    const options = { timeoutMs: LONG_MS, budgetMs: LONG_MS };
+    const first = worker.run(handle('m'), [gate.input], options);
+    await gate.reached();
+    const second = worker.run(handle('m'), ['1'], { timeoutMs: 50 });
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    gate.open();
+    await first;
+    expect((await second).rows).toHaveLength(1);
+    expect(ends).toEqual([]);
+  });
+
+  test.each([
+    ['collecting garbage', (worker: Worker) => worker.collect()],
+    ['an unload', (worker: Worker) => worker.unload('m')],
+  ])('%s that is not answered does too', async (_, ask) => {
+    const { worker, ends } = await startReady('mute', LONG_MS, 100);
+    await expect(ask(worker)).rejects.toMatchObject({ ending: 'silent' });
+    expect(ends).toHaveLength(1);
+  });
+
+  test('a reading never waits for it: its file is read from here', async () => {
+    const { worker } = await startReady('mute', LONG_MS, LONG_MS);
+    const read = await worker.readMemory();
+    expect(read?.source).toBe('smaps_rollup');
+    expect(worker.state).toBe('ready');
+  });
+
+  test('an idle one that is stopped is found when it is checked', async () => {
+    const { worker, ends } = await startReady('echo', LONG_MS, 100);
+    worker.checkAlive();
+    expect(ends).toEqual([]);
+    if (worker.pid !== undefined) process.kill(worker.pid, 'SIGSTOP');
+    // It was heard of a moment ago, so it is not asked at once.
+    const timer = setInterval(() => worker.checkAlive(), 5);
+    onTestFinished(() => clearInterval(timer));
+    await worker.exited();
+    expect(ends).toEqual([expect.stringMatching(/^did not react: "ping"/)]);
+  });
+
+  test('one that only closes its pipe is ended', async () => {
+    const { worker, ends } = await startReady('disconnects');
+    await worker.exited();
     expect(ends).toEqual(['SIGKILL']);
   });
 

@@ -1,4 +1,4 @@
-import { readKernelFile } from './kernel-file.js';
+import { readKernelFile } from '../kernel-file.js';
 
 export type CgroupVersion = 'v1' | 'v2';
 

@@ -1,8 +1,8 @@
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
-import { trimNativeHeap } from '../system/native-heap.js';
-import { collectGarbage } from '../system/own-process.js';
-import { readOwnPrivateBytes } from '../system/process-memory.js';
-import type { StepOutcome } from './effects.js';
+import { trimNativeHeap } from '../../system/native-heap.js';
+import { collectGarbage } from '../../system/own-process.js';
+import { readOwnPrivateBytes } from '../../system/process-memory.js';
+import type { StepOutcome } from '../effects.js';
 
 /**
  * Heap growth that justifies a full collection, which stops every caller for 10 to 20 ms. Below it only the

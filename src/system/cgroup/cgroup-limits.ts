@@ -1,5 +1,5 @@
+import { readKernelFile } from '../kernel-file.js';
 import { type CgroupPlace, type CgroupVersion, findCgroup } from './cgroup-tree.js';
-import { readKernelFile } from './kernel-file.js';
 
 /** What the memory controller's files and the lines of memory.stat are called. */
 export const MEMORY_FILES = {

@@ -1,8 +1,8 @@
-import type { MemoryEffects, ReplaceOrder, WorkerFacts } from './effects.js';
+import type { MemoryEffects, ReplaceOrder, WorkerFacts } from '../effects.js';
+import type { ActionList, ReceiptJournal } from '../journal.js';
+import { loadBytes, type MemoryReader } from '../reader.js';
+import type { Receipt } from '../receipt.js';
 import { collectOwnHeap } from './heap.js';
-import type { ActionList, ReceiptJournal } from './journal.js';
-import { loadBytes, type MemoryReader } from './reader.js';
-import type { Receipt } from './receipt.js';
 
 export interface RecyclerOptions {
   readonly reader: MemoryReader;

@@ -1,3 +1,4 @@
+import { parseFlatKeyed, readKernelFile } from '../kernel-file.js';
 import {
   findMemoryLimits,
   MEMORY_FILES,
@@ -5,7 +6,6 @@ import {
   parseByteCount,
 } from './cgroup-limits.js';
 import type { CgroupVersion } from './cgroup-tree.js';
-import { parseFlatKeyed, readKernelFile } from './kernel-file.js';
 
 /**
  * What our memory cgroup may use and does use. Meanings after cgroup-v2.rst, "Memory Interface

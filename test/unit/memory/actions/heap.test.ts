@@ -1,7 +1,7 @@
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
 import { expect, test } from 'vitest';
-import { collectOwnHeap } from '../../../src/memory/heap.js';
-import { collectGarbage } from '../../../src/system/own-process.js';
+import { collectOwnHeap } from '../../../../src/memory/actions/heap.js';
+import { collectGarbage } from '../../../../src/system/own-process.js';
 
 const MB = 2 ** 20;
 const usedMb = () => getHeapStatistics().used_heap_size / MB;
