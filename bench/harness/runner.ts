@@ -17,8 +17,16 @@ export interface RunOptions {
 
 /** What has to be undone, the last one first; a signal runs it too. */
 const undos: (() => Promise<void>)[] = [];
+let isInterrupted = false;
 
-export async function undoAll(): Promise<void> {
+/** Undoes everything; the benchmark that runs, which now meets a server that is gone, never goes on. */
+export async function interrupt(): Promise<void> {
+  isInterrupted = true;
+  process.on('unhandledRejection', () => undefined);
+  await undoAll();
+}
+
+async function undoAll(): Promise<void> {
   for (let undo = undos.pop(); undo !== undefined; undo = undos.pop()) {
     await undo().catch((error: unknown) => console.error(`cleaning up: ${String(error)}`));
   }
@@ -33,6 +41,8 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions): P
   const watch = new MachineWatch();
   const defer = (undo: () => Promise<void>) => void undos.push(undo);
   const came = await outcomeOf(benchmark, { quick, model, progress, defer });
+  // The process is about to end: the next benchmark must not begin.
+  if (isInterrupted) await new Promise(() => undefined);
   const { load, disturbedBy } = watch.end();
   progress.end();
   await undoAll();
