@@ -9,7 +9,7 @@ import {
 } from 'kysely';
 import Sqlite from 'libsql';
 import { messageOf } from '../../errors.js';
-import type { NamedPool } from '../../pools/connection-pool.js';
+import type { NamedPool } from '../../pools/pool.js';
 import { makeDataFolder } from '../data-folder.js';
 import { identityAt } from '../file-identity.js';
 import type { Schema } from '../schema.js';
