@@ -72,11 +72,11 @@ export function bertSelfAttention(module: Module, input: Value, shape: BertShape
   const query = projectedHeads(module.at('query'), input, heads);
   const keys = projectedKeys(module.at('key'), input, heads);
   const value = projectedHeads(module.at('value'), input, heads);
-  // The position terms are divided together with the products.
-  const terms = relativeKeyTerms(module, { query, keys }, shape);
   const divisor = Math.sqrt(shape.headSize);
-  const biases = [additiveMask(module)];
-  return attend(module, { query, keys, value, divisor, terms, biases }, heads);
+  // The position terms are divided as the products are.
+  const terms = relativeKeyTerms(module, { query, keys, divisor }, shape);
+  const biases = [...terms, additiveMask(module)];
+  return attend(module, { query, keys, value, divisor, biases }, heads);
 }
 
 /** The wide layer of the feed-forward network with its activation. */
