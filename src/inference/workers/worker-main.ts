@@ -3,9 +3,11 @@
  * order of arrival, and keeps nothing but the models that it was told to load.
  */
 import { messageOf, PlimsollError } from '../../errors.js';
+import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
 import type { Gear } from '../../models/run/gear.js';
-import { MappedSession, scoresOf } from '../../models/run/onnx-session.js';
-import { TextEncoder } from '../../models/run/tokenizer.js';
+import { MappedSession } from '../../models/run/onnx-session.js';
+import { scoresOf } from '../../models/run/scores.js';
+import { type Encoding, TextEncoder } from '../../models/run/tokenizer.js';
 import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
 import { readOwnMemory, readOwnPrivateBytes } from '../../system/process-memory.js';
@@ -14,6 +16,8 @@ import type {
   ModelTicket,
   NumberedRequest,
   StepResult,
+  TokenizedText,
+  TokenizerTicket,
   WorkerAnswers,
   WorkerMessage,
 } from './protocol.js';
@@ -37,15 +41,19 @@ const models = new Map<string, OpenModel>();
  */
 const lastEncoders = new Map<string, WeakRef<TextEncoder>>();
 
-async function openEncoder({ digest, directory, maxTokens }: ModelTicket): Promise<TextEncoder> {
+async function openEncoder({ digest, tokenizer }: ModelTicket): Promise<TextEncoder> {
   const last = lastEncoders.get(digest)?.deref();
   if (last !== undefined) return last;
   for (const [of, reference] of lastEncoders) {
     if (reference.deref() === undefined) lastEncoders.delete(of);
   }
-  const encoder = await TextEncoder.open(directory, maxTokens);
+  const encoder = await encoderOf(tokenizer);
   lastEncoders.set(digest, new WeakRef(encoder));
   return encoder;
+}
+
+function encoderOf({ files, maxTokens, choice, truncationSide }: TokenizerTicket) {
+  return TextEncoder.open(files, maxTokens, { ...choice, truncationSide });
 }
 
 async function load(ticket: ModelTicket, gear: Gear): Promise<WorkerAnswers['load']> {
@@ -84,7 +92,7 @@ async function shift(id: string): Promise<void> {
   const { ticket, encoder, session: cold } = model;
   const hot = await openSession(ticket, 'hot');
   try {
-    await hot.run([encoder.encode(WARM_UP_TEXT)], ticket.labelCount);
+    await hot.run(await encoder.encodeAll([WARM_UP_TEXT]), ticket.plan);
   } catch (error) {
     await hot.release();
     throw error;
@@ -93,21 +101,51 @@ async function shift(id: string): Promise<void> {
   await cold.release();
 }
 
-async function run(id: string, inputs: readonly string[]): Promise<BatchResult> {
+async function run(
+  id: string,
+  inputs: readonly string[],
+  functions?: readonly ScoreFunction[],
+): Promise<BatchResult> {
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
-  const { labelCount, scheme } = model.ticket;
+  const { plan, scoring } = model.ticket;
   const begun = performance.now();
-  const encodings = inputs.map((input) => model.encoder.encode(input));
+  const encodings = await model.encoder.encodeAll(inputs);
+  refuseTooLong(encodings, model.ticket);
   const tokenized = performance.now();
-  const logits = await model.session.run(encodings, labelCount);
+  const logits = await model.session.run(encodings, plan);
   const ran = performance.now();
-  const scores = scoresOf(logits, labelCount, scheme);
+  const scores = scoresOf(logits, plan.labelCount, functions ?? scoring);
   return {
     rows: encodings.map(({ truncated }, row) => ({ scores: scores[row] ?? [], truncated })),
     tokenizeMs: tokenized - begun,
     runMs: ran - tokenized,
   };
+}
+
+/** A text that would take more memory than there is must not take the worker along. */
+function refuseTooLong(encodings: readonly Encoding[], { memoryCap: cap }: ModelTicket): void {
+  if (cap === undefined) return;
+  const longest = encodings.reduce((most, { ids }) => Math.max(most, ids.length), 0);
+  if (longest <= cap.tokens) return;
+  const mb = (cap.bytes / 2 ** 20).toFixed(0);
+  throw new PlimsollError(
+    'INVALID_INPUT',
+    `the text has ${longest} tokens; here ${cap.tokens} fit into memory and time (they were measured to take ${mb} MB). Send less, raise the load line and prepare the model anew, or set max_tokens in its plimsoll.json, so that texts are cut there`,
+  );
+}
+
+async function tokenize(
+  ticket: TokenizerTicket,
+  inputs: readonly string[],
+): Promise<readonly TokenizedText[]> {
+  const encoder = await encoderOf(ticket);
+  const texts: TokenizedText[] = [];
+  for (const input of inputs) {
+    const { details, truncated } = await encoder.detailed(input);
+    texts.push({ ...details, truncated });
+  }
+  return texts;
 }
 
 /** Does a step that gives memory back, and measures what it gave. */
@@ -126,7 +164,9 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
     case 'shift':
       return measured(() => shift(request.model));
     case 'run':
-      return run(request.model, request.inputs);
+      return run(request.model, request.inputs, request.functions);
+    case 'tokenize':
+      return tokenize(request.tokenizer, request.inputs);
     case 'collect':
       return measured(async () => {
         collectGarbage();

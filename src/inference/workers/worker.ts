@@ -1,12 +1,19 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { PlimsollError } from '../../errors.js';
+import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
 import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../models/run/allocator.js';
 import type { Gear } from '../../models/run/gear.js';
 import { FrugalMemoryReader } from '../../system/frugal-reader.js';
 import { unhurriedFor } from '../../system/priority.js';
 import { type ProcessMemory, readProcessMemory } from '../../system/process-memory.js';
 import { GivenBatches, type Takes } from './prefetch.js';
-import type { ModelTicket, WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
+import type {
+  ModelTicket,
+  TokenizerTicket,
+  WorkerAnswers,
+  WorkerMessage,
+  WorkerRequest,
+} from './protocol.js';
 import { WorkerGoneError } from './worker-gone.js';
 
 /**
@@ -51,6 +58,8 @@ export interface RunOptions {
   /** The worker is killed if it has not answered by then. */
   readonly timeoutMs: number;
   readonly gear?: Gear;
+  /** For each input what is applied to its logits, if it is not the model's own. */
+  readonly functions?: readonly ScoreFunction[] | undefined;
   /** How long it takes, where that is known: see {@link GivenBatches}. */
   readonly expectedMs?: number;
 }
@@ -261,14 +270,15 @@ export class Worker {
   async run(
     ticket: ModelTicket,
     inputs: readonly string[],
-    { timeoutMs, gear = 'cold', expectedMs = Number.POSITIVE_INFINITY }: RunOptions,
+    { timeoutMs, gear = 'cold', functions, expectedMs = Number.POSITIVE_INFINITY }: RunOptions,
   ): Promise<Ran> {
     const batch = this.#given.give(ticket.id, expectedMs);
     const timer = setTimeout(() => this.kill(), timeoutMs);
     try {
       // Both are sent at once, as they are worked off in order: no way there and back between them.
       const loading = this.load(ticket, gear);
-      const running = this.#call({ type: 'run', model: ticket.id, inputs });
+      const asked = functions === undefined ? {} : { functions };
+      const running = this.#call({ type: 'run', model: ticket.id, inputs, ...asked });
       running.catch(() => undefined);
       const loadMs = await loading;
       const result = await running;
@@ -283,6 +293,24 @@ export class Worker {
       this.#given.end(batch);
       if (!(error instanceof WorkerGoneError)) throw error;
       throw new WorkerGoneError(error.message, this.#given.wasBegun(batch));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Tokens of texts as a model sees them.
+   *
+   * @throws PlimsollError MODEL_UNUSABLE; WorkerGoneError, also when it takes longer than that
+   */
+  async tokenize(
+    tokenizer: TokenizerTicket,
+    inputs: readonly string[],
+    timeoutMs: number,
+  ): Promise<WorkerAnswers['tokenize']> {
+    const timer = setTimeout(() => this.kill(), timeoutMs);
+    try {
+      return await this.#call({ type: 'tokenize', tokenizer, inputs });
     } finally {
       clearTimeout(timer);
     }
