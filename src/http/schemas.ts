@@ -109,6 +109,11 @@ export function classifySchema(maxInputs: number) {
       },
       model: { type: 'string', minLength: 1, maxLength: 600, examples: ['spam'] },
       top_k: { type: 'integer', minimum: 1, maximum: 100_000 },
+      function_to_apply: {
+        type: 'string',
+        enum: ['softmax', 'sigmoid', 'none'],
+        description: 'What is applied to the outputs; by default what the model asks for.',
+      },
       session: { type: 'string', minLength: 1, maxLength: 100 },
       user: { type: 'string', minLength: 1, maxLength: 128 },
     },
@@ -191,7 +196,7 @@ export const modelSchema = object({
   labels: { type: 'array', items: text },
   state: { type: 'string', enum: ['unprepared', 'unloaded', 'loaded', 'broken'] },
   reason: { type: 'string', description: 'Why a broken model cannot be used.' },
-  dtype: { ...nullableText, description: 'Type of its weights: fp32, fp16 or q8.' },
+  dtype: { ...nullableText, description: 'Type of its weights: fp32, fp16, bf16, fp64, q8 or q4.' },
   workers: {
     type: 'array',
     description: 'How each worker holds it: not, in the cold gear, or in the hot one.',
@@ -200,11 +205,61 @@ export const modelSchema = object({
       state: { type: 'string', enum: ['unloaded', 'cold', 'hot'] },
     }),
   },
+  graph: { ...nullableText, description: 'The graph that is served, below its folder.' },
+  graph_reason: { ...nullableText, description: 'Why that one.' },
   source_mb: { type: ['number', 'null'] },
   mapped_mb: { type: ['number', 'null'] },
   private_mb: { type: ['number', 'null'], description: 'Measured after a full batch.' },
   load_ms: { type: ['number', 'null'], description: 'Measured.' },
   last_used_at: { ...nullableText, description: 'Time of its last request in this run.' },
+});
+
+export const modelDetailSchema = object({
+  ...modelSchema.properties,
+  aliases: { type: 'array', items: text, description: 'Other names, from plimsoll.json.' },
+  decisions: {
+    type: 'array',
+    description: 'What was decided about it, and the file, rule or measurement that decided.',
+    items: object({ about: text, value: text, from: text }),
+  },
+});
+
+/** The body of a question for tokens. */
+export function tokenizeSchema(maxInputs: number) {
+  return {
+    type: 'object',
+    required: ['model', 'inputs'],
+    additionalProperties: false,
+    properties: {
+      model: { type: 'string', minLength: 1, maxLength: 600, examples: ['spam'] },
+      inputs: {
+        anyOf: [
+          { type: 'string' },
+          { type: 'array', minItems: 1, maxItems: maxInputs, items: { type: 'string' } },
+        ],
+      },
+    },
+  } as const;
+}
+
+export const tokenizedSchema = object({
+  model: text,
+  max_tokens: count,
+  tokenizer: { type: 'string', enum: ['javascript', 'native'] },
+  results: {
+    type: 'array',
+    items: object({
+      ids: { type: 'array', items: count },
+      tokens: { type: 'array', items: text },
+      offsets: {
+        type: 'array',
+        description: 'Begin and end in code points; 0, 0 for special tokens.',
+        items: { type: 'array', items: count },
+      },
+      count: { type: 'integer', description: 'Tokens, special ones included.' },
+      truncated: { type: 'boolean', description: 'Whether a part of the text did not fit.' },
+    }),
+  },
 });
 
 export const workerSchema = object({

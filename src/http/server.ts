@@ -12,6 +12,7 @@ import { poolRoutes } from './doors/plimsoll/pools.js';
 import { proofRoutes } from './doors/plimsoll/proofs.js';
 import { recordRoutes } from './doors/plimsoll/records.js';
 import { sessionRoutes } from './doors/plimsoll/sessions.js';
+import { tokenizeRoutes } from './doors/plimsoll/tokenize.js';
 import { workerRoutes } from './doors/plimsoll/workers.js';
 import { asPlimsollError, errorBody, type FaultLog, replyWithError } from './errors.js';
 import { jsonBody } from './json-body.js';
@@ -106,6 +107,7 @@ function dataRoutes(app: FastifyInstance, services: HttpServices): void {
   sessionRoutes(app, services);
   recordRoutes(app, services);
   memoryRoutes(app, services);
+  tokenizeRoutes(app, services);
   poolRoutes(app, services);
   configRoutes(app, services);
   workerRoutes(app, services);

@@ -1,4 +1,5 @@
 import type { ResultCache } from '../cache/result-cache.js';
+import type { TokenizedText } from '../inference/workers/protocol.js';
 import type { WorkerState } from '../inference/workers/worker.js';
 import type { Pressure } from '../memory/policy.js';
 import type { ProcessesReading } from '../memory/process-ring.js';
@@ -6,7 +7,9 @@ import type { Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { MemorySnapshot } from '../memory/snapshot.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { Decision } from '../models/intake/description.js';
 import type { Dtype } from '../models/intake/dtype.js';
+import type { TokenizerChoice } from '../models/run/serving-plan.js';
 import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionRegistry } from '../sessions/registry.js';
 import type { ClassificationService } from '../sessions/service.js';
@@ -27,12 +30,25 @@ export interface ModelView {
     readonly state: 'unloaded' | 'cold' | 'hot';
   }[];
   readonly reason?: string;
+  /** The graph that is served, and why that one. */
+  readonly graph: { readonly file: string; readonly why: string } | null;
+  readonly aliases: readonly string[];
+  /** Everything that was decided about it, and by what. */
+  readonly decisions: readonly Decision[];
   readonly sourceBytes: number | null;
   readonly mappedBytes: number | null;
   readonly privateBytes: number | null;
   readonly loadMs: number | null;
   /** When its last request came, in milliseconds since 1970. */
   readonly lastUsedAtMs: number | null;
+}
+
+/** Texts as a model sees them. */
+export interface Tokenized {
+  readonly model: string;
+  readonly maxTokens: number;
+  readonly tokenizer: TokenizerChoice['kind'];
+  readonly texts: readonly TokenizedText[];
 }
 
 /** A worker as the interface shows it. */
@@ -106,6 +122,10 @@ export interface HttpServices {
   };
   readonly models: {
     readonly list: () => Promise<readonly ModelView[]>;
+    /** A model, usable or broken. */
+    readonly show: (id: string) => Promise<ModelView>;
+    /** What a model sees of each text, also of one whose graph cannot be served. */
+    readonly tokenize: (id: string, inputs: readonly string[]) => Promise<Tokenized>;
     readonly load: (id: string) => Promise<ModelView>;
     readonly unload: (id: string) => Promise<ModelView>;
   };

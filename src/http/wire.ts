@@ -7,7 +7,7 @@ import type { PoolFigures } from '../pools/connection-pool.js';
 import type { SessionAnswer } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
 import type { StoredEvent, StoredReading, StoredRecord } from '../store/reader.js';
-import type { ModelView, WorkerView } from './services.js';
+import type { ModelView, Tokenized, WorkerView } from './services.js';
 
 const MB = 2 ** 20;
 
@@ -206,12 +206,24 @@ export function modelToWire(model: ModelView) {
     ...(model.reason === undefined ? {} : { reason: model.reason }),
     dtype: model.dtype,
     workers: model.workers,
+    graph: model.graph?.file ?? null,
+    graph_reason: model.graph?.why ?? null,
     source_mb: mbOrNull(model.sourceBytes),
     mapped_mb: mbOrNull(model.mappedBytes),
     private_mb: mbOrNull(model.privateBytes),
     load_ms: model.loadMs === null ? null : toMs(model.loadMs),
     last_used_at: model.lastUsedAtMs === null ? null : new Date(model.lastUsedAtMs).toISOString(),
   };
+}
+
+/** The same with everything that was decided about it. */
+export function modelDetailToWire(model: ModelView) {
+  return { ...modelToWire(model), aliases: model.aliases, decisions: model.decisions };
+}
+
+export function tokenizedToWire({ model, maxTokens, tokenizer, texts }: Tokenized) {
+  const results = texts.map((of) => ({ ...of, count: of.ids.length }));
+  return { model, max_tokens: maxTokens, tokenizer, results };
 }
 
 /** The figures of a pool as callers see them. */

@@ -42,7 +42,7 @@ export type WorkerRequest =
       readonly model: string;
       readonly inputs: readonly string[];
       /** For each input what is applied to its logits; left out where all have the model's own. */
-      readonly functions?: readonly ScoreFunction[];
+      readonly functions?: readonly ScoreFunction[] | undefined;
     }
   /** Tokens of texts as a model sees them; the model itself need not be loaded. */
   | {
@@ -53,6 +53,8 @@ export type WorkerRequest =
   | { readonly type: 'collect' }
   | { readonly type: 'read' };
 
+export type RunRequest = Extract<WorkerRequest, { readonly type: 'run' }>;
+export type TokenizeRequest = Extract<WorkerRequest, { readonly type: 'tokenize' }>;
 export type NumberedRequest = WorkerRequest & { readonly id: number };
 
 /** One input's outcome. */

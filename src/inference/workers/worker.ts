@@ -1,19 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { PlimsollError } from '../../errors.js';
-import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
 import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../models/run/allocator.js';
 import type { Gear } from '../../models/run/gear.js';
 import { FrugalMemoryReader } from '../../system/frugal-reader.js';
 import { unhurriedFor } from '../../system/priority.js';
 import { type ProcessMemory, readProcessMemory } from '../../system/process-memory.js';
 import { GivenBatches, type Takes } from './prefetch.js';
-import type {
-  ModelTicket,
-  TokenizerTicket,
-  WorkerAnswers,
-  WorkerMessage,
-  WorkerRequest,
-} from './protocol.js';
+import type * as wire from './protocol.js';
+import type { ModelTicket, WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
 import { WorkerGoneError } from './worker-gone.js';
 
 /**
@@ -58,8 +52,7 @@ export interface RunOptions {
   /** The worker is killed if it has not answered by then. */
   readonly timeoutMs: number;
   readonly gear?: Gear;
-  /** For each input what is applied to its logits, if it is not the model's own. */
-  readonly functions?: readonly ScoreFunction[] | undefined;
+  readonly functions?: wire.RunRequest['functions'];
   /** How long it takes, where that is known: see {@link GivenBatches}. */
   readonly expectedMs?: number;
 }
@@ -277,8 +270,7 @@ export class Worker {
     try {
       // Both are sent at once, as they are worked off in order: no way there and back between them.
       const loading = this.load(ticket, gear);
-      const asked = functions === undefined ? {} : { functions };
-      const running = this.#call({ type: 'run', model: ticket.id, inputs, ...asked });
+      const running = this.#call({ type: 'run', model: ticket.id, inputs, functions });
       running.catch(() => undefined);
       const loadMs = await loading;
       const result = await running;
@@ -298,22 +290,8 @@ export class Worker {
     }
   }
 
-  /**
-   * Tokens of texts as a model sees them.
-   *
-   * @throws PlimsollError MODEL_UNUSABLE; WorkerGoneError, also when it takes longer than that
-   */
-  async tokenize(
-    tokenizer: TokenizerTicket,
-    inputs: readonly string[],
-    timeoutMs: number,
-  ): Promise<WorkerAnswers['tokenize']> {
-    const timer = setTimeout(() => this.kill(), timeoutMs);
-    try {
-      return await this.#call({ type: 'tokenize', tokenizer, inputs });
-    } finally {
-      clearTimeout(timer);
-    }
+  tokenize(asked: wire.TokenizeRequest): Promise<WorkerAnswers['tokenize']> {
+    return this.#call(asked);
   }
 
   /** Settles when the batches that it has now have been answered or lost. */

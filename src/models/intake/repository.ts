@@ -4,7 +4,13 @@ import { BEST_FIRST, type Dtype } from './dtype.js';
 import { asNoFile, NoFileError } from './folder/files.js';
 import { hubIdOf, idPartOf, nearIds } from './folder/names.js';
 import { type Candidate, findCandidate, findCandidates } from './folder/walk.js';
-import { type Model, ModelReader, type SafetensorsCompiler } from './model-reader.js';
+import {
+  type BareTokenizer,
+  bareTokenizer,
+  type Model,
+  ModelReader,
+  type SafetensorsCompiler,
+} from './model-reader.js';
 
 export type { Model } from './model-reader.js';
 
@@ -110,6 +116,24 @@ export class ModelRepository {
     const model = await this.#read(candidate);
     this.#keep(model);
     return model;
+  }
+
+  /**
+   * The model, or if it cannot be served what is left of use: its tokenizer.
+   *
+   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE if there is none either
+   */
+  async tokenizerOf(name: string): Promise<Model | BareTokenizer> {
+    try {
+      return await this.find(name);
+    } catch (error) {
+      const isUnusable = error instanceof PlimsollError && error.code === 'MODEL_UNUSABLE';
+      const candidate = isUnusable && (await findCandidate(this.#root, this.idOf(name)));
+      const bare =
+        candidate && 'contents' in candidate ? await bareTokenizer(candidate.contents) : undefined;
+      if (bare === undefined) throw error;
+      return bare;
+    }
   }
 
   #keep(model: Model): void {

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import type { Stop } from '../../../cache/stop.js';
 import { PlimsollError } from '../../../errors.js';
+import type { ScoreFunction } from '../../../models/intake/reading/scoring.js';
 import type { SessionAnswer, SessionRequest } from '../../../sessions/service.js';
 import { answerSchema, classifySchema, commonErrors } from '../../schemas.js';
 import type { HttpServices } from '../../services.js';
@@ -17,6 +18,7 @@ interface ClassifyBody {
   readonly inputs: string | readonly string[];
   readonly model?: string;
   readonly top_k?: number;
+  readonly function_to_apply?: ScoreFunction;
   readonly session?: string;
   readonly user?: string;
 }
@@ -36,10 +38,13 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
       },
     },
     (request, out) => {
-      const { inputs, model, top_k: topK, session, user } = request.body;
+      const { inputs, model, top_k: topK, function_to_apply: asked, session, user } = request.body;
       const all = typeof inputs === 'string' ? [inputs] : inputs;
       const named = user ?? users.of(request.ip);
-      const call: SessionRequest = { inputs: all, model, topK, session, user: named };
+      const call: SessionRequest = {
+        ...{ inputs: all, model, topK, function: asked, session },
+        user: named,
+      };
       const stop = new CallerStop(request, limits.deadlineMs);
       try {
         const answer = classification.classify(call, stop);

@@ -4,6 +4,7 @@ import { figuresOf } from '../../../memory/snapshot.js';
 import {
   commonErrors,
   memorySchema,
+  modelDetailSchema,
   modelSchema,
   processesSchema,
   readingsSchema,
@@ -12,6 +13,7 @@ import {
 import type { HttpServices } from '../../services.js';
 import {
   minuteToWire,
+  modelDetailToWire,
   modelToWire,
   processesToWire,
   readingToWire,
@@ -135,6 +137,18 @@ export function memoryRoutes(
       },
     },
     async () => ({ models: (await models.list()).map(modelToWire) }),
+  );
+
+  app.get<{ Params: { readonly '*': string } }>(
+    '/v1/models/*',
+    {
+      schema: {
+        summary: 'One model ({id}), with everything that was decided about it and why',
+        tags: ['models'],
+        response: { 200: modelDetailSchema, ...commonErrors },
+      },
+    },
+    async ({ params }) => modelDetailToWire(await models.show(params['*'])),
   );
 
   // Model names hold slashes, so the last part of the path is told apart by hand.

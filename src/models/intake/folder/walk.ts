@@ -19,15 +19,8 @@ const MAX_FOLDERS = 20_000;
 const MAX_FOLDERS_OF_LINK = 1000;
 /** A commit has 40 characters. */
 const MAX_REFERENCE_BYTES = 256;
-/** What programs keep beside models; `blobs`, `refs` and the rest are inside Hugging Face's cache. */
-const PASSED_OVER = new Set([
-  '.git',
-  '.cache',
-  '.locks',
-  '.no_exist',
-  '.ipynb_checkpoints',
-  '.trash',
-]);
+/** Programs keep their own things in hidden folders: `.git`, `.cache`, `.locks`. */
+const isHidden = (name: string) => name.startsWith('.');
 
 /** Every candidate below the folder, or the folder itself if it is one model's own. */
 export async function findCandidates(root: string): Promise<readonly Candidate[]> {
@@ -170,11 +163,11 @@ class Walk {
   ): Promise<void> {
     const { folders, lost } = await listFolder(directory);
     for (const { name, reason } of lost) {
-      if (PASSED_OVER.has(name)) continue;
+      if (isHidden(name)) continue;
       this.#found.push({ id: [...parts, idPartOf(name)].join('/'), problem: reason });
     }
     for (const name of folders) {
-      if (PASSED_OVER.has(name) || this.#found.length >= MAX_MODELS) continue;
+      if (isHidden(name) || this.#found.length >= MAX_MODELS) continue;
       const hub = parts.length === 0 ? hubIdOf(name) : undefined;
       const below = hub ?? [...parts, idPartOf(name)];
       try {
