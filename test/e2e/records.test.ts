@@ -252,7 +252,7 @@ describe('a database that is deleted while the server runs', () => {
       '/v1/events/past?kind=database_restored',
     );
     expect(events).toHaveLength(1);
-    expect((await get<Health>(server, '/health/ready')).status).toBe('ready');
+    expect((await get<Ready>(server, '/health/ready')).status).toBe('ready');
     expect(await server.stop()).toEqual({ code: 0, signal: null });
     const next = await start(settings, folder);
     const { records } = await recordsOf(next, 'user=ann');

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { neededTensors } from '../../../../src/models/compile/families/describe.js';
-import type { JsonObject } from '../../../../src/models/intake/description.js';
+import type { JsonObject } from '../../../../src/models/intake/folder/json.js';
 
 export type Dtype = 'F32' | 'F16' | 'BF16';
 

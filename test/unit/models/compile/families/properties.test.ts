@@ -3,7 +3,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compileSafetensors } from '../../../../../src/models/compile/compile-safetensors.js';
-import type { JsonObject } from '../../../../../src/models/intake/description.js';
+import type { JsonObject } from '../../../../../src/models/intake/folder/json.js';
 import { temporaryFolder } from '../../folders.js';
 import { type Dtype, encode, type Named, randomTensors, writeFolder } from '../checkpoints.js';
 import { distance, openMapped, openRaw, type Row, run, runAlone } from '../graphs.js';
