@@ -44,7 +44,7 @@ async function runProof(page, address, number) {
 async function takePictures(page, address, data) {
   await page.setViewportSize(SIZE);
   await page.goto(address);
-  await page.locator('.hull-used').waitFor();
+  await page.locator('.gauge-used').waitFor();
   let proof;
   for (let number = 0; number < PROOFS; number += 1) proof = await runProof(page, address, number);
   for (const theme of ['light', 'dark']) {

@@ -1,39 +1,48 @@
+import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { useLive } from './data/use-live.js';
-import { Header } from './parts/header.js';
-import { Hull } from './parts/hull.js';
-import { Log } from './parts/log.js';
-import { MemoryChart } from './parts/memory-chart.js';
-import { Models } from './parts/models.js';
-import { Processes } from './parts/processes.js';
-import { Proofs } from './parts/proofs.js';
-import { Readouts } from './parts/readouts.js';
-import { SessionPage } from './parts/session-page.js';
-import { Sessions } from './parts/sessions.js';
-import { Tiers } from './parts/tiers.js';
-import { TryIt } from './parts/try-it.js';
-import { Workers } from './parts/workers.js';
+import { Proofs } from './panels/actions/proofs.js';
+import { TryIt } from './panels/actions/try-it.js';
+import { Events } from './panels/memory/events.js';
+import { KeyFigures } from './panels/memory/key-figures.js';
+import { LoadLineGauge } from './panels/memory/load-line-gauge.js';
+import { MemoryChart } from './panels/memory/memory-chart.js';
+import { Processes } from './panels/memory/processes.js';
+import { CacheAndPools } from './panels/service/cache-and-pools.js';
+import { Models } from './panels/service/models.js';
+import { SessionPage } from './panels/service/session-page.js';
+import { Sessions } from './panels/service/sessions.js';
+import { Workers } from './panels/service/workers.js';
+import { routeOf } from './route.js';
+import { ConnectionBanner } from './ui/connection-banner.js';
+import { Header } from './ui/header.js';
 
-/** `#/sessions/ID` is a session's own page; everything else is the whole. */
-const SESSION_ADDRESS = /^#\/sessions\/([^/]+)$/;
+/** The overview's blocks. `layout.css` places them in one, two or three columns; a panel is one entry here. */
+const BLOCKS: readonly { readonly name: string; readonly panels: readonly ComponentType[] }[] = [
+  { name: 'chart', panels: [MemoryChart] },
+  { name: 'beside-chart', panels: [Processes, Events] },
+  { name: 'tables', panels: [Sessions, Models, Workers] },
+  { name: 'side', panels: [TryIt, Proofs, CacheAndPools] },
+];
 
 export function App() {
-  const session = useSessionAddress();
-  const { link, state } = useLive();
+  const route = useRoute();
+  const { connection, state } = useLive();
   return (
     <>
       <a class="skip" href="#main">
         Skip to the memory chart
       </a>
+      <ConnectionBanner />
       <Header />
-      <div class="deck" data-link={link.state}>
-        <Hull />
-        <Readouts />
-        {session === undefined ? <Whole /> : <SessionPage id={session} key={session} />}
+      <div class="dashboard" data-connection={connection.state}>
+        <LoadLineGauge />
+        <KeyFigures />
+        {route.view === 'overview' ? <Overview /> : <SessionPage id={route.id} key={route.id} />}
       </div>
       <footer class="foot">
         <p>
-          Plimsoll {state?.version}. MB are 2<sup>20</sup> bytes. <a href="docs">Interface</a>{' '}
+          Plimsoll {state?.version}. MB are 2<sup>20</sup> bytes. <a href="docs">API</a>{' '}
           <a href="metrics">Metrics</a> <a href="licences.txt">Licences</a>
         </p>
       </footer>
@@ -41,37 +50,26 @@ export function App() {
   );
 }
 
-function Whole() {
+function Overview() {
   return (
     <main id="main" class="grid" tabIndex={-1}>
-      <MemoryChart />
-      <div class="beside-chart">
-        <Processes />
-        <Log />
-      </div>
-      <div class="column-sessions">
-        <Sessions />
-      </div>
-      <div class="column-machinery">
-        <Workers />
-        <Models />
-        <Tiers />
-      </div>
-      <div class="column-rest">
-        <TryIt />
-        <Proofs />
-      </div>
+      {BLOCKS.map(({ name, panels }) => (
+        <div key={name} class={`block block-${name}`}>
+          {panels.map((Panel, index) => (
+            <Panel key={index} />
+          ))}
+        </div>
+      ))}
     </main>
   );
 }
 
-function useSessionAddress(): string | undefined {
-  const [hash, setHash] = useState(location.hash);
+function useRoute() {
+  const [route, setRoute] = useState(() => routeOf(location.hash));
   useEffect(() => {
-    const take = () => setHash(location.hash);
-    addEventListener('hashchange', take);
-    return () => removeEventListener('hashchange', take);
+    const update = () => setRoute(routeOf(location.hash));
+    addEventListener('hashchange', update);
+    return () => removeEventListener('hashchange', update);
   }, []);
-  const id = SESSION_ADDRESS.exec(hash)?.[1];
-  return id === undefined ? undefined : decodeURIComponent(id);
+  return route;
 }

@@ -1,4 +1,4 @@
-/** Light, dark, or as the system has it. */
+/** `system` follows the operating system's setting. */
 export type Theme = 'system' | 'light' | 'dark';
 
 const KEY = 'plimsoll-theme';
@@ -16,28 +16,28 @@ export function chooseTheme(theme: Theme): void {
   try {
     localStorage.setItem(KEY, theme);
   } catch {
-    // Where nothing may be stored the choice lasts as long as the page.
+    // Storage can be blocked; the choice then lasts until the page is closed.
   }
-  tell();
+  notify();
 }
 
-/** Takes the choice of an earlier visit. */
+/** Applies the choice of an earlier visit. */
 export function restoreTheme(): void {
   try {
     const stored = localStorage.getItem(KEY);
     if (stored === 'light' || stored === 'dark') document.documentElement.dataset.theme = stored;
   } catch {
-    // As above.
+    // Blocked storage, as above.
   }
-  system.addEventListener('change', tell);
+  system.addEventListener('change', notify);
 }
 
-/** @returns what ends it. */
+/** @returns the function that unsubscribes. */
 export function onThemeChange(listener: () => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
-function tell(): void {
+function notify(): void {
   for (const listener of listeners) listener();
 }

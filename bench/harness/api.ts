@@ -20,12 +20,12 @@ export class Api {
     this.#client = new HttpClient(url, maxSockets);
   }
 
-  /** Never rejects: whether it succeeded is for the benchmark to judge. */
+  /** Never rejects: the benchmark judges whether it succeeded. */
   classify(body: ClassifyBody): Promise<Reply> {
     return this.#client.send('POST', '/v1/classify', body);
   }
 
-  /** Never rejects: a refusal may be what is asked for. */
+  /** Never rejects: a refusal may be what is wanted. */
   tryOpenSession(): Promise<Reply> {
     return this.#client.send('POST', '/v1/sessions', {});
   }

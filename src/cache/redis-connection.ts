@@ -1,13 +1,13 @@
 import type { RespVersions } from '@redis/client';
-import type { Connector } from '../pools/connection-pool.js';
+import type { Connector } from '../pools/pool.js';
 
-/** RESP 2: nothing of RESP 3 is used, and it saves a round trip when a connection opens. */
+/** RESP 2: no feature of RESP 3 is used, and RESP 3 costs a round trip (HELLO) per connection. */
 const PROTOCOL = 2 satisfies RespVersions;
 const CONNECT_LIMIT_MS = 2000;
-/** A reply that takes longer will not come: a stopped server or a dead network keeps TCP open. */
+/** A later reply is not expected: a stopped server or a dead network leaves the TCP connection open. */
 export const REPLY_LIMIT_MS = 1000;
 
-/** What the connection needs of the library's client. */
+/** The part of the library's client that is used here. */
 interface Client {
   readonly isReady: boolean;
   destroy(): void;
@@ -15,12 +15,12 @@ interface Client {
 
 type Send = <T>(command: readonly (string | Buffer)[]) => Promise<T>;
 
-/** One connection to Redis. It breaks once and for all: the pool opens another. */
+/** One connection to Redis. It never reconnects: the pool replaces it. */
 export class RedisConnection {
   /**
-   * Sends one command; several that are sent in one turn go out together. Texts come as bytes.
+   * Sends one command; commands of one event loop turn are pipelined. Strings are returned as bytes.
    *
-   * @throws Error of an error reply (the connection stays usable), or of a connection that broke.
+   * @throws Error for an error reply (the connection stays usable) and for a broken connection.
    */
   readonly send: Send;
   readonly #client: Client;
@@ -34,7 +34,7 @@ export class RedisConnection {
     return this.#client.isReady;
   }
 
-  /** Waits for replies, and gives the connection up if they take too long. */
+  /** Waits for replies; closes the connection if they take too long. */
   async within<T>(limitMs: number, replies: Promise<T>): Promise<T> {
     const timer = setTimeout(() => this.close(), limitMs);
     try {
@@ -49,7 +49,7 @@ export class RedisConnection {
   }
 }
 
-/** Opens connections for the pool; the library is loaded with the first one. */
+/** Opens connections for the pool; the first one loads the library. */
 export function redisConnector(url: string): Connector<RedisConnection> {
   return {
     open: () => open(url),
@@ -72,12 +72,12 @@ async function open(url: string): Promise<RedisConnection> {
     disableOfflineQueue: true,
     disableClientInfo: true,
     maintNotifications: 'disabled',
-    // Its own limit costs an AbortSignal for each command, and ends where the command is sent.
+    // The library's timeout costs an AbortSignal per command and covers only the sending.
     commandOptions: { timeout: 0 },
   });
-  // Without a listener a server that goes away would end this process.
+  // Without a listener an 'error' event would end this process.
   client.on('error', () => undefined);
-  // The library's limit is for the socket only: a stopped server would leave the login without end.
+  // connectTimeout covers only the socket: a stopped server would block the login for ever.
   const timer = setTimeout(() => client.destroy(), CONNECT_LIMIT_MS);
   try {
     await client.connect();

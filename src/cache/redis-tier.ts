@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.js';
-import { ConnectionPool, type PoolLimits } from '../pools/connection-pool.js';
+import { ConnectionPool } from '../pools/connection-pool.js';
+import type { PoolLimits } from '../pools/pool.js';
 import {
   type Circuit,
   type CircuitEvent,
@@ -7,8 +8,8 @@ import {
   CLOSED,
   nextCircuit,
 } from './circuit.js';
-import { type LifeRange, LifeSeen } from './life-seen.js';
 import type { CachedResult } from './memory-tier.js';
+import { ObservedTtl, type TtlRange } from './observed-ttl.js';
 import { REPLY_LIMIT_MS, type RedisConnection, redisConnector } from './redis-connection.js';
 import { countKeys, KEY_PREFIX, type KeysFigures, removeKeys } from './redis-keys.js';
 import { RedisLookups, type Values } from './redis-lookups.js';
@@ -42,7 +43,7 @@ export interface RedisTierOptions {
 export interface RedisFigures {
   readonly hits: number;
   /** As for the memory tier. */
-  readonly lifeLeft: LifeRange | undefined;
+  readonly lifeLeft: TtlRange | undefined;
   readonly misses: number;
   /** Lookups that had no answer within the budget. */
   readonly failures: number;
@@ -58,7 +59,7 @@ export class RedisTier {
   readonly #options: RedisTierOptions;
   readonly #lookups: RedisLookups;
   readonly #writer: RedisWriter;
-  readonly #lifeLeft = new LifeSeen();
+  readonly #lifeLeft = new ObservedTtl();
   readonly #counts = { hits: 0, misses: 0, failures: 0, unreadable: 0 };
   /** Not asked before {@link start} has seen it answer. */
   #circuit: Circuit = { ...CLOSED, state: 'trying' };
@@ -77,7 +78,7 @@ export class RedisTier {
     this.#lookups = new RedisLookups({
       pool: this.pool,
       // One connection is left for writes.
-      mostGroups: Math.max(1, limits.max - 1),
+      maxInFlight: Math.max(1, limits.max - 1),
       budgetMs: lookupBudgetMs,
       onSuccess: (ms) => {
         options.onLookup(ms);
@@ -196,7 +197,7 @@ export class RedisTier {
     }
     const leftMs = stored.expiresAtMs - Date.now();
     if (leftMs <= 0) return undefined;
-    this.#lifeLeft.see(leftMs);
+    this.#lifeLeft.add(leftMs);
     return stored;
   }
 

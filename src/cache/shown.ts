@@ -1,7 +1,7 @@
 /** The cache as callers see it. */
 import type * as contract from '../contract/cache.js';
 import { toMs } from '../contract/units.js';
-import type { LifeRange } from './life-seen.js';
+import type { TtlRange } from './observed-ttl.js';
 import type { CacheView, Cleared } from './result-cache.js';
 
 export function shownCache({ memory, redis }: CacheView): contract.CacheView {
@@ -22,7 +22,7 @@ function shownRedis(redis: NonNullable<CacheView['redis']>): contract.CacheView[
 }
 
 /** In seconds. */
-function shownLife(life: LifeRange | undefined) {
+function shownLife(life: TtlRange | undefined) {
   if (life === undefined) return null;
   return { least: toMs(life.leastMs) / 1000, most: toMs(life.mostMs) / 1000 };
 }

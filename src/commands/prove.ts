@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../errors.js';
 import { type Plan, usualTimeoutMs } from '../proof/play/plan.js';
 import type { LoadEvent } from '../proof/play/run.js';
 import { ProofError, prove as runProof } from '../proof/prove.js';
@@ -18,6 +19,12 @@ export interface ProveFlags extends CommonFlags, PlanFlags {
   readonly out: string;
   readonly timeout?: string;
 }
+
+/** What a program that started this one is told over its channel. */
+type ProofMessage =
+  | { readonly sessions_done: number; readonly sessions_total: number }
+  /** Why the proof failed or broke off. */
+  | { readonly reason: string };
 
 /** Real mails that the bundled model has never seen. */
 const HELD_OUT_MAILS = fileURLToPath(
@@ -73,8 +80,10 @@ export async function prove(flags: ProveFlags): Promise<number> {
       columns: process.stdout.columns,
       observe: (event) => tellParent(event, plan),
     });
+    if (result.reason !== null) await sendToParent({ reason: result.reason });
     return result.exitCode;
   } catch (error) {
+    await sendToParent({ reason: messageOf(error) });
     if (error instanceof ProofError) throw new Error(error.message, { cause: error });
     throw error;
   } finally {
@@ -93,11 +102,17 @@ function settingsFor({ profile, users }: Plan): readonly string[] {
 
 /** A program that started this one over a channel (see `proof-runs.ts`) learns how far it is. */
 function tellParent(event: LoadEvent, { sessions }: Plan): void {
-  if (process.send === undefined || !process.connected) return;
   if (event.kind !== 'run started' && event.kind !== 'session ended') return;
   const done = event.kind === 'run started' ? 0 : event.session.number;
-  // One that has gone meanwhile is no failure of the proof.
-  process.send({ sessions_done: done, sessions_total: sessions ?? 0 }, () => undefined);
+  void sendToParent({ sessions_done: done, sessions_total: sessions ?? 0 });
+}
+
+/** Resolves when the message is sent; a parent that has gone meanwhile is no failure of the proof. */
+async function sendToParent(message: ProofMessage): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (process.send === undefined || !process.connected) resolve();
+    else process.send(message, () => resolve());
+  });
 }
 
 /**

@@ -34,6 +34,9 @@ const proofSchema = object({
   sessions_done: integer(),
   sessions_total: integer('0 until the proof has begun.'),
   report_url: nullable(text('null until there is a report.')),
+  reason: nullable(
+    text('Why it did not pass, in one line; null while it runs and when it passed.'),
+  ),
 });
 export type ProofView = Static<typeof proofSchema>;
 

@@ -12,7 +12,15 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'INVALID_REQUEST',
 };
 
-/** Where the server's own faults are logged with their details. */
+/** What reading a body fails with when the caller has gone: no fault of ours, and nobody is there to be told. */
+const GONE_CODES: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ERR_STREAM_PREMATURE_CLOSE',
+]);
+
+/** Where faults of ours are told with their details. */
 export interface FaultLog {
   readonly error: (facts: object, line: string) => void;
 }
@@ -38,6 +46,9 @@ export function asPlimsollError(error: unknown, body: unknown, maxInputs: number
       return new PlimsollError('INVALID_INPUT', explainInputs(body, maxInputs));
     }
     return new PlimsollError('INVALID_REQUEST', explainField(where, first));
+  }
+  if (GONE_CODES.has(code ?? '')) {
+    return new PlimsollError('CLIENT_GONE', 'the caller closed the connection', { cause: error });
   }
   const known = FASTIFY_CODES[code ?? ''];
   if (known === 'UNSUPPORTED_MEDIA_TYPE') {

@@ -1,10 +1,10 @@
 import type { LoadNeed } from '../memory/admission.js';
 import { usesArena } from '../models/compile/mapped-form.js';
 import type { ReadyModel } from '../models/library.js';
-import type { ModelTicket } from './workers/protocol.js';
+import type { ModelHandle } from './workers/protocol.js';
 
-/** What a worker has to know of a model. */
-export function ticketOf({ model, form }: ReadyModel, threads: number): ModelTicket {
+/** What a worker needs to open the model. */
+export function handleOf({ model, form }: ReadyModel, threads: number): ModelHandle {
   const { labels, scheme, maxTokens, padTokenId } = model.description;
   return {
     id: model.id,
@@ -20,7 +20,7 @@ export function ticketOf({ model, form }: ReadyModel, threads: number): ModelTic
   };
 }
 
-/** What opening the model takes, from what was measured of it. */
+/** Memory that opening the model takes, as measured. */
 export function loadNeed({ model, form }: ReadyModel): LoadNeed {
   const { mappedBytes, peakBytes, privateAfterBatchBytes, privateAfterLoadBytes } = form.footprint;
   const measured = peakBytes ?? privateAfterBatchBytes ?? privateAfterLoadBytes ?? 0;

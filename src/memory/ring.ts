@@ -24,13 +24,13 @@ const FIELDS = [
   'pressure',
 ] as const;
 
-/** The last readings, in memory that is taken once and never grows. */
+/** The last readings, in memory that is allocated once. */
 export class ReadingRing {
   readonly #values: Float64Array;
   readonly #capacity: number;
   #count = 0;
 
-  /** @param capacity readings that are kept, 3600 for an hour at one a second. */
+  /** @param capacity readings to keep: 3600 is an hour at one a second. */
   constructor(capacity: number) {
     this.#capacity = capacity;
     this.#values = new Float64Array(capacity * FIELDS.length);

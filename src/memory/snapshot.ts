@@ -4,7 +4,7 @@ import { toMb, toPercent } from '../contract/units.js';
 import type { ProcessMemory } from '../system/process-memory.js';
 import type { SystemReading } from '../system/reading.js';
 
-/** Which of our processes a reading is of. */
+/** Kind of one of our processes. */
 export type ProcessRole = 'main' | 'worker' | 'preparer';
 
 export interface ProcessReading {
@@ -15,7 +15,7 @@ export interface ProcessReading {
   readonly memory: ProcessMemory;
 }
 
-/** One look at memory: the machine's (or cgroup's), and each of our processes'. */
+/** One reading of memory: of the machine (or cgroup), and of each of our processes. */
 export interface MemorySnapshot {
   /** Milliseconds since 1970. */
   readonly atMs: number;
@@ -29,9 +29,9 @@ export interface SnapshotFigures {
   readonly serverUsedBytes: number;
   /** Used ÷ total, in percent. */
   readonly serverPercent: number;
-  /** Sum of what only our processes can give back. */
+  /** Sum of our processes' private bytes: what only they can free. */
   readonly privateBytes: number;
-  /** Sum of the proportional sizes: a page shared by n processes counts 1/n for each. */
+  /** Sum of proportional set sizes: a page shared by n processes counts 1/n for each. */
   readonly pssBytes: number;
 }
 

@@ -11,6 +11,7 @@ import { InputError, readInputs } from './play/inputs.js';
 import { runLoad } from './play/load.js';
 import { describePlan, type Plan } from './play/plan.js';
 import type { Disturber, LoadEvent } from './play/run.js';
+import { failureReason } from './report/failure-reason.js';
 import { Progress } from './report/progress.js';
 import { buildReport, writeReport } from './report/report.js';
 
@@ -72,6 +73,8 @@ export interface ProveResult {
   readonly verdict: Verdict;
   /** 0 when the proof passed, 1 when it failed, 130 when it was stopped by hand. */
   readonly exitCode: 0 | 1 | 130;
+  /** Why the proof failed, in one line; null when it passed. */
+  readonly reason: string | null;
   /** `report.md`; `report.json` lies beside it. */
   readonly reportPath: string;
 }
@@ -136,7 +139,8 @@ export async function prove(options: ProveOptions): Promise<ProveResult> {
   progress.finish();
   for (const line of closingLines(report, reportPath)) progress.line(line);
   const { verdict } = report;
-  return { verdict, exitCode: exitCodeOf(report, signal), reportPath };
+  const reason = failureReason(report);
+  return { verdict, exitCode: exitCodeOf(report, signal), reason, reportPath };
 }
 
 function exitCodeOf({ verdict, run }: ProofReport, signal: AbortSignal): ProveResult['exitCode'] {

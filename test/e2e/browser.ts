@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import axe from 'axe-core';
@@ -47,7 +47,7 @@ export class Browser {
   /** The page of a server, with its first figures. */
   async open(server: { readonly url: string }, options: PageOptions = {}): Promise<Page> {
     const page = await this.openAnyway(server, options);
-    await page.locator('.hull-used').waitFor();
+    await page.locator('.gauge-used').waitFor();
     return page;
   }
 
@@ -90,6 +90,18 @@ export async function findViolations(page: Page): Promise<readonly Violation[]> 
   }));
 }
 
+const LAYOUT_FAULTS = readFileSync(new URL('./in-page/layout-faults.js', import.meta.url), 'utf8');
+
+/**
+ * Looks for what a reader would call broken at the current width: a page that scrolls sideways, text that
+ * is cut off or covered, controls that are covered.
+ *
+ * @returns a sentence for each fault
+ */
+export function findLayoutFaults(page: Page): Promise<readonly string[]> {
+  return page.evaluate<readonly string[]>(LAYOUT_FAULTS);
+}
+
 /** Whether something is wider than the window. */
 export function isTooWide(page: Page): Promise<boolean> {
   return page.evaluate('document.documentElement.scrollWidth > innerWidth');
@@ -103,7 +115,7 @@ export function panel(page: Page, title: string): Locator {
 /** The row of a table in which the first cell begins with that name. */
 export function row(page: Page, table: string, name: string): Locator {
   return page
-    .getByRole('region', { name: table, exact: true })
+    .getByRole('table', { name: table, exact: true })
     .getByRole('row')
     .filter({ has: page.getByRole('rowheader', { name: new RegExp(`^${name}`) }) });
 }

@@ -43,7 +43,7 @@ async function heldBy(page: Page): Promise<{ readonly heapBytes: number; readonl
 /** The page has read everything when it shows the last state's figure. */
 async function play(relay: EventRelay, page: Page, count: number, last: number): Promise<void> {
   await relay.play(count, last);
-  const shown = page.locator('.readouts > div', { hasText: 'Inputs waiting' }).locator('dd');
+  const shown = page.locator('.key-figures > div', { hasText: 'Inputs waiting' }).locator('dd');
   await shown.filter({ hasText: new RegExp(`^${last}$`) }).waitFor();
 }
 
@@ -77,7 +77,7 @@ describe.skipIf(chromium === undefined)('a page that stays open', () => {
     expect(after.heapBytes - before.heapBytes).toBeLessThan(MAX_GROWTH_BYTES);
     expect(after.nodes - before.nodes).toBeLessThan(MAX_MORE_NODES);
     // It kept what is newest, and no more than it can draw.
-    expect(await panel(page, 'Log').getByRole('listitem').count()).toBe(40);
+    expect(await panel(page, 'Events').getByRole('listitem').count()).toBe(40);
   });
 
   test('says that the server is away, and goes on by itself when it is back', async () => {

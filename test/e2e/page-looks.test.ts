@@ -40,8 +40,11 @@ describe.skipIf(chromium === undefined)('the page of a server under load', () =>
   test.each(THEMES)('fits a phone and a wall, open to everyone, in %s', async (theme) => {
     const page = await browser.open(server, { theme });
     await row(page, 'Past sessions', ended.slice(0, 10)).waitFor();
-    await panel(page, 'Log').getByRole('button').first().click();
-    await page.getByRole('region', { name: 'Actions' }).or(page.getByText('Nothing had')).waitFor();
+    await panel(page, 'Events').getByRole('button').first().click();
+    await page
+      .getByRole('table', { name: 'Actions' })
+      .or(page.getByText('No action was'))
+      .waitFor();
     for (const size of SIZES) {
       await page.setViewportSize(size);
       expect(await isTooWide(page)).toBe(false);
@@ -49,7 +52,7 @@ describe.skipIf(chromium === undefined)('the page of a server under load', () =>
       await shoot(page, `${size.width}-${theme}`);
     }
     await page.goto(`${server.url}/#/sessions/${ended}`);
-    await page.getByRole('region', { name: 'Memory before and after' }).first().waitFor();
+    await page.getByRole('table', { name: 'Memory before and after' }).first().waitFor();
     for (const size of SIZES) {
       await page.setViewportSize(size);
       expect(await isTooWide(page)).toBe(false);
@@ -61,9 +64,9 @@ describe.skipIf(chromium === undefined)('the page of a server under load', () =>
   test('says so when memory is over the line', async () => {
     const over = await startServer({ settings: { 'worker.count': 1, 'memory.load_line': '256M' } });
     const page = await browser.open(over);
-    const hull = page.getByRole('region', { name: 'Memory now' });
-    await hull.getByText('critical').waitFor();
-    await hull.getByText(/MB over the line/).waitFor();
+    const gauge = page.getByRole('region', { name: 'Memory now' });
+    await gauge.getByText('critical').waitFor();
+    await gauge.getByText(/MB over the line/).waitFor();
     for (const theme of THEMES) {
       await page.emulateMedia({ colorScheme: theme });
       expect(await findViolations(page)).toEqual([]);

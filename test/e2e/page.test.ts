@@ -76,20 +76,22 @@ describe.skipIf(chromium === undefined)('the page', () => {
 
   test('shows memory now against the load line and the machine', async () => {
     const memory = await get<MemoryView>(server, '/v1/memory');
-    const hull = page.getByRole('region', { name: 'Memory now' });
-    const used = numberIn(await hull.locator('.hull-used').innerText());
+    const gauge = page.getByRole('region', { name: 'Memory now' });
+    const used = numberIn(await gauge.locator('.gauge-used').innerText());
     expect(used / memory.server_used_mb).toBeGreaterThan(0.7);
     expect(used / memory.server_used_mb).toBeLessThan(1.4);
-    const [, line] = (await hull.locator('.hull-line').innerText()).split('line, ');
+    const [, line] = (await gauge.locator('.gauge-of-line').innerText()).split('line, ');
     expect(numberIn(line)).toBe(Math.round(memory.load_line_mb));
-    await hull.getByText(`${Math.round(memory.server_total_mb).toLocaleString('en-US')} MB in all`);
-    expect(await hull.locator('.pressure').innerText()).toContain(memory.pressure);
-    const meter = hull.getByRole('meter');
+    await gauge.getByText(
+      `${Math.round(memory.server_total_mb).toLocaleString('en-US')} MB in all`,
+    );
+    expect(await gauge.locator('.pressure').innerText()).toContain(memory.pressure);
+    const meter = gauge.getByRole('meter');
     expect(Number(await meter.getAttribute('value'))).toBe(used);
     expect(Number(await meter.getAttribute('max'))).toBe(Math.round(memory.server_total_mb));
     // The mark stands where the line is, measured by the height of the water.
     const [water, mark] = await Promise.all(
-      ['.water', '.load-line'].map(async (part) => hull.locator(part).boundingBox()),
+      ['.gauge-level', '.load-line'].map(async (part) => gauge.locator(part).boundingBox()),
     );
     const bottom = (water?.y ?? 0) + (water?.height ?? 0);
     const share = (water?.height ?? 0) / (bottom - (mark?.y ?? 0));
@@ -109,11 +111,11 @@ describe.skipIf(chromium === undefined)('the page', () => {
   });
 
   test('draws what was before it was opened, with the marks of that time', async () => {
-    const log = panel(page, 'Log');
-    await log
+    const events = panel(page, 'Events');
+    await events
       .getByText(/session ended by the caller with 6 users, \d+ requests; its cleanup/)
       .waitFor();
-    await log
+    await events
       .getByText(/^spam opened in worker-\d/)
       .first()
       .waitFor();
@@ -128,7 +130,7 @@ describe.skipIf(chromium === undefined)('the page', () => {
 
   test('marks what happens, and shows the receipt of what is pointed at', async () => {
     const { id, cleanup } = await playSession();
-    const entry = panel(page, 'Log')
+    const entry = panel(page, 'Events')
       .getByRole('button')
       .filter({ hasText: /session ended/ })
       .first();
@@ -158,7 +160,7 @@ describe.skipIf(chromium === undefined)('the page', () => {
     await page.mouse.move(0, 0);
     await tooltip.waitFor({ state: 'detached' });
     await entry.click();
-    await panel(page, 'Log')
+    await panel(page, 'Events')
       .getByRole('link', { name: /own page/ })
       .click();
     await panel(page, `Session ${id}`).waitFor();
@@ -219,7 +221,7 @@ describe.skipIf(chromium === undefined)('the page', () => {
     const own = panel(page, `Session ${id}`);
     await own.getByText('open', { exact: true }).waitFor();
     await own.getByRole('button', { name: 'End it now' }).click();
-    const actions = page.getByRole('region', { name: 'Actions' }).first();
+    const actions = page.getByRole('table', { name: 'Actions' }).first();
     await actions.waitFor();
     await own.getByText('ended: ended by the caller').waitFor();
     const { cleanup } = await get<SessionView>(server, `/v1/sessions/${id}`);
@@ -231,7 +233,7 @@ describe.skipIf(chromium === undefined)('the page', () => {
       expect(numberIn(freed)).toBeCloseTo(action.freed_mb, 1);
     }
     await shoot(page, 'session');
-    await page.getByRole('link', { name: 'Everything' }).click();
+    await page.getByRole('link', { name: 'Overview' }).click();
     await panel(page, 'Memory over time').waitFor();
     await page.goto(`${server.url}/#/sessions/s_none`);
     await page.getByRole('alert').filter({ hasText: 'there is no session' }).waitFor();
@@ -252,11 +254,11 @@ describe.skipIf(chromium === undefined)('the page', () => {
     expect(await state()).not.toBe('unloaded');
     const [, shown] = await cells(row(page, 'Models in the repository', 'spam'));
     expect(shown).toMatch(/^(cold|hot)/);
-    await panel(page, 'Log')
+    await panel(page, 'Events')
       .getByText(/^spam unloaded/)
       .first()
       .waitFor();
-    await panel(page, 'Log')
+    await panel(page, 'Events')
       .getByText(/^spam opened in worker-\d/)
       .first()
       .waitFor();
@@ -273,12 +275,12 @@ describe.skipIf(chromium === undefined)('the page', () => {
     expect(numberIn(privateMb)).toBeGreaterThan(5);
     await page.getByRole('button', { name: `Recycle ${first.id}` }).click();
     await row(page, 'Worker processes', first.id).waitFor({ state: 'detached' });
-    await panel(page, 'Log')
+    await panel(page, 'Events')
       .getByText(new RegExp(`^${first.id} replaced in`))
       .waitFor();
     await until('there are two again', async () => {
       const rows = await page
-        .getByRole('region', { name: 'Worker processes' })
+        .getByRole('table', { name: 'Worker processes' })
         .getByRole('row')
         .count();
       return rows === 3;
@@ -295,9 +297,16 @@ describe.skipIf(chromium === undefined)('the page', () => {
       const [, , hits, misses] = (await cells(row(page, 'Cache', 'memory'))).map(numberIn);
       return hits === memory.hits && misses === memory.misses;
     });
-    expect(await cells(row(page, 'Cache', 'Redis'))).toEqual(['Redis', 'not set up']);
+    expect(await cells(row(page, 'Cache', 'Redis'))).toEqual([
+      'Redis',
+      'not set up',
+      '–',
+      '–',
+      '–',
+      '–',
+    ]);
     await panel(page, 'Cache and connections')
-      .getByText(/records are kept in a file/)
+      .getByText(/Records are kept in a file/)
       .waitFor();
   });
 
@@ -316,12 +325,12 @@ describe.skipIf(chromium === undefined)('the page', () => {
     const [label, score] = await tryIt
       .locator('.score')
       .first()
-      .locator('span, strong')
+      .locator('bdi, strong')
       .allInnerTexts();
     expect(label).toBe(topLabel(results[0]));
     expect(numberIn(score) / 100).toBeCloseTo(results[0]?.[0]?.score ?? -1, 1);
     await tryIt.getByLabel('A text to classify').press('Control+Enter');
-    await timing.filter({ hasText: 'known to the cache (memory)' }).waitFor();
+    await timing.filter({ hasText: 'from the cache (memory)' }).waitFor();
     await post(server, '/v1/models/spam/unload');
   });
 
@@ -330,7 +339,7 @@ describe.skipIf(chromium === undefined)('the page', () => {
     async () => {
       const proof = panel(page, 'Proof');
       await proof.getByRole('button', { name: 'Start a proof' }).click();
-      await proof.getByRole('button', { name: 'A proof runs' }).waitFor();
+      await proof.getByRole('button', { name: 'A proof is running' }).waitFor();
       await proof.getByText(/^\d of \d sessions$/).waitFor();
       await proof.getByText('Open the report').waitFor({ timeout: PROOF_MS });
       const { proofs } = await get<{ proofs: { state: string }[] }>(server, '/v1/proofs');
@@ -352,7 +361,7 @@ describe.skipIf(chromium === undefined)('the page', () => {
 
   test('is used with the keyboard alone', async () => {
     await page.reload();
-    await page.locator('.hull-used').waitFor();
+    await page.locator('.gauge-used').waitFor();
     await page.keyboard.press('Tab');
     expect(await page.evaluate('document.activeElement.textContent.trim()')).toBe(
       'Skip to the memory chart',

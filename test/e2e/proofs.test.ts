@@ -58,6 +58,7 @@ describe('/v1/proofs', () => {
     });
     // A busy machine may miss a bound on time: what is asked of this is a verdict, whichever.
     expect(['passed', 'failed']).toContain(proof.state);
+    expect(proof.reason === null).toBe(proof.state === 'passed');
     expect(Date.parse(proof.ended_at ?? '')).toBeGreaterThan(Date.parse(proof.started_at));
     const report = await request<string>(server, 'GET', report_url);
     expect(report.status).toBe(200);

@@ -20,7 +20,7 @@ export async function keptTexts(url: string): Promise<readonly string[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    const { rows } = await client.query<{ input: string }>('select input from records');
+    const { rows } = await client.query<{ input: string }>('select input from plimsoll.records');
     return rows.map(({ input }) => input).sort();
   } finally {
     await client.end();

@@ -127,7 +127,7 @@ describe('SIGTERM', () => {
   });
 
   test('while the model is being prepared: ends at once and leaves no process', async () => {
-    const server = await startServer();
+    const server = await startServer({ isUnprepared: true });
     const preparing = await until('a preparer runs', () => {
       const children = childrenOf(server.pid);
       return server.logs.some(({ msg }) => msg.startsWith('preparing')) && children.length > 2

@@ -54,6 +54,30 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
     ],
   },
   {
+    room: 'memory/',
+    floors: [
+      [['manager.ts']],
+      [['actions/']],
+      [
+        [
+          'admission.ts',
+          'effects.ts',
+          'gears.ts',
+          'journal.ts',
+          'model-ledger.ts',
+          'policy.ts',
+          'process-ring.ts',
+          'reader.ts',
+          'receipt.ts',
+          'residency.ts',
+          'ring.ts',
+          'snapshot.ts',
+          'watchdog.ts',
+        ],
+      ],
+    ],
+  },
+  {
     room: 'models/',
     floors: [
       [['library.ts']],
@@ -64,12 +88,23 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
           'compile/preparer-main.ts',
           'compile/preparer-protocol.ts',
           'compile/written-files.ts',
+          'compile/compile-safetensors.ts',
         ],
       ],
-      [['compile/quantise/']],
+      [
+        [
+          'compile/families/describe.ts',
+          'compile/families/pick.ts',
+          'compile/families/registry.ts',
+        ],
+      ],
+      [['compile/families/encoders/']],
+      [['compile/families/layers/']],
+      [['compile/families/network/']],
+      [['compile/safetensors/'], ['compile/quantise/']],
       [['compile/onnx/']],
       [['run/']],
-      [['intake/']],
+      [['intake/'], ['pull/']],
     ],
   },
   {

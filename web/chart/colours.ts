@@ -1,6 +1,6 @@
 /**
- * Colours of the style sheet for the canvas, which knows neither variables nor light-dark(): an
- * element that nobody sees is coloured with them, and asked what came out.
+ * Colours of the style sheet for the canvas, which understands neither custom properties nor
+ * light-dark(). A hidden element is given the colour, and its computed style is read.
  */
 export class Colours {
   readonly #probe: HTMLElement;
@@ -22,7 +22,7 @@ export class Colours {
     return colour;
   }
 
-  /** The theme has changed: everything is asked for again. */
+  /** To be called when the theme has changed. */
   forget(): void {
     this.#known.clear();
   }

@@ -1,9 +1,9 @@
 import type { AlignedData } from 'uplot';
 import { type History, TOTALS } from '../data/history.js';
+import { SLOTS } from '../data/process-slots.js';
 import type { Series } from '../data/series.js';
-import { SLOTS } from '../data/slots.js';
 
-/** One line of the chart. Areas lie one over the other, the highest drawn first. */
+/** One line of the chart, with the area below it. */
 export interface Layer {
   readonly label: string;
   /** Custom properties of the style sheet. */
@@ -13,22 +13,22 @@ export interface Layer {
   readonly width: number;
 }
 
-export interface Picture {
+export interface ChartData {
   readonly layers: readonly Layer[];
-  /** Tells pictures with other layers apart. */
+  /** Differs where the layers differ. */
   readonly key: string;
   readonly data: AlignedData;
 }
 
 export type View = 'processes' | 'machine';
 
-/** Readings further apart than this have nothing to do with one another: the line breaks. */
+/** Readings further apart than this are not joined by a line. */
 const GAP_SECONDS = 6;
 
 type Column = (number | null)[];
 
-/** Memory of our processes, one on top of the other: each one's private bytes, then its shared ones. */
-export function processesPicture(history: History, from: number): Picture {
+/** Plimsoll's processes stacked: of each its private memory, then its shared memory on top. */
+export function processData(history: History, from: number): ChartData {
   const { processes } = history;
   const start = Math.max(0, processes.indexFrom(from) - 1);
   const used = Array.from({ length: SLOTS }, (_, slot) => slot).filter((slot) => {
@@ -44,10 +44,10 @@ export function processesPicture(history: History, from: number): Picture {
     times.push(processes.at(at, 0));
     let height = 0;
     for (const [index, slot] of used.entries()) {
-      const moment = history.slotAt(at, slot);
-      height += moment?.privateMb ?? 0;
+      const process = history.slotAt(at, slot);
+      height += process?.privateMb ?? 0;
       columns[index * 2]?.push(height);
-      height += moment?.sharedMb ?? 0;
+      height += process?.sharedMb ?? 0;
       columns[index * 2 + 1]?.push(height);
     }
   }
@@ -60,7 +60,7 @@ export function processesPicture(history: History, from: number): Picture {
       width: 0.5,
     },
   ]);
-  // What lies highest is drawn first: the lower ones cover what is not theirs.
+  // The highest area is drawn first; the lower ones then cover what is theirs.
   return {
     layers: layers.toReversed(),
     key: `processes ${used.join()}`,
@@ -69,13 +69,13 @@ export function processesPicture(history: History, from: number): Picture {
 }
 
 const MACHINE_LAYERS: readonly Layer[] = [
-  { label: 'used', stroke: '--water-line', fill: '--water-fill', width: 1.5 },
-  { label: 'ours', stroke: '--slot-0', fill: '--slot-0', width: 1 },
-  { label: 'load line', stroke: '--line-ink', dashed: true, width: 2 },
+  { label: 'used', stroke: '--level-line', fill: '--level-fill', width: 1.5 },
+  { label: 'Plimsoll', stroke: '--slot-0', fill: '--slot-0', width: 1 },
+  { label: 'load line', stroke: '--load-line', dashed: true, width: 2 },
 ];
 
-/** What is used on the machine against the load line, and what of it is ours. */
-export function machinePicture(series: Series, from: number, gapSeconds = GAP_SECONDS): Picture {
+/** Memory used on the machine, the load line, and Plimsoll's part of it. */
+export function machineData(series: Series, from: number, gapSeconds = GAP_SECONDS): ChartData {
   const start = Math.max(0, series.indexFrom(from) - 1);
   const times: number[] = [];
   const columns: [Column, Column, Column] = [[], [], []];
@@ -94,8 +94,8 @@ const DAY_LAYERS: readonly Layer[] = [
   { label: 'private', stroke: '--slot-0', fill: '--slot-0', width: 1 },
 ];
 
-/** A day of our processes together: by process it is not kept for that long. */
-export function dayPicture(series: Series, from: number, gapSeconds: number): Picture {
+/** Plimsoll's processes in sum: by process, readings are not kept for a day. */
+export function dayData(series: Series, from: number, gapSeconds: number): ChartData {
   const start = Math.max(0, series.indexFrom(from) - 1);
   const times: number[] = [];
   const columns: [Column, Column] = [[], []];

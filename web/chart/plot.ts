@@ -2,25 +2,29 @@ import uPlot from 'uplot';
 import { clock } from '../data/format.js';
 import type { Mark } from '../data/wire.js';
 import { Colours } from './colours.js';
-import type { Picture } from './layers.js';
-import { drawMarks, LANE_HEIGHT } from './mark-lane.js';
+import type { ChartData } from './layers.js';
+import { drawMarkLines, LANE_HEIGHT_PX } from './mark-lines.js';
+import type { TimeRange } from './time-range.js';
 
-export interface Range {
-  readonly from: number;
-  readonly to: number;
+/** Where the plot lies within the chart, in CSS pixels. */
+export interface PlotPlace {
+  readonly leftPx: number;
+  readonly widthPx: number;
 }
 
 export interface PlotListener {
-  /** The user has chosen a range, or (`undefined`) wants the newest again. */
-  readonly onZoom: (range: Range | undefined) => void;
-  /** The pointer is here, in CSS pixels and in seconds; undefined where it is not over the plot. */
+  /** The user has chosen a range, or wants the newest again (`undefined`). */
+  readonly onZoom: (range: TimeRange | undefined) => void;
+  /** The pointer, in CSS pixels and in seconds since 1970; undefined when it is not over the plot. */
   readonly onPoint: (point: { readonly left: number; readonly time: number } | undefined) => void;
+  /** The plot was drawn at another place than before. */
+  readonly onPlace: (place: PlotPlace) => void;
 }
 
-/** Below this a range shows nothing but two points. */
+/** A shorter range would show two readings at most. */
 const MIN_RANGE_SECONDS = 3;
 
-/** The chart on its canvas. It is made anew when its layers change, and else only given data. */
+/** The chart's canvas. uPlot cannot change its series, so it is made again when the layers change. */
 export class MemoryPlot {
   readonly #root: HTMLElement;
   readonly #listener: PlotListener;
@@ -28,7 +32,9 @@ export class MemoryPlot {
   #plot: uPlot | undefined;
   #key = '';
   #marks: readonly Mark[] = [];
-  #range: Range = { from: 0, to: 1 };
+  #activeMarks: readonly Mark[] = [];
+  #range: TimeRange = { from: 0, to: 1 };
+  #place: PlotPlace = { leftPx: 0, widthPx: 0 };
 
   constructor(root: HTMLElement, listener: PlotListener) {
     this.#root = root;
@@ -40,11 +46,18 @@ export class MemoryPlot {
     return this.#plot;
   }
 
-  show(picture: Picture, range: Range, marks: readonly Mark[]): void {
+  /** @param activeMarks those that are looked at: they get a line through the plot */
+  show(
+    data: ChartData,
+    range: TimeRange,
+    marks: readonly Mark[],
+    activeMarks: readonly Mark[],
+  ): void {
     this.#marks = marks;
+    this.#activeMarks = activeMarks;
     this.#range = range;
-    if (this.#plot === undefined || this.#key !== picture.key) this.#make(picture);
-    else this.#plot.setData(picture.data, true);
+    if (this.#plot === undefined || this.#key !== data.key) this.#make(data);
+    else this.#plot.setData(data.data, true);
   }
 
   resize(): void {
@@ -52,7 +65,7 @@ export class MemoryPlot {
     if (width > 0) this.#plot?.setSize({ width, height });
   }
 
-  /** Light became dark, or the other way round. */
+  /** To be called when the theme has changed; the next `show` draws in its colours. */
   recolour(): void {
     this.#colours.forget();
     this.#key = '';
@@ -68,13 +81,13 @@ export class MemoryPlot {
     return { width: this.#root.clientWidth, height: this.#root.clientHeight };
   }
 
-  #make(picture: Picture): void {
+  #make(data: ChartData): void {
     this.#plot?.destroy();
-    this.#key = picture.key;
-    this.#plot = new uPlot(this.#options(picture), picture.data, this.#root);
+    this.#key = data.key;
+    this.#plot = new uPlot(this.#options(data), data.data, this.#root);
   }
 
-  #options({ layers }: Picture): uPlot.Options {
+  #options({ layers }: ChartData): uPlot.Options {
     const colours = this.#colours;
     const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     const axis = {
@@ -85,7 +98,7 @@ export class MemoryPlot {
     };
     return {
       ...this.#size(),
-      padding: [LANE_HEIGHT, 30, 0, 0],
+      padding: [LANE_HEIGHT_PX, 30, 0, 0],
       legend: { show: false },
       cursor: {
         drag: { x: true, y: false, setScale: false, dist: 6 },
@@ -126,7 +139,10 @@ export class MemoryPlot {
         })),
       ],
       hooks: {
-        draw: [(plot) => drawMarks(plot, this.#marks, colours)],
+        draw: [
+          (plot) => drawMarkLines(plot, this.#marks, this.#activeMarks, colours),
+          (plot) => this.#tellPlace(plot),
+        ],
         setSelect: [(plot) => this.#select(plot)],
         setCursor: [(plot) => this.#point(plot)],
       },
@@ -142,6 +158,14 @@ export class MemoryPlot {
     if (to - from >= MIN_RANGE_SECONDS) this.#listener.onZoom({ from, to });
   }
 
+  #tellPlace({ bbox }: uPlot): void {
+    const leftPx = bbox.left / devicePixelRatio;
+    const widthPx = bbox.width / devicePixelRatio;
+    if (leftPx === this.#place.leftPx && widthPx === this.#place.widthPx) return;
+    this.#place = { leftPx, widthPx };
+    this.#listener.onPlace(this.#place);
+  }
+
   #point(plot: uPlot): void {
     const { left } = plot.cursor;
     if (left === undefined || left < 0) this.#listener.onPoint(undefined);
@@ -149,7 +173,7 @@ export class MemoryPlot {
   }
 }
 
-/** The next value with one or two digits above the highest, so that the axis seldom changes. */
+/** A round value above the highest, so that the axis seldom changes. */
 function niceTop(max: number | null): number {
   const wanted = Math.max(1, (max ?? 0) * 1.12);
   const power = 10 ** Math.floor(Math.log10(wanted));

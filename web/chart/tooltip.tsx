@@ -1,14 +1,14 @@
-import { clock, mb, ms, percent, signedMb, words } from '../data/format.js';
+import { clock, mb, percent } from '../data/format.js';
 import { type History, TOTALS } from '../data/history.js';
-import { SLOTS } from '../data/slots.js';
-import type { Mark, Receipt } from '../data/wire.js';
+import { SLOTS } from '../data/process-slots.js';
+import type { Mark } from '../data/wire.js';
+import { EventText } from '../ui/event-text.js';
 import type { View } from './layers.js';
+import { ReceiptSummary } from './receipt-summary.js';
 
-/** Actions of a receipt that the tooltip lists; the rest are counted. */
-const MAX_ACTIONS = 5;
 const MAX_MARKS = 3;
 
-/** What lies under the pointer: memory at that moment, and what happened there, with its receipt. */
+/** Memory at the pointer's time, or the marks at the pointer with their receipts. */
 export function Tooltip({
   history,
   view,
@@ -19,10 +19,11 @@ export function Tooltip({
 }: {
   readonly history: History;
   readonly view: View;
+  /** Seconds since 1970. */
   readonly time: number;
   /** CSS pixels from the left edge of the chart. */
   readonly left: number;
-  /** To the left of the pointer. */
+  /** Stand to the left of the pointer. */
   readonly flip: boolean;
   readonly marks: readonly Mark[];
 }) {
@@ -32,38 +33,15 @@ export function Tooltip({
       <p class="tooltip-time">{clock(new Date(time * 1000).toISOString())}</p>
       {marks.slice(0, MAX_MARKS).map((mark) => (
         <div key={mark.id} class="tooltip-mark">
-          <p>{mark.text}</p>
-          {mark.receipt !== undefined && <ShortReceipt receipt={mark.receipt} />}
+          <p>
+            <EventText mark={mark} />
+          </p>
+          {mark.receipt !== undefined && <ReceiptSummary receipt={mark.receipt} />}
         </div>
       ))}
       {marks.length > MAX_MARKS && <p>and {marks.length - MAX_MARKS} more</p>}
       {marks.length === 0 && <Moment history={history} view={view} time={time} />}
     </div>
-  );
-}
-
-function ShortReceipt({ receipt }: { readonly receipt: Receipt }) {
-  const { before, after, freed_private_mb: freed, duration_ms: took, actions } = receipt;
-  return (
-    <dl class="tooltip-figures">
-      <dt>private before</dt>
-      <dd>{mb(before.private_mb)} MB</dd>
-      <dt>after</dt>
-      <dd>{mb(after.private_mb)} MB</dd>
-      <dt>given back</dt>
-      <dd>
-        {mb(freed)} MB in {ms(took)}
-      </dd>
-      {actions.slice(0, MAX_ACTIONS).map((action, index) => (
-        <>
-          <dt key={`${index} name`}>
-            {words(action.action)} {action.model ?? action.worker ?? ''}
-          </dt>
-          <dd key={`${index} freed`}>{signedMb(-action.freed_mb)} MB</dd>
-        </>
-      ))}
-      {actions.length > MAX_ACTIONS && <dt>and {actions.length - MAX_ACTIONS} more steps</dt>}
-    </dl>
   );
 }
 
@@ -76,27 +54,36 @@ function Moment({
   readonly view: View;
   readonly time: number;
 }) {
-  if (view === 'processes') {
-    const { processes } = history;
-    const at = Math.min(processes.indexFrom(time), processes.length - 1);
-    const moments = Array.from({ length: SLOTS }, (_, slot) => history.slotAt(at, slot));
-    return (
-      <dl class="tooltip-figures">
-        {moments.map((moment, slot) =>
-          moment === undefined ? null : (
-            <>
-              <dt key={`${slot} name`} class={`swatch slot-${slot}`}>
-                {moment.name}
-              </dt>
-              <dd key={`${slot} memory`}>
-                {mb(moment.privateMb)} + {mb(moment.sharedMb)} MB
-              </dd>
-            </>
-          ),
-        )}
-      </dl>
-    );
-  }
+  return view === 'processes' ? (
+    <ProcessFigures history={history} time={time} />
+  ) : (
+    <MachineFigures history={history} time={time} />
+  );
+}
+
+function ProcessFigures({ history, time }: { readonly history: History; readonly time: number }) {
+  const { processes } = history;
+  const at = Math.min(processes.indexFrom(time), processes.length - 1);
+  const slots = Array.from({ length: SLOTS }, (_, slot) => history.slotAt(at, slot));
+  return (
+    <dl class="tooltip-figures">
+      {slots.map((process, slot) =>
+        process === undefined ? null : (
+          <>
+            <dt key={`${slot} name`} class={`swatch slot-${slot}`}>
+              {process.name}
+            </dt>
+            <dd key={`${slot} memory`}>
+              {mb(process.privateMb)} + {mb(process.sharedMb)} MB
+            </dd>
+          </>
+        ),
+      )}
+    </dl>
+  );
+}
+
+function MachineFigures({ history, time }: { readonly history: History; readonly time: number }) {
   const { seconds } = history;
   const at = Math.min(seconds.indexFrom(time), seconds.length - 1);
   const of = (name: keyof typeof TOTALS) => seconds.at(at, TOTALS[name]);

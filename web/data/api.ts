@@ -15,7 +15,7 @@ import type {
   SessionView,
 } from './wire.js';
 
-/** An error of the server, or no answer. */
+/** An error reply, or no reply (status 0). */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: number;
@@ -26,16 +26,16 @@ export class ApiError extends Error {
   }
 }
 
-/** Longest wait for a GET; what changes something may take longer. */
-const READ_MS = 15_000;
+/** For GET only: an action such as a cleanup may take longer. */
+const READ_TIMEOUT_MS = 15_000;
 
-/** @throws ApiError with the server's message; its status is 0 where the server did not answer. */
+/** @throws ApiError with the server's message; status 0 when it did not answer. */
 async function ask<T>(method: string, address: string, body?: unknown): Promise<T> {
   const json = body === undefined ? {} : { body: JSON.stringify(body) };
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   let reply: Response;
   try {
-    const signal = method === 'GET' ? AbortSignal.timeout(READ_MS) : null;
+    const signal = method === 'GET' ? AbortSignal.timeout(READ_TIMEOUT_MS) : null;
     reply = await fetch(address, { method, headers, signal, ...json });
   } catch {
     throw new ApiError(0, 'the server does not answer');
@@ -47,7 +47,7 @@ async function ask<T>(method: string, address: string, body?: unknown): Promise<
 }
 
 const part = encodeURIComponent;
-/** Slashes in a model's id are part of its address. */
+/** A model's id may contain slashes; they stay slashes in its address. */
 const modelPath = (id: string) => id.split('/').map(part).join('/');
 
 export const api = {
@@ -78,7 +78,7 @@ export const api = {
     return (await ask<PastEvents>('GET', `v1/events/past?${query}`)).events;
   },
 
-  /** Undefined where the server has no proofs to start. */
+  /** Undefined if the server offers no proofs. */
   async proofs(): Promise<readonly Proof[] | undefined> {
     try {
       return (await ask<Proofs>('GET', 'v1/proofs')).proofs;

@@ -10,14 +10,14 @@ const time = new Intl.DateTimeFormat('en-GB', {
 });
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
 
-/** What stands where nothing was measured. */
+/** Stands for a figure that was not measured. */
 export const NOTHING = '–';
 
 export function count(value: number): string {
   return number.format(value);
 }
 
-/** MB, with the digits that one can read: a tenth below 1000. */
+/** MB: with one decimal below 1,000, without above. */
 export function mb(value: number | null): string {
   if (value === null) return NOTHING;
   if (Math.abs(value) >= 1000) return number.format(value);
@@ -25,7 +25,7 @@ export function mb(value: number | null): string {
   return tenth.format(Math.abs(value) < 0.05 ? 0 : value).replace('-', '−');
 }
 
-/** With its sign, for what came or went. */
+/** MB with its sign, for a change. */
 export function signedMb(value: number): string {
   const words = tenth.format(Math.abs(value));
   if (words === '0.0') return words;
@@ -44,7 +44,7 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(isFine ? 1 : 0)} %`;
 }
 
-/** A length of time in the unit that fits it. */
+/** A duration in the largest unit that keeps two digits. */
 export function span(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 120) return `${whole} s`;
@@ -53,7 +53,7 @@ export function span(seconds: number): string {
   return `${Math.round(whole / 86_400)} d`;
 }
 
-/** Time of day; with the day where it is another one. */
+/** Time of day, with the date where it is not the day of `nowIso`. */
 export function clock(iso: string, nowIso?: string): string {
   const at = new Date(iso);
   const other = nowIso !== undefined && day.format(at) !== day.format(new Date(nowIso));
@@ -64,7 +64,7 @@ export function plural(value: number, what: string): string {
   return `${count(value)} ${what}${value === 1 ? '' : 's'}`;
 }
 
-/** Names of actions and causes as they come over the wire, for people. */
+/** A name from the wire, such as `collect_garbage`, in words. */
 export function words(name: string): string {
   return name.replaceAll('_', ' ');
 }

@@ -1,5 +1,5 @@
+import { ProcessSlots, SLOTS, type SlotReading } from './process-slots.js';
 import { Series } from './series.js';
-import { SLOTS, type SlotMoment, Slots } from './slots.js';
 import type { ProcessReadings, ProcessView, Reading, State } from './wire.js';
 
 /** A little more than half an hour, at one reading a second. */
@@ -8,15 +8,16 @@ const SECONDS = 2000;
 const MINUTES = 1440;
 /** Columns of `seconds` and `minutes`. */
 export const TOTALS = { time: 0, used: 1, line: 2, private: 3, pss: 4 } as const;
+/** Figures of one slot in `processes`: code of the name, private MB, shared MB. */
 const FIELDS = 3;
 const OTHERS = -1;
 
-/** What was read over time: bounded, however long the page is open. Times are seconds since 1970. */
+/** Readings over time, bounded however long the page stays open. Times are seconds since 1970. */
 export class History {
   readonly seconds = new Series(SECONDS, Object.keys(TOTALS).length);
   readonly minutes = new Series(MINUTES, Object.keys(TOTALS).length);
   readonly processes = new Series(SECONDS, 1 + SLOTS * FIELDS);
-  #slots = new Slots();
+  #slots = new ProcessSlots();
 
   addState(state: State): void {
     const sum = (of: (process: ProcessView) => number) =>
@@ -32,7 +33,7 @@ export class History {
     this.#addProcesses(Date.parse(state.at), state.processes);
   }
 
-  /** Readings from before the page was open, or from while it heard nothing. */
+  /** Readings from before the page was opened, or from while the stream was closed. */
   addReadings(seconds: readonly Reading[], { names, readings }: ProcessReadings): void {
     for (const reading of seconds) this.#addTotals(this.seconds, reading);
     for (const { at_ms: atMs, processes } of readings) {
@@ -50,8 +51,8 @@ export class History {
     for (const reading of minutes) this.#addTotals(this.minutes, reading);
   }
 
-  /** What a slot held at a reading of `processes`; undefined where it was empty. */
-  slotAt(index: number, slot: number): SlotMoment | undefined {
+  /** A slot's process at a reading of `processes`; undefined where the slot was empty. */
+  slotAt(index: number, slot: number): SlotReading | undefined {
     const column = 1 + slot * FIELDS;
     const code = this.processes.at(index, column);
     if (code === 0) return undefined;
@@ -78,14 +79,14 @@ export class History {
   ): void {
     const figures = this.#slots
       .place(processes)
-      .flatMap((moment) =>
-        moment === undefined ? [0, 0, 0] : [codeOf(moment.name), moment.privateMb, moment.sharedMb],
+      .flatMap((slot) =>
+        slot === undefined ? [0, 0, 0] : [codeOf(slot.name), slot.privateMb, slot.sharedMb],
       );
     this.processes.push([atMs / 1000, ...figures]);
   }
 }
 
-/** Names as numbers, so that a reading is numbers alone; 0 is nobody. */
+/** Encodes a process's name as a number, so that a reading fits a Float64Array; 0 is an empty slot. */
 function codeOf(name: string): number {
   if (name === 'main') return 1;
   const number = Number(/\d+$/.exec(name)?.[0] ?? Number.NaN);

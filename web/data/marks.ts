@@ -1,12 +1,12 @@
 import { mb, ms, plural } from './format.js';
 import type { Mark, PastEvent, Receipt, SessionView } from './wire.js';
 
-/** Marks that are kept; each may carry a receipt of some KB. */
+/** Bounded, as each mark may carry a receipt of some KB. */
 const MAX_MARKS = 240;
-/** The same load is told of and kept within this. */
-const SAME_MS = 1000;
+/** A load's mark and its stored event differ in time by less than this. */
+const SAME_LOAD_MS = 1000;
 
-/** The newest marks, in order of time: those that the server sent, and those of receipts from before. */
+/** The newest marks in order of time: sent by the server, or made from stored receipts and events. */
 export class Marks {
   #marks: readonly Mark[] = [];
 
@@ -19,7 +19,7 @@ export class Marks {
     this.#marks = [...this.#marks, mark].slice(-MAX_MARKS);
   }
 
-  /** Receipts of what happened while this page was not there to be told. */
+  /** Adds marks for receipts that were written while this page was not connected. */
   addReceipts(receipts: readonly Receipt[], sessions: readonly SessionView[]): void {
     const known = new Set(this.#marks.map(({ receipt }) => receipt?.id));
     const missed = receipts
@@ -28,11 +28,12 @@ export class Marks {
     this.#merge(missed);
   }
 
-  /** Loads have no receipts: the server keeps them as events. */
+  /** Adds marks for loads. They have no receipts; the server stores them as events. */
   addLoads(events: readonly PastEvent[]): void {
     const isKnown = ({ at, text }: PastEvent) =>
       this.#marks.some(
-        (mark) => mark.text === text && Math.abs(Date.parse(mark.at) - Date.parse(at)) < SAME_MS,
+        (mark) =>
+          mark.text === text && Math.abs(Date.parse(mark.at) - Date.parse(at)) < SAME_LOAD_MS,
       );
     const missed = events.filter((event) => !isKnown(event));
     this.#merge(
@@ -48,7 +49,7 @@ export class Marks {
   }
 }
 
-/** Ids of marks that the server never sent: below all of its own. */
+/** Ids of marks that this page made are negative; the server's are positive. */
 let nextOwnId = -1;
 
 function markOf(receipt: Receipt, sessions: readonly SessionView[]): Mark {
@@ -63,7 +64,7 @@ function nameOf(receipt: Receipt, sessions: readonly SessionView[]): Pick<Mark, 
   const { kind, cause, session, actions } = receipt;
   const replaced = actions.filter(({ action }) => action === 'replace_worker');
   const models = new Set(actions.flatMap(({ model }) => (model === undefined ? [] : [model])));
-  const words = [...models].slice(0, 3).join(', ');
+  const names = [...models].slice(0, 3).join(', ');
   if (session !== null) {
     const ended = sessions.find(({ id }) => id === session);
     const { freed_private_mb: freed, duration_ms: took } = receipt;
@@ -78,6 +79,6 @@ function nameOf(receipt: Receipt, sessions: readonly SessionView[]): Pick<Mark, 
     const workers = replaced.length === 1 ? '1 worker' : `${replaced.length} workers`;
     return { kind: 'worker_recycled', text: `${workers} replaced (${cause})` };
   }
-  if (models.size > 0) return { kind: 'model_unloaded', text: `${words} unloaded (${cause})` };
+  if (models.size > 0) return { kind: 'model_unloaded', text: `${names} unloaded (${cause})` };
   return { kind: 'receipt', text: `${kind} (${cause})` };
 }

@@ -1,10 +1,10 @@
-/** Readings over time in memory that is taken once: the oldest go when there is no room. */
+/** A ring buffer of readings: its memory is allocated once, and the oldest reading goes when it is full. */
 export class Series {
   readonly #columns: readonly Float64Array[];
   readonly #capacity: number;
   #count = 0;
 
-  /** @param width figures of one reading, its time first. */
+  /** @param width figures in one reading; the first is its time. */
   constructor(capacity: number, width: number) {
     this.#capacity = capacity;
     this.#columns = Array.from({ length: width }, () => new Float64Array(capacity));
@@ -19,7 +19,7 @@ export class Series {
     return this.length === 0 ? 0 : this.at(this.length - 1, 0);
   }
 
-  /** Readings come in order of their time; one that is not newer than the last is left out. */
+  /** Readings arrive in order of time; one that is not newer than the last is ignored. */
   push(figures: readonly number[]): void {
     if ((figures[0] ?? 0) <= this.lastTime) return;
     const place = this.#count % this.#capacity;
@@ -27,13 +27,13 @@ export class Series {
     this.#count += 1;
   }
 
-  /** A figure of a reading, the oldest being 0. */
+  /** A figure of a reading; index 0 is the oldest. */
   at(index: number, column: number): number {
     const oldest = this.#count - this.length;
     return this.#columns[column]?.[(oldest + index) % this.#capacity] ?? 0;
   }
 
-  /** Index of the first reading that is not before this time. */
+  /** Index of the first reading at or after this time. */
   indexFrom(time: number): number {
     let [low, high] = [0, this.length];
     while (low < high) {

@@ -25,8 +25,10 @@ export type { WorkerView } from '../../src/contract/workers.js';
 
 import type { Mark } from '../../src/contract/events.js';
 import type { Reading as Second } from '../../src/contract/memory.js';
+import type { Receipt } from '../../src/contract/receipts.js';
 
 export type MarkKind = Mark['kind'];
+export type ReceiptAction = Receipt['actions'][number];
 
 /** What the chart draws of a second, or of the means of a minute. */
 export type Reading = Pick<

@@ -3,36 +3,37 @@ import type { LabelScheme } from '../../models/intake/description.js';
 import type { Gear } from '../../models/run/gear.js';
 import type { ProcessMemory } from '../../system/process-memory.js';
 
-/** Everything that a worker needs to open a model. */
-export interface ModelTicket {
+/** What a worker needs to open a model. */
+export interface ModelHandle {
   readonly id: string;
-  /** Tells two states of one model apart. */
+  /** Tells two versions of one model apart. */
   readonly digest: string;
-  /** Folder with the tokenizer's files. */
+  /** Folder of the tokenizer's files. */
   readonly directory: string;
   readonly graphFile: string;
   readonly threads: number;
   readonly padTokenId: number;
-  /** Opened with ONNX Runtime's arena. */
+  /** Open it with ONNX Runtime's memory arena. */
   readonly arena: boolean;
   readonly maxTokens: number;
   readonly labelCount: number;
   readonly scheme: LabelScheme;
 }
 
-/** What the main process asks of a worker. Worked off in order; each is answered with its id. */
+/** Requests to a worker. It handles them in order and answers each with its id. */
 export type WorkerRequest =
-  | { readonly type: 'load'; readonly model: ModelTicket; readonly gear: Gear }
+  | { readonly type: 'load'; readonly model: ModelHandle; readonly gear: Gear }
   | { readonly type: 'unload'; readonly model: string }
-  /** Opens it in the hot gear and lets go of the cold one; batches that come meanwhile run after that. */
+  /** Opens the model in the hot gear, then closes the cold one; batches that arrive meanwhile run after that. */
   | { readonly type: 'shift'; readonly model: string }
   | { readonly type: 'run'; readonly model: string; readonly inputs: readonly string[] }
   | { readonly type: 'collect' }
-  | { readonly type: 'read' };
+  | { readonly type: 'read' }
+  | { readonly type: 'ping' };
 
 export type NumberedRequest = WorkerRequest & { readonly id: number };
 
-/** One input's outcome. */
+/** Outcome of one input. */
 export interface RowResult {
   /** Score of each label, by index. */
   readonly scores: readonly number[];
@@ -45,12 +46,12 @@ export interface BatchResult {
   readonly runMs: number;
 }
 
-/** What a step in a worker gave back; negative if the process grew meanwhile. */
+/** Private bytes that a step gave back; negative if the process grew meanwhile. */
 export interface StepResult {
   readonly freedBytes: number;
 }
 
-/** What each kind of request is answered with. */
+/** The answer to each kind of request. */
 export interface WorkerAnswers {
   readonly load: { readonly loadMs: number };
   readonly unload: StepResult;
@@ -58,9 +59,10 @@ export interface WorkerAnswers {
   readonly run: BatchResult;
   readonly collect: StepResult;
   readonly read: ProcessMemory;
+  readonly ping: null;
 }
 
-/** What a worker tells the main process. */
+/** Messages from a worker. */
 export type WorkerMessage =
   | { readonly type: 'ready'; readonly memory: ProcessMemory }
   | {

@@ -1,6 +1,6 @@
 /**
- * A worker: a child process that tokenizes and runs models. It does one thing at a time, in the
- * order of arrival, and keeps nothing but the models that it was told to load.
+ * A worker: a child process that tokenizes and runs models. It handles one request at a time, in the order
+ * of arrival, and keeps only the models that it was told to load.
  */
 import { messageOf, PlimsollError } from '../../errors.js';
 import type { Gear } from '../../models/run/gear.js';
@@ -8,23 +8,24 @@ import { MappedSession, scoresOf } from '../../models/run/onnx-session.js';
 import { TextEncoder } from '../../models/run/tokenizer.js';
 import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
+import { dieWithParent } from '../../system/process/parent-death.js';
 import { readOwnMemory, readOwnPrivateBytes } from '../../system/process-memory.js';
 import type {
   BatchResult,
-  ModelTicket,
+  ModelHandle,
   NumberedRequest,
   StepResult,
   WorkerAnswers,
   WorkerMessage,
 } from './protocol.js';
 
-/** When memory runs out the kernel takes a worker before the main process. */
-const BEFORE_THE_SERVER = 500;
+/** `oom_score_adj`: when memory runs out the kernel kills a worker before the main process. */
+const OOM_SCORE_ADJUSTMENT = 500;
 
 const WARM_UP_TEXT = 'A text of some words.';
 
 interface OpenModel {
-  readonly ticket: ModelTicket;
+  readonly handle: ModelHandle;
   readonly session: MappedSession;
   readonly encoder: TextEncoder;
 }
@@ -32,12 +33,12 @@ interface OpenModel {
 const models = new Map<string, OpenModel>();
 
 /**
- * Tokenizers that were open, by the digest of their model, for as long as no garbage was collected: a model
- * that comes back at once is not parsed again, and a cleanup gives their memory back like any other.
+ * Tokenizers that were open, by model digest, until the next garbage collection: a model that is reloaded at once
+ * need not parse its tokenizer again, and a cleanup still frees them.
  */
 const lastEncoders = new Map<string, WeakRef<TextEncoder>>();
 
-async function openEncoder({ digest, directory, maxTokens }: ModelTicket): Promise<TextEncoder> {
+async function openEncoder({ digest, directory, maxTokens }: ModelHandle): Promise<TextEncoder> {
   const last = lastEncoders.get(digest)?.deref();
   if (last !== undefined) return last;
   for (const [of, reference] of lastEncoders) {
@@ -48,13 +49,13 @@ async function openEncoder({ digest, directory, maxTokens }: ModelTicket): Promi
   return encoder;
 }
 
-async function load(ticket: ModelTicket, gear: Gear): Promise<WorkerAnswers['load']> {
+async function load(handle: ModelHandle, gear: Gear): Promise<WorkerAnswers['load']> {
   const begun = performance.now();
-  await close(ticket.id);
-  const session = await openSession(ticket, gear);
+  await close(handle.id);
+  const session = await openSession(handle, gear);
   try {
-    const encoder = await openEncoder(ticket);
-    models.set(ticket.id, { ticket, session, encoder });
+    const encoder = await openEncoder(handle);
+    models.set(handle.id, { handle, session, encoder });
   } catch (error) {
     await session.release();
     throw error;
@@ -62,10 +63,10 @@ async function load(ticket: ModelTicket, gear: Gear): Promise<WorkerAnswers['loa
   return { loadMs: performance.now() - begun };
 }
 
-/** What stays busy may hold what its batches take: the hot gear always has ONNX Runtime's arena. */
-function openSession(ticket: ModelTicket, gear: Gear): Promise<MappedSession> {
-  const { arena } = ticket;
-  return MappedSession.open(ticket.graphFile, { ...ticket, gear, arena: arena || gear === 'hot' });
+/** A busy model may keep what its batches take, so the hot gear always has ONNX Runtime's arena. */
+function openSession(handle: ModelHandle, gear: Gear): Promise<MappedSession> {
+  const { arena } = handle;
+  return MappedSession.open(handle.graphFile, { ...handle, gear, arena: arena || gear === 'hot' });
 }
 
 async function close(id: string): Promise<void> {
@@ -75,28 +76,28 @@ async function close(id: string): Promise<void> {
 }
 
 /**
- * Moves a model to the hot gear. The new session runs once before it takes over, so that no caller waits
- * for its pages; if it cannot be opened, the cold one stays.
+ * Moves a model to the hot gear. The new session runs once before it takes over, so that no caller pays for
+ * its page faults. If it cannot be opened, the cold one stays.
  */
 async function shift(id: string): Promise<void> {
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
-  const { ticket, encoder, session: cold } = model;
-  const hot = await openSession(ticket, 'hot');
+  const { handle, encoder, session: cold } = model;
+  const hot = await openSession(handle, 'hot');
   try {
-    await hot.run([encoder.encode(WARM_UP_TEXT)], ticket.labelCount);
+    await hot.run([encoder.encode(WARM_UP_TEXT)], handle.labelCount);
   } catch (error) {
     await hot.release();
     throw error;
   }
-  models.set(id, { ticket, session: hot, encoder });
+  models.set(id, { handle, session: hot, encoder });
   await cold.release();
 }
 
 async function run(id: string, inputs: readonly string[]): Promise<BatchResult> {
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
-  const { labelCount, scheme } = model.ticket;
+  const { labelCount, scheme } = model.handle;
   const begun = performance.now();
   const encodings = inputs.map((input) => model.encoder.encode(input));
   const tokenized = performance.now();
@@ -110,7 +111,7 @@ async function run(id: string, inputs: readonly string[]): Promise<BatchResult> 
   };
 }
 
-/** Does a step that gives memory back, and measures what it gave. */
+/** Runs a step that frees memory, and measures what it freed. */
 async function measured(step: () => Promise<void>): Promise<StepResult> {
   const before = await readOwnPrivateBytes();
   await step();
@@ -134,6 +135,8 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
       });
     case 'read':
       return readOwnMemory();
+    case 'ping':
+      return Promise.resolve(null);
   }
 }
 
@@ -148,21 +151,21 @@ async function handle(request: NumberedRequest): Promise<void> {
 }
 
 function tell(message: WorkerMessage): void {
-  // The main process may have gone meanwhile; 'disconnect' then ends this one.
+  // The main process may be gone; 'disconnect' then ends this one.
   if (process.connected) process.send?.(message);
 }
 
-// Ctrl-C reaches the whole process group: the main process decides when a worker leaves.
+// Ctrl-C reaches the whole process group, but the main process decides when a worker ends.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
-process.on('disconnect', () => process.exit(0));
+dieWithParent();
 
 let turn: Promise<void> = Promise.resolve();
 process.on('message', (request: NumberedRequest) => {
   turn = turn.then(() => handle(request));
 });
 
-adviseOutOfMemoryKiller(BEFORE_THE_SERVER);
+adviseOutOfMemoryKiller(OOM_SCORE_ADJUSTMENT);
 collectGarbage();
 trimNativeHeap();
 tell({ type: 'ready', memory: await readOwnMemory() });

@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type ErrorCode, PlimsollError } from '../../errors.js';
+import { modelProcessOptions } from '../../system/process/tuning.js';
 import type { Model } from '../intake/repository.js';
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../run/allocator.js';
 import {
   type Footprint,
   type HotGear,
@@ -226,8 +226,7 @@ export class Preparer {
       return;
     }
     const child = fork(this.#options.module, [JSON.stringify(job)], {
-      env: { ...process.env, ...ALLOCATOR_ENVIRONMENT },
-      execArgv: [...LEAN_NODE_FLAGS],
+      ...modelProcessOptions(),
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     this.#children.add(child);

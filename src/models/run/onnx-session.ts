@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { messageOf, PlimsollError } from '../../errors.js';
 import type { LabelScheme } from '../intake/description.js';
@@ -16,14 +17,20 @@ const LOG_ERRORS = 3;
  * process that ends afterwards.
  *
  * @param weightsFile name (not path) of the weights file, in the folder of `graphFile`.
+ * @param dataFolder where the graph's external data lies, if not beside it; the graph itself must be small then
  * @throws PlimsollError MODEL_UNUSABLE
  */
 export async function writeMappedGraph(
   source: string,
   graphFile: string,
   weightsFile: string,
+  dataFolder?: string,
 ): Promise<void> {
-  const session = await create(source, {
+  const elsewhere =
+    dataFolder === undefined ? {} : { model_external_initializers_file_folder_path: dataFolder };
+  // ONNX Runtime heeds the folder only for a graph that it is given as bytes.
+  const graph = dataFolder === undefined ? source : await readFile(source);
+  const session = await create(graph, {
     optimizedModelFilePath: graphFile,
     graphOptimizationLevel: 'extended',
     logSeverityLevel: LOG_ERRORS,
@@ -32,6 +39,7 @@ export async function writeMappedGraph(
         optimized_model_external_initializers_file_name: weightsFile,
         optimized_model_external_initializers_min_size_in_bytes: MIN_MAPPED_INITIALIZER_BYTES,
         save_external_prepacked_constant_initializers: '1',
+        ...elsewhere,
       },
     },
   });
@@ -192,11 +200,13 @@ function rounded(score: number): number {
 }
 
 async function create(
-  file: string,
+  model: string | Uint8Array,
   options: InferenceSession.SessionOptions,
 ): Promise<InferenceSession> {
   try {
-    return await InferenceSession.create(file, options);
+    return await (typeof model === 'string'
+      ? InferenceSession.create(model, options)
+      : InferenceSession.create(model, options));
   } catch (error) {
     throw new PlimsollError(
       'MODEL_UNUSABLE',

@@ -9,7 +9,7 @@ import { ProofClient, type Reply } from './client.js';
 import type { Disturbance, Disturber } from './run.js';
 import type { TcpProxy } from './tcp-proxy.js';
 
-const MEMORY_TAKER = fileURLToPath(new URL('./memory-taker.js', import.meta.url));
+const MEMORY_HOG = fileURLToPath(new URL('./memory-hog.js', import.meta.url));
 const KILLS = 3;
 const BETWEEN_KILLS_MS = 700;
 const TAKE_STEP_MB = 64;
@@ -89,7 +89,7 @@ class Chaos {
   }
 
   async #takeMemory(stop: AbortSignal): Promise<Disturbance> {
-    const child = fork(MEMORY_TAKER, {
+    const child = fork(MEMORY_HOG, {
       execArgv: [],
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });

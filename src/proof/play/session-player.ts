@@ -29,7 +29,7 @@ import type {
 import { closedLoop, openLoop, type UsersOptions } from './users.js';
 
 /** After a stop the open session is still ended at the server, for at most this long. */
-export const FAREWELL_MS = 5_000;
+export const CLOSING_CALL_MS = 5_000;
 
 export interface SessionPlayerOptions {
   readonly plan: Plan;
@@ -109,7 +109,7 @@ export class SessionPlayer {
     });
     const options: UsersOptions = {
       ...{ users, requests: plan.requests, stop, now },
-      meetBefore: control === null ? null : control - 1,
+      barrierBefore: control === null ? null : control - 1,
       // Without a disturbance this is over after a turn of the event loop.
       goOn: () => disturbed && disturber !== undefined && !stop.aborted,
       send: async (user, request, dueMs) => {
@@ -184,7 +184,7 @@ export class SessionPlayer {
     id: string,
   ): Promise<{ state: SessionState; problem: string | null; receipt: Receipt | null }> {
     const path = `/v1/sessions/${encodeURIComponent(id)}/end`;
-    const reply = await this.#options.client.post(path, {}, this.#lastWords());
+    const reply = await this.#options.client.post(path, {}, this.#closingCall());
     if (!reply.ok) {
       return { state: 'not ended', problem: `${reply.code}: ${reply.message}`, receipt: null };
     }
@@ -195,7 +195,7 @@ export class SessionPlayer {
 
   async #read(session: number, phase: ReadingPhase): Promise<Reading | null> {
     const { client, recorder, now, observe } = this.#options;
-    const reply = await client.get('/v1/memory', this.#lastWords());
+    const reply = await client.get('/v1/memory', this.#closingCall());
     const memory = reply.ok ? parseMemory(reply.body) : null;
     if (memory === null) {
       recorder.readingMissed();
@@ -209,7 +209,7 @@ export class SessionPlayer {
   }
 
   async #readModels(used: ReadonlySet<string>): Promise<SessionRun['modelsAfter']> {
-    const reply = await this.#options.client.get('/v1/models', this.#lastWords());
+    const reply = await this.#options.client.get('/v1/models', this.#closingCall());
     const models = reply.ok ? parseModels(reply.body) : null;
     return models?.filter((model) => used.has(model.id)) ?? null;
   }
@@ -237,8 +237,8 @@ export class SessionPlayer {
   }
 
   /** Closing words are still spoken after a stop, but they are short. */
-  #lastWords(): { timeoutMs?: number } {
-    return this.#options.stop.aborted ? { timeoutMs: FAREWELL_MS } : {};
+  #closingCall(): { timeoutMs?: number } {
+    return this.#options.stop.aborted ? { timeoutMs: CLOSING_CALL_MS } : {};
   }
 }
 

@@ -56,7 +56,7 @@ describe('prove', () => {
     const options = await optionsFor({}, { expectedAccuracy: 0.97 });
     const result = await prove(options);
     const reportPath = join(folder, 'proof', 'report.md');
-    expect(result).toEqual({ verdict: 'passed', exitCode: 0, reportPath });
+    expect(result).toEqual({ verdict: 'passed', exitCode: 0, reason: null, reportPath });
     expect(await readFile(reportPath, 'utf8')).toContain('**Verdict: passed.**');
     const text = options.lines.join('');
     expect(text).toContain('Session 2 of 2: 3 of 3 users served');
@@ -66,7 +66,12 @@ describe('prove', () => {
 
   it('fails a server that does not clean up, and names the reason', async () => {
     const options = await optionsFor({ skipsCleanup: true });
-    expect(await prove(options)).toMatchObject({ verdict: 'failed', exitCode: 1 });
+    const { verdict, exitCode, reason } = await prove(options);
+    expect([verdict, exitCode]).toEqual(['failed', 1]);
+    expect(reason).toMatch(
+      /^“Every model was unloaded when its session had ended” does not hold: after 0 of 2/,
+    );
+    expect(reason).toMatch(/; and \d more\.$/);
     const text = options.lines.join('');
     expect(text).toContain(
       'NO   Every model was unloaded when its session had ended: after 0 of 2',
@@ -97,8 +102,9 @@ describe('prove', () => {
       { hold: async (request) => (request === 8 ? stop.abort() : undefined) },
       { signal: stop.signal },
     );
-    const { verdict, exitCode, reportPath } = await prove(options);
+    const { verdict, exitCode, reason, reportPath } = await prove(options);
     expect([verdict, exitCode]).toEqual(['failed', 130]);
+    expect(reason).toBe('The run was not finished: it was stopped by hand.');
     const md = await readFile(reportPath, 'utf8');
     expect(md).toContain('**This run was not finished: it was stopped by hand.**');
     expect(options.lines.join('')).toContain('Not finished: it was stopped by hand.');

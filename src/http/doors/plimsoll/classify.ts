@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
-import type { Stop } from '../../../cache/stop.js';
+import type { Abortable } from '../../../cache/abortable.js';
 import { answerSchema, classifyRequestSchema } from '../../../contract/classify.js';
 import { PlimsollError } from '../../../errors.js';
 import type { SessionAnswer, SessionRequest } from '../../../sessions/service.js';
@@ -92,8 +92,8 @@ async function isArchived(
   }
 }
 
-/** Aborts the request when its deadline is over or its caller closes the connection. */
-class CallerStop implements Stop {
+/** Fires when the deadline is over or the caller has closed the connection. */
+class CallerStop implements Abortable {
   readonly beganMs = performance.now();
   readonly #request: FastifyRequest;
   readonly #deadlineMs: number;
