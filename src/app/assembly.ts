@@ -173,6 +173,7 @@ export class Assembly {
     if (url === '') return undefined;
     return new RedisTier({
       url,
+      secret: this.#secret,
       limits: poolLimits(config, 'redis'),
       ttlSeconds: config['cache.ttl'],
       lookupBudgetMs: config['redis.lookup_budget_ms'],
