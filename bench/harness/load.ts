@@ -1,6 +1,7 @@
 /** Loads: users in closed loop, each sending its next request when the last one was answered. */
 import { type Api, type ClassifyBody, describeFailure } from './api.js';
 import type { Deferring, Fact } from './benchmark.js';
+import { NotMeasuredError } from './checks.js';
 import type { Reply } from './http-client.js';
 import type { Texts } from './users/texts.js';
 
@@ -31,11 +32,20 @@ export class Tally {
   }
 }
 
-/** A request that must be answered. @returns ms until it was. @throws Error with what was said instead */
+/** What a server says that has too little CPU time: refused, or not ready within the deadline. */
+const TOO_BUSY = [503, 504];
+
+/**
+ * A request that must be answered.
+ *
+ * @returns ms until it was
+ * @throws NotMeasuredError if the machine was too busy, Error for any other reply
+ */
 export async function answeredMs(api: Api, body: ClassifyBody): Promise<number> {
   const reply = await api.classify(body);
-  if (reply.status !== 200) throw new Error(`not answered: ${describeFailure(reply)}`);
-  return reply.ms;
+  if (reply.status === 200) return reply.ms;
+  const reason = `a request was not answered: ${describeFailure(reply)}`;
+  throw TOO_BUSY.includes(reply.status) ? new NotMeasuredError(reason) : new Error(reason);
 }
 
 /** Wait of a user after a failed request, so that a server that is down is not flooded. */
