@@ -32,8 +32,14 @@ export class Tally {
   }
 }
 
-/** What a server says that has too little CPU time: refused, or not ready within the deadline. */
-const TOO_BUSY = [503, 504];
+/** What comes from a server that has too little CPU time: a refusal, a missed deadline, or nothing in time. */
+const TOO_BUSY = /^(429|503|504|0 timeout)/;
+
+/** A request that failed, as a reason on a machine that is too busy, else as an error. */
+export function failedRequest(failure: string): NotMeasuredError | Error {
+  const reason = `a request was not answered: ${failure}`;
+  return TOO_BUSY.test(failure) ? new NotMeasuredError(reason) : new Error(reason);
+}
 
 /**
  * A request that must be answered.
@@ -44,8 +50,7 @@ const TOO_BUSY = [503, 504];
 export async function answeredMs(api: Api, body: ClassifyBody): Promise<number> {
   const reply = await api.classify(body);
   if (reply.status === 200) return reply.ms;
-  const reason = `a request was not answered: ${describeFailure(reply)}`;
-  throw TOO_BUSY.includes(reply.status) ? new NotMeasuredError(reason) : new Error(reason);
+  throw failedRequest(describeFailure(reply));
 }
 
 /** Wait of a user after a failed request, so that a server that is down is not flooded. */
