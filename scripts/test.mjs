@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findNode, MAJORS } from './test-nodes.mjs';
+import { findNode, findNpm, NODE_MAJORS, NPM_MAJORS } from './test-nodes.mjs';
 import { installTools } from './test-tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -59,16 +59,14 @@ function suite(name, project) {
   }
 }
 
-/** The main job under one version of Node; one that cannot be had is skipped, by name. */
-function smokeUnderNode(major) {
-  const { version, program, reason } = findNode(major);
-  if (program !== undefined) {
-    const script = path.join(root, 'scripts', 'smoke.mjs');
-    step(`main job under Node ${version}`, process.execPath, [script, program]);
+/** A step for one version of a program; where that cannot be had, it is skipped by name. */
+function stepWith(name, { version, program, reason }, script) {
+  if (program === undefined) {
+    totals.skipped += 1;
+    skippedNames.push(`${name} ${version} (${reason})`);
     return;
   }
-  totals.skipped += 1;
-  skippedNames.push(`main job under Node ${version} (${reason})`);
+  step(`${name} ${version}`, process.execPath, [path.join(root, 'scripts', script), program]);
 }
 
 try {
@@ -80,10 +78,15 @@ try {
   step('types', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']);
   step('types of the page', bin('tsc'), ['-p', 'web/tsconfig.json', '--noEmit']);
   step('types of the benchmarks', bin('tsc'), ['-p', 'tsconfig.bench.json', '--noEmit']);
+  for (const major of NPM_MAJORS) {
+    stepWith('installing with npm', findNpm(major), 'check-install.mjs');
+  }
   step('build', process.execPath, [path.join(root, 'scripts', 'build.mjs')]);
   suite('unit tests', 'unit');
   suite('end-to-end tests', 'e2e');
-  for (const major of MAJORS) smokeUnderNode(major);
+  for (const major of NODE_MAJORS) {
+    stepWith('main job under Node', findNode(major), 'smoke.mjs');
+  }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

@@ -18,7 +18,7 @@ import { ModelLibrary } from '../models/library.js';
 import { loadMark, type NewMark, sessionMark } from '../page/marks.js';
 import { EventPublisher } from '../page/publisher.js';
 import { PageState } from '../page/state.js';
-import type { NamedPool } from '../pools/connection-pool.js';
+import type { NamedPool } from '../pools/pool.js';
 import { SessionRegistry } from '../sessions/registry.js';
 import { ClassificationService } from '../sessions/service.js';
 import { type Config, poolLimits, threadsPerWorker } from '../settings/config.js';

@@ -1,5 +1,5 @@
 import type { RespVersions } from '@redis/client';
-import type { Connector } from '../pools/connection-pool.js';
+import type { Connector } from '../pools/pool.js';
 
 /** RESP 2: no feature of RESP 3 is used, and RESP 3 costs a round trip (HELLO) per connection. */
 const PROTOCOL = 2 satisfies RespVersions;

@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.js';
-import { ConnectionPool, type PoolLimits } from '../pools/connection-pool.js';
+import { ConnectionPool } from '../pools/connection-pool.js';
+import type { PoolLimits } from '../pools/pool.js';
 import {
   type Circuit,
   type CircuitEvent,

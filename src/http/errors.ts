@@ -3,7 +3,7 @@ import type { ErrorBody } from '../contract/errors.js';
 import { type ErrorCode, PlimsollError } from '../errors.js';
 import { DATA_HEADERS } from './page.js';
 
-/** Fastify's own errors and what callers see of them. */
+/** Fastify's own errors, and the codes that callers see instead. */
 const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: 'MALFORMED_JSON',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'MALFORMED_JSON',
@@ -31,7 +31,11 @@ export function errorBody(error: PlimsollError): ErrorBody {
   return { error: { code, message, retryable } };
 }
 
-/** Turns whatever was thrown into what the caller is told; a fault of ours is told without details. */
+/**
+ * The error that the caller sees for whatever was thrown. The server's own faults are shown without details.
+ *
+ * @param body of the request, to explain what is wrong with its inputs.
+ */
 export function asPlimsollError(error: unknown, body: unknown, maxInputs: number): PlimsollError {
   if (error instanceof PlimsollError) return error;
   const { code, statusCode, validation, message } = (error ?? {}) as Partial<FastifyError>;

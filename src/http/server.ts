@@ -50,7 +50,7 @@ export async function buildServer(
   services: HttpServices,
 ): Promise<FastifyInstance> {
   const app = fastify({
-    // A logger for each request costs more than many a request: faults are logged where errors are written.
+    // Fastify makes a logger for each request, which costs more than a cached answer. Faults are logged in errors.ts.
     logger: false,
     bodyLimit: options.bodyLimitBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -83,24 +83,24 @@ export async function buildServer(
   return app;
 }
 
-/** What a browser shows: the page and the documentation. */
+/** Routes that answer with documents: the page and the documentation. */
 async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise<void> {
   secureReplies(app, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_SECURITY_POLICY });
   await pageRoutes(app, pageFolder);
 }
 
-/** What answers with data. */
+/** Routes that answer with data. */
 function dataRoutes(app: FastifyInstance, services: HttpServices): void {
   for (const door of DOORS) door.open(app, services);
   serviceRoutes(app, services);
   openApiRoute(app);
 }
 
-/** Bodies above this are parsed one in each turn of the event loop: one takes milliseconds, and ten may come at once. */
+/** Larger bodies are parsed one per turn of the event loop: each takes milliseconds, and ten may arrive at once. */
 const LARGE_BODY_BYTES = 128 * 1024;
 
-/** A POST that needs no body may come with the JSON content type and no byte of JSON. */
+/** Parses JSON bodies. An empty body with the JSON content type is allowed: some POSTs need none. */
 function acceptJson(app: FastifyInstance): void {
   const parse = jsonBody(app.getDefaultJsonParser('error', 'error'));
   const slices = new EventLoopYield();
@@ -138,8 +138,8 @@ function renderErrors(
 }
 
 /**
- * What comes before everything else of a request: its time, the headers of its reply, which refusals
- * get too, and the refusals in their order. All in one hook, as each costs a round through fastify.
+ * The first hook of every request: notes the time, sets the headers of the reply (refusals get them too),
+ * then checks the refusals in order. One hook for all, as each hook costs time in every request.
  */
 function beginRequests(app: FastifyInstance, refusals: readonly Refusal[]): void {
   app.decorateRequest('arrivedMs', 0);
@@ -154,7 +154,7 @@ function beginRequests(app: FastifyInstance, refusals: readonly Refusal[]): void
   });
 }
 
-/** Requests that arrive on open connections while the server stops are refused; those that run go on. */
+/** Refuses requests that arrive on open connections while the server stops; running requests are finished. */
 function whileClosing(app: FastifyInstance): Refusal {
   let closing = false;
   app.addHook('preClose', async () => {
@@ -195,19 +195,19 @@ function hasTwoHosts(rawHeaders: readonly string[]): boolean {
 }
 
 function countRequests(app: FastifyInstance, { metrics }: HttpServices): void {
-  // When the answer is handed over, and not when it has left: to be told of that costs more.
+  // Counted when the reply is handed to the socket: a hook on its end would cost more.
   const count = (url: string): onSendHookHandler => {
     return ({ arrivedMs }, { statusCode }, _payload, done) => {
       metrics.requests.add(url, statusCode, (performance.now() - arrivedMs) / 1000);
       done();
     };
   };
-  // A hook for each route: a request that is asked for its route's address puts all its options together.
+  // One hook per route, which knows the route's address: `request.routeOptions` is built anew on each access.
   const counting = new Set<unknown>();
   app.addHook('onRoute', (route) => {
     const hook = count(route.url);
     counting.add(hook);
-    // The route for HEAD is a copy of that for GET, with its hooks.
+    // Fastify copies a GET route with its hooks for HEAD.
     const others = [route.onSend ?? []].flat().filter((other) => !counting.has(other));
     route.onSend = [hook, ...others];
   });

@@ -8,7 +8,7 @@ import type { Dispatcher } from '../inference/dispatcher.js';
 import type { MemoryManager } from '../memory/manager.js';
 import { processName, sharedBytesOf } from '../memory/process-ring.js';
 import { figuresOf, type ProcessReading } from '../memory/snapshot.js';
-import type { NamedPool } from '../pools/connection-pool.js';
+import type { NamedPool } from '../pools/pool.js';
 import { shownPool } from '../pools/shown.js';
 import type { SessionRegistry } from '../sessions/registry.js';
 import { shownOpen } from '../sessions/shown.js';

@@ -31,7 +31,7 @@ export class ClassificationService {
   readonly #repository: ModelRepository;
   readonly #defaultModel: string;
   readonly #admit: () => void;
-  readonly #onAnswer: (answered: Answered) => void;
+  readonly #onAnswer: (answered: Answered) => Promise<void> | undefined;
 
   constructor(parts: {
     readonly registry: SessionRegistry;
@@ -41,8 +41,8 @@ export class ClassificationService {
     readonly defaultModel: string;
     /** Called before every request; throws to refuse it. */
     readonly admit: () => void;
-    /** Called with every answer before it is returned. */
-    readonly onAnswer: (answered: Answered) => void;
+    /** Told of every answer before it is given. @returns what the answer is to wait for, if anything */
+    readonly onAnswer: (answered: Answered) => Promise<void> | undefined;
   }) {
     this.#registry = parts.registry;
     this.#classifier = parts.classifier;
@@ -75,13 +75,13 @@ export class ClassificationService {
     const begunMs = performance.now();
     const { inputs, topK, user } = request;
     const seat = this.#registry.enter(request.session, user, model);
-    const give = (found: Classification): SessionAnswer => {
+    const give = (found: Classification): SessionAnswer | Promise<SessionAnswer> => {
       const { model: of, results, truncated, cached, inputHashes, timing } = found;
       const { session } = seat;
       const answer = { model: of, results, truncated, cached, inputHashes, timing, session, user };
-      this.#onAnswer({ answer, inputs, tookMs: performance.now() - begunMs });
+      const room = this.#onAnswer({ answer, inputs, tookMs: performance.now() - begunMs });
       seat.leave(true);
-      return answer;
+      return room === undefined ? answer : room.then(() => answer);
     };
     const fail = (error: unknown): never => {
       seat.leave(false);

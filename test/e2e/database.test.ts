@@ -1,22 +1,15 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Pools } from '../../src/contract/pools.js';
+import type { Ready } from '../../src/contract/service.js';
 import type { SessionView } from '../../src/contract/sessions.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { postgresql } from '../servers/tools.js';
 import { classify, endSession, get, openSession, request, startServer } from './harness.js';
 import { Load, undisturbed } from './load.js';
-import { type Health, keptTexts, metric, recordsOf } from './records.js';
+import { keptTexts, metric, recordsOf } from './records.js';
 import { expectError } from './shapes.js';
-
-interface Pools {
-  readonly pools: readonly {
-    readonly name: string;
-    readonly open: number;
-    readonly in_use: number;
-    readonly broken: number;
-  }[];
-}
 
 const AMPLE = { timeout: 30_000, interval: 50 };
 
@@ -76,7 +69,7 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
     await database.kill();
     const away = load.answered;
     await vi.waitUntil(() => load.answered > away + 100, AMPLE);
-    const health = await get<Health>(server, '/health/ready');
+    const health = await get<Ready>(server, '/health/ready');
     expect(health).toMatchObject({ status: 'degraded' });
     expect(health.reasons?.join()).toMatch(/the database takes no records: /);
     expect(await metric(server, 'plimsoll_database_up')).toBe(0);
@@ -88,7 +81,7 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
     expect(load.wrong).toEqual([]);
     await vi.waitFor(async () => {
       expect(await metric(server, 'plimsoll_records_spilled_bytes')).toBe(0);
-      expect((await get<Health>(server, '/health/ready')).status).toBe('ready');
+      expect((await get<Ready>(server, '/health/ready')).status).toBe('ready');
     }, AMPLE);
     expect(await metric(server, 'plimsoll_records_spilled_total')).toBeGreaterThan(before + 50);
     expect(await metric(server, 'plimsoll_records_lost_total')).toBe(0);
@@ -107,7 +100,7 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
     const { session } = await classify(first, 'meanwhile', { user: 'ann' });
     expect((await first.stop()).code).toBe(0);
     const second = await start({ url, data: first.data });
-    expect((await get<Health>(second, '/health/ready')).status).toBe('degraded');
+    expect((await get<Ready>(second, '/health/ready')).status).toBe('degraded');
     expect((await classify(second, 'later', { user: 'bob' })).results).toHaveLength(1);
     await database.restart();
     await vi.waitFor(async () => {
@@ -200,12 +193,12 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
     await database.kill();
     const server = await start({ url });
     expect((await classify(server, 'early')).results).toHaveLength(1);
-    const health = await get<Health>(server, '/health/ready');
+    const health = await get<Ready>(server, '/health/ready');
     expect(health.status).toBe('degraded');
     expect(JSON.stringify(health)).not.toContain(new URL(url).password);
     await database.restart();
     await vi.waitFor(
-      async () => expect((await get<Health>(server, '/health/ready')).status).toBe('ready'),
+      async () => expect((await get<Ready>(server, '/health/ready')).status).toBe('ready'),
       AMPLE,
     );
     await server.stop();

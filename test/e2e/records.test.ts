@@ -1,11 +1,12 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Receipt } from '../../src/contract/receipts.js';
-import type { SessionView } from '../../src/contract/sessions.js';
+import type { Receipts } from '../../src/contract/receipts.js';
+import type { Ready } from '../../src/contract/service.js';
+import type { Sessions, SessionView } from '../../src/contract/sessions.js';
 import { classify, endSession, get, openSession, type Server, startServer } from './harness.js';
 import { Load, undisturbed } from './load.js';
-import { type Health, metric, recordsOf } from './records.js';
+import { metric, recordsOf } from './records.js';
 import { receiptShape } from './shapes.js';
 
 const run = promisify(execFile);
@@ -96,13 +97,13 @@ describe('a server that is killed', () => {
       const session = await get<SessionView>(next, `/v1/sessions/${id}`);
       expect(session).toMatchObject({ state: 'interrupted', end_cause: 'interrupted', users: 3 });
       expect(session.cleanup).toStrictEqual({ ...receiptShape, session: id });
-      const { receipts } = await get<{ receipts: Receipt[] }>(next, `/v1/receipts?session=${id}`);
+      const { receipts } = await get<Receipts>(next, `/v1/receipts?session=${id}`);
       expect(receipts).toStrictEqual([session.cleanup]);
     }, AMPLE);
     const { records } = await recordsOf(next, `session=${id}`);
     expect(records.length).toBeGreaterThanOrEqual(Math.min(999, answered));
     expect(new Set(records.map((record) => record.id)).size).toBe(records.length);
-    const { sessions } = await get<{ sessions: SessionView[] }>(next, '/v1/sessions');
+    const { sessions } = await get<Sessions>(next, '/v1/sessions');
     expect(sessions.filter(({ state }) => state === 'open')).toEqual([]);
     await next.stop();
   });
@@ -131,7 +132,7 @@ describe.skipIf(!canLimit)('a disk that is full', () => {
     const texts = Array.from({ length: 40 }, (_, index) => `while it is full, ${index}`);
     for (const text of texts) await classify(server, text, { user: 'full' });
     await vi.waitFor(async () => {
-      const { status, reasons } = await get<Health>(server, '/health/ready');
+      const { status, reasons } = await get<Ready>(server, '/health/ready');
       expect(status).toBe('degraded');
       expect(reasons?.join('\n')).toMatch(
         /the database takes no records: .*\n.*the file for records cannot be written: .*EFBIG/,
@@ -140,7 +141,7 @@ describe.skipIf(!canLimit)('a disk that is full', () => {
     expect(await metric(server, 'plimsoll_records_buffered')).toBeGreaterThanOrEqual(40);
     await limitFiles(server, 'unlimited');
     await vi.waitFor(
-      async () => expect((await get<Health>(server, '/health/ready')).status).toBe('ready'),
+      async () => expect((await get<Ready>(server, '/health/ready')).status).toBe('ready'),
       AMPLE,
     );
     await vi.waitFor(async () => {

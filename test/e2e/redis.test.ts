@@ -1,40 +1,11 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { CacheView } from '../../src/contract/cache.js';
 import type { ErrorBody } from '../../src/contract/errors.js';
-import type { Receipt } from '../../src/contract/receipts.js';
+import type { Receipts } from '../../src/contract/receipts.js';
+import type { Ready, Settings } from '../../src/contract/service.js';
 import { RedisServer } from '../servers/redis.js';
 import { redis } from '../servers/tools.js';
 import { classify, get, post, request, run, startServer } from './harness.js';
-
-interface Health {
-  readonly status: string;
-  readonly reasons?: readonly string[];
-}
-
-type LifeLeft = { readonly least: number; readonly most: number } | null;
-
-interface CacheView {
-  readonly memory: Readonly<Record<'entries' | 'bytes' | 'hits' | 'misses', number>> & {
-    readonly ttl_left_s: LifeLeft;
-  };
-  readonly redis: {
-    readonly state: string;
-    readonly reason: string | null;
-    readonly entries: number | null;
-    readonly bytes: number | null;
-    readonly hits: number;
-    readonly misses: number;
-    readonly failures: number;
-    readonly ttl_left_s: LifeLeft;
-  } | null;
-}
-
-interface Config {
-  readonly settings: readonly {
-    readonly key: string;
-    readonly value: string;
-    readonly secret: boolean;
-  }[];
-}
 
 const SECRET = 'one-for-both';
 /** Far more than anything here takes on a busy machine. */
@@ -107,12 +78,12 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     const callers = Promise.all([caller(), caller(), caller(), caller()]);
     const hears = (status: string) =>
       vi.waitFor(async () => {
-        expect(await get<Health>(server, '/health/ready')).toMatchObject({ status });
+        expect(await get<Ready>(server, '/health/ready')).toMatchObject({ status });
       }, AMPLE);
     await vi.waitFor(() => expect(sources).toContain('redis'), AMPLE);
     await store.kill();
     await hears('degraded');
-    const { reasons } = await get<Health>(server, '/health/ready');
+    const { reasons } = await get<Ready>(server, '/health/ready');
     expect(reasons).toEqual([expect.stringMatching(/^Redis does not answer/)]);
     const before = sent;
     await vi.waitFor(() => expect(sent).toBeGreaterThan(before + 50), AMPLE);
@@ -189,10 +160,7 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
       'cache.clear_redis_on_pressure': 'never',
     });
     const receipt = async (of: { readonly url: string }) => {
-      const { receipts } = await get<{ readonly receipts: readonly Receipt[] }>(
-        of,
-        '/v1/receipts?kind=pressure',
-      );
+      const { receipts } = await get<Receipts>(of, '/v1/receipts?kind=pressure');
       const found = receipts.find(({ cause }) => cause === 'pressure critical: trim_cache');
       if (found === undefined) throw new Error('no receipt yet');
       return found;
@@ -215,13 +183,13 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     ['a name that nobody has', () => 'redis://:wrong-secret@redis.invalid'],
   ])('starts, degraded, with %s, and keeps its secrets to itself', async (_, url) => {
     const server = await start({ 'redis.url': url(), 'cache.secret': 'not-for-show' });
-    const health = await request<Health>(server, 'GET', '/health/ready');
+    const health = await request<Ready>(server, 'GET', '/health/ready');
     expect(health.body).toMatchObject({ status: 'degraded' });
     expect(health.body.reasons?.[0]).toMatch(/^Redis does not answer, results are not shared: ./);
     expect((await classify(server, 'a text')).cached).toEqual([false]);
     const refused = await request<ErrorBody>(server, 'DELETE', '/v1/cache');
     expect(refused.body.error.code).toBe('REDIS_UNAVAILABLE');
-    const config = await request<Config>(server, 'GET', '/v1/config');
+    const config = await request<Settings>(server, 'GET', '/v1/config');
     const shown = config.body.settings.filter(({ secret }) => secret);
     expect(shown.map(({ key, value }) => [key, value])).toEqual([
       ['cache.secret', '(set, not shown)'],

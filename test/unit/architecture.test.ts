@@ -91,7 +91,13 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
           'compile/compile-safetensors.ts',
         ],
       ],
-      [['compile/families/pick.ts', 'compile/families/registry.ts']],
+      [
+        [
+          'compile/families/describe.ts',
+          'compile/families/pick.ts',
+          'compile/families/registry.ts',
+        ],
+      ],
       [['compile/families/encoders/']],
       [['compile/families/layers/']],
       [['compile/families/network/']],

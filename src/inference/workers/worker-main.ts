@@ -8,7 +8,7 @@ import { MappedSession, scoresOf } from '../../models/run/onnx-session.js';
 import { TextEncoder } from '../../models/run/tokenizer.js';
 import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
-import { dieWithParent } from '../../system/parent-death.js';
+import { dieWithParent } from '../../system/process/parent-death.js';
 import { readOwnMemory, readOwnPrivateBytes } from '../../system/process-memory.js';
 import type {
   BatchResult,

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { FrugalMemoryReader } from '../../system/frugal-reader.js';
+import { modelProcessOptions } from '../../system/process/tuning.js';
 import { type ProcessMemory, readProcessMemory } from '../../system/process-memory.js';
-import { modelProcessOptions } from '../../system/process-tuning.js';
 import { settledWithin } from '../../system/time-limit.js';
 
 /** Starts the process of a worker. @param module path of the built worker-main module. */

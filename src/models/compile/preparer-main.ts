@@ -8,7 +8,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, PlimsollError, systemCodeOf } from '../../errors.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
-import { dieWithParent } from '../../system/parent-death.js';
+import { dieWithParent } from '../../system/process/parent-death.js';
 import { readOwnMemory, readPeakRss, resetOwnPeakRss } from '../../system/process-memory.js';
 import { modelFiles } from '../intake/repository.js';
 import { MappedSession, scoresOf, writeMappedGraph } from '../run/onnx-session.js';

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type ErrorCode, PlimsollError } from '../../errors.js';
-import { modelProcessOptions } from '../../system/process-tuning.js';
+import { modelProcessOptions } from '../../system/process/tuning.js';
 import type { Model } from '../intake/repository.js';
 import {
   type Footprint,
