@@ -49,7 +49,7 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions): P
   const { headline, checks = [], facts = [], ...rest } = came;
   return {
     ...{ name, area, about },
-    ...(headline === undefined ? {} : { headline }),
+    ...(isComplete(headline) ? { headline } : {}),
     ok: checks.length > 0 && checks.every((check) => check.ok),
     ...{ checks, facts },
     ...(quick ? { quick: true as const } : {}),
@@ -62,6 +62,11 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions): P
     duration_s: Math.round((Date.now() - startedAt.getTime()) / 100) / 10,
     ...rest,
   };
+}
+
+/** Whether every figure of a headline was measured. */
+function isComplete(headline: string | undefined): headline is string {
+  return headline !== undefined && headline !== '' && !/NaN|Infinity/.test(headline);
 }
 
 async function outcomeOf(

@@ -1,7 +1,8 @@
 import { createClient } from '@redis/client';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Pools, PoolView } from '../../src/contract/pools.js';
 import type { SessionView } from '../../src/contract/sessions.js';
+import { during } from '../servers/during.js';
 import { RedisServer } from '../servers/redis.js';
 import { redis } from '../servers/tools.js';
 import { classify, get, post, request, type Server, startServer } from './harness.js';
@@ -10,21 +11,13 @@ import { classify, get, post, request, type Server, startServer } from './harnes
 const AMPLE = { timeout: 60_000, interval: 20 };
 
 describe.skipIf(redis === undefined)('the pool to a real Redis', () => {
-  let store: RedisServer;
-
-  beforeAll(async () => {
-    store = await RedisServer.start(redis);
-  });
-
-  afterAll(async () => {
-    await store?.stop();
-  });
+  const store = during(() => RedisServer.start(redis));
 
   const start = (settings: Readonly<Record<string, string | number>> = {}) =>
     startServer({
       settings: {
         'worker.count': 1,
-        'redis.url': store.url(),
+        'redis.url': store().url(),
         'redis.lookup_budget_ms': 2000,
         'cache.secret': 'of-the-test',
         'cache.max_size': 0,
@@ -83,7 +76,7 @@ describe.skipIf(redis === undefined)('the pool to a real Redis', () => {
   test('discards connections that Redis breaks, and nobody notices', async () => {
     const server = await start();
     await classify(server, 'a text');
-    const client = createClient({ url: store.url() });
+    const client = createClient({ url: store().url() });
     client.on('error', () => undefined);
     await client.connect();
     try {

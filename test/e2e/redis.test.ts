@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { CacheView } from '../../src/contract/cache.js';
 import type { ErrorBody } from '../../src/contract/errors.js';
 import type { Receipts } from '../../src/contract/receipts.js';
 import type { Ready, Settings } from '../../src/contract/service.js';
+import { during } from '../servers/during.js';
 import { RedisServer } from '../servers/redis.js';
 import { redis } from '../servers/tools.js';
 import { classify, get, post, request, run, startServer } from './harness.js';
@@ -12,21 +13,13 @@ const SECRET = 'one-for-both';
 const AMPLE = { timeout: 60_000, interval: 50 };
 
 describe.skipIf(redis === undefined)('a server with a real Redis', () => {
-  let store: RedisServer;
-
-  beforeAll(async () => {
-    store = await RedisServer.start(redis);
-  });
-
-  afterAll(async () => {
-    await store?.stop();
-  });
+  const store = during(() => RedisServer.start(redis));
 
   const start = (settings: Readonly<Record<string, string | number>> = {}) =>
     startServer({
       settings: {
         'worker.count': 1,
-        'redis.url': store.url(),
+        'redis.url': store().url(),
         'redis.lookup_budget_ms': 2000,
         'redis.retry_ms': 100,
         'cache.secret': SECRET,
@@ -63,7 +56,11 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
 
   test('loses no request when Redis goes, says so once, and uses it again when it is back', async () => {
     const server = await start({ 'cache.max_size': 0 });
-    onTestFinished(() => store.restart().catch(() => undefined));
+    onTestFinished(() =>
+      store()
+        .restart()
+        .catch(() => undefined),
+    );
     let [sent, stopped] = [0, false];
     const failures: unknown[] = [];
     const sources = new Set<unknown>();
@@ -81,13 +78,13 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
         expect(await get<Ready>(server, '/health/ready')).toMatchObject({ status });
       }, AMPLE);
     await vi.waitFor(() => expect(sources).toContain('redis'), AMPLE);
-    await store.kill();
+    await store().kill();
     await hears('degraded');
     const { reasons } = await get<Ready>(server, '/health/ready');
     expect(reasons).toEqual([expect.stringMatching(/^Redis does not answer/)]);
     const before = sent;
     await vi.waitFor(() => expect(sent).toBeGreaterThan(before + 50), AMPLE);
-    await store.restart();
+    await store().restart();
     await hears('ready');
     sources.clear();
     await vi.waitFor(() => expect(sources).toContain('redis'), AMPLE);
@@ -133,7 +130,7 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
   test('says so when Redis could not be cleared; memory is', async () => {
     const server = await start();
     await classify(server, 'in both');
-    await store.kill();
+    await store().kill();
     try {
       const reply = await request<ErrorBody>(server, 'DELETE', '/v1/cache');
       expect(reply.status).toBe(503);
@@ -145,7 +142,7 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
         expect(view.redis?.reason).toMatch(/./);
       }, AMPLE);
     } finally {
-      await store.restart();
+      await store().restart();
     }
   });
 
@@ -178,7 +175,7 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
   });
 
   test.each([
-    ['credentials that Redis refuses', () => store.url('wrong-secret')],
+    ['credentials that Redis refuses', () => store().url('wrong-secret')],
     ['an address where no Redis is', () => 'redis://:wrong-secret@127.0.0.1:1'],
     ['a name that nobody has', () => 'redis://:wrong-secret@redis.invalid'],
   ])('starts, degraded, with %s, and keeps its secrets to itself', async (_, url) => {
