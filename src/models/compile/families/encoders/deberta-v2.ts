@@ -107,7 +107,7 @@ function convolution(
   const conv = module.at('conv');
   const weight = conv.parameter('weight', [hidden, Math.floor(hidden / groups), width]);
   const columns = conv.apply('Transpose', [embedded], { perm: [0, 2, 1] });
-  const pad = (width - 1) / 2;
+  const pad = Math.floor((width - 1) / 2);
   const inputs = [columns, weight, conv.parameter('bias', [hidden])];
   const convolved = conv.apply('Conv', inputs, { group: groups, pads: [pad, pad] });
   const rows = conv.apply('Transpose', [convolved], { perm: [0, 2, 1] });
