@@ -226,10 +226,10 @@ const named = (folders: readonly Folder[]) =>
   });
 
 describe('a folder gives its scores, alone and together, or is refused with the reason', () => {
-  test.each(named(LAYOUTS))('layout %s', (_name, folder) => expectRight(folder), 60_000);
-  test.each(named(LABELS))('labels %s', (_name, folder) => expectRight(folder), 60_000);
-  test.each(named(FUNCTIONS))('function %s', (_name, folder) => expectRight(folder), 60_000);
-  test.each(named(GRAPHS))('graph %s', (_name, folder) => expectRight(folder), 60_000);
+  test.each(named(LAYOUTS))('layout %s', (_name, folder) => expectRight(folder), 180_000);
+  test.each(named(LABELS))('labels %s', (_name, folder) => expectRight(folder), 180_000);
+  test.each(named(FUNCTIONS))('function %s', (_name, folder) => expectRight(folder), 180_000);
+  test.each(named(GRAPHS))('graph %s', (_name, folder) => expectRight(folder), 180_000);
 
   test('whatever is put together', async () => {
     const any = fc.record({
@@ -251,7 +251,7 @@ describe('a folder gives its scores, alone and together, or is refused with the 
       }),
       { numRuns: 8 },
     );
-  }, 300_000);
+  }, 900_000);
 });
 
 test('a row whose scores depend on its neighbours runs alone', async () => {
