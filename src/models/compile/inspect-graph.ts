@@ -12,17 +12,7 @@ import { logitsOf, type MappedSession } from '../run/onnx-session.js';
 import type { Logits } from '../run/scores.js';
 import type { InputBinding, RowGrouping, ServingPlan } from '../run/serving-plan.js';
 import type { Encoding } from '../run/tokenizer.js';
-
-export interface InspectOptions {
-  readonly dtype: Dtype;
-  /** Labels that the files name, if they do. */
-  readonly labels: number | undefined;
-  readonly padTokenId: number;
-  readonly padTypeId: number;
-  readonly positionOffset: number;
-  readonly paddingSide: Side;
-  readonly maxTokens: number;
-}
+import type { InspectOptions } from './preparer-protocol.js';
 
 export interface Inspected {
   readonly plan: ServingPlan;

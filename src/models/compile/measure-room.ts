@@ -4,13 +4,7 @@ import { readOwnMemory, readPeakRss, resetOwnPeakRss } from '../../system/proces
 import type { MappedSession } from '../run/onnx-session.js';
 import type { Findings, ServingPlan } from '../run/serving-plan.js';
 import type { MakeRow } from './inspect-graph.js';
-
-export interface RoomBudget {
-  /** Private memory that one row may take at its peak. */
-  readonly bytes: number;
-  /** Time that one row may take. */
-  readonly ms: number;
-}
+import type { RoomBudget } from './preparer-protocol.js';
 
 type Room = Pick<Findings, 'maxTokens' | 'memoryCap'>;
 

@@ -1,9 +1,29 @@
 import type { ErrorCode } from '../../errors.js';
+import type { Dtype } from '../intake/dtype.js';
+import type { Side } from '../intake/reading/room.js';
 import type { TokenizerFiles } from '../intake/tokenizer-files.js';
 import type { Findings } from '../run/serving-plan.js';
-import type { InspectOptions } from './inspect-graph.js';
 import type { HotGear } from './mapped-form.js';
-import type { RoomBudget } from './measure-room.js';
+
+/** What a graph is inspected with. */
+export interface InspectOptions {
+  readonly dtype: Dtype;
+  /** Labels that the files name, if they do. */
+  readonly labels: number | undefined;
+  readonly padTokenId: number;
+  readonly padTypeId: number;
+  readonly positionOffset: number;
+  readonly paddingSide: Side;
+  readonly maxTokens: number;
+}
+
+/** What the longest text of a model may take. */
+export interface RoomBudget {
+  /** Private memory that one row may take at its peak. */
+  readonly bytes: number;
+  /** Time that one row may take. */
+  readonly ms: number;
+}
 
 /** Compiles a model, and finds out how it has to be served. */
 export interface WriteJob {

@@ -16,8 +16,13 @@ import {
   type MappedForms,
   usesArena,
 } from './mapped-form.js';
-import type { RoomBudget } from './measure-room.js';
-import type { MeasureJob, PreparerJob, PreparerMessage, WriteJob } from './preparer-protocol.js';
+import type {
+  MeasureJob,
+  PreparerJob,
+  PreparerMessage,
+  RoomBudget,
+  WriteJob,
+} from './preparer-protocol.js';
 
 export interface PreparerOptions {
   readonly forms: MappedForms;

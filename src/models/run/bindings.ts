@@ -24,6 +24,10 @@ const ROLE_NAMES: readonly (readonly [InputRole, RegExp])[] = [
   ],
 ];
 
+/** Inputs of other kinds of models, which are never guessed to be tokens. */
+const FOREIGN =
+  /pixel|image|visual|bbox|audio|mel|feature|past|decoder|encoder|head|lang|label|speaker|cache/;
+
 /** Names as exporters decorate them: `serving_default_input_ids:0`, `input_ids.1`, `bert/input_ids_1`. */
 function plainName(name: string): string {
   return name
@@ -63,7 +67,10 @@ export function possibleBindings(
     .map(({ name }) => name)
     .join(', ')
     .slice(0, 300);
-  if (unknown.length > free.length || unknown.some(({ type }) => type === 'string')) {
+  const isForeign = unknown.some(
+    ({ name, type }) => type === 'string' || FOREIGN.test(name.toLowerCase()),
+  );
+  if (unknown.length > free.length || isForeign) {
     throw new Error(
       `its inputs are ${names}; those of a text classifier are input_ids, attention_mask, token_type_ids, position_ids`,
     );
