@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Answer } from '../../src/contract/classify.js';
 import { get, post, type Reply, request, type Server, startServer, until } from './harness.js';
 import { expectError } from './shapes.js';
-import type { Answer } from './wire.js';
 
 const FOLDERS = fileURLToPath(new URL('../fixtures/models', import.meta.url));
 

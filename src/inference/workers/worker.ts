@@ -7,13 +7,8 @@ import { settledWithin } from '../../system/time-limit.js';
 import { WorkerChannel } from './channel.js';
 import { type LoadedModel, OpenModels } from './open-models.js';
 import { BatchPrefetch, type Capacity } from './prefetch.js';
-import type {
-  ModelHandle,
-  RunRequest,
-  TokenizeRequest,
-  WorkerAnswers,
-  WorkerMessage,
-} from './protocol.js';
+import type { ModelHandle, TokenizeRequest, WorkerAnswers, WorkerMessage } from './protocol.js';
+import type { Ran, RunOptions } from './run-options.js';
 import type { TimeLimit } from './time-limit.js';
 import { type WorkerEnding, WorkerGoneError } from './worker-gone.js';
 import { forkWorker, workerMemoryReader } from './worker-process.js';
@@ -38,22 +33,6 @@ export interface WorkerOptions {
 
 /** Runs in a new worker before it counts as ready; a failure is ignored. */
 export type WarmUp = (worker: Worker) => Promise<void>;
-
-export interface RunOptions {
-  /** The worker is killed if it has not answered after this; the same holds for opening the model. */
-  readonly timeoutMs: number;
-  /** CPU time, in ms of one thread, that the batch may use; `timeoutMs` if undefined. */
-  readonly budgetMs?: number | undefined;
-  readonly gear?: Gear;
-  readonly functions?: RunRequest['functions'];
-  /** Expected run time; undefined while nothing was measured. See {@link BatchPrefetch}. */
-  readonly expectedMs?: number;
-}
-
-type Ran = WorkerAnswers['run'] & {
-  readonly loadMs: number | undefined;
-  readonly tookMs: number;
-};
 
 /** Reading memory, releasing a model and collecting garbage take milliseconds; swapping may make them slow. */
 export const DEFAULT_REPLY_TIMEOUT_MS = 5000;

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { compileSafetensors } from '../../../../../src/models/compile/compile-safetensors.js';
 import { describeNetwork } from '../../../../../src/models/compile/families/describe.js';
 import { pickFamily } from '../../../../../src/models/compile/families/pick.js';
-import type { JsonObject } from '../../../../../src/models/intake/description.js';
+import type { JsonObject } from '../../../../../src/models/intake/folder/json.js';
 import { temporaryFolder } from '../../folders.js';
 import { encode, randomTensors, writeFolder } from '../checkpoints.js';
 
