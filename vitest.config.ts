@@ -16,6 +16,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          globalSetup: ['test/e2e/prepared-forms.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           // Each file starts real servers; on two cores one at a time keeps their timings honest.

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { exitCodeOf, jsonLine, jsonLineOfAll, printed, stateOfResult } from './harness/report.js';
 import { keepResult } from './harness/results-folder.js';
-import { runBenchmark, undoAll } from './harness/runner.js';
+import { interrupt, runBenchmark } from './harness/runner.js';
 import { benchmarks } from './index.js';
 import { runAll } from './run-all.js';
 import { likely, usage } from './usage.js';
@@ -65,11 +65,7 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    // What still runs meets a server that is gone; nobody waits for it any more.
-    process.on('unhandledRejection', () => undefined);
-    void undoAll().finally(() => process.exit(INTERRUPTED));
-  });
+  process.once(signal, () => void interrupt().finally(() => process.exit(INTERRUPTED)));
 }
 try {
   process.exitCode = await main(process.argv.slice(2));

@@ -2,10 +2,10 @@
 import { Command, CommanderError } from 'commander';
 import type { CommonFlags } from './commands/flags.js';
 import type { ProveFlags } from './commands/prove.js';
-import { startFailure } from './commands/start-failure.js';
+import { reportUncaught, startFailure } from './commands/start-failure.js';
 import { SettingError } from './settings/setting.js';
-import { endWithStarter } from './system/parent-death.js';
-import { tuneServerProcess } from './system/process-tuning.js';
+import { endWithStarter } from './system/process/parent-death.js';
+import { tuneServerProcess } from './system/process/tuning.js';
 import { VERSION } from './version.js';
 
 /** Exit codes: 1 the command failed (or the proof's verdict is negative), 2 it was called wrongly. */
@@ -25,7 +25,10 @@ function withCommonFlags(command: Command): Command {
     );
 }
 
-function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Command {
+/** Runs a command; it calls `started` when what it says about an error is no longer why it could not start. */
+type Run = (work: (started: () => void) => Promise<number>) => Promise<void>;
+
+function buildProgram(run: Run): Command {
   const program = new Command('plimsoll')
     .description(
       'A classification server that keeps its memory under a line you draw, and proves it',
@@ -39,11 +42,11 @@ function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Comm
     .option('--port <number>', 'port to listen on, 0 for a free one (default: 8000)')
     .addHelpText('after', '\nExample:\n  plimsoll serve --models ./models --port 8000')
     .action((flags: CommonFlags) =>
-      run(async () => {
+      run(async (started) => {
         // Both before the server's modules are loaded: what these allocate is to be tuned, and the starter may end meanwhile.
         tuneServerProcess();
         endWithStarter();
-        return (await import('./commands/serve.js')).serve(flags);
+        return (await import('./commands/serve.js')).serve(flags, started);
       }),
     );
 
@@ -124,9 +127,10 @@ function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Comm
 }
 
 async function main(): Promise<void> {
-  const run = async (work: () => Promise<number>) => {
+  const run: Run = async (work) => {
+    const started = reportUncaught(FAILED);
     try {
-      process.exitCode = await work();
+      process.exitCode = await work(started);
     } catch (error) {
       process.stderr.write(`plimsoll: ${startFailure(error)}\n`);
       process.exitCode = error instanceof SettingError ? WRONG_CALL : FAILED;

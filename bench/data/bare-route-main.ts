@@ -1,7 +1,7 @@
 /** A fastify route with the schemas and the parser of a classification, and one fixed answer. */
 import fastify from 'fastify';
 import { answerSchema, classifyRequestSchema } from '../../src/contract/classify.js';
-import { tuneServerProcess } from '../../src/system/process-tuning.js';
+import { tuneServerProcess } from '../../src/system/process/tuning.js';
 
 /** As the server under test has them by default. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;

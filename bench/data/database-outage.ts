@@ -135,8 +135,8 @@ async function readAll(url: string) {
         ?.count ?? Number.NaN;
     return {
       texts: rows.map(({ input }) => input),
-      ended: await count("sessions where state = 'ended'"),
-      receipts: await count("receipts where kind = 'cleanup' and session is not null"),
+      ended: await count("plimsoll.sessions where state = 'ended'"),
+      receipts: await count("plimsoll.receipts where kind = 'cleanup' and session is not null"),
     };
   } finally {
     await client.end();

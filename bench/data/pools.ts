@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { PoolLimits } from '../../src/pools/connection-pool.js';
+import type { PoolLimits } from '../../src/pools/pool.js';
 import { openPostgres } from '../../src/store/databases/postgres.js';
 import { PostgresqlServer } from '../../test/servers/postgresql.js';
 import {

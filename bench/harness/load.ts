@@ -1,6 +1,7 @@
 /** Loads: users in closed loop, each sending its next request when the last one was answered. */
 import { type Api, type ClassifyBody, describeFailure } from './api.js';
 import type { Deferring, Fact } from './benchmark.js';
+import { NotMeasuredError } from './checks.js';
 import type { Reply } from './http-client.js';
 import type { Texts } from './users/texts.js';
 
@@ -31,11 +32,25 @@ export class Tally {
   }
 }
 
-/** A request that must be answered. @returns ms until it was. @throws Error with what was said instead */
+/** What comes from a server that has too little CPU time: a refusal, a missed deadline, or nothing in time. */
+const TOO_BUSY = /^(429|503|504|0 timeout)/;
+
+/** A request that failed, as a reason on a machine that is too busy, else as an error. */
+export function failedRequest(failure: string): NotMeasuredError | Error {
+  const reason = `a request was not answered: ${failure}`;
+  return TOO_BUSY.test(failure) ? new NotMeasuredError(reason) : new Error(reason);
+}
+
+/**
+ * A request that must be answered.
+ *
+ * @returns ms until it was
+ * @throws NotMeasuredError if the machine was too busy, Error for any other reply
+ */
 export async function answeredMs(api: Api, body: ClassifyBody): Promise<number> {
   const reply = await api.classify(body);
-  if (reply.status !== 200) throw new Error(`not answered: ${describeFailure(reply)}`);
-  return reply.ms;
+  if (reply.status === 200) return reply.ms;
+  throw failedRequest(describeFailure(reply));
 }
 
 /** Wait of a user after a failed request, so that a server that is down is not flooded. */

@@ -115,8 +115,8 @@ export function jsonLineOfAll(results: readonly Result[]): string {
   });
 }
 
-/** Very small figures would be a zero in the usual way of writing them. */
-const LEAST_PLAIN = 0.01;
+/** Smaller figures would lose their digits in the usual way of writing them. */
+const LEAST_PLAIN = 0.1;
 
 /** A figure with its unit; `not measured` for null. */
 export function shownFigure(value: number | null, unit: string): string {

@@ -17,8 +17,16 @@ export interface RunOptions {
 
 /** What has to be undone, the last one first; a signal runs it too. */
 const undos: (() => Promise<void>)[] = [];
+let isInterrupted = false;
 
-export async function undoAll(): Promise<void> {
+/** Undoes everything; the benchmark that runs, which now meets a server that is gone, never goes on. */
+export async function interrupt(): Promise<void> {
+  isInterrupted = true;
+  process.on('unhandledRejection', () => undefined);
+  await undoAll();
+}
+
+async function undoAll(): Promise<void> {
   for (let undo = undos.pop(); undo !== undefined; undo = undos.pop()) {
     await undo().catch((error: unknown) => console.error(`cleaning up: ${String(error)}`));
   }
@@ -33,13 +41,15 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions): P
   const watch = new MachineWatch();
   const defer = (undo: () => Promise<void>) => void undos.push(undo);
   const came = await outcomeOf(benchmark, { quick, model, progress, defer });
+  // The process is about to end: the next benchmark must not begin.
+  if (isInterrupted) await new Promise(() => undefined);
   const { load, disturbedBy } = watch.end();
   progress.end();
   await undoAll();
   const { headline, checks = [], facts = [], ...rest } = came;
   return {
     ...{ name, area, about },
-    ...(headline === undefined ? {} : { headline }),
+    ...(isComplete(headline) ? { headline } : {}),
     ok: checks.length > 0 && checks.every((check) => check.ok),
     ...{ checks, facts },
     ...(quick ? { quick: true as const } : {}),
@@ -52,6 +62,11 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions): P
     duration_s: Math.round((Date.now() - startedAt.getTime()) / 100) / 10,
     ...rest,
   };
+}
+
+/** Whether every figure of a headline was measured. */
+function isComplete(headline: string | undefined): headline is string {
+  return headline !== undefined && headline !== '' && !/NaN|Infinity/.test(headline);
 }
 
 async function outcomeOf(

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { MappedForms, runtimeKey, usesArena } from '../../src/models/compile/mapped-form.js';
 import { ModelRepository } from '../../src/models/intake/repository.js';
-import { MODEL_ENVIRONMENT } from '../../src/system/process-tuning.js';
+import { MODEL_ENVIRONMENT } from '../../src/system/process/tuning.js';
 import {
   atMost,
   type Benchmark,

@@ -1,5 +1,5 @@
 import type { WorkerMessage, WorkerRequest } from '../../src/inference/workers/protocol.js';
-import { MODEL_ENVIRONMENT, MODEL_NODE_FLAGS } from '../../src/system/process-tuning.js';
+import { MODEL_ENVIRONMENT, MODEL_NODE_FLAGS } from '../../src/system/process/tuning.js';
 import {
   atMost,
   type Benchmark,

@@ -1,4 +1,4 @@
-import { MODEL_ENVIRONMENT, MODEL_NODE_FLAGS } from '../../src/system/process-tuning.js';
+import { MODEL_ENVIRONMENT, MODEL_NODE_FLAGS } from '../../src/system/process/tuning.js';
 import {
   atMost,
   type Benchmark,

@@ -10,7 +10,7 @@ import type { RingReading } from '../memory/ring.js';
 import type { Answered } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
 import { storedSession } from '../sessions/shown.js';
-import { type DataSlot, takeAbandoned, takeSlot } from '../store/data-slot.js';
+import { DataSlot } from '../store/data-slot.js';
 import type { OpenSession, ReceiptFilter, StoreReader } from '../store/reader.js';
 import { BATCH_ROWS, Recorder } from '../store/recorder.js';
 import type { Classified } from '../store/row-buffer.js';
@@ -87,9 +87,9 @@ export class Archive {
    */
   async start(onCaughtUp: () => void): Promise<void> {
     const { dataFolder, maxSpillBytes, flushMs, retryMs, maxBufferBytes } = this.#options;
-    const slot = takeSlot(dataFolder);
+    const slot = DataSlot.take(dataFolder);
     this.#slot = slot;
-    const spill = await SpillFile.open(slot.spillFile, maxSpillBytes);
+    const spill = SpillFile.open(() => slot.spillFile, maxSpillBytes);
     this.#recorder = new Recorder({
       ...{ spill, flushMs, retryMs, maxBufferBytes, onCaughtUp },
       write: async (rows) => {
@@ -140,12 +140,14 @@ export class Archive {
     this.#add(row);
   }
 
-  keepAnswer(answered: Answered): void {
+  /** @returns what the answer should wait for, if memory has no room for more records. */
+  keepAnswer(answered: Answered): Promise<void> | undefined {
     const { keepText } = this.#options;
     const userHash = this.#hashes.of(answered.answer.user);
     this.#ids += 1;
     const of = { run: this.#run, request: this.#ids, atMs: Date.now(), userHash, keepText };
     classifiedOf(answered, of, this.#addClassified);
+    return this.#recorder?.room;
   }
 
   /** Records a regular reading, down-sampled to one row a minute. */
@@ -223,7 +225,7 @@ export class Archive {
    * @throws Error if the database refuses; the slots are then left to the next start.
    */
   async takeOver(): Promise<readonly DataSlot[]> {
-    const slots = takeAbandoned(this.#options.dataFolder);
+    const slots = DataSlot.takeAbandoned(this.#options.dataFolder);
     try {
       for (const { spillFile } of slots) await this.#bringIn(spillFile);
       return slots;
@@ -260,14 +262,14 @@ export class Archive {
   }
 
   async #bringIn(file: string): Promise<void> {
-    const spill = await SpillFile.open(file, this.#options.maxSpillBytes);
+    const spill = SpillFile.open(file, this.#options.maxSpillBytes);
     try {
       while (spill.waitingBytes > 0) {
         const batch = await spill.read(BATCH_ROWS);
         const refused = await this.#options.store.write(batch.rows);
         const count = refused.length + batch.damaged;
         if (count > 0) this.#log.error({ count, file }, 'records are lost');
-        await spill.acknowledge(batch);
+        spill.acknowledge(batch);
       }
     } finally {
       await spill.close();

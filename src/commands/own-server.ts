@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { PARENT_VARIABLE } from '../system/parent-death.js';
+import { PARENT_VARIABLE } from '../system/process/parent-death.js';
 import type { CommonFlags } from './flags.js';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));

@@ -2,8 +2,12 @@ import { App } from '../app/app.js';
 import { createLog } from '../app/log.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
-/** `plimsoll serve`: runs until it is asked to stop; exits 0 when everything has ended in time. */
-export async function serve(flags: CommonFlags): Promise<number> {
+/**
+ * `plimsoll serve`: runs until it is asked to stop; exits 0 when everything has ended in time.
+ *
+ * @param started is called when it listens.
+ */
+export async function serve(flags: CommonFlags, started: () => void): Promise<number> {
   const { config, cpus, warnings } = await configFrom(flags);
   const output = createLog({
     level: config['log.level'],
@@ -16,6 +20,7 @@ export async function serve(flags: CommonFlags): Promise<number> {
   const signal = whenAskedToStop();
   try {
     const address = await app.start();
+    started();
     log.info({ address }, `Plimsoll listens on ${address} (interface: ${address}/docs)`);
   } catch (error) {
     await app.stop();

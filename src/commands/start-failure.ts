@@ -23,7 +23,25 @@ export function startFailure(
     return `too many open files: allow at least ${OPEN_FILES} (\`ulimit -n ${OPEN_FILES}\`, LimitNOFILE= in a unit)`;
   }
   const [line = ''] = messageOf(error).trim().split('\n');
-  const isForeign = code === undefined && !(error instanceof PlimsollError);
+  const isForeign = /^ERR_/.test(code ?? 'ERR_') && !(error instanceof PlimsollError);
   if (!isForeign || nodeOptions === '') return line;
   return `${line} (Node runs with ${nodeOptions}: start it without, if that is the cause)`;
+}
+
+/**
+ * Has the program end with one line, and not with a stack, on an error that no caller gets: a library may throw in a callback,
+ * or twice. A server that runs is past that: there the stack is what helps.
+ *
+ * @returns ends it
+ */
+export function reportUncaught(exitCode: number): () => void {
+  const report = (error: unknown) => {
+    // Set: the command has failed already, and said why.
+    if (process.exitCode === undefined) {
+      process.stderr.write(`plimsoll: ${startFailure(error)}\n`);
+    }
+    process.exit(exitCode);
+  };
+  process.on('uncaughtException', report);
+  return () => void process.off('uncaughtException', report);
 }

@@ -2,15 +2,24 @@ import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type onSendHookHandler } from 'fastify';
 import { PlimsollError } from '../errors.js';
 import { EventLoopYield } from '../inference/yielding.js';
+import {
+  HEADERS_TIMEOUT_MS,
+  limitConnections,
+  REQUEST_TIMEOUT_MS,
+  TIMEOUT_CHECK_MS,
+} from './connections.js';
 import { DOORS } from './doors/doors.js';
-import { asPlimsollError, errorBody, type FaultLog, replyWithError } from './errors.js';
+import { asPlimsollError, type FaultLog, replyWithError } from './errors.js';
 import { jsonBody } from './json-body.js';
+import { rememberMethods } from './methods.js';
 import { describeRoutes, openApiRoute } from './openapi.js';
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
+import { takeRestOfBody } from './rest-of-body.js';
 import { secureReplies } from './security-headers.js';
 import { serviceRoutes } from './service-routes.js';
 import type { HttpServices } from './services.js';
 import { type Refusal, siteGuard } from './site-guard.js';
+import { replyToUnparsed } from './unparsed.js';
 
 export interface ServerOptions {
   readonly bodyLimitBytes: number;
@@ -32,9 +41,6 @@ declare module 'fastify' {
   }
 }
 
-/** Time in which a whole request must have arrived: slow senders cannot hold connections. */
-const REQUEST_TIMEOUT_MS = 30_000;
-
 /** A longer part of an address is refused by its own schema, which names it. */
 const MAX_PARAM_LENGTH = 8192;
 
@@ -44,13 +50,13 @@ export async function buildServer(
   services: HttpServices,
 ): Promise<FastifyInstance> {
   const app = fastify({
-    // A logger for each request costs more than many a request: faults are logged where errors are written.
+    // Fastify makes a logger for each request, which costs more than a cached answer. Faults are logged in errors.ts.
     logger: false,
     bodyLimit: options.bodyLimitBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     // Node would answer a missing Host with an empty 400: see withoutHost.
-    http: { requireHostHeader: false },
+    http: { requireHostHeader: false, connectionsCheckingInterval: TIMEOUT_CHECK_MS },
     // Fastify's own refusals are not in our envelope: see whileClosing and frameworkErrors.
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
@@ -60,21 +66,13 @@ export async function buildServer(
     ajv: {
       customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true },
     },
-    clientErrorHandler: (error, socket) => {
-      // The request could not even be parsed: there is no reply object to answer with.
-      if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return;
-      const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-      const message = late ? 'the request took too long to arrive' : 'this is not HTTP';
-      const body = JSON.stringify(errorBody(new PlimsollError('INVALID_REQUEST', message)));
-      socket.end(
-        `HTTP/1.1 ${late ? '408 Request Timeout' : '400 Bad Request'}\r\nContent-Type: application/json\r\n` +
-          `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-      );
-    },
+    clientErrorHandler: replyToUnparsed,
   });
-  app.server.maxConnections = options.maxConnections;
+  app.server.headersTimeout = HEADERS_TIMEOUT_MS;
+  limitConnections(app.server, options.maxConnections);
+  const methodsOf = rememberMethods(app);
   acceptJson(app);
-  renderErrors(app, services, options.logger);
+  renderErrors(app, services, options.logger, methodsOf);
   countRequests(app, services);
   beginRequests(app, [whileClosing(app), withoutHost(app), siteGuard(options.host, options.names)]);
   await describeRoutes(app, options.version);
@@ -85,24 +83,24 @@ export async function buildServer(
   return app;
 }
 
-/** What a browser shows: the page and the documentation. */
+/** Routes that answer with documents: the page and the documentation. */
 async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise<void> {
   secureReplies(app, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_SECURITY_POLICY });
   await pageRoutes(app, pageFolder);
 }
 
-/** What answers with data. */
+/** Routes that answer with data. */
 function dataRoutes(app: FastifyInstance, services: HttpServices): void {
   for (const door of DOORS) door.open(app, services);
   serviceRoutes(app, services);
   openApiRoute(app);
 }
 
-/** Bodies above this are parsed one in each turn of the event loop: one takes milliseconds, and ten may come at once. */
+/** Larger bodies are parsed one per turn of the event loop: each takes milliseconds, and ten may arrive at once. */
 const LARGE_BODY_BYTES = 128 * 1024;
 
-/** A POST that needs no body may come with the JSON content type and no byte of JSON. */
+/** Parses JSON bodies. An empty body with the JSON content type is allowed: some POSTs need none. */
 function acceptJson(app: FastifyInstance): void {
   const parse = jsonBody(app.getDefaultJsonParser('error', 'error'));
   const slices = new EventLoopYield();
@@ -115,19 +113,33 @@ function acceptJson(app: FastifyInstance): void {
   });
 }
 
-function renderErrors(app: FastifyInstance, { limits }: HttpServices, log: FaultLog): void {
-  app.setErrorHandler((error, request, reply) =>
-    replyWithError(asPlimsollError(error, request.body, limits.maxInputs), request, reply, log),
-  );
+function renderErrors(
+  app: FastifyInstance,
+  { limits }: HttpServices,
+  log: FaultLog,
+  methodsOf: (address: string) => readonly string[],
+): void {
+  app.setErrorHandler((error, request, reply) => {
+    const refusal = asPlimsollError(error, request.body, limits.maxInputs);
+    if (refusal.code === 'BODY_TOO_LARGE') takeRestOfBody(request.raw, reply);
+    return replyWithError(refusal, request, reply, log);
+  });
   app.setNotFoundHandler((request, reply) => {
-    const message = `there is no ${request.method} ${request.url.slice(0, 200)}; /docs lists every address`;
-    return replyWithError(new PlimsollError('NOT_FOUND', message), request, reply, log);
+    const address = `${request.method} ${request.url.slice(0, 200)}`;
+    const allowed = methodsOf(request.url.split('?', 1)[0] ?? '');
+    if (allowed.length === 0 || allowed.includes(request.method)) {
+      const message = `there is no ${address}; /docs lists every address`;
+      return replyWithError(new PlimsollError('NOT_FOUND', message), request, reply, log);
+    }
+    const message = `there is no ${address}; it takes ${allowed.join(', ')}`;
+    reply.header('allow', allowed.join(', '));
+    return replyWithError(new PlimsollError('METHOD_NOT_ALLOWED', message), request, reply, log);
   });
 }
 
 /**
- * What comes before everything else of a request: its time, the headers of its reply, which refusals
- * get too, and the refusals in their order. All in one hook, as each costs a round through fastify.
+ * The first hook of every request: notes the time, sets the headers of the reply (refusals get them too),
+ * then checks the refusals in order. One hook for all, as each hook costs time in every request.
  */
 function beginRequests(app: FastifyInstance, refusals: readonly Refusal[]): void {
   app.decorateRequest('arrivedMs', 0);
@@ -142,7 +154,7 @@ function beginRequests(app: FastifyInstance, refusals: readonly Refusal[]): void
   });
 }
 
-/** Requests that arrive on open connections while the server stops are refused; those that run go on. */
+/** Refuses requests that arrive on open connections while the server stops; running requests are finished. */
 function whileClosing(app: FastifyInstance): Refusal {
   let closing = false;
   app.addHook('preClose', async () => {
@@ -155,31 +167,47 @@ function whileClosing(app: FastifyInstance): Refusal {
   };
 }
 
-/** RFC 9112, section 3.2: HTTP/1.1 without Host is refused. Unknown expectations are ignored, as RFC 9110 allows. */
+/**
+ * RFC 9112, section 3.2: HTTP/1.1 without Host, or with more than one, is refused. Unknown expectations are
+ * ignored, as RFC 9110 allows.
+ */
 function withoutHost(app: FastifyInstance): Refusal {
   app.server.on('checkExpectation', (request, response) => {
     app.server.emit('request', request, response);
   });
   return ({ raw }) => {
+    if (hasTwoHosts(raw.rawHeaders)) {
+      return new PlimsollError('INVALID_REQUEST', 'there is more than one Host header');
+    }
     if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return undefined;
     return new PlimsollError('INVALID_REQUEST', 'the Host header is missing');
   };
 }
 
+/** Node keeps the first of several; names stand at even places, as they were written. */
+function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts > 1;
+}
+
 function countRequests(app: FastifyInstance, { metrics }: HttpServices): void {
-  // When the answer is handed over, and not when it has left: to be told of that costs more.
+  // Counted when the reply is handed to the socket: a hook on its end would cost more.
   const count = (url: string): onSendHookHandler => {
     return ({ arrivedMs }, { statusCode }, _payload, done) => {
       metrics.requests.add(url, statusCode, (performance.now() - arrivedMs) / 1000);
       done();
     };
   };
-  // A hook for each route: a request that is asked for its route's address puts all its options together.
+  // One hook per route, which knows the route's address: `request.routeOptions` is built anew on each access.
   const counting = new Set<unknown>();
   app.addHook('onRoute', (route) => {
     const hook = count(route.url);
     counting.add(hook);
-    // The route for HEAD is a copy of that for GET, with its hooks.
+    // Fastify copies a GET route with its hooks for HEAD.
     const others = [route.onSend ?? []].flat().filter((other) => !counting.has(other));
     route.onSend = [hook, ...others];
   });

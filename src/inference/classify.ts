@@ -6,6 +6,7 @@ import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-ca
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { taskOf } from '../models/intake/description.js';
+import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
 import { checkAnswerSize, keptLabels, wantedLabels } from './answer-budget.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -19,6 +20,8 @@ export interface ClassifyRequest {
   readonly user: string;
   /** Number of labels to return for each input, best first; all if undefined. */
   readonly topK: number | undefined;
+  /** What is applied to the logits; the model's own if undefined. */
+  readonly function?: ScoreFunction | undefined;
 }
 
 export interface LabelScore {
@@ -64,7 +67,8 @@ export class Classifier {
   readonly #metrics: Metrics;
   readonly #keys: CacheKeys;
   readonly #maxAnswerScores: number;
-  readonly #scopes = new WeakMap<ReadyModel, KeyScope>();
+  /** By the function that a request asks for; most ask for none. */
+  readonly #scopes = new WeakMap<ReadyModel, Map<ScoreFunction | undefined, KeyScope>>();
   readonly #yield = new EventLoopYield();
 
   constructor(parts: {
@@ -115,7 +119,7 @@ export class Classifier {
       isKnown: true,
     };
     if (inputs.length > AT_ONCE) return this.#answerInSlices(ready, request, found, abort);
-    const scope = this.#scopeOf(ready);
+    const scope = this.#scopeOf(ready, request.function);
     // Plain loops here and below: this is the hot path of cached answers.
     for (let index = 0; index < inputs.length; index += 1) {
       this.#lookUp(scope, inputs[index] ?? '', index, found, wanted);
@@ -131,7 +135,7 @@ export class Classifier {
     found: Lookup,
     abort: Abortable,
   ): Promise<Classification> {
-    const scope = this.#scopeOf(ready);
+    const scope = this.#scopeOf(ready, request.function);
     const wanted = wantedLabels(ready.model.description.labels.length, request.topK);
     let sliceEndsMs = performance.now() + SLICE_MS;
     for (const [index, input] of request.inputs.entries()) {
@@ -156,18 +160,23 @@ export class Classifier {
     found.isKnown &&= isEnough;
   }
 
-  #scopeOf(ready: ReadyModel): KeyScope {
-    const known = this.#scopes.get(ready);
+  #scopeOf(ready: ReadyModel, asked: ScoreFunction | undefined): KeyScope {
+    let scopes = this.#scopes.get(ready);
+    if (scopes === undefined) {
+      scopes = new Map();
+      this.#scopes.set(ready, scopes);
+    }
+    const known = scopes.get(asked);
     if (known !== undefined) return known;
-    const scope = { digest: ready.form.digest, task: taskOf(ready.model.description) };
-    this.#scopes.set(ready, scope);
+    const scope = { digest: ready.form.digest, task: taskOf(ready.model.description, asked) };
+    scopes.set(asked, scope);
     return scope;
   }
 
   /** Looks up in Redis what memory does not have, and computes the rest. */
   async #complete(
     ready: ReadyModel,
-    { inputs, user, topK }: ClassifyRequest,
+    { inputs, user, topK, function: own }: ClassifyRequest,
     { keys, rows }: Lookup,
     abort: Abortable,
   ): Promise<Classification> {
@@ -180,7 +189,7 @@ export class Classifier {
     const looking = this.#cache.findInRedis(asked, labels);
     if (looking !== undefined) this.#take(await looking, asked, keys, rows, wanted);
     const times = rows.includes(undefined)
-      ? await this.#compute(ready, { inputs, user, keep, abort }, keys, rows)
+      ? await this.#compute(ready, { inputs, user, keep, abort, own }, keys, rows)
       : NOTHING_TO_RUN;
     return this.#replyInSlices(ready, keys, rows, topK, times);
   }
@@ -219,18 +228,19 @@ export class Classifier {
       readonly inputs: readonly string[];
       readonly user: string;
       readonly keep: number | undefined;
+      readonly own: ScoreFunction | undefined;
       readonly abort: Abortable;
     },
     keys: readonly string[],
     rows: (SourcedResult | undefined)[],
   ): Promise<Answer> {
-    const { inputs, user, keep, abort } = of;
+    const { inputs, user, keep, own, abort } = of;
     const places = new Map(keys.map((key, index) => [key, index]));
     const wanted = missingOf(keys, rows);
     const positions = wanted.map((key) => places.get(key) ?? 0);
     const asked = positions.map((index) => inputs[index] ?? '');
     const runKeys = wanted.map((key) => runKeyOf(key, keep));
-    const keyed = { keys: runKeys, positions, keep, onResult: this.#keep };
+    const keyed = { keys: runKeys, positions, keep, onResult: this.#keep, function: own };
     const answer = await this.#dispatcher.submit(ready, asked, abort, user, keyed);
     const { rows: found, ...times } = answer;
     const computed = new Map<string, SourcedResult>();
@@ -349,7 +359,7 @@ function ranked(
   row: CachedResult,
   topK: number | undefined,
 ): readonly LabelScore[] {
-  const { labels } = model.description;
+  const { labels, thresholds } = model.description;
   const { scores, labels: best } = row;
   const list = new Array<LabelScore>(scores.length);
   for (let index = 0; index < scores.length; index += 1) {
@@ -357,7 +367,11 @@ function ranked(
     list[index] = { label: labels[label] ?? `LABEL_${label}`, score: scores[index] ?? 0 };
   }
   if (!isRanked(list)) list.sort((a, b) => b.score - a.score);
-  return topK === undefined ? list : list.slice(0, topK);
+  const kept =
+    thresholds === undefined
+      ? list
+      : list.filter(({ label, score }) => score >= (thresholds[label] ?? Number.NEGATIVE_INFINITY));
+  return topK === undefined ? kept : kept.slice(0, topK);
 }
 
 /** Sorting allocates more than the list itself, and with few labels is often not needed. */

@@ -14,6 +14,7 @@ import { WaitingRows } from './queue/waiting-rows.js';
 import {
   type Answer,
   answerRow,
+  functionsOf,
   type Keyed,
   newRequest,
   positionOf,
@@ -278,7 +279,13 @@ export class Dispatcher {
     const expectedMs = this.#gate.batchMs(model, work.size);
     try {
       const handle = handleOf(ready, this.#options.threads);
-      const options = { timeoutMs: hardMs, budgetMs, expectedMs, keep: keepOf(rows) };
+      const options = {
+        timeoutMs: hardMs,
+        budgetMs,
+        expectedMs,
+        keep: keepOf(rows),
+        functions: functionsOf(rows),
+      };
       const result = await worker.run(handle, textsOf(rows), options);
       if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs, 'cold');
       this.#gate.observe(model, work.size, result.tookMs - (result.loadMs ?? 0));

@@ -1,3 +1,4 @@
+import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ReadyModel } from '../models/library.js';
 import type { WaitingRow } from './queue/waiting-rows.js';
 import type { RowResult } from './workers/protocol.js';
@@ -16,6 +17,8 @@ export interface Answer {
 export interface Keyed {
   /** One for each input. */
   readonly keys: readonly string[];
+  /** What is applied to the logits, if it is not the model's own; the keys tell it apart. */
+  readonly function?: ScoreFunction | undefined;
   /** Place of each input in the caller's request, for messages; by default its own. */
   readonly positions?: readonly number[];
   /** Best labels to return for each input; all if undefined. Part of the keys if given. */
@@ -86,4 +89,12 @@ export function withJoined(rows: ReadonlyMap<Row, readonly Row[]>): readonly Row
 /** The input's place in the caller's request, which may have had more inputs. */
 export function positionOf({ request, index }: Pick<Row, 'request' | 'index'>): number {
   return request.keyed?.positions?.[index] ?? index;
+}
+
+/** What is applied to the logits of each row; undefined where all have the model's own. */
+export function functionsOf(rows: readonly Row[]): readonly ScoreFunction[] | undefined {
+  if (rows.every(({ request }) => request.keyed?.function === undefined)) return undefined;
+  return rows.map(
+    ({ request }) => request.keyed?.function ?? request.ready.model.description.scoring,
+  );
 }

@@ -7,10 +7,10 @@ import { shownEnded } from '../sessions/shown.js';
 export type NewMark = Omit<Mark, 'id' | 'at'>;
 
 const MB = 2 ** 20;
-/** Models of one receipt that get a mark each; more get one together, as each mark carries the receipt. */
+/** A receipt that unloaded more models gets one mark for all of them, as each mark carries the whole receipt. */
 const MAX_MODELS = 16;
 
-/** The mark of a session that is over, with the receipt of its cleanup. */
+/** The mark of a session's end, with the receipt of its cleanup. */
 export function sessionMark(session: SessionView): NewMark {
   const { id, users, requests, endCause, cleanup } = session;
   const work = `${count(users, 'user')}, ${count(requests, 'request')}`;
@@ -30,8 +30,8 @@ export function loadMark(model: string, worker: string, loadMs: number): NewMark
 }
 
 /**
- * The marks of a receipt: one for each model that was unloaded and each worker that was replaced. A
- * receipt without either is one mark itself, but a session's cleanup is the mark of its end.
+ * The marks of a receipt: one for each model that was unloaded and each worker that was replaced. A receipt
+ * with neither gets one mark, unless it is of a session, whose end has a mark already.
  */
 export function receiptMarks(receipt: Receipt): readonly NewMark[] {
   const { kind, cause, session, actions } = receipt;

@@ -8,7 +8,7 @@ import type { Dispatcher } from '../inference/dispatcher.js';
 import type { MemoryManager } from '../memory/manager.js';
 import { processName, sharedBytesOf } from '../memory/process-ring.js';
 import { figuresOf, type ProcessReading } from '../memory/snapshot.js';
-import type { NamedPool } from '../pools/connection-pool.js';
+import type { NamedPool } from '../pools/pool.js';
 import { shownPool } from '../pools/shown.js';
 import type { SessionRegistry } from '../sessions/registry.js';
 import { shownOpen } from '../sessions/shown.js';
@@ -31,6 +31,8 @@ export class PageState {
     const { reader } = memory;
     const snapshot = reader.last ?? (await reader.read());
     const figures = figuresOf(snapshot);
+    // Awaited before anything is read, so that all of the state is of one moment.
+    const models = await views.listKnown();
     return {
       at: toInstant(Date.now()),
       version: VERSION,
@@ -43,7 +45,7 @@ export class PageState {
       waiting_inputs: dispatcher.waitingCount,
       processes: snapshot.processes.map(shownProcess),
       sessions: sessions.listOpen(MAX_SESSIONS).map(shownOpen),
-      models: await views.listKnown(),
+      models,
       workers: workers.list(),
       cache: shownCache(cache.counts),
       pools: pools.map((pool) => shownPool(pool.figures)),

@@ -1,6 +1,6 @@
 import type { PoolView } from '../contract/pools.js';
 import { toMs } from '../contract/units.js';
-import type { PoolFigures } from './connection-pool.js';
+import type { PoolFigures } from './pool.js';
 
 /** The figures of a pool as callers see them. */
 export function shownPool(figures: PoolFigures): PoolView {

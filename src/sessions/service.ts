@@ -1,6 +1,7 @@
 import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { Classification, Classifier } from '../inference/classify.js';
+import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ModelRepository } from '../models/intake/repository.js';
 import type { SessionRegistry } from './registry.js';
 
@@ -8,6 +9,8 @@ export interface SessionRequest {
   readonly inputs: readonly string[];
   readonly model: string | undefined;
   readonly topK: number | undefined;
+  /** What is applied to the logits; the model's own if undefined. */
+  readonly function?: ScoreFunction | undefined;
   readonly session: string | undefined;
   readonly user: string;
 }
@@ -31,7 +34,7 @@ export class ClassificationService {
   readonly #repository: ModelRepository;
   readonly #defaultModel: string;
   readonly #admit: () => void;
-  readonly #onAnswer: (answered: Answered) => void;
+  readonly #onAnswer: (answered: Answered) => Promise<void> | undefined;
 
   constructor(parts: {
     readonly registry: SessionRegistry;
@@ -41,8 +44,8 @@ export class ClassificationService {
     readonly defaultModel: string;
     /** Called before every request; throws to refuse it. */
     readonly admit: () => void;
-    /** Called with every answer before it is returned. */
-    readonly onAnswer: (answered: Answered) => void;
+    /** Told of every answer before it is given. @returns what the answer is to wait for, if anything */
+    readonly onAnswer: (answered: Answered) => Promise<void> | undefined;
   }) {
     this.#registry = parts.registry;
     this.#classifier = parts.classifier;
@@ -73,22 +76,25 @@ export class ClassificationService {
     abort: Abortable,
   ): SessionAnswer | Promise<SessionAnswer> {
     const begunMs = performance.now();
-    const { inputs, topK, user } = request;
+    const { inputs, topK, user, function: asked } = request;
     const seat = this.#registry.enter(request.session, user, model);
-    const give = (found: Classification): SessionAnswer => {
+    const give = (found: Classification): SessionAnswer | Promise<SessionAnswer> => {
       const { model: of, results, truncated, cached, inputHashes, timing } = found;
       const { session } = seat;
       const answer = { model: of, results, truncated, cached, inputHashes, timing, session, user };
-      this.#onAnswer({ answer, inputs, tookMs: performance.now() - begunMs });
+      const room = this.#onAnswer({ answer, inputs, tookMs: performance.now() - begunMs });
       seat.leave(true);
-      return answer;
+      return room === undefined ? answer : room.then(() => answer);
     };
     const fail = (error: unknown): never => {
       seat.leave(false);
       throw error;
     };
     try {
-      const found = this.#classifier.classify({ model, inputs, topK, user }, abort);
+      const found = this.#classifier.classify(
+        { model, inputs, topK, user, function: asked },
+        abort,
+      );
       return found instanceof Promise ? found.then(give, fail) : give(found);
     } catch (error) {
       return fail(error);

@@ -1,4 +1,4 @@
-import type { NamedPool, PoolLimits } from '../pools/connection-pool.js';
+import type { NamedPool, PoolLimits } from '../pools/pool.js';
 import type { Backend } from './databases/backend.js';
 import { isAboutRows, reasonOf } from './databases/errors.js';
 import { PostgresDatabase } from './databases/postgres.js';

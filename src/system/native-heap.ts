@@ -1,4 +1,4 @@
-import { cFunction } from './libc.js';
+import { cFunction } from './process/libc.js';
 
 /** `malloc_trim` of the C library; it tells whether anything went back. */
 type Trim = (padBytes: number) => number;

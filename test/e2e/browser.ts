@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import axe from 'axe-core';
@@ -83,11 +83,23 @@ export async function findViolations(page: Page): Promise<readonly Violation[]> 
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate<{
     violations: { id: string; nodes: { target: string[]; failureSummary?: string }[] }[];
-  }>('axe.run()');
+  }>("axe.run({ resultTypes: ['violations'] })");
   return violations.map(({ id, nodes }) => ({
     rule: id,
     where: nodes.map(({ target, failureSummary }) => `${target.join(' ')}: ${failureSummary}`),
   }));
+}
+
+const LAYOUT_FAULTS = readFileSync(new URL('./in-page/layout-faults.js', import.meta.url), 'utf8');
+
+/**
+ * Looks for what a reader would call broken at the current width: a page that scrolls sideways, text that
+ * is cut off or covered, controls that are covered.
+ *
+ * @returns a sentence for each fault
+ */
+export function findLayoutFaults(page: Page): Promise<readonly string[]> {
+  return page.evaluate<readonly string[]>(LAYOUT_FAULTS);
 }
 
 /** Whether something is wider than the window. */

@@ -1,7 +1,7 @@
 import http from 'node:http';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { ModelView } from '../../src/contract/models.js';
-import type { Receipt } from '../../src/contract/receipts.js';
+import type { Models } from '../../src/contract/models.js';
+import type { Receipt, Receipts } from '../../src/contract/receipts.js';
 import type { SessionView } from '../../src/contract/sessions.js';
 import {
   classify,
@@ -41,9 +41,9 @@ async function play(session: string, user: number, first: number): Promise<void>
 }
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await startServer({ isUnprepared: true });
   await until('the bundled model is prepared', async () => {
-    const { models } = await get<{ models: ModelView[] }>(server, '/v1/models');
+    const { models } = await get<Models>(server, '/v1/models');
     return models[0]?.private_mb;
   });
 });
@@ -63,7 +63,7 @@ describe('the main job: 5 sessions of 8 users, 10 mails each', () => {
       ended.push(session);
       const requests = USERS * REQUESTS;
       expect(session).toMatchObject({ users: USERS, requests, failures: 0, state: 'ended' });
-      const { models } = await get<{ models: ModelView[] }>(server, '/v1/models');
+      const { models } = await get<Models>(server, '/v1/models');
       expect(models.map(({ state }) => state)).toEqual(models.map(() => 'unloaded'));
     },
   );
@@ -74,7 +74,7 @@ describe('the main job: 5 sessions of 8 users, 10 mails each', () => {
   });
 
   test('five receipts tell memory before and after', async () => {
-    const { receipts } = await get<{ receipts: Receipt[] }>(server, '/v1/receipts?kind=cleanup');
+    const { receipts } = await get<Receipts>(server, '/v1/receipts?kind=cleanup');
     const cleanups = ended.map(({ cleanup }) => cleanup);
     expect(cleanups).toHaveLength(SESSIONS);
     expect(receipts.filter(({ session }) => session !== null).reverse()).toStrictEqual(cleanups);

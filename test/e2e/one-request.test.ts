@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readPeakRss } from '../../src/system/process-memory.js';
+import { TRIGGER, writeEndless, writeManyLabels } from './faulty-models.js';
 import {
   classify,
   get,
@@ -13,7 +14,6 @@ import {
   workerPids,
 } from './harness.js';
 import { copyModel } from './model-folders.js';
-import { TRIGGER, writeEndless, writeManyLabels } from './odd-models.js';
 import { expectError } from './shapes.js';
 import { textNumber } from './texts.js';
 

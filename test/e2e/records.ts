@@ -1,30 +1,9 @@
 import pg from 'pg';
+import type { Records } from '../../src/contract/records.js';
 import { get } from './harness.js';
 
-export interface Health {
-  readonly status: string;
-  readonly reasons?: readonly string[];
-}
-
-export interface RecordView {
-  readonly id: string;
-  readonly at: string;
-  readonly session: string;
-  readonly user_hash: string;
-  readonly model: string;
-  readonly input_hash: string;
-  readonly input?: string;
-  readonly label: string;
-  readonly score: number;
-  readonly ms: number;
-  readonly cached: boolean | string;
-}
-
 /** @param query such as `user=ann` */
-export function recordsOf(
-  server: { readonly url: string },
-  query: string,
-): Promise<{ readonly records: readonly RecordView[] }> {
+export function recordsOf(server: { readonly url: string }, query: string): Promise<Records> {
   return get(server, `/v1/records?limit=999&${query}`);
 }
 

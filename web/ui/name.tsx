@@ -38,7 +38,7 @@ export function Names({ names, shown }: { readonly names: readonly string[]; sho
 
 function List({ names }: { readonly names: readonly string[] }) {
   return (
-    <ul class="names">
+    <ul class="name-list">
       {names.map((name) => (
         <li key={name}>
           <Name text={name} />

@@ -16,7 +16,7 @@ const MEMORY_COLUMNS: readonly Column[] = [
 ];
 const ACTION_COLUMNS: readonly Column[] = [
   { head: 'action' },
-  { head: 'on' },
+  { head: 'on', kind: 'names' },
   { head: 'took', kind: 'figure' },
   { head: 'freed, MB', kind: 'figure' },
 ];

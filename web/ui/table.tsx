@@ -4,8 +4,8 @@ import { useContext } from 'preact/hooks';
 
 export interface Column {
   readonly head: string;
-  /** Figures stand on the right; an action is a button. */
-  readonly kind?: 'figure' | 'action';
+  /** Figures stand on the right; an action is a button; a column of names takes the room that is left. */
+  readonly kind?: 'figure' | 'action' | 'names';
 }
 
 const Columns = createContext<readonly Column[]>([]);

@@ -1,7 +1,7 @@
 /** A memory cgroup of our own, v1 or v2, below the one that this process is in. */
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type CgroupVersion, findCgroup } from '../../../src/system/cgroup-tree.js';
+import { type CgroupVersion, findCgroup } from '../../../src/system/cgroup/cgroup-tree.js';
 import { type Deferring, NotRunError } from '../benchmark.js';
 
 const PREFIX = 'plimsoll-bench-';

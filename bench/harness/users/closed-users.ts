@@ -1,7 +1,7 @@
 /** Users who each send one text after another over HTTP, and the warm-ups before they are measured. */
 import type { Api } from '../api.js';
 import { NotMeasuredError } from '../checks.js';
-import { closedLoop, Tally } from '../load.js';
+import { closedLoop, failedRequest, Tally } from '../load.js';
 import { bundledModel } from '../models.js';
 import { gearsOf } from './hot-gear.js';
 
@@ -55,7 +55,7 @@ export async function closedUsers(api: Api, options: UsersOptions): Promise<Clos
 /**
  * A load for its rate: it lasts until there are enough answers for one.
  *
- * @throws NotMeasuredError if a request failed, or too few were answered in ten times the time
+ * @throws NotMeasuredError if the machine was too busy for it, Error if a request failed otherwise
  */
 export async function measuredUsers(
   api: Api,
@@ -63,7 +63,7 @@ export async function measuredUsers(
 ): Promise<ClosedRun & { readonly itemsPerSecond: number }> {
   const run = await closedUsers(api, { ...options, leastAnswers: LEAST_ANSWERS });
   const [failure] = run.tally.failures;
-  if (failure !== undefined) throw new NotMeasuredError(`a request failed: ${failure}`);
+  if (failure !== undefined) throw failedRequest(failure);
   return { ...run, itemsPerSecond: ratePerSecond(run.answeredAtMs) };
 }
 

@@ -5,17 +5,21 @@
 import { messageOf, PlimsollError } from '../../errors.js';
 import { bestLabels } from '../../models/run/best-labels.js';
 import type { Gear } from '../../models/run/gear.js';
-import { MappedSession, scoresOf } from '../../models/run/onnx-session.js';
-import { TextEncoder } from '../../models/run/tokenizer.js';
+import { MappedSession } from '../../models/run/onnx-session.js';
+import { scoresOf } from '../../models/run/scores.js';
+import { type Encoding, TextEncoder } from '../../models/run/tokenizer.js';
 import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
-import { dieWithParent } from '../../system/parent-death.js';
+import { dieWithParent } from '../../system/process/parent-death.js';
 import { readOwnMemory, readOwnPrivateBytes } from '../../system/process-memory.js';
 import type {
   BatchResult,
   ModelHandle,
   NumberedRequest,
+  RunRequest,
   StepResult,
+  TokenizedText,
+  TokenizerHandle,
   WorkerAnswers,
   WorkerMessage,
 } from './protocol.js';
@@ -39,15 +43,19 @@ const models = new Map<string, OpenModel>();
  */
 const lastEncoders = new Map<string, WeakRef<TextEncoder>>();
 
-async function openEncoder({ digest, directory, maxTokens }: ModelHandle): Promise<TextEncoder> {
+async function openEncoder({ digest, tokenizer }: ModelHandle): Promise<TextEncoder> {
   const last = lastEncoders.get(digest)?.deref();
   if (last !== undefined) return last;
   for (const [of, reference] of lastEncoders) {
     if (reference.deref() === undefined) lastEncoders.delete(of);
   }
-  const encoder = await TextEncoder.open(directory, maxTokens);
+  const encoder = await encoderOf(tokenizer);
   lastEncoders.set(digest, new WeakRef(encoder));
   return encoder;
+}
+
+function encoderOf({ files, maxTokens, choice, truncationSide }: TokenizerHandle) {
+  return TextEncoder.open(files, maxTokens, { ...choice, truncationSide });
 }
 
 async function load(handle: ModelHandle, gear: Gear): Promise<WorkerAnswers['load']> {
@@ -86,7 +94,7 @@ async function shift(id: string): Promise<void> {
   const { handle, encoder, session: cold } = model;
   const hot = await openSession(handle, 'hot');
   try {
-    await hot.run([encoder.encode(WARM_UP_TEXT)], handle.labelCount);
+    await hot.run(await encoder.encodeAll([WARM_UP_TEXT]), handle.plan);
   } catch (error) {
     await hot.release();
     throw error;
@@ -95,27 +103,26 @@ async function shift(id: string): Promise<void> {
   await cold.release();
 }
 
-async function run(
-  id: string,
-  inputs: readonly string[],
-  keep: readonly (number | undefined)[] = [],
-): Promise<BatchResult> {
+async function run({ model: id, inputs, functions, keep }: RunRequest): Promise<BatchResult> {
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
-  const { labelCount, scheme } = model.handle;
+  const { plan, scoring } = model.handle;
+  const { labelCount } = plan;
   const begun = performance.now();
-  const encodings = inputs.map((input) => model.encoder.encode(input));
+  const encodings = await model.encoder.encodeAll(inputs);
+  refuseTooLong(encodings, model.handle);
   const tokenized = performance.now();
-  const logits = await model.session.run(encodings, labelCount);
+  const logits = await model.session.run(encodings, plan);
   const ran = performance.now();
   return {
     rows: encodings.map(({ truncated }, row) => {
       const own = logits.subarray(row * labelCount, (row + 1) * labelCount);
-      const count = keep[row];
+      const applied = functions?.[row] ?? scoring;
+      const count = keep?.[row];
       if (count === undefined) {
-        return { scores: scoresOf(own, labelCount, scheme)[0] ?? [], truncated };
+        return { scores: scoresOf(own, labelCount, applied)[0] ?? [], truncated };
       }
-      const { labels, scores } = bestLabels(own, scheme === 'single-label', count);
+      const { labels, scores } = bestLabels(own, applied, count);
       return { labels, scores, truncated };
     }),
     tokenizeMs: tokenized - begun,
@@ -123,7 +130,32 @@ async function run(
   };
 }
 
-/** Runs a step that frees memory, and measures what it freed. */
+/** A text that would take more memory than there is must not take the worker along. */
+function refuseTooLong(encodings: readonly Encoding[], { memoryCap: cap }: ModelHandle): void {
+  if (cap === undefined) return;
+  const longest = encodings.reduce((most, { ids }) => Math.max(most, ids.length), 0);
+  if (longest <= cap.tokens) return;
+  const mb = (cap.bytes / 2 ** 20).toFixed(0);
+  throw new PlimsollError(
+    'INVALID_INPUT',
+    `the text has ${longest} tokens; here ${cap.tokens} fit into memory and time (they were measured to take ${mb} MB). Send less, raise the load line and prepare the model anew, or set max_tokens in its plimsoll.json, so that texts are cut there`,
+  );
+}
+
+async function tokenize(
+  handle: TokenizerHandle,
+  inputs: readonly string[],
+): Promise<readonly TokenizedText[]> {
+  const encoder = await encoderOf(handle);
+  const texts: TokenizedText[] = [];
+  for (const input of inputs) {
+    const { details, truncated } = await encoder.detailed(input);
+    texts.push({ ...details, truncated });
+  }
+  return texts;
+}
+
+/** Does a step that gives memory back, and measures what it gave. */
 async function measured(step: () => Promise<void>): Promise<StepResult> {
   const before = await readOwnPrivateBytes();
   await step();
@@ -139,7 +171,9 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
     case 'shift':
       return measured(() => shift(request.model));
     case 'run':
-      return run(request.model, request.inputs, request.keep);
+      return run(request);
+    case 'tokenize':
+      return tokenize(request.tokenizer, request.inputs);
     case 'collect':
       return measured(async () => {
         collectGarbage();

@@ -2,13 +2,13 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { processCpuMs } from '../../system/cpu-time.js';
 import { FrugalMemoryReader } from '../../system/frugal-reader.js';
+import { modelProcessOptions } from '../../system/process/tuning.js';
 import {
   type ProcessMemory,
   parseStatus,
   privateBytesOf,
   readProcessMemory,
 } from '../../system/process-memory.js';
-import { modelProcessOptions } from '../../system/process-tuning.js';
 import { settledWithin } from '../../system/time-limit.js';
 import type { Progress } from './time-limit.js';
 

@@ -7,7 +7,8 @@ import { settledWithin } from '../../system/time-limit.js';
 import { WorkerChannel } from './channel.js';
 import { type LoadedModel, OpenModels } from './open-models.js';
 import { BatchPrefetch, type Capacity } from './prefetch.js';
-import type { ModelHandle, WorkerAnswers, WorkerMessage } from './protocol.js';
+import type { ModelHandle, TokenizeRequest, WorkerAnswers, WorkerMessage } from './protocol.js';
+import type { Ran, RunOptions } from './run-options.js';
 import { replyLimit, type TimeLimit, wordsOf } from './time-limit.js';
 import { BatchError, type WorkerEnding, WorkerGoneError } from './worker-gone.js';
 import { forkWorker, lookAt, workerMemoryReader } from './worker-process.js';
@@ -34,23 +35,6 @@ export interface WorkerOptions {
 
 /** Runs in a new worker before it counts as ready; a failure is ignored. */
 export type WarmUp = (worker: Worker) => Promise<void>;
-
-export interface RunOptions {
-  /** The worker is killed if it has not answered after this; the same holds for opening the model. */
-  readonly timeoutMs: number;
-  /** Best labels to return of each input; see the protocol. */
-  readonly keep?: readonly (number | undefined)[] | undefined;
-  /** CPU time, in ms of one thread, that the batch may use; `timeoutMs` if undefined. */
-  readonly budgetMs?: number | undefined;
-  readonly gear?: Gear;
-  /** Expected run time; undefined while nothing was measured. See {@link BatchPrefetch}. */
-  readonly expectedMs?: number;
-}
-
-type Ran = WorkerAnswers['run'] & {
-  readonly loadMs: number | undefined;
-  readonly tookMs: number;
-};
 
 /** A model that an operator or a warm-up opens may have to be read from a slow disk. */
 const LOAD_TIMEOUT_MS = 60_000;
@@ -269,17 +253,14 @@ export class Worker {
   async run(
     handle: ModelHandle,
     inputs: readonly string[],
-    { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity, keep }: RunOptions,
+    { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity, functions, keep }: RunOptions,
   ): Promise<Ran> {
     const batch = this.#batches.assign(handle.id, expectedMs);
     const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
       // Sent together to save a round trip: the worker handles its messages in order.
       const loading = this.load(handle, gear, timeoutMs);
-      const request = {
-        ...({ type: 'run', model: handle.id, inputs } as const),
-        ...(keep === undefined ? {} : { keep }),
-      };
+      const request = { type: 'run', model: handle.id, inputs, functions, keep } as const;
       const running = this.#channel.call(request, limit, handle.threads);
       running.catch(() => undefined);
       const loadMs = await loading;
@@ -299,6 +280,11 @@ export class Worker {
   /** Resolves when its batches have been answered or lost. */
   drained(): Promise<void> {
     return this.#batches.drained();
+  }
+
+  /** Tokens of texts as a model sees them; the model need not be loaded. @param timeoutMs as for a batch */
+  tokenize(asked: TokenizeRequest, timeoutMs: number): Promise<WorkerAnswers['tokenize']> {
+    return this.#channel.call(asked, { budgetMs: timeoutMs, hardMs: timeoutMs });
   }
 
   collect(): Promise<WorkerAnswers['collect']> {

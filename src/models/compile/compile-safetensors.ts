@@ -2,14 +2,10 @@
 import { mkdir, realpath, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PlimsollError } from '../../errors.js';
-import { readJson } from '../intake/description.js';
-import { Config } from './families/network/config.js';
+import { readJson } from '../intake/folder/json.js';
+import { describeNetwork } from './families/describe.js';
 import type { HeadTask } from './families/network/family.js';
-import { Network } from './families/network/network.js';
-import { Parameters } from './families/network/parameters.js';
-import { refuseVariants } from './families/network/sizes.js';
 import { pickFamily } from './families/pick.js';
-import { GraphBuilder } from './onnx/graph-builder.js';
 import type { FileRange, ValueDescription } from './onnx/messages.js';
 import { encodeModel } from './onnx/model-file.js';
 import { openCheckpoint } from './safetensors/checkpoint.js';
@@ -58,15 +54,13 @@ export async function compileSafetensors(
   fallback: HeadTask = 'sequence',
 ): Promise<RawGraph> {
   const values = await readJson(path.join(folder, 'config.json'));
-  const { family, task } = pickFamily(values, fallback);
+  // An unknown family is said before its weights are looked for.
+  pickFamily(values, fallback);
   const checkpoint = await openCheckpoint(folder);
-  const parameters = new Parameters(checkpoint.tensors, family.base);
-  const network = new Network(new GraphBuilder(), parameters);
-  const config = new Config(values);
-  refuseVariants(config);
-  const logits = family.describe(network.root, config, task);
+  const described = describeNetwork(values, checkpoint.tensors, fallback);
+  const { family, task, labels, network, parameters } = described;
   // Sizes that are wrong make every tensor wrong: they are told first.
-  refuse('config.json', config.problems, family.name);
+  refuse('config.json', described.problems, family.name);
   refuse('its weights', parameters.problems, family.name);
 
   await mkdir(workFolder, { recursive: true });
@@ -75,8 +69,7 @@ export async function compileSafetensors(
     const range = placed.ranges.get(tensor);
     if (range !== undefined) network.graph.external(name, tensor.shape, range);
   }
-  network.graph.node('Identity', '/logits', [logits], {}, 'logits');
-  const labels = config.labels();
+  network.graph.node('Identity', '/logits', [described.logits], {}, 'logits');
   const rows = ['batch', 'sequence'];
   const graphFile = path.join(workFolder, GRAPH);
   const input = (name: string): ValueDescription => ({ name, type: 'int64', shape: rows });

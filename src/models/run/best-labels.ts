@@ -1,3 +1,6 @@
+import type { ScoreFunction } from '../intake/reading/scoring.js';
+import { type Logits, logistic, rounded, shortest } from './scores.js';
+
 /** The best labels of one input, best first; equal scores in the order of the labels. */
 export interface BestLabels {
   /** Indexes of the labels. */
@@ -6,18 +9,17 @@ export interface BestLabels {
 }
 
 /**
- * The `count` best scores of one input with very many labels. They are the same as the first of all scores in
- * descending order, but no list of all scores is made: with 20,000 labels that takes 4 ms an input.
+ * The `count` best scores of one input with very many labels. They are the first of all scores in descending order
+ * (`scoresOf`), but no list of all scores is made: with 20,000 labels that takes 4 ms an input.
  *
  * @param logits of one input.
- * @param competing whether the labels compete (softmax); else each has the logistic function.
  */
-export function bestLabels(logits: Float32Array, competing: boolean, count: number): BestLabels {
+export function bestLabels(logits: Logits, applied: ScoreFunction, count: number): BestLabels {
   const best = new Best(Math.min(count, logits.length));
-  if (!competing) {
-    for (let label = 0; label < logits.length; label += 1) {
-      best.offer(label, rounded(1 / (1 + Math.exp(-(logits[label] ?? 0)))));
-    }
+  if (applied !== 'softmax') {
+    const of = applied === 'sigmoid' ? logistic : shortest;
+    for (let label = 0; label < logits.length; label += 1)
+      best.offer(label, of(logits[label] ?? 0));
     return best;
   }
   let most = Number.NEGATIVE_INFINITY;
@@ -30,11 +32,6 @@ export function bestLabels(logits: Float32Array, competing: boolean, count: numb
     best.offer(label, rounded(Math.exp((logits[label] ?? 0) - most) / sum));
   }
   return best;
-}
-
-/** As all scores are: a label's place must not depend on how many were asked for. */
-function rounded(score: number): number {
-  return Math.round(score * 1e7) / 1e7;
 }
 
 /** Keeps the best of what it is offered, in order. */

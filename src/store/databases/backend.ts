@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { NamedPool } from '../../pools/connection-pool.js';
+import type { NamedPool } from '../../pools/pool.js';
 import type { Schema } from '../schema.js';
 
 export type Work<T> = (database: Kysely<Schema>) => Promise<T>;

@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely';
-import { messageOf } from '../../errors.js';
+import { messageOf, systemCodeOf } from '../../errors.js';
 import { TABLES } from '../rows.js';
 import type { Schema } from '../schema.js';
 import { migrate } from './migrate.js';
-import { MIGRATIONS } from './migrations.js';
+import { MIGRATIONS, OWN_SCHEMA } from './migrations.js';
 import { lockMigrations } from './postgres-dialect.js';
 
 /** As `server_version_num` writes it: 12.0. Older versions are no longer maintained. */
@@ -28,7 +28,8 @@ export function bringUpToDate(database: Kysely<Schema>, schema: string): Promise
     await checkVersion(transaction); // 1
     await lockMigrations(transaction);
     if (!(await tablesIn(transaction, schema)).includes('kysely_migration')) {
-      await moveFromDefaultSchema(transaction, schema); // 2
+      const from = await schemaOfEarlierVersion(transaction, schema);
+      if (from !== undefined) await moveTables(transaction, from, schema); // 2
     }
     await createSchema(transaction, schema); // 3
     await refuseForeignTables(transaction, schema); // 4
@@ -87,28 +88,34 @@ function isOurs(migrations: readonly string[] | undefined): boolean {
   return first !== undefined && (migrations ?? []).includes(first);
 }
 
-/** Until 0.1 the tables were in whichever schema the user's search path named first, mostly `public`. */
-async function moveFromDefaultSchema(transaction: Kysely<Schema>, schema: string): Promise<void> {
+/** The schema that version 0.1 made our tables in: of the user's search path, mostly `public`. */
+async function schemaOfEarlierVersion(
+  transaction: Kysely<Schema>,
+  schema: string,
+): Promise<string | undefined> {
   await sql`set local search_path to default`.execute(transaction);
-  const { rows } = await sql<{ name: string | null }>`select current_schema() as name`.execute(
-    transaction,
-  );
+  const { rows } = await sql<{ name: string }>`
+    select unnest(current_schemas(false)) as name`.execute(transaction);
   await sql`set local search_path = ${sql.id(schema)}`.execute(transaction);
-  const from = rows[0]?.name ?? schema;
-  if (from === schema || !isOurs(await migrationsIn(transaction, from))) return;
-  await createSchema(transaction, schema);
+  for (const { name } of rows) {
+    const migrations = await migrationsIn(transaction, name);
+    if (name !== schema && isOurs(migrations) && !migrations?.includes(OWN_SCHEMA)) return name;
+  }
+  return undefined;
+}
+
+async function moveTables(transaction: Kysely<Schema>, from: string, to: string): Promise<void> {
+  await createSchema(transaction, to);
   const found = await tablesIn(transaction, from);
   try {
     for (const table of [...OUR_TABLES, ...MIGRATION_TABLES]) {
       if (!found.includes(table)) continue;
-      await sql`alter table ${sql.id(from, table)} set schema ${sql.id(schema)}`.execute(
-        transaction,
-      );
+      await sql`alter table ${sql.id(from, table)} set schema ${sql.id(to)}`.execute(transaction);
     }
   } catch (error) {
     const remedy = `let this user own them, or keep them there with database.schema=${from}`;
-    const message = `the tables of an earlier version cannot be moved from "${from}" to "${schema}": ${messageOf(error)}; ${remedy}`;
-    throw Object.assign(new Error(message), { code: Object(error).code });
+    const message = `the tables of an earlier version cannot be moved from "${from}" to "${to}": ${messageOf(error)}; ${remedy}`;
+    throw Object.assign(new Error(message), { code: systemCodeOf(error) });
   }
 }
 
@@ -121,7 +128,7 @@ async function createSchema(transaction: Kysely<Schema>, schema: string): Promis
     await sql`create schema ${sql.id(schema)}`.execute(transaction);
   } catch (error) {
     const message = `the schema "${schema}" cannot be created: ${messageOf(error)}; create it for this user, or name another one in database.schema`;
-    throw Object.assign(new Error(message), { code: Object(error).code });
+    throw Object.assign(new Error(message), { code: systemCodeOf(error) });
   }
 }
 

@@ -1,12 +1,8 @@
 import { Kysely } from 'kysely';
 import type { Client } from 'pg';
-import {
-  ConnectionPool,
-  type Connector,
-  type NamedPool,
-  type PoolLimits,
-} from '../../pools/connection-pool.js';
+import { ConnectionPool } from '../../pools/connection-pool.js';
 import { Limiter } from '../../pools/limiter.js';
+import type { Connector, NamedPool, PoolLimits } from '../../pools/pool.js';
 import type { Schema } from '../schema.js';
 import type { Backend, Work } from './backend.js';
 import { isAway, isSchemaMissing, reasonOf, shownUrl } from './errors.js';

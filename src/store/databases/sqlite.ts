@@ -9,8 +9,9 @@ import {
 } from 'kysely';
 import Sqlite from 'libsql';
 import { messageOf } from '../../errors.js';
-import type { NamedPool } from '../../pools/connection-pool.js';
+import type { NamedPool } from '../../pools/pool.js';
 import { makeDataFolder } from '../data-folder.js';
+import { identityAt } from '../file-identity.js';
 import type { Schema } from '../schema.js';
 import type { Backend, Work } from './backend.js';
 import { migrate } from './migrate.js';
@@ -79,7 +80,7 @@ export class SqliteDatabase implements Backend {
   /** The open file; one that was deleted or replaced is closed, and what is at its path opened instead. */
   async #current(): Promise<OpenFile> {
     if (this.#opening !== undefined) return this.#opening;
-    if (this.#file !== undefined && identityOf(this.#path) === this.#file.identity)
+    if (this.#file !== undefined && identityAt(this.#path) === this.#file.identity)
       return this.#file;
     if (this.#closed) throw new Error('the database is closed');
     this.#opening = this.#reopen().finally(() => {
@@ -115,12 +116,6 @@ interface OpenFile {
   readonly identity: string;
 }
 
-/** Which file lies at a path; empty if none. */
-function identityOf(file: string): string {
-  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
-  return found === undefined ? '' : `${found.dev}:${found.ino}`;
-}
-
 /** SQLite gives its log and its index the mode of the database. */
 function makePrivate(file: string): void {
   closeSync(openSync(file, 'a', 0o600));
@@ -145,7 +140,7 @@ async function openFile(file: string): Promise<OpenFile> {
     await migrate(database);
     connection.exec('commit');
     await sql`pragma busy_timeout = ${sql.lit(RUNNING_BUSY_MS)}`.execute(database);
-    return { database, identity: identityOf(file) };
+    return { database, identity: identityAt(file) };
   } catch (error) {
     connection.close();
     throw error;

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { NotMeasuredError } from '../../../bench/harness/checks.js';
+import { failedRequest } from '../../../bench/harness/load.js';
 import { ratePerSecond } from '../../../bench/harness/users/closed-users.js';
 import { splitByReceipts } from '../../../bench/memory/recycle-spans.js';
 
@@ -16,6 +18,17 @@ describe('the rate of a load', () => {
   ])('is not measured with %s', (_what, answeredAtMs) => {
     expect(() => ratePerSecond(answeredAtMs)).toThrow(/of 20 that a rate needs/);
   });
+});
+
+test.each([
+  ['503 {"error":{"code":"QUEUE_FULL"}}', true],
+  ['504 {"error":{"code":"DEADLINE_EXCEEDED"}}', true],
+  ['0 timeout', true],
+  ['500 {"error":{"code":"INTERNAL"}}', false],
+  ['0 the connection was closed', false],
+  ['404 ', false],
+])('a failure %j is of a busy machine: %s', (failure, isBusy) => {
+  expect(failedRequest(failure) instanceof NotMeasuredError).toBe(isBusy);
 });
 
 test('requests are split by whether they overlap a recycle', () => {

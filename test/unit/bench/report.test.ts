@@ -126,7 +126,7 @@ test.each<[Check['value'], string, string]>([
   [null, 'ms', 'not measured'],
   [0, '', '0'],
   [1e-7, '', '1.0e-7'],
-  [0.0268, '', '0.03'],
+  [0.0268, '', '0.027'],
   [163.4, 'ms', '163 ms'],
   [12_345, '', '12,345'],
 ])('%s %s is shown as %s', (value, unit, shown) => {

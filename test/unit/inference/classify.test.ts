@@ -119,7 +119,7 @@ describe('a model of many labels', () => {
           const best = labels.slice(0, keep);
           return { labels: best, scores: best.map((label) => all[label] ?? 0), truncated: false };
         });
-        rows.forEach((row, index) => keyed?.onResult(keys[index] ?? '', row));
+        for (const [index, row] of rows.entries()) keyed?.onResult(keys[index] ?? '', row);
         return { rows, queueMs: 1, tokenizeMs: 1, runMs: 1 };
       },
     };

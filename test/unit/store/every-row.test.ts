@@ -133,13 +133,13 @@ describe.skipIf(postgresql === undefined)('every kind of row', () => {
 
 /** The way of rows that waited for the database. */
 async function throughFile(folder: string, given: readonly Row[]): Promise<readonly Row[]> {
-  const spill = await SpillFile.open(path.join(folder, 'spill'), 2 ** 30);
+  const spill = SpillFile.open(path.join(folder, 'spill'), 2 ** 30);
   try {
-    await spill.append(given);
-    const { rows: back, damaged } = await spill.read(given.length);
-    expect(damaged).toBe(0);
-    await spill.acknowledge({ rows: back, endsAt: spill.waitingBytes, damaged });
-    return back;
+    spill.append(given);
+    const batch = await spill.read(given.length);
+    expect(batch.damaged).toBe(0);
+    spill.acknowledge(batch);
+    return batch.rows;
   } finally {
     await spill.close();
   }

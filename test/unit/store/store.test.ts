@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import Sqlite from 'libsql';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { rowOf } from '../../../src/store/rows.js';
 import type { Schema } from '../../../src/store/schema.js';
 import { Store } from '../../../src/store/store.js';
@@ -282,6 +282,57 @@ describe('the file', () => {
     ]);
   });
 
+  test('is for its owner alone, with its log and its folder; also one of an earlier version', async () => {
+    const folder = path.join(temporaryFolder(), 'data');
+    const modes = () => [
+      statSync(folder).mode & 0o777,
+      ...readdirSync(folder).map((name) => statSync(path.join(folder, name)).mode & 0o777),
+    ];
+    await (await open(folder)).write([session('a')]);
+    expect(modes()).toEqual([0o700, 0o600, 0o600, 0o600]);
+    const earlier = path.join(temporaryFolder(), 'data');
+    mkdirSync(earlier, { mode: 0o755 });
+    const file = path.join(earlier, 'plimsoll.db');
+    writeFileSync(file, '', { mode: 0o644 });
+    await open(earlier);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(statSync(earlier).mode & 0o777).toBe(0o700);
+  });
+
+  test.each([
+    ['it is deleted', (file: string) => rmSync(file)],
+    ['its folder is deleted', (file: string) => rmSync(path.dirname(file), { recursive: true })],
+    ['it is replaced by an empty one', (file: string) => replace(file)],
+  ])('is made anew when %s, and the store says so', async (_what, spoil) => {
+    const folder = path.join(temporaryFolder(), 'data');
+    const file = path.join(folder, 'plimsoll.db');
+    const store = await open(folder);
+    const restored = vi.fn();
+    store.whenRestored(restored);
+    await store.write([record('before')]);
+    spoil(file);
+    const [, found] = await Promise.all([
+      store.write([record('a')]),
+      store.reader.listSessions(9),
+      store.write([record('b')]),
+    ]);
+    expect(found).toEqual([]);
+    expect(restored).toHaveBeenCalledTimes(1);
+    const other = await open(folder);
+    expect([...idsOf(await other.reader.listRecords({ limit: 9 }))].sort()).toEqual(['a', 'b']);
+  });
+
+  test('that cannot be made anew fails every write until it can', async () => {
+    const folder = path.join(temporaryFolder(), 'data');
+    const store = await open(folder);
+    rmSync(folder, { recursive: true });
+    writeFileSync(folder, 'a file in its place');
+    await expect(store.write([record('a')])).rejects.toThrow(/plimsoll\.db cannot be used/);
+    rmSync(folder);
+    await store.write([record('a')]);
+    expect(idsOf(await store.reader.listRecords({ limit: 9 }))).toEqual(['a']);
+  });
+
   test('that is no database is refused by its name', async () => {
     const folder = temporaryFolder();
     const file = path.join(folder, 'plimsoll.db');
@@ -306,6 +357,11 @@ describe('the file', () => {
     await expect(Store.open(folder)).rejects.toThrow(/9999_later/);
   });
 });
+
+function replace(file: string): void {
+  rmSync(file);
+  writeFileSync(file, '');
+}
 
 /** What the first two migrations made, as `.schema` of sqlite3 shows it, with a row in each table. */
 const BEFORE_RECORDS = `
@@ -341,11 +397,11 @@ describe('several servers that start at once', () => {
     writeFileSync(
       path.join(built, 'open.mjs'),
       `import { Store } from './store/store.js';
-       import { takeSlot } from './store/data-slot.js';
+       import { DataSlot } from './store/data-slot.js';
        import { rowOf } from './store/rows.js';
        const [folder, id] = process.argv.slice(2);
        const store = await Store.open(folder);
-       const slot = takeSlot(folder);
+       const slot = DataSlot.take(folder);
        const row = rowOf('receipts', { id, kind: slot.server, session: null, started_at_ms: 1, body: JSON.stringify({ id }) });
        // Only one of them has the file at a time, and nobody waits in it for long.
        for (let left = 100; left > 0; left -= 1) {

@@ -110,7 +110,7 @@ function workCells({ users, max_users: most, requests, failures, p50_ms, p99_ms 
 
 function link({ id }: OpenSession) {
   return (
-    <a href={sessionHref(id)}>
+    <a class="session-link" href={sessionHref(id)}>
       {id}
       <span class="visually-hidden">, its own page</span>
     </a>

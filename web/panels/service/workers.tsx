@@ -14,7 +14,7 @@ const COLUMNS: readonly Column[] = [
   { head: 'age', kind: 'figure' },
   { head: 'users', kind: 'figure' },
   { head: 'private, MB', kind: 'figure' },
-  { head: 'models' },
+  { head: 'models', kind: 'names' },
   { head: 'change', kind: 'action' },
 ];
 const ALL = 'all workers';

@@ -21,7 +21,7 @@ export class AnswerText {
   of(answer: SessionAnswer, totalMs: number): JsonText<Answer> {
     let lists = '';
     for (const list of answer.results) lists += `${lists === '' ? '' : ','}${this.#list(list)}`;
-    return this.#before(answer) + lists + this.#behind(answer, totalMs);
+    return (this.#before(answer) + lists + this.#behind(answer, totalMs)) as JsonText<Answer>;
   }
 
   /** The same text in pieces, for an answer whose whole text would take long to write and much memory. */

@@ -11,9 +11,9 @@ import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 import { AnswerText } from './answer-text.js';
 
-/** What fastify sets by itself where it serializes. */
+/** The content type that fastify sets when it serialises. */
 const JSON_TYPE = 'application/json; charset=utf-8';
-/** Addresses whose hashes are kept: about 100 KB. */
+/** Hashed addresses that are remembered: about 100 KB. */
 const KNOWN_ADDRESSES = 512;
 
 /** `POST /v1/classify` */
@@ -28,14 +28,17 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
     body: classifyRequestSchema(limits.maxInputs),
     replies: { 200: answerSchema },
     handle: (request, out) => {
-      const { inputs, model, top_k: topK, session, user } = request.body;
+      const { inputs, model, top_k: topK, function_to_apply: asked, session, user } = request.body;
       const all = typeof inputs === 'string' ? [inputs] : inputs;
       const named = user ?? users.of(request.ip);
-      const call: SessionRequest = { inputs: all, model, topK, session, user: named };
+      const call: SessionRequest = {
+        ...{ inputs: all, model, topK, function: asked, session },
+        user: named,
+      };
       const stop = new CallerStop(request, limits.deadlineMs);
       try {
         const answer = classification.classify(call, stop);
-        // What memory knew is here already; a promise would only put it off.
+        // An answer from the in-process cache is here already; awaiting it would cost a turn.
         if (!(answer instanceof Promise)) return reply(answer, stop, all.length, out);
         return waited(answer, stop, call, out);
       } catch (error) {
@@ -53,7 +56,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
     out: FastifyReply,
   ) => {
     metrics.inputs.add(answer.model, inputs);
-    // A text is sent as it is.
+    // Fastify sends a text as it is.
     void out.header('content-type', JSON_TYPE);
     const totalMs = performance.now() - beganMs;
     if (!isLarge(answer)) return texts.of(answer, totalMs);
@@ -96,7 +99,7 @@ async function* oneInEachTurn(slices: Iterable<string>): AsyncGenerator<string, 
   }
 }
 
-/** Whether the session that was not found ended in an earlier run, or long ago in this one. */
+/** Whether the error says that a session was not found, and that session ended in an earlier run or long ago. */
 async function isArchived(
   error: unknown,
   { archive }: HttpServices,
@@ -107,7 +110,7 @@ async function isArchived(
   try {
     return (await archive.session(session)) !== undefined;
   } catch {
-    // Without the database nobody knows: not found among those that are.
+    // Without the database nobody knows, so the session counts as not found.
     return false;
   }
 }
@@ -125,7 +128,7 @@ class CallerStop implements Abortable {
     this.#deadlineMs = deadlineMs;
   }
 
-  /** Made when it is first asked for: most answers are known and wait for nothing. */
+  /** Made on first use: an answer from the cache never waits for anything. */
   get signal(): AbortSignal {
     this.#signal ??= this.#watch();
     return this.#signal;
@@ -147,7 +150,7 @@ class CallerStop implements Abortable {
       controller.abort(new PlimsollError('CLIENT_GONE', 'the caller closed the connection'));
     };
     socket.once('close', gone);
-    // It may have closed before anybody asked.
+    // The connection may have closed before the first use.
     if (socket.destroyed) gone();
     this.#clear = () => {
       clearTimeout(timer);
@@ -157,10 +160,10 @@ class CallerStop implements Abortable {
   }
 }
 
-/** Callers without a name are told apart by their address, which is kept as a keyed hash only. */
+/** Names callers who give none by their address, of which only a keyed hash is kept. */
 class AddressUsers {
   readonly #secret: string;
-  /** The hashes of those who came last: most requests come from few addresses. */
+  /** Most requests come from few addresses. */
   readonly #known = new LRUCache<string, string>({ max: KNOWN_ADDRESSES });
 
   constructor(secret: string) {

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { ScoreFunction } from '../../../../src/models/intake/reading/scoring.js';
 import { bestLabels } from '../../../../src/models/run/best-labels.js';
-import { scoresOf } from '../../../../src/models/run/onnx-session.js';
+import { scoresOf } from '../../../../src/models/run/scores.js';
 
 /** The first of all scores in descending order; ties in the order of the labels. */
-function sorted(logits: Float32Array, competing: boolean, count: number) {
-  const scheme = competing ? 'single-label' : 'multi-label';
-  const [all = []] = scoresOf(logits, logits.length, scheme);
+function sorted(logits: Float32Array, applied: ScoreFunction, count: number) {
+  const [all = []] = scoresOf(logits, logits.length, applied);
   return all
     .map((score, label) => ({ score, label }))
     .sort((a, b) => b.score - a.score)
@@ -22,12 +22,12 @@ test('the best labels are the first of all, ties in the order of the labels', ()
   fc.assert(
     fc.property(
       fc.array(logit, { minLength: 1, maxLength: 200 }),
-      fc.boolean(),
+      fc.constantFrom('softmax', 'sigmoid', 'none'),
       fc.integer({ min: 1, max: 250 }),
-      (values, competing, count) => {
+      (values, applied, count) => {
         const logits = Float32Array.from(values);
-        const { labels, scores } = bestLabels(logits, competing, count);
-        const expected = sorted(logits, competing, count);
+        const { labels, scores } = bestLabels(logits, applied, count);
+        const expected = sorted(logits, applied, count);
         expect(labels).toEqual(expected.map(({ label }) => label));
         expect(scores).toEqual(expected.map(({ score }) => score));
       },
@@ -37,7 +37,7 @@ test('the best labels are the first of all, ties in the order of the labels', ()
 
 test('of 20,000 labels they are the same', () => {
   const logits = Float32Array.from({ length: 20_000 }, (_, n) => ((n * 7919) % 20_011) / 2000);
-  const { labels, scores } = bestLabels(logits, true, 5);
-  expect(scores).toEqual(sorted(logits, true, 5).map(({ score }) => score));
-  expect(labels).toEqual(sorted(logits, true, 5).map(({ label }) => label));
+  const { labels, scores } = bestLabels(logits, 'softmax', 5);
+  expect(scores).toEqual(sorted(logits, 'softmax', 5).map(({ score }) => score));
+  expect(labels).toEqual(sorted(logits, 'softmax', 5).map(({ label }) => label));
 });

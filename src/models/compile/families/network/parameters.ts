@@ -9,7 +9,15 @@ const OLD_ENDINGS: readonly (readonly [string, string])[] = [
   ['LayerNorm.bias', 'LayerNorm.beta'],
 ];
 
+/** A parameter that a network needs. */
+export interface Needed {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
 export class Parameters {
+  /** All that was asked for, by name, whether it was found or not. */
+  readonly needed = new Map<string, Needed>();
   /** What is missing or does not fit: all of it is told at once. */
   readonly problems: string[] = [];
   readonly #tensors: Checkpoint['tensors'];
@@ -35,6 +43,7 @@ export class Parameters {
    * @param name as the model's class has it today
    */
   find(name: string, shape: readonly number[]): StoredTensor | undefined {
+    this.needed.set(name, { name, shape });
     const tensor = this.#namesOf(name)
       .map((candidate) => this.#tensors.get(candidate))
       .find((candidate) => candidate !== undefined);
