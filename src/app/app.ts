@@ -10,6 +10,7 @@ import { runtimeKey } from '../models/compile/mapped-form.js';
 import { type Config, poolLimits } from '../settings/config.js';
 import { Store } from '../store/store.js';
 import { readSystem } from '../system/reading.js';
+import { settledWithin } from '../system/time-limit.js';
 import { VERSION } from '../version.js';
 import { Assembly } from './assembly.js';
 import { httpServices } from './http-services.js';
@@ -29,7 +30,7 @@ export class App {
   readonly #parts: Assembly;
   #server: FastifyInstance | undefined;
   #state: AppState = 'starting';
-  #stopping: Promise<void> | undefined;
+  #stopping: Promise<boolean> | undefined;
   #whenStarted: () => void = () => undefined;
   readonly #started = new Promise<void>((resolve) => {
     this.#whenStarted = resolve;
@@ -118,8 +119,13 @@ export class App {
     return address;
   }
 
-  /** Stops taking requests, finishes running ones, cleans up, ends the workers, closes the database. */
-  stop(): Promise<void> {
+  /**
+   * Stops taking requests, finishes running ones, cleans up, ends the workers, closes the database. Each step has
+   * a part of the grace time, so that the last ones are reached in any case.
+   *
+   * @returns whether everything has ended by itself; false if something was cut off.
+   */
+  stop(): Promise<boolean> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
   }
@@ -141,20 +147,31 @@ export class App {
     return views.list();
   }
 
-  async #stop(): Promise<void> {
+  async #stop(): Promise<boolean> {
     const { proofs, sessions, memory, preparer, pool, archive, redis } = this.#parts;
+    const graceMs = this.#config['shutdown.grace_ms'];
+    let isComplete = true;
+    const step = async (name: string, share: number, work: Promise<unknown> | undefined) => {
+      if (work === undefined || (await settledWithin(work, share * graceMs))) return;
+      isComplete = false;
+      this.#log.warn(
+        { step: name },
+        'this has not ended in its part of the grace time: it is cut off',
+      );
+    };
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
     // Before the server closes: a stopping proof still ends its session over HTTP.
-    await proofs.stop();
-    await this.#server?.close();
-    await sessions.stop();
-    await memory.stop();
+    await step('proof', 0.2, proofs.stop());
+    await step('requests', 0.35, this.#server?.close());
+    await step('sessions', 0.2, sessions.stop(0.1 * graceMs));
+    await step('memory', 0.05, memory.stop());
     preparer.stop();
-    await pool.stop();
-    await redis?.stop();
+    await step('workers', 0.1, pool.stop(0.05 * graceMs));
+    await step('Redis', 0.05, redis?.stop());
     await archive.close();
     this.#state = 'stopped';
+    return isComplete;
   }
 
   #notReadyBecause(): string {

@@ -9,6 +9,7 @@ import { Dispatcher } from '../inference/dispatcher.js';
 import { WorkerPool } from '../inference/workers/pool.js';
 import { asSet } from '../memory/gears.js';
 import { MemoryManager } from '../memory/manager.js';
+import { sharedReceipt } from '../memory/receipt.js';
 import { figuresOf } from '../memory/snapshot.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { MappedForms } from '../models/compile/mapped-form.js';
@@ -299,9 +300,16 @@ export class Assembly {
         const { last } = this.memory.reader;
         return last && figuresOf(last).privateBytes;
       },
-      cleanup: async ({ id, endCause }, stillUsed) => {
+      cleanup: async ({ id, endCause }, stillUsed, isAwaited) => {
         await this.#shrinkPools(id);
-        return this.memory.cleanup({ cause: `session ${endCause}`, session: id, stillUsed });
+        const cause = `session ${endCause}`;
+        return this.memory.cleanup({ cause, session: id, stillUsed, isAwaited });
+      },
+      shareReceipt: (receipt, { id, endCause }) => {
+        const cause = `session ${endCause}, cleaned up together with ${receipt.session}`;
+        const own = sharedReceipt(receipt, { cause, session: id });
+        this.archive.keepReceipt(own);
+        return own;
       },
       onChange: (session) => {
         if (session.state === 'ended') {

@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { type Receipt, shownReceipt } from '../memory/receipt.js';
+import { type Receipt, sharedReceipt, shownReceipt } from '../memory/receipt.js';
 import type { Archive } from './archive.js';
 
 /** A server without a heartbeat for this long is gone; each sends one a minute. */
@@ -35,10 +34,7 @@ export async function closeInterrupted(options: InterruptedOptions): Promise<num
       closed.add(session.id);
       if (receipt === undefined) receipt = await cleanup(session.id);
       else {
-        // Receipt ids begin with their time; only the random part differs.
-        const [kind, time] = receipt.id.split('_');
-        const id = `${kind}_${time}_${randomUUID().slice(0, 8)}`;
-        receipt = { ...receipt, id, session: session.id };
+        receipt = sharedReceipt(receipt, { cause: receipt.cause, session: session.id });
         archive.keepReceipt(receipt);
       }
       const endedAtMs = Date.now();

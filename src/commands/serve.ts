@@ -45,13 +45,12 @@ function whenAskedToStop(): Promise<NodeJS.Signals> {
   });
 }
 
-async function withinGrace(work: Promise<void>, graceMs: number): Promise<boolean> {
+async function withinGrace(work: Promise<boolean>, graceMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), graceMs);
   });
-  const done = work.then(() => true);
-  const stopped = await Promise.race([done, late]);
+  const stopped = await Promise.race([work, late]);
   clearTimeout(timer);
   return stopped;
 }

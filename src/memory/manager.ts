@@ -3,6 +3,7 @@ import { trimNativeHeap } from '../system/native-heap.js';
 import { Recycler } from './actions/recycler.js';
 import { PressureRelief } from './actions/relief.js';
 import { collectGarbage, loadedModels, unloadUnlessWanted } from './actions/steps.js';
+import { TurnQueue } from './actions/turn-queue.js';
 import { LoadAdmission } from './admission.js';
 import type { MemoryEffects } from './effects.js';
 import { type GearFigures, type HotFigures, hasStandIn, nextShift } from './gears.js';
@@ -42,7 +43,7 @@ export class MemoryManager {
   readonly #recycler: Recycler;
   readonly #relief: PressureRelief;
   readonly #timers = new Set<NodeJS.Timeout>();
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new TurnQueue();
   #recycling: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #readAtMs = performance.now();
@@ -68,7 +69,7 @@ export class MemoryManager {
       effects,
       journal: this.#journal,
       recycler: this.#recycler,
-      inTurn: (work) => this.#inTurn(work),
+      inTurn: (work) => this.#turns.run(work),
     });
     this.admission = new LoadAdmission({
       figures: () => this.#lineFigures(),
@@ -109,7 +110,7 @@ export class MemoryManager {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    await Promise.all([this.#turn, this.#recycling]);
+    await Promise.all([this.#turns.settled(), this.#recycling]);
   }
 
   /** A new user has joined a session; every `recycle.after_users`-th triggers a recycle. */
@@ -146,27 +147,29 @@ export class MemoryManager {
    * Frees what no other session needs, and measures that. Cleanups run one at a time.
    *
    * @param stillUsed whether an open session uses the model, so that it stays.
+   * @param isAwaited whether a caller waits for the receipt: it goes before other work. Default: true.
    */
   cleanup(options: {
     readonly cause: string;
     readonly session: string | null;
     readonly stillUsed: (model: string) => boolean;
+    readonly isAwaited?: boolean;
   }): Promise<Receipt> {
-    const { cause, session, stillUsed } = options;
-    return this.#inTurn(() =>
+    const { cause, session, stillUsed, isAwaited = true } = options;
+    const work = () =>
       this.#journal.record({ kind: 'cleanup', cause, session }, async (list) => {
         for (const model of loadedModels(this.#effects)) {
           if (!stillUsed(model)) await unloadUnlessWanted(this.#effects, model, list);
         }
         const othersWork = loadedModels(this.#effects).some(stillUsed);
         await collectGarbage(this.#effects, list, othersWork ? 'gently' : 'grown');
-      }),
-    );
+      });
+    return this.#turns.run(work, isAwaited);
   }
 
   /** Unloads one model on request, unless it is wanted. */
   unload(model: string, cause: string): Promise<Receipt> {
-    return this.#inTurn(() =>
+    return this.#turns.run(() =>
       this.#journal.record({ kind: 'unload', cause }, async (list) => {
         await unloadUnlessWanted(this.#effects, model, list);
       }),
@@ -253,7 +256,7 @@ export class MemoryManager {
 
   /** Evicts the least valuable idle models until enough is free, or none is left. */
   async #makeRoom(neededBytes: number, forModel: string): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.run(async () => {
       const candidates = evictionOrder(this.#idleModels()).filter(
         ({ model }) => model !== forModel,
       );
@@ -301,12 +304,6 @@ export class MemoryManager {
     const { last } = this.reader;
     if (last === undefined) return { loadBytes: 0, lineBytes: Number.POSITIVE_INFINITY };
     return { loadBytes: loadBytes(last.system), lineBytes: this.reader.loadLineBytes(last) };
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
   }
 
   /** Repeats work with a pause between the end of one run and the start of the next. */

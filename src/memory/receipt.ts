@@ -39,6 +39,14 @@ export function newReceiptId(nowMs: number): string {
   return `r_${nowMs.toString(36)}_${randomUUID().slice(0, 8)}`;
 }
 
+/** The same cleanup as another session's receipt: it had been done for several at once. */
+export function sharedReceipt(
+  receipt: Receipt,
+  own: { readonly cause: string; readonly session: string },
+): Receipt {
+  return { ...receipt, ...own, id: newReceiptId(receipt.startedAtMs) };
+}
+
 /** Decrease of the machine's (or cgroup's) used memory, in bytes; negative if it rose. */
 export function freedBytes({ before, after }: Receipt): number {
   return before.serverUsedBytes - after.serverUsedBytes;

@@ -1,5 +1,6 @@
 import { PlimsollError } from '../errors.js';
 import type { Receipt } from '../memory/receipt.js';
+import { type CleanupOptions, SessionCleanups } from './cleanups.js';
 import { type EndCause, Session, type SessionView } from './session.js';
 
 export interface RegistryOptions {
@@ -10,17 +11,15 @@ export interface RegistryOptions {
   readonly admit: () => void;
   /** Private bytes of all our processes in the last reading; undefined before the first. */
   readonly privateBytes?: () => number | undefined;
-  /** Runs after every session. */
-  readonly cleanup: (session: SessionView, stillUsed: StillUsed) => Promise<Receipt>;
+  /** Runs after every session; see {@link SessionCleanups}. */
+  readonly cleanup: CleanupOptions['run'];
+  readonly shareReceipt: CleanupOptions['share'];
   /** Called for every change that is kept. */
   readonly onChange: (session: SessionView) => void;
   /** A new user has joined a session. */
   readonly onUser: (session: string, user: string) => void;
   readonly onError: (line: string, error: unknown) => void;
 }
-
-/** Whether an open session still uses the model. */
-export type StillUsed = (model: string) => boolean;
 
 /** A request's place in its session. */
 export interface Seat {
@@ -31,6 +30,8 @@ export interface Seat {
 
 /** A model that an open session has used within this time stays when another session ends. */
 const STILL_USED_MS = 5000;
+/** Longest wait for running requests, and for the cleanup, when the server stops. */
+const STOP_LIMIT_MS = 60_000;
 /** Ended sessions kept in memory (3.3 KB each with its receipt); the store answers for older ones. */
 const MAX_ENDED = 64;
 
@@ -40,12 +41,18 @@ export class SessionRegistry {
   readonly #open = new Map<string, Session>();
   readonly #ended = new Map<string, Session>();
   readonly #ends = new Map<Session, Promise<SessionView>>();
+  readonly #cleanups: SessionCleanups;
   #ambient: Session | undefined;
   #sweeper: NodeJS.Timeout | undefined;
   #stopped = false;
+  #limitMs = STOP_LIMIT_MS;
+  /** Sets the limit of each step that sessions wait for: called when the server stops. */
+  readonly #limits = new Set<() => void>();
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    const { cleanup, shareReceipt } = options;
+    this.#cleanups = new SessionCleanups({ run: cleanup, share: shareReceipt });
   }
 
   start(): void {
@@ -53,10 +60,17 @@ export class SessionRegistry {
     this.#sweeper ??= setInterval(() => this.#sweep(), period).unref();
   }
 
-  /** Ends every open session with its cleanup; a failing cleanup does not stop the others. */
-  async stop(): Promise<void> {
+  /**
+   * Ends every open session with one cleanup for all.
+   *
+   * @param limitMs time for running requests to finish, and again for the cleanup. Sessions whose time is over
+   *    end without a receipt.
+   */
+  async stop(limitMs = STOP_LIMIT_MS): Promise<void> {
     this.#stopped = true;
+    this.#limitMs = limitMs;
     clearInterval(this.#sweeper);
+    for (const limit of this.#limits) limit();
     const sessions = [...this.#open.values()];
     await Promise.all(sessions.map((open) => this.#endWithoutCaller(open, 'server stopped')));
   }
@@ -177,10 +191,13 @@ export class SessionRegistry {
   async #runEnd(session: Session, cause: EndCause): Promise<SessionView> {
     session.beginEnd(cause);
     this.#options.onChange(session.view);
-    await session.quiet();
     let receipt: Receipt | null = null;
     try {
-      receipt = await this.#options.cleanup(session.view, (model) => this.#isStillUsed(model));
+      await this.#inTime(session.quiet());
+      const stillUsed = (model: string) => this.#isStillUsed(model);
+      const isAwaited = cause === 'ended by the caller';
+      const how = isAwaited ? 'own' : 'shared';
+      receipt = await this.#inTime(this.#cleanups[how](session.view, stillUsed));
     } finally {
       // The session ends even if its cleanup failed: nobody could end it again.
       session.completeEnd(receipt);
@@ -193,6 +210,23 @@ export class SessionRegistry {
       this.#options.onChange(session.view);
     }
     return session.view;
+  }
+
+  /** The work's outcome; null once the server stops and the time for that is over. */
+  #inTime<T>(work: Promise<T>): Promise<T | null> {
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      const limit = () => {
+        timer = setTimeout(resolve, this.#limitMs, null);
+      };
+      this.#limits.add(limit);
+      if (this.#stopped) limit();
+      const done = () => {
+        this.#limits.delete(limit);
+        clearTimeout(timer);
+      };
+      work.then(resolve, reject).finally(done);
+    });
   }
 
   /** Ends a session whose receipt nobody waits for; a failed cleanup is logged. */

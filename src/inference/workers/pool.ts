@@ -68,9 +68,9 @@ export class WorkerPool {
     }
   }
 
-  /** Ends every worker; a running batch may finish within the grace time. */
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stopAll();
+  /** Ends every worker; a running batch may finish within the grace time, and so may the process. */
+  stop(graceMs = this.#options.graceMs): Promise<void> {
+    this.#stopping ??= this.#stopAll(graceMs);
     return this.#stopping;
   }
 
@@ -114,8 +114,7 @@ export class WorkerPool {
     if (this.#stopping !== undefined) throw new Error('the workers are being stopped');
   }
 
-  async #retire(worker: Worker): Promise<void> {
-    const { graceMs } = this.#options;
+  async #retire(worker: Worker, graceMs = this.#options.graceMs): Promise<void> {
     worker.leave();
     await untilIdle(worker, graceMs);
     await worker.stop(graceMs);
@@ -168,10 +167,10 @@ export class WorkerPool {
     for (let n = 0; n < missing; n += 1) this.#spawn();
   }
 
-  async #stopAll(): Promise<void> {
+  async #stopAll(graceMs: number): Promise<void> {
     clearInterval(this.#heartbeat);
     for (const timer of this.#timers) clearTimeout(timer);
-    await Promise.all(this.workers.map((worker) => this.#retire(worker)));
+    await Promise.all(this.workers.map((worker) => this.#retire(worker, graceMs)));
   }
 }
 

@@ -1,10 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Receipt } from '../../../src/memory/receipt.js';
-import {
-  type RegistryOptions,
-  SessionRegistry,
-  type StillUsed,
-} from '../../../src/sessions/registry.js';
+import type { StillUsed } from '../../../src/sessions/cleanups.js';
+import { type RegistryOptions, SessionRegistry } from '../../../src/sessions/registry.js';
 import type { SessionView } from '../../../src/sessions/session.js';
 import { receipt } from '../memory/receipts.js';
 
@@ -13,6 +10,7 @@ const IDLE_MS = 30_000;
 interface Cleanup {
   readonly session: SessionView;
   readonly stillUsed: StillUsed;
+  readonly isAwaited: boolean;
   readonly done: () => void;
   readonly fail: (error: Error) => void;
 }
@@ -31,12 +29,13 @@ class Fixture {
       maxOpen: 10,
       idleTimeoutMs: IDLE_MS,
       admit: () => undefined,
-      cleanup: (session, stillUsed) =>
+      cleanup: (session, stillUsed, isAwaited) =>
         new Promise<Receipt>((resolve, reject) => {
           const done = () => resolve(receipt({ id: `r of ${session.id}`, session: session.id }));
-          this.cleanups.push({ session, stillUsed, done, fail: reject });
+          this.cleanups.push({ session, stillUsed, isAwaited, done, fail: reject });
           if (!changes.byHand) done();
         }),
+      shareReceipt: (of, { id }) => ({ ...of, id: `r of ${id}`, session: id }),
       onChange: ({ id, state, users }) => this.changes.push(`${id} ${state} ${users}`),
       onUser: (session, user) => this.users.push(`${user} in ${session}`),
       onError: (_line, error) => this.errors.push(error),
@@ -342,7 +341,7 @@ describe('a cleanup is told which models are still used', () => {
 });
 
 describe('stopping', () => {
-  test('ends every session with its cleanup, and opens none', async () => {
+  test('ends every session with one cleanup for all, and opens none', async () => {
     const { registry, cleanups } = new Fixture();
     const ids = [registry.open().id, registry.open().id];
     const seat = registry.enter(undefined, 'anna', 'm');
@@ -352,12 +351,16 @@ describe('stopping', () => {
     expect(() => registry.enter(undefined, 'bert', 'm')).toThrow(refused);
     seat.leave(true);
     await stop;
-    expect(cleanups).toHaveLength(3);
+    expect(cleanups).toHaveLength(1);
     for (const id of [...ids, seat.session]) {
-      expect(registry.find(id)).toMatchObject({ state: 'ended', endCause: 'server stopped' });
+      expect(registry.find(id)).toMatchObject({
+        state: 'ended',
+        endCause: 'server stopped',
+        cleanup: { id: `r of ${id}`, session: id },
+      });
     }
     await registry.stop();
-    expect(cleanups).toHaveLength(3);
+    expect(cleanups).toHaveLength(1);
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -383,10 +386,91 @@ describe('stopping', () => {
     await settle();
     const error = new Error('broken');
     cleanups[0]?.fail(error);
-    await settle();
-    cleanups[1]?.done();
     await stop;
     expect(ids.map((id) => registry.find(id)?.state)).toEqual(['ended', 'ended']);
+    // Once for all of them.
     expect(errors).toEqual([error]);
+  });
+
+  test('does not wait for ever, neither for requests nor for the cleanup', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+    const { registry, cleanups } = new Fixture({ byHand: true });
+    registry.enter(undefined, 'anna', 'm');
+    const waiting = registry.end(registry.open().id);
+    await settle();
+    const stop = registry.stop(1000);
+    await settle();
+    await vi.advanceTimersByTimeAsync(1000);
+    // The own session's cleanup is given up; the ambient one's request as well, and its cleanup begins.
+    expect(await waiting).toMatchObject({ state: 'ended', cleanup: null });
+    expect(cleanups).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(1000);
+    await stop;
+    expect(registry.list().map(({ state, cleanup }) => [state, cleanup])).toEqual([
+      ['ended', null],
+      ['ended', null],
+    ]);
+    expect(registry.openCount).toBe(0);
+  });
+});
+
+describe('cleanups', () => {
+  /** So many ambient sessions, one after the other: each is full with its two users. */
+  const flood = (registry: SessionRegistry, sessions: number, from = 0): readonly string[] => {
+    const ids = new Set<string>();
+    for (let user = 2 * from; user < 2 * (from + sessions); user += 1) {
+      const seat = registry.enter(undefined, `user ${user}`, 'm');
+      ids.add(seat.session);
+      seat.leave(true);
+    }
+    return [...ids];
+  };
+
+  test('after ambient sessions: one at a time, however many end; each has its receipt', async () => {
+    const { registry, cleanups } = new Fixture({ byHand: true });
+    const ids = [...flood(registry, 100)];
+    await settle();
+    expect(cleanups).toHaveLength(1);
+    ids.push(...flood(registry, 100, 100));
+    await settle();
+    expect(cleanups).toHaveLength(1);
+    cleanups[0]?.done();
+    await settle();
+    // All that have ended meanwhile share the second.
+    expect(cleanups).toHaveLength(2);
+    cleanups[1]?.done();
+    await settle();
+    expect(cleanups).toHaveLength(2);
+    expect(cleanups.map(({ isAwaited }) => isAwaited)).toEqual([false, false]);
+    // The last one is still open.
+    for (const id of ids.slice(0, -1).slice(-60)) {
+      expect(registry.find(id)).toMatchObject({ state: 'ended', cleanup: { session: id } });
+    }
+  });
+
+  test('that somebody waits for do not wait for those, and go first', async () => {
+    const { registry, cleanups } = new Fixture({ byHand: true });
+    const { id } = registry.open();
+    flood(registry, 50);
+    await settle();
+    const end = registry.end(id);
+    await settle();
+    expect(cleanups.map(({ isAwaited }) => isAwaited)).toEqual([false, true]);
+    cleanups[1]?.done();
+    expect(await end).toMatchObject({ state: 'ended', cleanup: { session: id } });
+    cleanups[0]?.done();
+  });
+
+  test('that fail for one that ended by itself are told once, and the next one runs', async () => {
+    const { registry, cleanups, errors } = new Fixture({ byHand: true });
+    flood(registry, 5);
+    await settle();
+    cleanups[0]?.fail(new Error('broken'));
+    await settle();
+    expect(errors).toHaveLength(1);
+    flood(registry, 5, 5);
+    await settle();
+    expect(cleanups).toHaveLength(2);
+    cleanups[1]?.done();
   });
 });
