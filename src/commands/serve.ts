@@ -28,7 +28,7 @@ export async function serve(flags: CommonFlags, started: () => void): Promise<nu
   log.info({ signal: await signal }, 'stopping: finishing what runs');
   const stopped = await withinGrace(app.stop(), config['shutdown.grace_ms']);
   log.info(stopped ? 'stopped' : 'the grace time is over; leaving what still runs');
-  // Timers and sockets of parts that have not ended in time must not hold the process.
+  // Timers and sockets of parts that have not ended in time would keep the process alive.
   if (!stopped) process.exit(1);
   return 0;
 }

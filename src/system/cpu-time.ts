@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 
 /** CPU time since the machine or the process started, in clock ticks of the kernel (proc(5)). */
 export interface CpuTime {
-  /** All CPUs together, whatever for. */
+  /** Of all CPUs together, idle time included. */
   readonly total: number;
-  /** Of that, what was not idle. */
+  /** The part of it that was not idle. */
   readonly busy: number;
 }
 
@@ -23,7 +23,7 @@ export async function machineCpuTime(root = '/proc'): Promise<CpuTime | undefine
 /** Of one process, with its children that have ended and were waited for; 0 once it is gone. */
 export async function processCpuTime(pid: number, root = '/proc'): Promise<number> {
   const text = await readFile(`${root}/${pid}/stat`, 'utf8').catch(() => '');
-  // The name may hold spaces and brackets: fields are counted behind its last one.
+  // The name may contain spaces and parentheses: count fields after its last one.
   const fields = text
     .slice(text.lastIndexOf(')') + 2)
     .split(' ')
