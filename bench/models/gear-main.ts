@@ -3,6 +3,7 @@
  * and `arena` if ONNX Runtime's arena is on. CPU time of one thread: other work on the machine hardly matters.
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { usualPlan } from '../../src/models/run/bindings.js';
 import { MappedSession } from '../../src/models/run/onnx-session.js';
 import { readOwnMemory } from '../../src/system/process-memory.js';
 import { median } from '../harness/spread.js';
@@ -43,12 +44,12 @@ async function openPlain(): Promise<Open> {
 }
 
 async function openMapped(gear: 'cold' | 'hot'): Promise<Open> {
-  const options = { threads: 1, padTokenId: 0, arena, gear };
-  const session = await MappedSession.open(graph, options);
+  const session = await MappedSession.open(graph, { threads: 1, arena, gear });
+  const plan = usualPlan(session, Number(labels));
   const run = (items: number, tokens: number) =>
     session.run(
       Array.from({ length: items }, () => ({ ids: ids(tokens), truncated: false })),
-      Number(labels),
+      plan,
     );
   return { run, release: () => session.release() };
 }

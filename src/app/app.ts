@@ -80,6 +80,7 @@ export class App {
     await repository.scan();
     await forms.removeLeftovers();
     this.#warnOfSecret();
+    this.#warnOfModels();
     await archive.start(() => void this.#closeInterrupted());
     await Promise.all([pool.start(), redis?.start()]);
     await memory.start();
@@ -198,6 +199,15 @@ export class App {
       // The next start finds them again.
       this.#log.error({ err: error }, 'sessions of a server that died could not be closed');
     }
+  }
+
+  #warnOfModels(): void {
+    const { repository } = this.#parts;
+    for (const { id, reason } of repository.listBroken()) {
+      this.#log.warn({ model: id, reason }, 'a folder looks like a model and cannot be served');
+    }
+    if (repository.list().length > 0) return;
+    this.#log.warn({ folder: repository.root }, 'there is no model that can be served');
   }
 
   #warnOfSecret(): void {

@@ -139,6 +139,11 @@ export class Assembly {
       threads,
       batchItems: items,
       batchTokens: Math.floor(characters / CHARACTERS_PER_TOKEN),
+      // Half of the line: the other texts, models and processes need theirs; and within half of a batch's time.
+      rowBudget: () => ({
+        bytes: this.#loadLineBytes(this.#given.totalBytes) / 2,
+        ms: config['worker.batch_timeout_ms'] / 2,
+      }),
       refuse: (model) => this.#refuseTooLarge(model),
       onMeasured: (model, form) => this.library.remeasured(model, form),
       log: (line, facts) => log.info(facts, line),
@@ -168,6 +173,7 @@ export class Assembly {
     if (url === '') return undefined;
     return new RedisTier({
       url,
+      secret: this.#secret,
       limits: poolLimits(config, 'redis'),
       ttlSeconds: config['cache.ttl'],
       lookupBudgetMs: config['redis.lookup_budget_ms'],

@@ -1,8 +1,11 @@
 import type { ConnectionPool } from '../pools/connection-pool.js';
 import { REPLY_LIMIT_MS, type RedisConnection } from './redis-connection.js';
 
-/** Prefix of all our keys; the number is the version of the values. */
-export const KEY_PREFIX = 'plimsoll:1:';
+/**
+ * Prefix of all our keys; the number is the version of the values. It is in braces because a cluster hashes only
+ * what is in them: all keys are in one slot, as MGET of several keys needs.
+ */
+export const KEY_PREFIX = 'plimsoll:{2}:';
 
 /** COUNT of a SCAN: well below a millisecond of Redis's only thread. */
 const SCAN_COUNT = 250;

@@ -21,7 +21,8 @@ export async function listModels(flags: CommonFlags & { prepare: boolean }): Pro
           : `${model.task}, ${model.labels.length} labels, ${model.dtype}, source ${mb(model.source_mb)}, ${measured}`;
       process.stdout.write(`${model.id}: ${facts}\n`);
     }
-    return models.some(({ state }) => state === 'broken') ? 1 : 0;
+    // Nothing to serve is as wrong as something that cannot be served.
+    return models.length === 0 || models.some(({ state }) => state === 'broken') ? 1 : 0;
   } finally {
     await app.stop();
     log.end();

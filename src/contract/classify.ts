@@ -1,4 +1,5 @@
 import {
+  choice,
   closed,
   flag,
   integer,
@@ -22,12 +23,21 @@ function inputs(maxInputs: number): Schema<string | readonly string[]> {
   };
 }
 
+/** Functions that make scores of a model's outputs; `none` leaves them as they are. */
+export const SCORE_FUNCTIONS = ['softmax', 'sigmoid', 'none'] as const;
+
 /** @param maxInputs texts of one request at most (`request.max_inputs`). */
 export function classifyRequestSchema(maxInputs: number) {
   return closed({
     inputs: inputs(maxInputs),
     model: optional(text({ minLength: 1, maxLength: 600, examples: ['spam'] })),
     top_k: optional(integer({ minimum: 1, maximum: 100_000 })),
+    function_to_apply: optional(
+      choice(
+        SCORE_FUNCTIONS,
+        'What is applied to the outputs; by default what the model asks for.',
+      ),
+    ),
     session: optional(text({ minLength: 1, maxLength: 100 })),
     user: optional(text({ minLength: 1, maxLength: 128 })),
   });

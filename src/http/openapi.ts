@@ -29,7 +29,7 @@ export function openApiRoute(app: FastifyInstance): void {
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
-/** The router takes both addresses of a model as one, as ids hold slashes; callers see both. */
+/** The router takes all addresses of a model as one, as ids hold slashes; callers see each. */
 function withModelPaths<T extends { paths?: Record<string, unknown> }>(document: T): T {
   const { [MODEL_ROUTE]: route, ...paths } = document.paths ?? {};
   if (typeof route !== 'object' || route === null || !('post' in route)) return document;
@@ -40,6 +40,10 @@ function withModelPaths<T extends { paths?: Record<string, unknown> }>(document:
   ] as const) {
     const post = { ...(route.post as object), summary, parameters: [parameter] };
     paths[`/v1/models/{id}/${verb}`] = { post };
+  }
+  if ('get' in route) {
+    const get = { ...(route.get as object), parameters: [parameter] };
+    paths['/v1/models/{id}'] = { get };
   }
   return { ...document, paths };
 }

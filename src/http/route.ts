@@ -2,8 +2,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { errorSchema } from '../contract/errors.js';
 import type { Schema, Static } from '../contract/schema/schema.js';
 
-/** JSON that is written already. */
-export type JsonText<T> = string & { readonly ofType?: T };
+declare const WRITTEN: unique symbol;
+
+/** JSON that was written by hand; only who wrote it can say of which type it is. */
+export type JsonText<T> = string & { readonly [WRITTEN]: T };
 
 /** Schemas of the replies by their status; errors need none, all routes have them alike. */
 type Replies = Readonly<Record<number, Schema<unknown>>>;
@@ -23,7 +25,7 @@ export interface Route<P, Q, B, R extends Replies> {
   readonly produces?: string;
   /** By default a GET is there for HEAD too. */
   readonly withoutHead?: boolean;
-  /** A reply that is written by hand is of one of the route's shapes all the same. */
+  /** Answers with one of the shapes in `replies`: as it is, as its JSON, or through fastify's own reply. */
   readonly handle: (
     request: FastifyRequest<{ Params: P; Querystring: Q; Body: B }>,
     reply: FastifyReply,
@@ -32,7 +34,7 @@ export interface Route<P, Q, B, R extends Replies> {
 
 type Answered<R extends Replies> = Static<R[keyof R]> | JsonText<Static<R[keyof R]>> | FastifyReply;
 
-/** The only way in which routes come to the server. */
+/** Adds a route. All routes of the server's interface are added here, so all are described and checked alike. */
 export function addRoute<P, Q, B, const R extends Replies>(
   app: FastifyInstance,
   route: Route<P, Q, B, R>,

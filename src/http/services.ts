@@ -1,13 +1,14 @@
 import type { CacheView, ClearedCache } from '../contract/cache.js';
 import type { EventKind } from '../contract/events.js';
 import type { MemoryView, MinuteReading, ProcessReadings, Reading } from '../contract/memory.js';
-import type { ModelView } from '../contract/models.js';
+import type { ModelDetail, ModelView } from '../contract/models.js';
 import type { PoolView } from '../contract/pools.js';
 import type { ProofProfile, ProofView } from '../contract/proofs.js';
 import type { Receipt } from '../contract/receipts.js';
 import type { ClassificationRecord, PastEvent } from '../contract/records.js';
 import type { SettingView } from '../contract/service.js';
 import type { SessionUsers, SessionView } from '../contract/sessions.js';
+import type { Tokenized } from '../contract/tokenize.js';
 import type { WorkerView } from '../contract/workers.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { ClassificationService } from '../sessions/service.js';
@@ -47,6 +48,10 @@ export interface HttpServices {
     readonly processes: (sinceMs: number) => ProcessReadings;
   };
   readonly models: {
+    /** A model, usable or broken. @throws PlimsollError MODEL_NOT_FOUND */
+    readonly show: (id: string) => Promise<ModelDetail>;
+    /** What a model sees of each text, also of one whose graph cannot be served. */
+    readonly tokenize: (id: string, inputs: readonly string[]) => Promise<Tokenized>;
     readonly list: () => Promise<readonly ModelView[]>;
     readonly load: (id: string) => Promise<ModelView>;
     readonly unload: (id: string) => Promise<ModelView>;

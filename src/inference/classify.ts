@@ -6,6 +6,7 @@ import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-ca
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { taskOf } from '../models/intake/description.js';
+import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
 import type { Dispatcher } from './dispatcher.js';
 import { EventLoopYield } from './yielding.js';
@@ -17,6 +18,8 @@ export interface ClassifyRequest {
   readonly user: string;
   /** Number of labels to return for each input, best first; all if undefined. */
   readonly topK: number | undefined;
+  /** What is applied to the logits; the model's own if undefined. */
+  readonly function?: ScoreFunction | undefined;
 }
 
 export interface LabelScore {
@@ -58,7 +61,8 @@ export class Classifier {
   readonly #cache: ResultCache;
   readonly #metrics: Metrics;
   readonly #keys: CacheKeys;
-  readonly #scopes = new WeakMap<ReadyModel, KeyScope>();
+  /** By the function that a request asks for; most ask for none. */
+  readonly #scopes = new WeakMap<ReadyModel, Map<ScoreFunction | undefined, KeyScope>>();
   readonly #yield = new EventLoopYield();
 
   constructor(parts: {
@@ -102,7 +106,7 @@ export class Classifier {
       isKnown: true,
     };
     if (inputs.length > AT_ONCE) return this.#answerInSlices(ready, request, found, abort);
-    const scope = this.#scopeOf(ready);
+    const scope = this.#scopeOf(ready, request.function);
     // Plain loops here and below: this is the hot path of cached answers.
     for (let index = 0; index < inputs.length; index += 1) {
       this.#lookUp(scope, inputs[index] ?? '', index, found);
@@ -118,7 +122,7 @@ export class Classifier {
     found: Lookup,
     abort: Abortable,
   ): Promise<Classification> {
-    const scope = this.#scopeOf(ready);
+    const scope = this.#scopeOf(ready, request.function);
     let sliceEndsMs = performance.now() + SLICE_MS;
     for (const [index, input] of request.inputs.entries()) {
       if (performance.now() > sliceEndsMs) {
@@ -141,18 +145,23 @@ export class Classifier {
     found.isKnown &&= result !== undefined;
   }
 
-  #scopeOf(ready: ReadyModel): KeyScope {
-    const known = this.#scopes.get(ready);
+  #scopeOf(ready: ReadyModel, asked: ScoreFunction | undefined): KeyScope {
+    let scopes = this.#scopes.get(ready);
+    if (scopes === undefined) {
+      scopes = new Map();
+      this.#scopes.set(ready, scopes);
+    }
+    const known = scopes.get(asked);
     if (known !== undefined) return known;
-    const scope = { digest: ready.form.digest, task: taskOf(ready.model.description) };
-    this.#scopes.set(ready, scope);
+    const scope = { digest: ready.form.digest, task: taskOf(ready.model.description, asked) };
+    scopes.set(asked, scope);
     return scope;
   }
 
   /** Looks up in Redis what memory does not have, and computes the rest. */
   async #complete(
     ready: ReadyModel,
-    { inputs, user, topK }: ClassifyRequest,
+    { inputs, user, topK, function: own }: ClassifyRequest,
     { keys, rows }: Lookup,
     abort: Abortable,
   ): Promise<Classification> {
@@ -161,7 +170,7 @@ export class Classifier {
     const looking = this.#cache.findInRedis(asked, ready.model.description.labels.length);
     if (looking !== undefined) this.#take(await looking, asked, keys, rows);
     const times = rows.includes(undefined)
-      ? await this.#compute(ready, inputs, user, abort, keys, rows)
+      ? await this.#compute(ready, inputs, user, abort, keys, rows, own)
       : NOTHING_TO_RUN;
     return this.#reply(ready, keys, rows, topK, times);
   }
@@ -199,11 +208,12 @@ export class Classifier {
     abort: Abortable,
     keys: readonly string[],
     rows: (SourcedResult | undefined)[],
+    own: ScoreFunction | undefined,
   ): Promise<Answer> {
     const texts = new Map(keys.map((key, index) => [key, inputs[index] ?? '']));
     const wanted = missingOf(keys, rows);
     const asked = wanted.map((key) => texts.get(key) ?? '');
-    const keyed = { keys: wanted, onResult: this.#keep };
+    const keyed = { keys: wanted, onResult: this.#keep, function: own };
     const answer = await this.#dispatcher.submit(ready, asked, abort, user, keyed);
     const { rows: found, ...times } = answer;
     const computed = new Map<string, SourcedResult>();
@@ -274,14 +284,18 @@ function ranked(
   row: CachedResult,
   topK: number | undefined,
 ): readonly LabelScore[] {
-  const { labels } = model.description;
+  const { labels, thresholds } = model.description;
   const { scores } = row;
   const list = new Array<LabelScore>(scores.length);
   for (let index = 0; index < scores.length; index += 1) {
     list[index] = { label: labels[index] ?? `LABEL_${index}`, score: scores[index] ?? 0 };
   }
   if (!isRanked(list)) list.sort((a, b) => b.score - a.score);
-  return topK === undefined ? list : list.slice(0, topK);
+  const kept =
+    thresholds === undefined
+      ? list
+      : list.filter(({ label, score }) => score >= (thresholds[label] ?? Number.NEGATIVE_INFINITY));
+  return topK === undefined ? kept : kept.slice(0, topK);
 }
 
 /** Sorting allocates more than the list itself, and with few labels is often not needed. */

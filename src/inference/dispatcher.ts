@@ -10,6 +10,7 @@ import { WaitingRows } from './queue/waiting-rows.js';
 import {
   type Answer,
   answerRow,
+  functionsOf,
   type Keyed,
   lostRow,
   newRequest,
@@ -304,7 +305,8 @@ export class Dispatcher {
       const handle = handleOf(first.request.ready, this.#options.threads);
       const size = rows.reduce((sum, row) => sum + row.size, 0);
       const expectedMs = this.#gate.batchMs(model, size);
-      const options = { timeoutMs: this.#options.batchTimeoutMs, expectedMs };
+      const timeoutMs = this.#options.batchTimeoutMs;
+      const options = { timeoutMs, expectedMs, functions: functionsOf(rows) };
       const result = await worker.run(handle, inputs, options);
       if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs, 'cold');
       this.#gate.observe(model, size, result.tookMs - (result.loadMs ?? 0));

@@ -1,4 +1,5 @@
 import { PlimsollError } from '../errors.js';
+import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ReadyModel } from '../models/library.js';
 import type { WaitingRow } from './queue/waiting-rows.js';
 import type { RowResult } from './workers/protocol.js';
@@ -17,7 +18,9 @@ export interface Answer {
 export interface Keyed {
   /** One for each input. */
   readonly keys: readonly string[];
-  /** Called with each result as soon as a worker returns it, so that others can use it. */
+  /** What is applied to the logits, if it is not the model's own; the keys tell it apart. */
+  readonly function?: ScoreFunction | undefined;
+  /** Told of every result that a worker gave, as soon as it is there: others may ask for the same. */
   readonly onResult: (key: string, result: RowResult) => void;
 }
 
@@ -81,4 +84,12 @@ export function lostRow(row: Row): PlimsollError | undefined {
   if (row.attempt <= MAX_ATTEMPTS) return undefined;
   const message = `${MAX_ATTEMPTS} workers ended while they ran this input`;
   return new PlimsollError('WORKER_LOST', message, { retryAfterSeconds: 1 });
+}
+
+/** What is applied to the logits of each row; undefined where all have the model's own. */
+export function functionsOf(rows: readonly Row[]): readonly ScoreFunction[] | undefined {
+  if (rows.every(({ request }) => request.keyed?.function === undefined)) return undefined;
+  return rows.map(
+    ({ request }) => request.keyed?.function ?? request.ready.model.description.scoring,
+  );
 }

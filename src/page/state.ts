@@ -31,6 +31,8 @@ export class PageState {
     const { reader } = memory;
     const snapshot = reader.last ?? (await reader.read());
     const figures = figuresOf(snapshot);
+    // Awaited before anything is read, so that all of the state is of one moment.
+    const models = await views.listKnown();
     return {
       at: toInstant(Date.now()),
       version: VERSION,
@@ -43,7 +45,7 @@ export class PageState {
       waiting_inputs: dispatcher.waitingCount,
       processes: snapshot.processes.map(shownProcess),
       sessions: sessions.listOpen(MAX_SESSIONS).map(shownOpen),
-      models: await views.listKnown(),
+      models,
       workers: workers.list(),
       cache: shownCache(cache.counts),
       pools: pools.map((pool) => shownPool(pool.figures)),

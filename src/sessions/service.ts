@@ -1,6 +1,7 @@
 import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { Classification, Classifier } from '../inference/classify.js';
+import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ModelRepository } from '../models/intake/repository.js';
 import type { SessionRegistry } from './registry.js';
 
@@ -8,6 +9,8 @@ export interface SessionRequest {
   readonly inputs: readonly string[];
   readonly model: string | undefined;
   readonly topK: number | undefined;
+  /** What is applied to the logits; the model's own if undefined. */
+  readonly function?: ScoreFunction | undefined;
   readonly session: string | undefined;
   readonly user: string;
 }
@@ -73,7 +76,7 @@ export class ClassificationService {
     abort: Abortable,
   ): SessionAnswer | Promise<SessionAnswer> {
     const begunMs = performance.now();
-    const { inputs, topK, user } = request;
+    const { inputs, topK, user, function: asked } = request;
     const seat = this.#registry.enter(request.session, user, model);
     const give = (found: Classification): SessionAnswer | Promise<SessionAnswer> => {
       const { model: of, results, truncated, cached, inputHashes, timing } = found;
@@ -88,7 +91,10 @@ export class ClassificationService {
       throw error;
     };
     try {
-      const found = this.#classifier.classify({ model, inputs, topK, user }, abort);
+      const found = this.#classifier.classify(
+        { model, inputs, topK, user, function: asked },
+        abort,
+      );
       return found instanceof Promise ? found.then(give, fail) : give(found);
     } catch (error) {
       return fail(error);

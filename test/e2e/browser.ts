@@ -83,7 +83,7 @@ export async function findViolations(page: Page): Promise<readonly Violation[]> 
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate<{
     violations: { id: string; nodes: { target: string[]; failureSummary?: string }[] }[];
-  }>('axe.run()');
+  }>("axe.run({ resultTypes: ['violations'] })");
   return violations.map(({ id, nodes }) => ({
     rule: id,
     where: nodes.map(({ target, failureSummary }) => `${target.join(' ')}: ${failureSummary}`),

@@ -27,7 +27,7 @@ export const ODD_LABELS = [
   'ü'.repeat(200),
   'تصنيف هذه الرسالة على أنها بريد مزعج غير مرغوب فيه (spam)',
 ] as const;
-const ODD_LABELS_ID = 'labels-of-200-characters';
+export const ODD_LABELS_ID = 'labels-of-200-characters';
 
 const OTHERS = [
   '👩‍👩‍👧‍👦 family',

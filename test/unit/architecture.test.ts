@@ -46,6 +46,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
           'requests.ts',
           'model-handles.ts',
           'shift.ts',
+          'tokenize.ts',
           'yielding.ts',
         ],
       ],
@@ -83,10 +84,17 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
       [['library.ts']],
       [
         [
+          'compile/compare-tokenizers.ts',
+          'compile/inspect-graph.ts',
           'compile/mapped-form.ts',
+          'compile/measure-room.ts',
           'compile/preparer.ts',
           'compile/preparer-main.ts',
           'compile/preparer-protocol.ts',
+          'compile/probe-texts.ts',
+          'compile/staging.ts',
+          'compile/subgraphs.ts',
+          'compile/write-form.ts',
           'compile/written-files.ts',
           'compile/compile-safetensors.ts',
         ],
@@ -140,7 +148,7 @@ function importsOfDoors(sources: Sources): readonly string[] {
 }
 
 /** Model code: it is loaded in worker and preparer processes only, which are forked. */
-const MODEL_CODE = ['onnxruntime-node', '@huggingface/tokenizers'];
+const MODEL_CODE = ['onnxruntime-node', '@huggingface/tokenizers', 'tokenizers'];
 const MAIN = 'main.ts';
 const FORKED = ['inference/workers/worker-main.ts', 'models/compile/preparer-main.ts'];
 

@@ -1,5 +1,6 @@
 import type {
   Answer,
+  ClassifyRequest,
   ModelView,
   PastEvent,
   PastEvents,
@@ -60,7 +61,7 @@ export const api = {
   recycleAll: () => ask<Receipt>('POST', 'v1/memory/recycle'),
   cleanUp: () => ask<Receipt>('POST', 'v1/memory/cleanup'),
   classify: (model: string, inputs: string) =>
-    ask<Answer>('POST', 'v1/classify', { model, inputs }),
+    ask<Answer>('POST', 'v1/classify', { model, inputs } satisfies ClassifyRequest),
   startProof: () => ask<ProofStarted>('POST', 'v1/proofs', { profile: 'reference' }),
 
   async sessions(limit: number): Promise<readonly SessionView[]> {

@@ -4,7 +4,7 @@
  */
 
 export type { CacheView } from '../../src/contract/cache.js';
-export type { Answer } from '../../src/contract/classify.js';
+export type { Answer, ClassifyRequest } from '../../src/contract/classify.js';
 export type {
   Mark,
   PageState as State,

@@ -6,12 +6,12 @@ import path from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describeModel } from '../../../src/models/intake/description.js';
 import { ModelRepository } from '../../../src/models/intake/repository.js';
-import { scoresOf } from '../../../src/models/run/onnx-session.js';
+import { scoresOf } from '../../../src/models/run/scores.js';
 import { TextEncoder } from '../../../src/models/run/tokenizer.js';
 import type { RawJob } from './raw-loop.js';
 
 const [directory = ''] = process.argv.slice(2);
-const { labels, scheme, maxTokens, padTokenId } = await describeModel(directory);
+const { labels, scoring, maxTokens, padTokenId } = await describeModel(directory);
 const encoder = await TextEncoder.open(directory, maxTokens);
 const repository = new ModelRepository(path.dirname(directory));
 const { graphFile } = await repository.find(path.basename(directory));
@@ -56,13 +56,13 @@ async function perform(job: RawJob): Promise<unknown> {
   if (job.kind === 'score') {
     const scores: unknown[] = [];
     for (const text of job.texts) {
-      scores.push(scoresOf(await runBatch(open, [text]), labels.length, scheme)[0]);
+      scores.push(scoresOf(await runBatch(open, [text]), labels.length, scoring)[0]);
     }
     return { labels, scores };
   }
   if (job.kind === 'once') {
     const begun = performance.now();
-    scoresOf(await runBatch(open, [job.text]), labels.length, scheme);
+    scoresOf(await runBatch(open, [job.text]), labels.length, scoring);
     return { ms: performance.now() - begun };
   }
   const { texts, batch } = job;

@@ -1,6 +1,9 @@
 import type { ErrorCode } from '../../errors.js';
-import type { LabelScheme } from '../../models/intake/description.js';
+import type { Side } from '../../models/intake/reading/room.js';
+import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
+import type { TokenizerFiles } from '../../models/intake/tokenizer-files.js';
 import type { Gear } from '../../models/run/gear.js';
+import type { ServingPlan, TokenizerChoice } from '../../models/run/serving-plan.js';
 import type { ProcessMemory } from '../../system/process-memory.js';
 
 /** What a worker needs to open a model. */
@@ -8,16 +11,24 @@ export interface ModelHandle {
   readonly id: string;
   /** Tells two versions of one model apart. */
   readonly digest: string;
-  /** Folder of the tokenizer's files. */
-  readonly directory: string;
+  readonly tokenizer: TokenizerHandle;
   readonly graphFile: string;
   readonly threads: number;
-  readonly padTokenId: number;
-  /** Open it with ONNX Runtime's memory arena. */
+  /** Opened with ONNX Runtime's arena. */
   readonly arena: boolean;
+  readonly plan: ServingPlan;
+  /** Longer texts are refused: they would not fit into memory. */
+  readonly memoryCap?: { readonly tokens: number; readonly bytes: number };
+  readonly scoring: ScoreFunction;
+}
+
+/** Everything that a worker needs to tokenize as a model does. */
+export interface TokenizerHandle {
+  /** By their whole paths. */
+  readonly files: TokenizerFiles;
+  readonly choice: TokenizerChoice;
   readonly maxTokens: number;
-  readonly labelCount: number;
-  readonly scheme: LabelScheme;
+  readonly truncationSide: Side | undefined;
 }
 
 /** Requests to a worker. It handles them in order and answers each with its id. */
@@ -26,11 +37,25 @@ export type WorkerRequest =
   | { readonly type: 'unload'; readonly model: string }
   /** Opens the model in the hot gear, then closes the cold one; batches that arrive meanwhile run after that. */
   | { readonly type: 'shift'; readonly model: string }
-  | { readonly type: 'run'; readonly model: string; readonly inputs: readonly string[] }
+  | {
+      readonly type: 'run';
+      readonly model: string;
+      readonly inputs: readonly string[];
+      /** For each input what is applied to its logits; left out where all have the model's own. */
+      readonly functions?: readonly ScoreFunction[] | undefined;
+    }
+  /** Tokens of texts as a model sees them; the model itself need not be loaded. */
+  | {
+      readonly type: 'tokenize';
+      readonly tokenizer: TokenizerHandle;
+      readonly inputs: readonly string[];
+    }
   | { readonly type: 'collect' }
   | { readonly type: 'read' }
   | { readonly type: 'ping' };
 
+export type RunRequest = Extract<WorkerRequest, { readonly type: 'run' }>;
+export type TokenizeRequest = Extract<WorkerRequest, { readonly type: 'tokenize' }>;
 export type NumberedRequest = WorkerRequest & { readonly id: number };
 
 /** Outcome of one input. */
@@ -46,7 +71,16 @@ export interface BatchResult {
   readonly runMs: number;
 }
 
-/** Private bytes that a step gave back; negative if the process grew meanwhile. */
+/** What a model sees of a text. */
+export interface TokenizedText {
+  readonly ids: readonly number[];
+  readonly tokens: readonly string[];
+  /** Begin and end of each token, in code points of the text; 0, 0 for special tokens. */
+  readonly offsets: readonly (readonly [number, number])[];
+  readonly truncated: boolean;
+}
+
+/** What a step in a worker gave back; negative if the process grew meanwhile. */
 export interface StepResult {
   readonly freedBytes: number;
 }
@@ -57,6 +91,7 @@ export interface WorkerAnswers {
   readonly unload: StepResult;
   readonly shift: StepResult;
   readonly run: BatchResult;
+  readonly tokenize: readonly TokenizedText[];
   readonly collect: StepResult;
   readonly read: ProcessMemory;
   readonly ping: null;

@@ -3,9 +3,11 @@
  * of arrival, and keeps only the models that it was told to load.
  */
 import { messageOf, PlimsollError } from '../../errors.js';
+import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
 import type { Gear } from '../../models/run/gear.js';
-import { MappedSession, scoresOf } from '../../models/run/onnx-session.js';
-import { TextEncoder } from '../../models/run/tokenizer.js';
+import { MappedSession } from '../../models/run/onnx-session.js';
+import { scoresOf } from '../../models/run/scores.js';
+import { type Encoding, TextEncoder } from '../../models/run/tokenizer.js';
 import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
 import { dieWithParent } from '../../system/process/parent-death.js';
@@ -15,6 +17,8 @@ import type {
   ModelHandle,
   NumberedRequest,
   StepResult,
+  TokenizedText,
+  TokenizerHandle,
   WorkerAnswers,
   WorkerMessage,
 } from './protocol.js';
@@ -38,15 +42,19 @@ const models = new Map<string, OpenModel>();
  */
 const lastEncoders = new Map<string, WeakRef<TextEncoder>>();
 
-async function openEncoder({ digest, directory, maxTokens }: ModelHandle): Promise<TextEncoder> {
+async function openEncoder({ digest, tokenizer }: ModelHandle): Promise<TextEncoder> {
   const last = lastEncoders.get(digest)?.deref();
   if (last !== undefined) return last;
   for (const [of, reference] of lastEncoders) {
     if (reference.deref() === undefined) lastEncoders.delete(of);
   }
-  const encoder = await TextEncoder.open(directory, maxTokens);
+  const encoder = await encoderOf(tokenizer);
   lastEncoders.set(digest, new WeakRef(encoder));
   return encoder;
+}
+
+function encoderOf({ files, maxTokens, choice, truncationSide }: TokenizerHandle) {
+  return TextEncoder.open(files, maxTokens, { ...choice, truncationSide });
 }
 
 async function load(handle: ModelHandle, gear: Gear): Promise<WorkerAnswers['load']> {
@@ -85,7 +93,7 @@ async function shift(id: string): Promise<void> {
   const { handle, encoder, session: cold } = model;
   const hot = await openSession(handle, 'hot');
   try {
-    await hot.run([encoder.encode(WARM_UP_TEXT)], handle.labelCount);
+    await hot.run(await encoder.encodeAll([WARM_UP_TEXT]), handle.plan);
   } catch (error) {
     await hot.release();
     throw error;
@@ -94,16 +102,21 @@ async function shift(id: string): Promise<void> {
   await cold.release();
 }
 
-async function run(id: string, inputs: readonly string[]): Promise<BatchResult> {
+async function run(
+  id: string,
+  inputs: readonly string[],
+  functions?: readonly ScoreFunction[],
+): Promise<BatchResult> {
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
-  const { labelCount, scheme } = model.handle;
+  const { plan, scoring } = model.handle;
   const begun = performance.now();
-  const encodings = inputs.map((input) => model.encoder.encode(input));
+  const encodings = await model.encoder.encodeAll(inputs);
+  refuseTooLong(encodings, model.handle);
   const tokenized = performance.now();
-  const logits = await model.session.run(encodings, labelCount);
+  const logits = await model.session.run(encodings, plan);
   const ran = performance.now();
-  const scores = scoresOf(logits, labelCount, scheme);
+  const scores = scoresOf(logits, plan.labelCount, functions ?? scoring);
   return {
     rows: encodings.map(({ truncated }, row) => ({ scores: scores[row] ?? [], truncated })),
     tokenizeMs: tokenized - begun,
@@ -111,7 +124,32 @@ async function run(id: string, inputs: readonly string[]): Promise<BatchResult> 
   };
 }
 
-/** Runs a step that frees memory, and measures what it freed. */
+/** A text that would take more memory than there is must not take the worker along. */
+function refuseTooLong(encodings: readonly Encoding[], { memoryCap: cap }: ModelHandle): void {
+  if (cap === undefined) return;
+  const longest = encodings.reduce((most, { ids }) => Math.max(most, ids.length), 0);
+  if (longest <= cap.tokens) return;
+  const mb = (cap.bytes / 2 ** 20).toFixed(0);
+  throw new PlimsollError(
+    'INVALID_INPUT',
+    `the text has ${longest} tokens; here ${cap.tokens} fit into memory and time (they were measured to take ${mb} MB). Send less, raise the load line and prepare the model anew, or set max_tokens in its plimsoll.json, so that texts are cut there`,
+  );
+}
+
+async function tokenize(
+  handle: TokenizerHandle,
+  inputs: readonly string[],
+): Promise<readonly TokenizedText[]> {
+  const encoder = await encoderOf(handle);
+  const texts: TokenizedText[] = [];
+  for (const input of inputs) {
+    const { details, truncated } = await encoder.detailed(input);
+    texts.push({ ...details, truncated });
+  }
+  return texts;
+}
+
+/** Does a step that gives memory back, and measures what it gave. */
 async function measured(step: () => Promise<void>): Promise<StepResult> {
   const before = await readOwnPrivateBytes();
   await step();
@@ -127,7 +165,9 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
     case 'shift':
       return measured(() => shift(request.model));
     case 'run':
-      return run(request.model, request.inputs);
+      return run(request.model, request.inputs, request.functions);
+    case 'tokenize':
+      return tokenize(request.tokenizer, request.inputs);
     case 'collect':
       return measured(async () => {
         collectGarbage();

@@ -7,7 +7,8 @@ import { settledWithin } from '../../system/time-limit.js';
 import { WorkerChannel } from './channel.js';
 import { type LoadedModel, OpenModels } from './open-models.js';
 import { BatchPrefetch, type Capacity } from './prefetch.js';
-import type { ModelHandle, WorkerAnswers, WorkerMessage } from './protocol.js';
+import type { ModelHandle, TokenizeRequest, WorkerAnswers, WorkerMessage } from './protocol.js';
+import type { Ran, RunOptions } from './run-options.js';
 import type { TimeLimit } from './time-limit.js';
 import { type WorkerEnding, WorkerGoneError } from './worker-gone.js';
 import { forkWorker, workerMemoryReader } from './worker-process.js';
@@ -32,21 +33,6 @@ export interface WorkerOptions {
 
 /** Runs in a new worker before it counts as ready; a failure is ignored. */
 export type WarmUp = (worker: Worker) => Promise<void>;
-
-export interface RunOptions {
-  /** The worker is killed if it has not answered after this; the same holds for opening the model. */
-  readonly timeoutMs: number;
-  /** CPU time, in ms of one thread, that the batch may use; `timeoutMs` if undefined. */
-  readonly budgetMs?: number | undefined;
-  readonly gear?: Gear;
-  /** Expected run time; undefined while nothing was measured. See {@link BatchPrefetch}. */
-  readonly expectedMs?: number;
-}
-
-type Ran = WorkerAnswers['run'] & {
-  readonly loadMs: number | undefined;
-  readonly tookMs: number;
-};
 
 /** Reading memory, releasing a model and collecting garbage take milliseconds; swapping may make them slow. */
 export const DEFAULT_REPLY_TIMEOUT_MS = 5000;
@@ -265,14 +251,20 @@ export class Worker {
   async run(
     handle: ModelHandle,
     inputs: readonly string[],
-    { timeoutMs, budgetMs, gear = 'cold', expectedMs = Number.POSITIVE_INFINITY }: RunOptions,
+    {
+      timeoutMs,
+      budgetMs,
+      gear = 'cold',
+      functions,
+      expectedMs = Number.POSITIVE_INFINITY,
+    }: RunOptions,
   ): Promise<Ran> {
     const batch = this.#batches.assign(handle.id, expectedMs);
     const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
       // Sent together to save a round trip: the worker handles its messages in order.
       const loading = this.load(handle, gear, timeoutMs);
-      const request = { type: 'run', model: handle.id, inputs } as const;
+      const request = { type: 'run', model: handle.id, inputs, functions } as const;
       const running = this.#channel.call(request, limit, handle.threads);
       running.catch(() => undefined);
       const loadMs = await loading;
@@ -290,6 +282,11 @@ export class Worker {
   /** Resolves when its batches have been answered or lost. */
   drained(): Promise<void> {
     return this.#batches.drained();
+  }
+
+  /** Tokens of texts as a model sees them; the model need not be loaded. @param timeoutMs as for a batch */
+  tokenize(asked: TokenizeRequest, timeoutMs: number): Promise<WorkerAnswers['tokenize']> {
+    return this.#channel.call(asked, { budgetMs: timeoutMs, hardMs: timeoutMs });
   }
 
   collect(): Promise<WorkerAnswers['collect']> {

@@ -2,7 +2,7 @@
 import { mkdir, realpath, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PlimsollError } from '../../errors.js';
-import { readJson } from '../intake/description.js';
+import { readJson } from '../intake/folder/json.js';
 import { describeNetwork } from './families/describe.js';
 import type { HeadTask } from './families/network/family.js';
 import { pickFamily } from './families/pick.js';

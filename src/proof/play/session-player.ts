@@ -1,5 +1,6 @@
 /** Plays one session: opens it, lets its users send, reads the memory beside them, ends it. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ClassifyRequest } from '../../contract/classify.js';
 import {
   type MemoryReply,
   parseClassify,
@@ -151,7 +152,7 @@ export class SessionPlayer {
       {
         ...{ inputs: item?.text ?? '', session: turn.id, user: `user-${user + 1}` },
         ...(model && { model }),
-      },
+      } satisfies ClassifyRequest,
       { signal: stop },
     );
     if (!reply.ok && reply.code === 'ABORTED') return null;

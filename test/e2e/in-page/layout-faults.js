@@ -1,11 +1,13 @@
-// Runs in the page: looks for what a reader would call broken at this width. The value is a list of sentences.
-// biome-ignore lint/nursery/noFloatingPromises: the promise is the value of this script, which the test awaits.
+// Runs in the page: looks for what a reader would call broken at this width. Its value is a list of sentences.
+// biome-ignore lint/nursery/noFloatingPromises: the promise is the value of this script
 (async () => {
   const MAX_FAULTS = 20;
   const faults = new Set();
-  const say = (fault) => faults.add(fault);
   const root = document.documentElement;
-  if (root.scrollWidth > innerWidth) say(`the page is ${root.scrollWidth} px wide`);
+  const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  scrollTo({ top: 0, behavior: 'instant' });
+  await nextFrame();
+  if (root.scrollWidth > innerWidth) faults.add(`the page is ${root.scrollWidth} px wide`);
 
   const nameOf = (element) => {
     const text = element.textContent.trim().replace(/\s+/g, ' ').slice(0, 40);
@@ -14,89 +16,93 @@
     );
     return `“${text}” (${names.join(' in ')})`;
   };
+  const remembered = (work) => {
+    const known = new WeakMap();
+    return (element) => {
+      if (!known.has(element)) known.set(element, work(element));
+      return known.get(element);
+    };
+  };
   // What is clipped to nothing is for screen readers only.
-  const isClipped = (element) =>
-    element !== null &&
-    (getComputedStyle(element).clipPath === 'inset(50%)' || isClipped(element.parentElement));
+  const isClipped = remembered(
+    (element) =>
+      getComputedStyle(element).clipPath === 'inset(50%)' ||
+      (element.parentElement !== null && isClipped(element.parentElement)),
+  );
   const isHidden = (element) =>
     !element.checkVisibility({ visibilityProperty: true, opacityProperty: true }) ||
     element.closest('.skip, option') !== null ||
     isClipped(element);
+  // The boxes around an element that cut what sticks out of them.
+  const cuttersOf = remembered((element) => {
+    if (element === document.body) return [];
+    const { overflowX, overflowY } = getComputedStyle(element);
+    const own =
+      overflowX === 'visible'
+        ? []
+        : [
+            {
+              element,
+              bounds: element.getBoundingClientRect(),
+              scrollsDown: overflowY === 'auto' || overflowY === 'scroll',
+            },
+          ];
+    return [...own, ...cuttersOf(element.parentElement)];
+  });
 
-  // The pieces of text that can be seen, line by line.
-  const pieces = [];
+  // The lines of text that can be seen or scrolled to. Positions are those of the page scrolled to its top.
+  const lines = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
     const element = node.parentElement;
     if (node.data.trim() === '' || isHidden(element)) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
-    pieces.push({ element, range });
-  }
-
-  // Text that its box, or the window, cuts on the left or right, or cuts below where nothing scrolls.
-  const scrolls = (value) => value === 'auto' || value === 'scroll';
-  for (const { element, range } of pieces) {
     for (const rect of range.getClientRects()) {
-      if (rect.width < 1) continue;
-      if (rect.left < -1 || rect.right > innerWidth + 1)
-        say(`${nameOf(element)} leaves the window`);
-      for (let box = element; box !== document.body && box !== null; box = box.parentElement) {
-        const { overflowX, overflowY, position } = getComputedStyle(box);
-        if (overflowX !== 'visible' && overflowX !== 'clip') {
-          const bounds = box.getBoundingClientRect();
-          const isOut = rect.left < bounds.left - 1 || rect.right > bounds.right + 1;
-          if (isOut) say(`${nameOf(element)} is cut by .${box.className}`);
-          const isBelow = rect.bottom > bounds.bottom + 2 || rect.top < bounds.top - 2;
-          if (isBelow && !scrolls(overflowY))
-            say(`${nameOf(element)} is cut below by .${box.className}`);
-        }
-        if (position === 'fixed') break;
-      }
+      if (rect.width >= 1) lines.push({ element, rect, what: 'the text' });
     }
   }
+
+  // Text that leaves the window or that a box cuts, but for a box in which one can scroll down to it.
+  const inSight = ({ element, rect, what }) => {
+    const say = (fault) => faults.add(`${what} ${nameOf(element)} ${fault}`);
+    if (rect.left < -1 || rect.right > innerWidth + 1) say('leaves the window');
+    return cuttersOf(element).every(({ element: box, bounds, scrollsDown }) => {
+      if (rect.left < bounds.left - 1 || rect.right > bounds.right + 1) {
+        say(`is cut by ${nameOf(box)}`);
+      }
+      const isOut = rect.bottom > bounds.bottom + 2 || rect.top < bounds.top - 2;
+      if (isOut && !scrollsDown) say(`is cut at its height by ${nameOf(box)}`);
+      return !isOut;
+    });
+  };
+  const targets = lines.filter(inSight);
   for (const table of document.querySelectorAll('.table')) {
     if (table.scrollWidth > table.clientWidth + 1) {
-      say(
-        `the table ${table.firstElementChild.getAttribute('aria-label')} is wider than its panel`,
-      );
+      faults.add(`the table ${table.firstElementChild.ariaLabel} is wider than its panel`);
     }
   }
 
-  // Text, and things to click, that something else covers. Looked at screen by screen.
-  const visibleIn = (rect, element) => {
-    for (let box = element; box !== null; box = box.parentElement) {
-      const { overflowY } = getComputedStyle(box);
-      if (overflowY === 'visible' || box === document.body || box === root) continue;
-      const bounds = box.getBoundingClientRect();
-      if (rect.bottom > bounds.bottom || rect.top < bounds.top) return false;
-    }
-    return true;
-  };
+  // Text and controls that something else covers, screen by screen.
+  for (const element of document.querySelectorAll('a, button, select, input, textarea, summary')) {
+    if (isHidden(element)) continue;
+    const control = { element, rect: element.getBoundingClientRect(), what: 'the control' };
+    if (inSight(control)) targets.push(control);
+  }
   const isOf = (hit, element) =>
-    hit !== null &&
-    (element.contains(hit) || hit.contains(element) || hit.closest('label') !== null);
-  const controls = [...document.querySelectorAll('a, button, select, input, textarea, summary')];
-  const screens = Math.ceil(root.scrollHeight / innerHeight);
-  for (let screen = 0; screen < screens && faults.size < MAX_FAULTS; screen += 1) {
-    scrollTo({ top: screen * innerHeight, behavior: 'instant' });
-    await new Promise((resolve) => requestAnimationFrame(resolve));
-    const covers = (rect, element, what) => {
-      const [x, y] = [rect.left + rect.width / 2, rect.top + rect.height / 2];
-      if (rect.width < 1 || y < 0 || y > innerHeight - 1 || x < 0 || x > innerWidth - 1) return;
-      if (!visibleIn(rect, element)) return;
-      const hit = document.elementFromPoint(x, y);
-      if (!isOf(hit, element))
-        say(`${what} ${nameOf(element)} is covered by ${hit && nameOf(hit)}`);
-    };
-    for (const { element, range } of pieces) {
-      if (!element.isConnected) continue;
-      if (getComputedStyle(element).pointerEvents === 'none') continue;
-      for (const rect of range.getClientRects()) covers(rect, element, 'the text');
-    }
-    for (const control of controls) {
-      if (!control.isConnected || isHidden(control)) continue;
-      covers(control.getBoundingClientRect(), control, 'the control');
+    element.contains(hit) || hit.contains(element) || hit.closest('label') !== null;
+  const middle = ({ rect }) => rect.top + rect.height / 2;
+  for (let top = 0; top < root.scrollHeight && faults.size < MAX_FAULTS; top += innerHeight) {
+    scrollTo({ top, behavior: 'instant' });
+    await nextFrame();
+    const shift = scrollY;
+    for (const target of targets) {
+      const { element, rect, what } = target;
+      const y = middle(target) - shift;
+      if (middle(target) < top || y < 0 || y > innerHeight - 1 || !element.isConnected) continue;
+      const hit = document.elementFromPoint(rect.left + rect.width / 2, y);
+      if (hit === null || isOf(hit, element)) continue;
+      faults.add(`${what} ${nameOf(element)} is covered by ${nameOf(hit)}`);
     }
   }
   scrollTo({ top: 0, behavior: 'instant' });

@@ -34,11 +34,11 @@ export class AnswerText {
     const times =
       `"queue_ms":${toMs(queueMs)},"tokenize_ms":${toMs(tokenizeMs)},` +
       `"run_ms":${toMs(runMs)},"total_ms":${toMs(totalMs)}`;
-    return (
+    const text =
       `{"model":${this.#name(model)},"session":${this.#name(session)},"user":${this.#name(user)},` +
       `"results":[${lists}],"truncated":[${truncated.join(',')}],"cached":[${tiers}],` +
-      `"timing":{${times}}}`
-    );
+      `"timing":{${times}}}`;
+    return text as JsonText<Answer>;
   }
 
   #name(name: string): string {

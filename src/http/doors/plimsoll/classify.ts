@@ -26,10 +26,13 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
     body: classifyRequestSchema(limits.maxInputs),
     replies: { 200: answerSchema },
     handle: (request, out) => {
-      const { inputs, model, top_k: topK, session, user } = request.body;
+      const { inputs, model, top_k: topK, function_to_apply: asked, session, user } = request.body;
       const all = typeof inputs === 'string' ? [inputs] : inputs;
       const named = user ?? users.of(request.ip);
-      const call: SessionRequest = { inputs: all, model, topK, session, user: named };
+      const call: SessionRequest = {
+        ...{ inputs: all, model, topK, function: asked, session },
+        user: named,
+      };
       const stop = new CallerStop(request, limits.deadlineMs);
       try {
         const answer = classification.classify(call, stop);

@@ -9,6 +9,7 @@ import { poolRoutes } from './pools.js';
 import { proofRoutes } from './proofs.js';
 import { recordRoutes } from './records.js';
 import { sessionRoutes } from './sessions.js';
+import { tokenizeRoutes } from './tokenize.js';
 import { workerRoutes } from './workers.js';
 
 /** Plimsoll's own protocol, which the page, the proof and the benchmarks speak. */
@@ -20,6 +21,7 @@ export const plimsoll: Door = {
     recordRoutes(app, services);
     memoryRoutes(app, services);
     modelRoutes(app, services);
+    tokenizeRoutes(app, services);
     poolRoutes(app, services);
     configRoutes(app, services);
     workerRoutes(app, services);

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { modelSchema, modelsSchema } from '../../../contract/models.js';
+import { modelDetailSchema, modelSchema, modelsSchema } from '../../../contract/models.js';
 import { object, text } from '../../../contract/schema/schema.js';
 import { PlimsollError } from '../../../errors.js';
 import { addRoute } from '../../route.js';
@@ -16,6 +16,16 @@ export function modelRoutes(app: FastifyInstance, { models }: HttpServices): voi
     tag,
     replies: { 200: modelsSchema },
     handle: async () => ({ models: await models.list() }),
+  });
+
+  addRoute(app, {
+    method: 'GET',
+    url: '/v1/models/*',
+    summary: 'One model ({id}), with everything that was decided about it and why',
+    tag,
+    path: object({ '*': text() }),
+    replies: { 200: modelDetailSchema },
+    handle: ({ params }) => models.show(params['*']),
   });
 
   // Ids of models hold slashes, which the router allows at an address's end only; see openapi.ts.

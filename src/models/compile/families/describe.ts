@@ -1,5 +1,5 @@
 /** Describes a model as a network, by its config.json and the tensors that it has. */
-import type { JsonObject } from '../../intake/description.js';
+import type { JsonObject } from '../../intake/folder/json.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Checkpoint } from '../safetensors/checkpoint.js';
 import { Config } from './network/config.js';

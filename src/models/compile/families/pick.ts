@@ -1,6 +1,6 @@
 /** Which family a model belongs to, and what its head gives, by what config.json says. */
 import { PlimsollError } from '../../../errors.js';
-import type { JsonObject } from '../../intake/description.js';
+import type { JsonObject } from '../../intake/folder/json.js';
 import type { Family, HeadTask } from './network/family.js';
 import { FAMILIES } from './registry.js';
 

@@ -1,6 +1,12 @@
 /** Collects the nodes and the initializers of an ONNX graph while it is being described. */
 
-import type { AttributeValue, DataType, FileRange, NodeDescription } from './messages.js';
+import type {
+  AttributeValue,
+  DataType,
+  FileRange,
+  NodeDescription,
+  ValueDescription,
+} from './messages.js';
 import { elementBytes } from './messages.js';
 
 /**
@@ -34,6 +40,8 @@ export function dataBytes(initializer: Initializer): number {
 export class GraphBuilder {
   /** Nodes in topological order. */
   readonly nodes: NodeDescription[] = [];
+  /** Shapes of values within the graph that ONNX Runtime could not infer. */
+  readonly declared: ValueDescription[] = [];
   readonly #initializers = new Map<string, Initializer>();
 
   /** All initializers, in the order of their definition. */
@@ -63,6 +71,12 @@ export class GraphBuilder {
   ): string {
     this.nodes.push({ operator, name, inputs, output, attributes });
     return output;
+  }
+
+  /** Says what shape a value has; returns the value. */
+  declare(name: string, type: DataType, shape: readonly (number | string)[]): string {
+    this.declared.push({ name, type, shape });
+    return name;
   }
 
   /** A tensor of random weights (float32). */

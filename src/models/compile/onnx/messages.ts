@@ -86,17 +86,19 @@ export function nodeField(node: NodeDescription, more: readonly Uint8Array[] = [
   ]);
 }
 
+const valueFields = { input: 11, output: 12, value: 13 } as const;
+
 /**
- * GraphProto.input (11) or GraphProto.output (12), a ValueInfoProto: name = 1, type = 2.
+ * GraphProto.input (11), output (12) or value_info (13), a ValueInfoProto: name = 1, type = 2.
  * TypeProto: tensor_type = 1. TypeProto.Tensor: elem_type = 1, shape = 2.
  * TensorShapeProto: dim = 1. TensorShapeProto.Dimension: dim_value = 1, dim_param = 2.
  */
-export function valueField(kind: 'input' | 'output', value: ValueDescription): Uint8Array {
+export function valueField(kind: keyof typeof valueFields, value: ValueDescription): Uint8Array {
   const dimensions = value.shape.map((size) =>
     messageField(1, [typeof size === 'number' ? integerField(1, size) : stringField(2, size)]),
   );
   const tensor = [integerField(1, dataTypes[value.type]), messageField(2, dimensions)];
-  return messageField(kind === 'input' ? 11 : 12, [
+  return messageField(valueFields[kind], [
     stringField(1, value.name),
     messageField(2, [messageField(1, tensor)]),
   ]);

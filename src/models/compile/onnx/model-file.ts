@@ -30,6 +30,7 @@ export function encodeModel(model: ModelDescription): Uint8Array {
     graphNameField(model.name),
     ...model.inputs.map((value) => valueField('input', value)),
     ...model.outputs.map((value) => valueField('output', value)),
+    ...model.graph.declared.map((value) => valueField('value', value)),
     ...model.graph.nodes.map((node) => nodeField(node)),
     ...model.graph.initializers.flatMap(encodeInitializer),
   ];

@@ -2,7 +2,7 @@
 import { lstat, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { PlimsollError } from '../../../errors.js';
-import { readJson } from '../../intake/description.js';
+import { readJson } from '../../intake/folder/json.js';
 import { readTensors, type StoredTensor } from './reader.js';
 
 /** All tensors of a model, by name. */

@@ -236,7 +236,7 @@ describe('running', () => {
 
   test('a model that cannot be opened is not in the books, and the worker lives on', async () => {
     const { worker } = await startReady('echo');
-    const broken = handle('b', { directory: 'broken' });
+    const broken = handle('b', { graphFile: 'broken' });
     const run = worker.run(broken, ['1'], { timeoutMs: LONG_MS });
     await expect(run).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
     expect(worker.loaded.size).toBe(0);
@@ -246,7 +246,7 @@ describe('running', () => {
 
   test('a load that fails late does not strike a newer one from the books', async () => {
     const { worker } = await startReady('echo');
-    const failing = worker.load(handle('m', { directory: 'broken', digest: 'old' }));
+    const failing = worker.load(handle('m', { graphFile: 'broken', digest: 'old' }));
     const unloading = worker.unload('m');
     const mended = worker.load(handle('m', { digest: 'new' }));
     await expect(failing).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });

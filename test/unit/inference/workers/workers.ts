@@ -4,6 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished, vi } from 'vitest';
 import type { ModelHandle } from '../../../../src/inference/workers/protocol.js';
+import { plainFindings, TOKENIZER } from '../../models/described.js';
 
 /** Path of a fixture worker. */
 export function fixture(name: string): string {
@@ -51,14 +52,15 @@ export function handle(id: string, changes: Partial<ModelHandle> = {}): ModelHan
   return {
     id,
     digest: 'digest-1',
-    directory: 'folder',
+    tokenizer: {
+      ...{ files: TOKENIZER, choice: { kind: 'javascript' } },
+      ...{ maxTokens: 128, truncationSide: undefined },
+    },
     graphFile: 'graph',
     threads: 1,
-    padTokenId: 0,
     arena: false,
-    maxTokens: 128,
-    labelCount: 2,
-    scheme: 'single-label',
+    plan: plainFindings().plan,
+    scoring: 'softmax',
     ...changes,
   };
 }

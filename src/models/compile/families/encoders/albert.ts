@@ -71,7 +71,8 @@ function attention(module: Module, input: Value, shape: BertShape): Value {
   const value = projectedHeads(module.at('value'), input, heads);
   const divisor = Math.sqrt(shape.headSize);
   // Unlike BERT's, the position terms are not divided.
-  const biases = [...relativeKeyTerms(module, { query, keys }, shape), additiveMask(module)];
+  const terms = relativeKeyTerms(module, { query, keys, divisor: 1 }, shape);
+  const biases = [...terms, additiveMask(module)];
   const attended = attend(module, { query, keys, value, divisor, biases }, heads);
   const projected = linear(module.at('dense'), attended, { from: hidden, to: hidden });
   const sum = module.apply('Add', [projected, input]);

@@ -77,17 +77,17 @@ function layer(module: Module, input: Value, whole: Module, shape: DebertaShape)
   return layerNorm(module.at('output.LayerNorm'), outer, { size: hidden, epsilon });
 }
 
-/** Content to content, content to position, position to content: their sum, divided once. */
+/** Content to content, content to position, position to content: each divided by the root of their number. */
 function selfAttention(module: Module, input: Value, whole: Module, shape: DebertaShape): Value {
   const { disentangled } = shape;
   const heads = { heads: shape.heads, size: shape.headSize };
   const query = projectedHeads(module.at('query_proj'), input, heads);
   const keys = projectedKeys(module.at('key_proj'), input, heads);
   const value = projectedHeads(module.at('value_proj'), input, heads);
-  const terms = disentangledTerms(module, whole, { query, keys }, disentangled);
   const divisor = Math.sqrt(shape.headSize * (1 + disentangled.kinds.length));
-  const biases = [additiveMask(module)];
-  return attend(module, { query, keys, value, divisor, terms, biases }, heads);
+  const terms = disentangledTerms(module, whole, { query, keys, divisor }, disentangled);
+  const biases = [...terms, additiveMask(module)];
+  return attend(module, { query, keys, value, divisor, biases }, heads);
 }
 
 /** A convolution over the embeddings, added to what the first layer made of them. */
@@ -107,7 +107,7 @@ function convolution(
   const conv = module.at('conv');
   const weight = conv.parameter('weight', [hidden, Math.floor(hidden / groups), width]);
   const columns = conv.apply('Transpose', [embedded], { perm: [0, 2, 1] });
-  const pad = (width - 1) / 2;
+  const pad = Math.floor((width - 1) / 2);
   const inputs = [columns, weight, conv.parameter('bias', [hidden])];
   const convolved = conv.apply('Conv', inputs, { group: groups, pads: [pad, pad] });
   const rows = conv.apply('Transpose', [convolved], { perm: [0, 2, 1] });

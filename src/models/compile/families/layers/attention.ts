@@ -34,8 +34,17 @@ export function keysAsRows(module: Module, keys: Value): Value {
 
 /** Heads side by side again: [batch, heads, sequence, size] → [batch, sequence, hidden]. */
 export function joinedHeads(module: Module, states: Value, { heads, size }: HeadShape): Value {
+  const hidden = heads * size;
   const rows = module.apply('Transpose', [states], { perm: HEADS_FIRST });
-  return module.apply('Reshape', [rows, module.graph.integers(0, 0, heads * size)]);
+  const joined = module.apply('Reshape', [rows, module.graph.integers(0, 0, hidden)]);
+  // Terms by distance hide the shape from ONNX Runtime, whose fusions behind it ask for it.
+  return module.graph.declare(joined, 'float', ['batch', 'sequence', hidden]);
+}
+
+/** Queries times keys, divided: [batch, heads, sequence, sequence]. The division becomes a part of the product. */
+export function scaledProduct(module: Module, left: Value, right: Value, divisor: number): Value {
+  const product = module.apply('MatMul', [left, right]);
+  return divisor === 1 ? product : module.apply('Div', [product, module.graph.scalar(divisor)]);
 }
 
 export interface AttentionInputs {
@@ -43,21 +52,16 @@ export interface AttentionInputs {
   /** As {@link projectedKeys} gives them. */
   readonly keys: Value;
   readonly value: Value;
-  /** What the products (and their position terms) are divided by. */
+  /** What the products are divided by. */
   readonly divisor: number;
-  /** Terms that are added before the division: [batch, heads, sequence, sequence]. */
-  readonly terms?: readonly Value[];
-  /** Terms that are added after it, the mask last; of any shape that broadcasts. */
+  /** Terms that are added to the scores, the mask last; of any shape that broadcasts. */
   readonly biases: readonly Value[];
 }
 
-/** softmax((Q · Kᵀ + terms) ÷ divisor + biases) · V, with the heads joined. */
+/** softmax(Q · Kᵀ ÷ divisor + biases) · V, with the heads joined. */
 export function attend(module: Module, inputs: AttentionInputs, shape: HeadShape): Value {
-  const add = (sum: Value, term: Value): Value => module.apply('Add', [sum, term]);
-  const product = module.apply('MatMul', [inputs.query, inputs.keys]);
-  const sum = (inputs.terms ?? []).reduce(add, product);
-  const scaled = module.apply('Div', [sum, module.graph.scalar(inputs.divisor)]);
-  const scores = inputs.biases.reduce(add, scaled);
+  const product = scaledProduct(module, inputs.query, inputs.keys, inputs.divisor);
+  const scores = inputs.biases.reduce((sum, bias) => module.apply('Add', [sum, bias]), product);
   const shares = module.apply('Softmax', [scores], { axis: 3 });
   return joinedHeads(module, module.apply('MatMul', [shares, inputs.value]), shape);
 }

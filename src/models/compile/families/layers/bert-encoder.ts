@@ -24,6 +24,9 @@ export interface BertShape extends EncoderSizes {
   readonly positionType: PositionType;
 }
 
+/** No encoder with a table of positions has more; lists by distance are twice as long. */
+const MAX_POSITIONS = 65_536;
+
 /** Defaults of BertConfig; the others' differ where they say so. */
 const DEFAULTS = {
   ...{ layers: 12, hidden: 768, heads: 12, intermediate: 3072 },
@@ -37,7 +40,9 @@ export function readBertShape(config: Config, changes: Partial<typeof DEFAULTS> 
   return {
     ...readSizes(config, defaults),
     vocabulary: config.integer('vocab_size', defaults.vocabulary),
-    maxPositions: config.integer('max_position_embeddings', defaults.maxPositions),
+    maxPositions: config.integer('max_position_embeddings', defaults.maxPositions, {
+      max: MAX_POSITIONS,
+    }),
     // A family that has token types only sometimes says so by a default of 0.
     types: config.integer('type_vocab_size', defaults.types, { min: Math.min(1, defaults.types) }),
     activation: readActivation(config, 'hidden_act', defaults.activation),
@@ -72,11 +77,11 @@ export function bertSelfAttention(module: Module, input: Value, shape: BertShape
   const query = projectedHeads(module.at('query'), input, heads);
   const keys = projectedKeys(module.at('key'), input, heads);
   const value = projectedHeads(module.at('value'), input, heads);
-  // The position terms are divided together with the products.
-  const terms = relativeKeyTerms(module, { query, keys }, shape);
   const divisor = Math.sqrt(shape.headSize);
-  const biases = [additiveMask(module)];
-  return attend(module, { query, keys, value, divisor, terms, biases }, heads);
+  // The position terms are divided as the products are.
+  const terms = relativeKeyTerms(module, { query, keys, divisor }, shape);
+  const biases = [...terms, additiveMask(module)];
+  return attend(module, { query, keys, value, divisor, biases }, heads);
 }
 
 /** The wide layer of the feed-forward network with its activation. */

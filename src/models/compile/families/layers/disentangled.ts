@@ -5,7 +5,7 @@
  */
 import type { Config } from '../network/config.js';
 import type { Module, Value } from '../network/network.js';
-import { type HeadShape, keysAsRows } from './attention.js';
+import { type HeadShape, keysAsRows, scaledProduct } from './attention.js';
 import type { BertShape } from './bert-encoder.js';
 import { listByDistance, placeByDistance } from './distances.js';
 import { linear } from './linear.js';
@@ -60,7 +60,7 @@ function readKinds(config: Config): readonly string[] {
 }
 
 /**
- * The terms, [batch, heads, sequence, sequence] each, still to be divided.
+ * The terms, [batch, heads, sequence, sequence] each, divided as the products are.
  *
  * @param module the layer's attention
  * @param encoder the module with `rel_embeddings` and, perhaps, their norm
@@ -68,7 +68,11 @@ function readKinds(config: Config): readonly string[] {
 export function disentangledTerms(
   module: Module,
   encoder: Module,
-  { query, keys }: { readonly query: Value; readonly keys: Value },
+  {
+    query,
+    keys,
+    divisor,
+  }: { readonly query: Value; readonly keys: Value; readonly divisor: number },
   shape: Disentangled,
 ): readonly Value[] {
   if (!shape.isRelative) return [];
@@ -94,7 +98,7 @@ export function disentangledTerms(
     const chosen = module.apply('Gather', [positions, list], { axis: 1 });
     const columns = module.apply('Transpose', [chosen], { perm: [0, 2, 1] });
     const rows = isC2p ? query : keysAsRows(module, keys);
-    const placed = placeByDistance(module, module.apply('MatMul', [rows, columns]));
+    const placed = placeByDistance(module, scaledProduct(module, rows, columns, divisor));
     return isC2p ? placed : module.apply('Transpose', [placed], { perm: [0, 1, 3, 2] });
   });
 }

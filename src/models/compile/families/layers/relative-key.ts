@@ -3,7 +3,7 @@
  * 4): each query, and with `relative_key_query` each key too, is multiplied with an embedding of the distance.
  */
 import type { Module, Value } from '../network/network.js';
-import { keysAsRows } from './attention.js';
+import { keysAsRows, scaledProduct } from './attention.js';
 import { listByDistance, placeByDistance } from './distances.js';
 
 export interface RelativeKeyShape {
@@ -15,7 +15,11 @@ export interface RelativeKeyShape {
 /** The terms, [batch, heads, sequence, sequence] each; none where positions are absolute. */
 export function relativeKeyTerms(
   module: Module,
-  { query, keys }: { readonly query: Value; readonly keys: Value },
+  {
+    query,
+    keys,
+    divisor,
+  }: { readonly query: Value; readonly keys: Value; readonly divisor: number },
   shape: RelativeKeyShape,
 ): readonly Value[] {
   if (shape.positionType === 'absolute') return [];
@@ -29,7 +33,7 @@ export function relativeKeyTerms(
     );
     const chosen = distances.apply('Gather', [table, list]);
     const columns = distances.apply('Transpose', [chosen], { perm: [1, 0] });
-    return placeByDistance(distances, distances.apply('MatMul', [rows, columns]));
+    return placeByDistance(distances, scaledProduct(distances, rows, columns, divisor));
   };
   // The table's rows stand for query − key + maxPositions − 1.
   const ofQuery = products(query, 'keys_by_distance', (far) => maxPositions - 1 - far);

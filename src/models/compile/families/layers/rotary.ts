@@ -13,7 +13,8 @@ export function rotated(module: Module, states: Value, size: number, theta: numb
   const angles = anglesOf(module, size, theta);
   const cosine = module.once(`cosine_${theta}`, (of) => of.apply('Cos', [angles]));
   const sine = module.once(`sine_${theta}`, (of) => of.apply('Sin', [angles]));
-  const halves = graph.integers(size / 2, size / 2);
+  const half = Math.floor(size / 2);
+  const halves = graph.integers(half, half);
   const [left = '', right = ''] = module.applyMany('Split', [states, halves], 2, { axis: -1 });
   const turned = module.apply('Concat', [module.apply('Neg', [right]), left], { axis: -1 });
   const straight = module.apply('Mul', [states, cosine]);

@@ -2,7 +2,7 @@
  * A model's `config.json`, read with the defaults of its class: `transformers` leaves keys out that have
  * the class's default, and so do people. What is wrong is collected, so that it can be told at once.
  */
-import type { JsonObject } from '../../../intake/description.js';
+import type { JsonObject } from '../../../intake/folder/json.js';
 
 interface Bounds {
   readonly min?: number;
