@@ -1,5 +1,5 @@
 // `npm run docs:reference`: plays the reference profile, keeps its report as docs/proof/reference.json.gz, and writes its
-// figures beside the reference's into the README. A test holds the two together.
+// figures beside the reference's into docs/proof.md. A test holds the two together.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,12 +30,12 @@ function run(folder) {
   const kept = path.join(root, 'docs', 'proof');
   mkdirSync(kept, { recursive: true });
   writeFileSync(path.join(kept, 'reference.json.gz'), gzipSync(json, { level: 9 }));
-  const readme = path.join(root, 'README.md');
+  const page = path.join(root, 'docs', 'proof.md');
   const table = referenceTable(report).join('\n');
   const between = /(<!-- reference -->\n)[\s\S]*?(<!-- \/reference -->)/;
-  const text = readFileSync(readme, 'utf8');
+  const text = readFileSync(page, 'utf8');
   writeFileSync(
-    readme,
+    page,
     text.replace(between, (_, start, end) => `${start}${table}\n${end}`),
   );
   return 0;

@@ -1,4 +1,4 @@
-// What the tests need beyond npm: a Redis, a PostgreSQL and a browser, all from Debian's packages. `npm test` installs
+// What the tests need beyond npm: a Redis, a PostgreSQL with pgbouncer, and a browser, all from Debian's packages. `npm test` installs
 // what is missing where it may (Debian, as root); otherwise the tests that need it are skipped by name.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readdirSync } from 'node:fs';
@@ -11,6 +11,7 @@ const POSTGRESQL_FOLDER = '/usr/lib/postgresql';
 const TOOLS = {
   redis: { program: 'redis-server', package: 'redis-server' },
   postgresql: { program: 'postgres', package: 'postgresql' },
+  pgbouncer: { program: 'pgbouncer', package: 'pgbouncer' },
   chromium: { program: 'chromium', package: 'chromium' },
 };
 
@@ -27,7 +28,12 @@ function postgresqlFolders() {
 
 /** The path of a program; undefined if it is not installed. */
 function findProgram(name) {
-  const folders = [...(process.env.PATH ?? '').split(path.delimiter), ...postgresqlFolders()];
+  // Debian keeps pgbouncer in /usr/sbin, which is not on everybody's PATH.
+  const folders = [
+    ...(process.env.PATH ?? '').split(path.delimiter),
+    ...postgresqlFolders(),
+    '/usr/sbin',
+  ];
   return folders
     .filter((folder) => folder !== '')
     .map((folder) => path.join(folder, name))

@@ -1,10 +1,11 @@
-// `npm test`: set-up of what tests need beyond npm, formatter and linter, types, build, unit tests, end-to-end tests, one after the other. The last
-// line says how many tests passed and failed; a step that is not a test run (lint, types, build) counts as one test.
+// `npm test`: installs what tests need beyond npm, then runs formatter and linter, types, build, unit tests, end-to-end tests, and the main job
+// under every Node. The last line says how many tests passed and failed; a step that is not a test run counts as one test.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findNode, findNpm, NODE_MAJORS, NPM_MAJORS } from './test-nodes.mjs';
 import { installTools } from './test-tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -58,6 +59,16 @@ function suite(name, project) {
   }
 }
 
+/** A step for one version of a program; where that cannot be had, it is skipped by name. */
+function stepWith(name, { version, program, reason }, script) {
+  if (program === undefined) {
+    totals.skipped += 1;
+    skippedNames.push(`${name} ${version} (${reason})`);
+    return;
+  }
+  step(`${name} ${version}`, process.execPath, [path.join(root, 'scripts', script), program]);
+}
+
 try {
   process.stdout.write('── set-up: Redis, PostgreSQL and Chromium for the tests\n');
   for (const name of installTools()) {
@@ -66,9 +77,16 @@ try {
   step('formatter and linter', bin('biome'), ['check', '.']);
   step('types', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']);
   step('types of the page', bin('tsc'), ['-p', 'web/tsconfig.json', '--noEmit']);
+  step('types of the benchmarks', bin('tsc'), ['-p', 'tsconfig.bench.json', '--noEmit']);
+  for (const major of NPM_MAJORS) {
+    stepWith('installing with npm', findNpm(major), 'check-install.mjs');
+  }
   step('build', process.execPath, [path.join(root, 'scripts', 'build.mjs')]);
   suite('unit tests', 'unit');
   suite('end-to-end tests', 'e2e');
+  for (const major of NODE_MAJORS) {
+    stepWith('main job under Node', findNode(major), 'smoke.mjs');
+  }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

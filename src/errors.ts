@@ -23,6 +23,16 @@ export const ERRORS = {
     retryable: false,
     about: 'No proof has that id, or it has no report.',
   },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    retryable: false,
+    about: 'The address does not take this method; `Allow` names those that it takes.',
+  },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    retryable: true,
+    about: 'The request did not arrive in time: 10 s for its head, 30 s for all of it.',
+  },
   SESSION_FULL: {
     status: 409,
     retryable: false,
@@ -59,6 +69,11 @@ export const ERRORS = {
     status: 424,
     retryable: false,
     about: "The model's files cannot be used; the message says why. Mend the files and try again.",
+  },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    retryable: false,
+    about: 'The head of the request is larger than 16 KB.',
   },
   TOO_MANY_REQUESTS: {
     status: 429,

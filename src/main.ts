@@ -1,12 +1,11 @@
-#!/usr/bin/env -S MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=65536 node --max-semi-space-size=2 --no-sparkplug --compact-on-every-full-gc --no-parallel-scavenge
+#!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import type { CommonFlags } from './commands/flags.js';
-import { listModels } from './commands/models.js';
-import { type ProveFlags, prove } from './commands/prove.js';
-import { serve } from './commands/serve.js';
-import { showConfig } from './commands/show-config.js';
-import { messageOf } from './errors.js';
+import type { ProveFlags } from './commands/prove.js';
+import { reportUncaught, startFailure } from './commands/start-failure.js';
 import { SettingError } from './settings/setting.js';
+import { endWithStarter } from './system/process/parent-death.js';
+import { tuneServerProcess } from './system/process/tuning.js';
 import { VERSION } from './version.js';
 
 /** Exit codes: 1 the command failed (or the proof's verdict is negative), 2 it was called wrongly. */
@@ -26,7 +25,10 @@ function withCommonFlags(command: Command): Command {
     );
 }
 
-function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Command {
+/** Runs a command; it calls `started` when what it says about an error is no longer why it could not start. */
+type Run = (work: (started: () => void) => Promise<number>) => Promise<void>;
+
+function buildProgram(run: Run): Command {
   const program = new Command('plimsoll')
     .description(
       'A classification server that keeps its memory under a line you draw, and proves it',
@@ -39,7 +41,14 @@ function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Comm
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for a free one (default: 8000)')
     .addHelpText('after', '\nExample:\n  plimsoll serve --models ./models --port 8000')
-    .action((flags: CommonFlags) => run(() => serve(flags)));
+    .action((flags: CommonFlags) =>
+      run(async (started) => {
+        // Both before the server's modules are loaded: what these allocate is to be tuned, and the starter may end meanwhile.
+        tuneServerProcess();
+        endWithStarter();
+        return (await import('./commands/serve.js')).serve(flags, started);
+      }),
+    );
 
   withCommonFlags(
     program.command('prove').description('load-test a server and write a report that judges it'),
@@ -80,29 +89,50 @@ function buildProgram(run: (work: () => Promise<number>) => Promise<void>): Comm
       '\nExample:\n  plimsoll prove --sessions 5 --users 8\n  plimsoll prove --url http://127.0.0.1:8000 --out ./proof' +
         '\n\nExit code: 0 the verdict is positive, 1 it is not or the run failed,\n130 the run was stopped by hand (its report is written).',
     )
-    .action((flags: ProveFlags) => run(() => prove(flags)));
+    .action((flags: ProveFlags) =>
+      run(async () => (await import('./commands/prove.js')).prove(flags)),
+    );
 
   withCommonFlags(program.command('models').description('list the models, and prepare them'))
     .option('--prepare', 'write the mapped form of every model now', false)
     .addHelpText('after', '\nExample:\n  plimsoll models --models ./models --prepare')
-    .action((flags: CommonFlags & { prepare: boolean }) => run(() => listModels(flags)));
+    .action((flags: CommonFlags & { prepare: boolean }) =>
+      run(async () => (await import('./commands/models.js')).listModels(flags)),
+    );
+
+  withCommonFlags(
+    program
+      .command('pull')
+      .description('fetch models from a hub into its cache')
+      .argument('<model...>', 'org/name, or org/name@revision (a branch, a tag or a commit)'),
+  )
+    .addHelpText(
+      'after',
+      '\nExample:\n  plimsoll pull org/name org/other@v1.0' +
+        '\n\nAs huggingface_hub does, it reads HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE and\nHF_HUB_OFFLINE, and shares its cache with it. What was cut off is taken up again.',
+    )
+    .action((models: string[], flags: CommonFlags) =>
+      run(async () => (await import('./commands/pull.js')).pull(models, flags)),
+    );
 
   withCommonFlags(program.command('config').description('show every setting and its value'))
     .option('--host <address>', 'as for serve (default: 127.0.0.1)')
     .option('--port <number>', 'as for serve (default: 8000)')
-    .option('--markdown', 'print the table of settings for the docs', false)
+    .option('--markdown', 'print docs/settings.md', false)
     .addHelpText('after', '\nExample:\n  PLIMSOLL_SESSION_MAX_USERS=4 plimsoll config')
-    .action((flags: CommonFlags & { markdown: boolean }) => run(() => showConfig(flags)));
+    .action((flags: CommonFlags & { markdown: boolean }) =>
+      run(async () => (await import('./commands/show-config.js')).showConfig(flags)),
+    );
   return program;
 }
 
 async function main(): Promise<void> {
-  const run = async (work: () => Promise<number>) => {
+  const run: Run = async (work) => {
+    const started = reportUncaught(FAILED);
     try {
-      process.exitCode = await work();
+      process.exitCode = await work(started);
     } catch (error) {
-      const hint = error instanceof SettingError ? 'these settings cannot be used:\n' : '';
-      process.stderr.write(`plimsoll: ${hint}${messageOf(error)}\n`);
+      process.stderr.write(`plimsoll: ${startFailure(error)}\n`);
       process.exitCode = error instanceof SettingError ? WRONG_CALL : FAILED;
     }
   };

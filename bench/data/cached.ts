@@ -1,4 +1,3 @@
-import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 import { RedisServer } from '../../test/servers/redis.js';
 import {
   atLeast,
@@ -10,15 +9,17 @@ import {
   type Fact,
   NotRunError,
   type Outcome,
+  sizeOf,
 } from '../harness/benchmark.js';
 import { type Child, startChild } from '../harness/child.js';
-import { allowedCores, pin } from '../harness/cores.js';
-import { startServer } from '../harness/server.js';
+import { allowedCores, pin } from '../harness/machine/cores.js';
+import { cpuMs } from '../harness/machine/cpu-time.js';
+import { bundledModel } from '../harness/models.js';
+import { serverProgramOf } from '../harness/programs/test-servers.js';
+import { startServer, UNCACHED } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
-import { cpuMs } from '../speed/cpu-time.js';
-import { bundledModel, realMails } from '../speed/mails.js';
-import type { LoadJob, LoadResult } from './http-load.js';
-import { serverProgramOf } from './tools.js';
+import { realMails } from '../harness/users/mails.js';
+import type { LoadJob, LoadResult } from './http-load-main.js';
 
 /** What must be reached of the bare route's requests per second. */
 const LEAST = { memory: 0.7, redis: 0.45 };
@@ -28,14 +29,15 @@ const MOST_CLIENT_SHARE = 0.85;
 const LEAST_SERVER_SHARE = 0.8;
 const CONNECTIONS = 32;
 const TEXTS = 200;
-const FULL = { rounds: 9, ms: 3000, warmUpMs: 6000 };
-const QUICK = { rounds: 2, ms: 1000, warmUpMs: 2000 };
+const SIZES = {
+  full: { rounds: 9, ms: 3000, warmUpMs: 6000 },
+  quick: { rounds: 2, ms: 1000, warmUpMs: 2000 },
+};
 
-/** Answers from both tiers of the cache, against a bare fastify route. */
 export const cached: Benchmark = {
   name: 'cached',
   about:
-    'requests/s of answers from memory and from Redis, against a bare fastify route in one run',
+    'requests/s answered from memory and from Redis, as parts of those of a bare fastify route',
   run,
 };
 
@@ -57,13 +59,13 @@ interface Turn {
 }
 
 async function run(context: Context): Promise<Outcome> {
-  const { progress, quick } = context;
-  const { rounds, ms, warmUpMs } = quick ? QUICK : FULL;
+  const { progress } = context;
+  const { rounds, ms, warmUpMs } = sizeOf(context, SIZES);
   const [serverCore, clientCore] = allowedCores();
   if (serverCore === undefined || clientCore === undefined) {
     throw new NotRunError('two cores are needed: one for the server, one for its client');
   }
-  const client = startChild(context, 'data/http-load', []);
+  const client = startChild(context, 'data/http-load-main', []);
   pin(client.process.pid ?? 0, clientCore);
   const bodies = realMails()
     .slice(0, TEXTS)
@@ -95,7 +97,7 @@ async function startTargets(
   const memory = await startServer(context, { models });
   const redis = await startServer(context, {
     models,
-    settings: { 'redis.url': store.url(), 'cache.max_size': 0, 'cache.secret': 'bench' },
+    settings: { ...UNCACHED, 'redis.url': store.url(), 'cache.secret': 'bench' },
   });
   for (const { api } of [memory, redis]) {
     for (const body of bodies) {
@@ -104,10 +106,7 @@ async function startTargets(
     }
   }
   const { body: answer } = await memory.api.classify(JSON.parse(bodies[0] ?? ''));
-  const bare = startChild(context, 'data/bare-route', [], {
-    nodeFlags: SERVER_NODE_FLAGS,
-    environment: SERVER_ENVIRONMENT,
-  });
+  const bare = startChild(context, 'data/bare-route-main', [], { nodeFlags: [] });
   bare.tell(answer);
   const bareUrl = String(await bare.next());
   const target = (pid: number, url: string, tier: string): Target => {
@@ -173,12 +172,12 @@ function outcomeOf(turns: Readonly<Record<Way, readonly Turn[]>>): Outcome {
   const details = {
     connections: CONNECTIONS,
     texts: TEXTS,
-    node_flags: SERVER_NODE_FLAGS,
     turns: Object.fromEntries(
       WAYS.map((way) => [way, turns[way].map(({ result: _, ...of }) => of)] as const),
     ),
   };
-  return { checks, facts, details };
+  const headline = `${median(rates.memory).toFixed(2)} and ${median(rates.redis).toFixed(2)}`;
+  return { headline, checks, facts, details };
 }
 
 /** Less at the mercy of others than rates are. */

@@ -4,5 +4,5 @@ import { databaseOutage } from './database-outage.js';
 import { pools } from './pools.js';
 import { redisOutage } from './redis-outage.js';
 
-/** The benchmarks of the cache, the database and their pools, in the order in which `all` runs them. */
+/** In the order in which `all` runs them. */
 export const benchmarks: readonly Benchmark[] = [cached, redisOutage, databaseOutage, pools];

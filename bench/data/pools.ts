@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import type { PoolLimits } from '../../src/pools/connection-pool.js';
-import { openPostgres } from '../../src/store/postgres.js';
+import type { PoolLimits } from '../../src/pools/pool.js';
+import { openPostgres } from '../../src/store/databases/postgres.js';
 import { PostgresqlServer } from '../../test/servers/postgresql.js';
 import {
   atLeast,
@@ -8,10 +8,11 @@ import {
   type Context,
   exactly,
   type Outcome,
+  sizeOf,
 } from '../harness/benchmark.js';
 import { pause } from '../harness/load.js';
+import { serverProgramOf } from '../harness/programs/test-servers.js';
 import { latencies } from '../harness/spread.js';
-import { serverProgramOf } from './tools.js';
 
 const USERS = 200;
 const CHECKOUTS = { full: 10_000, quick: 2000 };
@@ -31,7 +32,7 @@ const SERVER_MS = 3000;
 
 export const pools: Benchmark = {
   name: 'pools',
-  about: `${USERS} users on a pool of ${LIMITS.max} to a real PostgreSQL: nobody fails, nothing leaks`,
+  about: `checkouts that fail when ${USERS} users share a pool of ${LIMITS.max} connections to PostgreSQL`,
   run,
 };
 
@@ -41,12 +42,15 @@ interface Seen {
   lastMs: number;
 }
 
-async function run({ quick, defer }: Context): Promise<Outcome> {
+async function run(context: Context): Promise<Outcome> {
+  const { defer } = context;
   const server = await PostgresqlServer.start(await serverProgramOf('postgresql'));
   defer(() => server.stop());
-  const { database, pool } = await openPostgres(server.url(), LIMITS);
+  const { database, pool } = await openPostgres({
+    ...{ url: server.url(), limits: LIMITS, schema: 'plimsoll' },
+  });
   defer(() => pool.close());
-  const total = quick ? CHECKOUTS.quick : CHECKOUTS.full;
+  const total = sizeOf(context, CHECKOUTS);
   const seen = new Map<number, Seen>();
   const waitsMs: number[] = [];
   let [begun, failures, most] = [0, 0, 0];
@@ -94,6 +98,7 @@ async function run({ quick, defer }: Context): Promise<Outcome> {
     return rows[0]?.count ?? Number.NaN;
   });
   return {
+    headline: `${failures} of ${figures.checkouts.toLocaleString('en-US')}; ${figures.recycled} connections replaced for their age`,
     checks: [
       exactly('failed checkouts', failures, 0),
       exactly('checkouts', figures.checkouts, total),

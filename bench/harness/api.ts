@@ -1,59 +1,13 @@
-/** The server's interface, as far as the benchmarks use it. Replies are this repository's own. */
+/** The server's interface, as far as the benchmarks use it. */
+import type { Answer, ClassifyRequest, LabelScore } from '../../src/contract/classify.js';
+import type { MemoryView } from '../../src/contract/memory.js';
+import type { Models } from '../../src/contract/models.js';
+import type { Receipt, Receipts } from '../../src/contract/receipts.js';
+import type { SessionView } from '../../src/contract/sessions.js';
 import { HttpClient, type Reply } from './http-client.js';
 
-export interface ProcessView {
-  readonly role: 'main' | 'worker' | 'preparer';
-  readonly pid: number;
-  readonly rss_mb: number;
-  readonly pss_mb: number;
-  readonly private_mb: number;
-}
-
-export interface MemoryView {
-  readonly server_total_mb: number;
-  readonly server_used_mb: number;
-  readonly load_line_mb: number;
-  readonly pressure: 'normal' | 'elevated' | 'critical';
-  readonly processes: readonly ProcessView[];
-}
-
-export interface ReceiptView {
-  readonly id: string;
-  readonly kind: string;
-  readonly cause: string;
-  readonly started_at: string;
-  readonly duration_ms: number;
-  readonly before: { readonly private_mb: number };
-  readonly after: { readonly private_mb: number };
-  readonly freed_private_mb: number;
-  readonly actions: readonly { readonly action: string; readonly duration_ms: number }[];
-}
-
-export interface SessionView {
-  readonly id: string;
-  readonly failures: number;
-  readonly cleanup: ReceiptView | null;
-}
-
-export interface ClassifyBody {
-  readonly model: string;
-  readonly inputs: string | readonly string[];
-  readonly session?: string;
-  readonly user?: string;
-}
-
-export interface AnswerView {
-  readonly results: readonly (readonly { readonly label: string; readonly score: number }[])[];
-}
-
-export interface ModelStateView {
-  readonly id: string;
-  readonly state: string;
-  readonly dtype: string | null;
-  readonly mapped_mb: number | null;
-  readonly private_mb: number | null;
-  readonly workers: readonly { readonly worker: string; readonly state: string }[];
-}
+/** A request that names its model: benchmarks serve several. */
+export type ClassifyBody = ClassifyRequest & Required<Pick<ClassifyRequest, 'model'>>;
 
 /** Most receipts that one request may ask for. */
 const MOST_RECEIPTS = 999;
@@ -61,17 +15,17 @@ const MOST_RECEIPTS = 999;
 export class Api {
   readonly #client: HttpClient;
 
-  /** @param maxSockets more requests than that wait in the client, and their time counts. */
+  /** @param maxSockets further requests wait in the client; their waiting counts as response time. */
   constructor(url: string, maxSockets?: number) {
     this.#client = new HttpClient(url, maxSockets);
   }
 
-  /** Never rejects: whether it succeeded is for the benchmark to judge. */
+  /** Never rejects: the benchmark judges whether it succeeded. */
   classify(body: ClassifyBody): Promise<Reply> {
     return this.#client.send('POST', '/v1/classify', body);
   }
 
-  /** Never rejects: a refusal may be what is asked for. */
+  /** Never rejects: a refusal may be what is wanted. */
   tryOpenSession(): Promise<Reply> {
     return this.#client.send('POST', '/v1/sessions', {});
   }
@@ -80,7 +34,7 @@ export class Api {
     return this.#wanted<SessionView>(await this.tryOpenSession()).id;
   }
 
-  async endSession(id: string): Promise<SessionView & { readonly cleanup: ReceiptView }> {
+  async endSession(id: string): Promise<SessionView & { readonly cleanup: Receipt }> {
     const session = await this.#post<SessionView>(`/v1/sessions/${id}/end`);
     const { cleanup } = session;
     if (cleanup === null) throw new Error(`session ${id} ended without a receipt`);
@@ -92,9 +46,9 @@ export class Api {
   }
 
   /** Receipts of that kind since then, oldest first. */
-  async receipts(kind: string, sinceMs = 0): Promise<readonly ReceiptView[]> {
+  async receipts(kind: string, sinceMs = 0): Promise<readonly Receipt[]> {
     const since = encodeURIComponent(new Date(sinceMs).toISOString());
-    const found = await this.#get<{ readonly receipts: readonly ReceiptView[] }>(
+    const found = await this.#get<Receipts>(
       `/v1/receipts?kind=${kind}&since=${since}&limit=${MOST_RECEIPTS}`,
     );
     return [...found.receipts].reverse();
@@ -111,7 +65,7 @@ export class Api {
     return sum;
   }
 
-  models(): Promise<{ readonly models: readonly ModelStateView[] }> {
+  models(): Promise<Models> {
     return this.#get('/v1/models');
   }
 
@@ -123,7 +77,7 @@ export class Api {
     await this.#post(`/v1/models/${model}/unload`);
   }
 
-  async recycle(): Promise<ReceiptView> {
+  async recycle(): Promise<Receipt> {
     return this.#post('/v1/memory/recycle');
   }
 
@@ -147,16 +101,16 @@ export class Api {
   }
 }
 
-/** What a reply that is no answer says. */
+/** Status and beginning of a reply that is not an answer. */
 export function describeFailure(reply: Reply): string {
   const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);
   return `${reply.status} ${text.slice(0, 200)}`;
 }
 
-/** The texts' labels with the highest score. @throws Error if the reply is no answer */
-export function topLabels(reply: Reply): readonly { label: string; score: number }[] {
+/** The label with the highest score for each text. @throws Error if the reply is not an answer. */
+export function topLabels(reply: Reply): readonly LabelScore[] {
   if (reply.status !== 200) throw new Error(describeFailure(reply));
-  const { results } = reply.body as AnswerView;
+  const { results } = reply.body as Answer;
   return results.map(([first]) => ({
     label: first?.label ?? '',
     score: first?.score ?? Number.NaN,

@@ -1,22 +1,19 @@
 /** What a benchmark is, and what it hands back. */
+import type { Check } from './checks.js';
 import type { Progress } from './progress.js';
 
-/** One thing that must hold. */
-export interface Check {
-  readonly check: string;
-  readonly value: number;
-  /** A comparison as text, such as `<= 0.05`. */
-  readonly bound: string;
-  readonly ok: boolean;
-}
+export type { Check } from './checks.js';
+export { atLeast, atMost, exactly } from './checks.js';
 
-/** One line of the table for people. */
+/** A figure without a bar, for the reader. */
 export interface Fact {
   readonly fact: string;
   readonly value: string;
 }
 
 export interface Outcome {
+  /** The figures of `about` in a few words, as the README shows them. */
+  readonly headline?: string;
   readonly checks: readonly Check[];
   /** Figures around the checks, with their spread. */
   readonly facts: readonly Fact[];
@@ -26,8 +23,14 @@ export interface Outcome {
   readonly pictures?: Readonly<Record<string, string>>;
 }
 
+/** Counts that give the figures, and small ones that only show that the benchmark works. */
+export interface Sizes<T> {
+  readonly full: T;
+  readonly quick: T;
+}
+
 export interface Context {
-  /** Small counts, only to see that the benchmark works: its figures mean nothing. */
+  /** Small counts: the figures mean nothing. */
   readonly quick: boolean;
   /** The one model that is asked for (`--model`), where a benchmark measures several. */
   readonly model: string | undefined;
@@ -36,12 +39,22 @@ export interface Context {
   readonly defer: (undo: () => Promise<void>) => void;
 }
 
+/** What ends with the benchmark needs no more of its context. */
+export type Deferring = Pick<Context, 'defer'>;
+
 export interface Benchmark {
   readonly name: string;
+  /** What it measures, as a noun phrase: `list` and the documents show it. */
   readonly about: string;
-  /** Takes so long that `all` leaves it out. */
-  readonly apart?: boolean;
+  /** `all` leaves it out, since it takes too long. */
+  readonly notInAll?: boolean;
   readonly run: (context: Context) => Promise<Outcome>;
+}
+
+/** Benchmarks on one subject: a chapter of docs/figures.md. */
+export interface Area {
+  readonly title: string;
+  readonly benchmarks: readonly Benchmark[];
 }
 
 /** The benchmark cannot run on this machine, for the reason in the message. */
@@ -49,17 +62,6 @@ export class NotRunError extends Error {
   override readonly name = 'NotRunError';
 }
 
-/** Holds if the value is at most `most`; NaN never holds. */
-export function atMost(check: string, value: number, most: number): Check {
-  return { check, value, bound: `<= ${most}`, ok: value <= most };
-}
-
-/** Holds if the value is at least `least`; NaN never holds. */
-export function atLeast(check: string, value: number, least: number): Check {
-  return { check, value, bound: `>= ${least}`, ok: value >= least };
-}
-
-/** Holds if the value is just that one. */
-export function exactly(check: string, value: number, wanted: number): Check {
-  return { check, value, bound: `= ${wanted}`, ok: value === wanted };
+export function sizeOf<T>({ quick }: Pick<Context, 'quick'>, sizes: Sizes<T>): T {
+  return quick ? sizes.quick : sizes.full;
 }

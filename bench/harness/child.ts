@@ -1,8 +1,8 @@
-/** Small programs of the benchmarks that run in processes of their own. */
+/** Small programs of the benchmarks, each in its own process. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Context } from './benchmark.js';
-import type { MemoryCgroup } from './cgroup.js';
+import type { Deferring } from './benchmark.js';
+import type { MemoryCgroup } from './machine/cgroup.js';
 
 const NODE_FLAGS: readonly string[] = ['--expose-gc'];
 
@@ -19,15 +19,15 @@ export interface ChildOptions {
   /** Where it lives. */
   readonly cgroup?: MemoryCgroup;
   readonly nodeFlags?: readonly string[];
-  /** Variables that it gets beside ours. */
+  /** Variables that it gets in addition to ours. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** How messages are written; `json` if left out. */
+  /** How messages are encoded; `json` if left out. */
   readonly serialization?: 'json' | 'advanced';
 }
 
-/** Starts a program of `bench/` (such as `memory/plain-many`) that talks over Node's channel; it ends with the benchmark. */
+/** Starts a program of `bench/` (such as `memory/plain-many-main`) that talks over Node's channel; it ends with the benchmark. */
 export function startChild(
-  context: Pick<Context, 'defer'>,
+  context: Deferring,
   name: string,
   args: readonly string[],
   options: ChildOptions = {},
@@ -65,4 +65,17 @@ export function startChild(
     });
   };
   return { process: child, next, tell: (message) => void child.send?.(message as object), ended };
+}
+
+/** Runs a program that sends one message and ends. @returns that message */
+export async function runChild<T>(
+  context: Deferring,
+  name: string,
+  args: readonly string[],
+  options: ChildOptions = {},
+): Promise<T> {
+  const child = startChild(context, name, args, options);
+  const message = await child.next();
+  await child.ended;
+  return message as T;
 }

@@ -1,7 +1,7 @@
 /**
- * JSON over kept-alive connections to the server under test. It speaks just the HTTP/1.1 that such
- * servers answer with, over plain sockets: node:http takes 0.2 ms of CPU for a request, which
- * on a machine whose every core is measured is taken from the server.
+ * JSON over kept-alive connections to the server under test, over plain sockets and with just as much of
+ * HTTP/1.1 as such servers answer with. node:http takes 0.2 ms of CPU for a request; where every core is
+ * measured, that is taken from the server.
  */
 import { Buffer } from 'node:buffer';
 import net from 'node:net';
@@ -31,7 +31,7 @@ export class HttpClient {
   readonly #host: string;
   readonly #port: number;
   readonly #maxSockets: number;
-  /** Used last comes first: few connections stay warm, the others rest. */
+  /** The last one used is taken first: few connections stay warm, the others rest. */
   readonly #idle: Connection[] = [];
   readonly #open = new Set<Connection>();
   readonly #queue: Waiting[] = [];

@@ -1,16 +1,15 @@
-/** Synthetic models and their mapped forms, made once and kept between runs: 20 bert-base are 21 GB. */
-import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+/** The models that are measured: the bundled one, and synthetic ones that are made once and kept. */
+import { mkdir, rm, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { quantiseFile } from '../../src/models/compile/quantise/quantise.js';
 import type { Dtype } from '../../src/models/intake/dtype.js';
 import { generateSyntheticModel, type ShapeName } from '../synthetic/index.js';
-import { NotRunError } from './benchmark.js';
-import { projectFolder, serverEnvironment, serverProgram } from './program.js';
+import type { Context } from './benchmark.js';
+import { benchFolder, prepare, tokenizerFolder } from './prepared-models.js';
+import { projectFolder } from './program.js';
 import type { Progress } from './progress.js';
+
+export { mappedFolder } from './prepared-models.js';
 
 export interface CachedModel {
   readonly id: string;
@@ -19,35 +18,40 @@ export interface CachedModel {
   readonly bytes: number;
 }
 
-/** The tokenizer that synthetic models get: `PLIMSOLL_BENCH_TOKENIZER`, else the bundled model's. */
-function tokenizerFolder(): string {
-  return process.env.PLIMSOLL_BENCH_TOKENIZER ?? path.join(projectFolder, 'models', 'spam');
+export const bundledFolder = path.join(projectFolder, 'models', 'spam');
+
+/** It comes with the package: its size is of no interest here. */
+export const bundledModel: CachedModel = { id: 'spam', directory: bundledFolder, bytes: 0 };
+
+/** In headlines the first model of a shape goes by the shape's name. */
+export function titleOf(id: string): string {
+  return id === bundledModel.id ? 'bundled model' : id.replace(/-01$/, '');
+}
+
+/** The model of a shape with the first seed: made, and prepared. */
+export async function syntheticModel(
+  shape: ShapeName,
+  progress: Progress,
+  dtype: Dtype = 'fp32',
+): Promise<CachedModel> {
+  const [model] = await syntheticModels(shape, 1, progress, dtype);
+  if (model === undefined) throw new Error(`no model in the shape of ${shape}`);
+  return model;
+}
+
+/** Two models of a shape, made and prepared. */
+export async function twoSyntheticModels(
+  shape: ShapeName,
+  progress: Progress,
+): Promise<readonly [CachedModel, CachedModel]> {
+  const [first, second] = await syntheticModels(shape, 2, progress);
+  if (first === undefined || second === undefined) throw new Error(`no models like ${shape}`);
+  return [first, second];
 }
 
 /**
- * In `PLIMSOLL_BENCH_DIR`, else in the system's temporary folder. Each tokenizer has a place of its own:
- * two checkouts that take turns must not rewrite each other's models.
- *
- * @throws NotRunError
- */
-export function benchFolder(): string {
-  const root = process.env.PLIMSOLL_BENCH_DIR ?? path.join(tmpdir(), 'plimsoll-bench');
-  const file = path.join(tokenizerFolder(), 'tokenizer.json');
-  try {
-    const digest = createHash('sha256').update(readFileSync(file)).digest('hex');
-    return path.resolve(root, `tokenizer-${digest.slice(0, 8)}`);
-  } catch {
-    throw new NotRunError(`${file} cannot be read; name its folder with PLIMSOLL_BENCH_TOKENIZER`);
-  }
-}
-
-export function mappedFolder(): string {
-  return path.join(benchFolder(), 'data', 'mapped');
-}
-
-/**
- * Synthetic models of one shape, each with weights of its own (files that are alike would not share
- * pages, but hard links would), generated and prepared where they are not there yet.
+ * Synthetic models of one shape, generated and prepared if they are not there yet. Each has weights of
+ * its own: copies of one file would be found in the page cache.
  */
 export async function syntheticModels(
   shape: ShapeName,
@@ -71,7 +75,7 @@ export async function syntheticModels(
 }
 
 /**
- * The model with its fp32 weights quantised, and nothing else changed; prepared.
+ * The same model with its fp32 weights quantised and nothing else changed; prepared.
  *
  * @param model its folder has an `onnx/model.onnx`
  */
@@ -91,33 +95,29 @@ export async function quantisedModel(model: CachedModel, progress: Progress): Pr
   return quantised;
 }
 
-/** Writes the mapped forms that are missing, with the program's own command. */
-export async function prepare(models: readonly CachedModel[], progress: Progress): Promise<void> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'plimsoll-bench-models-'));
-  try {
-    for (const { id, directory } of models) await symlink(directory, path.join(folder, id));
-    await mkdir(mappedFolder(), { recursive: true });
-    progress.at(`preparing ${models.length} models`);
-    const data = path.join(benchFolder(), 'data');
-    const args = [serverProgram, 'models', '--prepare', '--models', folder, '--data', data];
-    const child = spawn(process.execPath, args, {
-      env: serverEnvironment(),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let words = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (chunk: Buffer) => {
-        words += chunk.toString();
-      });
-    }
-    const code = await new Promise((resolve, reject) => {
-      child.on('error', reject);
-      child.on('exit', resolve);
-    });
-    if (code !== 0 || words.includes('not prepared yet')) {
-      throw new Error(`the models could not be prepared: ${words.slice(-1000)}`);
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+const SHAPES = ['minilm', 'distilbert', 'bert-base'] as const;
+
+/**
+ * The bundled model and one of each synthetic shape, all prepared; only the one that `--model` names if
+ * it names one.
+ *
+ * @throws Error for a name that is none of them
+ */
+export async function measuredModels(
+  { model: only, progress }: Pick<Context, 'model' | 'progress'>,
+  shapes: readonly (typeof SHAPES)[number][] = SHAPES,
+): Promise<readonly CachedModel[]> {
+  const names = [bundledModel.id, ...shapes];
+  if (only !== undefined && !names.some((name) => name === only)) {
+    throw new Error(`--model ${only} is none of ${names.join(', ')}`);
   }
+  const models: CachedModel[] = [];
+  if (only === undefined || only === bundledModel.id) {
+    await prepare([bundledModel], progress);
+    models.push(bundledModel);
+  }
+  for (const shape of shapes) {
+    if (only === undefined || only === shape) models.push(await syntheticModel(shape, progress));
+  }
+  return models;
 }

@@ -1,16 +1,23 @@
-/** Results as a table for people, as one line of JSON, and as files. */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import path from 'node:path';
-import type { Check, Fact } from './benchmark.js';
-import type { Machine } from './machine.js';
-import { projectFolder } from './program.js';
+/** Results: what they say, as a table for people and as one line of JSON. */
+import { plain } from '../../src/proof/format.js';
+import type { Fact } from './benchmark.js';
+import { type Check, stateOf } from './checks.js';
+import type { MachineLoad } from './machine/disturbance.js';
+import type { Machine } from './machine/machine.js';
 
-/** What `--json` prints; `details` only goes into the file. */
+/** One run of a benchmark. It is written into bench/results as it is, and `--json` prints most of it. */
 export interface Result {
   readonly name: string;
+  /** The chapter of docs/figures.md that it belongs to. */
+  readonly area: string;
+  /** What was measured, as the benchmark says it. */
+  readonly about: string;
+  readonly headline?: string;
+  /** Every check holds. */
   readonly ok: boolean;
   readonly checks: readonly Check[];
   readonly facts: readonly Fact[];
+  /** Why it could not run, or not be measured, on this machine. */
   readonly not_run?: string;
   /** It broke down: an error, not a figure that does not hold. */
   readonly error?: string;
@@ -18,25 +25,57 @@ export interface Result {
   readonly quick?: true;
   /** Measured with that model alone, where the benchmark has several. */
   readonly model?: string;
+  /** Of Plimsoll. */
+  readonly version: string;
   readonly machine: Machine;
+  /** What else the machine did; missing in results that are older than this reading. */
+  readonly machine_load?: MachineLoad;
+  /** Why the figures are marked: other work on the machine. Empty on a quiet one. */
+  readonly disturbed_by?: readonly string[];
   readonly started_at: string;
   readonly duration_s: number;
   readonly details?: Readonly<Record<string, unknown>>;
   readonly pictures?: Readonly<Record<string, string>>;
 }
 
-/** 0 every check holds, 1 one does not, 3 it could not run here. */
-export function exitCodeOf(result: Result): number {
-  if (result.not_run !== undefined) return 3;
-  return result.ok ? 0 : 1;
+export type ResultState = 'holds' | 'does not hold' | 'not measured' | 'broke down';
+
+/**
+ * The worst that a result has:
+ *
+ * 1. it could not be measured here at all;
+ * 2. it broke down;
+ * 3. a figure misses its bar;
+ * 4. a figure could not be measured;
+ * 5. otherwise it holds.
+ */
+export function stateOfResult(result: Pick<Result, 'checks' | 'not_run' | 'error'>): ResultState {
+  if (result.not_run !== undefined) return 'not measured';
+  if (result.error !== undefined || result.checks.length === 0) return 'broke down';
+  const states = result.checks.map(stateOf);
+  if (states.includes('does not hold')) return 'does not hold';
+  return states.includes('not measured') ? 'not measured' : 'holds';
 }
 
-export function shownResult(result: Result): string {
-  const { name, checks, facts, not_run: notRun, error, quick, duration_s: seconds } = result;
-  const state = notRun === undefined ? (result.ok ? 'holds' : 'does not hold') : 'not run';
-  const title = `${name}: ${state} (${seconds.toFixed(0)} s${quick === true ? ', quick: its figures mean nothing' : ''})`;
+/** 0 every check holds, 1 one does not, 3 something could not be measured here. */
+export function exitCodeOf(states: readonly ResultState[]): number {
+  if (states.includes('does not hold') || states.includes('broke down')) return 1;
+  return states.every((state) => state === 'holds') ? 0 : 3;
+}
+
+/** The result as people read it on a terminal. */
+export function printed(result: Result): string {
+  const { name, headline, checks, facts, not_run: notRun, error, quick, duration_s: s } = result;
+  const quickly = quick === true ? ', quick: its figures mean nothing' : '';
+  const title = `${name}: ${stateOfResult(result)} (${s.toFixed(0)} s${quickly})`;
+  const marks = { holds: 'ok', 'does not hold': 'NO', 'not measured': '??' };
   const rows = [
-    ...checks.map((of) => [of.ok ? 'ok' : 'NO', of.check, shown(of.value), of.bound]),
+    ...checks.map((check) => [
+      marks[stateOf(check)],
+      check.check,
+      shownFigure(check.value, check.unit),
+      check.not_measured === undefined ? check.bound : `${check.bound}: ${check.not_measured}`,
+    ]),
     ...facts.map(({ fact, value }) => ['', fact, value, '']),
   ];
   const width = (column: number) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0));
@@ -47,76 +86,42 @@ export function shownResult(result: Result): string {
       .join('  ')
       .trimEnd(),
   );
-  const reasons = [notRun, error].filter((reason) => reason !== undefined);
-  return [title, ...reasons, ...lines]
-    .map((line, at) => (at === 0 ? line : `  ${line}`))
-    .join('\n');
+  const disturbed = (result.disturbed_by ?? []).map((reason) => `DISTURBED: ${reason}`);
+  const above = [headline, notRun, error, ...disturbed].filter((line) => line !== undefined);
+  return [title, ...[...above, ...lines].map((line) => `  ${line}`)].join('\n');
 }
 
+/** Without samples and pictures. */
 export function jsonLine(result: Result): string {
-  const { name, ok, checks, details, pictures, ...rest } = result;
-  return JSON.stringify({ name, ok, checks, ...rest });
+  const { details: _, pictures: __, ...rest } = result;
+  return JSON.stringify(rest);
 }
 
-const FOLDER = path.join(projectFolder, 'bench', 'results');
-
-/** Keeps the result, and writes the table of all that are there. */
-export async function keepResult(
-  { pictures = {}, ...result }: Result,
-  order: readonly string[],
-): Promise<void> {
-  for (const [file, text] of Object.entries(pictures)) {
-    await writeFile(path.join(projectFolder, file), text);
-  }
-  await mkdir(FOLDER, { recursive: true });
-  const file = path.join(FOLDER, `${[result.name, result.model].filter(Boolean).join('-')}.json`);
-  await writeFile(file, `${JSON.stringify(result, null, 2)}\n`);
-  const names = (await readdir(FOLDER)).filter((name) => name.endsWith('.json'));
-  const results = await Promise.all(
-    names.map(async (name) => {
-      const text = await readFile(path.join(FOLDER, name), 'utf8');
-      return JSON.parse(text) as Result;
-    }),
+/** All results as one, for `all --json`. */
+export function jsonLineOfAll(results: readonly Result[]): string {
+  const checks = results.flatMap(({ name, checks: of }) =>
+    of.map((check) => ({ ...check, check: `${name}: ${check.check}` })),
   );
-  const place = ({ name }: Result) => (order.includes(name) ? order.indexOf(name) : order.length);
-  results.sort((a, b) => place(a) - place(b));
-  await writeFile(path.join(FOLDER, 'README.md'), resultsPage(results));
+  const named = (state: ResultState) =>
+    results.filter((result) => stateOfResult(result) === state).map(({ name }) => name);
+  return JSON.stringify({
+    name: 'all',
+    ok: results.every(({ ok }) => ok),
+    checks,
+    not_measured: named('not measured'),
+    broke_down: named('broke down'),
+    disturbed: results.filter((of) => (of.disturbed_by ?? []).length > 0).map(({ name }) => name),
+    ...(results[0] === undefined ? {} : { machine: results[0].machine }),
+  });
 }
 
-function resultsPage(results: readonly Result[]): string {
-  const rows = results.flatMap(
-    ({ name, checks, not_run: notRun, error, quick, started_at: at }) => {
-      const day = `${at.slice(0, 10)}${quick === true ? ' (quick)' : ''}`;
-      if (notRun !== undefined) return [`| \`${name}\` | not run: ${notRun} | | | | ${day} |`];
-      if (error !== undefined) return [`| \`${name}\` | broke down | | | no | ${day} |`];
-      return checks.map(
-        (of) =>
-          `| \`${name}\` | ${of.check} | ${shown(of.value)} | ${of.bound} | ${of.ok ? 'yes' : '**no**'} | ${day} |`,
-      );
-    },
-  );
-  const machines = new Set(
-    results.map(
-      ({ machine: of }) =>
-        `${of.cores} cores of ${of.cpu_model}, ${of.memory_mb} MB, Linux ${of.kernel}, ${of.libc}, Node ${of.node}`,
-    ),
-  );
-  return [
-    '# Results of the benchmarks',
-    '',
-    'Written by `npm run bench -- all`; the samples behind each figure are in the JSON files beside this page.',
-    ...[...machines].map((machine) => `Machine: ${machine}.`),
-    '',
-    '| benchmark | check | value | bound | holds | day |',
-    '| --- | --- | ---: | --- | --- | --- |',
-    ...rows,
-    '',
-  ].join('\n');
-}
+/** Smaller figures would lose their digits in the usual way of writing them. */
+const LEAST_PLAIN = 0.1;
 
-/** @param value null is what a value that is not a number becomes in a file. */
-function shown(value: number | null): string {
-  if (value === null || !Number.isFinite(value)) return 'none';
-  if (Number.isInteger(value)) return String(value);
-  return Math.abs(value) >= 100 ? value.toFixed(1) : value.toPrecision(4);
+/** A figure with its unit; `not measured` for null. */
+export function shownFigure(value: number | null, unit: string): string {
+  if (value === null) return 'not measured';
+  const isTiny = value !== 0 && Math.abs(value) < LEAST_PLAIN;
+  const figure = isTiny ? value.toPrecision(2) : plain(value);
+  return unit === '' ? figure : `${figure} ${unit}`;
 }

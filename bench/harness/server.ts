@@ -1,35 +1,40 @@
 /** The server under test: the built program, in its own process, on a free port and a fresh data folder. */
-
-import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
-import type { Context } from './benchmark.js';
-import type { MemoryCgroup } from './cgroup.js';
-import { type ServerUnderTest, startListening } from './listening.js';
+import type { Deferring } from './benchmark.js';
+import type { MemoryCgroup } from './machine/cgroup.js';
 import { type CachedModel, mappedFolder } from './models.js';
-import { serverProgram } from './program.js';
+import { serverProgram, temporaryFolder } from './program.js';
+import { type ServerUnderTest, startListening } from './programs/listening.js';
 
 export type { ServerUnderTest };
 
+type Settings = Readonly<Record<string, string | number>>;
+
+/** Every request runs the model. */
+export const UNCACHED: Settings = { 'cache.max_size': 0 };
+/** The ambient session has room for every user of a load. */
+export const ROOMY_SESSIONS: Settings = { 'session.max_users': 10_000 };
+/** Workers are not replaced for the users that they have served. */
+export const NO_RECYCLING: Settings = { 'recycle.after_users': 1_000_000_000 };
+
 export interface ServerOptions {
   readonly models: readonly CachedModel[];
-  readonly settings?: Readonly<Record<string, string | number>>;
+  readonly settings?: Settings;
   /** Where it and all its processes live. */
-  readonly cgroup?: MemoryCgroup;
+  readonly cgroup?: MemoryCgroup | undefined;
 }
 
 /** Starts a server; it ends with the benchmark at the latest. */
 export async function startServer(
-  context: Pick<Context, 'defer'>,
+  context: Deferring,
   options: ServerOptions,
 ): Promise<ServerUnderTest> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'plimsoll-bench-server-'));
-  context.defer(() => rm(folder, { recursive: true, force: true }));
+  const folder = await temporaryFolder(context, 'server');
   const args = await layOut(folder, options);
-  const command = [process.execPath, ...SERVER_NODE_FLAGS, serverProgram, ...args];
+  const command = [process.execPath, serverProgram, ...args];
   const started = options.cgroup?.command(command) ?? command;
-  return startListening(context, started, path.join(folder, 'server.log'), SERVER_ENVIRONMENT);
+  return startListening(context, started, path.join(folder, 'server.log'));
 }
 
 /** Models by name, and a data folder whose mapped forms are the cached ones. */

@@ -11,7 +11,7 @@ import { returned } from './return.js';
 import { share } from './share.js';
 import { soak } from './soak.js';
 
-/** The benchmarks of memory, in the order in which `all` runs them. */
+/** In the order in which `all` runs them. */
 export const benchmarks: readonly Benchmark[] = [
   reload,
   returned,

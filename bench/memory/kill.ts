@@ -7,12 +7,13 @@ import {
   type Context,
   exactly,
   type Outcome,
+  sizeOf,
 } from '../harness/benchmark.js';
 import { pause, rollingSessions, Tally } from '../harness/load.js';
-import { syntheticModels } from '../harness/models.js';
-import { type ServerUnderTest, startServer } from '../harness/server.js';
+import { syntheticModel } from '../harness/models.js';
+import { type ServerUnderTest, startServer, UNCACHED } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
-import { Texts } from '../harness/texts.js';
+import { Texts } from '../harness/users/texts.js';
 
 const SECONDS = { full: 60, quick: 12 };
 const WARM_UP_SECONDS = { full: 15, quick: 5 };
@@ -21,35 +22,32 @@ const USERS = 8;
 const REQUESTS_PER_USER = 6;
 const RECYCLE_AFTER_USERS = 20;
 const TEXTS = 64;
-/** Weights are random: a text whose two labels are nearly even says nothing about wrong answers. */
+/** Texts whose two labels are nearly even are left out: with random weights their label proves nothing. */
 const LEAST_MARGIN = 0.005;
 const SCORE_TOLERANCE = 1e-3;
-const REST_LOOKS = 5;
-/** Memory at rest afterwards may be this much above that before: readings differ by some pages. */
-const REST_BOUND = 1.05;
+const READINGS_AT_REST = 5;
+/** Memory at rest afterwards against before; two readings of the same state differ by some pages. */
+const MOST_REST = 1.05;
 
-/** Workers are killed, again and again; callers notice nothing. */
 export const kill: Benchmark = {
   name: 'kill',
-  about:
-    'kill -9 of a random worker every 2 s under load, with recycling: no failed or wrong answer',
+  about: 'requests that fail or are answered wrongly while workers are killed (kill -9) every 2 s',
   run,
 };
 
 async function run(context: Context): Promise<Outcome> {
-  const { progress, quick } = context;
-  const [model] = await syntheticModels('minilm', 1, progress);
-  if (model === undefined) throw new Error('no model');
+  const { progress } = context;
+  const model = await syntheticModel('minilm', progress);
   const server = await startServer(context, {
     models: [model],
-    settings: { 'cache.max_size': 0, 'recycle.after_users': RECYCLE_AFTER_USERS },
+    settings: { ...UNCACHED, 'recycle.after_users': RECYCLE_AFTER_USERS },
   });
   const { api } = server;
   const expected = await expectedAnswers(api, model.id);
   const play = new Play(api, model.id, expected);
-  await play.run(quick ? WARM_UP_SECONDS.quick : WARM_UP_SECONDS.full);
+  await play.run(sizeOf(context, WARM_UP_SECONDS));
   const restBefore = await atRest(api);
-  const seconds = quick ? SECONDS.quick : SECONDS.full;
+  const seconds = sizeOf(context, SECONDS);
   let over = false;
   const killing = killWorkers(
     server,
@@ -64,11 +62,37 @@ async function run(context: Context): Promise<Outcome> {
   const recycles = (await api.receipts('recycle')).length;
   const restarts = await api.metric('plimsoll_worker_restarts_total');
   const retried = await api.metric('plimsoll_batches_retried_total');
+  const ended = server.ended();
+  return outcomeOf({
+    ...{ play, expected, seconds, kills, recycles, restarts, retried, ended },
+    restMb: [restBefore, restAfter],
+  });
+}
+
+interface Played {
+  readonly play: Play;
+  readonly expected: readonly Expected[];
+  readonly seconds: number;
+  readonly kills: number;
+  readonly recycles: number;
+  readonly restarts: number;
+  readonly retried: number;
+  /** How the server itself ended, if it did. */
+  readonly ended: string | undefined;
+  /** Private memory at rest before and after. */
+  readonly restMb: readonly [number, number];
+}
+
+function outcomeOf(played: Played): Outcome {
+  const { play, expected, seconds, kills, recycles, restarts, retried, ended } = played;
+  const [restBefore, restAfter] = played.restMb;
+  const sent = play.tally.replies.length + play.tally.failures.length;
   return {
+    headline: `${play.tally.failures.length} failed and ${play.wrong.length} wrong of ${sent.toLocaleString('en-US')}; ${kills} workers killed, ${recycles} recycles`,
     checks: [
       exactly('failed requests', play.tally.failures.length, 0),
       exactly('wrong answers', play.wrong.length, 0),
-      atMost('private memory at rest, after ÷ before', rounded(restAfter / restBefore), REST_BOUND),
+      atMost('private memory at rest, after ÷ before', rounded(restAfter / restBefore), MOST_REST),
       atLeast('workers killed', kills, Math.floor(seconds / 2) - 2),
       atLeast('recycles meanwhile', recycles, 1),
     ],
@@ -89,16 +113,16 @@ async function run(context: Context): Promise<Outcome> {
         value: `${restarts}, ${retried}, ${recycles}`,
       },
       {
-        fact: 'private at rest before, after',
+        fact: 'private memory at rest before, after',
         value: `${restBefore.toFixed(1)}, ${restAfter.toFixed(1)} MB`,
       },
-      { fact: 'the server itself', value: server.ended() ?? 'still runs' },
+      { fact: 'the server itself', value: ended ?? 'still running' },
     ],
     details: {
       definition:
         `minilm; ${USERS} users in fresh sessions, a recycle every ${RECYCLE_AFTER_USERS} users, SIGKILL to a random worker ` +
-        `every ${KILL_EVERY_MS / 1000} s; each label compared with the answer before the first kill, scores to ${SCORE_TOLERANCE}`,
-      failures: play.tally.failures.slice(0, 20),
+        `every ${KILL_EVERY_MS / 1000} s; each answer compared with that before the first kill: the label, and the score to ${SCORE_TOLERANCE}`,
+      failures: play.tally.firstFailures,
       wrong: play.wrong.slice(0, 20),
     },
   };
@@ -110,7 +134,7 @@ interface Expected {
   readonly score: number;
 }
 
-/** What the undisturbed server answers, one text at a time; texts near the boundary are left out. */
+/** Answers of the server before anything is killed, one text at a time. */
 async function expectedAnswers(api: Api, model: string): Promise<readonly Expected[]> {
   const texts = new Texts(10);
   const expected: Expected[] = [];
@@ -174,7 +198,7 @@ async function killWorkers(
   while (!isOver()) {
     const workers = (await api.memory()).processes.filter(({ role }) => role === 'worker');
     const chosen = workers[Math.floor(Math.random() * workers.length)];
-    // Ids are used again: only a child of the server that we started is killed.
+    // The system reuses ids: only a child of our own server is killed.
     if (chosen !== undefined && (await parentOf(chosen.pid)) === pid) {
       process.kill(chosen.pid, 'SIGKILL');
       kills += 1;
@@ -190,15 +214,15 @@ async function parentOf(pid: number): Promise<number> {
   return Number(/^PPid:\s*(\d+)$/m.exec(status)?.[1] ?? Number.NaN);
 }
 
-/** Private memory once all workers are there and the last session's cleanup is over. */
+/** Private memory in MB once all workers are there and the last session's cleanup is over. */
 async function atRest(api: Api): Promise<number> {
   await pause(3000);
-  const looks: number[] = [];
-  for (let look = 0; look < REST_LOOKS; look += 1) {
-    // A session without requests ends with a cleanup: every heap is collected before the look.
+  const readings: number[] = [];
+  for (let reading = 0; reading < READINGS_AT_REST; reading += 1) {
+    // A session without requests ends with a cleanup: every heap is collected before the reading.
     await api.endSession(await api.openSession());
-    looks.push(privateMb(await api.memory()));
+    readings.push(privateMb(await api.memory()));
     await pause(200);
   }
-  return median(looks);
+  return median(readings);
 }

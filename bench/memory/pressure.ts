@@ -1,85 +1,70 @@
+import type { MemoryView } from '../../src/contract/memory.js';
+import type { Receipt } from '../../src/contract/receipts.js';
 import { PRESSURE_ACTIONS } from '../../src/memory/policy.js';
-import type { Api, MemoryView, ReceiptView } from '../harness/api.js';
+import type { Api } from '../harness/api.js';
 import {
   atLeast,
   type Benchmark,
   type Context,
   exactly,
   type Outcome,
+  sizeOf,
 } from '../harness/benchmark.js';
-import { MemoryCgroup } from '../harness/cgroup.js';
 import { type Child, startChild } from '../harness/child.js';
-import { closedLoop, pause, Tally } from '../harness/load.js';
-import { syntheticModels } from '../harness/models.js';
-import { startServer } from '../harness/server.js';
+import { pause, startSessionLoad, Tally } from '../harness/load.js';
+import { MemoryCgroup } from '../harness/machine/cgroup.js';
+import { twoSyntheticModels } from '../harness/models.js';
+import { NO_RECYCLING, startServer } from '../harness/server.js';
 import { latencies } from '../harness/spread.js';
-import { Texts } from '../harness/texts.js';
+import { Texts } from '../harness/users/texts.js';
 
 const LIMIT_BYTES = 1536 * 2 ** 20;
 const STEP_MB = 16;
 const STEP_MS = 150;
-/** Memory is never taken beyond this share of the cgroup: the pressure is to rise, not the kernel to kill. */
+/** Memory is taken up to this share of the cgroup at most, so that the kernel kills nobody. */
 const MOST_SHARE = 0.9;
 const HOLD_MS = { full: 10_000, quick: 4000 };
 const BACK_TO_NORMAL_MS = 60_000;
+const LEAST_ACTIONS = 5;
 const USERS = 4;
 const WRITTEN_ORDER: readonly string[] = PRESSURE_ACTIONS;
 const LEVELS = ['normal', 'elevated', 'critical'];
 
-/** Somebody else takes memory until the line is passed, and gives it back. */
 export const pressure: Benchmark = {
   name: 'pressure',
-  about: 'another process takes memory until the line is passed, then gives it back',
+  about:
+    'requests that fail while another process takes memory beyond the load line and gives it back',
   run,
 };
 
 async function run(context: Context): Promise<Outcome> {
-  const { quick, progress } = context;
   const cgroup = await MemoryCgroup.create(context, LIMIT_BYTES);
-  const [working, idle] = await syntheticModels('minilm', 2, progress);
-  if (working === undefined || idle === undefined) throw new Error('no models');
-  const settings = { 'recycle.after_users': 1_000_000_000 };
+  const [working, idle] = await twoSyntheticModels('minilm', context.progress);
+  const settings = NO_RECYCLING;
   const { api } = await startServer(context, { models: [working, idle], settings, cgroup });
-  const taker = startChild(context, 'memory/memory-taker', [], { cgroup });
+  const taker = startChild(context, 'memory/memory-taker-main', [], { cgroup });
   const begun = Date.now();
   const tally = new Tally();
   const texts = new Texts(9);
-  const session = await api.openSession();
-  // A second model that nobody uses, so that there is something to unload.
-  tally.take(await api.classify({ model: idle.id, session, user: '0', inputs: texts.next() }));
-  let over = false;
-  context.defer(async () => {
-    over = true;
+  const load = await startSessionLoad(context, api, {
+    ...{ users: USERS, model: working.id, texts, tally },
   });
-  const load = closedLoop(
-    USERS,
-    () => !over,
-    async (user) => {
-      const inputs = texts.next();
-      return tally.take(
-        await api.classify({ model: working.id, session, user: `${user}`, inputs }),
-      );
-    },
-  );
+  // A second model that nobody uses any more, so that there is something to unload.
+  const { session } = load;
+  tally.take(await api.classify({ model: idle.id, session, user: '0', inputs: texts.next() }));
   const watch = new Watch(api, context);
   await watch.look();
   await takeUntilCritical(taker, watch);
-  await watch.hold(quick ? HOLD_MS.quick : HOLD_MS.full);
+  await watch.hold(sizeOf(context, HOLD_MS));
   await giveBack(taker, watch);
   await watch.untilNormal();
   const opensAgain = (await api.tryOpenSession()).status;
-  over = true;
-  await load;
-  return judge({
-    watch,
-    tally,
-    opensAgain,
-    cgroup,
-    receipts: await api.receipts('pressure', begun),
-  });
+  await load.stop();
+  const receipts = await api.receipts('pressure', begun);
+  return outcomeOf({ watch, tally, opensAgain, cgroup, receipts });
 }
 
-/** Looks at the level, and knocks with new sessions while it is critical. */
+/** Reads the level, and tries to open sessions while memory is held. */
 class Watch {
   readonly seen: { atMs: number; level: string; usedMb: number; lineMb: number }[] = [];
   refused = 0;
@@ -106,7 +91,7 @@ class Watch {
     const until = Date.now() + ms;
     while (Date.now() < until) {
       await this.look();
-      await this.#knock();
+      await this.#tryToOpen();
       await pause(STEP_MS);
     }
   }
@@ -119,7 +104,7 @@ class Watch {
     await this.look();
   }
 
-  async #knock(): Promise<void> {
+  async #tryToOpen(): Promise<void> {
     const reply = await this.#api.tryOpenSession();
     if (reply.status === 503) {
       this.refused += 1;
@@ -158,10 +143,11 @@ interface Played {
   readonly tally: Tally;
   readonly opensAgain: number;
   readonly cgroup: MemoryCgroup;
-  readonly receipts: readonly ReceiptView[];
+  readonly receipts: readonly Receipt[];
 }
 
-async function judge({ watch, tally, opensAgain, cgroup, receipts }: Played): Promise<Outcome> {
+async function outcomeOf(played: Played): Promise<Outcome> {
+  const { watch, tally, opensAgain, cgroup, receipts } = played;
   const levels = watch.seen.map(({ level }) => level);
   const path = levels.filter((level, index) => level !== levels[index - 1]);
   const actions = receipts.map(({ cause }) => cause.split(': ')[1] ?? cause);
@@ -169,12 +155,14 @@ async function judge({ watch, tally, opensAgain, cgroup, receipts }: Played): Pr
   const outOfOrder = firsts.filter((place, index) => place < (firsts[index - 1] ?? -1)).length;
   const highest = Math.max(...levels.map((level) => LEVELS.indexOf(level)));
   const peak = Math.max(...watch.seen.map(({ usedMb }) => usedMb));
+  const sent = tally.replies.length + tally.failures.length;
   return {
+    headline: `${tally.failures.length} of ${sent.toLocaleString('en-US')}; ${path.join(' → ')}`,
     checks: [
       exactly('highest level (2 is critical)', highest, 2),
       exactly('level at the end (0 is normal)', LEVELS.indexOf(levels.at(-1) ?? ''), 0),
-      exactly('actions whose first time was out of the written order', outOfOrder, 0),
-      atLeast('different actions taken', firsts.length, 5),
+      exactly('actions that came before an earlier one of the written order', outOfOrder, 0),
+      atLeast('different actions taken', firsts.length, LEAST_ACTIONS),
       exactly('failed requests of the running session', tally.failures.length, 0),
       atLeast('new sessions refused with 503 while critical', watch.refused, 1),
       exactly(
@@ -200,8 +188,8 @@ async function judge({ watch, tally, opensAgain, cgroup, receipts }: Played): Pr
     ],
     details: {
       definition:
-        'server and memory taker in one cgroup of 1,536 MB with the default load line; the running session has ' +
-        `${USERS} users in closed loop; a new session is asked for every ${STEP_MS} ms while memory is held`,
+        'server and the process that takes memory in one cgroup of 1,536 MB with the default load line; the running ' +
+        `session has ${USERS} users in closed loop; a new session is asked for every ${STEP_MS} ms while memory is held`,
       cgroup_version: cgroup.version,
       seen: watch.seen,
       receipts: receipts.map(
@@ -212,7 +200,7 @@ async function judge({ watch, tally, opensAgain, cgroup, receipts }: Played): Pr
           freed,
         }),
       ),
-      failures: tally.failures.slice(0, 20),
+      failures: tally.firstFailures,
     },
   };
 }

@@ -1,46 +1,48 @@
 import path from 'node:path';
 import type { Api } from '../harness/api.js';
-import { atMost, type Benchmark, type Context, type Outcome } from '../harness/benchmark.js';
-import { startChild } from '../harness/child.js';
-import { syntheticModels } from '../harness/models.js';
-import { startServer } from '../harness/server.js';
+import {
+  atMost,
+  type Benchmark,
+  type Context,
+  type Outcome,
+  sizeOf,
+} from '../harness/benchmark.js';
+import { runChild } from '../harness/child.js';
+import { answeredMs } from '../harness/load.js';
+import { syntheticModel } from '../harness/models.js';
+import { startServer, UNCACHED } from '../harness/server.js';
 import { median, rounded, spread } from '../harness/spread.js';
-import { Texts } from '../harness/texts.js';
+import { Texts } from '../harness/users/texts.js';
 
 const BOUND = 1 / 20;
 const ROUNDS = { full: 21, quick: 3 };
-/** Reloads of one round; their median stands against one plain opening. */
+/** Reloads of one round; their median is compared with one plain opening. */
 const RELOADS = 5;
+const MB = 2 ** 20;
 
-/** Opening an unloaded bert-base in a running worker against opening it the plain way. */
 export const reload: Benchmark = {
   name: 'reload',
-  about: 'bert-base: reload in a running worker against a plain InferenceSession.create',
+  about: 'time to reload an unloaded bert-base, against opening it as a plain session',
   run,
 };
 
 async function run(context: Context): Promise<Outcome> {
-  const { progress, quick } = context;
-  const [model] = await syntheticModels('bert-base', 1, progress);
-  if (model === undefined) throw new Error('no model');
-  const settings = { 'worker.count': 1, 'cache.max_size': 0 };
+  const { progress } = context;
+  const model = await syntheticModel('bert-base', progress);
+  const settings = { 'worker.count': 1, ...UNCACHED };
   const { api } = await startServer(context, { models: [model], settings });
   const source = path.join(model.directory, 'onnx', 'model.onnx');
   const samples = { reloadMs: [] as number[], plainMs: [] as number[], ratios: [] as number[] };
   const answers = { first: [] as number[], warm: [] as number[] };
   const texts = new Texts(1);
-  const classify = async () => {
-    const reply = await api.classify({ model: model.id, inputs: texts.next() });
-    if (reply.status !== 200) throw new Error(`not answered: ${reply.status}`);
-    return reply.ms;
-  };
-  const rounds = quick ? ROUNDS.quick : ROUNDS.full;
-  // The first round warms the page cache for both ways, and is not counted.
+  const classify = () => answeredMs(api, { model: model.id, inputs: texts.next() });
+  const rounds = sizeOf(context, ROUNDS);
+  // Round 0 warms the page cache for both ways, and is not counted.
   for (let round = 0; round <= rounds; round += 1) {
     progress.at(`round ${round} of ${rounds}`);
     const reloads: number[] = [];
     for (let n = 0; n < RELOADS; n += 1) reloads.push(await reloadMs(api, model.id));
-    const plain = Number(await startChild(context, 'memory/plain-create', [source]).next());
+    const plain = await runChild<number>(context, 'memory/plain-open-main', [source]);
     await api.unload(model.id);
     const first = await classify();
     const warm = await classify();
@@ -51,9 +53,10 @@ async function run(context: Context): Promise<Outcome> {
     answers.first.push(first);
     answers.warm.push(warm);
   }
-  const ratio = median(samples.reloadMs) / median(samples.plainMs);
+  const [ours, plain] = [median(samples.reloadMs), median(samples.plainMs)];
   return {
-    checks: [atMost('median reload ÷ median plain', rounded(ratio), BOUND)],
+    headline: `${ours.toFixed(0)} ms against ${plain.toFixed(0)} ms (${(model.bytes / MB).toFixed(0)} MB of weights)`,
+    checks: [atMost('reload ÷ plain opening, medians', rounded(ours / plain), BOUND)],
     facts: [
       { fact: 'reload, tokenizer included', value: spread(samples.reloadMs, ' ms', 1) },
       { fact: 'plain InferenceSession.create', value: spread(samples.plainMs, ' ms', 0) },
@@ -64,7 +67,7 @@ async function run(context: Context): Promise<Outcome> {
     details: {
       definition:
         'reload: time of the load in the worker (plimsoll_model_load_seconds), session and tokenizer; ' +
-        'plain: create() alone with default options, each in a fresh process, page cache warm for both',
+        'plain: create() alone with default options, each time in a fresh process; page cache warm for both',
       model_bytes: model.bytes,
       ...samples,
       answers,
@@ -72,7 +75,7 @@ async function run(context: Context): Promise<Outcome> {
   };
 }
 
-/** One unload and load; the worker's own time for the load. */
+/** The worker's own time for one load after an unload. */
 async function reloadMs(api: Api, model: string): Promise<number> {
   await api.unload(model);
   const before = await loads(api);

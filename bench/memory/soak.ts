@@ -1,78 +1,68 @@
-import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { ProofReport } from '../../src/proof/judge/report-schema.js';
-import { type Benchmark, type Context, exactly, type Outcome } from '../harness/benchmark.js';
+import {
+  type Benchmark,
+  type Context,
+  exactly,
+  type Outcome,
+  sizeOf,
+} from '../harness/benchmark.js';
 import { syntheticModels } from '../harness/models.js';
-import { projectFolder, serverEnvironment, serverProgram } from '../harness/program.js';
+import { projectFolder, temporaryFolder } from '../harness/program.js';
+import { type Proof, prove } from '../harness/programs/prove.js';
 import { layOutModels } from '../harness/server.js';
 
 const DURATION = { full: '30m', quick: '20s' };
-/** Few, so that half an hour on a busy machine still has enough sessions to follow a trend. */
+/** Few, so that half an hour has enough sessions for a trend on a busy machine too. */
 const REQUESTS_PER_USER = 2;
-const FOLDER = path.join(projectFolder, 'docs', 'proof');
+const DOCUMENTS = path.join(projectFolder, 'docs', 'proof');
 
-/** The soak that the documents show. */
 export const soak: Benchmark = {
   name: 'soak',
-  about: 'half an hour of sessions on two bert-base models; writes docs/proof (not part of all)',
-  apart: true,
+  about: 'the proof over half an hour of sessions on two bert-base models; writes docs/proof',
+  notInAll: true,
   run,
 };
 
-async function run({ quick, progress, defer }: Context): Promise<Outcome> {
+async function run(context: Context): Promise<Outcome> {
+  const { quick, progress } = context;
   const models = await syntheticModels('bert-base', 2, progress);
-  const folder = await mkdtemp(path.join(tmpdir(), 'plimsoll-bench-soak-'));
-  defer(() => rm(folder, { recursive: true, force: true }));
+  const folder = await temporaryFolder(context, 'soak');
   const { modelsFolder, data } = await layOutModels(folder, models);
   const out = path.join(folder, 'proof');
-  const args = [
-    ...['prove', '--profile', 'soak', '--duration', quick ? DURATION.quick : DURATION.full],
+  const flags = [
+    ...['--profile', 'soak', '--duration', sizeOf(context, DURATION)],
     ...['--requests', String(REQUESTS_PER_USER), '--model', models.map(({ id }) => id).join(',')],
-    ...['--models', modelsFolder, '--data', data, '--out', out],
+    ...['--models', modelsFolder, '--data', data],
   ];
-  const child = spawn(process.execPath, [serverProgram, ...args], {
-    env: serverEnvironment(),
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const proof = await prove(context, out, flags, (line) => {
+    if (line.startsWith('Session ')) progress.at(line);
   });
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    const session = /^Session .*$/m.exec(text)?.[0];
-    if (session !== undefined) progress.at(session);
-  });
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('exit', resolve);
-  });
-  // It ends its server before it ends itself, and writes what was played.
-  defer(async () => {
-    child.kill('SIGTERM');
-    await ended;
-  });
-  const exitCode = await ended;
-  const text = await readFile(path.join(out, 'report.json'));
-  if (!quick) await publish(out, text);
-  return judge(exitCode, JSON.parse(text.toString('utf8')));
+  if (!quick) await publish(out, proof.json);
+  return outcomeOf(proof);
 }
 
 async function publish(out: string, json: Buffer): Promise<void> {
-  await mkdir(FOLDER, { recursive: true });
-  await writeFile(path.join(FOLDER, 'report.json.gz'), gzipSync(json, { level: 9 }));
-  await writeFile(path.join(FOLDER, 'report.html'), await readFile(path.join(out, 'report.html')));
+  await mkdir(DOCUMENTS, { recursive: true });
+  await writeFile(path.join(DOCUMENTS, 'report.json.gz'), gzipSync(json, { level: 9 }));
+  const page = await readFile(path.join(out, 'report.html'));
+  await writeFile(path.join(DOCUMENTS, 'report.html'), page);
 }
 
-function judge(exitCode: number | null, { criteria, figures }: ProofReport): Outcome {
+function outcomeOf({ exitCode, report: { criteria, figures } }: Proof): Outcome {
   const notHeld = criteria.filter(({ held }) => held === false);
   const leak = criteria.find(({ id }) => id === 'leak');
+  const { sessions_played: sessions, requests_failed: failed, requests_sent: sent } = figures.load;
   return {
+    headline: `${sessions} sessions, ${failed} of ${sent.toLocaleString('en-US')} requests failed; leak: ${leak?.value ?? 'not judged'}`,
     checks: [
       exactly('exit code of the proof', exitCode ?? Number.NaN, 0),
       exactly('criteria that did not hold', notHeld.length, 0),
-      exactly('failed requests', figures.load.requests_failed, 0),
+      exactly('failed requests', failed, 0),
     ],
     facts: [
-      { fact: 'sessions', value: String(figures.load.sessions_played) },
+      { fact: 'sessions', value: String(sessions) },
       { fact: 'leak', value: leak?.value ?? 'not judged' },
       ...notHeld.map(({ claim, value }) => ({ fact: claim, value })),
     ],

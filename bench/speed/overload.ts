@@ -6,100 +6,132 @@ import {
   type Context,
   exactly,
   type Outcome,
+  sizeOf,
 } from '../harness/benchmark.js';
 import type { Reply } from '../harness/http-client.js';
-import { pause } from '../harness/load.js';
-import { startServer } from '../harness/server.js';
-import { latencies, median, rounded } from '../harness/spread.js';
-import { closedUsers } from './closed-users.js';
-import { cpuMs, ownCpuMs } from './cpu-time.js';
-import { bundledModel, distinctMails, realMails } from './mails.js';
-import { percentile } from './percentile.js';
+import { pause, type Tally } from '../harness/load.js';
+import { cpuMs, ownCpuMs } from '../harness/machine/cpu-time.js';
+import { bundledModel } from '../harness/models.js';
+import { ROOMY_SESSIONS, startServer, UNCACHED } from '../harness/server.js';
+import { latencies, median, quantile, rounded } from '../harness/spread.js';
+import { closedUsers, measuredUsers } from '../harness/users/closed-users.js';
+import { distinctMails, realMails } from '../harness/users/mails.js';
 
 const TIMES_CAPACITY = 3;
 const LEAST_GOODPUT = 0.9;
 const MOST_REFUSAL_MS = 100;
+const MOST_AFTER_RATIO = 1.5;
 const BACK_WITHIN_MS = 2000;
 const USERS = 32;
-/** What is not answered by then is of no use: the queue is never longer than this. */
+/** Later answers are of no use: it bounds the queue. */
 const DEADLINE_MS = 1500;
-const FULL = { capacityMs: 10_000, overloadMs: 30_000 };
-const QUICK = { capacityMs: 4000, overloadMs: 5000 };
+const SIZES = {
+  full: { capacityMs: 10_000, overloadMs: 30_000 },
+  quick: { capacityMs: 4000, overloadMs: 5000 },
+};
 const STEP_MS = 10;
+const MEMORY_EVERY_MS = 2000;
 const SOCKETS = 4000;
 
-/** Under three times its capacity the server works on, and tells the others at once. */
 export const overload: Benchmark = {
   name: 'overload',
-  about: 'open loop at 3 × capacity: goodput, refusals, memory, and the way back',
+  about: `answers and refusals at ${TIMES_CAPACITY} times as many requests as the server can answer`,
   run,
 };
 
+interface Played {
+  readonly capacity: number;
+  readonly seconds: number;
+  readonly replies: readonly Reply[];
+  /** Memory in use as a part of the load line, now and then during the overload. */
+  readonly ofLine: readonly number[];
+  /** Latencies of a lone user before the overload and 2 s after it, in ms. */
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+  readonly afterTally: Tally;
+  /** Cores of client and main process, at capacity and in the overload. */
+  readonly cores: readonly [string, string];
+}
+
 async function run(context: Context): Promise<Outcome> {
-  const { capacityMs, overloadMs } = context.quick ? QUICK : FULL;
+  const { capacityMs, overloadMs } = sizeOf(context, SIZES);
   const settings = {
-    'cache.max_size': 0,
-    'session.max_users': 10_000,
+    ...UNCACHED,
+    ...ROOMY_SESSIONS,
     'http.max_connections': SOCKETS,
     'request.deadline_ms': DEADLINE_MS,
   };
   const server = await startServer(context, { models: [bundledModel], settings });
-  // An open loop must never wait for a free connection of its own.
+  // Requests of an open loop must never wait for a free connection in the client.
   const api = new Api(server.url, SOCKETS);
   context.defer(async () => api.close());
   await api.load(bundledModel.id);
   const nextText = distinctMails(realMails());
-  const users = (count: number, ms: number) =>
-    closedUsers(api, count, ms, () => bundledModel.id, nextText);
+  const common = { modelOf: () => bundledModel.id, nextText };
   context.progress.at('capacity');
-  await users(USERS, capacityMs / 2);
-  const cores = coresTaken(server.pid);
-  const capacity = (await users(USERS, capacityMs)).itemsPerSecond;
-  const atCapacity = cores();
-  const calm = (await users(1, capacityMs / 2)).ms;
-  context.progress.at('overload');
+  await closedUsers(api, { ...common, users: USERS, ms: capacityMs / 2 });
+  const coresAtCapacity = coresTaken(server.pid);
+  const run = await measuredUsers(api, { ...common, users: USERS, ms: capacityMs });
+  const capacity = run.itemsPerSecond;
+  const calm = coresAtCapacity();
+  const lone = { ...common, users: 1, ms: capacityMs / 2 };
+  const before = (await closedUsers(api, lone)).ms;
+  context.progress.at(`overload: ${(TIMES_CAPACITY * capacity).toFixed(0)} requests/s`);
+  const coresInOverload = coresTaken(server.pid);
+  const flood = await openLoop(api, TIMES_CAPACITY * capacity, overloadMs, nextText);
+  const inOverload = coresInOverload();
+  await pause(BACK_WITHIN_MS);
+  context.progress.at('after');
+  const { ms: after, tally: afterTally } = await closedUsers(api, lone);
+  const replies = await Promise.all(flood.sent);
+  await server.stop();
+  const { seconds, ofLine } = flood;
+  const cores = [calm, inOverload] as const;
+  return outcomeOf({ capacity, seconds, replies, ofLine, before, after, afterTally, cores });
+}
+
+/** Requests at a rate, whether the ones before were answered or not. */
+async function openLoop(api: Api, perSecond: number, ms: number, nextText: () => string) {
   const sent: Promise<Reply>[] = [];
   const ofLine: number[] = [];
-  const coresInOverload = coresTaken(server.pid);
   const begun = performance.now();
-  let watchedAt = begun;
-  for (let now = begun; now - begun < overloadMs; now = performance.now()) {
-    const due = ((now - begun) / 1000) * capacity * TIMES_CAPACITY;
+  let readAt = begun;
+  for (let now = begun; now - begun < ms; now = performance.now()) {
+    const due = ((now - begun) / 1000) * perSecond;
     while (sent.length < due) {
       const user = `user-${sent.length % 1000}`;
       sent.push(api.classify({ model: bundledModel.id, inputs: nextText(), user }));
     }
-    if (now - watchedAt > 2000) {
-      watchedAt = now;
+    if (now - readAt > MEMORY_EVERY_MS) {
+      readAt = now;
       void api.memory().then((memory) => {
         ofLine.push(memory.server_used_mb / memory.load_line_mb);
       });
     }
     await pause(STEP_MS);
   }
-  const seconds = (performance.now() - begun) / 1000;
-  const inOverload = coresInOverload();
-  await pause(BACK_WITHIN_MS);
-  context.progress.at('after');
-  const after = await users(1, capacityMs / 2);
-  const replies = await Promise.all(sent);
-  await server.stop();
+  return { sent, ofLine, seconds: (performance.now() - begun) / 1000 };
+}
+
+function outcomeOf(played: Played): Outcome {
+  const { capacity, seconds, replies, ofLine, before, after, afterTally, cores } = played;
   const good = replies.filter(({ status }) => status === 200);
   const refused = replies.filter(({ status }) => status === 503 || status === 429);
   const refusalMs = refused.map(({ ms }) => ms);
   const others = replies.length - good.length - refused.length;
+  const goodput = good.length / seconds / capacity;
+  const p99 = quantile(refusalMs, 0.99);
+  const withoutRetry = refused.filter((of) => of.retryAfter === undefined).length;
+  const afterRatio = median(after) / median(before);
   return {
+    headline: `${goodput.toFixed(2)} of the capacity is answered; p99 of a refusal ${p99.toFixed(0)} ms`,
     checks: [
-      atLeast('goodput ÷ capacity', rounded(good.length / seconds / capacity), LEAST_GOODPUT),
-      atMost('p99 of the refusals, ms', rounded(percentile(refusalMs, 0.99), 1), MOST_REFUSAL_MS),
+      atLeast('goodput ÷ capacity', rounded(goodput), LEAST_GOODPUT),
+      atMost('p99 of the refusals', rounded(p99, 1), MOST_REFUSAL_MS, 'ms'),
       exactly('neither answered nor refused', others, 0),
-      exactly(
-        'refusals without Retry-After',
-        refused.filter((of) => of.retryAfter === undefined).length,
-        0,
-      ),
-      atMost('most memory ÷ load line', rounded(percentile(ofLine, 1)), 1),
-      atMost('p50 2 s later ÷ before', rounded(median(after.ms) / median(calm)), 1.5),
+      exactly('refusals without Retry-After', withoutRetry, 0),
+      atMost('most memory ÷ load line', rounded(quantile(ofLine, 1)), 1),
+      atMost('p50 of a lone user 2 s later ÷ before', rounded(afterRatio), MOST_AFTER_RATIO),
     ],
     facts: [
       { fact: 'capacity', value: `${capacity.toFixed(1)} items/s` },
@@ -109,12 +141,9 @@ async function run(context: Context): Promise<Outcome> {
       },
       { fact: 'answers', value: latencies(good.map(({ ms }) => ms)) },
       { fact: 'refusals', value: latencies(refusalMs) },
-      // What these take is missing to the workers: client and server share the machine.
-      {
-        fact: 'cores of client and main process',
-        value: `${atCapacity}; in overload ${inOverload}`,
-      },
-      ...after.tally.failureFacts,
+      // Client and server share the machine: the workers miss what these two take.
+      { fact: 'cores of client and main process', value: `${cores[0]}; in overload ${cores[1]}` },
+      ...afterTally.failureFacts,
     ],
     details: { deadline_ms: DEADLINE_MS, statuses: countBy(replies) },
   };

@@ -1,6 +1,4 @@
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { Api } from '../harness/api.js';
 import {
   atLeast,
@@ -9,39 +7,38 @@ import {
   type Context,
   NotRunError,
   type Outcome,
+  sizeOf,
 } from '../harness/benchmark.js';
-import { pause, Tally } from '../harness/load.js';
-import { projectFolder } from '../harness/program.js';
-import { startServer } from '../harness/server.js';
+import { pause, type RunningLoad, startLoad, Tally } from '../harness/load.js';
+import { cpuMs } from '../harness/machine/cpu-time.js';
+import { bundledModel } from '../harness/models.js';
+import { importScript } from '../harness/programs/test-servers.js';
+import { startServer, UNCACHED } from '../harness/server.js';
 import { median, rounded, spread } from '../harness/spread.js';
-import { cpuMs } from './cpu-time.js';
-import { bundledModel, mailSource, realMails } from './mails.js';
+import { mailSource, realMails } from '../harness/users/mails.js';
 
 const PAGES = 10;
 const MOST_PERCENT = 5;
-const FULL = { rounds: 4, ms: 8000 };
-const QUICK = { rounds: 1, ms: 5000 };
-/** A gentle load, so that there is something to show: the same with and without pages. */
+const SIZES = { full: { rounds: 4, ms: 8000 }, quick: { rounds: 1, ms: 5000 } };
+/** A gentle load, so that pages have something to show: the same with and without them. */
 const REQUEST_EVERY_MS = 100;
 const REQUESTS_PER_SESSION = 20;
-/** Until pages that were opened have drawn what they asked for, and those that were closed are gone. */
+/** Until opened pages have drawn what they asked for, and closed ones are gone. */
 const SETTLE_MS = 3000;
 
-/** Open pages cost the server next to nothing. */
 export const page: Benchmark = {
   name: 'page',
-  about: `CPU that ${PAGES} open pages in a real Chromium cost the server, against none, in turn`,
+  about: `CPU time that ${PAGES} open pages in a real Chromium cost the server`,
   run,
 };
 
 async function run(context: Context): Promise<Outcome> {
-  const { progress, quick } = context;
-  const { rounds, ms } = quick ? QUICK : FULL;
+  const { progress } = context;
+  const { rounds, ms } = sizeOf(context, SIZES);
   const browser = await startBrowser(context);
-  const settings = { 'cache.max_size': 0 };
-  const server = await startServer(context, { models: [bundledModel], settings });
-  const load = new GentleLoad(server.api);
-  context.defer(() => load.stop());
+  const server = await startServer(context, { models: [bundledModel], settings: UNCACHED });
+  const tally = new Tally();
+  const load = gentleLoad(context, server.api, tally);
   const percents: Record<'without' | 'with' | 'browser', number[]> = {
     without: [],
     with: [],
@@ -51,20 +48,22 @@ async function run(context: Context): Promise<Outcome> {
   for (let round = 1; round <= rounds; round += 1) {
     progress.at(`round ${round} of ${rounds}, no page`);
     await pause(SETTLE_MS);
-    percents.without.push(await share(ms, () => cpuMs(server.pid)));
+    percents.without.push(await corePercent(ms, () => cpuMs(server.pid)));
     progress.at(`round ${round} of ${rounds}, ${PAGES} pages`);
     await browser.open(server.url, PAGES);
     await pause(SETTLE_MS);
     const before = browser.cpuMs(server.pid);
-    percents.with.push(await share(ms, () => cpuMs(server.pid)));
+    percents.with.push(await corePercent(ms, () => cpuMs(server.pid)));
     percents.browser.push(((browser.cpuMs(server.pid) - before) / ms) * 100);
     live = Math.min(live, await browser.closeAll());
   }
   await load.stop();
   const costs = percents.with.map((value, round) => value - (percents.without[round] ?? 0));
+  const cost = median(costs);
   return {
+    headline: `${cost.toFixed(1)} % of a core (${median(percents.with).toFixed(1)} with them, ${median(percents.without).toFixed(1)} without)`,
     checks: [
-      atMost('CPU for ten pages, % of one core', rounded(median(costs), 2), MOST_PERCENT),
+      atMost(`CPU time for ${PAGES} pages, of one core`, rounded(cost, 2), MOST_PERCENT, '%'),
       atLeast('pages that were live', live, PAGES),
     ],
     facts: [
@@ -72,55 +71,40 @@ async function run(context: Context): Promise<Outcome> {
       { fact: 'main process without', value: spread(percents.without, ' %') },
       { fact: 'the difference, round by round', value: spread(costs, ' %') },
       { fact: 'Chromium itself, without a graphics card', value: spread(percents.browser, ' %') },
-      ...load.tally.failureFacts,
+      ...tally.failureFacts,
     ],
     details: { pages: PAGES, window_ms: ms, percents, costs },
   };
 }
 
-/** Part of one core that was used meanwhile, in percent. */
-async function share(ms: number, used: () => number): Promise<number> {
+/** Part of one core that was used during that time, in percent. */
+async function corePercent(ms: number, used: () => number): Promise<number> {
   const [before, begun] = [used(), performance.now()];
   await pause(ms);
   return ((used() - before) / (performance.now() - begun)) * 100;
 }
 
-class GentleLoad {
-  readonly tally = new Tally();
-  readonly #api: Api;
-  readonly #done: Promise<void>;
-  #over = false;
-
-  constructor(api: Api) {
-    this.#api = api;
-    this.#done = this.#play();
-  }
-
-  async stop(): Promise<void> {
-    this.#over = true;
-    await this.#done;
-  }
-
-  async #play(): Promise<void> {
-    const next = mailSource(realMails());
-    while (!this.#over) {
-      const session = await this.#api.openSession();
-      for (let sent = 0; sent < REQUESTS_PER_SESSION && !this.#over; sent += 1) {
-        const [gap, model] = [pause(REQUEST_EVERY_MS), bundledModel.id];
-        const body = { model, session, user: `user-${sent % 4}`, inputs: next() };
-        this.tally.take(await this.#api.classify(body));
-        await gap;
-      }
-      await this.#api.endSession(session);
-    }
-  }
+/** One request at a time, in sessions of some requests each. */
+function gentleLoad(context: Context, api: Api, tally: Tally): RunningLoad {
+  const next = mailSource(realMails());
+  let [session, sent] = ['', 0];
+  return startLoad(context, 1, async () => {
+    if (sent === 0) session = await api.openSession();
+    const [gap, model] = [pause(REQUEST_EVERY_MS), bundledModel.id];
+    const body = { model, session, user: `user-${sent % 4}`, inputs: next() };
+    const isAnswered = tally.take(await api.classify(body));
+    await gap;
+    sent = (sent + 1) % REQUESTS_PER_SESSION;
+    if (sent === 0) await api.endSession(session);
+    return isAnswered;
+  });
 }
 
-type Chromium = Awaited<ReturnType<typeof import('../../scripts/chromium.mjs')['startChromium']>>;
+type Script = typeof import('../../scripts/chromium.mjs');
+type Chromium = Awaited<ReturnType<Script['startChromium']>>;
 
 async function startBrowser(context: Context): Promise<OpenPages> {
-  const file = pathToFileURL(path.join(projectFolder, 'scripts', 'chromium.mjs')).href;
-  const { startChromium }: typeof import('../../scripts/chromium.mjs') = await import(file);
+  const { startChromium } = await importScript<Script>('chromium.mjs');
   const chromium = await startChromium().catch((error: unknown) => {
     throw new NotRunError(String(error));
   });
@@ -135,7 +119,7 @@ class OpenPages {
     this.#context = context;
   }
 
-  /** Each under a name of its own: a browser opens six connections to one name at most. */
+  /** Each page under its own host name: a browser opens six connections to one name at most. */
   async open(url: string, count: number): Promise<void> {
     const { port } = new URL(url);
     for (let number = 0; number < count; number += 1) {
@@ -145,7 +129,7 @@ class OpenPages {
     }
   }
 
-  /** @returns how many were still fed. */
+  /** @returns how many still got events */
   async closeAll(): Promise<number> {
     let live = 0;
     for (const opened of this.#context.pages()) {
@@ -155,7 +139,7 @@ class OpenPages {
     return live;
   }
 
-  /** CPU time of every process of the browser: all that descend from this one, but for the server's. */
+  /** CPU time of the browser: of all processes below this one, except for the server's. */
   cpuMs(server: number): number {
     const all = descendantsOf(process.pid, server);
     return all.reduce((sum, pid) => sum + timeOf(pid), 0);
@@ -179,7 +163,7 @@ function timeOf(pid: number): number {
   }
 }
 
-/** A process may end while it is looked at. */
+/** A process can end while its files are read. */
 function readOr(file: string): string {
   try {
     return readFileSync(file, 'latin1');

@@ -1,5 +1,4 @@
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { readProcessMemory } from '../../src/system/process-memory.js';
 import { topLabels } from '../harness/api.js';
@@ -11,27 +10,27 @@ import {
   type Context,
   type Fact,
   type Outcome,
+  sizeOf,
 } from '../harness/benchmark.js';
-import { type ServerUnderTest, startListening } from '../harness/listening.js';
-import type { CachedModel } from '../harness/models.js';
-import { installedPeer } from '../harness/peer.js';
-import { startServer } from '../harness/server.js';
-import { latencies, median, rounded, spread } from '../harness/spread.js';
-import { closedUsers, warmUp } from './closed-users.js';
-import { mailSource, spreadMails } from './mails.js';
-import { measuredModels } from './measured-models.js';
+import { isMeasured, measuredOr, type NotMeasured } from '../harness/checks.js';
+import { type CachedModel, measuredModels, titleOf } from '../harness/models.js';
+import { temporaryFolder } from '../harness/program.js';
+import { type ServerUnderTest, startListening } from '../harness/programs/listening.js';
+import { installedPeer } from '../harness/programs/peer.js';
+import { ROOMY_SESSIONS, startServer, UNCACHED } from '../harness/server.js';
+import { latencies, median, rounded, spread, summary } from '../harness/spread.js';
+import { closedUsers, measuredUsers, warmUp } from '../harness/users/closed-users.js';
+import { mailSource, spreadMails } from '../harness/users/mails.js';
 
 const LEAST_RATE_RATIO = 2;
 const MOST_MEMORY_RATIO = 0.5;
 const USERS = 32;
-const FULL = { rounds: 3, ms: 6000 };
-const QUICK = { rounds: 1, ms: 4000 };
+const SIZES = { full: { rounds: 3, ms: 6000 }, quick: { rounds: 1, ms: 4000 } };
 
-/** Against the usual way in Node.js: fastify around a pipeline of transformers.js, in one process. */
 export const peerNode: Benchmark = {
   name: 'peer-node',
   about:
-    'items/s of 32 users and private memory, against fastify around a transformers.js pipeline',
+    'items/s and private memory, as parts of those of the usual way in Node: fastify around a transformers.js pipeline',
   run,
 };
 
@@ -42,82 +41,102 @@ interface Side {
   readonly privateMb: number[];
 }
 
+interface Compared {
+  readonly server: Side;
+  readonly peer: Side;
+}
+
 async function run(context: Context): Promise<Outcome> {
   const folder = await installedPeer('transformers-js', context.progress);
+  const headlines: string[] = [];
   const checks: Check[] = [];
   const facts: Fact[] = [];
   const details: Record<string, unknown> = { users: USERS };
   for (const model of await measuredModels(context)) {
-    const sides = await compare(context, folder, model);
-    const { id } = model;
-    const [ours, peer] = sides;
-    const rate = rounded(median(ours.rates) / median(peer.rates));
-    checks.push(atLeast(`${id}: items/s ÷ the peer’s`, rate, LEAST_RATE_RATIO));
-    const memory = rounded(median(ours.privateMb) / median(peer.privateMb));
-    checks.push(atMost(`${id}: private memory ÷ the peer’s`, memory, MOST_MEMORY_RATIO));
-    for (const [at, who] of ['the server', 'the peer'].entries()) {
-      const side = sides[at] ?? peer;
-      facts.push(
-        { fact: `${id}: ${who}`, value: spread(side.rates, ' items/s', 1) },
-        { fact: `${id}: ${who}, latency`, value: latencies(side.latency) },
-        { fact: `${id}: ${who}, private memory`, value: spread(side.privateMb, ' MB', 0) },
-      );
-    }
-    details[id] = { server: ours, peer };
+    const compared = await measuredOr(() => compare(context, folder, model));
+    checks.push(...checksOf(model.id, compared));
+    if (!isMeasured(compared)) continue;
+    headlines.push(
+      `${titleOf(model.id)} ${rateRatio(compared).toFixed(2)} and ${memoryRatio(compared).toFixed(2)}`,
+    );
+    facts.push(...factsOf(model.id, 'server', compared), ...factsOf(model.id, 'peer', compared));
+    details[model.id] = { server: detailsOf(compared.server), peer: detailsOf(compared.peer) };
   }
-  return { checks, facts, details };
+  return { headline: headlines.join(', '), checks, facts, details };
 }
 
-/** Both run all the while; they are asked in turn. */
-async function compare(
-  context: Context,
-  folder: string,
-  model: CachedModel,
-): Promise<readonly [Side, Side]> {
-  const { rounds, ms } = context.quick ? QUICK : FULL;
+function rateRatio({ server, peer }: Compared): number {
+  return median(server.rates) / median(peer.rates);
+}
+
+function memoryRatio({ server, peer }: Compared): number {
+  return median(server.privateMb) / median(peer.privateMb);
+}
+
+function checksOf(id: string, compared: Compared | NotMeasured): readonly Check[] {
+  const figure = (of: (compared: Compared) => number) =>
+    isMeasured(compared) ? rounded(of(compared)) : compared;
+  return [
+    atLeast(`${id}: items/s ÷ the peer’s`, figure(rateRatio), LEAST_RATE_RATIO),
+    atMost(`${id}: private memory ÷ the peer’s`, figure(memoryRatio), MOST_MEMORY_RATIO),
+  ];
+}
+
+function factsOf(id: string, who: keyof Compared, compared: Compared): readonly Fact[] {
+  const { rates, latency, privateMb } = compared[who];
+  return [
+    { fact: `${id}: the ${who}`, value: spread(rates, ' items/s', 1) },
+    { fact: `${id}: the ${who}, latency`, value: latencies(latency) },
+    { fact: `${id}: the ${who}, private memory`, value: spread(privateMb, ' MB', 0) },
+  ];
+}
+
+function detailsOf({ latency, ...side }: Side) {
+  return { ...side, latency_ms: summary(latency) };
+}
+
+/** Both run all the time and are loaded in turn. */
+async function compare(context: Context, folder: string, model: CachedModel): Promise<Compared> {
+  const { rounds, ms } = sizeOf(context, SIZES);
   const { id } = model;
-  const settings = { 'cache.max_size': 0, 'session.max_users': 1000 };
+  const settings = { ...UNCACHED, ...ROOMY_SESSIONS };
   const server = await startServer(context, { models: [model], settings });
   const peer = await startPeer(context, folder, model);
-  const sides = [server, peer].map((of) => ({
-    of,
-    rates: [] as number[],
-    latency: [] as number[],
-    privateMb: [] as number[],
-  }));
+  const sides = { server, peer };
+  const compared: Compared = { server: emptySide(), peer: emptySide() };
   const nextText = mailSource(spreadMails());
+  const options = { users: USERS, ms, modelOf: () => id, nextText };
   try {
     await sameAnswer(server, peer, id);
-    await closedUsers(peer.api, USERS, ms / 2, () => id, nextText);
+    await closedUsers(peer.api, { ...options, ms: ms / 2 });
     for (let round = 1; round <= rounds; round += 1) {
-      for (const side of sides) {
-        const who = side.of === server ? 'the server' : 'the peer';
-        context.progress.at(`${id}: round ${round} of ${rounds}, ${who}`);
-        // While the peer is asked, the server unloads the model: the peer holds it for ever.
-        if (side.of === server) await warmUp(server.api, USERS, id, nextText);
-        const got = await closedUsers(side.of.api, USERS, ms, () => id, nextText);
-        const [failure] = got.tally.failures;
-        if (failure !== undefined) throw new Error(`${who}: ${failure}`);
-        side.rates.push(got.itemsPerSecond);
-        side.latency.push(...got.ms);
+      for (const who of ['server', 'peer'] as const) {
+        context.progress.at(`${id}: round ${round} of ${rounds}, the ${who}`);
+        // While the peer is loaded the server unloads its model, which the peer keeps for ever.
+        if (who === 'server') await warmUp(server.api, USERS, id, nextText);
+        const got = await measuredUsers(sides[who].api, options);
+        compared[who].rates.push(got.itemsPerSecond);
+        compared[who].latency.push(...got.ms);
         const { processes } = await server.api.memory();
-        const pids = side.of === server ? processes.map(({ pid }) => pid) : [peer.pid];
-        side.privateMb.push(await privateMb(pids));
+        const pids = who === 'server' ? processes.map(({ pid }) => pid) : [peer.pid];
+        compared[who].privateMb.push(await privateMb(pids));
       }
     }
   } finally {
     await Promise.all([server.stop(), peer.stop()]);
   }
-  const [ours, theirs] = sides.map(({ of: _, ...side }) => side);
-  if (ours === undefined || theirs === undefined) throw new Error('a side is missing');
-  return [ours, theirs];
+  return compared;
+}
+
+function emptySide(): Side {
+  return { rates: [], latency: [], privateMb: [] };
 }
 
 /**
- * With a text that fits whole: where one is cut, the pipeline of transformers.js 4.3 drops the
- * separator at its end, which changes the score but not the number of tokens.
+ * The text fits whole: where one is cut, the pipeline of transformers.js 4.3 drops the separator at its
+ * end, which changes the score but not the number of tokens.
  *
- * @throws Error unless both say the same of it: else they would not do the same work
+ * @throws Error unless both give the same answer: otherwise they would not do the same work
  */
 async function sameAnswer(
   server: ServerUnderTest,
@@ -138,14 +157,13 @@ async function startPeer(
   folder: string,
   { id, directory }: CachedModel,
 ): Promise<ServerUnderTest> {
-  const place = await mkdtemp(path.join(tmpdir(), 'plimsoll-bench-peer-'));
-  context.defer(() => rm(place, { recursive: true, force: true }));
+  const place = await temporaryFolder(context, 'peer');
   await symlink(directory, path.join(place, id));
   const command = [process.execPath, path.join(folder, 'server.mjs'), place, id];
   return startListening(context, command, path.join(place, 'peer.log'));
 }
 
-/** The same measure for both sides: dirty private pages of each process, from the kernel. */
+/** The same reading for both sides: private dirty pages of each process, from the kernel. */
 async function privateMb(pids: readonly number[]): Promise<number> {
   const each = await Promise.all(pids.map((pid) => readProcessMemory(pid)));
   return each.reduce((sum, memory) => sum + (memory?.privateBytes ?? Number.NaN), 0) / 2 ** 20;

@@ -1,52 +1,44 @@
-import type { AnswerView } from '../harness/api.js';
+import type { Answer } from '../../src/contract/classify.js';
 import {
   atMost,
   type Benchmark,
+  type Check,
   type Context,
   type Fact,
   type Outcome,
+  sizeOf,
 } from '../harness/benchmark.js';
 import { closedLoop } from '../harness/load.js';
-import type { CachedModel } from '../harness/models.js';
-import { startServer } from '../harness/server.js';
+import { type CachedModel, measuredModels, titleOf } from '../harness/models.js';
+import { ROOMY_SESSIONS, startServer, UNCACHED } from '../harness/server.js';
 import { median, rounded } from '../harness/spread.js';
-import { warmUp } from './closed-users.js';
-import { mailSource, realMails } from './mails.js';
-import { measuredModels } from './measured-models.js';
-import { type Bar, type StageName, stageNames, stagesPicture } from './stage-picture.js';
+import { warmUp } from '../harness/users/closed-users.js';
+import { mailSource, realMails } from '../harness/users/mails.js';
+import { type Bar, type StageName, stageNames, stagesPicture } from './stages-picture.js';
 
 const MOST_OVERHEAD_MS = 1.5;
 const USERS = [1, 32];
 const MS = { full: 5000, quick: 2000 };
 
-/** Where the time of a request goes, and the picture of it in docs/performance.md. */
 export const stages: Benchmark = {
   name: 'stages',
-  about: 'where the time of a request goes, for 1 and for 32 users; `--keep` draws it into docs/',
+  about:
+    'time that a request of a lone user spends outside of the worker; `--keep` draws all its stages',
   run,
 };
-
-/** What an answer says of its own time. */
-interface TimedAnswer extends AnswerView {
-  readonly timing: {
-    readonly queue_ms: number;
-    readonly tokenize_ms: number;
-    readonly run_ms: number;
-    readonly total_ms: number;
-  };
-}
 
 type Stages = Readonly<Record<StageName, number>>;
 
 async function run(context: Context): Promise<Outcome> {
   const bars: Bar[] = [];
-  const checks = [];
+  const checks: Check[] = [];
   const facts: Fact[] = [];
+  const headlines: string[] = [];
   for (const model of await measuredModels(context, ['bert-base'])) {
     for (const users of USERS) {
       context.progress.at(`${model.id}, ${users} users`);
       const samples = await measure(context, model, users);
-      const of = (name: StageName) => samples.map((stages) => stages[name]);
+      const of = (name: StageName) => samples.map((each) => each[name]);
       const mean = (name: StageName) => of(name).reduce((sum, ms) => sum + ms, 0) / samples.length;
       const means = Object.fromEntries(stageNames.map((name) => [name, rounded(mean(name), 3)]));
       const title = `${model.id}, ${users === 1 ? '1 user' : `${users} users`}`;
@@ -58,13 +50,13 @@ async function run(context: Context): Promise<Outcome> {
       if (users > 1) continue;
       const overhead = samples.map((each) => each.HTTP + each.main + each.queue);
       const p50 = rounded(median(overhead), 3);
-      checks.push(atMost(`${title}: p50 of all but the worker, ms`, p50, MOST_OVERHEAD_MS));
+      headlines.push(`${titleOf(model.id)} ${p50.toFixed(2)} ms`);
+      checks.push(atMost(`${title}: p50 of all but the worker`, p50, MOST_OVERHEAD_MS, 'ms'));
     }
   }
   return {
-    checks,
-    facts,
-    details: { bars },
+    headline: headlines.join(', '),
+    ...{ checks, facts, details: { bars } },
     pictures: { 'docs/request-time.svg': stagesPicture(bars) },
   };
 }
@@ -74,13 +66,13 @@ async function measure(
   model: CachedModel,
   users: number,
 ): Promise<readonly Stages[]> {
-  const settings = { 'cache.max_size': 0, 'session.max_users': 1000 };
+  const settings = { ...UNCACHED, ...ROOMY_SESSIONS };
   const server = await startServer(context, { models: [model], settings });
   const nextText = mailSource(realMails());
   const samples: Stages[] = [];
   try {
     await warmUp(server.api, users, model.id, nextText);
-    const until = performance.now() + (context.quick ? MS.quick : MS.full);
+    const until = performance.now() + sizeOf(context, MS);
     await closedLoop(
       users,
       () => performance.now() < until,
@@ -88,10 +80,7 @@ async function measure(
         const body = { model: model.id, inputs: nextText(), user: `user-${user}` };
         const reply = await server.api.classify(body);
         if (reply.status !== 200) return false;
-        const { timing } = reply.body as TimedAnswer;
-        const { queue_ms: queue, tokenize_ms: tokenize, run_ms: run, total_ms: total } = timing;
-        const main = Math.max(0, total - queue - tokenize - run);
-        samples.push({ HTTP: Math.max(0, reply.ms - total), main, queue, tokenize, run });
+        samples.push(stagesOf(reply.ms, reply.body as Answer));
         return true;
       },
     );
@@ -99,4 +88,11 @@ async function measure(
     await server.stop();
   }
   return samples;
+}
+
+/** @param ms that the caller measured */
+function stagesOf(ms: number, { timing }: Answer): Stages {
+  const { queue_ms: queue, tokenize_ms: tokenize, run_ms: run, total_ms: total } = timing;
+  const main = Math.max(0, total - queue - tokenize - run);
+  return { HTTP: Math.max(0, ms - total), main, queue, tokenize, run };
 }

@@ -7,75 +7,84 @@ import {
   type Context,
   type Fact,
   type Outcome,
+  sizeOf,
 } from '../harness/benchmark.js';
-import type { CachedModel } from '../harness/models.js';
-import { type ServerUnderTest, startServer } from '../harness/server.js';
+import { isMeasured, measuredOr, type NotMeasured } from '../harness/checks.js';
+import { cpuMs, machineBusyMs, ownCpuMs } from '../harness/machine/cpu-time.js';
+import { bundledModel, type CachedModel, measuredModels, titleOf } from '../harness/models.js';
+import { RawLoop, type RawWay } from '../harness/programs/raw-loop.js';
+import { ROOMY_SESSIONS, type ServerUnderTest, startServer, UNCACHED } from '../harness/server.js';
 import { latencies, median, rounded, spread } from '../harness/spread.js';
-import { type ClosedRun, closedUsers, compiled, warmUp } from './closed-users.js';
-import { cpuMs, machineBusyMs, ownCpuMs } from './cpu-time.js';
-import { bundledModel, mailSource, spreadMails } from './mails.js';
-import { measuredModels } from './measured-models.js';
-import { RawLoop, type RawWay } from './raw.js';
+import { compiled, measuredUsers, warmUp } from '../harness/users/closed-users.js';
+import { mailSource, spreadMails } from '../harness/users/mails.js';
 
 const LEAST_RATIO = 0.9;
 const MOST_MAIN_SHARE = 0.15;
 const USERS = 32;
-const FULL = { rounds: 3, ms: 8000, probeMs: 2000 };
-const QUICK = { rounds: 1, ms: 4000, probeMs: 1500 };
+const SIZES = {
+  full: { rounds: 3, ms: 8000, probeMs: 2000 },
+  quick: { rounds: 1, ms: 4000, probeMs: 1500 },
+};
 
-/** The server gets as many items through as a tight loop around the model. */
 export const throughput: Benchmark = {
   name: 'throughput',
-  about: 'items/s of 32 users over HTTP, against a tight loop around the same model in one run',
+  about: `items/s of ${USERS} users over HTTP, as a part of a raw loop around the same model`,
   run,
 };
 
-interface ModelOutcome {
-  readonly checks: readonly Check[];
-  readonly facts: readonly Fact[];
-  readonly detail: unknown;
-}
-
-async function run(context: Context): Promise<Outcome> {
-  const outcomes: ModelOutcome[] = [];
-  for (const model of await measuredModels(context)) outcomes.push(await measure(context, model));
-  return {
-    checks: outcomes.flatMap(({ checks }) => checks),
-    facts: outcomes.flatMap(({ facts }) => facts),
-    details: { users: USERS, models: outcomes.map(({ detail }) => detail) },
-  };
-}
-
-/** CPU time of one item, in ms. */
-interface CpuOfItem {
-  readonly main: number;
-  readonly workers: number;
-  readonly client: number;
-}
+type Rates = Awaited<ReturnType<typeof measuredUsers>>;
 
 interface Round {
   readonly raw: number;
   readonly server: number;
-  readonly cpuOfItem: CpuOfItem;
-  /** Main process's part of the CPU time of the server's processes. */
+  /** CPU time of one item, in ms. */
+  readonly cpuOfItem: Readonly<Record<'main' | 'workers' | 'client', number>>;
+  /** The main process's part of the CPU time of the server's processes. */
   readonly mainShare: number;
-  /** Part of the cores that processes of others took meanwhile. */
+  /** Part of the cores that other processes took meanwhile. */
   readonly others: number;
-  readonly got: ClosedRun;
+  readonly got: Rates;
 }
 
-async function measure(context: Context, model: CachedModel): Promise<ModelOutcome> {
+interface Measured {
+  readonly way: RawWay;
+  readonly gears: readonly string[];
+  readonly rounds: readonly Round[];
+}
+
+async function run(context: Context): Promise<Outcome> {
+  const ratios: string[] = [];
+  const checks: Check[] = [];
+  const facts: Fact[] = [];
+  const details: unknown[] = [];
+  for (const model of await measuredModels(context)) {
+    const measured = await measuredOr(() => measure(context, model));
+    checks.push(...checksOf(model.id, measured));
+    if (!isMeasured(measured)) continue;
+    ratios.push(`${titleOf(model.id)} ${median(measured.rounds.map(ratioOf)).toFixed(2)}`);
+    facts.push(...factsOf(model.id, measured));
+    const rounds = measured.rounds.map(({ got: _, ...of }) => of);
+    details.push({ ...measured, model: model.id, rounds });
+  }
+  return {
+    headline: ratios.join(', '),
+    ...{ checks, facts, details: { users: USERS, models: details } },
+  };
+}
+
+async function measure(context: Context, model: CachedModel): Promise<Measured> {
   const { progress } = context;
-  const { rounds: count, ms, probeMs } = context.quick ? QUICK : FULL;
+  const { rounds: count, ms, probeMs } = sizeOf(context, SIZES);
   const cores = Math.max(1, Math.floor(await availableCpus()));
   const mails = spreadMails();
   progress.at(`${model.id}: the best raw loop`);
   const raw = new RawLoop(context, model, cores);
   const way = await raw.bestWay(cores, mails, probeMs);
-  const settings = { 'cache.max_size': 0, 'session.max_users': 1000 };
   const models = [...new Set([model, bundledModel])];
+  const settings = { ...UNCACHED, ...ROOMY_SESSIONS };
   const server = await startServer(context, { models, settings });
   const nextText = mailSource(mails);
+  const options = { users: USERS, ms, modelOf: () => model.id, nextText };
   const rounds: Round[] = [];
   let gears: readonly string[] = [];
   try {
@@ -84,23 +93,23 @@ async function measure(context: Context, model: CachedModel): Promise<ModelOutco
     for (let round = 1; round <= count; round += 1) {
       progress.at(`${model.id}: round ${round} of ${count}`);
       const rawRate = await raw.itemsPerSecond(way, mails, ms);
-      // Nobody asked the server meanwhile: it has unloaded the model, or will.
+      // Nobody asked the server meanwhile, so it has unloaded the model.
       gears = await warmUp(server.api, USERS, model.id, nextText);
-      const load = () => closedUsers(server.api, USERS, ms, () => model.id, nextText);
-      rounds.push({ raw: rawRate, ...(await underLoad(server, load, ms * cores)) });
+      const load = () => measuredUsers(server.api, options);
+      rounds.push({ raw: rawRate, ...(await underLoad(server, load, cores)) });
     }
   } finally {
     await server.stop();
     await raw.stop();
   }
-  return outcomeOf(model.id, way, gears, rounds);
+  return { way, gears, rounds };
 }
 
-/** @param coreMs all that the cores have to give meanwhile, in ms */
+/** A load, and whose CPU time it took. */
 async function underLoad(
   server: ServerUnderTest,
-  load: () => Promise<ClosedRun>,
-  coreMs: number,
+  load: () => Promise<Rates>,
+  cores: number,
 ): Promise<Omit<Round, 'raw'>> {
   const { processes } = await server.api.memory();
   const cpu = () => ({
@@ -108,6 +117,7 @@ async function underLoad(
     server: processes.reduce((sum, { pid }) => sum + cpuMs(pid), 0),
     client: ownCpuMs(),
     machine: machineBusyMs(),
+    clock: performance.now(),
   });
   const before = cpu();
   const got = await load();
@@ -122,44 +132,37 @@ async function underLoad(
       client: of('client') / items,
     },
     mainShare: of('main') / Math.max(1, of('server')),
-    others: (of('machine') - of('server') - of('client')) / coreMs,
+    others: (of('machine') - of('server') - of('client')) / (of('clock') * cores),
     got,
   };
 }
 
-function outcomeOf(
-  id: string,
-  way: RawWay,
-  gears: readonly string[],
-  rounds: readonly Round[],
-): ModelOutcome {
-  const ratios = rounds.map(({ raw, server }) => server / raw);
-  const each = (what: 'raw' | 'server' | 'mainShare' | 'others') => rounds.map((of) => of[what]);
+function ratioOf({ server, raw }: Round): number {
+  return server / raw;
+}
+
+function checksOf(id: string, measured: Measured | NotMeasured): readonly Check[] {
+  const figure = (of: (round: Round) => number) =>
+    isMeasured(measured) ? rounded(median(measured.rounds.map(of))) : measured;
+  const share = figure(({ mainShare }) => mainShare);
+  return [
+    atLeast(`${id}: items/s ÷ raw loop`, figure(ratioOf), LEAST_RATIO),
+    atMost(`${id}: main process’s part of the server’s CPU time`, share, MOST_MAIN_SHARE),
+  ];
+}
+
+function factsOf(id: string, { way, gears, rounds }: Measured): readonly Fact[] {
+  const each = (what: 'raw' | 'server' | 'others') => rounds.map((of) => of[what]);
   const cpu = (['main', 'workers', 'client'] as const).map((who) =>
     median(rounds.map(({ cpuOfItem }) => cpuOfItem[who])).toFixed(2),
   );
-  const rawName = `raw, ${way.processes} processes × ${way.threads} threads, batch ${way.batch}`;
-  const main = rounded(median(each('mainShare')));
-  return {
-    checks: [
-      atLeast(`${id}: items/s ÷ raw`, rounded(median(ratios)), LEAST_RATIO),
-      atMost(`${id}: main process’s share of CPU`, main, MOST_MAIN_SHARE),
-    ],
-    facts: [
-      { fact: `${id}: ratio`, value: spread(ratios) },
-      { fact: `${id}: server, ${gears.join(', ')}`, value: spread(each('server'), ' items/s', 1) },
-      { fact: `${id}: ${rawName}`, value: spread(each('raw'), ' items/s', 1) },
-      {
-        fact: `${id}: latency at ${USERS} users`,
-        value: latencies(rounds.flatMap(({ got }) => got.ms)),
-      },
-      {
-        fact: `${id}: CPU of one item in main, workers, load generator`,
-        value: `${cpu.join(', ')} ms`,
-      },
-      { fact: `${id}: part of the cores that others took`, value: spread(each('others')) },
-      ...rounds.flatMap(({ got }) => got.tally.failureFacts).slice(0, 3),
-    ],
-    detail: { model: id, way, gears, ratios, rounds: rounds.map(({ got: _, ...of }) => of) },
-  };
+  const raw = `raw loop, ${way.processes} processes × ${way.threads} threads, batch ${way.batch}`;
+  return [
+    { fact: `${id}: ratio`, value: spread(rounds.map(ratioOf)) },
+    { fact: `${id}: server, ${gears.join(', ')}`, value: spread(each('server'), ' items/s', 1) },
+    { fact: `${id}: ${raw}`, value: spread(each('raw'), ' items/s', 1) },
+    { fact: `${id}: latency`, value: latencies(rounds.flatMap(({ got }) => got.ms)) },
+    { fact: `${id}: CPU of one item in main, workers, client`, value: `${cpu.join(', ')} ms` },
+    { fact: `${id}: part of the cores that others took`, value: spread(each('others')) },
+  ];
 }

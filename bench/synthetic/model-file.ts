@@ -72,6 +72,7 @@ async function writeData(
     await writeFully(file, source.bytes);
     return;
   }
+  if (source.kind === 'external') throw new Error(`${name} lies in another file`);
   const fill = gaussianStream(seed, name, source.mean, source.std);
   let left = dataBytes(initializer) / Float32Array.BYTES_PER_ELEMENT;
   while (left > 0) {

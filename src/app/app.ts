@@ -1,21 +1,20 @@
-import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
+import type { ModelView } from '../contract/models.js';
 import { messageOf } from '../errors.js';
 import { buildServer } from '../http/server.js';
-import type { HttpServices, ModelView } from '../http/services.js';
 import { figuresOf } from '../memory/snapshot.js';
 import { Metrics } from '../metrics/metrics.js';
 import { runtimeKey } from '../models/compile/mapped-form.js';
 import { type Config, poolLimits } from '../settings/config.js';
-import { shownSettings } from '../settings/shown.js';
 import { Store } from '../store/store.js';
 import { readSystem } from '../system/reading.js';
 import { VERSION } from '../version.js';
 import { Assembly } from './assembly.js';
+import { httpServices } from './http-services.js';
 import { closeInterrupted } from './interrupted.js';
-import type { Logger } from './log.js';
+import type { Log, Logger } from './log.js';
 
 /** Where the build puts the page. */
 const PAGE_FOLDER = fileURLToPath(new URL('../web', import.meta.url));
@@ -37,14 +36,14 @@ export class App {
   });
 
   /**
-   * Opens the database and looks at the CPU; nothing runs before {@link start}.
+   * Opens the database and identifies the CPU; nothing runs before {@link start}.
    *
-   * @param workerModule what a worker runs, for a program that composes a server of its own.
+   * @param workerModule module that workers run, for programs that compose a server of their own.
    */
   static async create(
     config: Config,
     cpus: number,
-    log: Logger,
+    { logger: log, lostLines }: Log,
     workerModule?: string,
   ): Promise<App> {
     const [system, runtime] = await Promise.all([readSystem(), runtimeKey()]);
@@ -52,8 +51,9 @@ export class App {
     const store =
       url === ''
         ? await Store.open(config.data)
-        : await Store.connect(url, poolLimits(config, 'database'));
+        : await Store.connect(url, poolLimits(config, 'database'), config['database.schema']);
     const metrics = new Metrics();
+    metrics.observeLog(lostLines);
     const { totalBytes } = system.server;
     const parts = new Assembly({
       ...{ config, totalBytes, cpus, log, store, runtime, metrics },
@@ -72,14 +72,15 @@ export class App {
   /**
    * Starts everything and listens.
    *
-   * @returns the address that it listens on.
-   * @throws PlimsollError, Error if the models folder, the workers or the port cannot be had.
+   * @returns the address it listens on.
+   * @throws PlimsollError, Error if the models folder, the workers or the port are not available.
    */
   async start(): Promise<string> {
     const { repository, forms, pool, memory, sessions, redis, archive } = this.#parts;
     await repository.scan();
     await forms.removeLeftovers();
     this.#warnOfSecret();
+    this.#warnOfModels();
     await archive.start(() => void this.#closeInterrupted());
     await Promise.all([pool.start(), redis?.start()]);
     await memory.start();
@@ -101,9 +102,13 @@ export class App {
         pageFolder: PAGE_FOLDER,
         logger: this.#log,
       },
-      this.#services(),
+      httpServices(this.#parts, this.#config, {
+        metrics: this.#metrics,
+        notReadyBecause: () => this.#notReadyBecause(),
+        degradedBecause: () => this.#degradedBecause(),
+      }),
     );
-    // By default 511 wait to be taken in; the kernel drops the others, and their clients try again after 1, 3, 7 s.
+    // By default the kernel queues 511 connections and drops the rest, whose clients retry after 1, 3 and 7 s.
     const backlog = this.#config['http.max_connections'];
     await this.#server.listen({ host, port, backlog });
     const address = addressOf(this.#server.server.address());
@@ -113,7 +118,7 @@ export class App {
     return address;
   }
 
-  /** Takes no more requests, finishes what runs, cleans up, ends the workers, closes the database. */
+  /** Stops taking requests, finishes running ones, cleans up, ends the workers, closes the database. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -123,7 +128,7 @@ export class App {
     return this.#parts.repository.root;
   }
 
-  /** The models without a running server; prepares those that are not, if asked to. */
+  /** Describes the models without a running server; prepares them first if asked to. */
   async describeModels(options: { readonly prepare: boolean }): Promise<readonly ModelView[]> {
     const { repository, library, memory, views } = this.#parts;
     await Promise.all([repository.scan(), memory.reader.read()]);
@@ -140,7 +145,7 @@ export class App {
     const { proofs, sessions, memory, preparer, pool, archive, redis } = this.#parts;
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
-    // It still asks this server to end its session.
+    // Before the server closes: a stopping proof still ends its session over HTTP.
     await proofs.stop();
     await this.#server?.close();
     await sessions.stop();
@@ -152,60 +157,28 @@ export class App {
     this.#state = 'stopped';
   }
 
-  #services(): HttpServices {
-    const { classification, sessions, memory, views, workers, events, archive, proofs } =
-      this.#parts;
-    return {
-      classification,
-      sessions,
-      memory: {
-        read: () => memory.reader.read(),
-        loadLineBytes: (snapshot) => memory.reader.loadLineBytes(snapshot),
-        pressure: () => memory.reader.level,
-        usersSinceRecycle: () => memory.usersSinceRecycle,
-        cleanup: () =>
-          memory.cleanup({ cause: 'asked for', session: null, stillUsed: () => false }),
-        recycle: () => memory.recycle('asked for'),
-        readings: (sinceMs) => memory.reader.ring.since(sinceMs),
-        processes: (sinceMs) => memory.reader.processes.since(sinceMs),
-      },
-      models: views,
-      workers,
-      events,
-      archive,
-      proofs,
-      cache: this.#parts.results,
-      settings: shownSettings(this.#config),
-      pools: () => this.#parts.pools.map(({ figures }) => figures),
-      notReadyBecause: () => this.#notReadyBecause(),
-      degradedBecause: () => this.#degradedBecause(),
-      metrics: this.#metrics,
-      limits: {
-        maxInputs: this.#config['request.max_inputs'],
-        deadlineMs: this.#config['request.deadline_ms'],
-      },
-      userSecret: this.#config['cache.secret'] || randomBytes(32).toString('hex'),
-    };
-  }
-
   #notReadyBecause(): string {
     if (this.#state !== 'ready') return `the server is ${this.#state}`;
     const ready = this.#parts.pool.workers.some(({ state }) => state === 'ready');
-    return ready ? '' : 'no worker is ready';
+    if (!ready) return 'no worker is ready';
+    const { watch } = this.#parts.memory;
+    return watch.state === 'stopped' ? watch.reason : '';
   }
 
-  /** What is not as it should be while requests are answered all the same. */
+  /** Faults that do not keep requests from being answered. */
   #degradedBecause(): readonly string[] {
     const redis = this.#parts.redis?.awayBecause ?? '';
     const { database, file } = this.#parts.archive.figures;
     const reasons: string[] = [];
+    const { watch } = this.#parts.memory;
+    if (watch.state !== 'fresh') reasons.push(watch.reason);
     if (redis !== '') reasons.push(`Redis does not answer, results are not shared: ${redis}`);
     if (database !== '') reasons.push(`the database takes no records: ${database}`);
     if (file !== '') reasons.push(`the file for records cannot be written: ${file}`);
     return reasons;
   }
 
-  /** Once the database has everything of earlier runs, and this one has its memory manager. */
+  /** Runs once the database has the records of earlier runs and the memory manager has started. */
   async #closeInterrupted(): Promise<void> {
     await this.#started;
     const { archive, memory, sessions } = this.#parts;
@@ -223,9 +196,18 @@ export class App {
       for (const slot of slots) slot.remove();
       if (count > 0) this.#log.warn({ count }, 'sessions of a server that died are closed');
     } catch (error) {
-      // They are found again at the next start.
+      // The next start finds them again.
       this.#log.error({ err: error }, 'sessions of a server that died could not be closed');
     }
+  }
+
+  #warnOfModels(): void {
+    const { repository } = this.#parts;
+    for (const { id, reason } of repository.listBroken()) {
+      this.#log.warn({ model: id, reason }, 'a folder looks like a model and cannot be served');
+    }
+    if (repository.list().length > 0) return;
+    this.#log.warn({ folder: repository.root }, 'there is no model that can be served');
   }
 
   #warnOfSecret(): void {
@@ -265,7 +247,7 @@ export class App {
     });
   }
 
-  /** Prepares the models ahead of their first request; what fails is told then, and again later. */
+  /** Prepares the models before their first request; a failure is logged and reported again on request. */
   async #prepareAhead(): Promise<void> {
     const { repository, library } = this.#parts;
     for (const model of repository.list()) {

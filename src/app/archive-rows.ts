@@ -1,12 +1,12 @@
 import { createHmac } from 'node:crypto';
-import { receiptToWire, sessionToWire } from '../http/wire.js';
-import type { Receipt } from '../memory/receipt.js';
+import { type Receipt, shownReceipt } from '../memory/receipt.js';
 import type { Answered } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
+import { shownSession } from '../sessions/shown.js';
 import type { Classified } from '../store/row-buffer.js';
-import { type Row, rowOf, storable } from '../store/rows.js';
+import { type Row, rowOf } from '../store/rows.js';
 
-/** Something that has happened; `text` is a line for people. */
+/** An event; `text` is a line for people. */
 export interface NewEvent {
   readonly kind: string;
   readonly text: string;
@@ -22,13 +22,13 @@ export function sessionRow(view: SessionView, server: string, revision: number):
     max_users: view.maxUsers,
     opened_at_ms: view.openedAtMs,
     ended_at_ms: view.endedAtMs,
-    body: JSON.stringify(sessionToWire(view)),
+    body: JSON.stringify(shownSession(view)),
   });
 }
 
 export function receiptRow(receipt: Receipt): Row {
   const { id, kind, session, startedAtMs } = receipt;
-  const body = JSON.stringify(receiptToWire(receipt));
+  const body = JSON.stringify(shownReceipt(receipt));
   return rowOf('receipts', { id, kind, session, started_at_ms: startedAtMs, body });
 }
 
@@ -48,7 +48,7 @@ export function userRow(session: string, userHash: string, atMs: number): Row {
   return rowOf('session_users', { id, session, user_hash: userHash, at_ms: atMs });
 }
 
-/** Hands over what is kept of each input of an answer; without rows, as this is in every request's path. */
+/** Calls `keep` for each input of an answer. Builds no row, because this is the hot path. */
 export function classifiedOf(
   { answer, inputs, tookMs }: Answered,
   of: {
@@ -77,15 +77,15 @@ export function classifiedOf(
       score: best?.score ?? 0,
       ms: tookMs,
       tier: answer.cached[index] || null,
-      input: keepText ? storable(inputs[index] ?? '') : null,
+      input: keepText ? (inputs[index] ?? '') : null,
     });
   }
 }
 
-/** Users whose hash is remembered: those of the running sessions come again and again. */
+/** Cached hashes: users of open sessions come again and again. */
 const MAX_REMEMBERED = 256;
 
-/** Names of users as they are kept: they may be addresses of people, and few enough to try them all. */
+/** Keyed hashes of user names: names may be personal, and few enough to brute-force an unkeyed hash. */
 export class UserHashes {
   readonly #secret: string;
   readonly #known = new Map<string, string>();

@@ -1,15 +1,21 @@
 import { randomBytes } from 'node:crypto';
+import type { MinuteReading } from '../contract/memory.js';
+import type * as contract from '../contract/receipts.js';
+import type { ClassificationRecord, PastEvent } from '../contract/records.js';
+import type * as sessions from '../contract/sessions.js';
 import { messageOf, PlimsollError } from '../errors.js';
-import type { ReceiptQuery, RecordQuery } from '../http/services.js';
+import type { RecordQuery } from '../http/services.js';
 import type { Receipt } from '../memory/receipt.js';
 import type { RingReading } from '../memory/ring.js';
 import type { Answered } from '../sessions/service.js';
 import type { SessionView } from '../sessions/session.js';
-import { type DataSlot, takeAbandoned, takeSlot } from '../store/data-slot.js';
-import type { OpenSession, StoreReader } from '../store/reader.js';
+import { storedSession } from '../sessions/shown.js';
+import { DataSlot } from '../store/data-slot.js';
+import type { OpenSession, ReceiptFilter, StoreReader } from '../store/reader.js';
 import { BATCH_ROWS, Recorder } from '../store/recorder.js';
 import type { Classified } from '../store/row-buffer.js';
 import { type Row, rowOf, sortable, type TableName } from '../store/rows.js';
+import { shownEvent, shownMinute, shownRecord, shownUser } from '../store/shown.js';
 import { SpillFile } from '../store/spill-file.js';
 import type { Store } from '../store/store.js';
 import {
@@ -32,25 +38,25 @@ export interface ArchiveOptions {
   readonly maxBufferBytes: number;
   readonly maxSpillBytes: number;
   readonly keepText: boolean;
-  /** Rows of receipts, sessions, events and readings, each. */
+  /** Most rows of receipts, sessions, events and readings, each. */
   readonly keepReceipts: number;
-  /** Rows of classifications, and of users. */
+  /** Most rows of classifications, and of users. */
   readonly keepRecords: number;
   readonly maxAgeMs: number;
-  /** Key of the hash that stands for a user. */
+  /** Key of the users' hashes. */
   readonly secret: string;
   readonly log: Logger;
 }
 
-/** Looking for rows over the limits counts them all, so it is done once a minute. */
+/** Pruning counts all rows, so it runs once a minute. */
 const PRUNE_AFTER_MS = 60_000;
-/** More than this share of the rows that are kept do not wait for the minute; nor are few rows worth a look. */
+/** Prune earlier after this share of the kept rows was written, but not for fewer than `PRUNE_LEAST`. */
 const PRUNE_SHARE = 0.1;
 const PRUNE_LEAST = 500;
 
 /**
- * Keeps what happens in the database, off the requests' path: everything goes through one recorder, in
- * the order of the events. A database that fails never stops the server.
+ * Records what happens, off the requests' path: everything goes through one recorder, in the order of events. A
+ * failing database never stops the server.
  */
 export class Archive {
   readonly #options: ArchiveOptions;
@@ -58,7 +64,7 @@ export class Archive {
   readonly #minute = new MinuteOfReadings();
   readonly #hashes: UserHashes;
   readonly #startedAtMs = Date.now();
-  /** Ids of rows begin with it: no two starts give out one id. */
+  /** Prefix of row ids, unique to this start. */
   readonly #run = randomBytes(6).toString('base64url');
   #slot: DataSlot | undefined;
   #recorder: Recorder | undefined;
@@ -74,16 +80,16 @@ export class Archive {
   }
 
   /**
-   * Takes this server's place in the data folder, with what an earlier run has left there.
+   * Takes this server's slot in the data folder, with records that an earlier run left there.
    *
-   * @param onCaughtUp the database has everything of earlier runs.
-   * @throws Error if the data folder cannot be written.
+   * @param onCaughtUp called when the database has all records of earlier runs.
+   * @throws Error if the data folder is not writable.
    */
   async start(onCaughtUp: () => void): Promise<void> {
     const { dataFolder, maxSpillBytes, flushMs, retryMs, maxBufferBytes } = this.#options;
-    const slot = takeSlot(dataFolder);
+    const slot = DataSlot.take(dataFolder);
     this.#slot = slot;
-    const spill = await SpillFile.open(slot.spillFile, maxSpillBytes);
+    const spill = SpillFile.open(() => slot.spillFile, maxSpillBytes);
     this.#recorder = new Recorder({
       ...{ spill, flushMs, retryMs, maxBufferBytes, onCaughtUp },
       write: async (rows) => {
@@ -95,7 +101,15 @@ export class Archive {
       onLost: (count, reason) => this.#log.error({ count, reason }, 'records are lost'),
     });
     this.#recorder.start();
-    this.#keepSignOfLife();
+    this.#keepHeartbeat();
+    this.#options.store.whenRestored(() => {
+      const text =
+        'the database was empty or gone, and has its tables again: earlier records are missing';
+      this.#log.warn(text);
+      this.keepEvent({ kind: 'database_restored', text });
+      // Without it our open sessions would look abandoned to other servers.
+      this.#keepHeartbeat();
+    });
   }
 
   /** This server's name in the database. */
@@ -126,23 +140,25 @@ export class Archive {
     this.#add(row);
   }
 
-  keepAnswer(answered: Answered): void {
+  /** @returns what the answer should wait for, if memory has no room for more records. */
+  keepAnswer(answered: Answered): Promise<void> | undefined {
     const { keepText } = this.#options;
     const userHash = this.#hashes.of(answered.answer.user);
     this.#ids += 1;
     const of = { run: this.#run, request: this.#ids, atMs: Date.now(), userHash, keepText };
     classifiedOf(answered, of, this.#addClassified);
+    return this.#recorder?.room;
   }
 
-  /** Keeps a regular reading, down-sampled to one row a minute. */
+  /** Records a regular reading, down-sampled to one row a minute. */
   keepReading(reading: RingReading): void {
     const minute = this.#minute.add(reading);
     if (minute === undefined) return;
     this.#keepMinute(minute);
-    this.#keepSignOfLife();
+    this.#keepHeartbeat();
   }
 
-  /** A session of a server that is gone, as it is from now on; `body` goes over the wire. */
+  /** Closes a session of a server that is gone; `body` is its public form. */
   keepClosed({ id, revision }: OpenSession, body: object, endedAtMs: number): void {
     const fields = body as Readonly<Record<string, unknown>>;
     this.#add(
@@ -156,52 +172,60 @@ export class Archive {
         ended_at_ms: endedAtMs,
         body: JSON.stringify(body),
         server: this.server,
-        // A change that its own server made later and brings in later still counts.
+        // Only one higher: a later change that its own server brings in later still wins.
         revision: revision + 1,
       }),
     );
   }
 
   /** Minutes of readings since a time, oldest first. */
-  async readings(sinceMs: number, limit: number) {
-    return this.#read((reader) => reader.listReadings(this.server, sinceMs, limit));
+  async readings(sinceMs: number, limit: number): Promise<readonly MinuteReading[]> {
+    const rows = await this.#read((reader) => reader.listReadings(this.server, sinceMs, limit));
+    return rows.map(shownMinute);
   }
 
   /** Everything that was kept before is found, unless the database is away or behind. */
-  async session(id: string): Promise<unknown> {
-    return this.#read((reader) => reader.findSession(id));
+  async session(id: string): Promise<sessions.SessionView | undefined> {
+    const body = await this.#read((reader) => reader.findSession(id));
+    return body === undefined ? undefined : storedSession(body);
   }
 
-  async sessions(limit: number): Promise<readonly unknown[]> {
-    return this.#read((reader) => reader.listSessions(limit));
+  /** The newest first. */
+  async sessions(limit: number): Promise<readonly sessions.SessionView[]> {
+    return (await this.#read((reader) => reader.listSessions(limit))).map(storedSession);
   }
 
-  async users(session: string) {
-    return this.#read((reader) => reader.listUsers(session));
+  /** In the order in which they came. */
+  async users(session: string): Promise<sessions.SessionUsers['users']> {
+    return (await this.#read((reader) => reader.listUsers(session))).map(shownUser);
   }
 
-  async receipts(query: ReceiptQuery): Promise<readonly unknown[]> {
-    return this.#read((reader) => reader.listReceipts(query));
+  /** The newest first. */
+  async receipts(query: ReceiptFilter): Promise<readonly contract.Receipt[]> {
+    const bodies = await this.#read((reader) => reader.listReceipts(query));
+    return bodies as readonly contract.Receipt[];
   }
 
-  async pastEvents(query: ReceiptQuery) {
-    return this.#read((reader) => reader.listEvents(query));
+  /** The newest first. */
+  async pastEvents(query: ReceiptFilter): Promise<readonly PastEvent[]> {
+    return (await this.#read((reader) => reader.listEvents(query))).map(shownEvent);
   }
 
-  async records({ user, ...same }: RecordQuery) {
+  /** The newest first. */
+  async records({ user, ...same }: RecordQuery): Promise<readonly ClassificationRecord[]> {
     const userHash = user === undefined ? undefined : this.#hashes.of(user);
-    return this.#read((reader) => reader.listRecords({ ...same, userHash }));
+    const rows = await this.#read((reader) => reader.listRecords({ ...same, userHash }));
+    return rows.map(shownRecord);
   }
 
   /**
-   * Takes over the places of other servers of this data folder that are gone, and brings in what waits
-   * there.
+   * Takes over the slots of other servers of this data folder that are gone, and writes their waiting records.
    *
-   * @returns the places, to be removed when their sessions are closed.
-   * @throws Error if the database takes it not; the places are then left to the next start.
+   * @returns the slots, to be removed when their sessions are closed.
+   * @throws Error if the database refuses; the slots are then left to the next start.
    */
   async takeOver(): Promise<readonly DataSlot[]> {
-    const slots = takeAbandoned(this.#options.dataFolder);
+    const slots = DataSlot.takeAbandoned(this.#options.dataFolder);
     try {
       for (const { spillFile } of slots) await this.#bringIn(spillFile);
       return slots;
@@ -211,12 +235,12 @@ export class Archive {
     }
   }
 
-  /** Sessions that are open in the database while their server is gone. */
+  /** Sessions that are open in the database although their server is gone. */
   async abandoned(servers: readonly string[], lastSeenBeforeMs: number, limit: number) {
     return this.#read((reader) => reader.findAbandoned(servers, lastSeenBeforeMs, limit));
   }
 
-  /** Writes what waits, into the database or into the file for the next start. */
+  /** Writes waiting records to the database, or to the file for the next start. */
   async close(): Promise<void> {
     const rest = this.#minute.rest();
     if (rest !== undefined) this.#keepMinute(rest);
@@ -229,7 +253,7 @@ export class Archive {
   async #read<T>(ask: (reader: StoreReader) => Promise<T>): Promise<T> {
     await this.#recorder?.settled();
     try {
-      return await ask(await this.#options.store.read());
+      return await ask(this.#options.store.reader);
     } catch (error) {
       this.#log.debug({ err: error }, 'the database does not answer');
       const message = `the database does not answer: ${messageOf(error)}`;
@@ -238,14 +262,14 @@ export class Archive {
   }
 
   async #bringIn(file: string): Promise<void> {
-    const spill = await SpillFile.open(file, this.#options.maxSpillBytes);
+    const spill = SpillFile.open(file, this.#options.maxSpillBytes);
     try {
       while (spill.waitingBytes > 0) {
         const batch = await spill.read(BATCH_ROWS);
         const refused = await this.#options.store.write(batch.rows);
         const count = refused.length + batch.damaged;
         if (count > 0) this.#log.error({ count, file }, 'records are lost');
-        await spill.acknowledge(batch);
+        spill.acknowledge(batch);
       }
     } finally {
       await spill.close();
@@ -278,7 +302,7 @@ export class Archive {
       rows[table] = keepReceipts;
     }
     for (const table of ['records', 'session_users'] as const) rows[table] = keepRecords;
-    // What cannot be dropped now is dropped next time.
+    // A failure is retried at the next pruning.
     await store.prune({ rows, beforeMs: Date.now() - maxAgeMs }).catch((error: unknown) => {
       this.#log.debug({ err: error }, 'old records were not dropped');
     });
@@ -289,7 +313,7 @@ export class Archive {
     this.#add(rowOf('readings', { ...minute, id: `${server}.${minute.at_ms}`, server }));
   }
 
-  #keepSignOfLife(): void {
+  #keepHeartbeat(): void {
     const seen = { started_at_ms: this.#startedAtMs, seen_at_ms: Date.now() };
     this.#add(rowOf('servers', { id: this.server, ...seen }));
   }
@@ -299,7 +323,7 @@ export class Archive {
     return `${this.#run}.${sortable(this.#ids, 7)}`;
   }
 
-  /** Rises over restarts as well. */
+  /** Increasing, also over restarts. */
   #nextRevision(): number {
     this.#lastRevision = Math.max(this.#lastRevision + 1, Date.now() * 1000);
     return this.#lastRevision;

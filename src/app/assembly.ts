@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { MemoryTier } from '../cache/memory-tier.js';
 import { RedisTier } from '../cache/redis-tier.js';
 import { ResultCache } from '../cache/result-cache.js';
-import { PlimsollError } from '../errors.js';
+import { messageOf, PlimsollError } from '../errors.js';
 import { Classifier } from '../inference/classify.js';
 import { Dispatcher } from '../inference/dispatcher.js';
 import { WorkerPool } from '../inference/workers/pool.js';
@@ -18,12 +18,13 @@ import { ModelLibrary } from '../models/library.js';
 import { loadMark, type NewMark, sessionMark } from '../page/marks.js';
 import { EventPublisher } from '../page/publisher.js';
 import { PageState } from '../page/state.js';
-import type { NamedPool } from '../pools/connection-pool.js';
+import type { NamedPool } from '../pools/pool.js';
 import { SessionRegistry } from '../sessions/registry.js';
 import { ClassificationService } from '../sessions/service.js';
 import { type Config, poolLimits, threadsPerWorker } from '../settings/config.js';
 import { amountInBytes } from '../settings/setting.js';
 import type { Store } from '../store/store.js';
+import { withinTime } from '../system/time-limit.js';
 import { Archive } from './archive.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
@@ -31,7 +32,7 @@ import { ModelViews } from './model-views.js';
 import { ProofRuns } from './proof-runs.js';
 import { WorkerViews } from './worker-views.js';
 
-/** The models that come with the package. */
+/** Models bundled with the package. */
 const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));
 const WORKER_MODULE = fileURLToPath(
   new URL('../inference/workers/worker-main.js', import.meta.url),
@@ -39,28 +40,30 @@ const WORKER_MODULE = fileURLToPath(
 const PREPARER_MODULE = fileURLToPath(
   new URL('../models/compile/preparer-main.js', import.meta.url),
 );
-/** Characters of one token, as the scheduler counts them. */
+/** Characters for each token, as the scheduler counts them. */
 const CHARACTERS_PER_TOKEN = 6;
 const MB = 2 ** 20;
-/** Time between two states of the page. */
+/** Longest wait of a cleanup for a pool to close its connections. */
+const SHRINK_MS = 2000;
+/** Interval of the page's updates. */
 const PAGE_INTERVAL_MS = 1000;
 
 export interface Given {
   readonly config: Config;
   /** Memory of the machine or the cgroup. */
   readonly totalBytes: number;
-  /** CPUs that this process may use. */
+  /** CPUs available to this process. */
   readonly cpus: number;
   readonly log: Logger;
   readonly store: Store;
   /** ONNX Runtime version and CPU, see `runtimeKey`. */
   readonly runtime: string;
   readonly metrics: Metrics;
-  /** What a worker runs; the worker of this package by default. */
+  /** Module that workers run; this package's by default. */
   readonly workerModule?: string;
 }
 
-/** Everything that the server consists of, joined; nothing has started yet. */
+/** Builds and joins all parts of the server; starts none. */
 export class Assembly {
   readonly archive: Archive;
   readonly repository: ModelRepository;
@@ -70,7 +73,7 @@ export class Assembly {
   readonly pool: WorkerPool;
   readonly dispatcher: Dispatcher;
   readonly cache: MemoryTier;
-  /** Undefined without a `redis.url`. */
+  /** Undefined without `redis.url`. */
   readonly redis: RedisTier | undefined;
   readonly results: ResultCache;
   readonly memory: MemoryManager;
@@ -80,10 +83,10 @@ export class Assembly {
   readonly workers: WorkerViews;
   readonly events: EventPublisher;
   readonly proofs: ProofRuns;
-  /** Every pool to another server. */
+  /** Connection pools to other servers. */
   readonly pools: readonly NamedPool[];
   readonly #given: Given;
-  /** Key of every hash that stands for a text or a user. */
+  /** Key of the hashes of texts and users. */
   readonly #secret: string;
 
   constructor(given: Given) {
@@ -121,7 +124,7 @@ export class Assembly {
     });
   }
 
-  /** The budget; a line above all there is would be none. */
+  /** The budget, at most the total. */
   #loadLineBytes(totalBytes: number): number {
     return Math.min(totalBytes, amountInBytes(this.#given.config['memory.load_line'], totalBytes));
   }
@@ -136,6 +139,11 @@ export class Assembly {
       threads,
       batchItems: items,
       batchTokens: Math.floor(characters / CHARACTERS_PER_TOKEN),
+      // Half of the line: the other texts, models and processes need theirs; and within half of a batch's time.
+      rowBudget: () => ({
+        bytes: this.#loadLineBytes(this.#given.totalBytes) / 2,
+        ms: config['worker.batch_timeout_ms'] / 2,
+      }),
       refuse: (model) => this.#refuseTooLarge(model),
       onMeasured: (model, form) => this.library.remeasured(model, form),
       log: (line, facts) => log.info(facts, line),
@@ -165,6 +173,7 @@ export class Assembly {
     if (url === '') return undefined;
     return new RedisTier({
       url,
+      secret: this.#secret,
       limits: poolLimits(config, 'redis'),
       ttlSeconds: config['cache.ttl'],
       lookupBudgetMs: config['redis.lookup_budget_ms'],
@@ -203,6 +212,7 @@ export class Assembly {
       count: config['worker.count'],
       module: this.#given.workerModule ?? WORKER_MODULE,
       startTimeoutMs: config['worker.start_timeout_ms'],
+      replyTimeoutMs: config['worker.reply_timeout_ms'],
       restartBackoffMs: config['worker.restart_backoff_ms'],
       graceMs: config['shutdown.grace_ms'],
       onChange: () => this.dispatcher.pump(),
@@ -257,7 +267,7 @@ export class Assembly {
         if (retried) metrics.retriedBatches.inc();
       },
       onLoad: (model, worker, loadMs, gear) => {
-        // What a reload costs is asked of the cold gear: the way to the hot one is known apart.
+        // Reload times are of the cold gear; the cost of a shift is measured separately.
         if (gear === 'cold') this.memory.ledger.loaded(model, loadMs);
         metrics.modelLoads.inc({ model });
         metrics.loadSeconds.observe(loadMs / 1000);
@@ -303,16 +313,20 @@ export class Assembly {
     });
   }
 
-  /** Marks it on open pages, and keeps it. */
+  /** Shows a mark on open pages and records it. */
   #tell(mark: NewMark): void {
     this.events.mark(mark);
     this.archive.keepEvent(mark);
   }
 
-  /** After a session the pools keep their minimum only. */
+  /** Shrinks the connection pools to their minimum after a session. */
   async #shrinkPools(session: string): Promise<void> {
     for (const pool of this.pools) {
-      const closed = await pool.shrink();
+      const closed = await withinTime(
+        pool.shrink(),
+        SHRINK_MS,
+        `shrinking pool ${pool.figures.name}`,
+      ).catch((error: unknown) => messageOf(error));
       const { name, open, idle, inUse, waiting, recycled, broken, waitMsMean, waitMsMax } =
         pool.figures;
       const facts = { session, pool: name, closed, open, idle, inUse, waiting, recycled, broken };

@@ -1,28 +1,27 @@
 import { randomUUID } from 'node:crypto';
-import { receiptToWire } from '../http/wire.js';
-import type { Receipt } from '../memory/receipt.js';
+import { type Receipt, shownReceipt } from '../memory/receipt.js';
 import type { Archive } from './archive.js';
 
-/** A server that gave no sign of life for this long is gone; each gives one a minute. */
+/** A server without a heartbeat for this long is gone; each sends one a minute. */
 const GONE_AFTER_MS = 10 * 60_000;
-/** Sessions that are read at once. */
+/** Sessions read at a time. */
 const STEP = 200;
 
 export interface InterruptedOptions {
   readonly archive: Archive;
-  /** This server's name and those whose places in the data folder it has taken over. */
+  /** This server, and those whose slots in the data folder it has taken over. */
   readonly servers: readonly string[];
-  /** Whether the session is one of this run. */
+  /** Whether the session belongs to this run. */
   readonly isOurs: (id: string) => boolean;
-  /** Gives back what nobody needs, and measures it. */
+  /** Runs a measured cleanup. */
   readonly cleanup: (session: string) => Promise<Receipt>;
 }
 
 /**
- * Closes the sessions that were open when their server died, each with the receipt of one cleanup that
- * runs now for all of them: their processes ended with them, so it says what was left to give back.
+ * Closes the sessions that were open when their server died. One cleanup runs for all of them: their processes are
+ * gone, so its receipt says what was left to free.
  *
- * @returns how many.
+ * @returns the number of sessions closed.
  */
 export async function closeInterrupted(options: InterruptedOptions): Promise<number> {
   const { archive, servers, isOurs, cleanup } = options;
@@ -36,7 +35,7 @@ export async function closeInterrupted(options: InterruptedOptions): Promise<num
       closed.add(session.id);
       if (receipt === undefined) receipt = await cleanup(session.id);
       else {
-        // Ids of receipts begin with their time; only the random part is another.
+        // Receipt ids begin with their time; only the random part differs.
         const [kind, time] = receipt.id.split('_');
         const id = `${kind}_${time}_${randomUUID().slice(0, 8)}`;
         receipt = { ...receipt, id, session: session.id };
@@ -48,7 +47,7 @@ export async function closeInterrupted(options: InterruptedOptions): Promise<num
         state: 'interrupted',
         ended_at: new Date(endedAtMs).toISOString(),
         end_cause: 'interrupted',
-        cleanup: receiptToWire(receipt),
+        cleanup: shownReceipt(receipt),
       };
       archive.keepClosed(session, { ...body, ...end }, endedAtMs);
     }

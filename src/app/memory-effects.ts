@@ -23,14 +23,14 @@ import { receiptLines } from './receipt-lines.js';
 
 /** Batches are this many times smaller while memory is short. */
 const SMALLER_BATCHES = 4;
-/** A model that a worker has used within this time is warm in the one that replaces it. */
+/** A model that was used within this time is warmed up in the worker's replacement. */
 const IN_USE_WITHIN_MS = 1000;
-/** More that wait than this, for each worker, are a rush: eight users who wait for their answers are none. */
+/** More waiting inputs for each worker are a rush; a session of eight users is not. */
 const RUSH_INPUTS_PER_WORKER = 16;
-/** Longest that pressure's other actions wait for Redis; what is left is removed the next time. */
+/** Longest wait of pressure relief for Redis; the rest is removed the next time. */
 const CLEAR_REDIS_MS = 5000;
 
-/** The parts that it acts on; read when an effect is called, as they are built one after the other. */
+/** The parts it acts on. Read when an effect is called, because they are built after it. */
 export interface ActedOn {
   readonly pool: WorkerPool;
   readonly dispatcher: Dispatcher;
@@ -47,7 +47,7 @@ interface Given {
   readonly log: Logger;
 }
 
-/** Hands the memory manager the real things to act through. */
+/** The memory manager's effects on the real parts. */
 export function memoryEffects(parts: ActedOn, given: Given): MemoryEffects {
   const { metrics } = given;
   return {
@@ -98,7 +98,7 @@ export function memoryEffects(parts: ActedOn, given: Given): MemoryEffects {
   };
 }
 
-/** Memory of every child process. */
+/** Reads the memory of every child process. */
 export async function readChildren(
   pool: WorkerPool,
   preparer: Preparer,
@@ -128,14 +128,15 @@ async function replaceWorker(
   const old = pool.find(id);
   if (old === undefined) return { freedBytes: 0 };
   const before = (await old.readMemory())?.privateBytes ?? 0;
-  // What is in use right now is opened in the new worker before it takes over, in the gear that it had:
-  // nobody waits for it.
+  // It died meanwhile, and the pool has started another one.
+  if (old.state === 'gone') return { freedBytes: before };
+  // Models in use are opened in the new worker, in their gear, before it takes over, so that no request waits.
   const warmUp = async (fresh: Worker) => {
     const since = Date.now() - IN_USE_WITHIN_MS;
     for (const [model, { lastUsedAtMs, gear }] of old.loaded) {
       if (lastUsedAtMs < since) continue;
       const ready = await library.ready(model);
-      // A cleanup may have unloaded it meanwhile: it must find all of a model, so none is opened behind its back.
+      // A cleanup that has unloaded the model meanwhile must not find a new copy of it.
       if (!old.loaded.has(model)) continue;
       const wanted = model === hot ? 'hot' : gear;
       await dispatcher.warm(fresh, ready, wanted).catch((error: unknown) => {
@@ -151,7 +152,7 @@ async function replaceWorker(
   return { freedBytes: before - ((await fresh.readMemory())?.privateBytes ?? 0) };
 }
 
-/** Redis's memory is the machine's only where both share one, unless the operator says otherwise. */
+/** Clearing Redis helps only if it runs on the same machine, unless the operator says otherwise. */
 async function clearRedis(
   { redis }: ActedOn,
   { config, log }: Given,
@@ -168,7 +169,7 @@ async function clearRedis(
   }
 }
 
-/** Refusals are asked for where requests come in; only the size of batches is set here. */
+/** Applies the size of batches; refusals are checked where requests and sessions enter. */
 function hold(parts: ActedOn, given: Given, action: PressureAction, on: boolean): void {
   const line = on ? 'memory is short: this holds until it falls' : 'no longer held';
   given.log.warn({ action }, line);

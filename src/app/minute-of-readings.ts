@@ -3,14 +3,14 @@ import type { StoredReading } from '../store/reader.js';
 
 const MINUTE_MS = 60_000;
 
-/** A minute of readings, whoever's it is. */
+/** A minute of readings, before the store gives it an owner. */
 export type Minute = Omit<StoredReading, 'id' | 'server'>;
 
-/** Gathers the readings of one minute into the row that the store keeps. */
+/** Aggregates the readings of each minute into one row. */
 export class MinuteOfReadings {
   #readings: RingReading[] = [];
 
-  /** @returns the row of the minute that has just ended, if this reading begins a new one. */
+  /** @returns the row of the last minute, if this reading begins a new one. */
   add(reading: RingReading): Minute | undefined {
     const [first] = this.#readings;
     const ended = first !== undefined && minuteOf(first) !== minuteOf(reading);
@@ -20,7 +20,7 @@ export class MinuteOfReadings {
     return row;
   }
 
-  /** The row of the minute that has begun; undefined before its first reading. */
+  /** The row of the unfinished minute; undefined before its first reading. */
   rest(): Minute | undefined {
     return this.#readings.length > 0 ? rowOf(this.#readings) : undefined;
   }

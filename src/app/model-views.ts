@@ -1,11 +1,16 @@
-import type { ModelView } from '../http/services.js';
+import type { ModelDetail, ModelView } from '../contract/models.js';
+import type { Tokenized } from '../contract/tokenize.js';
+import { toInstantOrNull, toMb, toMbOrNull, toMs } from '../contract/units.js';
+import { PlimsollError } from '../errors.js';
 import type { Dispatcher } from '../inference/dispatcher.js';
+import { tokenizerHandleOf } from '../inference/model-handles.js';
+import { tokenizeIn } from '../inference/tokenize.js';
 import type { WorkerPool } from '../inference/workers/pool.js';
 import type { MemoryManager } from '../memory/manager.js';
-import type { Model, ModelRepository } from '../models/intake/repository.js';
-import type { ModelLibrary } from '../models/library.js';
+import type { BrokenModel, Model, ModelRepository } from '../models/intake/repository.js';
+import { type ModelLibrary, withFindings } from '../models/library.js';
 
-/** What the interface shows of the models, and its load and unload. */
+/** The models as callers see them, and what loads and unloads them. */
 export class ModelViews {
   readonly #repository: ModelRepository;
   readonly #library: ModelLibrary;
@@ -36,23 +41,53 @@ export class ModelViews {
   /** Every model as the folder was when it was last read. */
   async listKnown(): Promise<readonly ModelView[]> {
     const usable = await Promise.all(this.#repository.list().map((model) => this.#view(model)));
-    const broken = this.#repository.listBroken().map(
-      ({ id, reason }): ModelView => ({
-        id,
-        task: null,
-        labels: [],
-        state: 'broken',
-        reason,
-        dtype: null,
-        workers: [],
-        sourceBytes: null,
-        mappedBytes: null,
-        privateBytes: null,
-        loadMs: null,
-        lastUsedAtMs: null,
-      }),
-    );
+    const broken = this.#repository.listBroken().map(brokenView);
     return [...usable, ...broken].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /**
+   * One model as it is on disk now.
+   *
+   * @throws PlimsollError MODEL_NOT_FOUND
+   */
+  async show(id: string): Promise<ModelDetail> {
+    try {
+      const model = await this.#withFindings(await this.#repository.refresh(id));
+      const { aliases, description } = model;
+      return { ...(await this.#view(model)), aliases, decisions: description.decisions };
+    } catch (error) {
+      if (!(error instanceof PlimsollError) || error.code !== 'MODEL_UNUSABLE') throw error;
+      const broken = brokenView({ id: this.#repository.idOf(id), reason: error.message });
+      return { ...broken, aliases: [], decisions: [] };
+    }
+  }
+
+  /**
+   * What a model sees of each text. It is asked of a worker, but the model need not be loaded, and where its graph
+   * cannot be served its tokenizer still can.
+   *
+   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, WORKER_LOST
+   */
+  async tokenize(id: string, inputs: readonly string[]): Promise<Tokenized> {
+    const { model, tokenizer, maxTokens } = await this.#tokenizerOf(id);
+    const texts = await tokenizeIn(this.#pool, tokenizer, inputs);
+    const results = texts.map((of) => ({ ...of, count: of.ids.length }));
+    return { model, max_tokens: maxTokens, tokenizer: tokenizer.choice.kind, results };
+  }
+
+  async #tokenizerOf(id: string) {
+    // Without findings the reference tokenizes, as nothing says that the other makes the same of it.
+    const reference = { kind: 'native' } as const;
+    const found = await this.#repository.tokenizerOf(id);
+    if (!('graphFile' in found)) {
+      const { files, maxTokens } = found;
+      const tokenizer = { files, choice: reference, maxTokens, truncationSide: undefined };
+      return { model: this.#repository.idOf(id), tokenizer, maxTokens };
+    }
+    const form = await this.#library.formOf(found);
+    const model = form === undefined ? found : withFindings(found, form);
+    const tokenizer = tokenizerHandleOf(model, form?.findings.tokenizer ?? reference);
+    return { model: model.id, tokenizer, maxTokens: model.description.maxTokens };
   }
 
   /** @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE */
@@ -63,7 +98,7 @@ export class ModelViews {
   }
 
   /**
-   * Releases the model, unless someone waits for it: the state that comes back tells.
+   * Releases the model, unless a request waits for it: then its state is still `loaded`.
    *
    * @throws PlimsollError MODEL_NOT_FOUND
    */
@@ -73,8 +108,16 @@ export class ModelViews {
     return this.#view(model);
   }
 
-  async #view(model: Model): Promise<ModelView> {
+  /** With what was found when it was prepared, if it was. */
+  async #withFindings(model: Model): Promise<Model> {
     const form = await this.#library.formOf(model);
+    return form === undefined ? model : withFindings(model, form);
+  }
+
+  async #view(found: Model): Promise<ModelView> {
+    const form = await this.#library.formOf(found);
+    const model = form === undefined ? found : withFindings(found, form);
+    const graph = model.description.decisions.find(({ about }) => about === 'graph');
     const loaded = this.#pool.workers.some((worker) => worker.loaded.has(model.id));
     const footprint = form?.footprint;
     return {
@@ -89,13 +132,21 @@ export class ModelViews {
           worker: worker.id,
           state: worker.loaded.get(model.id)?.gear ?? 'unloaded',
         })),
-      sourceBytes: model.sourceBytes,
-      mappedBytes: footprint?.mappedBytes ?? null,
-      privateBytes: footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes ?? null,
-      loadMs: footprint?.loadMs ?? null,
-      lastUsedAtMs: this.#memory.ledger.lastUsedAtMs(model.id),
+      graph: model.graphFile,
+      graph_reason: graph?.from ?? null,
+      source_mb: toMb(model.sourceBytes),
+      mapped_mb: toMbOrNull(footprint?.mappedBytes),
+      private_mb: toMbOrNull(footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes),
+      load_ms: footprint?.loadMs === undefined ? null : toMs(footprint.loadMs),
+      last_used_at: toInstantOrNull(this.#memory.ledger.lastUsedAtMs(model.id)),
     };
   }
+}
+
+function brokenView({ id, reason }: BrokenModel): ModelView {
+  const unknown = { task: null, dtype: null, graph: null, graph_reason: null, source_mb: null };
+  const unmeasured = { mapped_mb: null, private_mb: null, load_ms: null, last_used_at: null };
+  return { id, state: 'broken', reason, labels: [], workers: [], ...unknown, ...unmeasured };
 }
 
 function stateOf(

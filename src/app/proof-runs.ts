@@ -4,25 +4,25 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ProofProfile, ProofView } from '../contract/proofs.js';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
-import type { ProofProfile, ProofView } from '../http/services.js';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const RECORD = 'proof.json';
 const REPORT = 'report.html';
 /** After SIGTERM it ends its session and writes the report of what was played. */
 const STOP_MS = 5000;
-/** The command bounds itself (its `--timeout`); this is for one that hangs. */
+/** For a command that hangs; normally its own `--timeout` ends it. */
 const LIMIT_MS = 900_000;
-/** How the command ends when its verdict is passed, and when it is not. */
+/** Verdict by exit code. */
 const STATES: Readonly<Record<number, 'passed' | 'failed'>> = { 0: 'passed', 1: 'failed' };
 
 export interface ProofRunsOptions {
-  /** Folder of the server's data; proofs lie in `proofs/` below it. */
+  /** Data folder; proofs are in `proofs/` below it. */
   readonly data: string;
-  /** Proofs that are kept; the oldest go. */
+  /** Proofs to keep; the oldest are removed. */
   readonly keep: number;
-  /** Users that a session of this server takes; the profile's number is cut to it. */
+  /** Most users of a session; the profile's number is capped to it. */
   readonly maxUsers: number;
   readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
 }
@@ -31,8 +31,8 @@ export interface ProofRunsOptions {
 type ProofMessage = Partial<Pick<ProofView, 'sessions_done' | 'sessions_total' | 'reason'>>;
 
 /**
- * Proofs of this server that were asked for over HTTP, one at a time. Each is a `plimsoll prove` in a
- * process of its own, so that what it measures is not its own work in the main process.
+ * Proofs of this server that were requested over HTTP, one at a time. Each runs `plimsoll prove` in its own
+ * process, so that it does not measure its own work.
  */
 export class ProofRuns {
   readonly #options: ProofRunsOptions;
@@ -49,7 +49,7 @@ export class ProofRuns {
     this.#folder = path.join(options.data, 'proofs');
   }
 
-  /** Finds the proofs of earlier runs. @param address where the server listens. */
+  /** Finds the proofs of earlier runs. @param address the server's address. */
   async start(address: string): Promise<void> {
     this.#url = loopbackOf(address);
     const found = await Promise.all((await namesIn(this.#folder)).map((id) => this.#find(id)));
@@ -90,7 +90,7 @@ export class ProofRuns {
     }
   }
 
-  /** Ends the one that runs; what it has played until then is in its report. */
+  /** Ends the running proof; its report covers what was played so far. */
   async stop(): Promise<void> {
     this.#stopped = true;
     const running = this.#running;
@@ -140,7 +140,7 @@ export class ProofRuns {
     return child;
   }
 
-  /** Settles when the process has ended and its record is written; never rejects. */
+  /** Resolves when the process has ended and its record is written; never rejects. */
   async #follow(id: string, child: ChildProcess): Promise<void> {
     const timer = setTimeout(() => {
       const reason = `It did not end within ${LIMIT_MS / 60_000} minutes and was stopped.`;
@@ -154,7 +154,7 @@ export class ProofRuns {
     clearTimeout(timer);
     const reported = (await namesIn(path.join(this.#folder, id))).includes(REPORT);
     const ended_at = new Date().toISOString();
-    // Stopped by hand ends with another code: what was played is in the report, and has no verdict.
+    // A proof that was stopped exits with another code: it has a report but no verdict.
     const state = (reported && STATES[code ?? -1]) || 'broken';
     this.#change(id, { state, ended_at, report_url: reported ? urlOf(id) : null });
     const told = this.#proofs.get(id)?.reason ?? null;
@@ -176,7 +176,7 @@ export class ProofRuns {
     if (proof !== undefined) this.#proofs.set(id, { ...proof, ...what });
   }
 
-  /** Written beside its place and renamed: a kill leaves the old record or the new one. */
+  /** Written to a temporary file and renamed, so that a kill leaves the old record or the new one. */
   async #keep(proof: ProofView): Promise<void> {
     this.#proofs.set(proof.id, proof);
     const file = path.join(this.#folder, proof.id, RECORD);
@@ -192,7 +192,7 @@ export class ProofRuns {
     }
   }
 
-  /** A record that says `running` is of a server that was killed. */
+  /** A record that says `running` is from a server that was killed. */
   async #find(id: string): Promise<ProofView | undefined> {
     try {
       const text = await readFile(path.join(this.#folder, id, RECORD), 'utf8');
@@ -219,7 +219,7 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   });
 }
 
-/** Where the server reaches itself: one that listens on every address listens on loopback, too. */
+/** The loopback address for a server that listens on every address. */
 export function loopbackOf(address: string): string {
   return address.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 }

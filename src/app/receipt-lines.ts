@@ -2,7 +2,7 @@ import { freedPrivateBytes, type Receipt } from '../memory/receipt.js';
 
 const MB = 2 ** 20;
 
-/** The lines that a receipt prints: what runs, memory before, memory after, memory freed, done. */
+/** A receipt as log lines: what runs, memory before, after and freed, and the steps. */
 export function receiptLines(receipt: Receipt): readonly string[] {
   const { before, after, actions } = receipt;
   const of = receipt.session === null ? '' : ` after session ${receipt.session}`;

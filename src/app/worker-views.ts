@@ -1,10 +1,12 @@
+import type { Receipt } from '../contract/receipts.js';
+import { toMbOrNull } from '../contract/units.js';
+import type { WorkerView } from '../contract/workers.js';
 import { PlimsollError } from '../errors.js';
-import type { WorkerView } from '../http/services.js';
 import type { WorkerPool } from '../inference/workers/pool.js';
 import type { MemoryManager } from '../memory/manager.js';
-import type { Receipt } from '../memory/receipt.js';
+import { shownReceipt } from '../memory/receipt.js';
 
-/** What the interface shows of the workers, and its recycle of one. */
+/** The workers as callers see them, and what replaces one. */
 export class WorkerViews {
   readonly #pool: WorkerPool;
   readonly #memory: MemoryManager;
@@ -17,20 +19,21 @@ export class WorkerViews {
   /** Every worker that has a process, the oldest first; memory is that of the last reading. */
   list(): readonly WorkerView[] {
     const processes = this.#memory.reader.last?.processes ?? [];
+    const nowMs = Date.now();
     return this.#pool.workers.map((worker) => ({
       id: worker.id,
       pid: worker.pid ?? null,
       state: worker.state,
       busy: worker.running !== undefined,
-      startedAtMs: worker.startedAtMs,
-      users: worker.users,
-      privateBytes: processes.find((of) => of.worker === worker.id)?.memory.privateBytes ?? null,
+      age_s: Math.max(0, Math.round((nowMs - worker.startedAtMs) / 1000)),
+      users_since_recycle: worker.users,
+      private_mb: toMbOrNull(processes.find((of) => of.worker === worker.id)?.memory.privateBytes),
       models: [...worker.loaded.keys()],
     }));
   }
 
   /**
-   * Replaces the worker; nothing that it works on is lost.
+   * Replaces the worker; its running batch is finished first.
    *
    * @throws PlimsollError WORKER_NOT_FOUND, RECYCLE_RUNNING
    */
@@ -45,6 +48,6 @@ export class WorkerViews {
       const message = `${id} is ${worker.state}; only a worker that is ready can be replaced`;
       throw new PlimsollError('RECYCLE_RUNNING', message, { retryAfterSeconds: 1 });
     }
-    return this.#memory.recycleWorker(id);
+    return shownReceipt(await this.#memory.recycleWorker(id));
   }
 }

@@ -1,11 +1,11 @@
-/** `closed`: in use; `open`: left alone; `trying`: one attempt is out to see whether it is back. */
+/** Circuit breaker. `closed`: in use; `open`: not used; `trying`: one probe is in flight. */
 export type CircuitState = 'closed' | 'open' | 'trying';
 
 export interface Circuit {
   readonly state: CircuitState;
   /** Failures since the last success. */
   readonly failures: number;
-  /** When it was last opened, ms; 0 if never. */
+  /** Time of the last opening, ms; 0 if never. */
   readonly openedAtMs: number;
 }
 
@@ -14,21 +14,21 @@ export type CircuitEvent = 'succeeded' | 'failed' | 'asked';
 export const CLOSED: Circuit = { state: 'closed', failures: 0, openedAtMs: 0 };
 
 export interface CircuitLimits {
-  /** Failures in a row after which it opens. */
+  /** Consecutive failures after which it opens. */
   readonly failures: number;
-  /** How long it is left alone before one attempt, ms. */
+  /** Time from opening to the next probe, ms. */
   readonly pauseMs: number;
 }
 
 /**
- * What the circuit is after an event.
+ * The state after an event.
  *
- * 1. Success of a request sent while it was closed or trying closes it and forgets the failures.
- * 2. A late success while open changes nothing: the next attempt decides.
- * 3. A failed attempt opens it again, for a whole pause.
- * 4. Enough failures in a row open it; fewer are counted.
- * 5. A late failure while open changes nothing: it must not put off the next attempt.
- * 6. Asked while open, after the pause: this caller makes the one attempt.
+ * 1. A success while closed or trying closes the circuit and resets the failure count.
+ * 2. A late success while open changes nothing: the next probe decides.
+ * 3. A failed probe opens it again for a whole pause.
+ * 4. Enough consecutive failures open it; fewer are counted.
+ * 5. A late failure while open changes nothing: it must not delay the next probe.
+ * 6. Asked while open and after the pause: this caller sends the probe.
  */
 export function nextCircuit(
   now: Circuit,
@@ -44,6 +44,6 @@ export function nextCircuit(
     if (opens) return { state: 'open', failures, openedAtMs: timeMs }; // 3, 4
     return { ...now, failures }; // 4
   }
-  const rested = timeMs - now.openedAtMs >= limits.pauseMs;
-  return now.state === 'open' && rested ? { ...now, state: 'trying' } : now; // 6
+  const pauseIsOver = timeMs - now.openedAtMs >= limits.pauseMs;
+  return now.state === 'open' && pauseIsOver ? { ...now, state: 'trying' } : now; // 6
 }

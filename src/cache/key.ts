@@ -1,57 +1,55 @@
 import { createHash, hash } from 'node:crypto';
 
-/** What a result depends on beside its input. */
+/** What a result depends on besides its input. */
 export interface KeyScope {
-  /** Of the model's files: a changed model never answers from old results. */
+  /** Digest of the model's files: a changed model never gets old results. */
   readonly digest: string;
-  /** How scores are made of what the model gives; see `taskOf`. */
+  /** How scores are computed from logits; see `taskOf`. */
   readonly task: string;
 }
 
-/** Bytes that MD5 works on at a time; HMAC fills the key up to it. */
+/** MD5's block size; HMAC pads the key to it. */
 const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 16;
-/** Longer texts get a buffer of their own. */
+/** Longer texts use a temporary buffer. */
 const ROOM_BYTES = 64 * 1024;
-/** How an input is written: a letter, and a colon behind it. */
+/** Letters that name the encoding of an input; a colon follows. */
 const [ASCII, UTF16] = [0x61, 0x75];
 const LETTER_BEFORE = 2;
-/** The digest's bytes as characters; `latin1` by its other name, which the types know. */
+/** The digest's bytes as characters; an alias of `latin1` that the types accept. */
 const RAW = 'binary';
 
 /**
  * Keys of cached results: HMAC-MD5 over the model's digest, the task's parameters and the exact input.
  *
- * MD5 keys are short and fast, but plain MD5 has been broken for collisions since 2004: a caller
- * could craft two texts with one key, have the harmless one classified, and so decide what everyone
- * gets for the other. Keyed with a secret (RFC 2104) that callers do not know, they cannot compute
- * the key of any text; HMAC-MD5 stands against this (RFC 6151, section 2.3).
+ * MD5 digests are short and fast, but collisions in plain MD5 are practical since 2004: a caller could
+ * craft two texts with the same key, have the harmless one classified, and so choose the cached result of
+ * the other. With a secret key (RFC 2104) callers cannot compute the digest of any text; HMAC-MD5 is still
+ * considered safe for this (RFC 6151, section 2.3).
  *
- * HMAC is written out here, MD5(key ⊕ opad, MD5(key ⊕ ipad, text)), because Node's `createHmac` makes
- * a stream with a native part for each key: more garbage than all else that a known answer takes. A
- * test holds the two together.
+ * HMAC is written out here, MD5(key ⊕ opad, MD5(key ⊕ ipad, text)), because Node's `createHmac` allocates a
+ * stream with a native part per call: more garbage than the rest of a cache hit. A test compares the two.
  */
 export class CacheKeys {
-  /** The key ⊕ ipad, the scope of the last key, and room for a text: keys are made one after the other. */
+  /** key ⊕ ipad, then the scope of the last key, then space for a text. Reused for every key. */
   readonly #inner = Buffer.alloc(BLOCK_BYTES + ROOM_BYTES);
   #inputAt = BLOCK_BYTES;
   #digest: string | undefined;
   #task: string | undefined;
-  /** The key ⊕ opad, and room for the inner digest. */
+  /** key ⊕ opad, then space for the inner digest. */
   readonly #outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
 
-  /** @param secret of this deployment, of any length; servers that share a cache share it. */
+  /** @param secret of any length; servers that share a cache share it. */
   constructor(secret: string) {
-    // 64 digits: just one block.
+    // 64 hex digits: exactly one block.
     const key = createHash('sha256').update(secret).digest('hex');
     this.#inner.write(xored(key, 0x36), 'latin1');
     this.#outer.write(xored(key, 0x5c), 'latin1');
   }
 
   /**
-   * Lengths are written before contents so that no two scopes and inputs run into one another. ASCII
-   * goes in as it is; everything else as UTF-16, which is what strings are made of: UTF-8 would write
-   * all lone surrogates alike. A letter tells the two apart.
+   * The key of an input. Each part is preceded by its length, so that no two scopes and inputs have the same
+   * bytes. ASCII is hashed as it is, all else as UTF-16: UTF-8 would encode all lone surrogates alike.
    */
   of({ digest, task }: KeyScope, input: string): string {
     const isAscii = Buffer.byteLength(input) === input.length;
@@ -65,7 +63,7 @@ export class CacheKeys {
     return hash('md5', this.#outer, 'base64url');
   }
 
-  /** Writes what all inputs of a scope have before them. */
+  /** Writes the prefix that all inputs of a scope share. */
   #setScope(digest: string, task: string): void {
     const scope = `${digest.length}:${digest}${task.length}:${task}?:`;
     this.#inner.write(scope, BLOCK_BYTES, 'latin1');

@@ -1,34 +1,34 @@
 import { LRUCache } from 'lru-cache';
-import { type LifeRange, LifeSeen } from './life-seen.js';
+import { ObservedTtl, type TtlRange } from './observed-ttl.js';
 
-/** What is kept of one input: enough to answer it again. */
+/** The cached result of one input. */
 export interface CachedResult {
   readonly scores: readonly number[];
   readonly truncated: boolean;
 }
 
-/** What the cache holds and has done. */
+/** Size and hit counts of the cache. */
 export interface CacheFigures {
   readonly entries: number;
   readonly bytes: number;
   readonly hits: number;
   readonly misses: number;
-  /** What was left of the lives of results when they were asked for; undefined before the first hit. */
-  readonly lifeLeft: LifeRange | undefined;
+  /** Remaining lifetime of results when they were read; undefined before the first hit. */
+  readonly lifeLeft: TtlRange | undefined;
 }
 
-/** Bytes of one entry beside its scores: key, entry, links of the list; measured with --expose-gc. */
+/** Bytes of one entry without its scores: key, entry, list links; measured with --expose-gc. */
 const ENTRY_OVERHEAD_BYTES = 220;
 const BYTES_PER_SCORE = 8;
-/** How late an entry may be found expired; by default the clock is read, and a timer set, each millisecond. */
+/** Precision of expiry; lru-cache's default of 1 ms reads the clock and sets a timer each millisecond. */
 const TTL_RESOLUTION_MS = 100;
 
-/** Results in process: bounded in bytes, least recently used out first, entries expire. */
+/** Results in this process: an LRU cache with a limit in bytes and a TTL. */
 export class MemoryTier {
   readonly #entries: LRUCache<string, CachedResult> | undefined;
   #hits = 0;
   #misses = 0;
-  readonly #lifeLeft = new LifeSeen();
+  readonly #lifeLeft = new ObservedTtl();
 
   /** @param maxBytes 0 switches the tier off. */
   constructor(options: { readonly maxBytes: number; readonly ttlSeconds: number }) {
@@ -58,21 +58,21 @@ export class MemoryTier {
       return undefined;
     }
     this.#hits += 1;
-    this.#lifeLeft.see(this.#entries?.getRemainingTTL(key) ?? 0);
+    this.#lifeLeft.add(this.#entries?.getRemainingTTL(key) ?? 0);
     return found;
   }
 
-  /** The same for who has asked already: counts nothing. */
+  /** Like {@link get} for a lookup that was counted before: changes no count. */
   peek(key: string): CachedResult | undefined {
     return this.#entries?.peek(key);
   }
 
-  /** @param leftMs what is left of the result's life, if it comes from elsewhere. */
+  /** @param leftMs remaining lifetime of a result that comes from another tier; default: the whole TTL. */
   set(key: string, value: CachedResult, leftMs?: number): void {
     this.#entries?.set(key, value, leftMs === undefined ? {} : { ttl: Math.ceil(leftMs) });
   }
 
-  /** Drops everything. @returns bytes that its entries were counted with. */
+  /** Drops everything. @returns the bytes that its entries were counted with. */
   clear(): number {
     const bytes = this.figures.bytes;
     this.#entries?.clear();

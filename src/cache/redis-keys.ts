@@ -1,26 +1,29 @@
 import type { ConnectionPool } from '../pools/connection-pool.js';
 import { REPLY_LIMIT_MS, type RedisConnection } from './redis-connection.js';
 
-/** Before every key of ours; the number is the version of what lies behind it. */
-export const KEY_PREFIX = 'plimsoll:1:';
+/**
+ * Prefix of all our keys; the number is the version of the values. It is in braces because a cluster hashes only
+ * what is in them: all keys are in one slot, as MGET of several keys needs.
+ */
+export const KEY_PREFIX = 'plimsoll:{2}:';
 
-/** Keys that one SCAN looks at: well below a millisecond of Redis's only thread. */
-const KEYS_OF_A_STEP = 250;
-/** Entries whose size Redis is asked for; all of one model are nearly alike. */
+/** COUNT of a SCAN: well below a millisecond of Redis's only thread. */
+const SCAN_COUNT = 250;
+/** Entries whose size is measured; entries of one model are nearly the same size. */
 const SAMPLES = 64;
 
-/** What was found or removed. */
+/** Keys that were found or removed. */
 export interface KeysFigures {
   readonly entries: number;
-  /** Counted: Redis's own size of a sample of the entries, times their number. Removed: what its memory fell by. */
+  /** Found: mean MEMORY USAGE of a sample, times the number of entries. Removed: decrease of used_memory. */
   readonly bytes: number;
-  /** Whether every key was seen before the time was over. */
+  /** Whether the whole key space was scanned within the time limit. */
   readonly complete: boolean;
 }
 
 type Pool = ConnectionPool<RedisConnection>;
 
-/** Removes our keys in small steps, so that Redis serves others meanwhile. */
+/** Removes our keys in small steps, so that Redis serves other clients in between. */
 export async function removeKeys(pool: Pool, limitMs: number): Promise<KeysFigures> {
   const before = await usedBytes(pool);
   let entries = 0;
@@ -30,11 +33,11 @@ export async function removeKeys(pool: Pool, limitMs: number): Promise<KeysFigur
       connection.send<number>(['UNLINK', ...keys]),
     );
   });
-  // Others may write meanwhile: what is told is what came back, not what was expected to.
+  // Measured, not computed from the entries' sizes: other clients may write at the same time.
   return { entries, bytes: before - (await usedBytes(pool)), complete };
 }
 
-/** Counts our keys; one that Redis tells twice meanwhile counts twice (SCAN promises no more). */
+/** Counts our keys. SCAN may return a key twice; it then counts twice. */
 export async function countKeys(pool: Pool, limitMs: number): Promise<KeysFigures> {
   let entries = 0;
   const sizes: number[] = [];
@@ -50,9 +53,9 @@ export async function countKeys(pool: Pool, limitMs: number): Promise<KeysFigure
 }
 
 /**
- * Visits every key of ours.
+ * Visits all our keys.
  *
- * @returns whether it came to the end within the time.
+ * @returns whether the scan was complete within the time limit.
  */
 async function walk(
   pool: Pool,
@@ -60,10 +63,10 @@ async function walk(
   visit: (connection: RedisConnection, keys: readonly Buffer[]) => Promise<void>,
 ): Promise<boolean> {
   const until = performance.now() + limitMs;
-  const [match, count] = [`${KEY_PREFIX}*`, String(KEYS_OF_A_STEP)];
+  const [match, count] = [`${KEY_PREFIX}*`, String(SCAN_COUNT)];
   let cursor = '0';
   do {
-    // A connection for each step: requests get their turn in between.
+    // One checkout per step: lookups get the connection in between.
     await pool.use(async (connection) => {
       const [next, keys] = await connection.within(
         REPLY_LIMIT_MS,

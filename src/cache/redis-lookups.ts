@@ -1,42 +1,42 @@
 import type { ConnectionPool } from '../pools/connection-pool.js';
-import { Patience, type Waiting } from './patience.js';
+import { LookupDeadline, type Waiter } from './lookup-deadline.js';
 import { REPLY_LIMIT_MS, type RedisConnection } from './redis-connection.js';
 
-/** Keys of one MGET, unless one request alone has more. */
-const MOST_KEYS = 256;
-/** Keys that wait for their MGET, at most; who comes then goes on without Redis. */
-const MOST_WAITING_KEYS = 4096;
+/** Keys in one MGET; a single request with more keys gets an MGET of its own. */
+const MAX_GROUP_KEYS = 256;
+/** Keys that may wait for an MGET; further requests skip Redis. */
+const MAX_WAITING_KEYS = 4096;
 
 export type Values = readonly (Buffer | null)[];
 
 /** One request's keys. */
-interface Lookup extends Waiting {
+interface Lookup extends Waiter {
   readonly keys: readonly string[];
-  /** To be called once; `undefined`: no answer in time. */
+  /** Called once; `undefined`: no reply in time. */
   readonly resolve: (values: Values | undefined) => void;
   state: 'waiting' | 'asked' | 'settled';
   group: Group | undefined;
 }
 
-/** Lookups that share one MGET; it fails once, however many of them wait. */
+/** Lookups that share one MGET; its failure is counted once, not once a lookup. */
 interface Group {
   failed: boolean;
 }
 
 export interface LookupsOptions {
   readonly pool: ConnectionPool<RedisConnection>;
-  /** Groups that are out at the same time: each holds a connection. */
-  readonly mostGroups: number;
-  /** Longest that a request waits, by {@link Patience}. */
+  /** MGETs in flight at the same time: each holds a connection. */
+  readonly maxInFlight: number;
+  /** Longest wait of a request, by the clock of {@link LookupDeadline}. */
   readonly budgetMs: number;
   readonly onSuccess: (ms: number) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Reads of many requests at once: those that come in one turn of the event loop share an MGET. */
+/** Combines lookups: all requests of one event loop turn share an MGET. */
 export class RedisLookups {
   readonly #options: LookupsOptions;
-  readonly #patience: Patience;
+  readonly #deadline: LookupDeadline;
   readonly #waiting: Lookup[] = [];
   #waitingKeys = 0;
   #groups = 0;
@@ -44,26 +44,28 @@ export class RedisLookups {
 
   constructor(options: LookupsOptions) {
     this.#options = options;
-    this.#patience = new Patience(options.budgetMs);
+    this.#deadline = new LookupDeadline(options.budgetMs);
   }
 
   /**
-   * What `read` makes of the values of the keys in their order; of `undefined` if they do not come
-   * within the budget. It must not throw.
+   * Looks the keys up.
+   *
+   * @param read gets the values in the order of the keys, or `undefined` if they did not arrive within the
+   * budget; it must not throw.
+   * @returns what `read` returned.
    */
   ask<T>(keys: readonly string[], read: (values: Values | undefined) => T): Promise<T> {
-    if (this.#waitingKeys + keys.length > MOST_WAITING_KEYS)
-      return Promise.resolve(read(undefined));
+    if (this.#waitingKeys + keys.length > MAX_WAITING_KEYS) return Promise.resolve(read(undefined));
     return new Promise((resolve) => {
       const lookup: Lookup = {
         keys,
-        untilMs: 0,
-        giveUp: () => this.#giveUp(lookup),
+        deadlineMs: 0,
+        expire: () => this.#expire(lookup),
         resolve: (values) => resolve(read(values)),
         state: 'waiting',
         group: undefined,
       };
-      this.#patience.begin(lookup);
+      this.#deadline.start(lookup);
       this.#waiting.push(lookup);
       this.#waitingKeys += keys.length;
       this.#schedule();
@@ -71,17 +73,17 @@ export class RedisLookups {
   }
 
   #settle(lookup: Lookup, values: Values | undefined): void {
-    this.#patience.end(lookup);
+    this.#deadline.cancel(lookup);
     lookup.state = 'settled';
     lookup.resolve(values);
   }
 
-  #giveUp(lookup: Lookup): void {
+  #expire(lookup: Lookup): void {
     if (lookup.state === 'waiting') {
       this.#waiting.splice(this.#waiting.indexOf(lookup), 1);
       this.#waitingKeys -= lookup.keys.length;
     }
-    // Without a group it found every connection waiting for its answer: that is a failure of its own.
+    // Without a group every connection was still waiting for a reply: a failure of its own.
     const { budgetMs } = this.#options;
     this.#fail(lookup.group ?? { failed: false }, new Error(`no answer within ${budgetMs} ms`));
     this.#settle(lookup, undefined);
@@ -103,7 +105,7 @@ export class RedisLookups {
   }
 
   #dispatch(): void {
-    while (this.#waiting.length > 0 && this.#groups < this.#options.mostGroups) {
+    while (this.#waiting.length > 0 && this.#groups < this.#options.maxInFlight) {
       const lookups = this.#takeGroup();
       const group: Group = { failed: false };
       for (const lookup of lookups) {
@@ -121,7 +123,7 @@ export class RedisLookups {
   #takeGroup(): readonly Lookup[] {
     let [length, keys] = [0, 0];
     for (const lookup of this.#waiting) {
-      if (length > 0 && keys + lookup.keys.length > MOST_KEYS) break;
+      if (length > 0 && keys + lookup.keys.length > MAX_GROUP_KEYS) break;
       length += 1;
       keys += lookup.keys.length;
     }
@@ -133,7 +135,7 @@ export class RedisLookups {
     const begun = performance.now();
     try {
       const values = await this.#options.pool.use(async (connection) => {
-        // While it waited for a connection everyone may have gone on without.
+        // All of them may have expired while the group waited for a connection.
         if (lookups.every(({ state }) => state === 'settled')) return undefined;
         const command = ['MGET', ...lookups.flatMap(({ keys }) => keys)];
         return connection.within(REPLY_LIMIT_MS, connection.send<Values>(command));

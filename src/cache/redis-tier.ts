@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.js';
-import { ConnectionPool, type PoolLimits } from '../pools/connection-pool.js';
+import type { ConnectionPool } from '../pools/connection-pool.js';
+import type { PoolLimits } from '../pools/pool.js';
 import {
   type Circuit,
   type CircuitEvent,
@@ -7,46 +8,51 @@ import {
   CLOSED,
   nextCircuit,
 } from './circuit.js';
-import { type LifeRange, LifeSeen } from './life-seen.js';
 import type { CachedResult } from './memory-tier.js';
-import { REPLY_LIMIT_MS, type RedisConnection, redisConnector } from './redis-connection.js';
+import { ObservedTtl, type TtlRange } from './observed-ttl.js';
+import { REPLY_LIMIT_MS, type RedisConnection, redisPool } from './redis-connection.js';
 import { countKeys, KEY_PREFIX, type KeysFigures, removeKeys } from './redis-keys.js';
 import { RedisLookups, type Values } from './redis-lookups.js';
-import { decodeResult, type StoredResult } from './redis-value.js';
+import { ResultCodec, type StoredResult } from './redis-value.js';
 import { RedisWriter } from './redis-writer.js';
 
-/** Failures in a row after which Redis is left alone. */
-const MOST_FAILURES = 5;
-/** When nobody asked for so long, it is asked whether it is still there. */
+/** Consecutive failures after which Redis is no longer asked. */
+const MAX_FAILURES = 5;
+/** Without lookups for so long, a probe looks whether Redis still answers. */
 const WATCH_MS = 5000;
-/** Longest that a stop waits for what is still to be written. */
+/** Longest wait of a stop for results that are still to be written. */
 const LAST_WRITES_MS = 1000;
-/** A page that shows the figures must not keep Redis busy with counting. */
-const COUNT_SERVES_MS = 5000;
+/** A count of the keys is reused for so long: an open page must not keep Redis busy with counting. */
+const COUNT_VALID_MS = 5000;
+
+/** They are never written. */
+const PROBE_KEYS = [KEY_PREFIX, `${KEY_PREFIX}probe`];
 
 export interface RedisTierOptions {
   readonly url: string;
+  /** Key of the tags of all values; servers that share the cache share it. */
+  readonly secret: string;
   readonly limits: PoolLimits;
   readonly ttlSeconds: number;
-  /** Longest that a request waits for Redis. */
+  /** Longest wait of a request for Redis. */
   readonly lookupBudgetMs: number;
-  /** How long it is left alone before the next attempt. */
+  /** Time after which a Redis that failed is probed again. */
   readonly retryMs: number;
-  /** It was left alone for this reason, or (`undefined`) answers again; once for each change. */
+  /** Why Redis is no longer asked; `undefined`: it answers again. Once for each change. */
   readonly onState: (reason: string | undefined) => void;
-  /** It takes no writes for this reason, or (`undefined`) takes them again; once for each change. */
+  /** Why Redis refuses writes; `undefined`: it accepts them again. Once for each change. */
   readonly onRefusal: (reason: string | undefined) => void;
   readonly onLookup: (ms: number) => void;
 }
 
 export interface RedisFigures {
   readonly hits: number;
-  /** As for the memory tier. */
-  readonly lifeLeft: LifeRange | undefined;
+  /** See the memory tier. */
+  readonly lifeLeft: TtlRange | undefined;
   readonly misses: number;
-  /** Lookups that had no answer within the budget. */
+  /** Lookups without an answer within the budget. */
   readonly failures: number;
-  /** Values that could not be read, and were removed. */
+  /** Values that were not ours for their key, or damaged; they were removed. */
   readonly unreadable: number;
   /** Results that were not written. */
   readonly dropped: number;
@@ -56,14 +62,15 @@ export interface RedisFigures {
 export class RedisTier {
   readonly pool: ConnectionPool<RedisConnection>;
   readonly #options: RedisTierOptions;
+  readonly #codec: ResultCodec;
   readonly #lookups: RedisLookups;
   readonly #writer: RedisWriter;
-  readonly #lifeLeft = new LifeSeen();
+  readonly #lifeLeft = new ObservedTtl();
   readonly #counts = { hits: 0, misses: 0, failures: 0, unreadable: 0 };
-  /** Not asked before {@link start} has seen it answer. */
+  /** Redis is not asked before {@link start} has seen it answer. */
   #circuit: Circuit = { ...CLOSED, state: 'trying' };
   #reason = 'it was not asked yet';
-  #isToldAway = false;
+  #toldAway = false;
   #counted: { readonly atMs: number; readonly keys: Promise<KeysFigures> } | undefined;
   #retry: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
@@ -73,11 +80,12 @@ export class RedisTier {
   constructor(options: RedisTierOptions) {
     const { limits, lookupBudgetMs } = options;
     this.#options = options;
-    this.pool = new ConnectionPool('redis', limits, redisConnector(options.url));
+    this.pool = redisPool(options.url, limits);
+    this.#codec = new ResultCodec(options.secret);
     this.#lookups = new RedisLookups({
       pool: this.pool,
       // One connection is left for writes.
-      mostGroups: Math.max(1, limits.max - 1),
+      maxInFlight: Math.max(1, limits.max - 1),
       budgetMs: lookupBudgetMs,
       onSuccess: (ms) => {
         options.onLookup(ms);
@@ -88,6 +96,7 @@ export class RedisTier {
     });
     this.#writer = new RedisWriter({
       pool: this.pool,
+      codec: this.#codec,
       onRefusal: options.onRefusal,
       onFailure: (error) => this.#fail(error),
     });
@@ -97,7 +106,7 @@ export class RedisTier {
     return this.#circuit.state;
   }
 
-  /** Why it is left alone; empty if it is not. */
+  /** Why Redis is not asked; empty while it is. */
   get awayBecause(): string {
     return this.#circuit.state === 'closed' ? '' : this.#reason;
   }
@@ -110,13 +119,13 @@ export class RedisTier {
     };
   }
 
-  /** Looks once whether Redis answers. It need not: then it is left alone at first. */
+  /** Probes Redis once. If it does not answer, the server starts without it. */
   async start(): Promise<void> {
-    await this.#attempt();
+    await this.#probe();
     this.#watchLater();
   }
 
-  /** Writes what waits, for a moment at most, and closes every connection. */
+  /** Writes what waits, within a time limit, and closes every connection. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#retry);
@@ -132,9 +141,10 @@ export class RedisTier {
   }
 
   /**
-   * What is known of these keys, in their order. Costs nothing while Redis is left alone.
+   * Looks the keys up. Costs nothing while Redis is not asked.
    *
-   * @param labels how many scores a result of this model has.
+   * @param labels number of scores in a result of this model.
+   * @returns results in the order of the keys; empty where nothing is known.
    */
   find(keys: readonly string[], labels: number): Promise<readonly (StoredResult | undefined)[]> {
     if (this.#circuit.state !== 'closed' || keys.length === 0) return Promise.resolve([]);
@@ -162,24 +172,24 @@ export class RedisTier {
     return found;
   }
 
-  /** Keeps a result, off the caller's path. */
+  /** Writes a result in the background. */
   store(key: string, result: CachedResult): void {
     if (this.#circuit.state !== 'closed' || this.#stopped) return;
     const expiresAtMs = Date.now() + this.#options.ttlSeconds * 1000;
     this.#writer.write(KEY_PREFIX + key, { result, expiresAtMs });
   }
 
-  /** Counts our keys; a count serves all who ask within some seconds. @throws Error if Redis does not answer */
+  /** Counts our keys; the count is reused for some seconds. @throws Error if Redis does not answer */
   count(limitMs: number): Promise<KeysFigures> {
     const now = performance.now();
-    if (this.#counted === undefined || now - this.#counted.atMs > COUNT_SERVES_MS) {
+    if (this.#counted === undefined || now - this.#counted.atMs > COUNT_VALID_MS) {
       const keys = countKeys(this.pool, limitMs);
       this.#counted = { atMs: now, keys };
     }
     return this.#counted.keys;
   }
 
-  /** Removes our keys, those of other servers too. @throws Error if Redis does not answer */
+  /** Removes our keys, also those that other servers wrote. @throws Error if Redis does not answer */
   remove(limitMs: number): Promise<KeysFigures> {
     this.#writer.clear();
     this.#counted = undefined;
@@ -188,7 +198,7 @@ export class RedisTier {
 
   #read(name: string, value: Buffer | null, labels: number): StoredResult | undefined {
     if (value === null) return undefined;
-    const stored = decodeResult(value, labels);
+    const stored = this.#codec.decode(name, value, labels);
     if (stored === undefined) {
       this.#counts.unreadable += 1;
       this.#writer.remove(name);
@@ -196,7 +206,7 @@ export class RedisTier {
     }
     const leftMs = stored.expiresAtMs - Date.now();
     if (leftMs <= 0) return undefined;
-    this.#lifeLeft.see(leftMs);
+    this.#lifeLeft.add(leftMs);
     return stored;
   }
 
@@ -205,16 +215,16 @@ export class RedisTier {
     this.#tell('failed');
   }
 
-  /** Carries out what the circuit decides: one line of log and one timer for each opening. */
+  /** Carries out what the circuit decides: one log line and one timer for each opening. */
   #tell(event: CircuitEvent): void {
     const { retryMs, onState } = this.#options;
     const before = this.#circuit;
-    const limits = { failures: MOST_FAILURES, pauseMs: retryMs };
+    const limits = { failures: MAX_FAILURES, pauseMs: retryMs };
     this.#circuit = nextCircuit(before, event, performance.now(), limits);
     const { state } = this.#circuit;
     if (state === before.state) return;
-    if (state !== 'trying' && this.#isToldAway !== (state === 'open')) {
-      this.#isToldAway = state === 'open';
+    if (state !== 'trying' && this.#toldAway !== (state === 'open')) {
+      this.#toldAway = state === 'open';
       onState(state === 'open' ? this.#reason : undefined);
     }
     if (state !== 'open') return;
@@ -224,41 +234,44 @@ export class RedisTier {
 
   #retryLater(): void {
     if (this.#stopped) return;
-    // A timer may fire a moment early by the clock that the circuit goes by.
+    // A timer may fire a moment early by the circuit's clock.
     this.#retry = setTimeout(() => {
       this.#tell('asked');
-      if (this.#circuit.state === 'trying') void this.#attempt();
+      if (this.#circuit.state === 'trying') void this.#probe();
     }, this.#options.retryMs + 1).unref();
   }
 
-  /** Without requests nobody would notice that Redis has gone, nor hear of it in the log. */
+  /** Without lookups nobody would notice, and nothing would log, that Redis is gone. */
   #watchLater(): void {
     const before = this.#answers;
     this.#watch = setTimeout(async () => {
       const idle = this.#answers === before;
       for (
-        let left = MOST_FAILURES;
+        let left = MAX_FAILURES;
         idle && left > 0 && this.#circuit.state === 'closed';
         left -= 1
       ) {
-        if (await this.#attempt()) break;
+        if (await this.#probe()) break;
       }
       if (!this.#stopped) this.#watchLater();
     }, WATCH_MS).unref();
   }
 
-  /** One attempt, on nobody's path: an open connection, and a lookup answered within the budget. */
-  async #attempt(): Promise<boolean> {
+  /**
+   * A probe that no request waits for: a connection, and a lookup of several keys within the budget. It asks
+   * like a request, so that what fails for requests fails for the probe too.
+   */
+  async #probe(): Promise<boolean> {
     const before = this.#answers;
     try {
       await this.pool.use((connection) =>
         connection.within(REPLY_LIMIT_MS, connection.send(['PING'])),
       );
-      await this.#lookups.ask([KEY_PREFIX], (values) => values);
+      await this.#lookups.ask(PROBE_KEYS, (values) => values);
     } catch (error) {
       this.#fail(error);
     }
-    // The lookup itself has told how it ended, unless it found no connection free.
+    // The lookup has reported its outcome, unless no connection was free.
     if (this.#circuit.state === 'trying') this.#fail(new Error('no connection came free in time'));
     return this.#answers > before;
   }

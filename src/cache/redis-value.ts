@@ -1,14 +1,20 @@
+import { createHash, hash, timingSafeEqual } from 'node:crypto';
 import type { CachedResult } from './memory-tier.js';
 
-/** Written first, so that a server of another version takes the value for a miss, not for scores. */
-const VERSION = 1;
+/** Written first, so that a server of another version reads a miss, not scores. */
+const VERSION = 2;
 /** Version, flag of truncation, and six bytes of milliseconds since 1970. */
 const HEADER_BYTES = 8;
 const TIME_AT = 2;
 const TIME_BYTES = 6;
 const BYTES_PER_SCORE = 8;
+/** HMAC-SHA256 cut to half, as RFC 2104 (section 5) allows. */
+const TAG_BYTES = 16;
+/** SHA-256's block and digest. */
+const BLOCK_BYTES = 64;
+const DIGEST_BYTES = 32;
 
-/** A result and the time at which it ends, in whichever tier it lies. */
+/** A result and the time at which it expires, in whichever tier it is. */
 export interface StoredResult {
   readonly result: CachedResult;
   /** Milliseconds since 1970. */
@@ -16,37 +22,81 @@ export interface StoredResult {
 }
 
 /**
- * One result as it lies in Redis: version, flag of truncation, its end, then the scores as float64,
- * little endian. Scores are rounded to seven decimals, which float32 would not give back.
+ * Results as they are stored in Redis: version, flag of truncation, expiry, the scores as float64, and a tag;
+ * all little endian. Scores are rounded to seven decimals, which float32 would not give back.
  *
- * The end stands in the value because MGET does not tell what is left of a key's life, and whoever
- * copies the result into its memory must not keep it for longer than the key.
+ * The expiry is in the value because MGET does not return TTLs, and a copy in memory must not outlive the key.
+ *
+ * The tag is an HMAC under the cache's secret over the key and the value. Without it anybody who may write to
+ * the same Redis could choose the answers, by storing a value or by swapping the values of two keys.
  */
-export function encodeResult({ result, expiresAtMs }: StoredResult): Buffer {
-  const bytes = Buffer.alloc(HEADER_BYTES + result.scores.length * BYTES_PER_SCORE);
-  bytes.writeUInt8(VERSION, 0);
-  bytes.writeUInt8(result.truncated ? 1 : 0, 1);
-  bytes.writeUIntLE(Math.floor(expiresAtMs), TIME_AT, TIME_BYTES);
-  result.scores.forEach((score, index) => {
-    bytes.writeDoubleLE(score, HEADER_BYTES + index * BYTES_PER_SCORE);
-  });
-  return bytes;
-}
+export class ResultCodec {
+  /** key ⊕ ipad, then space for a Redis key and a value. Reused for every value. */
+  #inner = Buffer.alloc(BLOCK_BYTES + 512);
+  /** key ⊕ opad, then space for the inner digest. */
+  readonly #outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
 
-/**
- * @param labels how many scores a result of this model has.
- * @returns undefined if the bytes are not such a value: the caller counts a miss and removes them.
- */
-export function decodeResult(bytes: Buffer, labels: number): StoredResult | undefined {
-  if (bytes.length !== HEADER_BYTES + labels * BYTES_PER_SCORE) return undefined;
-  const flag = bytes.readUInt8(1);
-  if (bytes.readUInt8(0) !== VERSION || flag > 1) return undefined;
-  const scores = new Array<number>(labels);
-  for (let index = 0; index < labels; index += 1) {
-    const score = bytes.readDoubleLE(HEADER_BYTES + index * BYTES_PER_SCORE);
-    if (!Number.isFinite(score)) return undefined;
-    scores[index] = score;
+  /** @param secret of any length; servers that share a cache share it. */
+  constructor(secret: string) {
+    // Another key than that of the cache's keys: the two must not be confused for one another.
+    const key = createHash('sha256').update('values of the cache\0').update(secret).digest();
+    for (let at = 0; at < BLOCK_BYTES; at += 1) {
+      this.#inner[at] = (key[at] ?? 0) ^ 0x36;
+      this.#outer[at] = (key[at] ?? 0) ^ 0x5c;
+    }
   }
-  const expiresAtMs = bytes.readUIntLE(TIME_AT, TIME_BYTES);
-  return { result: { scores, truncated: flag === 1 }, expiresAtMs };
+
+  /** @param name the key in Redis. */
+  encode(name: string, { result, expiresAtMs }: StoredResult): Buffer {
+    const end = HEADER_BYTES + result.scores.length * BYTES_PER_SCORE;
+    const bytes = Buffer.alloc(end + TAG_BYTES);
+    bytes.writeUInt8(VERSION, 0);
+    bytes.writeUInt8(result.truncated ? 1 : 0, 1);
+    bytes.writeUIntLE(Math.floor(expiresAtMs), TIME_AT, TIME_BYTES);
+    result.scores.forEach((score, index) => {
+      bytes.writeDoubleLE(score, HEADER_BYTES + index * BYTES_PER_SCORE);
+    });
+    this.#tag(name, bytes.subarray(0, end)).copy(bytes, end, 0, TAG_BYTES);
+    return bytes;
+  }
+
+  /**
+   * @param name the key that the bytes were read from.
+   * @param labels number of scores in a result of this model.
+   * @returns undefined if the bytes are not a value of ours for this key; the caller counts a miss and removes
+   * them.
+   */
+  decode(name: string, bytes: Buffer, labels: number): StoredResult | undefined {
+    const end = HEADER_BYTES + labels * BYTES_PER_SCORE;
+    if (bytes.length !== end + TAG_BYTES || bytes.readUInt8(0) !== VERSION) return undefined;
+    const tag = this.#tag(name, bytes.subarray(0, end)).subarray(0, TAG_BYTES);
+    if (!timingSafeEqual(tag, bytes.subarray(end))) return undefined;
+    const scores = new Array<number>(labels);
+    for (let index = 0; index < labels; index += 1) {
+      const score = bytes.readDoubleLE(HEADER_BYTES + index * BYTES_PER_SCORE);
+      if (!Number.isFinite(score)) return undefined;
+      scores[index] = score;
+    }
+    const expiresAtMs = bytes.readUIntLE(TIME_AT, TIME_BYTES);
+    return { result: { scores, truncated: bytes.readUInt8(1) === 1 }, expiresAtMs };
+  }
+
+  /** HMAC-SHA256 (RFC 2104), written out like that of the keys, and for the same reason. */
+  #tag(name: string, value: Buffer): Buffer {
+    const nameBytes = Buffer.byteLength(name);
+    // The name's length keeps the end of a name from being taken for the beginning of a value.
+    const at = BLOCK_BYTES + 4 + nameBytes;
+    const end = at + value.length;
+    if (end > this.#inner.length) {
+      const larger = Buffer.alloc(2 * end);
+      this.#inner.copy(larger, 0, 0, BLOCK_BYTES);
+      this.#inner = larger;
+    }
+    this.#inner.writeUInt32LE(nameBytes, BLOCK_BYTES);
+    this.#inner.write(name, BLOCK_BYTES + 4);
+    value.copy(this.#inner, at);
+    const inner = hash('sha256', this.#inner.subarray(0, end), 'buffer');
+    inner.copy(this.#outer, BLOCK_BYTES);
+    return hash('sha256', this.#outer, 'buffer');
+  }
 }

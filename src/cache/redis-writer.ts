@@ -1,22 +1,23 @@
 import { messageOf } from '../errors.js';
 import type { ConnectionPool } from '../pools/connection-pool.js';
 import { REPLY_LIMIT_MS, type RedisConnection } from './redis-connection.js';
-import { encodeResult, type StoredResult } from './redis-value.js';
+import type { ResultCodec, StoredResult } from './redis-value.js';
 
-/** Results that wait to be written, at most: about 1 MB of results with two labels. */
-const MOST_WAITING = 4096;
-/** Commands that go out together. */
-const MOST_TOGETHER = 256;
+/** Results that may wait to be written: about 1 MB of results with two labels. */
+const MAX_WAITING = 4096;
+/** Commands of one pipeline. */
+const MAX_PIPELINE = 256;
 
 export interface WriterOptions {
   readonly pool: ConnectionPool<RedisConnection>;
-  /** Redis took no write for this reason, or (`undefined`) takes them again. */
+  readonly codec: ResultCodec;
+  /** Why Redis refuses writes; `undefined`: it accepts them again. */
   readonly onRefusal: (reason: string | undefined) => void;
-  /** The connection broke, or could not be had. */
+  /** The connection broke, or none could be had. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Writes to Redis off the path of requests: bounded, one group of commands at a time. */
+/** Writes to Redis in the background: bounded, one pipeline at a time. */
 export class RedisWriter {
   readonly #options: WriterOptions;
   readonly #results = new Map<string, StoredResult>();
@@ -29,23 +30,23 @@ export class RedisWriter {
     this.#options = options;
   }
 
-  /** Results that were not written: too many waited, or Redis did not take them. */
+  /** Results that were not written: too many waited, or Redis refused them. */
   get dropped(): number {
     return this.#dropped;
   }
 
   write(key: string, stored: StoredResult): void {
-    if (this.#results.size >= MOST_WAITING && !this.#results.has(key)) this.#dropped += 1;
+    if (this.#results.size >= MAX_WAITING && !this.#results.has(key)) this.#dropped += 1;
     else this.#results.set(key, stored);
     this.#run();
   }
 
   remove(key: string): void {
-    if (this.#garbage.size < MOST_WAITING) this.#garbage.add(key);
+    if (this.#garbage.size < MAX_WAITING) this.#garbage.add(key);
     this.#run();
   }
 
-  /** Forgets what waits. */
+  /** Drops what waits. */
   clear(): void {
     this.#dropped += this.#results.size;
     this.#results.clear();
@@ -64,7 +65,7 @@ export class RedisWriter {
   }
 
   async #writeAll(): Promise<void> {
-    // What arrives in this turn goes out together.
+    // Results of one event loop turn share a pipeline.
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#results.size + this.#garbage.size > 0) {
       const results = taken(this.#results.entries(), (key) => this.#results.delete(key));
@@ -88,7 +89,13 @@ export class RedisWriter {
     const living = results.filter(([, { expiresAtMs }]) => expiresAtMs > now);
     const writes = living.map(([key, stored]) => {
       const leftMs = Math.ceil(stored.expiresAtMs - now);
-      return connection.send(['SET', key, encodeResult(stored), 'PX', String(leftMs)]);
+      return connection.send([
+        'SET',
+        key,
+        this.#options.codec.encode(key, stored),
+        'PX',
+        String(leftMs),
+      ]);
     });
     if (garbage.length > 0)
       writes.push(connection.send(['UNLINK', ...garbage.map(([key]) => key)]));
@@ -96,7 +103,7 @@ export class RedisWriter {
     const refusals = replies.flatMap((reply) => (reply.status === 'rejected' ? [reply] : []));
     const [first] = refusals;
     if (first !== undefined && !connection.isUsable) throw first.reason;
-    // An error reply: memory is full, this user may not write, or it is a replica.
+    // Error replies: memory is full, this user may not write, or it is a replica.
     this.#dropped += refusals.length;
     if (refusals.length > 0 === this.#refused) return;
     this.#refused = refusals.length > 0;
@@ -104,14 +111,14 @@ export class RedisWriter {
   }
 }
 
-/** Takes the first entries, as many as go out together. */
+/** Removes the first entries, as many as fit into a pipeline. */
 function taken<V>(
   entries: Iterable<[string, V]>,
   remove: (key: string) => void,
 ): readonly (readonly [string, V])[] {
   const found: [string, V][] = [];
   for (const entry of entries) {
-    if (found.length >= MOST_TOGETHER) break;
+    if (found.length >= MAX_PIPELINE) break;
     found.push(entry);
   }
   for (const [key] of found) remove(key);

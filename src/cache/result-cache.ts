@@ -5,10 +5,10 @@ import type { KeysFigures } from './redis-keys.js';
 import type { RedisFigures, RedisTier } from './redis-tier.js';
 import type { StoredResult } from './redis-value.js';
 
-/** Where an answer came from: `false` was computed now. */
+/** Where a result came from; `false`: computed for this request. */
 export type CacheSource = false | 'memory' | 'redis';
 
-/** A result and where it came from. */
+/** A result and its source. */
 export interface SourcedResult {
   readonly result: CachedResult;
   readonly source: CacheSource;
@@ -16,30 +16,30 @@ export interface SourcedResult {
 
 export interface RedisView extends RedisFigures {
   readonly state: CircuitState;
-  /** Why it is left alone; empty if it is not. */
+  /** Why Redis is not used; empty while it is. */
   readonly reason: string;
-  /** Our keys; undefined if Redis did not tell in time. */
+  /** Our keys; undefined if Redis did not answer in time. */
   readonly keys: KeysFigures | undefined;
 }
 
 export interface CacheView {
   readonly memory: CacheFigures;
-  /** Undefined where there is no Redis. */
+  /** Undefined without Redis. */
   readonly redis: RedisView | undefined;
 }
 
-/** What was removed from each tier; undefined where it was not asked for, or is not there. */
+/** What was removed from each tier; undefined for a tier that was not asked for or does not exist. */
 export interface Cleared {
   readonly memory: { readonly entries: number; readonly bytes: number } | undefined;
   readonly redis: KeysFigures | undefined;
 }
 
-/** Longest that a count of the keys in Redis takes. */
+/** Time limit for counting the keys in Redis. */
 const COUNT_MS = 500;
-/** Longest that a removal takes which somebody waits for. */
+/** Time limit for a removal that a caller waits for. */
 const CLEAR_MS = 20_000;
 
-/** Both tiers: this process's memory, and Redis if there is one. */
+/** Both tiers: memory of this process, and Redis where configured. */
 export class ResultCache {
   readonly memory: MemoryTier;
   readonly redis: RedisTier | undefined;
@@ -50,11 +50,11 @@ export class ResultCache {
   }
 
   /**
-   * What Redis knows of these keys, in their order; shorter, or empty, where nothing is known. To be
-   * handed to {@link keep}, one by one.
+   * Looks the keys up in Redis. Pass each result to {@link keep}.
    *
-   * @param labels how many scores a result of this model has.
-   * @returns undefined where there is nobody to wait for.
+   * @param labels number of scores in a result of this model.
+   * @returns results in the order of the keys, shorter or empty where nothing is known; undefined without
+   * Redis.
    */
   findInRedis(
     keys: readonly string[],
@@ -64,10 +64,10 @@ export class ResultCache {
   }
 
   /**
-   * Takes what Redis knows of a key into memory, for what is left of its life: both tiers together keep
-   * a result no longer than `cache.ttl`.
+   * Copies a result from Redis into memory for its remaining lifetime: both tiers together keep a result no
+   * longer than `cache.ttl`.
    *
-   * @returns the result, unless its life is over.
+   * @returns the result, unless it has expired.
    */
   keep(key: string, stored: StoredResult | undefined): CachedResult | undefined {
     const leftMs = stored === undefined ? 0 : stored.expiresAtMs - Date.now();
@@ -76,7 +76,7 @@ export class ResultCache {
     return stored.result;
   }
 
-  /** What each tier holds and has done. */
+  /** Size and hit counts of both tiers. */
   async figures(): Promise<CacheView> {
     const { redis } = this;
     if (redis === undefined) return this.counts;
@@ -87,7 +87,7 @@ export class ResultCache {
     return counts.redis === undefined ? counts : { ...counts, redis: { ...counts.redis, keys } };
   }
 
-  /** The same without asking Redis what it holds. */
+  /** The same without counting the keys in Redis. */
   get counts(): CacheView {
     const { memory, redis } = this;
     if (redis === undefined) return { memory: memory.figures, redis: undefined };
@@ -96,9 +96,9 @@ export class ResultCache {
   }
 
   /**
-   * Removes what the tiers hold; from Redis what other servers stored there, too.
+   * Clears the tiers; in Redis also the results of other servers.
    *
-   * @throws PlimsollError REDIS_UNAVAILABLE; the memory tier is then clear all the same.
+   * @throws PlimsollError REDIS_UNAVAILABLE; the memory tier is cleared all the same.
    */
   async clear(tier: 'memory' | 'redis' | 'both'): Promise<Cleared> {
     const { entries, bytes } = this.memory.figures;
@@ -113,7 +113,7 @@ export class ResultCache {
     }
   }
 
-  /** Keeps a result that was computed now, in both tiers. */
+  /** Stores a computed result in both tiers. */
   store(key: string, result: CachedResult): void {
     this.memory.set(key, result);
     this.redis?.store(key, result);

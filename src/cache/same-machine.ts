@@ -1,9 +1,9 @@
 import { networkInterfaces } from 'node:os';
 
 /**
- * Whether a Redis at this URL takes its memory from this machine: a Unix socket, a loopback address
- * or an address of one of our interfaces. Names are not looked up (but for `localhost`): an answer
- * of DNS may change, and to clear a distant Redis by mistake costs more than not to clear a near one.
+ * Whether the Redis at this URL runs on this machine: a Unix socket, a loopback address, or an address of
+ * one of our interfaces. Names other than `localhost` are not resolved: DNS may change, and clearing a remote
+ * Redis by mistake costs more than not clearing a local one.
  */
 export function isOnSameMachine(url: URL, ownAddresses = addressesOfThisMachine()): boolean {
   if (url.protocol === 'unix:') return true;

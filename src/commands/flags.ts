@@ -1,4 +1,4 @@
-import { type Config, readConfig } from '../settings/config.js';
+import { type Config, ignoredVariables, readConfig } from '../settings/config.js';
 import { SettingError } from '../settings/setting.js';
 import { availableCpus } from '../system/cpus.js';
 
@@ -12,12 +12,21 @@ export interface CommonFlags {
   readonly set: readonly string[];
 }
 
+/** What a command runs with. */
+export interface CommandConfig {
+  readonly config: Config;
+  /** CPUs that this process may use, possibly fractional. */
+  readonly cpus: number;
+  /** One line for each `PLIMSOLL_…` variable that is ignored. */
+  readonly warnings: readonly string[];
+}
+
 /**
- * Every setting, from the flags before the environment before the defaults.
+ * Every setting: from the flags, else from the environment, else the default.
  *
  * @throws SettingError
  */
-export async function configFrom(flags: CommonFlags): Promise<{ config: Config; cpus: number }> {
+export async function configFrom(flags: CommonFlags): Promise<CommandConfig> {
   const overrides: Record<string, string> = {};
   for (const written of flags.set) {
     const equals = written.indexOf('=');
@@ -33,7 +42,13 @@ export async function configFrom(flags: CommonFlags): Promise<{ config: Config; 
   };
   for (const [key, value] of Object.entries(named)) if (value !== undefined) overrides[key] = value;
   const cpus = await availableCpus();
-  return { config: readConfig(process.env, overrides, { cpus }), cpus };
+  const config = readConfig(process.env, overrides, { cpus });
+  return { config, cpus, warnings: ignoredVariables(process.env) };
+}
+
+/** Prints the warnings of a command that has no log. */
+export function printWarnings(warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`plimsoll: ${warning}\n`);
 }
 
 /** A whole number of at least 1 that was given as a flag. @throws SettingError */

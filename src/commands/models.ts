@@ -1,32 +1,34 @@
 import { App } from '../app/app.js';
-import { createLogger } from '../app/log.js';
+import { createLog } from '../app/log.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
 /** `plimsoll models`: lists the models and what was measured of them; may prepare them first. */
 export async function listModels(flags: CommonFlags & { prepare: boolean }): Promise<number> {
   const { config, cpus } = await configFrom(flags);
-  const log = createLogger({ level: 'warn', format: 'pretty', isTerminal: false });
+  const log = createLog({ level: 'warn', format: 'pretty', isTerminal: false });
   const app = await App.create(config, cpus, log);
   try {
     const models = await app.describeModels({ prepare: flags.prepare });
     if (models.length === 0) process.stdout.write(`no models in ${app.modelsFolder}\n`);
     for (const model of models) {
       const measured =
-        model.mappedBytes === null
+        model.mapped_mb === null
           ? 'not prepared yet'
-          : `mapped ${mb(model.mappedBytes)}, opens in ${model.loadMs?.toFixed(0) ?? '?'} ms, takes ${mb(model.privateBytes)} of its own`;
+          : `mapped ${mb(model.mapped_mb)}, opens in ${model.load_ms?.toFixed(0) ?? '?'} ms, takes ${mb(model.private_mb)} of its own`;
       const facts =
         model.state === 'broken'
           ? `broken: ${model.reason ?? ''}`
-          : `${model.task}, ${model.labels.length} labels, ${model.dtype}, source ${mb(model.sourceBytes)}, ${measured}`;
+          : `${model.task}, ${model.labels.length} labels, ${model.dtype}, source ${mb(model.source_mb)}, ${measured}`;
       process.stdout.write(`${model.id}: ${facts}\n`);
     }
-    return models.some(({ state }) => state === 'broken') ? 1 : 0;
+    // Nothing to serve is as wrong as something that cannot be served.
+    return models.length === 0 || models.some(({ state }) => state === 'broken') ? 1 : 0;
   } finally {
     await app.stop();
+    log.end();
   }
 }
 
-function mb(bytes: number | null): string {
-  return bytes === null ? '? MB' : `${(bytes / 2 ** 20).toFixed(1)} MB`;
+function mb(size: number | null): string {
+  return `${size?.toFixed(1) ?? '?'} MB`;
 }

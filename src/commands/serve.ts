@@ -1,35 +1,45 @@
 import { App } from '../app/app.js';
-import { createLogger } from '../app/log.js';
+import { createLog } from '../app/log.js';
 import { type CommonFlags, configFrom } from './flags.js';
 
-/** `plimsoll serve`: runs until SIGTERM or SIGINT; exits 0 when everything has ended in time. */
-export async function serve(flags: CommonFlags): Promise<number> {
-  const { config, cpus } = await configFrom(flags);
-  const log = createLogger({
+/**
+ * `plimsoll serve`: runs until it is asked to stop; exits 0 when everything has ended in time.
+ *
+ * @param started is called when it listens.
+ */
+export async function serve(flags: CommonFlags, started: () => void): Promise<number> {
+  const { config, cpus, warnings } = await configFrom(flags);
+  const output = createLog({
     level: config['log.level'],
     format: config['log.format'],
     isTerminal: process.stdout.isTTY === true,
   });
-  const app = await App.create(config, cpus, log);
+  const log = output.logger;
+  for (const warning of warnings) log.warn(warning);
+  const app = await App.create(config, cpus, output);
   const signal = whenAskedToStop();
   try {
     const address = await app.start();
+    started();
     log.info({ address }, `Plimsoll listens on ${address} (interface: ${address}/docs)`);
   } catch (error) {
     await app.stop();
+    output.end();
     throw error;
   }
   log.info({ signal: await signal }, 'stopping: finishing what runs');
   const stopped = await withinGrace(app.stop(), config['shutdown.grace_ms']);
   log.info(stopped ? 'stopped' : 'the grace time is over; leaving what still runs');
+  output.end();
   // Timers and sockets of parts that have not ended in time must not hold the process.
   if (!stopped) process.exit(1);
   return 0;
 }
 
+/** SIGHUP comes when the terminal closes; its default would end the process without a cleanup. */
 function whenAskedToStop(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => resolve(signal));
     }
   });

@@ -1,8 +1,9 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { ErrorBody } from '../contract/errors.js';
 import { type ErrorCode, PlimsollError } from '../errors.js';
 import { DATA_HEADERS } from './page.js';
 
-/** Fastify's own errors and what callers see of them. */
+/** Fastify's own errors, and the codes that callers see instead. */
 const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: 'MALFORMED_JSON',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'MALFORMED_JSON',
@@ -11,18 +12,30 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'INVALID_REQUEST',
 };
 
+/** What reading a body fails with when the caller has gone: no fault of ours, and nobody is there to be told. */
+const GONE_CODES: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ERR_STREAM_PREMATURE_CLOSE',
+]);
+
 /** Where faults of ours are told with their details. */
 export interface FaultLog {
   readonly error: (facts: object, line: string) => void;
 }
 
 /** The body of every error reply. */
-export function errorBody(error: PlimsollError) {
+export function errorBody(error: PlimsollError): ErrorBody {
   const { code, message, retryable } = error;
   return { error: { code, message, retryable } };
 }
 
-/** Turns whatever was thrown into what the caller is told; a fault of ours is told without details. */
+/**
+ * The error that the caller sees for whatever was thrown. The server's own faults are shown without details.
+ *
+ * @param body of the request, to explain what is wrong with its inputs.
+ */
 export function asPlimsollError(error: unknown, body: unknown, maxInputs: number): PlimsollError {
   if (error instanceof PlimsollError) return error;
   const { code, statusCode, validation, message } = (error ?? {}) as Partial<FastifyError>;
@@ -33,6 +46,9 @@ export function asPlimsollError(error: unknown, body: unknown, maxInputs: number
       return new PlimsollError('INVALID_INPUT', explainInputs(body, maxInputs));
     }
     return new PlimsollError('INVALID_REQUEST', explainField(where, first));
+  }
+  if (GONE_CODES.has(code ?? '')) {
+    return new PlimsollError('CLIENT_GONE', 'the caller closed the connection', { cause: error });
   }
   const known = FASTIFY_CODES[code ?? ''];
   if (known === 'UNSUPPORTED_MEDIA_TYPE') {

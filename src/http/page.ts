@@ -4,8 +4,8 @@ import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 
 /**
- * What a browser may do with anything of this server: load its own files, and nothing from elsewhere.
- * Styles that scripts set through the object model are not inline styles and stay allowed.
+ * For documents: a browser loads this server's files, and nothing from elsewhere. Styles that scripts set
+ * through the object model are not inline styles and stay allowed.
  */
 export const CONTENT_SECURITY_POLICY = {
   useDefaults: false,
@@ -20,9 +20,8 @@ export const CONTENT_SECURITY_POLICY = {
 };
 
 /**
- * What a browser may do with an answer that is data: show it as such, and nothing else. The page's
- * policy does not apply to it, and helmet, which makes its headers anew for each reply, would cost a
- * third of what a request for a known answer takes. After OWASP's REST Security Cheat Sheet.
+ * For data: a browser shows it as data, and does nothing else with it (OWASP, REST Security Cheat Sheet).
+ * Constants, as helmet would build its headers for each reply: a third of the time of a cached answer.
  */
 export const DATA_HEADERS = {
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -30,7 +29,7 @@ export const DATA_HEADERS = {
   'x-content-type-options': 'nosniff',
 };
 
-/** The documentation's own viewer sets styles inline. */
+/** For the documentation, whose viewer uses inline styles. */
 export const DOCS_SECURITY_POLICY = {
   'default-src': "'self'",
   'img-src': "'self' data:",
@@ -40,13 +39,13 @@ export const DOCS_SECURITY_POLICY = {
   'frame-ancestors': "'self'",
 };
 
-/** The names of assets hold a hash of their content: a name never changes its meaning. */
+/** A year: the name of an asset holds a hash of its content. */
 const ASSETS_CACHED_SECONDS = 31_536_000;
 
 /**
- * The page, at `/`, if it has been built into the folder; the documentation if not.
+ * Serves the page at `/`. Where it has not been built, `/` leads to the documentation.
  *
- * @param folder with `index.html` and `assets/`.
+ * @param folder holds `index.html` and `assets/`.
  */
 export async function pageRoutes(app: FastifyInstance, folder: string): Promise<void> {
   if (!existsSync(path.join(folder, 'index.html'))) {
@@ -56,14 +55,14 @@ export async function pageRoutes(app: FastifyInstance, folder: string): Promise<
   const assets = path.join(folder, 'assets', path.sep);
   await app.register(fastifyStatic, {
     root: folder,
-    // One address for each file that is there now: whatever else is asked for gets our own 404.
+    // A route per file that is there now, so that any other address gets our own 404.
     wildcard: false,
     decorateReply: false,
     cacheControl: false,
     setHeaders: (reply, file) => {
       const cached = file.startsWith(assets);
       const long = `public, max-age=${ASSETS_CACHED_SECONDS}, immutable`;
-      // Not cached means asked for each time; what has not changed is not sent again.
+      // With `no-cache` the browser asks each time, and an unchanged file is not sent again.
       reply.header('cache-control', cached ? long : 'no-cache');
     },
   });

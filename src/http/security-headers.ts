@@ -4,8 +4,8 @@ import type { FastifyInstance } from 'fastify';
 import helmet, { type HelmetOptions } from 'helmet';
 
 /**
- * Gives every reply helmet's headers. They are the same each time, so helmet is asked once: asking it
- * for each request took a seventh of what the main process allocates.
+ * Sets helmet's headers on every reply. They are constant, so helmet runs once: running it for each request
+ * took a seventh of all allocations of the main process.
  */
 export function secureReplies(app: FastifyInstance, options: HelmetOptions): void {
   const headers = headersOf(options);
@@ -15,7 +15,7 @@ export function secureReplies(app: FastifyInstance, options: HelmetOptions): voi
   });
 }
 
-/** What helmet sets on a reply. */
+/** The headers that helmet sets on a reply. */
 export function headersOf(options: HelmetOptions): Readonly<Record<string, string>> {
   const request = new IncomingMessage(new Socket());
   const response = new ServerResponse(request);

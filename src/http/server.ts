@@ -1,24 +1,25 @@
-import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type onSendHookHandler } from 'fastify';
 import { PlimsollError } from '../errors.js';
-import { Turns } from '../inference/yielding.js';
-import { cacheRoutes } from './doors/plimsoll/cache.js';
-import { classifyRoutes } from './doors/plimsoll/classify.js';
-import { configRoutes } from './doors/plimsoll/config.js';
-import { eventRoutes } from './doors/plimsoll/events.js';
-import { memoryRoutes } from './doors/plimsoll/memory.js';
-import { poolRoutes } from './doors/plimsoll/pools.js';
-import { proofRoutes } from './doors/plimsoll/proofs.js';
-import { recordRoutes } from './doors/plimsoll/records.js';
-import { sessionRoutes } from './doors/plimsoll/sessions.js';
-import { workerRoutes } from './doors/plimsoll/workers.js';
-import { asPlimsollError, errorBody, type FaultLog, replyWithError } from './errors.js';
+import { EventLoopYield } from '../inference/yielding.js';
+import {
+  HEADERS_TIMEOUT_MS,
+  limitConnections,
+  REQUEST_TIMEOUT_MS,
+  TIMEOUT_CHECK_MS,
+} from './connections.js';
+import { DOORS } from './doors/doors.js';
+import { asPlimsollError, type FaultLog, replyWithError } from './errors.js';
 import { jsonBody } from './json-body.js';
+import { rememberMethods } from './methods.js';
+import { describeRoutes, openApiRoute } from './openapi.js';
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
+import { takeRestOfBody } from './rest-of-body.js';
 import { secureReplies } from './security-headers.js';
+import { serviceRoutes } from './service-routes.js';
 import type { HttpServices } from './services.js';
 import { type Refusal, siteGuard } from './site-guard.js';
+import { replyToUnparsed } from './unparsed.js';
 
 export interface ServerOptions {
   readonly bodyLimitBytes: number;
@@ -40,9 +41,6 @@ declare module 'fastify' {
   }
 }
 
-/** Time in which a whole request must have arrived: slow senders cannot hold connections. */
-const REQUEST_TIMEOUT_MS = 30_000;
-
 /** A longer part of an address is refused by its own schema, which names it. */
 const MAX_PARAM_LENGTH = 8192;
 
@@ -52,13 +50,13 @@ export async function buildServer(
   services: HttpServices,
 ): Promise<FastifyInstance> {
   const app = fastify({
-    // A logger for each request costs more than many a request: faults are logged where errors are written.
+    // Fastify makes a logger for each request, which costs more than a cached answer. Faults are logged in errors.ts.
     logger: false,
     bodyLimit: options.bodyLimitBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     // Node would answer a missing Host with an empty 400: see withoutHost.
-    http: { requireHostHeader: false },
+    http: { requireHostHeader: false, connectionsCheckingInterval: TIMEOUT_CHECK_MS },
     // Fastify's own refusals are not in our envelope: see whileClosing and frameworkErrors.
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
@@ -68,24 +66,16 @@ export async function buildServer(
     ajv: {
       customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true },
     },
-    clientErrorHandler: (error, socket) => {
-      // The request could not even be parsed: there is no reply object to answer with.
-      if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return;
-      const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-      const message = late ? 'the request took too long to arrive' : 'this is not HTTP';
-      const body = JSON.stringify(errorBody(new PlimsollError('INVALID_REQUEST', message)));
-      socket.end(
-        `HTTP/1.1 ${late ? '408 Request Timeout' : '400 Bad Request'}\r\nContent-Type: application/json\r\n` +
-          `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-      );
-    },
+    clientErrorHandler: replyToUnparsed,
   });
-  app.server.maxConnections = options.maxConnections;
+  app.server.headersTimeout = HEADERS_TIMEOUT_MS;
+  limitConnections(app.server, options.maxConnections);
+  const methodsOf = rememberMethods(app);
   acceptJson(app);
-  renderErrors(app, services, options.logger);
+  renderErrors(app, services, options.logger, methodsOf);
   countRequests(app, services);
   beginRequests(app, [whileClosing(app), withoutHost(app), siteGuard(options.host, options.names)]);
-  await describe(app, options.version);
+  await describeRoutes(app, options.version);
   dataRoutes(app, services);
   await app.register((documents, _options, done) => {
     documentRoutes(documents, options.pageFolder).then(() => done(), done);
@@ -93,58 +83,63 @@ export async function buildServer(
   return app;
 }
 
-/** What a browser shows: the page and the documentation. */
+/** Routes that answer with documents: the page and the documentation. */
 async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise<void> {
   secureReplies(app, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_SECURITY_POLICY });
   await pageRoutes(app, pageFolder);
 }
 
-/** What answers with data. */
+/** Routes that answer with data. */
 function dataRoutes(app: FastifyInstance, services: HttpServices): void {
-  classifyRoutes(app, services);
-  sessionRoutes(app, services);
-  recordRoutes(app, services);
-  memoryRoutes(app, services);
-  poolRoutes(app, services);
-  configRoutes(app, services);
-  workerRoutes(app, services);
-  eventRoutes(app, services);
-  cacheRoutes(app, services);
-  proofRoutes(app, services);
-  healthRoutes(app, services);
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  for (const door of DOORS) door.open(app, services);
+  serviceRoutes(app, services);
+  openApiRoute(app);
 }
 
-/** Bodies above this are parsed one in each turn of the event loop: one takes milliseconds, and ten may come at once. */
+/** Larger bodies are parsed one per turn of the event loop: each takes milliseconds, and ten may arrive at once. */
 const LARGE_BODY_BYTES = 128 * 1024;
 
-/** A POST that needs no body may come with the JSON content type and no byte of JSON. */
+/** Parses JSON bodies. An empty body with the JSON content type is allowed: some POSTs need none. */
 function acceptJson(app: FastifyInstance): void {
   const parse = jsonBody(app.getDefaultJsonParser('error', 'error'));
-  const turns = new Turns();
+  const slices = new EventLoopYield();
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     const goOn = () => void parse(request, String(body), done);
     if (body.length === 0) done(null, undefined);
-    else if (body.length > LARGE_BODY_BYTES) void turns.next().then(goOn);
+    else if (body.length > LARGE_BODY_BYTES) void slices.next().then(goOn);
     else goOn();
   });
 }
 
-function renderErrors(app: FastifyInstance, { limits }: HttpServices, log: FaultLog): void {
-  app.setErrorHandler((error, request, reply) =>
-    replyWithError(asPlimsollError(error, request.body, limits.maxInputs), request, reply, log),
-  );
+function renderErrors(
+  app: FastifyInstance,
+  { limits }: HttpServices,
+  log: FaultLog,
+  methodsOf: (address: string) => readonly string[],
+): void {
+  app.setErrorHandler((error, request, reply) => {
+    const refusal = asPlimsollError(error, request.body, limits.maxInputs);
+    if (refusal.code === 'BODY_TOO_LARGE') takeRestOfBody(request.raw, reply);
+    return replyWithError(refusal, request, reply, log);
+  });
   app.setNotFoundHandler((request, reply) => {
-    const message = `there is no ${request.method} ${request.url.slice(0, 200)}; /docs lists every address`;
-    return replyWithError(new PlimsollError('NOT_FOUND', message), request, reply, log);
+    const address = `${request.method} ${request.url.slice(0, 200)}`;
+    const allowed = methodsOf(request.url.split('?', 1)[0] ?? '');
+    if (allowed.length === 0 || allowed.includes(request.method)) {
+      const message = `there is no ${address}; /docs lists every address`;
+      return replyWithError(new PlimsollError('NOT_FOUND', message), request, reply, log);
+    }
+    const message = `there is no ${address}; it takes ${allowed.join(', ')}`;
+    reply.header('allow', allowed.join(', '));
+    return replyWithError(new PlimsollError('METHOD_NOT_ALLOWED', message), request, reply, log);
   });
 }
 
 /**
- * What comes before everything else of a request: its time, the headers of its reply, which refusals
- * get too, and the refusals in their order. All in one hook, as each costs a round through fastify.
+ * The first hook of every request: notes the time, sets the headers of the reply (refusals get them too),
+ * then checks the refusals in order. One hook for all, as each hook costs time in every request.
  */
 function beginRequests(app: FastifyInstance, refusals: readonly Refusal[]): void {
   app.decorateRequest('arrivedMs', 0);
@@ -159,7 +154,7 @@ function beginRequests(app: FastifyInstance, refusals: readonly Refusal[]): void
   });
 }
 
-/** Requests that arrive on open connections while the server stops are refused; those that run go on. */
+/** Refuses requests that arrive on open connections while the server stops; running requests are finished. */
 function whileClosing(app: FastifyInstance): Refusal {
   let closing = false;
   app.addHook('preClose', async () => {
@@ -172,31 +167,47 @@ function whileClosing(app: FastifyInstance): Refusal {
   };
 }
 
-/** RFC 9112, section 3.2: HTTP/1.1 without Host is refused. Unknown expectations are ignored, as RFC 9110 allows. */
+/**
+ * RFC 9112, section 3.2: HTTP/1.1 without Host, or with more than one, is refused. Unknown expectations are
+ * ignored, as RFC 9110 allows.
+ */
 function withoutHost(app: FastifyInstance): Refusal {
   app.server.on('checkExpectation', (request, response) => {
     app.server.emit('request', request, response);
   });
   return ({ raw }) => {
+    if (hasTwoHosts(raw.rawHeaders)) {
+      return new PlimsollError('INVALID_REQUEST', 'there is more than one Host header');
+    }
     if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return undefined;
     return new PlimsollError('INVALID_REQUEST', 'the Host header is missing');
   };
 }
 
+/** Node keeps the first of several; names stand at even places, as they were written. */
+function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts > 1;
+}
+
 function countRequests(app: FastifyInstance, { metrics }: HttpServices): void {
-  // When the answer is handed over, and not when it has left: to be told of that costs more.
+  // Counted when the reply is handed to the socket: a hook on its end would cost more.
   const count = (url: string): onSendHookHandler => {
     return ({ arrivedMs }, { statusCode }, _payload, done) => {
       metrics.requests.add(url, statusCode, (performance.now() - arrivedMs) / 1000);
       done();
     };
   };
-  // A hook for each route: a request that is asked for its route's address puts all its options together.
+  // One hook per route, which knows the route's address: `request.routeOptions` is built anew on each access.
   const counting = new Set<unknown>();
   app.addHook('onRoute', (route) => {
     const hook = count(route.url);
     counting.add(hook);
-    // The route for HEAD is a copy of that for GET, with its hooks.
+    // Fastify copies a GET route with its hooks for HEAD.
     const others = [route.onSend ?? []].flat().filter((other) => !counting.has(other));
     route.onSend = [hook, ...others];
   });
@@ -204,65 +215,4 @@ function countRequests(app: FastifyInstance, { metrics }: HttpServices): void {
     if (request.is404) count('none').call(app, request, reply, payload, done);
     else done();
   });
-}
-
-async function describe(app: FastifyInstance, version: string): Promise<void> {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Plimsoll',
-        version,
-        description: 'Classification under a load line. MB are 2^20 bytes.',
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
-    },
-    transformObject: (document) =>
-      'openapiObject' in document ? withModelPaths(document.openapiObject) : document.swaggerObject,
-  });
-}
-
-/** The router tells the two addresses of a model apart by hand; callers see both. */
-function withModelPaths<T extends { paths?: Record<string, unknown> }>(document: T): T {
-  const { [MODEL_ROUTE]: route, ...paths } = document.paths ?? {};
-  if (typeof route !== 'object' || route === null || !('post' in route)) return document;
-  const parameter = { in: 'path', name: 'id', required: true, schema: { type: 'string' } };
-  for (const [verb, summary] of [
-    ['load', 'Open a model in the workers'],
-    ['unload', 'Release a model in the workers, unless someone waits for it'],
-  ] as const) {
-    const post = { ...(route.post as object), summary, parameters: [parameter] };
-    paths[`/v1/models/{id}/${verb}`] = { post };
-  }
-  return { ...document, paths };
-}
-
-/** How the plugin writes `/v1/models/*`. */
-const MODEL_ROUTE = '/v1/models/{*}';
-
-function healthRoutes(app: FastifyInstance, services: HttpServices): void {
-  const tags = ['health'];
-  app.get('/health/live', { schema: { summary: 'The process answers', tags } }, async () => ({
-    status: 'live',
-  }));
-  app.get(
-    '/health/ready',
-    { schema: { summary: 'Requests can be taken; degraded: without another server', tags } },
-    async (_request, reply) => {
-      const reason = services.notReadyBecause();
-      const degraded = services.degradedBecause();
-      if (reason === '' && degraded.length > 0) return { status: 'degraded', reasons: degraded };
-      if (reason === '') return { status: 'ready' };
-      reply.code(503).header('retry-after', '1');
-      return { status: 'not ready', reason };
-    },
-  );
-  app.get(
-    '/metrics',
-    { schema: { summary: 'Prometheus metrics', tags, produces: ['text/plain'] } },
-    async (_request, reply) => {
-      reply.type(services.metrics.registry.contentType);
-      return services.metrics.registry.metrics();
-    },
-  );
 }

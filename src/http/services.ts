@@ -1,112 +1,57 @@
-import type { ResultCache } from '../cache/result-cache.js';
-import type { WorkerState } from '../inference/workers/worker.js';
-import type { Pressure } from '../memory/policy.js';
-import type { ProcessesReading } from '../memory/process-ring.js';
-import type { Receipt } from '../memory/receipt.js';
-import type { RingReading } from '../memory/ring.js';
-import type { MemorySnapshot } from '../memory/snapshot.js';
+import type { CacheView, ClearedCache } from '../contract/cache.js';
+import type { EventKind } from '../contract/events.js';
+import type { MemoryView, MinuteReading, ProcessReadings, Reading } from '../contract/memory.js';
+import type { ModelDetail, ModelView } from '../contract/models.js';
+import type { PoolView } from '../contract/pools.js';
+import type { ProofProfile, ProofView } from '../contract/proofs.js';
+import type { Receipt } from '../contract/receipts.js';
+import type { ClassificationRecord, PastEvent } from '../contract/records.js';
+import type { SettingView } from '../contract/service.js';
+import type { SessionUsers, SessionView } from '../contract/sessions.js';
+import type { Tokenized } from '../contract/tokenize.js';
+import type { WorkerView } from '../contract/workers.js';
 import type { Metrics } from '../metrics/metrics.js';
-import type { Dtype } from '../models/intake/dtype.js';
-import type { PoolFigures } from '../pools/connection-pool.js';
-import type { SessionRegistry } from '../sessions/registry.js';
 import type { ClassificationService } from '../sessions/service.js';
-import type { ShownSetting } from '../settings/shown.js';
-import type { RecordFilter, StoredEvent, StoredReading, StoredRecord } from '../store/reader.js';
+import type { ReceiptFilter, RecordFilter } from '../store/reader.js';
 
-/** A model as the interface shows it. */
-export interface ModelView {
-  readonly id: string;
-  readonly task: string | null;
-  readonly labels: readonly string[];
-  readonly state: 'unprepared' | 'unloaded' | 'loaded' | 'broken';
-  /** Type of its weights; null if it is broken. */
-  readonly dtype: Dtype | null;
-  /** How each worker holds it. */
-  readonly workers: readonly {
-    readonly worker: string;
-    readonly state: 'unloaded' | 'cold' | 'hot';
-  }[];
-  readonly reason?: string;
-  readonly sourceBytes: number | null;
-  readonly mappedBytes: number | null;
-  readonly privateBytes: number | null;
-  readonly loadMs: number | null;
-  /** When its last request came, in milliseconds since 1970. */
-  readonly lastUsedAtMs: number | null;
-}
-
-/** A worker as the interface shows it. */
-export interface WorkerView {
-  readonly id: string;
-  readonly pid: number | null;
-  readonly state: WorkerState;
-  readonly busy: boolean;
-  readonly startedAtMs: number;
-  /** Users who have come since it was started. */
-  readonly users: number;
-  /** By the last reading; null before the first. */
-  readonly privateBytes: number | null;
-  readonly models: readonly string[];
-}
-
-/** Ways to play a proof that a caller may ask the server for; the first is the usual one. */
-export const PROOF_PROFILES = ['reference'] as const;
-export type ProofProfile = (typeof PROOF_PROFILES)[number];
-
-/** A proof as the interface shows it. */
-export interface ProofView {
-  readonly id: string;
-  readonly profile: ProofProfile;
-  readonly state: 'running' | 'passed' | 'failed' | 'broken';
-  readonly started_at: string;
-  readonly ended_at: string | null;
-  readonly sessions_done: number;
-  readonly sessions_total: number;
-  readonly report_url: string | null;
-  /** Why it failed or broke off, in one line. */
-  readonly reason: string | null;
-}
-
-export interface ReceiptQuery {
-  readonly kind?: string | undefined;
-  readonly session?: string | undefined;
-  readonly sinceMs?: number | undefined;
-  readonly untilMs?: number | undefined;
-  readonly limit: number;
-}
-
-/** The user by name: the server knows how it is hashed. */
+/** A filter that names the user; only the archive knows how names are hashed. */
 export interface RecordQuery extends Omit<RecordFilter, 'userHash'> {
   readonly user?: string | undefined;
 }
 
-/** What goes to an open page. */
-export type EventKind = 'state' | 'mark' | 'heartbeat';
-
-/** An open page, as its feeder sees it. */
-export interface Viewer {
+/** The stream to an open page. */
+export interface PageStream {
   /** Takes a message of `text/event-stream`; never waits. */
   readonly send: (kind: EventKind, message: Buffer) => void;
   readonly end: () => void;
 }
 
-/** What the routes need of the rest of the server. */
+/** What the routes need of the rest of the server, in the shapes of the contract. */
 export interface HttpServices {
   readonly classification: ClassificationService;
-  readonly sessions: SessionRegistry;
+  readonly sessions: {
+    /** @throws PlimsollError TOO_MANY_SESSIONS, SHUTTING_DOWN, UNDER_PRESSURE */
+    readonly open: (maxUsers: number | undefined) => SessionView;
+    /** Sessions of this run that are still remembered, the newest first. */
+    readonly list: () => readonly SessionView[];
+    readonly find: (id: string) => SessionView | undefined;
+    /** Settles after the cleanup. @throws PlimsollError SESSION_NOT_FOUND */
+    readonly end: (id: string) => Promise<SessionView>;
+  };
   readonly memory: {
-    readonly read: () => Promise<MemorySnapshot>;
-    readonly loadLineBytes: (snapshot: MemorySnapshot) => number;
-    readonly pressure: () => Pressure;
-    readonly usersSinceRecycle: () => number;
+    readonly now: () => Promise<MemoryView>;
     readonly cleanup: () => Promise<Receipt>;
     readonly recycle: () => Promise<Receipt>;
     /** Regular readings since a time, at most those of the last hour. */
-    readonly readings: (sinceMs: number) => readonly RingReading[];
+    readonly readings: (sinceMs: number) => readonly Reading[];
     /** Regular readings by process since a time, at most those of the last half hour. */
-    readonly processes: (sinceMs: number) => readonly ProcessesReading[];
+    readonly processes: (sinceMs: number) => ProcessReadings;
   };
   readonly models: {
+    /** A model, usable or broken. @throws PlimsollError MODEL_NOT_FOUND */
+    readonly show: (id: string) => Promise<ModelDetail>;
+    /** What a model sees of each text, also of one whose graph cannot be served. */
+    readonly tokenize: (id: string, inputs: readonly string[]) => Promise<Tokenized>;
     readonly list: () => Promise<readonly ModelView[]>;
     readonly load: (id: string) => Promise<ModelView>;
     readonly unload: (id: string) => Promise<ModelView>;
@@ -115,31 +60,29 @@ export interface HttpServices {
     readonly list: () => readonly WorkerView[];
     readonly recycle: (id: string) => Promise<Receipt>;
   };
-  /** What open pages are fed. */
+  /** What open pages are fed with. */
   readonly events: {
     /** @returns what ends it. @throws PlimsollError TOO_MANY_VIEWERS, SHUTTING_DOWN */
-    readonly join: (viewer: Viewer) => () => void;
+    readonly join: (page: PageStream) => () => void;
     readonly close: () => void;
   };
-  /**
-   * What was kept in this run and earlier ones. Each throws PlimsollError DATABASE_UNAVAILABLE.
-   * Sessions and receipts have the form that goes over the wire.
-   */
+  /** What was kept in this run and earlier ones. Each throws PlimsollError DATABASE_UNAVAILABLE. */
   readonly archive: {
-    readonly session: (id: string) => Promise<unknown>;
-    readonly sessions: (limit: number) => Promise<readonly unknown[]>;
-    /** Minutes of readings since a time, oldest first. */
-    readonly readings: (sinceMs: number, limit: number) => Promise<readonly StoredReading[]>;
-    readonly receipts: (query: ReceiptQuery) => Promise<readonly unknown[]>;
-    /** Classifications, newest first. */
-    readonly records: (query: RecordQuery) => Promise<readonly StoredRecord[]>;
-    readonly pastEvents: (query: ReceiptQuery) => Promise<readonly StoredEvent[]>;
+    readonly session: (id: string) => Promise<SessionView | undefined>;
+    /** The newest first. */
+    readonly sessions: (limit: number) => Promise<readonly SessionView[]>;
+    /** Minutes since a time, the oldest first. */
+    readonly readings: (sinceMs: number, limit: number) => Promise<readonly MinuteReading[]>;
+    /** The newest first. */
+    readonly receipts: (query: ReceiptFilter) => Promise<readonly Receipt[]>;
+    /** The newest first. */
+    readonly records: (query: RecordQuery) => Promise<readonly ClassificationRecord[]>;
+    /** The newest first. */
+    readonly pastEvents: (query: ReceiptFilter) => Promise<readonly PastEvent[]>;
     /** Users of a session, in the order in which they came. */
-    readonly users: (
-      session: string,
-    ) => Promise<readonly { readonly user_hash: string; readonly at_ms: number }[]>;
+    readonly users: (session: string) => Promise<SessionUsers['users']>;
   };
-  /** Proofs of this server that were asked for over HTTP. */
+  /** Proofs of this server that were started over HTTP. */
   readonly proofs: {
     readonly list: () => readonly ProofView[];
     /** @throws PlimsollError PROOF_RUNNING, SHUTTING_DOWN */
@@ -147,10 +90,14 @@ export interface HttpServices {
     /** @throws PlimsollError PROOF_NOT_FOUND */
     readonly report: (id: string) => Promise<Buffer>;
   };
-  readonly cache: Pick<ResultCache, 'figures' | 'clear'>;
-  readonly settings: readonly ShownSetting[];
-  /** Figures of the pools to other servers. */
-  readonly pools: () => readonly PoolFigures[];
+  readonly cache: {
+    readonly figures: () => Promise<CacheView>;
+    /** @throws PlimsollError REDIS_UNAVAILABLE */
+    readonly clear: (tier: 'memory' | 'redis' | 'both') => Promise<ClearedCache>;
+  };
+  readonly settings: readonly SettingView[];
+  /** Pools of connections to other servers. */
+  readonly pools: () => readonly PoolView[];
   /** Why the server cannot take requests now; empty if it can. */
   readonly notReadyBecause: () => string;
   /** What another server's absence costs; requests are answered all the same. */

@@ -1,24 +1,24 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
+import { EVENTS_URL } from '../contract/events.js';
 import { PlimsollError } from '../errors.js';
-import { EVENTS_ROUTE } from './doors/plimsoll/events.js';
 
 /** Methods that change nothing. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** Why a request may not go on; undefined if it may. */
+/** Why a request is refused; undefined if it is not. */
 export type Refusal = (request: FastifyRequest) => PlimsollError | undefined;
 
 export interface GuardedRequest {
   readonly method: string;
-  /** Address of its route, without parameters filled in. */
+  /** Address of its route, such as `/v1/sessions/:id`. */
   readonly route: string | undefined;
   readonly headers: IncomingHttpHeaders;
 }
 
 /**
- * Keeps web pages of others from using this server through the browser of someone who can reach it.
- * What sends neither `Origin` nor `Sec-Fetch-Site` (curl, servers) is no browser and passes.
+ * Keeps pages of other sites from using this server through the browser of somebody who can reach it.
+ * A request with neither `Origin` nor `Sec-Fetch-Site` is not from a browser (curl, servers) and passes.
  *
  * @param listensOn the address that the server listens on.
  * @param names further names of the server.
@@ -28,15 +28,15 @@ export function siteGuard(listensOn: string, names: readonly string[]): Refusal 
   const known = knownHosts(listensOn, names);
   return (request) => {
     const { method, headers } = request;
-    // The route is put together anew each time it is asked for, and only safe methods ask.
+    // Fastify builds `routeOptions` anew on each access, and only safe methods need it.
     const route = SAFE_METHODS.has(method) ? request.routeOptions.url : undefined;
     return refusalOf({ method, route, headers }, known);
   };
 }
 
 /**
- * Which names `Host` may give; undefined where any may. A server on the loopback interface has no name
- * in public: a page whose name is made to lead here (DNS rebinding) would count as the server's own.
+ * The names that `Host` may give; undefined where any name is allowed. A server on the loopback interface
+ * has no public name: a page whose name is pointed at it (DNS rebinding) would count as the server's own.
  */
 export function knownHosts(
   listensOn: string,
@@ -49,11 +49,10 @@ export function knownHosts(
 /**
  * Decides in this order:
  *
- * 1. A `Host` that is neither one of the known ones nor loopback is refused, where hosts are known.
- * 2. What changes nothing passes. The stream of events does not: it takes one of few places.
- * 3. The browser's own word (`Sec-Fetch-Site`) decides, if it is there: `same-origin`, or `none` for
- *    what the user typed.
- * 4. Else `Origin` decides: it must be this server by the name in `Host`.
+ * 1. Where the server's names are known: a `Host` that is neither one of them nor loopback is refused.
+ * 2. Safe methods pass, but for the stream of events: it takes one of few places.
+ * 3. `Sec-Fetch-Site`, if it is there, decides: it must be `same-origin`, or `none` (typed by the user).
+ * 4. Otherwise `Origin` decides: it must name the same host as `Host`.
  */
 export function refusalOf(
   { method, route, headers }: GuardedRequest,
@@ -65,7 +64,7 @@ export function refusalOf(
     const message = `this server is not called "${name.slice(0, 100)}" (http.names)`;
     return new PlimsollError('UNKNOWN_HOST', message);
   }
-  if (SAFE_METHODS.has(method) && route !== EVENTS_ROUTE) return undefined;
+  if (SAFE_METHODS.has(method) && route !== EVENTS_URL) return undefined;
   const site = headers['sec-fetch-site'];
   const origin = headers.origin;
   if (site === 'same-origin' || site === 'none') return undefined;
@@ -74,7 +73,7 @@ export function refusalOf(
   return new PlimsollError('CROSS_SITE', `a page of ${who} may not ask for this`);
 }
 
-/** The host that was asked for last, and its name: nearly all callers ask for one. */
+/** The last `Host` and its name: nearly all requests give the same one. */
 let last = { host: '', name: '' };
 
 function nameOf(host: string): string {
@@ -92,10 +91,10 @@ function isLoopback(name: string): boolean {
   return /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|::1)$/.test(name);
 }
 
-/** Whether the origin is the host; the scheme may differ, as a proxy in front may add TLS. */
+/** Whether the origin is this host. The scheme may differ: a proxy in front may add TLS. */
 function isSame(origin: string, host: string): boolean {
   if (!URL.canParse(origin)) return false;
   const { host: from, protocol } = new URL(origin);
-  // The URL has dropped the port where it is its scheme's own; so does this.
+  // `URL` drops the default port of a scheme; parsing the host the same way drops it there too.
   return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === from;
 }

@@ -1,22 +1,25 @@
+import { type Abortable, unlessAborted } from '../cache/abortable.js';
 import { CacheKeys, type KeyScope } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { StoredResult } from '../cache/redis-value.js';
 import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
-import { type Stop, unlessAborted } from '../cache/stop.js';
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { taskOf } from '../models/intake/description.js';
+import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
 import type { Dispatcher } from './dispatcher.js';
-import { Turns } from './yielding.js';
+import { EventLoopYield } from './yielding.js';
 
 export interface ClassifyRequest {
   readonly model: string;
   readonly inputs: readonly string[];
-  /** Whose request it is: users are served in turn. */
+  /** The caller; users are served in turn. */
   readonly user: string;
-  /** Labels of each result, the highest score first; all of them if undefined. */
+  /** Number of labels to return for each input, best first; all if undefined. */
   readonly topK: number | undefined;
+  /** What is applied to the logits; the model's own if undefined. */
+  readonly function?: ScoreFunction | undefined;
 }
 
 export interface LabelScore {
@@ -26,11 +29,11 @@ export interface LabelScore {
 
 export interface Classification {
   readonly model: string;
-  /** One list for each input, the highest score first. */
+  /** One list for each input, best label first. */
   readonly results: readonly (readonly LabelScore[])[];
   readonly truncated: readonly boolean[];
   readonly cached: readonly CacheSource[];
-  /** The key that each input has in the cache. */
+  /** Cache key of each input. */
   readonly inputHashes: readonly string[];
   readonly timing: {
     readonly queueMs: number;
@@ -39,27 +42,28 @@ export interface Classification {
   };
 }
 
-/** Inputs that are looked up in one go; more are looked up in slices, and others are served in between. */
+/** Larger requests are looked up in slices, so that others are served in between. */
 const AT_ONCE = 64;
-/** A slice ends after this: about what ten small requests take. */
+/** Length of a slice: about the time of ten small requests. */
 const SLICE_MS = 2;
 
-/** What memory knows of a request, filled in as it is looked up. */
-interface Found {
+/** Results found in memory so far. */
+interface Lookup {
   readonly keys: string[];
   readonly rows: (SourcedResult | undefined)[];
   isKnown: boolean;
 }
 
-/** From texts to scores: cache → dispatcher → worker; what was computed goes into the cache. */
+/** From texts to scores: cache → dispatcher → worker; computed results go into the cache. */
 export class Classifier {
   readonly #library: ModelLibrary;
   readonly #dispatcher: Dispatcher;
   readonly #cache: ResultCache;
   readonly #metrics: Metrics;
   readonly #keys: CacheKeys;
-  readonly #scopes = new WeakMap<ReadyModel, KeyScope>();
-  readonly #turns = new Turns();
+  /** By the function that a request asks for; most ask for none. */
+  readonly #scopes = new WeakMap<ReadyModel, Map<ScoreFunction | undefined, KeyScope>>();
+  readonly #yield = new EventLoopYield();
 
   constructor(parts: {
     readonly library: ModelLibrary;
@@ -76,64 +80,64 @@ export class Classifier {
   }
 
   /**
-   * Without a promise where memory knows every input.
+   * Synchronous if every result is in memory.
    *
-   * @param stop its signal is asked for only where there is something to wait for.
+   * @param abort its signal is read only if there is something to wait for.
    * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, QUEUE_FULL, WORKER_LOST; the signal's reason
    */
-  classify(request: ClassifyRequest, stop: Stop): Classification | Promise<Classification> {
+  classify(request: ClassifyRequest, abort: Abortable): Classification | Promise<Classification> {
     const ready = this.#library.readyNow(request.model);
-    if (ready !== undefined) return this.#answer(ready, request, stop);
-    return unlessAborted(this.#library.ready(request.model), stop.signal).then((found) =>
-      this.#answer(found, request, stop),
+    if (ready !== undefined) return this.#answer(ready, request, abort);
+    return unlessAborted(this.#library.ready(request.model), abort.signal).then((found) =>
+      this.#answer(found, request, abort),
     );
   }
 
   #answer(
     ready: ReadyModel,
     request: ClassifyRequest,
-    stop: Stop,
+    abort: Abortable,
   ): Classification | Promise<Classification> {
     const { inputs } = request;
-    const found: Found = {
-      // As long as they will be: one that grows takes room for many, of which most requests need one.
+    const found: Lookup = {
+      // Allocated at their final length: a growing array reserves room that most requests never need.
       keys: new Array<string>(inputs.length),
       rows: new Array<SourcedResult | undefined>(inputs.length),
       isKnown: true,
     };
-    if (inputs.length > AT_ONCE) return this.#answerInSlices(ready, request, found, stop);
-    const scope = this.#scopeOf(ready);
-    // Loops, here and below: in the path of every known answer closures and copies add up.
+    if (inputs.length > AT_ONCE) return this.#answerInSlices(ready, request, found, abort);
+    const scope = this.#scopeOf(ready, request.function);
+    // Plain loops here and below: this is the hot path of cached answers.
     for (let index = 0; index < inputs.length; index += 1) {
       this.#lookUp(scope, inputs[index] ?? '', index, found);
     }
     return found.isKnown
       ? this.#reply(ready, found.keys, found.rows, request.topK, NOTHING_TO_RUN)
-      : this.#complete(ready, request, found, stop);
+      : this.#complete(ready, request, found, abort);
   }
 
   async #answerInSlices(
     ready: ReadyModel,
     request: ClassifyRequest,
-    found: Found,
-    stop: Stop,
+    found: Lookup,
+    abort: Abortable,
   ): Promise<Classification> {
-    const scope = this.#scopeOf(ready);
+    const scope = this.#scopeOf(ready, request.function);
     let sliceEndsMs = performance.now() + SLICE_MS;
     for (const [index, input] of request.inputs.entries()) {
       if (performance.now() > sliceEndsMs) {
-        await this.#turns.next();
-        stop.signal.throwIfAborted();
+        await this.#yield.next();
+        abort.signal.throwIfAborted();
         sliceEndsMs = performance.now() + SLICE_MS;
       }
       this.#lookUp(scope, input, index, found);
     }
     return found.isKnown
       ? this.#reply(ready, found.keys, found.rows, request.topK, NOTHING_TO_RUN)
-      : this.#complete(ready, request, found, stop);
+      : this.#complete(ready, request, found, abort);
   }
 
-  #lookUp(scope: KeyScope, input: string, index: number, found: Found): void {
+  #lookUp(scope: KeyScope, input: string, index: number, found: Lookup): void {
     const key = this.#keys.of(scope, input);
     const result = this.#cache.memory.get(key);
     found.keys[index] = key;
@@ -141,39 +145,44 @@ export class Classifier {
     found.isKnown &&= result !== undefined;
   }
 
-  #scopeOf(ready: ReadyModel): KeyScope {
-    const known = this.#scopes.get(ready);
+  #scopeOf(ready: ReadyModel, asked: ScoreFunction | undefined): KeyScope {
+    let scopes = this.#scopes.get(ready);
+    if (scopes === undefined) {
+      scopes = new Map();
+      this.#scopes.set(ready, scopes);
+    }
+    const known = scopes.get(asked);
     if (known !== undefined) return known;
-    const scope = { digest: ready.form.digest, task: taskOf(ready.model.description) };
-    this.#scopes.set(ready, scope);
+    const scope = { digest: ready.form.digest, task: taskOf(ready.model.description, asked) };
+    scopes.set(asked, scope);
     return scope;
   }
 
-  /** Looks for what memory does not know in Redis, and computes the rest. */
+  /** Looks up in Redis what memory does not have, and computes the rest. */
   async #complete(
     ready: ReadyModel,
-    { inputs, user, topK }: ClassifyRequest,
-    { keys, rows }: Found,
-    stop: Stop,
+    { inputs, user, topK, function: own }: ClassifyRequest,
+    { keys, rows }: Lookup,
+    abort: Abortable,
   ): Promise<Classification> {
-    // What is computed now will be here before Redis has it.
+    // A result that is being computed now arrives here before it arrives in Redis.
     const asked = missingOf(keys, rows).filter((key) => !this.#dispatcher.isComputing(key));
     const looking = this.#cache.findInRedis(asked, ready.model.description.labels.length);
     if (looking !== undefined) this.#take(await looking, asked, keys, rows);
     const times = rows.includes(undefined)
-      ? await this.#compute(ready, inputs, user, stop, keys, rows)
+      ? await this.#compute(ready, inputs, user, abort, keys, rows, own)
       : NOTHING_TO_RUN;
     return this.#reply(ready, keys, rows, topK, times);
   }
 
-  /** Puts what Redis knows, or memory has come to know meanwhile, into the rows. */
+  /** Fills in what Redis has, or what memory has got meanwhile. */
   #take(
     stored: readonly (StoredResult | undefined)[],
     asked: readonly string[],
     keys: readonly string[],
     rows: (SourcedResult | undefined)[],
   ): void {
-    // Most requests have one input, and need no map to find it.
+    // Most requests have one input and need no map.
     const places = asked.length > 1 ? new Map(asked.map((key, at) => [key, at])) : undefined;
     for (let index = 0; index < rows.length; index += 1) {
       if (rows[index] !== undefined) continue;
@@ -188,23 +197,24 @@ export class Classifier {
   }
 
   /**
-   * Computes what nobody knows, into the rows; who needs the same at the same time shares it.
+   * Computes the missing results and fills them in; concurrent requests for the same input share one run.
    *
-   * @returns the times
+   * @returns the timings
    */
   async #compute(
     ready: ReadyModel,
     inputs: readonly string[],
     user: string,
-    stop: Stop,
+    abort: Abortable,
     keys: readonly string[],
     rows: (SourcedResult | undefined)[],
+    own: ScoreFunction | undefined,
   ): Promise<Answer> {
     const texts = new Map(keys.map((key, index) => [key, inputs[index] ?? '']));
     const wanted = missingOf(keys, rows);
     const asked = wanted.map((key) => texts.get(key) ?? '');
-    const keyed = { keys: wanted, onResult: this.#keep };
-    const answer = await this.#dispatcher.submit(ready, asked, stop, user, keyed);
+    const keyed = { keys: wanted, onResult: this.#keep, function: own };
+    const answer = await this.#dispatcher.submit(ready, asked, abort, user, keyed);
     const { rows: found, ...times } = answer;
     const computed = new Map<string, SourcedResult>();
     for (const [index, key] of wanted.entries()) {
@@ -216,7 +226,7 @@ export class Classifier {
     return times;
   }
 
-  /** As soon as a result is there: who asks for the same need not wait for the rest of a large request. */
+  /** Called for each result at once, so that others need not wait for the rest of a large request. */
   readonly #keep = (key: string, result: CachedResult): void => this.#cache.store(key, result);
 
   #reply(
@@ -250,7 +260,7 @@ export class Classifier {
   }
 }
 
-/** The keys of what is not known, each once. */
+/** Keys without a result, each once. */
 function missingOf(
   keys: readonly string[],
   rows: readonly (SourcedResult | undefined)[],
@@ -274,17 +284,21 @@ function ranked(
   row: CachedResult,
   topK: number | undefined,
 ): readonly LabelScore[] {
-  const { labels } = model.description;
+  const { labels, thresholds } = model.description;
   const { scores } = row;
   const list = new Array<LabelScore>(scores.length);
   for (let index = 0; index < scores.length; index += 1) {
     list[index] = { label: labels[index] ?? `LABEL_${index}`, score: scores[index] ?? 0 };
   }
   if (!isRanked(list)) list.sort((a, b) => b.score - a.score);
-  return topK === undefined ? list : list.slice(0, topK);
+  const kept =
+    thresholds === undefined
+      ? list
+      : list.filter(({ label, score }) => score >= (thresholds[label] ?? Number.NEGATIVE_INFINITY));
+  return topK === undefined ? kept : kept.slice(0, topK);
 }
 
-/** Sorting takes more memory than the list: with few labels it is often not needed. */
+/** Sorting allocates more than the list itself, and with few labels is often not needed. */
 function isRanked(list: readonly LabelScore[]): boolean {
   let last = Number.POSITIVE_INFINITY;
   for (const { score } of list) {

@@ -1,15 +1,16 @@
-import type { Stop } from '../cache/stop.js';
+import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { LoadAdmission } from '../memory/admission.js';
 import type { ReadyModel } from '../models/library.js';
 import type { Gear } from '../models/run/gear.js';
-import { loadNeed, ticketOf } from './model-handles.js';
+import { handleOf, loadNeed } from './model-handles.js';
 import { QueueGate } from './queue/queue-gate.js';
 import { type BatchLimits, type Dispatch, plan, type WorkerView } from './queue/scheduler.js';
 import { WaitingRows } from './queue/waiting-rows.js';
 import {
   type Answer,
   answerRow,
+  functionsOf,
   type Keyed,
   lostRow,
   newRequest,
@@ -25,20 +26,20 @@ export interface DispatcherOptions {
   readonly pool: WorkerPool;
   readonly limits: BatchLimits;
   readonly threads: number;
-  /** Inputs that wait at most. */
+  /** Most inputs that may wait. */
   readonly maxWaiting: number;
-  /** Of those, inputs of one user; see {@link QueueGate}. */
+  /** Most of them by one user; see {@link QueueGate}. */
   readonly maxWaitingOfUser: number;
-  /** Requests that would not be answered by then are refused at once. */
+  /** Requests that would be answered later are refused on arrival. */
   readonly deadlineMs: number;
   readonly batchTimeoutMs: number;
-  /** Asked before every load. */
+  /** Asked for room before every load. */
   readonly admission: LoadAdmission;
-  /** Told of every request, before it waits. */
+  /** Called for every request that enters the queue. */
   readonly onArrival: (model: string) => void;
-  /** Told of every batch that was answered. */
+  /** Called for every batch that was answered. */
   readonly onBatch: (batch: BatchFacts) => void;
-  /** Told of every load: the model was opened in that worker. */
+  /** Called for every load: the model was opened in that worker. */
   readonly onLoad: (model: string, worker: Worker, loadMs: number, gear: Gear) => void;
 }
 
@@ -51,20 +52,20 @@ export interface BatchFacts {
 }
 
 const WARM_UP_TEXT = 'A text of some words, so that everything is compiled once. '.repeat(8);
-/** A load that was asked for (not one that a request needs) waits this long for room. */
-const LOAD_PATIENCE_MS = 5000;
-/** Characters that a token stands for at least; longer inputs are cut at the model's maximum. */
+/** Longest wait for room of a load that an operator asked for. */
+const LOAD_WAIT_MS = 5000;
+/** Inputs count with at most this many characters for each token that the model takes: the rest is cut. */
 const CHARACTERS_PER_TOKEN = 6;
 
-/** Owns the inputs that wait; hands them to workers as the scheduler says, and joins the answers. */
+/** Owns the queue: hands inputs to workers as the scheduler decides, and joins the answers. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #waiting: WaitingRows<Row>;
   readonly #gate: QueueGate;
   readonly #running = new Map<string, number>();
-  /** Rows that run now, by their key, and those that get the result with them. */
+  /** For the key of each running row, the rows that will share its result. */
   readonly #runningKeys = new Map<string, Row[]>();
-  /** Models whose load waits for room, and what their callers are told if it does not come. */
+  /** Models whose load waits for room, with the error for callers whose deadline passes meanwhile. */
   readonly #held = new Map<string, PlimsollError>();
   #maxItems: number;
 
@@ -75,7 +76,7 @@ export class Dispatcher {
     this.#gate = new QueueGate(options);
   }
 
-  /** Inputs of one batch from now on: fewer take less memory while they run. */
+  /** Sets the most inputs of one batch: smaller batches take less memory. */
   setMaxItems(maxItems: number): void {
     this.#maxItems = Math.max(1, Math.min(maxItems, this.#options.limits.maxItems));
   }
@@ -90,7 +91,7 @@ export class Dispatcher {
     return this.#runningKeys.has(key) || this.#waiting.hasKey(key);
   }
 
-  /** Whether anyone waits for an answer of this model. */
+  /** Whether any input of the model waits or runs. */
   isWanted(model: string): boolean {
     if ((this.#running.get(model) ?? 0) > 0) return true;
     return this.#waiting.countOf(model) > 0;
@@ -99,17 +100,16 @@ export class Dispatcher {
   /**
    * Runs the inputs and resolves when all are answered.
    *
-   * @param user whose inputs they are: users are served in turn.
-   * @param stop leaves the queue when it fires; what runs already has no caller then. Who is refused is
-   *    not asked for a signal.
-   * @param keyed inputs with the key of one that waits or runs are run with it, once, when the first of
-   *    their users has its turn. A request has no key twice.
+   * @param user owner of the inputs: users are served in turn.
+   * @param abort takes the inputs out of the queue; the signal is not read if the gate refuses the request.
+   * @param keyed inputs with equal keys share one run, at the turn of the first of their users. A request
+   *    must not contain a key twice.
    * @throws PlimsollError those of {@link QueueGate.check}, MODEL_UNUSABLE, WORKER_LOST; the signal's reason
    */
   submit(
     ready: ReadyModel,
     inputs: readonly string[],
-    stop: Stop,
+    abort: Abortable,
     user = '',
     keyed?: Keyed,
   ): Promise<Answer> {
@@ -124,7 +124,7 @@ export class Dispatcher {
     } catch (error) {
       return Promise.reject(error);
     }
-    const { signal } = stop;
+    const { signal } = abort;
     if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const cancel = () => this.#fail(request, signal.reason);
@@ -154,7 +154,7 @@ export class Dispatcher {
     });
   }
 
-  /** Into the line, or to the one that runs already with its key. */
+  /** Queues the row, or joins it to the running row with its key. */
   #enter(row: Row): void {
     row.request.rows.push(row);
     const running = row.key === undefined ? undefined : this.#runningKeys.get(row.key);
@@ -162,7 +162,7 @@ export class Dispatcher {
     else running.push(row);
   }
 
-  /** Hands out what can be handed out. Called on every arrival, completion and change of workers. */
+  /** Hands out batches while there are any. Called on every arrival, completion and change of workers. */
   pump(): void {
     const limits = { ...this.#options.limits, maxItems: this.#maxItems };
     while (this.#waiting.size > 0) {
@@ -179,20 +179,20 @@ export class Dispatcher {
 
   readonly #isHeld = (model: string): boolean => this.#held.has(model);
 
-  /** Workers that take a batch. The scheduler takes the first that holds the model: those with hot ones come first. */
+  /** Workers that can take a batch. The scheduler prefers the first that has the model open, so hot ones come first. */
   #views(): readonly WorkerView[] {
-    const takers = this.#options.pool.workers.filter(({ takes }) => takes !== 'nothing');
+    const takers = this.#options.pool.workers.filter(({ capacity }) => capacity !== 'none');
     if (takers.length > 1) takers.sort((a, b) => b.hotCount - a.hotCount);
-    return takers.map(({ id, takes, loaded }) => ({ id, takes, models: loaded }));
+    return takers.map(({ id, capacity, loaded }) => ({ id, capacity, models: loaded }));
   }
 
-  /** Workers that share the waiting work, at least one. */
+  /** Ready workers, at least one. */
   #workers(): number {
     const ready = this.#options.pool.workers.filter(({ state }) => state === 'ready');
     return Math.max(1, ready.length);
   }
 
-  /** To the front of the line, in their order; those whose caller has left stay out. */
+  /** Puts rows back to the front in their order, except those whose caller has left. */
   #putBack({ rows, same }: Pick<Dispatch<Row>, 'rows' | 'same'>): void {
     for (const row of [...rows].reverse()) {
       for (const other of [...(same.get(row) ?? [])].reverse()) {
@@ -203,9 +203,9 @@ export class Dispatcher {
   }
 
   /**
-   * Room for the load that the batch needs, if it needs one.
+   * Asks for room if the batch needs a load.
    *
-   * @returns to be called when the batch is over; undefined if the batch cannot go now.
+   * @returns call it when the batch is over; undefined if the batch cannot run now.
    */
   #admit(worker: Worker, { model, rows, same }: Dispatch<Row>): (() => void) | undefined {
     const ready = rows[0]?.request.ready;
@@ -232,16 +232,16 @@ export class Dispatcher {
    * @throws PlimsollError MODEL_UNUSABLE, INSUFFICIENT_MEMORY
    */
   async load(ready: ReadyModel): Promise<void> {
-    const ticket = ticketOf(ready, this.#options.threads);
+    const handle = handleOf(ready, this.#options.threads);
     const workers = this.#options.pool.workers.filter(({ state }) => state === 'ready');
     for (const worker of workers) {
-      if (worker.loaded.get(ticket.id)?.digest === ticket.digest) continue;
+      if (worker.loaded.get(handle.id)?.digest === handle.digest) continue;
       const settle = await this.#admitted(ready);
       try {
-        const loadMs = await worker.load(ticket);
+        const loadMs = await worker.load(handle);
         if (loadMs !== undefined) this.#options.onLoad(ready.model.id, worker, loadMs, 'cold');
       } catch (error) {
-        // A worker that dies takes nothing from the others.
+        // One worker's death does not fail the load in the others.
         if (!(error instanceof WorkerGoneError)) throw error;
       } finally {
         settle();
@@ -250,26 +250,26 @@ export class Dispatcher {
   }
 
   /**
-   * Opens a model in one worker and runs it once, so that the first caller does not wait for its pages
-   * and the compiler; does nothing where the line has no room.
+   * Opens a model in one worker and runs it once, so that no caller pays for page faults and compilation. Does
+   * nothing if the load line has no room.
    */
   async warm(worker: Worker, ready: ReadyModel, gear: Gear = 'cold'): Promise<void> {
     const admission = this.#options.admission.ask(loadNeed(ready));
     if (admission.state !== 'admitted') return;
     try {
-      const ticket = ticketOf(ready, this.#options.threads);
+      const handle = handleOf(ready, this.#options.threads);
       const { batchTimeoutMs, onLoad } = this.#options;
       const options = { timeoutMs: batchTimeoutMs, gear };
-      const { loadMs } = await worker.run(ticket, [WARM_UP_TEXT], options);
+      const { loadMs } = await worker.run(handle, [WARM_UP_TEXT], options);
       if (loadMs !== undefined) onLoad(ready.model.id, worker, loadMs, gear);
     } finally {
       admission.settle();
     }
   }
 
-  /** Waits for room within the deadline of a load that was asked for. */
+  /** Waits for room, at most {@link LOAD_WAIT_MS}. */
   async #admitted(ready: ReadyModel): Promise<() => void> {
-    const until = performance.now() + LOAD_PATIENCE_MS;
+    const until = performance.now() + LOAD_WAIT_MS;
     for (;;) {
       const admission = this.#options.admission.ask(loadNeed(ready));
       if (admission.state === 'admitted') return admission.settle;
@@ -279,9 +279,9 @@ export class Dispatcher {
   }
 
   /**
-   * Releases a model in every worker, unless someone waits for it.
+   * Releases a model in every worker, unless it is wanted.
    *
-   * @returns what came back, by worker; empty if it was wanted or not loaded.
+   * @returns bytes freed, by worker; empty if it was wanted or not loaded.
    */
   async unload(model: string): Promise<readonly (StepResult & { readonly worker: string })[]> {
     if (this.isWanted(model)) return [];
@@ -302,11 +302,12 @@ export class Dispatcher {
     }
     try {
       const inputs = rows.map((row) => row.text);
-      const ticket = ticketOf(first.request.ready, this.#options.threads);
+      const handle = handleOf(first.request.ready, this.#options.threads);
       const size = rows.reduce((sum, row) => sum + row.size, 0);
       const expectedMs = this.#gate.batchMs(model, size);
-      const options = { timeoutMs: this.#options.batchTimeoutMs, expectedMs };
-      const result = await worker.run(ticket, inputs, options);
+      const timeoutMs = this.#options.batchTimeoutMs;
+      const options = { timeoutMs, expectedMs, functions: functionsOf(rows) };
+      const result = await worker.run(handle, inputs, options);
       if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs, 'cold');
       this.#gate.observe(model, size, result.tookMs - (result.loadMs ?? 0));
       this.#leaveRunning(rows);
@@ -316,7 +317,7 @@ export class Dispatcher {
       this.#options.onBatch({ model, items: rows.length, tokenizeMs, runMs, retried });
     } catch (error) {
       this.#leaveRunning(rows);
-      if (error instanceof WorkerGoneError) this.#retry(rows, joined, error.begun);
+      if (error instanceof WorkerGoneError) this.#retry(rows, joined, error.wasRunning);
       else for (const row of withSame(rows, joined)) this.#fail(row.request, error);
     } finally {
       this.#running.set(model, (this.#running.get(model) ?? 1) - 1);
@@ -324,7 +325,7 @@ export class Dispatcher {
     }
   }
 
-  /** From now on the same input runs anew, or is known. */
+  /** From now on an equal input is a cache hit, or runs again. */
   #leaveRunning(rows: readonly Row[]): void {
     for (const { key } of rows) if (key !== undefined) this.#runningKeys.delete(key);
   }
@@ -353,9 +354,9 @@ export class Dispatcher {
     }
   }
 
-  /** @param begun the worker may have ended because of them */
-  #retry(rows: readonly Row[], same: Dispatch<Row>['same'], begun: boolean): void {
-    for (const row of begun ? withSame(rows, same) : []) {
+  /** @param wereRunning whether the worker may have ended because of these rows */
+  #retry(rows: readonly Row[], same: Dispatch<Row>['same'], wereRunning: boolean): void {
+    for (const row of wereRunning ? withSame(rows, same) : []) {
       if (row.request.settled) continue;
       const lost = lostRow(row);
       if (lost !== undefined) this.#fail(row.request, lost);
@@ -376,7 +377,7 @@ export class Dispatcher {
   }
 }
 
-/** The rows of a batch, each with those that get its result. */
+/** The rows of a batch, each followed by those that share its result. */
 function withSame(rows: readonly Row[], same: Dispatch<Row>['same']): readonly Row[] {
   const all: Row[] = [];
   for (const row of rows) {

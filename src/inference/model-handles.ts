@@ -1,23 +1,34 @@
 import type { LoadNeed } from '../memory/admission.js';
 import { usesArena } from '../models/compile/mapped-form.js';
+import type { Model } from '../models/intake/repository.js';
+import { inDirectory } from '../models/intake/tokenizer-files.js';
 import type { ReadyModel } from '../models/library.js';
-import type { ModelTicket } from './workers/protocol.js';
+import type { TokenizerChoice } from '../models/run/serving-plan.js';
+import type { ModelHandle, TokenizerHandle } from './workers/protocol.js';
 
 /** What a worker has to know of a model. */
-export function ticketOf({ model, form }: ReadyModel, threads: number): ModelTicket {
-  const { labels, scheme, maxTokens, padTokenId } = model.description;
+export function handleOf({ model, form }: ReadyModel, threads: number): ModelHandle {
+  const { plan, tokenizer, memoryCap } = form.findings;
   return {
     id: model.id,
     digest: form.digest,
-    directory: model.directory,
+    tokenizer: tokenizerHandleOf(model, tokenizer),
     graphFile: form.graphFile,
     threads,
-    padTokenId,
     arena: usesArena(form.footprint),
-    maxTokens,
-    labelCount: labels.length,
-    scheme,
+    plan,
+    ...(memoryCap === undefined ? {} : { memoryCap }),
+    scoring: model.description.scoring,
   };
+}
+
+/** What a worker has to know of a model's tokenizer. */
+export function tokenizerHandleOf(
+  { directory, tokenizer, description }: Model,
+  choice: TokenizerChoice,
+): TokenizerHandle {
+  const { maxTokens, truncationSide } = description;
+  return { files: inDirectory(directory, tokenizer), choice, maxTokens, truncationSide };
 }
 
 /** What opening the model takes, from what was measured of it. */

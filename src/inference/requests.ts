@@ -1,22 +1,25 @@
 import { PlimsollError } from '../errors.js';
+import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ReadyModel } from '../models/library.js';
 import type { WaitingRow } from './queue/waiting-rows.js';
 import type { RowResult } from './workers/protocol.js';
 
-/** What the inputs of one request cost, and what came out. */
+/** Results and timings of one request. */
 export interface Answer {
   readonly rows: readonly RowResult[];
-  /** Longest time that one of its inputs waited for a worker. */
+  /** Longest wait of one of its inputs for a worker. */
   readonly queueMs: number;
-  /** Sum over the batches that its inputs were in. */
+  /** Sums over the batches that its inputs were in. */
   readonly tokenizeMs: number;
   readonly runMs: number;
 }
 
-/** Inputs that are known by keys: the same key stands for the same text and the same model. */
+/** Keys of the inputs: equal keys mean equal text and model. */
 export interface Keyed {
   /** One for each input. */
   readonly keys: readonly string[];
+  /** What is applied to the logits, if it is not the model's own; the keys tell it apart. */
+  readonly function?: ScoreFunction | undefined;
   /** Told of every result that a worker gave, as soon as it is there: others may ask for the same. */
   readonly onResult: (key: string, result: RowResult) => void;
 }
@@ -25,7 +28,7 @@ export interface Keyed {
 export interface Request {
   readonly ready: ReadyModel;
   readonly keyed: Keyed | undefined;
-  /** What the gate said when it came; see {@link QueueGate.check}. */
+  /** Latency predicted by the gate on arrival; see {@link QueueGate.check}. */
   readonly expectedMs: number;
   readonly enqueuedAtMs: number;
   readonly results: RowResult[];
@@ -55,7 +58,6 @@ export interface Row extends WaitingRow {
 const MAX_ATTEMPTS = 3;
 const ALONE_FROM_ATTEMPT = 3;
 
-/** Nothing of it is done yet. */
 export function newRequest(
   of: Pick<Request, 'ready' | 'keyed' | 'expectedMs' | 'resolve' | 'reject'>,
   inputs: number,
@@ -65,7 +67,7 @@ export function newRequest(
   return { ...of, ...fresh, enqueuedAtMs: performance.now() };
 }
 
-/** Its result has come: the last one answers the request. */
+/** Stores a row's result; the last one resolves the request. */
 export function answerRow({ request, index }: Row, result: RowResult): void {
   request.results[index] = result;
   request.open -= 1;
@@ -82,4 +84,12 @@ export function lostRow(row: Row): PlimsollError | undefined {
   if (row.attempt <= MAX_ATTEMPTS) return undefined;
   const message = `${MAX_ATTEMPTS} workers ended while they ran this input`;
   return new PlimsollError('WORKER_LOST', message, { retryAfterSeconds: 1 });
+}
+
+/** What is applied to the logits of each row; undefined where all have the model's own. */
+export function functionsOf(rows: readonly Row[]): readonly ScoreFunction[] | undefined {
+  if (rows.every(({ request }) => request.keyed?.function === undefined)) return undefined;
+  return rows.map(
+    ({ request }) => request.keyed?.function ?? request.ready.model.description.scoring,
+  );
 }

@@ -12,11 +12,11 @@ export interface ShiftParts {
 }
 
 /**
- * Moves a model to the hot gear in one worker while another one answers. That one opens the model first
- * if it does not hold it: who comes meanwhile must not wait for that either.
+ * Moves a model to the hot gear in one worker while another one serves it. The other one opens the model first
+ * if needed, so that no request waits for that either.
  *
- * @returns what it took; undefined if the worker, or one that stands in for it, is not there any more.
- * @throws PlimsollError MODEL_UNUSABLE if it cannot be opened in that gear; it then stays in the cold one
+ * @returns undefined if the worker is gone, or no other worker can serve the model.
+ * @throws PlimsollError MODEL_UNUSABLE if it cannot be opened in the hot gear; it then stays cold
  */
 export async function shiftGear(
   { pool, dispatcher, library }: ShiftParts,
@@ -31,7 +31,7 @@ export async function shiftGear(
   if (worker === undefined || !holds(worker) || others.length === 0) return undefined;
   if (!others.some(holds)) {
     const standIn = others.find(({ idle }) => idle);
-    // All of them are busy with other models: this one has to go on answering.
+    // All others are busy with other models, so this worker must go on serving.
     if (standIn === undefined) return undefined;
     await dispatcher.warm(standIn, ready);
     if (!holds(standIn) || !holds(worker)) return undefined;
@@ -39,11 +39,11 @@ export async function shiftGear(
   try {
     return await worker.shift(model, timeoutMs);
   } catch (error) {
-    // It was replaced meanwhile, or has died: nobody holds the model there any more.
+    // The worker was replaced or has died, and the model with it.
     if (error instanceof WorkerGoneError) return undefined;
     throw error;
   } finally {
-    // It gets batches again.
+    // The worker can take batches again.
     dispatcher.pump();
   }
 }

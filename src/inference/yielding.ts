@@ -1,26 +1,26 @@
 /**
- * Lets long work be done in slices: one caller's goes on in each turn of the event loop, and between two
- * slices the loop serves what has come meanwhile.
+ * Lets long work run in slices: each turn of the event loop resumes one caller, and between two slices the
+ * loop serves what has come meanwhile.
  */
-export class Turns {
+export class EventLoopYield {
   readonly #waiting: (() => void)[] = [];
-  #isSet = false;
+  #isScheduled = false;
 
-  /** Settles in a later turn of the event loop, those who asked before first. */
+  /** Resolves in a later turn of the event loop, in the order of the calls. */
   next(): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
-      this.#set();
+      this.#schedule();
     });
   }
 
-  #set(): void {
-    if (this.#isSet || this.#waiting.length === 0) return;
-    this.#isSet = true;
+  #schedule(): void {
+    if (this.#isScheduled || this.#waiting.length === 0) return;
+    this.#isScheduled = true;
     setImmediate(() => {
-      this.#isSet = false;
+      this.#isScheduled = false;
       this.#waiting.shift()?.();
-      this.#set();
+      this.#schedule();
     });
   }
 }

@@ -1,33 +1,33 @@
 import { PlimsollError } from '../errors.js';
 
-/** What opening a model takes, as measured. */
+/** Memory that opening a model takes, as measured. */
 export interface LoadNeed {
   readonly model: string;
-  /** Private bytes at the most, while its largest batch runs. */
+  /** Peak private bytes, while its largest batch runs. */
   readonly privateBytes: number;
-  /** Weights that have to be in memory, shared by all workers, while it runs. */
+  /** Bytes of mapped weights, shared by all workers. */
   readonly mappedBytes: number;
 }
 
-/** What a load was told. */
+/** Outcome of asking for room. */
 export type Admission =
-  /** It may begin; `settle` is called when it has ended, well or not. */
+  /** The load may start; call `settle` when it has ended, even in failure. */
   | { readonly state: 'admitted'; readonly settle: () => void }
-  /** There is no room now; `changed` settles when it is worth asking again. */
+  /** No room now; `changed` settles when it is worth asking again. */
   | { readonly state: 'wait'; readonly changed: Promise<void>; readonly refusal: PlimsollError };
 
 export interface AdmissionOptions {
-  /** Memory in use now, as last read, and the budget. */
+  /** Memory in use by the last reading, and the budget. */
   readonly figures: () => { readonly loadBytes: number; readonly lineBytes: number };
-  /** Evicts idle models until that many bytes are free, as far as there are any. */
+  /** Evicts idle models until that many bytes are free, or none is left. */
   readonly makeRoom: (neededBytes: number, forModel: string) => Promise<void>;
 }
 
 const MB = 2 ** 20;
 
 /**
- * Admits loads against the line, one by one: each sees what those before it have been promised,
- * until a reading has come that shows what they took.
+ * Admits loads against the load line. Each load counts what earlier ones were promised, until a reading shows
+ * what they really took.
  */
 export class LoadAdmission {
   readonly #options: AdmissionOptions;
@@ -48,10 +48,10 @@ export class LoadAdmission {
   /**
    * Asks for room.
    *
-   * 1. A model whose weights, or whose private bytes, are larger than the line is refused for good.
-   *    (Not their sum: the kernel drops weights that are not in use while a run takes its own.)
-   * 2. It fits beside what is in use and what was promised: admitted.
-   * 3. Otherwise idle models are evicted, and the caller asks again when that has been done.
+   * 1. A model whose weights or whose private bytes exceed the line is refused for good. (Not their
+   *    sum: the kernel can drop weights that are not in use while a run takes its memory.)
+   * 2. It fits beside what is in use and promised: admitted.
+   * 3. Otherwise idle models are evicted, and the caller asks again after that.
    *
    * @throws PlimsollError INSUFFICIENT_MEMORY
    */
@@ -68,12 +68,11 @@ export class LoadAdmission {
   }
 
   /**
-   * Room for something that can as well be left: nothing is evicted for it, and nobody waits.
+   * Asks for room for optional work: nothing is evicted and nobody waits for it.
    *
-   * @param privateBytes what it takes at the most.
-   * @param cacheBytes page cache that it needs beside that: it would be read from disk again and again
-   * where there is no room for it.
-   * @returns to be called when it has ended, well or not; undefined if there is no room now.
+   * @param privateBytes its peak.
+   * @param cacheBytes page cache that it needs as well; without room for that it would thrash.
+   * @returns call it when the work has ended, even in failure; undefined if there is no room now.
    */
   askForSpare(privateBytes: number, cacheBytes: number): (() => void) | undefined {
     const { loadBytes, lineBytes } = this.#options.figures();
@@ -81,7 +80,7 @@ export class LoadAdmission {
     return over <= 0 ? this.#promise(privateBytes).settle : undefined;
   }
 
-  /** A new reading shows what ended loads have taken: their promises are void. */
+  /** A new reading includes what ended loads have taken, so their promises are dropped. */
   readingTaken(): void {
     for (const [key, promise] of this.#promised) if (promise.ended) this.#promised.delete(key);
   }

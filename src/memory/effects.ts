@@ -1,11 +1,12 @@
 import type { PressureAction } from './policy.js';
 import type { Receipt } from './receipt.js';
 
-/** A step that was taken, and the private bytes that came back. */
+/** Outcome of one step. */
 export interface StepOutcome {
   readonly worker?: string;
+  /** Private bytes that came back; negative if the process grew. */
   readonly freedBytes: number;
-  /** Entries that were removed, where it is entries that were. */
+  /** Cache entries that were removed. */
   readonly entries?: number;
 }
 
@@ -13,7 +14,7 @@ export interface StepOutcome {
 export interface WorkerFacts {
   readonly id: string;
   readonly idle: boolean;
-  /** Models that it holds open. */
+  /** Models that are open in it. */
   readonly models: readonly string[];
   /** Milliseconds since it was started. */
   readonly ageMs: number;
@@ -21,53 +22,52 @@ export interface WorkerFacts {
   readonly completedBatches: number;
 }
 
-/** A model that a worker holds open. */
+/** A model that is open in a worker. */
 export interface HeldModel {
   readonly worker: string;
   readonly model: string;
   readonly gear: 'cold' | 'hot';
-  /** Batches that it has run there since it was opened. */
+  /** Batches it has run there since it was opened. */
   readonly batches: number;
 }
 
-/** How a worker is replaced: with the old one still there, or after it has left. */
+/** Whether the new worker starts before or after the old one leaves. */
 export type ReplaceOrder = 'start first' | 'leave first';
 
-/** What the manager acts through; `app.ts` hands it the real things. */
+/** The actions open to the memory manager; `app/memory-effects.ts` implements them. */
 export interface MemoryEffects {
   readonly workers: () => readonly WorkerFacts[];
-  /** Whether someone waits for an answer of the model. */
+  /** Whether a request waits for the model. */
   readonly isWanted: (model: string) => boolean;
-  /** Whether far more inputs wait than the workers can take on at once. */
+  /** Whether far more inputs wait than the workers can start at once. */
   readonly isRushed: () => boolean;
   /** Releases the model in every worker, unless it is wanted. */
   readonly unload: (model: string) => Promise<readonly StepOutcome[]>;
   /** Collects garbage in every idle worker. */
   readonly collectWorkers: () => Promise<readonly StepOutcome[]>;
   /**
-   * Replaces a worker; nothing that it works on is lost.
+   * Replaces a worker without losing the work it holds.
    *
-   * @param hot model that the new one opens in the hot gear; those that were hot already are in any case.
+   * @param hot model that the new worker opens in the hot gear, beside those that were hot already.
    */
   readonly replaceWorker: (
     worker: string,
     order: ReplaceOrder,
     hot?: string,
   ) => Promise<StepOutcome>;
-  /** What the workers hold, each model once for each worker. */
+  /** Open models, once for each worker. */
   readonly heldModels: () => readonly HeldModel[];
-  /** Moves a model to the hot gear in one worker while another one answers; empty if that cannot be now. */
+  /** Moves a model to the hot gear in one worker while another one serves it; empty if not possible now. */
   readonly shift: (worker: string, model: string) => Promise<readonly StepOutcome[]>;
-  /** Drops every entry of the in-process caches. @returns bytes that they were counted with. */
+  /** Clears the in-process caches. @returns their accounted bytes. */
   readonly clearCaches: () => number;
-  /** Halves the in-process caches. @returns bytes that were dropped. */
+  /** Halves the in-process caches. @returns the accounted bytes that were dropped. */
   readonly halveCaches: () => number;
   /**
-   * Removes our keys from a Redis that the policy allows to clear; nothing if there is none.
-   * The bytes are those that Redis's own memory fell by.
+   * Removes our keys from Redis if the settings allow it. Bytes are the decrease of Redis's own memory.
    */
   readonly clearRedis: () => Promise<readonly StepOutcome[]>;
-  /** Holds or releases what lasts: smaller batches, refusals. */
+  /** Turns a lasting action on or off: smaller batches, refusals. */
   readonly hold: (action: PressureAction, on: boolean) => void;
   readonly keepReceipt: (receipt: Receipt) => void;
 }

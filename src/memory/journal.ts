@@ -3,29 +3,29 @@ import type { MemoryReader } from './reader.js';
 import { newReceiptId, type Receipt, type ReceiptAction, type ReceiptKind } from './receipt.js';
 import { figuresOf, type MemorySnapshot } from './snapshot.js';
 
-/** Readings that fall by less than this between two looks have settled. */
+/** A reading that falls by less than this has settled. */
 const SETTLED_BYTES = 256 * 1024;
 const SETTLE_STEP_MS = 10;
 
 export interface JournalOptions {
   readonly reader: MemoryReader;
-  /** Longest wait for the readings to stop falling. */
+  /** Longest wait for readings to stop falling. */
   readonly settleMs: number;
   readonly keepReceipt: (receipt: Receipt) => void;
 }
 
-/** Whose receipt it is. */
+/** Heading of a receipt. */
 export interface ReceiptHead {
   readonly kind: ReceiptKind;
   readonly cause: string;
   readonly session?: string | null;
 }
 
-/** Collects the actions of one receipt while they happen. */
+/** The actions of one receipt, collected as they happen. */
 export class ActionList {
   readonly actions: ReceiptAction[] = [];
 
-  /** Takes one step; it becomes one action for each outcome, with the time of the whole step. */
+  /** Runs a step and records one action for each outcome, each with the duration of the whole step. */
   async step(
     action: string,
     names: { readonly model?: string; readonly worker?: string },
@@ -39,7 +39,7 @@ export class ActionList {
   }
 }
 
-/** Writes receipts: memory before, what is done, memory after. */
+/** Writes receipts: memory before, the actions, memory after. */
 export class ReceiptJournal {
   readonly #options: JournalOptions;
 
@@ -47,12 +47,12 @@ export class ReceiptJournal {
     this.#options = options;
   }
 
-  /** Reads, does the work, lets the readings settle, reads again, and keeps the receipt. */
+  /** Reads, runs the work, waits until readings have settled, and keeps the receipt. */
   async record(head: ReceiptHead, work: (list: ActionList) => Promise<void>): Promise<Receipt> {
-    const { reader, keepReceipt } = this.#options;
+    const { keepReceipt } = this.#options;
     const startedAtMs = Date.now();
     const begun = performance.now();
-    const before = figuresOf(await reader.read());
+    const before = figuresOf(await this.#read());
     const list = new ActionList();
     await work(list);
     const after = figuresOf(await this.#readSettled());
@@ -71,15 +71,26 @@ export class ReceiptJournal {
     return receipt;
   }
 
+  /** Memory must be freed even if it cannot be read now: the last reading then stands in. */
+  async #read(): Promise<MemorySnapshot> {
+    const { reader } = this.#options;
+    try {
+      return await reader.read();
+    } catch (error) {
+      if (reader.last === undefined) throw error;
+      return reader.last;
+    }
+  }
+
   async #readSettled(): Promise<MemorySnapshot> {
-    const { reader, settleMs } = this.#options;
+    const { settleMs } = this.#options;
     const until = performance.now() + settleMs;
-    let snapshot = await reader.read();
+    let snapshot = await this.#read();
     for (;;) {
       const before = figuresOf(snapshot).privateBytes;
       if (performance.now() >= until) return snapshot;
       await new Promise((resolve) => setTimeout(resolve, SETTLE_STEP_MS));
-      snapshot = await reader.read();
+      snapshot = await this.#read();
       if (before - figuresOf(snapshot).privateBytes < SETTLED_BYTES) return snapshot;
     }
   }

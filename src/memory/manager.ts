@@ -1,16 +1,18 @@
 import { PlimsollError } from '../errors.js';
 import { trimNativeHeap } from '../system/native-heap.js';
+import { Recycler } from './actions/recycler.js';
+import { PressureRelief } from './actions/relief.js';
+import { collectGarbage, loadedModels, unloadUnlessWanted } from './actions/steps.js';
 import { LoadAdmission } from './admission.js';
-import type { MemoryEffects, StepOutcome } from './effects.js';
+import type { MemoryEffects } from './effects.js';
 import { type GearFigures, type HotFigures, hasStandIn, nextShift } from './gears.js';
-import { collectOwnHeap, type Thoroughness } from './heap.js';
-import { type ActionList, ReceiptJournal } from './journal.js';
+import { ReceiptJournal } from './journal.js';
 import { ModelLedger } from './model-ledger.js';
-import { type Effect, nextAction, type PressureAction, releasedActions } from './policy.js';
+import type { PressureAction } from './policy.js';
 import { loadBytes, MemoryReader, type ReaderOptions } from './reader.js';
 import type { Receipt } from './receipt.js';
-import { Recycler } from './recycler.js';
 import { evictionOrder, type ModelFigures, shouldUnload } from './residency.js';
+import { type Watch, watchReadings } from './watchdog.js';
 
 export interface MemoryOptions extends ReaderOptions {
   readonly readingIntervalMs: number;
@@ -19,17 +21,17 @@ export interface MemoryOptions extends ReaderOptions {
   readonly recycleAfterUsers: number;
   readonly recycleAfterAgeMs: number;
   readonly growthLimitBytes: (baselineBytes: number) => number;
-  /** Private bytes that one loaded copy of the model holds, as measured. */
+  /** Measured private bytes of one open copy of the model. */
   readonly heldBytesOf: (model: string) => number;
-  /** What the hot gear of a model was measured to cost and save. */
+  /** Measured costs and savings of the model's hot gear. */
   readonly hotGearOf: (model: string) => HotFigures | undefined;
   readonly onError: (line: string, error: unknown) => void;
 }
 
-/** Reload time of a model that was never opened in this run; replaced by the first measurement. */
+/** Assumed reload time until the first load was measured. */
 const UNKNOWN_RELOAD_MS = 50;
 
-/** Reads memory, decides, and acts. Nobody else decides about memory. */
+/** Reads memory, decides and acts. No other part decides about memory. */
 export class MemoryManager {
   readonly reader: MemoryReader;
   readonly admission: LoadAdmission;
@@ -38,18 +40,18 @@ export class MemoryManager {
   readonly #effects: MemoryEffects;
   readonly #journal: ReceiptJournal;
   readonly #recycler: Recycler;
-  readonly #pressureEffects = new Map<PressureAction, Effect>();
-  readonly #holding = new Set<PressureAction>();
+  readonly #relief: PressureRelief;
   readonly #timers = new Set<NodeJS.Timeout>();
   #turn: Promise<unknown> = Promise.resolve();
   #recycling: Promise<unknown> = Promise.resolve();
   #stopped = false;
+  #readAtMs = performance.now();
   #noShiftBeforeMs = 0;
 
   constructor(options: MemoryOptions, effects: MemoryEffects) {
     this.#options = options;
     this.#effects = effects;
-    this.reader = new MemoryReader(options, () => this.#release());
+    this.reader = new MemoryReader(options, () => this.#relief.release());
     const { settleMs, recycleAfterUsers, recycleAfterAgeMs, growthLimitBytes } = options;
     const { keepReceipt } = effects;
     this.#journal = new ReceiptJournal({ reader: this.reader, settleMs, keepReceipt });
@@ -61,6 +63,13 @@ export class MemoryManager {
       afterAgeMs: recycleAfterAgeMs,
       growthLimitBytes,
     });
+    this.#relief = new PressureRelief({
+      reader: this.reader,
+      effects,
+      journal: this.#journal,
+      recycler: this.#recycler,
+      inTurn: (work) => this.#inTurn(work),
+    });
     this.admission = new LoadAdmission({
       figures: () => this.#lineFigures(),
       makeRoom: (neededBytes, forModel) => this.#makeRoom(neededBytes, forModel),
@@ -71,15 +80,22 @@ export class MemoryManager {
     return this.#recycler.usersSinceRecycle;
   }
 
-  /** Actions that last and are in force: smaller batches, refusals. */
+  /** Lasting actions in force: smaller batches, refusals. */
   get holding(): ReadonlySet<PressureAction> {
-    return this.#holding;
+    return this.#relief.holding;
+  }
+
+  /** Whether the readings come as they should. */
+  get watch(): Watch {
+    const { readingIntervalMs } = this.#options;
+    return watchReadings(performance.now() - this.#readAtMs, readingIntervalMs);
   }
 
   async start(): Promise<void> {
-    // What the start itself has freed; and the first cleanup finds the function there.
+    // Returns what the start has freed, and loads koffi before the first cleanup is measured.
     trimNativeHeap();
     await this.reader.read();
+    this.#readAtMs = performance.now();
     this.#every(this.#options.readingIntervalMs, 'a reading failed', () => this.#tick());
     this.#every(this.#options.residencyIntervalMs, 'idle models were not unloaded', () =>
       this.#unloadIdle(),
@@ -89,14 +105,14 @@ export class MemoryManager {
     );
   }
 
-  /** Ends the readings, and waits for what runs. */
+  /** Stops the readings and waits for running work. */
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all([this.#turn, this.#recycling]);
   }
 
-  /** A user took part in a session for the first time; every 50th sets off a recycle. */
+  /** A new user has joined a session; every `recycle.after_users`-th triggers a recycle. */
   countUser(): void {
     if (this.#stopped) return;
     const recycle = this.#recycler.countUser(() => !this.#stopped);
@@ -114,7 +130,7 @@ export class MemoryManager {
   }
 
   /**
-   * Replaces one worker because somebody asked for it.
+   * Replaces one worker on request.
    *
    * @throws PlimsollError RECYCLE_RUNNING
    */
@@ -127,10 +143,9 @@ export class MemoryManager {
   }
 
   /**
-   * Gives back what no other session needs, and measures what came back. Cleanups run one after
-   * the other.
+   * Frees what no other session needs, and measures that. Cleanups run one at a time.
    *
-   * @param stillUsed models that other open sessions work with: they stay.
+   * @param stillUsed whether an open session uses the model, so that it stays.
    */
   cleanup(options: {
     readonly cause: string;
@@ -140,30 +155,39 @@ export class MemoryManager {
     const { cause, session, stillUsed } = options;
     return this.#inTurn(() =>
       this.#journal.record({ kind: 'cleanup', cause, session }, async (list) => {
-        for (const model of this.#loadedModels()) {
-          if (!stillUsed(model)) await this.#unloadUnlessWanted(model, list);
+        for (const model of loadedModels(this.#effects)) {
+          if (!stillUsed(model)) await unloadUnlessWanted(this.#effects, model, list);
         }
-        const othersWork = this.#loadedModels().some(stillUsed);
-        await this.#collect(list, othersWork ? 'gently' : 'grown');
+        const othersWork = loadedModels(this.#effects).some(stillUsed);
+        await collectGarbage(this.#effects, list, othersWork ? 'gently' : 'grown');
       }),
     );
   }
 
-  /** Unloads one model because somebody asked for it; not if it is wanted. */
+  /** Unloads one model on request, unless it is wanted. */
   unload(model: string, cause: string): Promise<Receipt> {
     return this.#inTurn(() =>
       this.#journal.record({ kind: 'unload', cause }, async (list) => {
-        await this.#unloadUnlessWanted(model, list);
+        await unloadUnlessWanted(this.#effects, model, list);
       }),
     );
   }
 
   async #tick(): Promise<void> {
     const snapshot = await this.reader.read();
+    this.#readAtMs = performance.now();
     this.reader.keep(snapshot);
     this.admission.readingTaken();
+    // Not awaited: relief waits for running receipts, and the readings must go on meanwhile.
+    this.#act().catch((error: unknown) =>
+      this.#options.onError('memory pressure was not relieved', error),
+    );
+  }
+
+  async #act(): Promise<void> {
     if (this.#stopped) return;
-    await this.#relieve();
+    await this.#relief.relieve(() => !this.#stopped);
+    if (this.#stopped) return;
     const grown = this.#recycler.isRunning ? undefined : this.#recycler.findGrown();
     if (grown !== undefined) await this.#replaceOne(grown.worker, grown.cause);
   }
@@ -172,78 +196,6 @@ export class MemoryManager {
     const replace = this.#recycler.replaceOne(worker, cause);
     this.#recycling = replace.catch(() => undefined);
     return replace;
-  }
-
-  /** Ends the actions that hold no longer: whoever sees a lower level is treated by it at once. */
-  #release(): void {
-    if (this.#holding.size === 0) return;
-    for (const action of releasedActions(this.reader.level, this.#isFlooded(), this.#holding)) {
-      this.#holding.delete(action);
-      this.#effects.hold(action, false);
-    }
-  }
-
-  #isFlooded(): boolean {
-    const { last } = this.reader;
-    return last !== undefined && this.reader.strain(last).flooded;
-  }
-
-  /** Takes the policy's actions, one by one, each measured before the next is asked for. */
-  async #relieve(): Promise<void> {
-    for (;;) {
-      const action = nextAction({
-        level: this.reader.level,
-        flooded: this.#isFlooded(),
-        effects: this.#pressureEffects,
-        holding: this.#holding,
-        nowMs: performance.now(),
-      });
-      if (action === undefined || this.#stopped) return;
-      await this.#takePressureAction(action);
-    }
-  }
-
-  async #takePressureAction(action: PressureAction): Promise<void> {
-    const { level } = this.reader;
-    const cause = `pressure ${level}: ${action}`;
-    const receipt = await this.#inTurn(() =>
-      this.#journal.record({ kind: 'pressure', cause }, (list) => this.#relieveBy(action, list)),
-    );
-    const freedBytes = receipt.before.privateBytes - receipt.after.privateBytes;
-    this.#pressureEffects.set(action, { atMs: performance.now(), freedBytes, level });
-  }
-
-  async #relieveBy(action: PressureAction, list: ActionList): Promise<void> {
-    switch (action) {
-      case 'trim_cache': {
-        const critical = this.reader.level === 'critical';
-        const trim = critical ? this.#effects.clearCaches : this.#effects.halveCaches;
-        await list.step(action, {}, async () => [{ freedBytes: trim() }]);
-        if (critical) await list.step('clear_redis', {}, () => this.#effects.clearRedis());
-        return;
-      }
-      case 'unload_idle_models':
-        for (const model of this.#loadedModels()) await this.#unloadUnlessWanted(model, list);
-        return;
-      case 'return_free_heap':
-        return this.#collect(list, 'all');
-      case 'recycle_fattest_idle_worker':
-        return this.#recycleFattest(list);
-      default:
-        this.#holding.add(action);
-        this.#effects.hold(action, true);
-        await list.step(action, {}, async () => [{ freedBytes: 0 }]);
-    }
-  }
-
-  async #recycleFattest(list: ActionList): Promise<void> {
-    const idle = new Set(this.#effects.workers().flatMap((of) => (of.idle ? [of.id] : [])));
-    const fattest = (this.reader.last?.processes ?? [])
-      .filter(({ worker }) => worker !== undefined && idle.has(worker))
-      .sort((a, b) => b.memory.privateBytes - a.memory.privateBytes)[0]?.worker;
-    if (fattest === undefined || this.#recycler.isRunning) return;
-    // Nothing may come on top of what is there: the old one leaves first.
-    await this.#recycler.replace(fattest, list, 'leave first');
   }
 
   async #unloadIdle(): Promise<void> {
@@ -258,8 +210,8 @@ export class MemoryManager {
   }
 
   /**
-   * Moves one model that stays busy to the hot gear, if there is room. Not in turn with cleanups: it takes
-   * some hundred milliseconds, and gives nothing back.
+   * Moves one busy model to the hot gear, if there is room. Not queued with cleanups: it takes some hundred
+   * milliseconds and frees nothing.
    */
   async #shiftBusy(): Promise<void> {
     if (this.reader.level !== 'normal' || this.#recycler.isRunning || this.#stopped) return;
@@ -276,11 +228,11 @@ export class MemoryManager {
     const settle = this.admission.askForSpare(hot.privateBytes, hot.prepackedBytes);
     if (settle === undefined) return;
     const cause = `${model} stays busy: ${batches} batches in ${worker}`;
-    // Should it fail, or should there be nobody after all who can answer meanwhile: not again at once.
+    // If it fails, or no other worker can serve meanwhile, do not retry at once.
     this.#noShiftBeforeMs = performance.now() + SHIFT_PAUSE_MS;
     try {
       const { actions } = await this.#journal.record({ kind: 'shift', cause }, async (list) => {
-        // Nobody else could answer meanwhile: a successor shifts before it takes over.
+        // No other worker can serve meanwhile, so a successor shifts before it takes over.
         if (isAlone) await this.#recycler.replace(worker, list, 'start first', model);
         else await list.step('shift', { model }, () => this.#effects.shift(worker, model));
       });
@@ -299,7 +251,7 @@ export class MemoryManager {
     }));
   }
 
-  /** Evicts the least valuable idle models until enough is free, as far as there are any. */
+  /** Evicts the least valuable idle models until enough is free, or none is left. */
   async #makeRoom(neededBytes: number, forModel: string): Promise<void> {
     await this.#inTurn(async () => {
       const candidates = evictionOrder(this.#idleModels()).filter(
@@ -311,27 +263,17 @@ export class MemoryManager {
           let freed = 0;
           for (const { model } of candidates) {
             if (freed >= neededBytes) break;
-            const outcomes = await this.#unloadUnlessWanted(model, list);
+            const outcomes = await unloadUnlessWanted(this.#effects, model, list);
             freed += outcomes.reduce((sum, outcome) => sum + outcome.freedBytes, 0);
           }
         });
       } else {
-        // Nothing to evict: it is worth asking again when a new reading has come.
+        // Nothing to evict: ask again after a new reading.
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
         await this.reader.read();
       }
       this.admission.readingTaken();
     });
-  }
-
-  #unloadUnlessWanted(model: string, list: ActionList): Promise<readonly StepOutcome[]> {
-    if (this.#effects.isWanted(model)) return Promise.resolve([]);
-    return list.step('unload_model', { model }, () => this.#effects.unload(model));
-  }
-
-  async #collect(list: ActionList, thoroughness: Thoroughness): Promise<void> {
-    await list.step('collect_garbage', {}, () => this.#effects.collectWorkers());
-    await list.step('collect_garbage', {}, () => collectOwnHeap(thoroughness));
   }
 
   #idleModels(): readonly ModelFigures[] {
@@ -341,7 +283,7 @@ export class MemoryManager {
     );
     const shiftMs = (model: string) =>
       hot.has(model) ? (this.#options.hotGearOf(model)?.shiftMs ?? 0) : 0;
-    return this.#loadedModels()
+    return loadedModels(this.#effects)
       .filter((model) => !this.#effects.isWanted(model))
       .map((model) => {
         const copies = workers.filter(({ models }) => models.includes(model)).length;
@@ -353,10 +295,6 @@ export class MemoryManager {
           heldBytes: copies * this.#options.heldBytesOf(model),
         };
       });
-  }
-
-  #loadedModels(): readonly string[] {
-    return [...new Set(this.#effects.workers().flatMap(({ models }) => models))];
   }
 
   #lineFigures(): { readonly loadBytes: number; readonly lineBytes: number } {
@@ -371,7 +309,7 @@ export class MemoryManager {
     return turn;
   }
 
-  /** Does something again and again, with the pause between two ends and beginnings. */
+  /** Repeats work with a pause between the end of one run and the start of the next. */
   #every(pauseMs: number, failure: string, work: () => Promise<void>): void {
     const again = () => {
       const timer = setTimeout(() => {
@@ -389,8 +327,8 @@ export class MemoryManager {
   }
 }
 
-/** Pause after a shift that did not come about. */
+/** Pause after a shift that failed. */
 const SHIFT_PAUSE_MS = 10_000;
 
-/** Pause before a load that waits for room looks again. */
+/** Pause before a load that waits for room asks again. */
 const RETRY_MS = 50;

@@ -1,20 +1,17 @@
 /** Weight of the newest gap, and of the newest reload time, in the running means. */
 const WEIGHT = 0.3;
-/** Requests closer together than this are one burst: the gap that matters is between bursts. */
+/** Requests closer together than this are one burst; gaps are measured between bursts. */
 const BURST_MS = 20;
 
 interface Entry {
   lastArrivalMs: number;
-  /** Milliseconds since 1970; null if it was only opened so far. */
+  /** Milliseconds since 1970; null if it was opened but never asked. */
   lastUsedAtMs: number | null;
   gapMs: number | undefined;
   reloadMs: number | undefined;
 }
 
-/**
- * What is known of the models' use: when requests come, and what opening costs. One entry for each
- * model of the repository that was ever asked for.
- */
+/** Usage of each model that was ever asked for: gaps between requests, and load times. */
 export class ModelLedger {
   readonly #entries = new Map<string, Entry>();
   readonly #now: () => number;
@@ -23,7 +20,7 @@ export class ModelLedger {
     this.#now = now;
   }
 
-  /** A request for the model has come. */
+  /** A request for the model has arrived. */
   arrived(model: string): void {
     const now = this.#now();
     const entry = this.#entries.get(model);
@@ -49,12 +46,12 @@ export class ModelLedger {
     }
   }
 
-  /** Mean gap between its requests so far; undefined before the second. */
+  /** Mean gap between its requests, in ms; undefined before the second. */
   expectedGapMs(model: string): number | undefined {
     return this.#entries.get(model)?.gapMs;
   }
 
-  /** When its last request came, in milliseconds since 1970; null before the first of this run. */
+  /** Time of its last request, in milliseconds since 1970; null before the first. */
   lastUsedAtMs(model: string): number | null {
     return this.#entries.get(model)?.lastUsedAtMs ?? null;
   }

@@ -1,40 +1,36 @@
 /** How close memory is to the load line. */
 export type Pressure = 'normal' | 'elevated' | 'critical';
 
-/** Shares of a limit at which a level begins, and below which it ends again. */
+/** Share of a limit at which a level begins, and below which it ends. */
 export const PRESSURE_BOUNDS = {
   elevated: { from: 0.85, until: 0.8 },
   critical: { from: 0.95, until: 0.9 },
 } as const;
 
 /**
- * Share of time, in percent over 10 s, in which some task waited for memory (the kernel's pressure
- * stall information, Documentation/accounting/psi.rst) from which the level is at least elevated.
+ * Percentage of the last 10 s in which some task stalled on memory (the kernel's pressure stall
+ * information, Documentation/accounting/psi.rst) that makes the level elevated.
  */
 export const STALL_BOUNDS = { from: 40, until: 20 } as const;
 
-/** What the level is decided from. */
+/** Inputs of the level. */
 export interface Strain {
-  /** Memory that the kernel cannot simply drop ÷ load line. */
+  /** Memory that the kernel cannot drop ÷ load line. */
   readonly lineShare: number;
   /** The main process's JavaScript heap ÷ its limit. */
   readonly heapShare: number;
-  /** PSI `some avg10` in percent; 0 where the kernel has none. */
+  /** PSI `some avg10` in percent; 0 if the kernel has none. */
   readonly stallPercent: number;
-  /**
-   * Used memory is more than halfway from the line to the end of all there is: the last
-   * resort is due.
-   */
+  /** Used memory is past the middle between the line and the total: the last resort is due. */
   readonly flooded: boolean;
 }
 
 /**
- * The level of pressure. A level ends lower than it begins, so that a reading that wavers at a
- * bound does not make the level flap.
+ * The level of pressure. A level ends lower than it begins (hysteresis), so that it does not flap.
  *
- * 1. At or over a level's beginning, by the line or by the heap: that level, the highest first.
- * 2. Below it, but not yet below the end of the level that holds now: it stays.
- * 3. Stalls make it elevated, never more: they slow callers down, but nothing is about to be killed.
+ * 1. The highest level whose beginning was reached, by the line or by the heap.
+ * 2. Below that, a level stays until its end is passed.
+ * 3. Stalls make the level elevated at most: they slow callers down, but nothing is about to be killed.
  * 4. Otherwise normal.
  */
 export function pressureOf(previous: Pressure, strain: Strain): Pressure {
@@ -49,7 +45,7 @@ export function pressureOf(previous: Pressure, strain: Strain): Pressure {
   return 'normal'; // 4
 }
 
-/** What can be done about pressure, mildest first. The order is the policy. */
+/** Actions against pressure, mildest first. The order is the policy. */
 export const PRESSURE_ACTIONS = [
   'trim_cache',
   'unload_idle_models',
@@ -62,22 +58,22 @@ export const PRESSURE_ACTIONS = [
 
 export type PressureAction = (typeof PRESSURE_ACTIONS)[number];
 
-/** Actions that give memory back once; the others hold until the level falls. */
-const MEASURES: ReadonlySet<PressureAction> = new Set([
+/** Actions that free memory once; the others last until the level falls. */
+const ONE_TIME_ACTIONS: ReadonlySet<PressureAction> = new Set([
   'trim_cache',
   'unload_idle_models',
   'return_free_heap',
   'recycle_fattest_idle_worker',
 ]);
 
-/** An action is not tried again before this time if it freed less than {@link WORTH_BYTES}. */
+/** An action that freed less than {@link WORTH_BYTES} is not repeated before this. */
 export const FRUITLESS_PAUSE_MS = 30_000;
-/** … and not before this time if it did free something: the next reading must show it first. */
+/** An action that freed more is not repeated before this: a reading must show its effect first. */
 export const FRUITFUL_PAUSE_MS = 2000;
-/** What an action must free to count as fruitful. */
+/** Bytes that an action must free to count as fruitful. */
 export const WORTH_BYTES = 1024 * 1024;
 
-/** What an action did when it was last taken. */
+/** Outcome of an action when it was last taken. */
 export interface Effect {
   readonly atMs: number;
   readonly freedBytes: number;
@@ -85,26 +81,26 @@ export interface Effect {
   readonly level: Pressure;
 }
 
-/** What the next action is decided from. */
+/** Inputs of the next action. */
 export interface PressureState {
   readonly level: Pressure;
   readonly flooded: boolean;
   /** The last effect of each action that was taken. */
   readonly effects: ReadonlyMap<PressureAction, Effect>;
-  /** Actions that hold now (smaller batches, refusals). */
+  /** Lasting actions in force (smaller batches, refusals). */
   readonly holding: ReadonlySet<PressureAction>;
   readonly nowMs: number;
 }
 
 /**
- * The next action to take, if any. Asked again after each, with the effect measured.
+ * The next action to take, if any. Called again after each, with its effect measured.
  *
- * 1. Normal: nothing.
- * 2. In the written order, the first that may be taken:
- *    a. refusals only while critical, and requests of running sessions only when flooded;
- *    b. one that holds already is passed over;
- *    c. caches that were halved are cleared as soon as the level is critical;
- *    d. one that freed nothing lately is passed over, one that did is given time to show.
+ * 1. Normal: none.
+ * 2. The first in the order of {@link PRESSURE_ACTIONS} that is allowed:
+ *    a. refusing sessions only when critical, refusing requests only when flooded;
+ *    b. not one that is in force already;
+ *    c. caches that were halved are cleared once the level is critical;
+ *    d. not one that was tried lately: longer if it freed nothing.
  */
 export function nextAction(state: PressureState): PressureAction | undefined {
   if (state.level === 'normal') return undefined; // 1
@@ -116,14 +112,14 @@ function mayTake(action: PressureAction, state: PressureState): boolean {
   if (action === 'refuse_requests' && !state.flooded) return false; // a
   if (state.holding.has(action)) return false; // b
   const effect = state.effects.get(action);
-  if (effect === undefined || !MEASURES.has(action)) return true;
+  if (effect === undefined || !ONE_TIME_ACTIONS.has(action)) return true;
   const halved = action === 'trim_cache' && effect.level !== 'critical';
   if (halved && state.level === 'critical') return true; // c
   const pause = effect.freedBytes < WORTH_BYTES ? FRUITLESS_PAUSE_MS : FRUITFUL_PAUSE_MS; // d
   return state.nowMs - effect.atMs >= pause;
 }
 
-/** Which holding actions end: refusals when no longer critical (or flooded), all when normal. */
+/** Lasting actions that end: refusals when no longer critical (or flooded), all when normal. */
 export function releasedActions(
   level: Pressure,
   flooded: boolean,

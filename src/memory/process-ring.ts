@@ -1,10 +1,12 @@
+import type { ProcessReadings } from '../contract/memory.js';
+import { toMb } from '../contract/units.js';
 import type { MemorySnapshot, ProcessReading } from './snapshot.js';
 
-/** What the ring keeps of one process at one reading. */
+/** One process at one reading. */
 export interface ProcessMoment {
   readonly name: string;
   readonly privateBytes: number;
-  /** What is left of its fair share (PSS) beside its private bytes. */
+  /** PSS minus private bytes: its fair share of shared pages. */
   readonly sharedBytes: number;
 }
 
@@ -14,19 +16,16 @@ export interface ProcessesReading {
   readonly processes: readonly ProcessMoment[];
 }
 
-/** Processes of one reading that are kept apart; the rest are kept as one. */
+/** Processes kept for each reading; the rest are summed up in the last slot. */
 const SLOTS = 12;
 const FIELDS = 3;
 const KB = 1024;
 const MAIN = 1;
 const OTHERS = 2;
-/** A worker is kept as this plus its number, a preparer as its negative process id, an empty slot as 0. */
+/** Codes: a worker is this plus its number, a preparer its negative process id, an empty slot 0. */
 const FIRST_WORKER = 3;
 
-/**
- * Memory by process over the last readings, for charts, in memory that is taken once and never
- * grows: 156 bytes a reading.
- */
+/** Memory by process over the last readings, for charts. Allocated once, 156 bytes a reading. */
 export class ProcessRing {
   readonly #times: Float64Array;
   readonly #values: Float32Array;
@@ -36,7 +35,7 @@ export class ProcessRing {
   /** @param capacity readings that are kept. */
   constructor(capacity: number) {
     this.#capacity = capacity;
-    // Written once now: pages that are touched later would look like growth.
+    // Touch every page now; later it would look like growth.
     this.#times = new Float64Array(capacity).fill(-1);
     this.#values = new Float32Array(capacity * SLOTS * FIELDS).fill(-1);
   }
@@ -85,17 +84,17 @@ export class ProcessRing {
   }
 }
 
-/** How the page calls a process. */
+/** Name of a process on the page. */
 export function processName({ role, worker, pid }: ProcessReading): string {
   return worker ?? (role === 'main' ? role : `${role}-${pid}`);
 }
 
-/** So that private and shared bytes of all processes add up to what they hold together. */
+/** Defined so that private and shared bytes of all processes add up to their total. */
 export function sharedBytesOf({ memory }: ProcessReading): number {
   return Math.max(0, memory.pssBytes - memory.privateBytes);
 }
 
-/** Exact in single precision up to 16 million, above which no worker number or process id goes. */
+/** Float32 holds integers up to 16 million exactly; worker numbers and process ids stay below. */
 function codeOf({ role, worker, pid }: ProcessReading): number {
   if (role === 'main') return MAIN;
   if (role === 'preparer') return -pid;
@@ -107,4 +106,22 @@ function nameFrom(code: number): string {
   if (code === MAIN) return 'main';
   if (code === OTHERS) return 'others';
   return code < 0 ? `preparer-${-code}` : `worker-${code - FIRST_WORKER}`;
+}
+
+/** Readings by process as callers see them: names once, as there are few of them in many readings. */
+export function shownProcesses(readings: readonly ProcessesReading[]): ProcessReadings {
+  const names = new Map<string, number>();
+  const indexOf = (name: string) => {
+    const known = names.get(name) ?? names.size;
+    names.set(name, known);
+    return known;
+  };
+  const rows = readings.map(({ atMs, processes }) => ({
+    at_ms: atMs,
+    processes: processes.map(
+      ({ name, privateBytes, sharedBytes }) =>
+        [indexOf(name), toMb(privateBytes), toMb(sharedBytes)] as const,
+    ),
+  }));
+  return { names: [...names.keys()], readings: rows };
 }

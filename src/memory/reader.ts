@@ -2,16 +2,17 @@ import { getHeapStatistics } from 'node:v8';
 import { FrugalMemoryReader } from '../system/frugal-reader.js';
 import { readOwnMemory } from '../system/process-memory.js';
 import { readSystem, type SystemReading } from '../system/reading.js';
+import { withinTime } from '../system/time-limit.js';
 import { type Pressure, pressureOf, type Strain } from './policy.js';
 import { ProcessRing } from './process-ring.js';
 import { ReadingRing, type RingReading } from './ring.js';
 import { figuresOf, type MemorySnapshot, type ProcessReading } from './snapshot.js';
 
 export interface ReaderOptions {
-  /** The budget, from the total of the machine or the cgroup. */
+  /** The budget for this total of the machine or cgroup. */
   readonly loadLineBytes: (totalBytes: number) => number;
   readonly readChildren: () => Promise<readonly ProcessReading[]>;
-  /** Told of every regular reading. */
+  /** Called for every regular reading. */
   readonly onReading: (reading: RingReading) => void;
 }
 
@@ -19,10 +20,13 @@ export interface ReaderOptions {
 const RING_READINGS = 3600;
 /** Half an hour. */
 const PROCESS_READINGS = 1800;
-/** A line at (nearly) all there is leaves no way to be over it: flooded then begins here. */
+/** Flooded begins here at the latest: a line near the total leaves no room above it. */
 const FLOODED_SHARE_OF_TOTAL = 0.98;
 
-/** Takes the readings, and keeps the newest and the rings of the last ones. */
+/** A file of the kernel can hang with the process it describes; the next reading then tries again. */
+const READING_TIMEOUT_MS = 5000;
+
+/** Takes readings, and keeps the newest and rings of the last ones. */
 export class MemoryReader {
   readonly ring = new ReadingRing(RING_READINGS);
   readonly processes = new ProcessRing(PROCESS_READINGS);
@@ -32,7 +36,7 @@ export class MemoryReader {
   #last: MemorySnapshot | undefined;
   #level: Pressure = 'normal';
 
-  /** @param onRead called after every look, whoever asked for it: the level may be another one. */
+  /** @param onRead called after every reading, as the level may have changed. */
   constructor(options: ReaderOptions, onRead: () => void) {
     this.#options = options;
     this.#onRead = onRead;
@@ -50,13 +54,14 @@ export class MemoryReader {
     return this.#options.loadLineBytes(snapshot.system.server.totalBytes);
   }
 
-  /** Looks at memory now. The main thread does not wait: files are read in the thread pool. */
+  /**
+   * Reads memory now. Files are read in the thread pool, so the main thread is not blocked.
+   *
+   * @throws TimeLimitError if that does not end in time.
+   */
   async read(): Promise<MemorySnapshot> {
-    const [system, own, children] = await Promise.all([
-      readSystem(),
-      this.#own.read(),
-      this.#options.readChildren(),
-    ]);
+    const files = Promise.all([readSystem(), this.#own.read(), this.#options.readChildren()]);
+    const [system, own, children] = await withinTime(files, READING_TIMEOUT_MS, 'reading memory');
     const main: ProcessReading = { role: 'main', pid: process.pid, memory: own };
     const snapshot = { atMs: Date.now(), system, processes: [main, ...children] };
     this.#level = pressureOf(this.#level, this.strain(snapshot));
@@ -65,7 +70,7 @@ export class MemoryReader {
     return snapshot;
   }
 
-  /** Puts a regular reading into the rings. */
+  /** Adds a regular reading to the rings. */
   keep(snapshot: MemorySnapshot): void {
     const reading = {
       atMs: snapshot.atMs,
@@ -96,9 +101,8 @@ export class MemoryReader {
 }
 
 /**
- * Memory in use that the kernel cannot drop at will. In a limited cgroup the working set still
- * counts recently used file pages, and so every mapped weight that was read lately; they are clean
- * and go when room is needed, so they are taken off. On a machine `MemAvailable` has done so.
+ * Memory in use that the kernel cannot drop. A cgroup's working set includes recently used file pages, such as
+ * mapped weights; they are clean, so they are subtracted. On a machine `MemAvailable` does that already.
  */
 export function loadBytes(system: SystemReading): number {
   const { server, cgroup, source } = system;

@@ -1,22 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import type { SnapshotFigures } from './snapshot.js';
+import type * as contract from '../contract/receipts.js';
+import { toInstant, toMb, toMs } from '../contract/units.js';
+import { type SnapshotFigures, shownFigures } from './snapshot.js';
 
-/** What a receipt is of. */
+/** What a receipt is about. */
 export type ReceiptKind = 'cleanup' | 'unload' | 'eviction' | 'recycle' | 'pressure' | 'shift';
 
-/** One step of it. */
+/** One step of a receipt. */
 export interface ReceiptAction {
   readonly action: string;
   readonly model?: string;
   readonly worker?: string;
   readonly durationMs: number;
-  /** Private bytes that came back; negative if the process grew meanwhile. `clear_redis`: Redis's. */
+  /** Private bytes freed; negative if the process grew meanwhile. For `clear_redis`, Redis's bytes. */
   readonly freedBytes: number;
   /** Entries that were removed from a cache. */
   readonly entries?: number;
 }
 
-/** The stored record of one cleanup, unload, eviction, recycle or shift. */
+/** The stored record of one action on memory, with figures before and after. */
 export interface Receipt {
   readonly id: string;
   readonly kind: ReceiptKind;
@@ -37,12 +39,38 @@ export function newReceiptId(nowMs: number): string {
   return `r_${nowMs.toString(36)}_${randomUUID().slice(0, 8)}`;
 }
 
-/** Bytes of the machine's (or cgroup's) used memory that came back; negative if it rose. */
+/** Decrease of the machine's (or cgroup's) used memory, in bytes; negative if it rose. */
 export function freedBytes({ before, after }: Receipt): number {
   return before.serverUsedBytes - after.serverUsedBytes;
 }
 
-/** Private bytes of our processes that came back; negative if they grew. */
+/** Decrease of our processes' private bytes; negative if they grew. */
 export function freedPrivateBytes({ before, after }: Receipt): number {
   return before.privateBytes - after.privateBytes;
+}
+
+/** A receipt as callers see it, and as the store keeps it. */
+export function shownReceipt(receipt: Receipt): contract.Receipt {
+  const { id, kind, cause, session } = receipt;
+  return {
+    ...{ id, kind, cause, session },
+    started_at: toInstant(receipt.startedAtMs),
+    duration_ms: toMs(receipt.durationMs),
+    before: shownFigures(receipt.before),
+    after: shownFigures(receipt.after),
+    freed_mb: toMb(freedBytes(receipt)),
+    freed_private_mb: toMb(freedPrivateBytes(receipt)),
+    actions: receipt.actions.map(shownAction),
+  };
+}
+
+function shownAction({ action, model, worker, entries, ...of }: ReceiptAction) {
+  return {
+    action,
+    ...(model === undefined ? {} : { model }),
+    ...(worker === undefined ? {} : { worker }),
+    duration_ms: toMs(of.durationMs),
+    freed_mb: toMb(of.freedBytes),
+    ...(entries === undefined ? {} : { entries }),
+  };
 }

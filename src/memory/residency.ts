@@ -1,36 +1,34 @@
 /**
- * How long an idle model stays, and which one goes first when room is needed. Pure: everything is
- * computed from what was measured of the model.
+ * How long an idle model stays open, and which one is evicted first. Pure: computed from the model's measurements.
  */
 
-/** What is known of one loaded model. */
+/** Facts about an open model. */
 export interface ModelFigures {
   readonly model: string;
-  /** Expected time between two requests, from its own arrivals; undefined before the second. */
+  /** Mean time between requests; undefined before the second. */
   readonly expectedGapMs: number | undefined;
   /** Time since its last request. */
   readonly idleMs: number;
-  /** Measured time to get it back as it is: to open it again and, where it is hot, to shift it again. */
+  /** Measured time to restore it: to open it and, if it is hot, to shift it. */
   readonly reloadMs: number;
-  /** Private bytes that it holds, in all workers together. */
+  /** Private bytes in all workers together. */
   readonly heldBytes: number;
 }
 
 /**
- * What holding memory costs, in milliseconds of a caller's waiting: 1 MB for 50 s is worth 1 ms
- * while all of the line is free, and more as it fills (divided by the free share). With the
- * bundled model (some MB, reload in some ms) this keeps it for tens of seconds on an empty
- * machine, and a bert-base for a few.
+ * Price of memory in milliseconds of a caller's waiting: 1 MB for 50 s costs 1 ms while the line is free,
+ * and more as it fills (divided by the free share). On an empty machine the bundled model (some MB, reloads in
+ * some ms) stays for tens of seconds, a bert-base for a few.
  */
 const WAIT_MS_PER_MB_SECOND = 0.02;
 const LEAST_FREE_SHARE = 0.02;
 const MB = 2 ** 20;
 
-/** No model stays longer than this without a request. */
+/** Longest stay without a request. */
 export const LONGEST_STAY_MS = 120_000;
-/** Arrivals are uncertain: a model that was just used is not unloaded before this. */
+/** A model is not unloaded sooner after a request, as arrivals are uncertain. */
 export const SHORTEST_STAY_MS = 250;
-/** A request that is this many expected gaps late is not expected any more. */
+/** A request that is late by this many expected gaps is no longer expected. */
 const LATE_FACTOR = 3;
 
 /**
@@ -47,13 +45,12 @@ export function breakEvenMs(reloadMs: number, heldBytes: number, freeShare: numb
 /**
  * Whether an idle model that nobody waits for should be unloaded now.
  *
- * 1. Under pressure: yes, at once.
+ * 1. Under pressure: yes.
  * 2. Just used: no.
- * 3. Held for longer than a reload costs: yes. (Whatever comes, this costs at most twice what
- *    knowing the future would have cost: the ski-rental bound.)
- * 4. Its next request is not expected before that point: yes, waiting for it would not pay.
- * 5. Its next request is long overdue: yes, the pattern has ended. What takes long to get back is waited
- *    for as long again: a hot model outlives a pause that a cold one does not.
+ * 3. Holding it has cost as much as a reload: yes. (Ski rental: at most twice the cost of knowing the future.)
+ * 4. Its next request is not expected before that: yes.
+ * 5. Its next request is long overdue: yes, the pattern has ended. The grace grows with the reload time, so
+ *    a hot model outlives a pause that a cold one does not.
  */
 export function shouldUnload(
   figures: ModelFigures,
@@ -70,7 +67,7 @@ export function shouldUnload(
   return figures.idleMs > LATE_FACTOR * gap + Math.max(SHORTEST_STAY_MS, figures.reloadMs); // 5
 }
 
-/** Requests per second × time to reload ÷ bytes held: what is lost by evicting, per byte won. */
+/** Requests per second × reload time ÷ bytes held: the loss by evicting, for each byte won. */
 export function evictionValue(figures: ModelFigures): number {
   const gapMs = Math.max(1, figures.expectedGapMs ?? LONGEST_STAY_MS, figures.idleMs);
   return ((1000 / gapMs) * figures.reloadMs) / Math.max(1, figures.heldBytes);

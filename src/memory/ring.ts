@@ -1,3 +1,6 @@
+import { pressureOfLevel, type Reading } from '../contract/memory.js';
+import { toInstant, toMb } from '../contract/units.js';
+
 /** What the ring keeps of each reading. */
 export interface RingReading {
   /** Milliseconds since 1970. */
@@ -21,13 +24,13 @@ const FIELDS = [
   'pressure',
 ] as const;
 
-/** The last readings, in memory that is taken once and never grows. */
+/** The last readings, in memory that is allocated once. */
 export class ReadingRing {
   readonly #values: Float64Array;
   readonly #capacity: number;
   #count = 0;
 
-  /** @param capacity readings that are kept, 3600 for an hour at one a second. */
+  /** @param capacity readings to keep: 3600 is an hour at one a second. */
   constructor(capacity: number) {
     this.#capacity = capacity;
     this.#values = new Float64Array(capacity * FIELDS.length);
@@ -61,4 +64,17 @@ export class ReadingRing {
     }
     return readings;
   }
+}
+
+/** A reading as callers see it. */
+export function shownReading(reading: RingReading): Reading {
+  return {
+    at: toInstant(reading.atMs),
+    server_total_mb: toMb(reading.serverTotalBytes),
+    server_used_mb: toMb(reading.serverUsedBytes),
+    load_line_mb: toMb(reading.loadLineBytes),
+    private_mb: toMb(reading.privateBytes),
+    pss_mb: toMb(reading.pssBytes),
+    pressure: pressureOfLevel(reading.pressure),
+  };
 }

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { RequestSums, Sums } from './sums.js';
+import { DeferredCounter, RequestMetrics } from './deferred-metrics.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -82,7 +82,7 @@ export interface GaugeSources {
 export class Metrics {
   readonly registry = new Registry();
 
-  readonly requests = new RequestSums(
+  readonly requests = new RequestMetrics(
     this.registry,
     { name: 'plimsoll_requests_total', help: 'Requests answered' },
     {
@@ -91,8 +91,13 @@ export class Metrics {
       buckets: SECONDS,
     },
   );
-  readonly inputs = new Sums(this.registry, 'plimsoll_inputs_total', 'Inputs classified', 'model');
-  readonly cacheHits = new Sums(
+  readonly inputs = new DeferredCounter(
+    this.registry,
+    'plimsoll_inputs_total',
+    'Inputs classified',
+    'model',
+  );
+  readonly cacheHits = new DeferredCounter(
     this.registry,
     'plimsoll_cache_hits_total',
     'Inputs answered from the cache',
@@ -233,6 +238,13 @@ export class Metrics {
     this.#observeRecords(sources.records);
     this.#gauge('plimsoll_models_loaded', 'Models that some worker holds open', (gauge) =>
       gauge.set(sources.loadedModels()),
+    );
+  }
+
+  /** Adds the gauge of lines that the log's output did not take. */
+  observeLog(lostLines: () => number): void {
+    this.#gauge('plimsoll_log_lines_lost_total', 'Lines of the log that were dropped', (gauge) =>
+      gauge.set(lostLines()),
     );
   }
 

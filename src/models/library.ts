@@ -1,5 +1,6 @@
 import type { MappedForm, MappedForms } from './compile/mapped-form.js';
 import type { Preparer } from './compile/preparer.js';
+import { describe } from './intake/description.js';
 import type { Model, ModelRepository } from './intake/repository.js';
 
 /** A model with its mapped form: everything that a worker needs to open it. */
@@ -37,7 +38,7 @@ export class ModelLibrary {
 
   /** The model, if it was looked at a moment ago; {@link ready} otherwise. */
   readyNow(id: string): ReadyModel | undefined {
-    const entry = this.#ready.get(id);
+    const entry = this.#ready.get(id) ?? this.#ready.get(this.#repository.idOf(id));
     return entry !== undefined && this.#isFresh(entry) ? entry : undefined;
   }
 
@@ -47,9 +48,10 @@ export class ModelLibrary {
    * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, INSUFFICIENT_MEMORY
    */
   async ready(id: string): Promise<ReadyModel> {
-    const entry = this.#ready.get(id);
-    if (entry !== undefined && this.#isFresh(entry)) return entry;
+    const known = this.readyNow(id);
+    if (known !== undefined) return known;
     const model = await this.#repository.refresh(id);
+    const entry = this.#ready.get(model.id);
     if (entry !== undefined && entry.model.signature === model.signature) {
       entry.checkedAtMs = this.#now();
       return entry;
@@ -87,7 +89,8 @@ export class ModelLibrary {
     return this.#now() - checkedAtMs < RECHECK_MS;
   }
 
-  #adopt(model: Model, form: MappedForm): ReadyModel {
+  #adopt(found: Model, form: MappedForm): ReadyModel {
+    const model = withFindings(found, form);
     const entry = { model, form, checkedAtMs: this.#now() };
     this.#ready.set(model.id, entry);
     return entry;
@@ -104,4 +107,16 @@ export class ModelLibrary {
     if (entry?.model.signature === model.signature) return entry.form;
     return this.#forms.current(model);
   }
+}
+
+/** The model as it is served: its files say what it should be, preparing has found out what it is. */
+export function withFindings(model: Model, { findings }: MappedForm): Model {
+  const measured = { ...findings, labelCount: findings.plan.labelCount };
+  const [graph, ...rest] = model.description.decisions.filter(({ about }) => about === 'graph');
+  const description = describe(model.declaration, measured);
+  const chosen = graph === undefined ? [] : [graph, ...rest];
+  return {
+    ...model,
+    description: { ...description, decisions: [...chosen, ...description.decisions] },
+  };
 }

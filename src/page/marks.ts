@@ -1,48 +1,26 @@
-import { receiptToWire, sessionToWire } from '../http/wire.js';
-import { freedPrivateBytes, type Receipt } from '../memory/receipt.js';
+import type { Mark } from '../contract/events.js';
+import { freedPrivateBytes, type Receipt, shownReceipt } from '../memory/receipt.js';
 import type { SessionView } from '../sessions/session.js';
-
-/** Something that has happened, as the page marks it in its chart. */
-export interface Mark {
-  /** Rising, also over restarts. */
-  readonly id: number;
-  /** ISO 8601. */
-  readonly at: string;
-  readonly kind:
-    | 'session_ended'
-    | 'model_loaded'
-    | 'model_unloaded'
-    | 'worker_recycled'
-    | 'receipt';
-  /** A line for people. */
-  readonly text: string;
-  readonly session?: string;
-  /** The session that is over, without its cleanup, which is the receipt. */
-  readonly ended?: Omit<ReturnType<typeof sessionToWire>, 'cleanup'>;
-  readonly model?: string;
-  readonly worker?: string;
-  readonly receipt?: ReturnType<typeof receiptToWire>;
-}
+import { shownEnded } from '../sessions/shown.js';
 
 /** A mark before it is published. */
 export type NewMark = Omit<Mark, 'id' | 'at'>;
 
 const MB = 2 ** 20;
-/** Models of one receipt that get a mark each; more get one together, as each mark carries the receipt. */
+/** A receipt that unloaded more models gets one mark for all of them, as each mark carries the whole receipt. */
 const MAX_MODELS = 16;
 
-/** The mark of a session that is over, with the receipt of its cleanup. */
+/** The mark of a session's end, with the receipt of its cleanup. */
 export function sessionMark(session: SessionView): NewMark {
   const { id, users, requests, endCause, cleanup } = session;
-  const { cleanup: _, ...ended } = sessionToWire(session);
   const work = `${count(users, 'user')}, ${count(requests, 'request')}`;
   const cleaned = cleanup === null ? 'its cleanup failed' : `its cleanup ${gaveBack(cleanup)}`;
   return {
     kind: 'session_ended',
     text: `session ended (${endCause ?? 'unknown'}) with ${work}; ${cleaned}`,
     session: id,
-    ended,
-    ...(cleanup === null ? {} : { receipt: receiptToWire(cleanup) }),
+    ended: shownEnded(session),
+    ...(cleanup === null ? {} : { receipt: shownReceipt(cleanup) }),
   };
 }
 
@@ -52,12 +30,12 @@ export function loadMark(model: string, worker: string, loadMs: number): NewMark
 }
 
 /**
- * The marks of a receipt: one for each model that was unloaded and each worker that was replaced. A
- * receipt without either is one mark itself, but a session's cleanup is the mark of its end.
+ * The marks of a receipt: one for each model that was unloaded and each worker that was replaced. A receipt
+ * with neither gets one mark, unless it is of a session, whose end has a mark already.
  */
 export function receiptMarks(receipt: Receipt): readonly NewMark[] {
   const { kind, cause, session, actions } = receipt;
-  const wire = receiptToWire(receipt);
+  const shown = shownReceipt(receipt);
   const of = session === null ? {} : { session };
   const unloads = actions.filter(({ action }) => action === 'unload_model');
   const unloaded = new Set(unloads.flatMap(({ model }) => (model === undefined ? [] : [model])));
@@ -65,22 +43,22 @@ export function receiptMarks(receipt: Receipt): readonly NewMark[] {
   const marks: NewMark[] = [];
   if (unloaded.size > MAX_MODELS) {
     const text = `${unloaded.size} models unloaded (${kind}: ${cause})`;
-    marks.push({ kind: 'model_unloaded', text, ...of, receipt: wire });
+    marks.push({ kind: 'model_unloaded', text, ...of, receipt: shown });
     unloaded.clear();
   }
   for (const model of unloaded) {
     const text = `${model} unloaded (${kind}: ${cause})`;
-    marks.push({ kind: 'model_unloaded', text, model, ...of, receipt: wire });
+    marks.push({ kind: 'model_unloaded', text, model, ...of, receipt: shown });
   }
   for (const { worker, durationMs } of replaced) {
     const text = `${worker ?? 'a worker'} replaced in ${Math.round(durationMs)} ms (${cause})`;
     const named = worker === undefined ? {} : { worker };
-    marks.push({ kind: 'worker_recycled', text, ...named, ...of, receipt: wire });
+    marks.push({ kind: 'worker_recycled', text, ...named, ...of, receipt: shown });
   }
   if (marks.length === 0 && session === null) {
     const took = `took ${Math.round(receipt.durationMs)} ms`;
     const text = `${kind} (${cause}) ${kind === 'shift' ? took : gaveBack(receipt)}`;
-    marks.push({ kind: 'receipt', text, receipt: wire });
+    marks.push({ kind: 'receipt', text, receipt: shown });
   }
   return marks;
 }

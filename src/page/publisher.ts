@@ -1,24 +1,32 @@
+import type { EventKind, Mark } from '../contract/events.js';
+import { toInstant } from '../contract/units.js';
 import { PlimsollError } from '../errors.js';
-import type { EventKind, Viewer } from '../http/services.js';
 import type { NewMark } from './marks.js';
+
+/** The stream to an open page. */
+export interface Viewer {
+  /** Takes a message of `text/event-stream`; never waits. */
+  readonly send: (kind: EventKind, message: Buffer) => void;
+  readonly end: () => void;
+}
 
 export interface PublisherOptions {
   /** Open pages at most. */
   readonly maxViewers: number;
   /** Time between two states. */
   readonly intervalMs: number;
-  /** What the page shows now, as it goes over the wire. */
+  /** What the page shows now: a `PageState` of the contract. */
   readonly state: () => Promise<unknown>;
   readonly onError: (line: string, error: unknown) => void;
 }
 
-/** States between two heartbeats: something goes out now and then even if no state can be made. */
+/** A heartbeat after so many states: it is sent even when no state can be made. */
 const HEARTBEAT_EVERY = 15;
 const HEARTBEAT = Buffer.from(': the server is alive\n\n');
 
 /**
- * Feeds the open pages: one state a second, made and written as text once for all of them, and
- * marks as they come. Where no page is open it does nothing.
+ * Feeds the open pages: one state a second, serialised once for all pages, and marks as they come. While
+ * no page is open it does nothing.
  */
 export class EventPublisher {
   readonly #options: PublisherOptions;
@@ -41,10 +49,9 @@ export class EventPublisher {
   }
 
   /**
-   * Feeds a page from now on: a state at once, then what comes. It gets its first message after this
-   * has returned.
+   * Feeds a page: a state at once, then whatever comes. The first message is sent after this has returned.
    *
-   * @returns what ends it.
+   * @returns a function that ends it.
    * @throws PlimsollError TOO_MANY_VIEWERS, SHUTTING_DOWN
    */
   join(viewer: Viewer): () => void {
@@ -61,16 +68,17 @@ export class EventPublisher {
     return () => this.#forget(viewer);
   }
 
-  /** Tells every open page of something that has happened. */
+  /** Sends a mark to every open page. */
   mark(mark: NewMark): void {
     if (this.#viewers.size === 0) return;
-    // Rising over restarts too: a page that comes back does not take a new mark for an old one.
+    // Rising over restarts too, so that a page that reconnects does not take a new mark for a known one.
     this.#lastMarkId = Math.max(this.#lastMarkId + 1, Date.now());
-    const at = new Date().toISOString();
-    this.#sendToAll('mark', messageFor('mark', { id: this.#lastMarkId, at, ...mark }));
+    const at = toInstant(Date.now());
+    const message: Mark = { id: this.#lastMarkId, at, ...mark };
+    this.#sendToAll('mark', messageFor('mark', message));
   }
 
-  /** Ends every stream; none begins any more. */
+  /** Ends every stream and refuses new ones. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -112,14 +120,14 @@ export class EventPublisher {
     for (const viewer of this.#viewers) viewer.send(kind, message);
   }
 
-  /** The last state if it is from within the interval, else a new one. */
+  /** The last state if it is younger than the interval, else a new one. */
   #freshState(): Promise<Buffer | undefined> {
     const last = this.#state;
     const isFresh = last !== undefined && performance.now() - last.atMs < this.#options.intervalMs;
     return isFresh ? Promise.resolve(last.message) : this.#make();
   }
 
-  /** Makes a state; those who ask meanwhile share it. Undefined where that failed. */
+  /** Makes a state, shared by all who ask meanwhile; undefined if that fails. */
   #make(): Promise<Buffer | undefined> {
     this.#making ??= this.#makeState().finally(() => {
       this.#making = undefined;
@@ -134,7 +142,7 @@ export class EventPublisher {
       this.#failing = false;
       return message;
     } catch (error) {
-      // Once, not every second.
+      // Logged once, not every second.
       if (!this.#failing) this.#options.onError('the page gets no state', error);
       this.#failing = true;
       return undefined;

@@ -1,22 +1,20 @@
 import type { ResultCache } from '../cache/result-cache.js';
-import type { ModelView, WorkerView } from '../http/services.js';
-import {
-  cacheToWire,
-  modelToWire,
-  poolToWire,
-  sessionToWire,
-  toMb,
-  workerToWire,
-} from '../http/wire.js';
+import { shownCache } from '../cache/shown.js';
+import type * as contract from '../contract/events.js';
+import type { ModelView } from '../contract/models.js';
+import { toInstant, toMb } from '../contract/units.js';
+import type { WorkerView } from '../contract/workers.js';
 import type { Dispatcher } from '../inference/dispatcher.js';
 import type { MemoryManager } from '../memory/manager.js';
 import { processName, sharedBytesOf } from '../memory/process-ring.js';
 import { figuresOf, type ProcessReading } from '../memory/snapshot.js';
-import type { NamedPool } from '../pools/connection-pool.js';
+import type { NamedPool } from '../pools/pool.js';
+import { shownPool } from '../pools/shown.js';
 import type { SessionRegistry } from '../sessions/registry.js';
+import { shownOpen } from '../sessions/shown.js';
 import { VERSION } from '../version.js';
 
-/** Open sessions that the page shows at most, the newest. */
+/** The page shows so many open sessions at most, the newest. */
 const MAX_SESSIONS = 100;
 
 /** What the page shows at one moment. */
@@ -27,16 +25,16 @@ export class PageState {
     this.#parts = parts;
   }
 
-  /** As it goes over the wire. Memory is that of the manager's last reading: nothing is read for the page. */
-  async now() {
+  /** Memory is that of the manager's last reading: nothing is read for the page. */
+  async now(): Promise<contract.PageState> {
     const { memory, sessions, dispatcher, views, workers, pools, cache } = this.#parts;
     const { reader } = memory;
     const snapshot = reader.last ?? (await reader.read());
     const figures = figuresOf(snapshot);
+    // Awaited before anything is read, so that all of the state is of one moment.
     const models = await views.listKnown();
-    const nowMs = Date.now();
     return {
-      at: new Date(nowMs).toISOString(),
+      at: toInstant(Date.now()),
       version: VERSION,
       server_total_mb: toMb(figures.serverTotalBytes),
       server_used_mb: toMb(figures.serverUsedBytes),
@@ -45,16 +43,12 @@ export class PageState {
       users_since_recycle: memory.usersSinceRecycle,
       recycle_after_users: this.#parts.recycleAfterUsers,
       waiting_inputs: dispatcher.waitingCount,
-      processes: snapshot.processes.map(processToWire),
-      sessions: sessions.listOpen(MAX_SESSIONS).map((session) => {
-        const { ended_at, end_cause, taken_mb, cleanup, ambient, ...shown } =
-          sessionToWire(session);
-        return shown;
-      }),
-      models: models.map(modelToWire),
-      workers: workers.list().map((worker) => workerToWire(worker, nowMs)),
-      cache: cacheToWire(cache.counts),
-      pools: pools.map((pool) => poolToWire(pool.figures)),
+      processes: snapshot.processes.map(shownProcess),
+      sessions: sessions.listOpen(MAX_SESSIONS).map(shownOpen),
+      models,
+      workers: workers.list(),
+      cache: shownCache(cache.counts),
+      pools: pools.map((pool) => shownPool(pool.figures)),
     };
   }
 }
@@ -70,7 +64,7 @@ export interface PageStateParts {
   readonly recycleAfterUsers: number;
 }
 
-function processToWire(reading: ProcessReading) {
+function shownProcess(reading: ProcessReading): contract.ShownProcess {
   const { role, pid, memory } = reading;
   return {
     name: processName(reading),

@@ -1,67 +1,11 @@
 import { PlimsollError } from '../errors.js';
-
-/** Bounds of a pool; times in milliseconds. */
-export interface PoolLimits {
-  readonly min: number;
-  readonly max: number;
-  /** Longest wait for a connection. */
-  readonly waitMs: number;
-  /** An idle connection above the minimum closes after this. */
-  readonly idleMs: number;
-  /** A connection of this age is replaced, once nobody uses it. */
-  readonly lifetimeMs: number;
-  /** A connection that was idle for this long is checked before it is handed out. */
-  readonly checkAfterIdleMs: number;
-}
-
-/** What a pool needs to know of the connections it keeps. */
-export interface Connector<C> {
-  open(): Promise<C>;
-  close(connection: C): Promise<void>;
-  /** Health check on checkout after an idle spell; a rejection counts as `false`. */
-  check(connection: C): Promise<boolean>;
-  /** `false` once the connection broke. */
-  isUsable(connection: C): boolean;
-}
-
-export interface PoolFigures {
-  readonly name: string;
-  readonly min: number;
-  readonly max: number;
-  readonly open: number;
-  readonly idle: number;
-  readonly inUse: number;
-  readonly waiting: number;
-  /** Since the start: */
-  readonly opened: number;
-  /** Closed for their age. */
-  readonly recycled: number;
-  /** Discarded because they broke or did not pass their check. */
-  readonly broken: number;
-  readonly checkouts: number;
-  readonly timeouts: number;
-  /** All waits together. */
-  readonly waitSeconds: number;
-  readonly waitMsMean: number;
-  readonly waitMsMax: number;
-}
-
-/** A pool as those see it who do not use its connections. */
-export interface NamedPool {
-  readonly figures: PoolFigures;
-  /** Closes idle connections down to the minimum. @returns how many, once they are closed. */
-  shrink(): Promise<number>;
-}
-
-/** A connection that is checked out; releasing it twice does nothing. */
-export interface Lease<C> {
-  readonly connection: C;
-  release(): void;
-}
+import type { Connector, Lease, PoolFigures, PoolLimits } from './pool.js';
 
 interface Slot<C> {
   readonly connection: C;
   readonly openedAtMs: number;
+  /** {@link ConnectionPool.replaceAll} begins a new one. */
+  readonly generation: number;
   idleSinceMs: number;
 }
 
@@ -75,8 +19,8 @@ const SHORTEST_SWEEP_MS = 20;
 const LONGEST_SWEEP_MS = 10_000;
 
 /**
- * Keeps connections to one server: opens them when somebody waits, hands each to one user at a
- * time in the order of asking, and closes what is idle, old or broken.
+ * Connections to one server. Opens them on demand, lends each to one user at a time, first come first
+ * served, and closes those that are idle, old or broken.
  */
 export class ConnectionPool<C> {
   readonly #name: string;
@@ -85,14 +29,15 @@ export class ConnectionPool<C> {
   readonly #now: () => number;
   readonly #sweeper: NodeJS.Timeout;
   readonly #slots = new Set<Slot<C>>();
-  /** The last one is the one that was used last: the others can grow idle and close. */
+  /** Used as a stack: the most recently used one is lent first, so that the others become idle and close. */
   readonly #idle: Slot<C>[] = [];
   readonly #waiters: Waiter<C>[] = [];
   readonly #closings = new Set<Promise<void>>();
   #opening = 0;
   #checking = 0;
-  /** In use above the minimum at the last shrink, and not given back since. */
+  /** Connections above the minimum that were in use at the last shrink and are not released yet. */
   #surplus = 0;
+  #generation = 0;
   #closed = false;
   #whenEmpty: (() => void) | undefined;
   #ending: Promise<void> | undefined;
@@ -116,10 +61,9 @@ export class ConnectionPool<C> {
   }
 
   /**
-   * Runs `work` with a connection that nobody else has meanwhile.
+   * Runs `work` with a connection of its own.
    *
-   * @throws PlimsollError `POOL_EXHAUSTED` after `waitMs`; what opening a connection threw; what
-   * `work` threw.
+   * @throws PlimsollError `POOL_EXHAUSTED` after `waitMs`; the error of opening a connection, or of `work`.
    */
   async use<T>(work: (connection: C) => Promise<T>): Promise<T> {
     const lease = await this.acquire();
@@ -130,7 +74,7 @@ export class ConnectionPool<C> {
     }
   }
 
-  /** Like {@link use} for callers that cannot hand over their work; they must release. */
+  /** Like {@link use}, for callers that release the connection themselves. */
   async acquire(): Promise<Lease<C>> {
     const slot = await this.#wait();
     let held = true;
@@ -160,8 +104,10 @@ export class ConnectionPool<C> {
   }
 
   /**
-   * Closes idle connections down to the minimum; those in use above it close when they are given back, unless
-   * somebody waits then. @returns how many were closed at once, when they are.
+   * Closes idle connections down to the minimum. Those in use above it close when they are released, unless
+   * somebody waits then.
+   *
+   * @returns how many idle ones were closed, once they are.
    */
   async shrink(): Promise<number> {
     const closings: Promise<void>[] = [];
@@ -175,13 +121,22 @@ export class ConnectionPool<C> {
     return closings.length;
   }
 
-  /** Closes what is idle for too long, too old or broken; it runs by itself as well. */
+  /**
+   * Replaces every connection, those in use when they are released: what the server answered on one of them
+   * holds for all, such as that it is no longer the primary after a failover.
+   */
+  replaceAll(): void {
+    this.#generation += 1;
+    this.sweep();
+  }
+
+  /** Closes connections that are idle for too long, too old or broken; it also runs periodically. */
   sweep(): void {
     if (this.#closed) return;
     const now = this.#now();
     for (const slot of [...this.#idle]) {
       const surplus = this.#slots.size > this.#limits.min;
-      if (!this.#connector.isUsable(slot.connection)) void this.#discard(slot, 'broken');
+      if (!this.#isUsable(slot)) void this.#discard(slot, 'broken');
       else if (this.#isOld(slot)) void this.#discard(slot, 'recycled');
       else if (surplus && now - slot.idleSinceMs >= this.#limits.idleMs) void this.#discard(slot);
     }
@@ -189,7 +144,7 @@ export class ConnectionPool<C> {
     this.#pump();
   }
 
-  /** Refuses who waits, waits for what is in use, closes everything. */
+  /** Rejects all waiters, waits for the connections in use, closes everything. */
   close(): Promise<void> {
     this.#ending ??= this.#end();
     return this.#ending;
@@ -235,17 +190,17 @@ export class ConnectionPool<C> {
   }
 
   /**
-   * Serves who waits, in this order:
+   * Serves the waiters, oldest first:
    * 1. a broken or old idle connection is discarded;
-   * 2. one that was idle for long is checked first, and then goes to who waits longest;
-   * 3. any other idle one goes to who waits longest;
-   * 4. with none idle, as many are opened as there are waiters, up to the maximum.
+   * 2. one that was idle for long is checked before it is lent;
+   * 3. any other idle one is lent;
+   * 4. with none idle, one is opened per waiter, up to the maximum.
    */
   #pump(): void {
     while (this.#waiters.length > this.#checking) {
       const slot = this.#idle.at(-1);
       if (slot === undefined) break;
-      if (!this.#connector.isUsable(slot.connection)) void this.#discard(slot, 'broken');
+      if (!this.#isUsable(slot)) void this.#discard(slot, 'broken');
       else if (this.#isOld(slot)) void this.#discard(slot, 'recycled');
       else if (this.#now() - slot.idleSinceMs >= this.#limits.checkAfterIdleMs) this.#check(slot);
       else this.#give(slot);
@@ -270,7 +225,7 @@ export class ConnectionPool<C> {
   }
 
   #release(slot: Slot<C>): void {
-    if (!this.#connector.isUsable(slot.connection)) void this.#discard(slot, 'broken');
+    if (!this.#isUsable(slot)) void this.#discard(slot, 'broken');
     else if (this.#closed) void this.#discard(slot);
     else if (this.#isOld(slot)) void this.#discard(slot, 'recycled');
     else if (this.#isSurplus()) void this.#discard(slot);
@@ -278,7 +233,7 @@ export class ConnectionPool<C> {
     this.#pump();
   }
 
-  /** Whether one that is given back was in use at the last shrink, or stands for one that was. */
+  /** Whether a released connection is to close because of the last shrink. */
   #isSurplus(): boolean {
     if (this.#surplus === 0) return false;
     this.#surplus -= 1;
@@ -287,6 +242,7 @@ export class ConnectionPool<C> {
 
   #open(): void {
     this.#opening += 1;
+    const openedIn = this.#generation;
     // A connector that throws at once is a rejection like any other.
     Promise.resolve()
       .then(() => this.#connector.open())
@@ -295,7 +251,9 @@ export class ConnectionPool<C> {
           this.#opening -= 1;
           this.#counts.opened += 1;
           const now = this.#now();
-          const slot: Slot<C> = { connection, openedAtMs: now, idleSinceMs: now };
+          const slot: Slot<C> = {
+            ...{ connection, openedAtMs: now, idleSinceMs: now, generation: openedIn },
+          };
           this.#slots.add(slot);
           if (this.#closed) void this.#discard(slot);
           else this.#handOver(slot);
@@ -303,7 +261,7 @@ export class ConnectionPool<C> {
         },
         (error: unknown) => {
           this.#opening -= 1;
-          // Whoever waits longest hears why; the next ones each try for themselves.
+          // The oldest waiter gets the error; each of the others tries again.
           this.#waiters.shift()?.fail(error);
           this.#tellIfEmpty();
           this.#pump();
@@ -323,7 +281,7 @@ export class ConnectionPool<C> {
     });
   }
 
-  /** A check that does not end within the wait limit has failed: a dead peer sends nothing. */
+  /** A check that does not end within the wait limit has failed: a dead peer sends no error. */
   async #passes(connection: C): Promise<boolean> {
     const { promise, resolve } = promiseOf<boolean>();
     const timer = setTimeout(() => resolve(false), this.#limits.waitMs);
@@ -336,7 +294,7 @@ export class ConnectionPool<C> {
     }
   }
 
-  /** One that has just answered needs no check, even where every idle one does (a limit of 0). */
+  /** A connection that has just answered is not checked, even if every idle one is (a limit of 0). */
   #handOver(slot: Slot<C>): void {
     this.#makeIdle(slot);
     this.#give(slot);
@@ -352,6 +310,10 @@ export class ConnectionPool<C> {
     if (at >= 0) this.#idle.splice(at, 1);
   }
 
+  #isUsable({ connection, generation }: Slot<C>): boolean {
+    return generation === this.#generation && this.#connector.isUsable(connection);
+  }
+
   #isOld(slot: Slot<C>): boolean {
     return this.#now() - slot.openedAtMs >= this.#limits.lifetimeMs;
   }
@@ -360,7 +322,7 @@ export class ConnectionPool<C> {
     this.#removeIdle(slot);
     this.#slots.delete(slot);
     if (why !== undefined) this.#counts[why] += 1;
-    // A connection that cannot even be closed is gone all the same.
+    // An error while closing changes nothing: the connection is gone.
     const closing = Promise.resolve()
       .then(() => this.#connector.close(slot.connection))
       .catch(() => undefined)

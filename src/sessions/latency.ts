@@ -1,26 +1,23 @@
-/** Buckets for each doubling of the time: neighbours are 9 % apart, so a percentile is off by 5 % at most. */
+/** Buckets for each doubling: neighbours are 9 % apart, so a percentile is off by at most 5 %. */
 const BUCKETS_PER_DOUBLING = 8;
-/** Upper end of the first bucket, in milliseconds: what is faster counts as this fast. */
+/** Upper end of the first bucket, in ms; faster answers count as this. */
 const FIRST_MS = 0.25;
-/** 0.25 ms to 131 s, and a last one for what is slower, of which the largest time is kept. */
+/** 0.25 ms to 131 s, and a last one for slower answers, of which the largest is kept. */
 const BUCKETS = 2 + 19 * BUCKETS_PER_DOUBLING;
 
-/** Times of a session's answers, in milliseconds. */
+/** Latency of a session's answers, in ms. */
 export interface Percentiles {
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/**
- * How long answers took, in buckets whose ends grow by a constant factor: 600 bytes however many
- * answers there were. No memory is taken before the first.
- */
+/** Latencies in exponential buckets: 600 bytes for any number of answers, none before the first. */
 export class LatencyHistogram {
   #counts: Uint32Array | undefined;
   #count = 0;
   #largestMs = 0;
 
-  /** @param ms time that one answer took. */
+  /** @param ms latency of one answer. */
   add(ms: number): void {
     this.#counts ??= new Uint32Array(BUCKETS);
     const bucket = bucketOf(ms);
@@ -35,13 +32,13 @@ export class LatencyHistogram {
     return { p50Ms: this.#percentile(50), p99Ms: this.#percentile(99) };
   }
 
-  /** The time within which this percentage of the answers came (nearest rank). */
+  /** Percentile by nearest rank, in ms. */
   #percentile(percent: number): number {
     const rank = Math.ceil((this.#count * percent) / 100);
     let seen = 0;
     for (const [bucket, count] of this.#counts?.entries() ?? []) {
       seen += count;
-      // The largest time may stand lower in its bucket than the middle.
+      // The largest latency may be below the middle of its bucket.
       if (seen >= rank && bucket < BUCKETS - 1) return Math.min(middleMs(bucket), this.#largestMs);
     }
     return this.#largestMs;
@@ -53,7 +50,7 @@ function bucketOf(ms: number): number {
   return Math.min(BUCKETS - 1, Math.ceil(Math.log2(ms / FIRST_MS) * BUCKETS_PER_DOUBLING));
 }
 
-/** The middle of a bucket, by the factor between its ends. */
+/** Geometric middle of a bucket. */
 function middleMs(bucket: number): number {
   return bucket === 0 ? FIRST_MS : FIRST_MS * 2 ** ((bucket - 0.5) / BUCKETS_PER_DOUBLING);
 }

@@ -6,38 +6,35 @@ export interface RegistryOptions {
   readonly maxUsers: number;
   readonly maxOpen: number;
   readonly idleTimeoutMs: number;
-  /** Called before a session opens; throws where none may. */
+  /** Called before a session opens; throws to refuse it. */
   readonly admit: () => void;
-  /** Private bytes of all our processes by the last reading; undefined before the first. */
+  /** Private bytes of all our processes in the last reading; undefined before the first. */
   readonly privateBytes?: () => number | undefined;
-  /** Runs after every session, by itself. */
+  /** Runs after every session. */
   readonly cleanup: (session: SessionView, stillUsed: StillUsed) => Promise<Receipt>;
-  /** Told of every change that is worth keeping. */
+  /** Called for every change that is kept. */
   readonly onChange: (session: SessionView) => void;
-  /** A user took part in a session for the first time. */
+  /** A new user has joined a session. */
   readonly onUser: (session: string, user: string) => void;
   readonly onError: (line: string, error: unknown) => void;
 }
 
-/** Whether a session that is still open works with the model. */
+/** Whether an open session still uses the model. */
 export type StillUsed = (model: string) => boolean;
 
 /** A request's place in its session. */
 export interface Seat {
   readonly session: string;
-  /** To be called once, when the request is over. */
+  /** Call once, when the request is over. */
   readonly leave: (succeeded: boolean) => void;
 }
 
-/** A model that an open session has asked for within this time stays when another one ends. */
+/** A model that an open session has used within this time stays when another session ends. */
 const STILL_USED_MS = 5000;
-/**
- * Sessions that have ended and are still answered from memory: the store answers for the others, and a
- * session with its receipt takes 3.3 KB of the heap.
- */
+/** Ended sessions kept in memory (3.3 KB each with its receipt); the store answers for older ones. */
 const MAX_ENDED = 64;
 
-/** Owns every session: opens, finds, ends them, and sees to the cleanup after each. */
+/** Owns every session: opens, finds and ends them, and runs the cleanup after each. */
 export class SessionRegistry {
   readonly #options: RegistryOptions;
   readonly #open = new Map<string, Session>();
@@ -56,7 +53,7 @@ export class SessionRegistry {
     this.#sweeper ??= setInterval(() => this.#sweep(), period).unref();
   }
 
-  /** Ends every open session, each with its cleanup; one that fails does not stop the stopping. */
+  /** Ends every open session with its cleanup; a failing cleanup does not stop the others. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#sweeper);
@@ -64,7 +61,7 @@ export class SessionRegistry {
     await Promise.all(sessions.map((open) => this.#endWithoutCaller(open, 'server stopped')));
   }
 
-  /** Sessions that take requests or are being cleaned up. */
+  /** Sessions that are open or ending. */
   get openCount(): number {
     return this.#open.size;
   }
@@ -83,7 +80,7 @@ export class SessionRegistry {
     return [...this.#ended.values(), ...this.#open.values()].map((session) => session.view);
   }
 
-  /** Sessions that take requests or are being cleaned up, newest first. */
+  /** Sessions that are open or ending, newest first. */
   listOpen(limit: number): readonly SessionView[] {
     const sessions = [...this.#open.values()];
     return sessions
@@ -118,7 +115,7 @@ export class SessionRegistry {
   }
 
   /**
-   * Ends a session: no more requests, those that run finish, then the cleanup. Ending twice gives
+   * Ends a session: it takes no more requests, running ones finish, then the cleanup runs. Ending it twice gives
    * the same receipt.
    *
    * @throws PlimsollError SESSION_NOT_FOUND
@@ -185,7 +182,7 @@ export class SessionRegistry {
     try {
       receipt = await this.#options.cleanup(session.view, (model) => this.#isStillUsed(model));
     } finally {
-      // Even if the cleanup failed the session is over: nobody could end it again.
+      // The session ends even if its cleanup failed: nobody could end it again.
       session.completeEnd(receipt);
       this.#open.delete(session.id);
       this.#ended.set(session.id, session);
@@ -198,7 +195,7 @@ export class SessionRegistry {
     return session.view;
   }
 
-  /** Ends a session where nobody waits for the receipt; a cleanup that fails is told of. */
+  /** Ends a session whose receipt nobody waits for; a failed cleanup is logged. */
   async #endWithoutCaller(session: Session, cause: EndCause): Promise<void> {
     try {
       await this.#end(session, cause);

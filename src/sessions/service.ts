@@ -1,6 +1,7 @@
-import type { Stop } from '../cache/stop.js';
+import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { Classification, Classifier } from '../inference/classify.js';
+import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ModelRepository } from '../models/intake/repository.js';
 import type { SessionRegistry } from './registry.js';
 
@@ -8,6 +9,8 @@ export interface SessionRequest {
   readonly inputs: readonly string[];
   readonly model: string | undefined;
   readonly topK: number | undefined;
+  /** What is applied to the logits; the model's own if undefined. */
+  readonly function?: ScoreFunction | undefined;
   readonly session: string | undefined;
   readonly user: string;
 }
@@ -17,7 +20,7 @@ export interface SessionAnswer extends Classification {
   readonly user: string;
 }
 
-/** What is recorded of an answer. */
+/** An answer as it is recorded. */
 export interface Answered {
   readonly answer: SessionAnswer;
   readonly inputs: readonly string[];
@@ -31,18 +34,18 @@ export class ClassificationService {
   readonly #repository: ModelRepository;
   readonly #defaultModel: string;
   readonly #admit: () => void;
-  readonly #onAnswer: (answered: Answered) => void;
+  readonly #onAnswer: (answered: Answered) => Promise<void> | undefined;
 
   constructor(parts: {
     readonly registry: SessionRegistry;
     readonly classifier: Classifier;
     readonly repository: ModelRepository;
-    /** Empty: `spam`, or the only model there is. */
+    /** If empty: `spam`, or the only model there is. */
     readonly defaultModel: string;
-    /** Called before every request; throws where none may be taken. */
+    /** Called before every request; throws to refuse it. */
     readonly admit: () => void;
-    /** Told of every answer before it is given. */
-    readonly onAnswer: (answered: Answered) => void;
+    /** Told of every answer before it is given. @returns what the answer is to wait for, if anything */
+    readonly onAnswer: (answered: Answered) => Promise<void> | undefined;
   }) {
     this.#registry = parts.registry;
     this.#classifier = parts.classifier;
@@ -53,42 +56,45 @@ export class ClassificationService {
   }
 
   /**
-   * Seats the user in the session, classifies, and gives the seat back. What memory knows is answered
-   * without a promise: most requests that wait for nothing should cost nothing to wait for.
+   * Seats the user in the session, classifies, and frees the seat. Synchronous if every result is in
+   * memory: an answer that waits for nothing should not pay for a promise.
    *
-   * @param stop its signal is asked for only where there is something to wait for.
+   * @param abort its signal is read only if there is something to wait for.
    * @throws PlimsollError those of the registry's `enter` and of the classifier
    */
-  classify(request: SessionRequest, stop: Stop): SessionAnswer | Promise<SessionAnswer> {
+  classify(request: SessionRequest, abort: Abortable): SessionAnswer | Promise<SessionAnswer> {
     this.#admit();
     const model = request.model ?? this.#theDefaultModel();
-    if (this.#repository.known(model) !== undefined) return this.#seat(model, request, stop);
-    // A name that nobody has must not take a seat in a session.
-    return this.#repository.find(model).then(() => this.#seat(model, request, stop));
+    if (this.#repository.known(model) !== undefined) return this.#seat(model, request, abort);
+    // An unknown model must not take a seat in a session.
+    return this.#repository.find(model).then(() => this.#seat(model, request, abort));
   }
 
   #seat(
     model: string,
     request: SessionRequest,
-    stop: Stop,
+    abort: Abortable,
   ): SessionAnswer | Promise<SessionAnswer> {
     const begunMs = performance.now();
-    const { inputs, topK, user } = request;
+    const { inputs, topK, user, function: asked } = request;
     const seat = this.#registry.enter(request.session, user, model);
-    const give = (found: Classification): SessionAnswer => {
+    const give = (found: Classification): SessionAnswer | Promise<SessionAnswer> => {
       const { model: of, results, truncated, cached, inputHashes, timing } = found;
       const { session } = seat;
       const answer = { model: of, results, truncated, cached, inputHashes, timing, session, user };
-      this.#onAnswer({ answer, inputs, tookMs: performance.now() - begunMs });
+      const room = this.#onAnswer({ answer, inputs, tookMs: performance.now() - begunMs });
       seat.leave(true);
-      return answer;
+      return room === undefined ? answer : room.then(() => answer);
     };
     const fail = (error: unknown): never => {
       seat.leave(false);
       throw error;
     };
     try {
-      const found = this.#classifier.classify({ model, inputs, topK, user }, stop);
+      const found = this.#classifier.classify(
+        { model, inputs, topK, user, function: asked },
+        abort,
+      );
       return found instanceof Promise ? found.then(give, fail) : give(found);
     } catch (error) {
       return fail(error);

@@ -2,37 +2,37 @@ import { randomUUID } from 'node:crypto';
 import type { Receipt } from '../memory/receipt.js';
 import { LatencyHistogram, type Percentiles } from './latency.js';
 
-/** `open` takes requests; `ending` finishes what runs and cleans up; then it is `ended`. */
+/** `open`: takes requests; `ending`: running requests finish, then the cleanup runs; `ended`. */
 export type SessionState = 'open' | 'ending' | 'ended';
 
 /** Why a session ended. */
 export type EndCause = 'ended by the caller' | 'idle' | 'full' | 'server stopped';
 
-/** A session as others see it. */
+/** A snapshot of a session. */
 export interface SessionView {
   readonly id: string;
   readonly state: SessionState;
-  /** Opened by the server for requests that name no session. */
+  /** Opened by the server, for requests that name no session. */
   readonly ambient: boolean;
   readonly maxUsers: number;
   readonly users: number;
   readonly requests: number;
   readonly failures: number;
-  /** How long its answers took; null before the first. */
+  /** Latency of its answers; null before the first. */
   readonly latency: Percentiles | null;
   /** Milliseconds since 1970. */
   readonly openedAtMs: number;
   readonly endedAtMs: number | null;
   readonly endCause: EndCause | null;
   /**
-   * What private memory rose by from its opening to its cleanup, in bytes; sessions beside it count too.
-   * Null until it has ended, or where nothing had been read when it opened.
+   * Rise of private memory from its opening to its cleanup, in bytes, concurrent sessions included.
+   * Null before its end, or if there was no reading when it opened.
    */
   readonly takenBytes: number | null;
   readonly cleanup: Receipt | null;
 }
 
-/** A span of work of up to `maxUsers` users. The registry alone changes it. */
+/** A span of work of up to `maxUsers` users. Changed only by the registry. */
 export class Session {
   readonly id = `s_${randomUUID().replaceAll('-', '').slice(0, 20)}`;
   readonly openedAtMs = Date.now();
@@ -42,7 +42,7 @@ export class Session {
   readonly #users = new Set<string>();
   readonly #models = new Map<string, number>();
   readonly #idleWaiters: (() => void)[] = [];
-  /** Gone once the session has ended: its percentiles are kept instead. */
+  /** Dropped when the session has ended; its percentiles are kept. */
   #latencies: LatencyHistogram | undefined = new LatencyHistogram();
   #lastPercentiles: Percentiles | null = null;
   #state: SessionState = 'open';
@@ -57,7 +57,7 @@ export class Session {
   constructor(options: {
     readonly ambient: boolean;
     readonly maxUsers: number;
-    /** By the last reading. */
+    /** Private bytes in the last reading. */
     readonly privateBytes?: number | undefined;
   }) {
     this.ambient = options.ambient;
@@ -69,23 +69,23 @@ export class Session {
     return this.#state;
   }
 
-  /** Whether this user is in it, or could be. */
+  /** Whether this user is a member or may become one. */
   hasRoomFor(user: string): boolean {
     return this.#users.has(user) || this.#users.size < this.maxUsers;
   }
 
-  /** Milliseconds since the last request began or ended; 0 while one runs. */
+  /** Milliseconds since a request last started or ended; 0 while one runs. */
   idleMs(nowMs: number): number {
     return this.#inFlight > 0 ? 0 : nowMs - this.#lastActiveAtMs;
   }
 
-  /** Whether it has asked for this model within the time. */
+  /** Whether it is open and has used the model within that time. */
   usesModel(model: string, nowMs: number, withinMs: number): boolean {
     const last = this.#models.get(model);
     return this.#state === 'open' && last !== undefined && nowMs - last <= withinMs;
   }
 
-  /** A request begins. @returns whether its user is new here. */
+  /** A request starts. @returns whether its user is new here. */
   begin(user: string, model: string, nowMs: number): boolean {
     const isNew = !this.#users.has(user);
     this.#users.add(user);
@@ -97,9 +97,9 @@ export class Session {
   }
 
   /**
-   * A request that {@link begin} has counted is over.
+   * A request counted by {@link begin} is over.
    *
-   * @param tookMs from its beginning; counts where it was answered.
+   * @param tookMs its latency; counted if it succeeded.
    */
   finish(succeeded: boolean, tookMs: number, nowMs: number): void {
     this.#inFlight -= 1;
@@ -115,13 +115,13 @@ export class Session {
     this.#endCause = cause;
   }
 
-  /** Settles when none of its requests runs any more. */
+  /** Resolves when none of its requests runs. */
   quiet(): Promise<void> {
     if (this.#inFlight === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));
   }
 
-  /** It is over; what belonged to it is dropped. */
+  /** Marks it ended and drops what it held. */
   completeEnd(cleanup: Receipt | null): void {
     this.#state = 'ended';
     this.#endedAtMs = Date.now();

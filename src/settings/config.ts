@@ -2,6 +2,7 @@ import { CACHE_SETTINGS } from './cache.js';
 import { HTTP_SETTINGS } from './http.js';
 import { MEMORY_SETTINGS } from './memory.js';
 import { MODEL_SETTINGS } from './models.js';
+import { isServiceLink, nearestName } from './names.js';
 import { poolSettings } from './pools.js';
 import { PROCESS_SETTINGS } from './process.js';
 import { RECORDS_SETTINGS } from './records.js';
@@ -9,22 +10,32 @@ import { SESSION_SETTINGS } from './sessions.js';
 import { type Setting, type SettingContext, SettingError } from './setting.js';
 import { WORK_SETTINGS } from './work.js';
 
+/** The settings by area, in the order in which they are shown. */
+export const AREAS = {
+  'HTTP server and page': HTTP_SETTINGS,
+  Models: MODEL_SETTINGS,
+  Work: WORK_SETTINGS,
+  Sessions: SESSION_SETTINGS,
+  Memory: MEMORY_SETTINGS,
+  Cache: { ...CACHE_SETTINGS, ...poolSettings('redis', 'Redis') },
+  'Records and database': { ...RECORDS_SETTINGS, ...poolSettings('database', 'PostgreSQL') },
+  Process: PROCESS_SETTINGS,
+} as const;
+
 /**
  * Every setting. Its environment name is `PLIMSOLL_` and the key in capitals with `_` for `.`
  * (`session.max_users` → `PLIMSOLL_SESSION_MAX_USERS`); on the command line `--set key=value`.
  * A bad value is refused at start with its name and bounds; what is read is then frozen.
  */
 export const SETTINGS = {
-  ...HTTP_SETTINGS,
-  ...MODEL_SETTINGS,
-  ...WORK_SETTINGS,
-  ...SESSION_SETTINGS,
-  ...MEMORY_SETTINGS,
-  ...CACHE_SETTINGS,
-  ...poolSettings('redis', 'Redis'),
-  ...RECORDS_SETTINGS,
-  ...poolSettings('database', 'PostgreSQL'),
-  ...PROCESS_SETTINGS,
+  ...AREAS['HTTP server and page'],
+  ...AREAS.Models,
+  ...AREAS.Work,
+  ...AREAS.Sessions,
+  ...AREAS.Memory,
+  ...AREAS.Cache,
+  ...AREAS['Records and database'],
+  ...AREAS.Process,
 } as const;
 
 /** The key of a setting. */
@@ -46,21 +57,21 @@ export function environmentName(key: SettingKey): string {
 }
 
 /**
- * Reads every setting: `overrides` (command line) before the environment before the default.
+ * Reads every setting: from `overrides` (the command line), else from the environment, else the default. Variables that no
+ * setting has are ignored; {@link ignoredVariables} names them.
  *
- * @throws SettingError naming each setting whose value was refused, and `PLIMSOLL_*` variables
- * that no setting has (a mistyped name would otherwise be ignored in silence).
+ * @throws SettingError naming each setting whose value was refused, and each key in `overrides` that no setting has.
  */
 export function readConfig(
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
   overrides: Readonly<Record<string, string>>,
   context: SettingContext,
 ): Config {
-  const problems = [...unknownNames(environment, overrides)];
+  const problems = unknownKeys(overrides);
   const values: Record<string, unknown> = {};
   for (const key of settingKeys()) {
     const setting: Setting<unknown> = SETTINGS[key];
-    const written = overrides[key] ?? environment[environmentName(key)];
+    const written = overrides[key] ?? ownValue(environmentName(key), environment);
     try {
       values[key] = written === undefined ? setting.fallback(context) : setting.parse(written);
     } catch (error) {
@@ -90,21 +101,39 @@ export function poolLimits(config: Config, pool: 'database' | 'redis') {
   };
 }
 
-function* unknownNames(
-  environment: Readonly<Record<string, string | undefined>>,
-  overrides: Readonly<Record<string, string>>,
-): Generator<string> {
-  const known = new Set(settingKeys().map(environmentName));
-  for (const name of Object.keys(environment)) {
-    if (name.startsWith('PLIMSOLL_') && !known.has(name)) {
-      yield `${name}: no setting has this name; \`plimsoll config\` lists them all`;
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The value of one of our variables; undefined if Kubernetes set it for a Service of that name. */
+function ownValue(name: string, environment: Environment): string | undefined {
+  return isServiceLink(name, environment) ? undefined : environment[name];
+}
+
+/**
+ * One line for each variable that begins like ours and is ignored: a mistyped one would otherwise have no effect in silence.
+ * It may be another program's (Kubernetes sets `PLIMSOLL_PORT` for a Service called plimsoll), so it is no error.
+ */
+export function ignoredVariables(environment: Environment): readonly string[] {
+  const known = settingKeys().map(environmentName);
+  const lines: string[] = [];
+  for (const name of Object.keys(environment).filter((of) => of.startsWith('PLIMSOLL_'))) {
+    if (!known.includes(name)) {
+      lines.push(
+        `${name} is ignored: no setting has this name, the nearest is ${nearestName(name, known)}`,
+      );
+    } else if (isServiceLink(name, environment)) {
+      lines.push(`${name} is ignored: Kubernetes set it for a Service of this name`);
     }
   }
-  for (const key of Object.keys(overrides)) {
-    if (!Object.hasOwn(SETTINGS, key)) {
-      yield `${key}: no setting has this name; \`plimsoll config\` lists them all`;
-    }
-  }
+  return lines;
+}
+
+function unknownKeys(overrides: Readonly<Record<string, string>>): string[] {
+  return Object.keys(overrides)
+    .filter((key) => !Object.hasOwn(SETTINGS, key))
+    .map((key) => {
+      const nearest = nearestName(key, settingKeys());
+      return `${key}: no setting has this name, the nearest is ${nearest}; \`plimsoll config\` lists them all`;
+    });
 }
 
 /** Threads of one inference session: as set, else the CPUs divided among the workers. */

@@ -7,7 +7,7 @@ export const MODEL_SETTINGS = {
   models: text({
     default: '',
     defaultText: 'the bundled models',
-    about: 'Folder whose sub-folders in Hugging Face layout are the models (`--models`).',
+    about: 'Folder of models, or one model’s own folder (`--models`).',
   }),
   'models.default': text({
     default: '',
@@ -16,9 +16,9 @@ export const MODEL_SETTINGS = {
   }),
   'models.dtype': choice({
     default: 'auto',
-    words: ['auto', 'fp32', 'fp16', 'q8'],
+    words: ['auto', 'fp32', 'fp16', 'bf16', 'fp64', 'q8', 'q4'],
     about:
-      'Weights that are taken (`--dtype`): `onnx/model.onnx`, `model_fp16.onnx` or `model_quantized.onnx`; auto: what a model has, q8 before fp32 before fp16.',
+      'Type of the weights that are served (`--dtype`), told from what the graphs hold; auto: the first of q8, fp32, fp64, fp16, bf16, q4 that a model has.',
   }),
   'models.gear': choice({
     default: 'auto',

@@ -1,4 +1,4 @@
-import { flag, integer, memoryAmount, text } from './setting.js';
+import { flag, identifier, integer, memoryAmount, text } from './setting.js';
 
 /** The settings of what is recorded, and of what happens while the database does not take it. */
 export const RECORDS_SETTINGS = {
@@ -21,6 +21,11 @@ export const RECORDS_SETTINGS = {
     defaultText: 'SQLite in the data folder',
     secret: true,
     about: 'PostgreSQL that keeps the records: `postgres://user:password@host:port/name`.',
+  }),
+  'database.schema': identifier({
+    default: 'plimsoll',
+    about:
+      'PostgreSQL schema of the tables; it is created if it is missing. Tables of version 0.1 are moved into it.',
   }),
   'records.keep_text': flag({
     default: false,

@@ -91,6 +91,21 @@ export function text(
   };
 }
 
+/** A name in PostgreSQL that needs no quotes, and no more than its 63 bytes. */
+export function identifier(options: Common & { readonly default: string }): Setting<string> {
+  const bounds = 'lower-case letters, digits and _, at most 63, not beginning with a digit or pg_';
+  return {
+    ...common(options, bounds),
+    parse: (value) => {
+      const name = value.trim();
+      if (!/^(?!pg_)[a-z_][a-z0-9_]{0,62}$/.test(name)) throw refuse(value, bounds, options.unit);
+      return name;
+    },
+    fallback: () => options.default,
+    fallbackText: options.default,
+  };
+}
+
 /** Address of another server; empty is none. Its own parser gets only what passes here. */
 export function serverAddress(
   options: Common & {

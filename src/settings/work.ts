@@ -25,6 +25,14 @@ export const WORK_SETTINGS = {
     unit: 'ms',
     about: 'Longest time that a worker may take to start.',
   }),
+  'worker.reply_timeout_ms': integer({
+    default: 5000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    about:
+      'A worker that does not answer a message within this is ended and replaced, also while it is idle. A starved one gets four times as long; batches have limits of their own.',
+  }),
   'worker.restart_backoff_ms': integer({
     default: 100,
     min: 10,

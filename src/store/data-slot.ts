@@ -2,51 +2,113 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import Sqlite from 'libsql';
+import { makeDataFolder } from './data-folder.js';
+import { identityAt } from './file-identity.js';
 
 /** Servers that may share a data folder. */
-const MOST = 64;
-
-/** A server's own place in the data folder: its name, and the file of what waits for the database. */
-export interface DataSlot {
-  /** The same after every start, as long as the folder lives. */
-  readonly server: string;
-  readonly spillFile: string;
-  /** Leaves it to the next start. */
-  readonly release: () => void;
-  /** Removes it: nothing is left in it. */
-  readonly remove: () => void;
-}
+const MAX_SLOTS = 64;
 
 /**
- * Takes the first place that no running server has.
+ * One server's place in the data folder: its name, and the file of rows that wait for the database.
  *
- * The lock is SQLite's on an empty file: it goes with the process, however that ends, and it holds
- * on every platform; a process number in a file can be another process's after a restart.
- *
- * @throws Error if the folder cannot be written, or every place is taken.
+ * The lock is SQLite's on an empty file: it ends with the process, however that ends, and works on every
+ * platform. A process number in a file could be another process's after a restart.
  */
-export function takeSlot(dataDirectory: string): DataSlot {
-  const folder = path.join(dataDirectory, 'records');
-  mkdirSync(folder, { recursive: true });
-  for (let number = 1; number <= MOST; number += 1) {
-    const slot = tryToTake(folder, number);
-    if (slot !== undefined) return slot;
+export class DataSlot {
+  /** The same after every start, as long as the folder exists. */
+  readonly server: string;
+  readonly #dataFolder: string;
+  #taken: Taken;
+
+  private constructor(dataFolder: string, taken: Taken) {
+    this.#dataFolder = dataFolder;
+    this.#taken = taken;
+    this.server = nameIn(fileOf(taken, 'server'));
   }
-  throw new Error(`${MOST} servers use the data folder ${dataDirectory} already`);
+
+  /**
+   * Takes the first place that no running server holds.
+   *
+   * @throws Error if the folder cannot be written, or every place is taken.
+   */
+  static take(dataFolder: string): DataSlot {
+    return new DataSlot(dataFolder, takeFirst(dataFolder));
+  }
+
+  /** Takes every place whose server is gone: the rows that wait there would wait for ever. */
+  static takeAbandoned(dataFolder: string): readonly DataSlot[] {
+    const folder = folderIn(dataFolder);
+    return readdirSync(folder).flatMap((name) => {
+      const [, number] = /^(\d+)\.server$/.exec(name) ?? [];
+      const taken = number === undefined ? undefined : tryToTake(folder, Number(number));
+      return taken === undefined ? [] : new DataSlot(dataFolder, taken);
+    });
+  }
+
+  /**
+   * Path of the file of waiting rows. If somebody has deleted the lock, or the whole folder, a place is taken
+   * anew under the same name first.
+   *
+   * @throws Error as {@link take}.
+   */
+  get spillFile(): string {
+    if (identityAt(fileOf(this.#taken, 'lock')) !== this.#taken.identity) {
+      const taken = takeFirst(this.#dataFolder);
+      this.#taken.lock.close();
+      this.#taken = taken;
+      writeFileSync(fileOf(taken, 'server'), this.server, { mode: 0o600 });
+    }
+    return fileOf(this.#taken, 'spill');
+  }
+
+  /** Leaves the place to the next start. */
+  release(): void {
+    this.#taken.lock.close();
+  }
+
+  /** Gives the place up: nothing is left in it. */
+  remove(): void {
+    for (const kind of ['server', 'spill'] as const) {
+      rmSync(fileOf(this.#taken, kind), { force: true });
+    }
+    this.#taken.lock.close();
+  }
 }
 
-/** Takes every other place whose server is gone: what waits there would wait for ever. */
-export function takeAbandoned(dataDirectory: string): readonly DataSlot[] {
-  const folder = path.join(dataDirectory, 'records');
-  return readdirSync(folder).flatMap((name) => {
-    const [, number] = /^(\d+)\.server$/.exec(name) ?? [];
-    return (number === undefined ? undefined : tryToTake(folder, Number(number))) ?? [];
-  });
+/** A place that this process has locked. */
+interface Taken {
+  readonly folder: string;
+  readonly number: number;
+  readonly lock: Sqlite.Database;
+  readonly identity: string;
 }
 
-function tryToTake(folder: string, number: number): DataSlot | undefined {
-  const file = (kind: string) => path.join(folder, `${number}.${kind}`);
-  const lock = new Sqlite(file('lock'));
+function fileOf(
+  { folder, number }: Pick<Taken, 'folder' | 'number'>,
+  kind: 'lock' | 'server' | 'spill',
+): string {
+  return path.join(folder, `${number}.${kind}`);
+}
+
+function folderIn(dataFolder: string): string {
+  makeDataFolder(dataFolder);
+  const folder = path.join(dataFolder, 'records');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+function takeFirst(dataFolder: string): Taken {
+  const folder = folderIn(dataFolder);
+  for (let number = 1; number <= MAX_SLOTS; number += 1) {
+    const taken = tryToTake(folder, number);
+    if (taken !== undefined) return taken;
+  }
+  throw new Error(`${MAX_SLOTS} servers use the data folder ${dataFolder} already`);
+}
+
+function tryToTake(folder: string, number: number): Taken | undefined {
+  const file = fileOf({ folder, number }, 'lock');
+  const lock = new Sqlite(file);
   try {
     lock.exec('begin exclusive');
   } catch (error) {
@@ -54,12 +116,7 @@ function tryToTake(folder: string, number: number): DataSlot | undefined {
     if (/locked|busy/i.test(String(error))) return undefined;
     throw error;
   }
-  const remove = () => {
-    for (const kind of ['server', 'spill']) rmSync(file(kind), { force: true });
-    lock.close();
-  };
-  const server = nameIn(file('server'));
-  return { server, spillFile: file('spill'), release: () => lock.close(), remove };
+  return { folder, number, lock, identity: identityAt(file) };
 }
 
 function nameIn(file: string): string {
@@ -70,6 +127,6 @@ function nameIn(file: string): string {
     // The place is new.
   }
   const name = randomBytes(9).toString('base64url');
-  writeFileSync(file, name);
+  writeFileSync(file, name, { mode: 0o600 });
   return name;
 }

@@ -1,6 +1,6 @@
-import { type Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
+import type { Backend } from './databases/backend.js';
 import { TABLES, type TableName } from './rows.js';
-import type { Schema } from './schema.js';
 
 export interface KeepLimits {
   /** Rows at most, by table; the oldest go first. Tables without a number have no such limit. */
@@ -15,11 +15,11 @@ const PAUSE_MS = 20;
 
 /** Deletes what is too old or too many. */
 export class Retention {
-  readonly #database: Kysely<Schema>;
+  readonly #backend: Backend;
   #running: Promise<number> | undefined;
 
-  constructor(database: Kysely<Schema>) {
-    this.#database = database;
+  constructor(backend: Backend) {
+    this.#backend = backend;
   }
 
   /** Runs once at a time. @returns how many rows went. */
@@ -58,8 +58,8 @@ export class Retention {
   }
 
   async #count(table: TableName): Promise<number> {
-    const { rows } = await sql<{ count: number }>`
-      select count(*) as count from ${sql.table(table)}`.execute(this.#database);
+    const query = sql<{ count: number }>`select count(*) as count from ${sql.table(table)}`;
+    const { rows } = await this.#backend.read((database) => query.execute(database));
     return rows[0]?.count ?? 0;
   }
 
@@ -67,10 +67,11 @@ export class Retention {
   async #dropOldest(table: TableName, most: number, beforeMs?: number): Promise<number> {
     const time = sql.ref(TABLES[table].time);
     const old = beforeMs === undefined ? sql`` : sql`where ${time} < ${beforeMs}`;
-    const { numAffectedRows } = await sql`
+    const query = sql`
       delete from ${sql.table(table)} where id in (
-        select id from ${sql.table(table)} ${old} order by ${time}, id limit ${most})`.execute(
-      this.#database,
+        select id from ${sql.table(table)} ${old} order by ${time}, id limit ${most})`;
+    const { numAffectedRows } = await this.#backend.write((transaction) =>
+      query.execute(transaction),
     );
     return Number(numAffectedRows ?? 0);
   }

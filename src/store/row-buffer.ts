@@ -1,4 +1,4 @@
-import { type Row, sizeOf, sortable, type Value } from './rows.js';
+import { type Row, sizeOf, sortable, storableText, type Value } from './rows.js';
 
 /** What is kept of one input that was answered; its row is made when it is written. */
 export interface Classified {
@@ -57,13 +57,32 @@ export class RowBuffer {
     this.#bytes += bytesOf(classified.input);
   }
 
-  /** The oldest rows. */
-  first(count: number): readonly Row[] {
+  /** The oldest rows: at most so many, and at most so many bytes unless a single row has more. */
+  first(count: number, maxBytes = Number.POSITIVE_INFINITY): readonly Row[] {
     const rows: Row[] = [];
+    let bytes = 0;
     let begin = this.#begin;
     for (const chunk of this.#chunks) {
-      for (let at = begin; at < chunk.length && rows.length < count; at += 1) {
+      for (let at = begin; at < chunk.length; at += 1) {
+        bytes += chunk.bytesAt(at);
+        if (rows.length === count || (rows.length > 0 && bytes > maxBytes)) return rows;
         rows.push(chunk.rowAt(at));
+      }
+      begin = 0;
+    }
+    return rows;
+  }
+
+  /** How many rows {@link first} would give. */
+  count(count: number, maxBytes: number): number {
+    let rows = 0;
+    let bytes = 0;
+    let begin = this.#begin;
+    for (const chunk of this.#chunks) {
+      for (let at = begin; at < chunk.length; at += 1) {
+        bytes += chunk.bytesAt(at);
+        if (rows === count || (rows > 0 && bytes > maxBytes)) return rows;
+        rows += 1;
       }
       begin = 0;
     }
@@ -155,10 +174,15 @@ class Chunk {
     return this.#rows[at] ?? { table: 'records', values: this.#valuesAt(at) };
   }
 
+  /** The bytes that a row was counted with. */
+  bytesAt(at: number): number {
+    const row = this.#rows[at];
+    return row === undefined ? bytesOf(this.#inputs[at] ?? null) : sizeOf(row);
+  }
+
   /** Forgets what may be large. @returns the bytes that the row was counted with */
   clear(at: number): number {
-    const row = this.#rows[at];
-    const bytes = row === undefined ? bytesOf(this.#inputs[at] ?? null) : sizeOf(row);
+    const bytes = this.bytesAt(at);
     this.#rows[at] = undefined;
     this.#inputs[at] = null;
     return bytes;
@@ -167,6 +191,7 @@ class Chunk {
   /** In the order of the table's columns. */
   #valuesAt(at: number): readonly Value[] {
     const number = (column: number) => this.#numbers[column + at] ?? 0;
+    const input = this.#inputs[at];
     return [
       recordId(this.#runs[at] ?? '', number(COLUMN.request), number(COLUMN.index)),
       number(COLUMN.atMs),
@@ -174,11 +199,11 @@ class Chunk {
       this.#userHashes[at] ?? '',
       this.#models[at] ?? '',
       this.#inputHashes[at] ?? '',
-      this.#labels[at] ?? '',
+      storableText(this.#labels[at] ?? ''),
       number(COLUMN.score),
       Math.round(number(COLUMN.ms) * 1000) / 1000,
       this.#tiers[at] ?? null,
-      this.#inputs[at] ?? null,
+      input == null ? null : storableText(input),
     ];
   }
 }

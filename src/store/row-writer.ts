@@ -1,5 +1,5 @@
-import { CompiledQuery, type Kysely, sql, type Transaction } from 'kysely';
-import { type Row, TABLES, type Table, type TableName, type Value } from './rows.js';
+import { CompiledQuery, type Kysely, sql } from 'kysely';
+import { type Row, TABLES, type TableName, type Value } from './rows.js';
 import type { Schema } from './schema.js';
 
 /**
@@ -16,32 +16,22 @@ const MOST_GROUPS = 8;
 
 /** Inserts rows of any tables: many with one statement, whose text is made once. */
 export class RowWriter {
-  readonly #database: Kysely<Schema>;
   readonly #texts = new Map<string, string>();
 
-  constructor(database: Kysely<Schema>) {
-    this.#database = database;
-  }
-
-  /**
-   * Writes all of them or none. Rows that are there already change nothing (see {@link TABLES}): the
-   * same rows may be written again.
-   */
-  async write(rows: readonly Row[]): Promise<void> {
-    await this.#database.transaction().execute(async (transaction) => {
-      for (const table of TABLE_NAMES) {
-        const own = rows.filter((row) => row.table === table);
-        if (own.length > 0) await this.#writeTable(transaction, table, own);
-      }
-    });
+  /** Rows that exist already change nothing (see {@link TABLES}): the same rows may be written again. */
+  async write(transaction: Kysely<Schema>, rows: readonly Row[]): Promise<void> {
+    for (const table of TABLE_NAMES) {
+      const own = rows.filter((row) => row.table === table);
+      if (own.length > 0) await this.#writeTable(transaction, table, own);
+    }
   }
 
   async #writeTable(
-    transaction: Transaction<Schema>,
+    transaction: Kysely<Schema>,
     table: TableName,
     rows: readonly Row[],
   ): Promise<void> {
-    const { columns, newest, shared = [] }: Table = TABLES[table];
+    const { columns, newest, shared } = TABLES[table];
     const all = columns.map((_, at) => at);
     const rest: Row[] = [];
     if (shared.length > 0) {
@@ -58,7 +48,7 @@ export class RowWriter {
 
   /** @param rest gets those that are too few for a statement, if it is given. */
   async #insert(
-    transaction: Transaction<Schema>,
+    transaction: Kysely<Schema>,
     form: Form,
     rows: readonly Row[],
     rest?: Row[],
@@ -68,17 +58,19 @@ export class RowWriter {
       if (rest !== undefined && size === 1) break;
       for (; rows.length - done >= size; done += size) {
         const values = valuesOf(form, rows.slice(done, done + size));
-        await transaction.executeQuery(CompiledQuery.raw(this.#textFor(form, size), values));
+        await transaction.executeQuery(
+          CompiledQuery.raw(this.#textFor(transaction, form, size), values),
+        );
       }
     }
     rest?.push(...rows.slice(done));
   }
 
-  #textFor(form: Form, size: number): string {
+  #textFor(transaction: Kysely<Schema>, form: Form, size: number): string {
     const key = `${form.table} ${form.common.length} ${size}`;
     const known = this.#texts.get(key);
     if (known !== undefined) return known;
-    const text = insertOf(form, size, this.#database);
+    const text = insertOf(form, size, transaction);
     this.#texts.set(key, text);
     return text;
   }

@@ -3,69 +3,81 @@ import type { Schema } from './schema.js';
 export type Value = string | number | null;
 export type TableName = keyof Schema;
 
-/** What the recorder must know of a table. Columns are only ever added at the end: spill files name none. */
+/**
+ * What a column holds, the same in SQLite and PostgreSQL: text; whole numbers of 32 or 64 bits (PostgreSQL's
+ * `integer` and `bigint`); double precision.
+ */
+export type ColumnKind = 'text' | 'int32' | 'int64' | 'real';
+
+/** How the recorder writes a table. */
 export interface Table {
+  /** Each column with its kind. New columns go at the end: lines of the spill file have no column names. */
+  readonly kinds: Readonly<Record<string, ColumnKind>>;
+  /** The names of the columns, in order. */
   readonly columns: readonly string[];
   /** Column by which the oldest row is found. */
   readonly time: string;
   /**
-   * A row that is written again is left alone; or, with a column here, takes the place of one whose
-   * number there is not higher: a late or repeated write never brings an earlier state back.
+   * What happens to a row whose id exists already. Without a column here: nothing. With one: it replaces the
+   * existing row unless that one's value is higher, so that a late or repeated write restores no old state.
    */
   readonly newest: string | undefined;
-  /** Columns in which many rows of a batch have the same: such rows are written with one copy of it. */
-  readonly shared?: readonly string[];
+  /** Columns in which many rows of a batch are equal; each such value is sent once per statement. */
+  readonly shared: readonly string[];
 }
 
-/** In the order in which a batch is written. The first column of each is `id`, its primary key. */
-export const TABLES = {
-  servers: {
-    columns: ['id', 'started_at_ms', 'seen_at_ms'],
-    time: 'seen_at_ms',
-    newest: 'seen_at_ms',
-  },
-  sessions: {
-    columns: [
-      ...['id', 'state', 'max_users', 'users', 'requests', 'opened_at_ms', 'ended_at_ms', 'body'],
-      ...['server', 'revision'],
-    ],
-    time: 'opened_at_ms',
-    newest: 'revision',
-  },
-  session_users: {
-    columns: ['id', 'session', 'user_hash', 'at_ms'],
-    time: 'at_ms',
-    newest: undefined,
-  },
-  receipts: {
-    columns: ['id', 'kind', 'session', 'started_at_ms', 'body'],
-    time: 'started_at_ms',
-    newest: undefined,
-  },
-  readings: {
-    columns: [
-      ...['id', 'server', 'at_ms', 'count', 'server_total_bytes', 'load_line_bytes'],
-      ...['server_used_mean_bytes', 'server_used_max_bytes', 'private_mean_bytes'],
-      ...['private_max_bytes', 'pss_mean_bytes', 'pss_max_bytes', 'pressure_max'],
-    ],
-    time: 'at_ms',
-    newest: undefined,
-  },
-  events: {
-    columns: ['id', 'at_ms', 'server', 'kind', 'text', 'session', 'model', 'worker'],
-    time: 'at_ms',
-    newest: undefined,
-  },
-  records: {
-    columns: [
-      ...['id', 'at_ms', 'session', 'user_hash', 'model', 'input_hash', 'label', 'score', 'ms'],
-      ...['tier', 'input'],
-    ],
-    time: 'at_ms',
-    newest: undefined,
-    shared: ['session', 'user_hash', 'model', 'tier', 'input'],
-  },
-} as const satisfies Record<TableName, Table>;
+function table<T extends TableName>(
+  time: keyof Schema[T] & string,
+  kinds: Readonly<Record<keyof Schema[T] & string, ColumnKind>>,
+  options: { readonly newest?: string; readonly shared?: readonly string[] } = {},
+): Table {
+  const { newest, shared = [] } = options;
+  return { kinds, columns: Object.keys(kinds), time, newest, shared };
+}
+
+/** In the order in which a batch is written. The first column of each table is `id`, its primary key. */
+export const TABLES: Readonly<Record<TableName, Table>> = {
+  servers: table<'servers'>(
+    'seen_at_ms',
+    { id: 'text', started_at_ms: 'int64', seen_at_ms: 'int64' },
+    { newest: 'seen_at_ms' },
+  ),
+  sessions: table<'sessions'>(
+    'opened_at_ms',
+    {
+      ...{ id: 'text', state: 'text', max_users: 'int32', users: 'int32', requests: 'int64' },
+      ...{ opened_at_ms: 'int64', ended_at_ms: 'int64', body: 'text', server: 'text' },
+      revision: 'int64',
+    },
+    { newest: 'revision' },
+  ),
+  session_users: table<'session_users'>('at_ms', {
+    ...{ id: 'text', session: 'text', user_hash: 'text', at_ms: 'int64' },
+  }),
+  receipts: table<'receipts'>('started_at_ms', {
+    ...{ id: 'text', kind: 'text', session: 'text', started_at_ms: 'int64', body: 'text' },
+  }),
+  readings: table<'readings'>('at_ms', {
+    ...{ id: 'text', server: 'text', at_ms: 'int64', count: 'int64' },
+    ...{ server_total_bytes: 'int64', load_line_bytes: 'int64' },
+    ...{ server_used_mean_bytes: 'int64', server_used_max_bytes: 'int64' },
+    ...{ private_mean_bytes: 'int64', private_max_bytes: 'int64' },
+    ...{ pss_mean_bytes: 'int64', pss_max_bytes: 'int64', pressure_max: 'int64' },
+  }),
+  events: table<'events'>('at_ms', {
+    ...{ id: 'text', at_ms: 'int64', server: 'text', kind: 'text', text: 'text' },
+    ...{ session: 'text', model: 'text', worker: 'text' },
+  }),
+  records: table<'records'>(
+    'at_ms',
+    {
+      ...{ id: 'text', at_ms: 'int64', session: 'text', user_hash: 'text', model: 'text' },
+      ...{ input_hash: 'text', label: 'text', score: 'real', ms: 'real', tier: 'text' },
+      input: 'text',
+    },
+    { shared: ['session', 'user_hash', 'model', 'tier', 'input'] },
+  ),
+};
 
 /** One row on its way into the database. */
 export interface Row {
@@ -81,19 +93,35 @@ export function sizeOf({ values }: Row): number {
   return bytes;
 }
 
-/** The row of an object with the table's columns as its fields; what it lacks is null. */
+/** The row of an object with the table's columns as its fields; a missing field is null. */
 export function rowOf<T extends TableName>(table: T, fields: Partial<Schema[T]>): Row {
   const named = fields as Readonly<Record<string, Value | undefined>>;
-  return { table, values: TABLES[table].columns.map((column) => storable(named[column] ?? null)) };
+  const values = Object.entries(TABLES[table].kinds).map(([column, kind]) =>
+    storedValue(kind, named[column] ?? null),
+  );
+  return { table, values };
 }
 
-/** PostgreSQL keeps no NUL in a text. */
-export function storable(value: string): string;
-export function storable(value: Value): Value;
-export function storable(value: Value): Value {
-  return typeof value === 'string' && value.includes('\0')
-    ? value.replaceAll('\0', '\uFFFD')
-    : value;
+const INT32_MAX = 2 ** 31 - 1;
+
+/**
+ * The value that a column of this kind takes. Without it SQLite, which checks no types, would accept what
+ * PostgreSQL refuses: a fraction in a whole-number column, NUL in a text.
+ */
+export function storedValue(kind: ColumnKind, value: Value): Value {
+  if (value === null) return null;
+  if (kind === 'text') return storableText(String(value));
+  const number = Number(value);
+  // The spill file's JSON has no NaN and no infinity. NOT NULL columns then refuse the row by name.
+  if (!Number.isFinite(number)) return null;
+  if (kind === 'real') return number + 0;
+  const most = kind === 'int32' ? INT32_MAX : Number.MAX_SAFE_INTEGER;
+  return Math.max(-most, Math.min(most, Math.round(number))) + 0;
+}
+
+/** PostgreSQL stores no NUL in a text. Filters need the same replacement to find what was stored. */
+export function storableText(text: string): string {
+  return text.includes('\0') ? text.replaceAll('\0', '\uFFFD') : text;
 }
 
 /** A number as text that sorts like it: rows of one millisecond are listed by their ids. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 /** CPU time since the machine or the process started, in clock ticks of the kernel (proc(5)). */
@@ -23,11 +24,34 @@ export async function machineCpuTime(root = '/proc'): Promise<CpuTime | undefine
 /** Of one process, with its children that have ended and were waited for; 0 once it is gone. */
 export async function processCpuTime(pid: number, root = '/proc'): Promise<number> {
   const text = await readFile(`${root}/${pid}/stat`, 'utf8').catch(() => '');
+  return ticksOf(text) ?? 0;
+}
+
+/** Milliseconds for each tick: USER_HZ is 100 on every architecture that Node runs on (times(2)). */
+const MS_PER_TICK = 10;
+
+/**
+ * CPU time of one process in ms; undefined once it is gone, or where there is no /proc. Reads the file at once and
+ * not in the thread pool, which may be what is stuck.
+ */
+export function processCpuMs(pid: number | undefined, root = '/proc'): number | undefined {
+  if (pid === undefined) return undefined;
+  try {
+    const ticks = ticksOf(readFileSync(`${root}/${pid}/stat`, 'utf8'));
+    return ticks === undefined ? undefined : ticks * MS_PER_TICK;
+  } catch {
+    return undefined;
+  }
+}
+
+/** User and system time of the process and of its children that were waited for, from proc/PID/stat. */
+function ticksOf(stat: string): number | undefined {
   // The name may hold spaces and brackets: fields are counted behind its last one.
-  const fields = text
-    .slice(text.lastIndexOf(')') + 2)
+  const fields = stat
+    .slice(stat.lastIndexOf(')') + 2)
     .split(' ')
+    .slice(11, 15)
     .map(Number);
-  const [utime, stime, cutime, cstime] = fields.slice(11, 15);
-  return (utime ?? 0) + (stime ?? 0) + (cutime ?? 0) + (cstime ?? 0);
+  if (fields.length < 4 || fields.some(Number.isNaN)) return undefined;
+  return fields.reduce((sum, field) => sum + field, 0);
 }

@@ -1,5 +1,5 @@
 import { availableParallelism, cpus } from 'node:os';
-import { findCgroup } from './cgroup-tree.js';
+import { findCgroup } from './cgroup/cgroup-tree.js';
 import { readKernelFile } from './kernel-file.js';
 
 /** A quota below this is taken as this: thread counts are made from it, and 0 would not do. */

@@ -161,7 +161,7 @@ async function readProcFiles(pid: string, root: string): Promise<ProcessMemory |
 }
 
 function runtimeMemory(): ProcessMemory {
-  const rssBytes = process.memoryUsage.rss();
+  const rssBytes = runtimeRss();
   return {
     rssBytes,
     pssBytes: rssBytes,
@@ -171,6 +171,15 @@ function runtimeMemory(): ProcessMemory {
     swapBytes: 0,
     source: 'runtime',
   };
+}
+
+/** Node reads the resident size from /proc too; without it there is the highest so far, in kB (getrusage(2)). */
+function runtimeRss(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return process.resourceUsage().maxRSS * 1024;
+  }
 }
 
 /** AT_PAGESZ in the auxiliary vector, getauxval(3). */

@@ -1,4 +1,4 @@
-import { type CgroupMemory, CgroupMemoryReader } from './cgroup.js';
+import { type CgroupMemory, CgroupMemoryReader } from './cgroup/cgroup.js';
 import { type MachineMemory, readMachineMemory } from './machine-memory.js';
 import { type MemoryPressure, readCgroupPressure, readPressure } from './pressure.js';
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Answer } from '../../src/contract/classify.js';
 import { classify, type Server, startServer, topLabel } from './harness.js';
 import { heldOutMails, SPAM } from './texts.js';
-import type { Answer } from './wire.js';
 
 /** Figures of the held-out sample as the training program measured them. */
 interface SampleFigures {

@@ -1,42 +1,28 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import type { Pools } from '../../src/contract/pools.js';
+import type { Ready } from '../../src/contract/service.js';
+import type { SessionView } from '../../src/contract/sessions.js';
+import { during } from '../servers/during.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { postgresql } from '../servers/tools.js';
 import { classify, endSession, get, openSession, request, startServer } from './harness.js';
 import { Load, undisturbed } from './load.js';
-import { type Health, keptTexts, metric, recordsOf } from './records.js';
+import { keptTexts, metric, recordsOf } from './records.js';
 import { expectError } from './shapes.js';
-import type { SessionView } from './wire.js';
-
-interface Pools {
-  readonly pools: readonly {
-    readonly name: string;
-    readonly open: number;
-    readonly in_use: number;
-    readonly broken: number;
-  }[];
-}
 
 const AMPLE = { timeout: 30_000, interval: 50 };
 
 describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () => {
-  let database: PostgresqlServer;
-
-  beforeAll(async () => {
-    database = await PostgresqlServer.start(postgresql);
-  });
-
-  afterAll(async () => {
-    await database?.stop();
-  });
+  const database = during(() => PostgresqlServer.start(postgresql));
 
   const start = (options: { readonly url?: string; readonly data?: string } = {}) =>
     startServer({
       ...(options.data === undefined ? {} : { data: options.data }),
       settings: {
         'worker.count': 1,
-        'database.url': options.url ?? database.url(),
+        'database.url': options.url ?? database().url(),
         'database.retry_ms': 100,
         'records.keep_text': 'true',
         'cache.secret': 'a secret of this test',
@@ -60,35 +46,35 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
       true,
     );
     expect((await first.stop()).code).toBe(0);
-    expect(first.output()).not.toContain(new URL(database.url()).password);
+    expect(first.output()).not.toContain(new URL(database().url()).password);
     const second = await start();
     expect(await get<SessionView>(second, `/v1/sessions/${id}`)).toEqual(kept);
     await second.stop();
   });
 
   test('loses no record and no request when the database restarts under load', async () => {
-    const url = await database.create('restarts');
+    const url = await database().create('restarts');
     const server = await start({ url });
     const expected = await undisturbed(server, 40);
     const load = new Load(server, expected, { users: 4 });
     const before = await metric(server, 'plimsoll_records_spilled_total');
     await vi.waitUntil(() => load.answered > 50, AMPLE);
-    await database.kill();
+    await database().kill();
     const away = load.answered;
     await vi.waitUntil(() => load.answered > away + 100, AMPLE);
-    const health = await get<Health>(server, '/health/ready');
+    const health = await get<Ready>(server, '/health/ready');
     expect(health).toMatchObject({ status: 'degraded' });
     expect(health.reasons?.join()).toMatch(/the database takes no records: /);
     expect(await metric(server, 'plimsoll_database_up')).toBe(0);
     expectError(await request(server, 'GET', '/v1/receipts'), 'DATABASE_UNAVAILABLE');
-    await database.restart();
+    await database().restart();
     const back = load.answered;
     await vi.waitUntil(() => load.answered > back + 50, AMPLE);
     await load.finish();
     expect(load.wrong).toEqual([]);
     await vi.waitFor(async () => {
       expect(await metric(server, 'plimsoll_records_spilled_bytes')).toBe(0);
-      expect((await get<Health>(server, '/health/ready')).status).toBe('ready');
+      expect((await get<Ready>(server, '/health/ready')).status).toBe('ready');
     }, AMPLE);
     expect(await metric(server, 'plimsoll_records_spilled_total')).toBeGreaterThan(before + 50);
     expect(await metric(server, 'plimsoll_records_lost_total')).toBe(0);
@@ -100,16 +86,16 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
   });
 
   test('is stopped without its database, and brings in what it had at the next start', async () => {
-    const url = await database.create('stopped');
+    const url = await database().create('stopped');
     const first = await start({ url });
     await classify(first, 'before', { user: 'ann' });
-    await database.kill();
+    await database().kill();
     const { session } = await classify(first, 'meanwhile', { user: 'ann' });
     expect((await first.stop()).code).toBe(0);
     const second = await start({ url, data: first.data });
-    expect((await get<Health>(second, '/health/ready')).status).toBe('degraded');
+    expect((await get<Ready>(second, '/health/ready')).status).toBe('degraded');
     expect((await classify(second, 'later', { user: 'bob' })).results).toHaveLength(1);
-    await database.restart();
+    await database().restart();
     await vi.waitFor(async () => {
       const { records } = await recordsOf(second, 'user=ann');
       expect(records.map(({ input }) => input)).toEqual(['meanwhile', 'before']);
@@ -128,11 +114,11 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
   });
 
   test('is killed without its database, and brings in what it had at the next start', async () => {
-    const url = await database.create('killed');
+    const url = await database().create('killed');
     const first = await start({ url });
     const { id } = await openSession(first);
     await classify(first, 'before', { session: id });
-    await database.kill();
+    await database().kill();
     await classify(first, 'meanwhile', { session: id });
     await vi.waitFor(
       async () => expect(await metric(first, 'plimsoll_records_spilled_total')).toBeGreaterThan(0),
@@ -143,7 +129,7 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
       AMPLE,
     );
     await first.kill();
-    await database.restart();
+    await database().restart();
     const second = await start({ url, data: first.data });
     await vi.waitFor(async () => {
       const { state } = await get<SessionView>(second, `/v1/sessions/${id}`);
@@ -154,11 +140,11 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
   });
 
   test('servers that shared a data folder leave nothing behind in it when one of them comes back', async () => {
-    const url = await database.create('folder');
+    const url = await database().create('folder');
     const first = await start({ url });
     const second = await start({ url, data: first.data });
     await classify(first, 'of the first');
-    await database.kill();
+    await database().kill();
     const { session } = await classify(second, 'of the second');
     for (const server of [first, second]) {
       await vi.waitFor(
@@ -167,7 +153,7 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
       );
       await server.kill();
     }
-    await database.restart();
+    await database().restart();
     const third = await start({ url, data: first.data });
     await vi.waitFor(async () => {
       const { state } = await get<SessionView>(third, `/v1/sessions/${session}`);
@@ -191,21 +177,21 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
       ]),
     });
     expect(shown.text).not.toContain('a secret of this test');
-    expect(shown.text).not.toContain(new URL(database.url()).password);
+    expect(shown.text).not.toContain(new URL(database().url()).password);
     await server.stop();
   });
 
   test('starts before its database does, serves, says so, and comes back by itself', async () => {
-    const url = await database.create('late');
-    await database.kill();
+    const url = await database().create('late');
+    await database().kill();
     const server = await start({ url });
     expect((await classify(server, 'early')).results).toHaveLength(1);
-    const health = await get<Health>(server, '/health/ready');
+    const health = await get<Ready>(server, '/health/ready');
     expect(health.status).toBe('degraded');
     expect(JSON.stringify(health)).not.toContain(new URL(url).password);
-    await database.restart();
+    await database().restart();
     await vi.waitFor(
-      async () => expect((await get<Health>(server, '/health/ready')).status).toBe('ready'),
+      async () => expect((await get<Ready>(server, '/health/ready')).status).toBe('ready'),
       AMPLE,
     );
     await server.stop();
@@ -213,7 +199,7 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
   });
 
   test('two servers on one database leave each other’s sessions alone', async () => {
-    const url = await database.create('shared');
+    const url = await database().create('shared');
     const first = await start({ url });
     const { id: lives } = await openSession(first);
     const second = await start({ url });
@@ -237,15 +223,15 @@ describe.skipIf(postgresql === undefined)('a server on a real PostgreSQL', () =>
   });
 
   test.each([
-    ['credentials', () => database.url('wrong-secret'), /authentication failed/],
-    ['a database', () => database.url(undefined, 'nowhere'), /"nowhere" does not exist/],
+    ['credentials', () => database().url('wrong-secret'), /authentication failed/],
+    ['a database', () => database().url(undefined, 'nowhere'), /"nowhere" does not exist/],
     ['an address', () => 'postgres://me:wrong-secret@[/x', /cannot be used/],
   ])('does not start with %s that is wrong, and keeps secrets to itself', async (_of, url, why) => {
     const refused = await start({ url: url() }).catch((error: unknown) => error);
     expect(String(refused)).toMatch(/the database|database\.url/);
     expect(String(refused)).toMatch(why);
     expect(String(refused)).not.toContain('wrong-secret');
-    expect(String(refused)).not.toContain(new URL(database.url()).password);
+    expect(String(refused)).not.toContain(new URL(database().url()).password);
   });
 });
 

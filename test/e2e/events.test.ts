@@ -2,6 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Mark, PageState } from '../../src/contract/events.js';
+import type { Models } from '../../src/contract/models.js';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { Workers } from '../../src/contract/workers.js';
 import { EventReader } from './event-reader.js';
 import {
   classify,
@@ -17,7 +21,6 @@ import {
 } from './harness.js';
 import { answeredShape, expectError, instant, receiptShape } from './shapes.js';
 import { textNumber } from './texts.js';
-import type { ModelView, Receipt, SessionView, WorkerView } from './wire.js';
 
 const MAX_VIEWERS = 3;
 let server: Server;
@@ -27,25 +30,6 @@ async function openPage(of: Server = server): Promise<EventReader> {
   const reader = await EventReader.open(of);
   readers.push(reader);
   return reader;
-}
-
-interface State {
-  readonly at: string;
-  readonly processes: readonly { readonly name: string; readonly private_mb: number }[];
-  readonly sessions: readonly SessionView[];
-  readonly models: readonly ModelView[];
-  readonly workers: readonly WorkerView[];
-}
-
-interface Mark {
-  readonly id: number;
-  readonly kind: string;
-  readonly text: string;
-  readonly session?: string;
-  readonly ended?: Omit<SessionView, 'cleanup'>;
-  readonly model?: string;
-  readonly worker?: string;
-  readonly receipt?: Receipt;
 }
 
 const number = expect.any(Number);
@@ -77,7 +61,7 @@ describe('/v1/events', () => {
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
     });
-    const state = await page.waitFor<State>('state');
+    const state = await page.waitFor<PageState>('state');
     expect(page.rest[0]).toBe('retry: 2000');
     expect(state).toStrictEqual({
       at: instant,
@@ -115,9 +99,9 @@ describe('/v1/events', () => {
     for (const process of state.processes) {
       expect(process).toMatchObject({ pid: number, private_mb: number, shared_mb: number });
     }
-    const { models } = await get<{ models: ModelView[] }>(server, '/v1/models');
+    const { models } = await get<Models>(server, '/v1/models');
     expect(Object.keys(state.models[0] ?? {})).toEqual(Object.keys(models[0] ?? {}));
-    const { workers } = await get<{ workers: WorkerView[] }>(server, '/v1/workers');
+    const { workers } = await get<Workers>(server, '/v1/workers');
     expect(state.workers.map(({ id: worker }) => worker)).toEqual(workers.map((of) => of.id));
     expect(Object.keys(state.workers[0] ?? {})).toEqual(Object.keys(workers[0] ?? {}));
     await endSession(server, id);
@@ -127,11 +111,11 @@ describe('/v1/events', () => {
     const page = await openPage();
     await page.waitFor('state');
     const { id } = await openSession(server);
-    const later = await page.waitFor<State>('state', ({ sessions }) =>
+    const later = await page.waitFor<PageState>('state', ({ sessions }) =>
       sessions.some((session) => session.id === id),
     );
     await endSession(server, id);
-    const last = await page.waitFor<State>(
+    const last = await page.waitFor<PageState>(
       'state',
       ({ at, sessions }) => at > later.at && sessions.every((session) => session.id !== id),
     );
@@ -185,7 +169,7 @@ describe('/v1/events', () => {
   test('ends when the server stops, without holding it up, and goes on when it is back', async () => {
     const { port } = new URL(server.url);
     const page = await openPage();
-    const first = await page.waitFor<State>('state');
+    const first = await page.waitFor<PageState>('state');
     const silent = net.connect({ host: '127.0.0.1', port: Number(port) });
     silent.on('error', () => undefined);
     silent.write('GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
@@ -194,7 +178,7 @@ describe('/v1/events', () => {
     silent.destroy();
     const settings = { 'page.max_viewers': MAX_VIEWERS, 'http.port': port };
     server = await startServer({ data: server.data, settings });
-    const again = await (await openPage()).waitFor<State>('state');
+    const again = await (await openPage()).waitFor<PageState>('state');
     expect(Date.parse(again.at)).toBeGreaterThan(Date.parse(first.at));
   });
 });

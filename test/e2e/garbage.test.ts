@@ -1,6 +1,7 @@
 import net from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { MemoryView } from '../../src/contract/memory.js';
 import { ERRORS } from '../../src/errors.js';
 import {
   classify,
@@ -13,7 +14,6 @@ import {
   until,
 } from './harness.js';
 import { expectNoGiveaway } from './shapes.js';
-import type { MemoryView } from './wire.js';
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND'];
 const ADDRESSES = [

@@ -1,6 +1,8 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Models, ModelView } from '../../src/contract/models.js';
+import type { Receipts } from '../../src/contract/receipts.js';
 import { halveFile } from '../../src/models/compile/quantise/halve.js';
 import { quantiseFile } from '../../src/models/compile/quantise/quantise.js';
 import {
@@ -16,7 +18,6 @@ import {
 } from './harness.js';
 import { copyModel } from './model-folders.js';
 import { textNumber } from './texts.js';
-import type { ModelView, Receipt } from './wire.js';
 
 const texts = Array.from({ length: 40 }, (_, index) => textNumber(index));
 let models: string;
@@ -26,7 +27,7 @@ const start = (settings: Readonly<Record<string, string | number>> = {}) =>
   startServer({ models, data, settings: { 'cache.max_size': 0, ...settings } });
 
 async function viewOf(server: Server, id: string): Promise<ModelView> {
-  const all = await get<{ models: ModelView[] }>(server, '/v1/models');
+  const all = await get<Models>(server, '/v1/models');
   const found = all.models.find((model) => model.id === id);
   if (found === undefined) throw new Error(`there is no ${id}`);
   return found;
@@ -71,7 +72,7 @@ describe('the hot gear', () => {
         expect(Math.abs(score - (other?.score ?? 9))).toBeLessThan(1e-4);
       }
     }
-    const { receipts } = await get<{ receipts: Receipt[] }>(server, '/v1/receipts?kind=shift');
+    const { receipts } = await get<Receipts>(server, '/v1/receipts?kind=shift');
     expect(receipts.flatMap(({ actions }) => actions.map(({ action }) => action))).toEqual([
       'shift',
       'shift',

@@ -1,9 +1,14 @@
 import type { ChildProcess } from 'node:child_process';
+import { cp } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
-import { afterAll, afterEach } from 'vitest';
+import { afterAll, afterEach, inject } from 'vitest';
+import type { Answer } from '../../src/contract/classify.js';
+import type { ErrorBody } from '../../src/contract/errors.js';
+import type { MemoryView } from '../../src/contract/memory.js';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { SessionView } from '../../src/contract/sessions.js';
 import { type Exit, exitOf, launch, removeFolders, temporaryFolder } from './processes.js';
-import type { Answer, ErrorBody, MemoryView, Receipt, SessionView } from './wire.js';
 
 export { argumentsOf, childrenOf, isRunning, run, temporaryFolder, until } from './processes.js';
 
@@ -38,6 +43,8 @@ export interface ServerOptions {
   readonly models?: string;
   /** Data folder; a fresh one by default. */
   readonly data?: string;
+  /** Whether the fresh folder is really empty: else it has the bundled model's mapped forms already. */
+  readonly isUnprepared?: boolean;
   /** A free one by default. */
   readonly port?: number;
   /** A program of the fixtures in place of `plimsoll serve`; it takes the same flags. */
@@ -64,9 +71,18 @@ const START_MS = 60_000;
 const REQUEST_MS = 60_000;
 const servers = new Set<{ readonly child: ChildProcess; readonly output: () => string }>();
 
+/** Each server has its own copy of the forms: it may remove and replace them. */
+async function freshData({ models, isUnprepared }: ServerOptions): Promise<string> {
+  const data = path.join(await temporaryFolder(), 'data');
+  if (models === undefined && isUnprepared !== true) {
+    await cp(inject('preparedForms'), path.join(data, 'mapped'), { recursive: true });
+  }
+  return data;
+}
+
 /** Starts the real server on a free port of the loopback interface and waits until it listens. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
-  const data = options.data ?? path.join(await temporaryFolder(), 'data');
+  const data = options.data ?? (await freshData(options));
   const args = [
     ...(options.program === undefined ? ['serve'] : []),
     ...['--port', String(options.port ?? 0), '--data', data],

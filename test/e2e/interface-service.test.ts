@@ -1,4 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { MemoryView } from '../../src/contract/memory.js';
+import type { Models, ModelView } from '../../src/contract/models.js';
+import type { OpenApi } from './contract-document.js';
 import {
   childrenOf,
   classify,
@@ -13,13 +16,12 @@ import {
 } from './harness.js';
 import { expectError } from './shapes.js';
 import { labelsOf, SPAM, textNumber } from './texts.js';
-import type { MemoryView, ModelView } from './wire.js';
 
 const WORKERS = 2;
 
 let server: Server;
 
-const modelsNow = async () => (await get<{ models: ModelView[] }>(server, '/v1/models')).models;
+const modelsNow = async () => (await get<Models>(server, '/v1/models')).models;
 
 beforeAll(async () => {
   server = await startServer({ settings: { 'worker.count': WORKERS } });
@@ -180,7 +182,7 @@ describe('health, metrics and description', () => {
       }
     }
     const classification = described.paths['/v1/classify']?.post;
-    expect(classification?.requestBody?.content['application/json'].schema).toMatchObject({
+    expect(classification?.requestBody?.content['application/json']?.schema).toMatchObject({
       type: 'object',
       required: ['inputs'],
     });
@@ -239,18 +241,6 @@ const EVERY_ROUTE = [
   'POST /v1/sessions/{id}/end',
   'POST /v1/workers/{id}/recycle',
 ];
-
-interface OpenApi {
-  readonly openapi: string;
-  readonly info: unknown;
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-}
-
-interface Operation {
-  readonly summary: string;
-  readonly requestBody?: { readonly content: { readonly 'application/json': { schema: unknown } } };
-  readonly responses: Readonly<Record<string, { readonly description: string }>>;
-}
 
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*(?:\{.*\})?) (-?[0-9.eE+-]+|nan|[+-]inf)$/i;
 

@@ -1,4 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { MemoryView } from '../../src/contract/memory.js';
+import type { Receipt, Receipts } from '../../src/contract/receipts.js';
+import type { Sessions, SessionView } from '../../src/contract/sessions.js';
 import {
   classify,
   endSession,
@@ -12,12 +15,11 @@ import {
 } from './harness.js';
 import { answeredShape, expectError, instant, openSessionShape, receiptShape } from './shapes.js';
 import { textNumber } from './texts.js';
-import type { MemoryView, Receipt, SessionView } from './wire.js';
 
 let server: Server;
 const sessionOf = (id: string) => get<SessionView>(server, `/v1/sessions/${id}`);
 const receipts = async (query: string) =>
-  (await get<{ receipts: Receipt[] }>(server, `/v1/receipts?${query}`)).receipts;
+  (await get<Receipts>(server, `/v1/receipts?${query}`)).receipts;
 
 beforeAll(async () => {
   server = await startServer();
@@ -46,11 +48,11 @@ describe('a session', () => {
       users: 2,
       requests: 3,
     });
-    const { sessions } = await get<{ sessions: SessionView[] }>(server, '/v1/sessions');
+    const { sessions } = await get<Sessions>(server, '/v1/sessions');
     const ids = sessions.map(({ id }) => id);
     expect(ids.indexOf(second.id)).toBeLessThan(ids.indexOf(first.id));
     expect(ids.indexOf(second.id)).toBeGreaterThanOrEqual(0);
-    const limited = await get<{ sessions: SessionView[] }>(server, '/v1/sessions?limit=1');
+    const limited = await get<Sessions>(server, '/v1/sessions?limit=1');
     expect(limited.sessions).toHaveLength(1);
   });
 

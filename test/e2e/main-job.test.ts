@@ -1,11 +1,13 @@
 import http from 'node:http';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Models } from '../../src/contract/models.js';
+import type { Receipt, Receipts } from '../../src/contract/receipts.js';
+import type { SessionView } from '../../src/contract/sessions.js';
 import {
   classify,
   endSession,
   get,
   openSession,
-  post,
   type Server,
   startServer,
   topLabel,
@@ -13,42 +15,35 @@ import {
 } from './harness.js';
 import { receiptShape } from './shapes.js';
 import { heldOutMails, labelsOf, SPAM } from './texts.js';
-import type { ModelView, Receipt, SessionView } from './wire.js';
 
 const SESSIONS = 5;
 const USERS = 8;
 const REQUESTS = 10;
-/** A tenth of what the reference run took: 0.84 s for a response, 6 s for a cleanup. */
-const MOST_AVERAGE_MS = 84;
-const MOST_CLEANUP_MS = 600;
 
 const mails = heldOutMails();
 const labels = new Set(labelsOf(SPAM));
-/** The machine may be busy with something else: what a quieter minute shows counts. */
-const TRIES = 3;
 const agent = new http.Agent({ keepAlive: true });
-const responsesMs: number[] = [];
 const ended: (SessionView & { readonly cleanup: Receipt })[] = [];
 let server: Server;
 let successful = 0;
+let answered = 0;
 
 /** One user: its requests one after the other, each with a mail of its own. */
-async function play(session: string, user: number, first: number, times: number[]): Promise<void> {
+async function play(session: string, user: number, first: number): Promise<void> {
   for (let turn = 0; turn < REQUESTS; turn += 1) {
     const mail = mails[(first + turn) % mails.length];
     if (mail === undefined) throw new Error('there are no mails');
-    const begun = performance.now();
     const answer = await classify(server, mail.text, { session, user: `user-${user}` }, agent);
-    times.push(performance.now() - begun);
+    answered += 1;
     expect(answer).toMatchObject({ session, user: `user-${user}`, model: 'spam' });
     expect(labels).toContain(topLabel(answer.results[0]));
   }
 }
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await startServer({ isUnprepared: true });
   await until('the bundled model is prepared', async () => {
-    const { models } = await get<{ models: ModelView[] }>(server, '/v1/models');
+    const { models } = await get<Models>(server, '/v1/models');
     return models[0]?.private_mb;
   });
 });
@@ -59,7 +54,7 @@ describe('the main job: 5 sessions of 8 users, 10 mails each', () => {
     async (index) => {
       const { id } = await openSession(server);
       const users = Array.from({ length: USERS }, (_, user) =>
-        play(id, user, (index * USERS + user) * REQUESTS, responsesMs),
+        play(id, user, (index * USERS + user) * REQUESTS),
       );
       const outcomes = await Promise.allSettled(users);
       expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
@@ -68,18 +63,18 @@ describe('the main job: 5 sessions of 8 users, 10 mails each', () => {
       ended.push(session);
       const requests = USERS * REQUESTS;
       expect(session).toMatchObject({ users: USERS, requests, failures: 0, state: 'ended' });
-      const { models } = await get<{ models: ModelView[] }>(server, '/v1/models');
+      const { models } = await get<Models>(server, '/v1/models');
       expect(models.map(({ state }) => state)).toEqual(models.map(() => 'unloaded'));
     },
   );
 
   test('40 of 40 users were successful', () => {
     expect(successful).toBe(SESSIONS * USERS);
-    expect(responsesMs).toHaveLength(SESSIONS * USERS * REQUESTS);
+    expect(answered).toBe(SESSIONS * USERS * REQUESTS);
   });
 
   test('five receipts tell memory before and after', async () => {
-    const { receipts } = await get<{ receipts: Receipt[] }>(server, '/v1/receipts?kind=cleanup');
+    const { receipts } = await get<Receipts>(server, '/v1/receipts?kind=cleanup');
     const cleanups = ended.map(({ cleanup }) => cleanup);
     expect(cleanups).toHaveLength(SESSIONS);
     expect(receipts.filter(({ session }) => session !== null).reverse()).toStrictEqual(cleanups);
@@ -98,33 +93,4 @@ describe('the main job: 5 sessions of 8 users, 10 mails each', () => {
     const after = ended.map(({ cleanup }) => cleanup.after.private_mb);
     expect(after.at(-1)).toBeLessThan((after[0] ?? 0) * 1.25);
   });
-
-  test(`a response takes ${MOST_AVERAGE_MS} ms on average at most, a cleanup ${MOST_CLEANUP_MS} ms`, async () => {
-    const averages = [average(responsesMs)];
-    while (Math.min(...averages) > MOST_AVERAGE_MS && averages.length < TRIES) {
-      averages.push(average(await playAgain()));
-    }
-    expect(Math.min(...averages)).toBeLessThanOrEqual(MOST_AVERAGE_MS);
-    const cleanups = ended.map(({ cleanup }) => cleanup.duration_ms).sort((a, b) => a - b);
-    expect(cleanups[Math.floor(cleanups.length / 2)]).toBeLessThanOrEqual(MOST_CLEANUP_MS);
-  });
 });
-
-function average(times: readonly number[]): number {
-  return times.reduce((sum, ms) => sum + ms, 0) / times.length;
-}
-
-/** All the sessions once more, with nothing known from before. @returns milliseconds of each response */
-async function playAgain(): Promise<readonly number[]> {
-  const times: number[] = [];
-  await post(server, '/v1/memory/recycle');
-  for (let index = 0; index < SESSIONS; index += 1) {
-    const { id } = await openSession(server);
-    const users = Array.from({ length: USERS }, (_, user) =>
-      play(id, user, (index * USERS + user) * REQUESTS, times),
-    );
-    await Promise.all(users);
-    await endSession(server, id);
-  }
-  return times;
-}

@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { generateSyntheticModel } from '../../bench/synthetic/index.js';
+import type { Models } from '../../src/contract/models.js';
+import type { Receipt, Receipts } from '../../src/contract/receipts.js';
 import {
   classify,
   get,
@@ -15,14 +17,11 @@ import {
 import { type Expected, Load, undisturbed } from './load.js';
 import { expectError } from './shapes.js';
 import { SPAM, textNumber } from './texts.js';
-import type { ModelView, Receipt } from './wire.js';
 
 const WORKERS = 2;
 
 function receiptsOf(server: Server, kind: string): Promise<readonly Receipt[]> {
-  return get<{ receipts: Receipt[] }>(server, `/v1/receipts?kind=${kind}`).then(
-    ({ receipts }) => receipts,
-  );
+  return get<Receipts>(server, `/v1/receipts?kind=${kind}`).then(({ receipts }) => receipts);
 }
 
 describe('recycling', () => {
@@ -101,8 +100,7 @@ describe('an idle model', () => {
     for (const turn of [1, 2]) {
       await classify(server, textNumber(turn));
       await classify(server, textNumber(turn + 10));
-      const state = async () =>
-        (await get<{ models: ModelView[] }>(server, '/v1/models')).models[0]?.state;
+      const state = async () => (await get<Models>(server, '/v1/models')).models[0]?.state;
       await until('it is unloaded', async () =>
         (await state()) === 'unloaded' ? true : undefined,
       );

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Models } from '../../src/contract/models.js';
 import {
   childrenOf,
   classify,
@@ -14,7 +15,6 @@ import {
 } from './harness.js';
 import { changeConfig, copyModel, formsOf } from './model-folders.js';
 import { expectError } from './shapes.js';
-import type { ModelView } from './wire.js';
 
 /** What can be wrong with a model, how to break it, and what the caller is told. */
 const BROKEN: readonly {
@@ -140,7 +140,7 @@ describe('a broken model', () => {
     await until('no throw-away process runs', () => childrenOf(server.pid).length <= 2);
     expect((await classify(server, 'a', { model: 'good' })).results).toHaveLength(1);
     expect(isRunning(server.pid)).toBe(true);
-    const { models: listed } = await get<{ models: ModelView[] }>(server, '/v1/models');
+    const { models: listed } = await get<Models>(server, '/v1/models');
     expect(listed.map(({ id }) => id)).toEqual(['good', ...BROKEN.map(({ id }) => id)].sort());
     for (const { id, prepared, says } of BROKEN) {
       const model = listed.find((candidate) => candidate.id === id);

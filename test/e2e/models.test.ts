@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Models, ModelView } from '../../src/contract/models.js';
 import {
   classify,
   get,
@@ -15,7 +16,6 @@ import {
 import { changeConfig, copyModel, formsOf } from './model-folders.js';
 import { expectError } from './shapes.js';
 import { labelsOf, SPAM, textNumber } from './texts.js';
-import type { ModelView } from './wire.js';
 
 const labels = labelsOf(SPAM);
 const texts = Array.from({ length: 6 }, (_, index) => textNumber(index));
@@ -27,7 +27,7 @@ const start = (settings: Readonly<Record<string, string | number>> = {}) =>
 const preparations = (server: Server, id: string) =>
   server.logs.filter(({ msg, model }) => msg.startsWith('preparing') && model === id).length;
 const stateOf = async (server: Server, id: string) => {
-  const all = await get<{ models: ModelView[] }>(server, '/v1/models');
+  const all = await get<Models>(server, '/v1/models');
   return all.models.find((model) => model.id === id);
 };
 
@@ -41,7 +41,7 @@ beforeAll(async () => {
 describe('the models folder', () => {
   test('names a model by its path, also with a slash', async () => {
     const server = await start();
-    const { models: listed } = await get<{ models: ModelView[] }>(server, '/v1/models');
+    const { models: listed } = await get<Models>(server, '/v1/models');
     expect(listed.map(({ id }) => id)).toEqual(['org/name', 'plain']);
     const answer = await classify(server, texts, { model: 'org/name' });
     expect(answer.model).toBe('org/name');

@@ -1,19 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CacheView } from '../../src/contract/cache.js';
+import type { Pools } from '../../src/contract/pools.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { RedisServer } from '../servers/redis.js';
 import { chromium, postgresql, redis } from '../servers/tools.js';
 import { Browser, cells, numberIn, row, shoot } from './browser.js';
 import { classify, get, post, type Server, startServer, until } from './harness.js';
-
-interface CacheView {
-  readonly redis: { readonly hits: number; readonly misses: number };
-}
-
-interface PoolView {
-  readonly name: string;
-  readonly max: number;
-  readonly recycled: number;
-}
 
 const isMissing = [chromium, postgresql, redis].includes(undefined);
 
@@ -60,13 +52,14 @@ describe.skipIf(isMissing)('the page of a server with Redis and PostgreSQL', () 
     const page = await browser.open(server);
     const ofRedis = row(page, 'Cache', 'Redis');
     const { redis: counted } = await get<CacheView>(server, '/v1/cache');
+    if (counted === null) throw new Error('the server has no Redis');
     expect(counted.hits).toBeGreaterThan(0);
     await until('the page shows them', async () => {
       const [, state, hits, misses] = await cells(ofRedis);
       const figures = [numberIn(hits), numberIn(misses)];
       return state === 'in use' && String(figures) === String([counted.hits, counted.misses]);
     });
-    const { pools } = await get<{ pools: PoolView[] }>(server, '/v1/pools');
+    const { pools } = await get<Pools>(server, '/v1/pools');
     expect(pools.length).toBe(2);
     for (const { name, max } of pools) {
       const [, inUse, idle, most] = await cells(row(page, 'Connections', name));

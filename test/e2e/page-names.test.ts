@@ -1,5 +1,6 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ModelView } from '../../src/contract/models.js';
 import { chromium } from '../servers/tools.js';
 import { Browser, findLayoutFaults, findViolations, panel, shoot } from './browser.js';
 import {
@@ -18,7 +19,6 @@ import {
   ODD_LABELS_ID,
   writeOddModels,
 } from './odd-models.js';
-import type { ModelView } from './wire.js';
 
 const SIZES = [
   { width: 360, height: 780 },

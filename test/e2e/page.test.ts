@@ -1,5 +1,10 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { MemoryView } from '../../src/contract/memory.js';
+import type { Models } from '../../src/contract/models.js';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { SessionView } from '../../src/contract/sessions.js';
+import type { Workers } from '../../src/contract/workers.js';
 import { chromium } from '../servers/tools.js';
 import { Browser, cells, numberIn, panel, row, shoot } from './browser.js';
 import {
@@ -15,7 +20,6 @@ import {
 } from './harness.js';
 import { type Expected, Load, undisturbed } from './load.js';
 import { textNumber } from './texts.js';
-import type { MemoryView, ModelView, Receipt, SessionView, WorkerView } from './wire.js';
 
 let server: Server;
 let browser: Browser;
@@ -238,13 +242,12 @@ describe.skipIf(chromium === undefined)('the page', () => {
   test('shows the models, and loads and unloads them', async () => {
     await classify(server, 'a text that nobody has sent before');
     const [, , privateMb, , , used] = await rowWith('Models in the repository', 'spam', /\d s ago/);
-    const { models } = await get<{ models: ModelView[] }>(server, '/v1/models');
+    const { models } = await get<Models>(server, '/v1/models');
     expect(numberIn(privateMb)).toBeCloseTo(models[0]?.private_mb ?? -1, 0);
     expect(used).toMatch(/^\d+ s ago$/);
     await page.getByRole('button', { name: 'Unload spam' }).click();
     await rowWith('Models in the repository', 'spam', /unloaded/);
-    const state = async () =>
-      (await get<{ models: ModelView[] }>(server, '/v1/models')).models[0]?.state;
+    const state = async () => (await get<Models>(server, '/v1/models')).models[0]?.state;
     expect(await state()).toBe('unloaded');
     await page.getByRole('button', { name: 'Load spam' }).click();
     await page.getByRole('button', { name: 'Unload spam' }).waitFor();
@@ -262,7 +265,7 @@ describe.skipIf(chromium === undefined)('the page', () => {
   });
 
   test('shows the workers, and recycles one', async () => {
-    const { workers } = await get<{ workers: WorkerView[] }>(server, '/v1/workers');
+    const { workers } = await get<Workers>(server, '/v1/workers');
     const [first] = workers;
     if (first === undefined) throw new Error('there is no worker');
     const [, state, age, users, privateMb] = await cells(row(page, 'Worker processes', first.id));

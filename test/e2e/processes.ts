@@ -4,7 +4,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
 
 /** The program as it is built: the tests run what users run. */
 export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -38,9 +37,9 @@ export function launch(
   } = {},
 ): ChildProcess {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run \`npm run build\` first`);
-  return spawn(process.execPath, [...SERVER_NODE_FLAGS, options.program ?? MAIN, ...args], {
+  return spawn(process.execPath, [options.program ?? MAIN, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    env: cleanEnvironment({ ...SERVER_ENVIRONMENT, ...options.environment }),
+    env: cleanEnvironment(options.environment),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

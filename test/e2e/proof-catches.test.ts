@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import type { Models } from '../../src/contract/models.js';
 import type { ProofReport } from '../../src/proof/judge/report-schema.js';
 import { get, run, type Server, startServer, temporaryFolder, until } from './harness.js';
 import type { Run } from './processes.js';
-import type { ModelView } from './wire.js';
 
 /**
  * One worker, so that a session unloads its model once; no recycle, which would take a leak back; no
@@ -29,7 +29,7 @@ async function start(program?: string): Promise<Server> {
         }),
   });
   await until('the bundled model is prepared', async () => {
-    const { models } = await get<{ models: ModelView[] }>(server, '/v1/models');
+    const { models } = await get<Models>(server, '/v1/models');
     return models[0]?.private_mb;
   });
   return server;

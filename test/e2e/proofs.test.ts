@@ -1,6 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { ErrorBody } from '../../src/contract/errors.js';
+import type { ProofStarted, Proofs, ProofView } from '../../src/contract/proofs.js';
 import {
   argumentsOf,
   childrenOf,
@@ -12,22 +14,9 @@ import {
   startServer,
   until,
 } from './harness.js';
-import type { ErrorBody } from './wire.js';
-
-interface ProofView {
-  readonly id: string;
-  readonly profile: string;
-  readonly state: string;
-  readonly started_at: string;
-  readonly ended_at: string | null;
-  readonly sessions_done: number;
-  readonly sessions_total: number;
-  readonly report_url: string | null;
-  readonly reason: string | null;
-}
 
 async function proofs(server: Server): Promise<readonly ProofView[]> {
-  return (await get<{ proofs: readonly ProofView[] }>(server, '/v1/proofs')).proofs;
+  return (await get<Proofs>(server, '/v1/proofs')).proofs;
 }
 
 /** The server's child processes that play a proof: it has others, such as the one that prepares a model. */
@@ -51,7 +40,7 @@ describe('/v1/proofs', () => {
   test('runs the reference profile beside the server, one at a time, and keeps its report', async () => {
     const server = await startServer({ settings: { 'proofs.keep': 1 } });
     expect(await proofs(server)).toEqual([]);
-    const started = await request<ProofView>(server, 'POST', '/v1/proofs', { body: {} });
+    const started = await request<ProofStarted>(server, 'POST', '/v1/proofs', { body: {} });
     expect(started).toMatchObject({ status: 202, body: { state: 'running' } });
     expect(proversOf(server)).toHaveLength(1);
     const second = await request<ErrorBody>(server, 'POST', '/v1/proofs');

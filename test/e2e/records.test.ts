@@ -1,11 +1,24 @@
 import { execFile, execFileSync } from 'node:child_process';
+import { readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { promisify } from 'node:util';
+import Sqlite from 'libsql';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { classify, endSession, get, openSession, type Server, startServer } from './harness.js';
+import type { Receipts } from '../../src/contract/receipts.js';
+import type { Ready } from '../../src/contract/service.js';
+import type { Sessions, SessionView } from '../../src/contract/sessions.js';
+import {
+  classify,
+  endSession,
+  get,
+  openSession,
+  request,
+  type Server,
+  startServer,
+} from './harness.js';
 import { Load, undisturbed } from './load.js';
-import { type Health, metric, recordsOf } from './records.js';
+import { metric, recordsOf } from './records.js';
 import { receiptShape } from './shapes.js';
-import type { Receipt, SessionView } from './wire.js';
 
 const run = promisify(execFile);
 const AMPLE = { timeout: 30_000, interval: 50 };
@@ -95,13 +108,13 @@ describe('a server that is killed', () => {
       const session = await get<SessionView>(next, `/v1/sessions/${id}`);
       expect(session).toMatchObject({ state: 'interrupted', end_cause: 'interrupted', users: 3 });
       expect(session.cleanup).toStrictEqual({ ...receiptShape, session: id });
-      const { receipts } = await get<{ receipts: Receipt[] }>(next, `/v1/receipts?session=${id}`);
+      const { receipts } = await get<Receipts>(next, `/v1/receipts?session=${id}`);
       expect(receipts).toStrictEqual([session.cleanup]);
     }, AMPLE);
     const { records } = await recordsOf(next, `session=${id}`);
     expect(records.length).toBeGreaterThanOrEqual(Math.min(999, answered));
     expect(new Set(records.map((record) => record.id)).size).toBe(records.length);
-    const { sessions } = await get<{ sessions: SessionView[] }>(next, '/v1/sessions');
+    const { sessions } = await get<Sessions>(next, '/v1/sessions');
     expect(sessions.filter(({ state }) => state === 'open')).toEqual([]);
     await next.stop();
   });
@@ -130,7 +143,7 @@ describe.skipIf(!canLimit)('a disk that is full', () => {
     const texts = Array.from({ length: 40 }, (_, index) => `while it is full, ${index}`);
     for (const text of texts) await classify(server, text, { user: 'full' });
     await vi.waitFor(async () => {
-      const { status, reasons } = await get<Health>(server, '/health/ready');
+      const { status, reasons } = await get<Ready>(server, '/health/ready');
       expect(status).toBe('degraded');
       expect(reasons?.join('\n')).toMatch(
         /the database takes no records: .*\n.*the file for records cannot be written: .*EFBIG/,
@@ -139,7 +152,7 @@ describe.skipIf(!canLimit)('a disk that is full', () => {
     expect(await metric(server, 'plimsoll_records_buffered')).toBeGreaterThanOrEqual(40);
     await limitFiles(server, 'unlimited');
     await vi.waitFor(
-      async () => expect((await get<Health>(server, '/health/ready')).status).toBe('ready'),
+      async () => expect((await get<Ready>(server, '/health/ready')).status).toBe('ready'),
       AMPLE,
     );
     await vi.waitFor(async () => {
@@ -182,4 +195,82 @@ describe.skipIf(!canLimit)('a disk that is full', () => {
     expect(stderr).toMatch(/^plimsoll: the database .*plimsoll\.db cannot be used: ./m);
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });
+});
+
+describe('texts that memory has no room for', () => {
+  test.each([
+    ['1,024 of 4 KB', 1024, 4096],
+    ['16 of 1.5 MB', 16, 1_500_000],
+  ])('in one request, %s, are all in the database', async (_what, inputs, characters) => {
+    const server = await start(
+      {
+        ...{ 'records.keep_text': 'true', 'http.body_limit': 64 * 2 ** 20 },
+        'request.deadline_ms': 120_000,
+      },
+      `${data}-texts`,
+    );
+    const texts = Array.from({ length: inputs }, (_, n) => `${n} ${'x '.repeat(characters / 2)}`);
+    await classify(server, texts, { user: `${inputs}` });
+    await vi.waitFor(async () => {
+      expect(await metric(server, 'plimsoll_records_spilled_bytes')).toBe(0);
+      expect(await metric(server, 'plimsoll_records_buffered')).toBe(0);
+    }, AMPLE);
+    expect(await metric(server, 'plimsoll_records_lost_total')).toBe(0);
+    await server.stop();
+    const kept = new Sqlite(path.join(`${data}-texts`, 'plimsoll.db'))
+      .prepare('select count(*) as count from records where length(input) >= ?')
+      .get(characters);
+    expect(kept).toMatchObject({ count: inputs });
+  });
+});
+
+describe('a database that is deleted while the server runs', () => {
+  test.each([
+    ['its file', (folder: string) => rmSync(path.join(folder, 'plimsoll.db'))],
+    [
+      'everything that holds records',
+      (folder: string) => {
+        for (const name of readdirSync(folder)) {
+          if (name !== 'mapped') rmSync(path.join(folder, name), { recursive: true });
+        }
+      },
+    ],
+  ])('is made anew, and said: %s', async (_what, spoil) => {
+    const folder = `${data}-gone`;
+    const settings = { 'records.keep_text': 'true', 'cache.secret': 'of this test' };
+    const server = await start(settings, folder);
+    await classify(server, 'before', { user: 'ann' });
+    await recordsOf(server, 'user=ann');
+    spoil(folder);
+    await classify(server, 'after', { user: 'ann' });
+    await vi.waitFor(async () => {
+      const { records } = await recordsOf(server, 'user=ann');
+      expect(records.map(({ input }) => input)).toEqual(['after']);
+    }, AMPLE);
+    const { events } = await get<{ events: unknown[] }>(
+      server,
+      '/v1/events/past?kind=database_restored',
+    );
+    expect(events).toHaveLength(1);
+    expect((await get<Ready>(server, '/health/ready')).status).toBe('ready');
+    expect(await server.stop()).toEqual({ code: 0, signal: null });
+    const next = await start(settings, folder);
+    const { records } = await recordsOf(next, 'user=ann');
+    expect(records.map(({ input }) => input)).toEqual(['after']);
+    await next.stop();
+  });
+});
+
+test('a list may be asked for with any text', async () => {
+  const server = await start();
+  for (const text of ['%00', 'a%00b', '%27%20or%201%3D1', '%EF%BF%BD', '%5C', '%25']) {
+    const query = `session=${text}&model=${text}&label=${text}&user=${text}`;
+    expect((await recordsOf(server, query)).records).toEqual([]);
+    expect(await get(server, `/v1/events/past?kind=${text}&session=${text}`)).toEqual({
+      events: [],
+    });
+    const { status } = await request(server, 'GET', `/v1/sessions/${text}`);
+    expect([400, 404]).toContain(status);
+  }
+  await server.stop();
 });

@@ -1,30 +1,9 @@
 import pg from 'pg';
+import type { Records } from '../../src/contract/records.js';
 import { get } from './harness.js';
 
-export interface Health {
-  readonly status: string;
-  readonly reasons?: readonly string[];
-}
-
-export interface RecordView {
-  readonly id: string;
-  readonly at: string;
-  readonly session: string;
-  readonly user_hash: string;
-  readonly model: string;
-  readonly input_hash: string;
-  readonly input?: string;
-  readonly label: string;
-  readonly score: number;
-  readonly ms: number;
-  readonly cached: boolean | string;
-}
-
 /** @param query such as `user=ann` */
-export function recordsOf(
-  server: { readonly url: string },
-  query: string,
-): Promise<{ readonly records: readonly RecordView[] }> {
+export function recordsOf(server: { readonly url: string }, query: string): Promise<Records> {
   return get(server, `/v1/records?limit=999&${query}`);
 }
 
@@ -41,7 +20,7 @@ export async function keptTexts(url: string): Promise<readonly string[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    const { rows } = await client.query<{ input: string }>('select input from records');
+    const { rows } = await client.query<{ input: string }>('select input from plimsoll.records');
     return rows.map(({ input }) => input).sort();
   } finally {
     await client.end();

@@ -1,42 +1,23 @@
 import { createClient } from '@redis/client';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import type { Pools, PoolView } from '../../src/contract/pools.js';
+import type { SessionView } from '../../src/contract/sessions.js';
+import { during } from '../servers/during.js';
 import { RedisServer } from '../servers/redis.js';
 import { redis } from '../servers/tools.js';
 import { classify, get, post, request, type Server, startServer } from './harness.js';
-import type { SessionView } from './wire.js';
-
-interface Pool {
-  readonly name: string;
-  readonly open: number;
-  readonly idle: number;
-  readonly in_use: number;
-  readonly waiting: number;
-  readonly recycled: number;
-  readonly broken: number;
-  readonly checkouts: number;
-  readonly wait_ms_mean: number;
-  readonly wait_ms_max: number;
-}
 
 /** Far more than anything here takes on a busy machine. */
 const AMPLE = { timeout: 60_000, interval: 20 };
 
 describe.skipIf(redis === undefined)('the pool to a real Redis', () => {
-  let store: RedisServer;
-
-  beforeAll(async () => {
-    store = await RedisServer.start(redis);
-  });
-
-  afterAll(async () => {
-    await store?.stop();
-  });
+  const store = during(() => RedisServer.start(redis));
 
   const start = (settings: Readonly<Record<string, string | number>> = {}) =>
     startServer({
       settings: {
         'worker.count': 1,
-        'redis.url': store.url(),
+        'redis.url': store().url(),
         'redis.lookup_budget_ms': 2000,
         'cache.secret': 'of-the-test',
         'cache.max_size': 0,
@@ -44,8 +25,8 @@ describe.skipIf(redis === undefined)('the pool to a real Redis', () => {
       },
     });
 
-  async function poolOf(server: Server): Promise<Pool> {
-    const { pools } = await get<{ readonly pools: readonly Pool[] }>(server, '/v1/pools');
+  async function poolOf(server: Server): Promise<PoolView> {
+    const { pools } = await get<Pools>(server, '/v1/pools');
     const pool = pools.find(({ name }) => name === 'redis');
     if (pool === undefined) throw new Error('there is no pool to Redis');
     return pool;
@@ -55,7 +36,7 @@ describe.skipIf(redis === undefined)('the pool to a real Redis', () => {
   async function loadUntil(
     server: Server,
     session: string | undefined,
-    wanted: (of: Pool) => boolean,
+    wanted: (of: PoolView) => boolean,
   ) {
     let sent = 0;
     await vi.waitFor(async () => {
@@ -95,7 +76,7 @@ describe.skipIf(redis === undefined)('the pool to a real Redis', () => {
   test('discards connections that Redis breaks, and nobody notices', async () => {
     const server = await start();
     await classify(server, 'a text');
-    const client = createClient({ url: store.url() });
+    const client = createClient({ url: store().url() });
     client.on('error', () => undefined);
     await client.connect();
     try {

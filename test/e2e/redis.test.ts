@@ -1,60 +1,25 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { CacheView } from '../../src/contract/cache.js';
+import type { ErrorBody } from '../../src/contract/errors.js';
+import type { Receipts } from '../../src/contract/receipts.js';
+import type { Ready, Settings } from '../../src/contract/service.js';
+import { during } from '../servers/during.js';
 import { RedisServer } from '../servers/redis.js';
 import { redis } from '../servers/tools.js';
 import { classify, get, post, request, run, startServer } from './harness.js';
-import type { ErrorBody, Receipt } from './wire.js';
-
-interface Health {
-  readonly status: string;
-  readonly reasons?: readonly string[];
-}
-
-type LifeLeft = { readonly least: number; readonly most: number } | null;
-
-interface CacheView {
-  readonly memory: Readonly<Record<'entries' | 'bytes' | 'hits' | 'misses', number>> & {
-    readonly ttl_left_s: LifeLeft;
-  };
-  readonly redis: {
-    readonly state: string;
-    readonly reason: string | null;
-    readonly entries: number | null;
-    readonly bytes: number | null;
-    readonly hits: number;
-    readonly misses: number;
-    readonly failures: number;
-    readonly ttl_left_s: LifeLeft;
-  } | null;
-}
-
-interface Config {
-  readonly settings: readonly {
-    readonly key: string;
-    readonly value: string;
-    readonly secret: boolean;
-  }[];
-}
 
 const SECRET = 'one-for-both';
 /** Far more than anything here takes on a busy machine. */
 const AMPLE = { timeout: 60_000, interval: 50 };
 
 describe.skipIf(redis === undefined)('a server with a real Redis', () => {
-  let store: RedisServer;
-
-  beforeAll(async () => {
-    store = await RedisServer.start(redis);
-  });
-
-  afterAll(async () => {
-    await store?.stop();
-  });
+  const store = during(() => RedisServer.start(redis));
 
   const start = (settings: Readonly<Record<string, string | number>> = {}) =>
     startServer({
       settings: {
         'worker.count': 1,
-        'redis.url': store.url(),
+        'redis.url': store().url(),
         'redis.lookup_budget_ms': 2000,
         'redis.retry_ms': 100,
         'cache.secret': SECRET,
@@ -91,7 +56,11 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
 
   test('loses no request when Redis goes, says so once, and uses it again when it is back', async () => {
     const server = await start({ 'cache.max_size': 0 });
-    onTestFinished(() => store.restart().catch(() => undefined));
+    onTestFinished(() =>
+      store()
+        .restart()
+        .catch(() => undefined),
+    );
     let [sent, stopped] = [0, false];
     const failures: unknown[] = [];
     const sources = new Set<unknown>();
@@ -106,16 +75,16 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     const callers = Promise.all([caller(), caller(), caller(), caller()]);
     const hears = (status: string) =>
       vi.waitFor(async () => {
-        expect(await get<Health>(server, '/health/ready')).toMatchObject({ status });
+        expect(await get<Ready>(server, '/health/ready')).toMatchObject({ status });
       }, AMPLE);
     await vi.waitFor(() => expect(sources).toContain('redis'), AMPLE);
-    await store.kill();
+    await store().kill();
     await hears('degraded');
-    const { reasons } = await get<Health>(server, '/health/ready');
+    const { reasons } = await get<Ready>(server, '/health/ready');
     expect(reasons).toEqual([expect.stringMatching(/^Redis does not answer/)]);
     const before = sent;
     await vi.waitFor(() => expect(sent).toBeGreaterThan(before + 50), AMPLE);
-    await store.restart();
+    await store().restart();
     await hears('ready');
     sources.clear();
     await vi.waitFor(() => expect(sources).toContain('redis'), AMPLE);
@@ -161,7 +130,7 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
   test('says so when Redis could not be cleared; memory is', async () => {
     const server = await start();
     await classify(server, 'in both');
-    await store.kill();
+    await store().kill();
     try {
       const reply = await request<ErrorBody>(server, 'DELETE', '/v1/cache');
       expect(reply.status).toBe(503);
@@ -173,7 +142,7 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
         expect(view.redis?.reason).toMatch(/./);
       }, AMPLE);
     } finally {
-      await store.restart();
+      await store().restart();
     }
   });
 
@@ -188,10 +157,7 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
       'cache.clear_redis_on_pressure': 'never',
     });
     const receipt = async (of: { readonly url: string }) => {
-      const { receipts } = await get<{ readonly receipts: readonly Receipt[] }>(
-        of,
-        '/v1/receipts?kind=pressure',
-      );
+      const { receipts } = await get<Receipts>(of, '/v1/receipts?kind=pressure');
       const found = receipts.find(({ cause }) => cause === 'pressure critical: trim_cache');
       if (found === undefined) throw new Error('no receipt yet');
       return found;
@@ -209,18 +175,18 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
   });
 
   test.each([
-    ['credentials that Redis refuses', () => store.url('wrong-secret')],
+    ['credentials that Redis refuses', () => store().url('wrong-secret')],
     ['an address where no Redis is', () => 'redis://:wrong-secret@127.0.0.1:1'],
     ['a name that nobody has', () => 'redis://:wrong-secret@redis.invalid'],
   ])('starts, degraded, with %s, and keeps its secrets to itself', async (_, url) => {
     const server = await start({ 'redis.url': url(), 'cache.secret': 'not-for-show' });
-    const health = await request<Health>(server, 'GET', '/health/ready');
+    const health = await request<Ready>(server, 'GET', '/health/ready');
     expect(health.body).toMatchObject({ status: 'degraded' });
     expect(health.body.reasons?.[0]).toMatch(/^Redis does not answer, results are not shared: ./);
     expect((await classify(server, 'a text')).cached).toEqual([false]);
     const refused = await request<ErrorBody>(server, 'DELETE', '/v1/cache');
     expect(refused.body.error.code).toBe('REDIS_UNAVAILABLE');
-    const config = await request<Config>(server, 'GET', '/v1/config');
+    const config = await request<Settings>(server, 'GET', '/v1/config');
     const shown = config.body.settings.filter(({ secret }) => secret);
     expect(shown.map(({ key, value }) => [key, value])).toEqual([
       ['cache.secret', '(set, not shown)'],

@@ -1,8 +1,8 @@
 import http from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ErrorBody } from '../../src/contract/errors.js';
 import { classify, get, request, type Server, startServer, until } from './harness.js';
 import { heldOutMails } from './texts.js';
-import type { ErrorBody } from './wire.js';
 
 /** Each as long as the model takes, so that a flood of them lasts for seconds. */
 const mails = heldOutMails().map(({ text }) => text.repeat(20).slice(0, 5000));

@@ -2,6 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Receipts } from '../../src/contract/receipts.js';
+import type { Sessions, SessionView } from '../../src/contract/sessions.js';
 import {
   childrenOf,
   classify,
@@ -18,7 +20,6 @@ import {
 } from './harness.js';
 import { expectError, receiptShape } from './shapes.js';
 import { textNumber } from './texts.js';
-import type { Receipt, SessionView } from './wire.js';
 
 let data: string;
 const start = (settings: Readonly<Record<string, string | number>> = {}) =>
@@ -54,7 +55,7 @@ describe('SIGTERM', () => {
       return classify(server, texts, { user: `user-${user}` });
     });
     await until('all of them have been accepted', async () => {
-      const { sessions } = await get<{ sessions: SessionView[] }>(server, '/v1/sessions');
+      const { sessions } = await get<Sessions>(server, '/v1/sessions');
       return sessions[0]?.requests === 8;
     });
     const stopped = server.stop();
@@ -107,7 +108,7 @@ describe('SIGTERM', () => {
       const session = await get<SessionView>(next, `/v1/sessions/${id}`);
       expect(session).toMatchObject({ id, state: 'ended', end_cause: 'server stopped', users: 1 });
       expect(session.cleanup).toStrictEqual({ ...receiptShape, session: id });
-      const { receipts } = await get<{ receipts: Receipt[] }>(next, `/v1/receipts?session=${id}`);
+      const { receipts } = await get<Receipts>(next, `/v1/receipts?session=${id}`);
       expect(receipts).toStrictEqual([session.cleanup]);
       const again = await request(next, 'POST', `/v1/sessions/${id}/end`);
       expect(again.body).toStrictEqual(session);
@@ -126,7 +127,7 @@ describe('SIGTERM', () => {
   });
 
   test('while the model is being prepared: ends at once and leaves no process', async () => {
-    const server = await startServer();
+    const server = await startServer({ isUnprepared: true });
     const preparing = await until('a preparer runs', () => {
       const children = childrenOf(server.pid);
       return server.logs.some(({ msg }) => msg.startsWith('preparing')) && children.length > 2

@@ -1,8 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   classify,
+  endSession,
   get,
   isRunning,
+  openSession,
+  request,
   type Server,
   startServer,
   until,
@@ -62,6 +65,62 @@ describe('kill -9 of a worker', () => {
     const pids = await replaced([victim]);
     expect(pids.every(isRunning)).toBe(true);
     expect(await get(server, '/health/ready')).toEqual({ status: 'ready' });
+  });
+});
+
+describe('a worker that does not react (kill -STOP)', () => {
+  /** Longer than the limit of a message, and than two readings. */
+  const LIMIT_MS = 20_000;
+  const inTime = async <T>(work: Promise<T>): Promise<T> => {
+    const begunMs = performance.now();
+    const outcome = await work;
+    expect(performance.now() - begunMs).toBeLessThan(LIMIT_MS);
+    return outcome;
+  };
+  const stopOne = async (): Promise<number> => {
+    const [victim = -1] = await workerPids(server);
+    process.kill(victim, 'SIGSTOP');
+    return victim;
+  };
+
+  test('while it is idle is replaced though nobody asks for it, and that is told', async () => {
+    const victim = await stopOne();
+    await replaced([victim]);
+    expect(isRunning(victim)).toBe(false);
+    const line = server.logs.find(
+      ({ msg, reason }) => /ended/.test(msg) && /react/.test(`${reason}`),
+    );
+    expect(line).toBeDefined();
+    expect(await get(server, '/health/ready')).toEqual({ status: 'ready' });
+  });
+
+  test.each([
+    ['memory', () => get(server, '/v1/memory')],
+    ['a recycle', () => request(server, 'POST', '/v1/memory/recycle')],
+    ['a cleanup', () => request(server, 'POST', '/v1/memory/cleanup')],
+    [
+      'the end of a session',
+      async () => {
+        const { id } = await openSession(server);
+        await classify(server, textNumber(2), { session: id });
+        await endSession(server, id);
+      },
+    ],
+  ])('does not hold up %s', async (_, ask) => {
+    const victim = await stopOne();
+    await inTime(ask());
+    await replaced([victim]);
+  });
+
+  test('costs no request under load', async () => {
+    const load = new Load(server, expected, { users: 8 });
+    await until('the load runs', () => load.answered >= 16 || load.wrong.length > 0);
+    const victim = await stopOne();
+    await replaced([victim]);
+    const answered = load.answered + 16;
+    await until('it goes on', () => load.answered >= answered || load.wrong.length > 0);
+    await load.finish();
+    expect(load.wrong).toEqual([]);
   });
 });
 

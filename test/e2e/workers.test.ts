@@ -1,12 +1,13 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Models } from '../../src/contract/models.js';
+import type { Receipt } from '../../src/contract/receipts.js';
+import type { Workers } from '../../src/contract/workers.js';
 import { classify, get, openSession, request, type Server, startServer, until } from './harness.js';
 import { expectError, instant, receiptShape } from './shapes.js';
 import { textNumber } from './texts.js';
-import type { ModelView, Receipt, WorkerView } from './wire.js';
 
 let server: Server;
-const workersNow = async () =>
-  (await get<{ workers: WorkerView[] }>(server, '/v1/workers')).workers;
+const workersNow = async () => (await get<Workers>(server, '/v1/workers')).workers;
 const recycle = (id: string) => request<Receipt>(server, 'POST', `/v1/workers/${id}/recycle`);
 
 beforeAll(async () => {
@@ -36,7 +37,7 @@ describe('/v1/workers', () => {
         models: expect.any(Array),
       });
     }
-    const { models } = await get<{ models: ModelView[] }>(server, '/v1/models');
+    const { models } = await get<Models>(server, '/v1/models');
     expect(models[0]?.last_used_at).toEqual(instant);
   });
 

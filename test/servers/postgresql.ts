@@ -1,29 +1,20 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { freePort } from './free-port.js';
 
 const run = promisify(execFile);
-const PASSWORD = 'sesame-for-tests';
+export const PASSWORD = 'sesame-for-tests';
 
-/** The user that a server runs as: PostgreSQL refuses to run as root. */
-function owner(): { uid?: number; gid?: number } {
+/** The user that a server runs as: PostgreSQL and pgbouncer refuse to run as root. */
+export function owner(): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {};
   const line = /^nobody:[^:]*:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'));
   return { uid: Number(line?.[1]), gid: Number(line?.[2]) };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 /** A real PostgreSQL on a free port, in a temporary folder. */
@@ -54,20 +45,31 @@ export class PostgresqlServer {
     return server;
   }
 
+  get port(): number {
+    return this.#port;
+  }
+
   url(password = PASSWORD, database = 'postgres'): string {
     return `postgres://plimsoll:${password}@127.0.0.1:${this.#port}/${database}`;
   }
 
   /** Makes an empty database. @returns its address */
   async create(database: string): Promise<string> {
-    const client = new pg.Client({ connectionString: this.url() });
+    await this.run('postgres', `create database ${database}`);
+    return this.url(PASSWORD, database);
+  }
+
+  /** Runs statements as the owner of everything. @returns the rows of the last one */
+  async run(database: string, ...statements: readonly string[]): Promise<readonly unknown[]> {
+    const client = new pg.Client({ connectionString: this.url(PASSWORD, database) });
     await client.connect();
     try {
-      await client.query(`create database ${database}`);
+      let rows: readonly unknown[] = [];
+      for (const statement of statements) ({ rows } = await client.query(statement));
+      return rows;
     } finally {
       await client.end();
     }
-    return this.url(PASSWORD, database);
   }
 
   /** Starts it again after {@link kill}. */

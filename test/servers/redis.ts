@@ -1,41 +1,46 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { freePort } from './free-port.js';
 
 const PASSWORD = 'sesame-for-tests';
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 /** A real Redis on a free port, in a temporary folder; it keeps nothing over a restart. */
 export class RedisServer {
   readonly #program: string;
   readonly #folder: string;
   readonly #port: number;
+  readonly #more: readonly string[];
   #process: ChildProcess | undefined;
 
-  private constructor(program: string, folder: string, port: number) {
+  private constructor(program: string, folder: string, port: number, more: readonly string[]) {
     this.#program = program;
     this.#folder = folder;
     this.#port = port;
+    this.#more = more;
   }
 
-  /** @param program path of Redis's program */
-  static async start(program: string | undefined): Promise<RedisServer> {
+  /**
+   * @param program path of Redis's program
+   * @param mode `cluster`: a node that owns no slot yet
+   */
+  static async start(
+    program: string | undefined,
+    mode: 'alone' | 'cluster' = 'alone',
+  ): Promise<RedisServer> {
     if (program === undefined) throw new Error('Redis is not installed');
     const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-redis-'));
-    const server = new RedisServer(program, folder, await freePort());
+    const bus = ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())];
+    const more = mode === 'alone' ? [] : [...bus, '--masterauth', PASSWORD];
+    const server = new RedisServer(program, folder, await freePort(), more);
     await server.restart();
     return server;
+  }
+
+  get port(): number {
+    return this.#port;
   }
 
   /** Of the process that runs now; 0 if none does. */
@@ -51,7 +56,7 @@ export class RedisServer {
   async restart(): Promise<void> {
     if (this.#process !== undefined) return;
     const options = ['--port', String(this.#port), '--bind', '127.0.0.1', '--dir', this.#folder];
-    options.push('--save', '', '--appendonly', 'no', '--requirepass', PASSWORD);
+    options.push('--save', '', '--appendonly', 'no', '--requirepass', PASSWORD, ...this.#more);
     const child = spawn(this.#program, options, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#process = child;
     let said = '';

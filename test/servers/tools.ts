@@ -3,6 +3,9 @@ import { findTool } from '../../scripts/test-tools.mjs';
 /** Path of PostgreSQL's program; undefined where it is not installed. */
 export const postgresql: string | undefined = findTool('postgresql');
 
+/** Path of pgbouncer's program; undefined where it is not installed. */
+export const pgbouncer: string | undefined = findTool('pgbouncer');
+
 /** Path of Redis's program; undefined where it is not installed. */
 export const redis: string | undefined = findTool('redis');
 

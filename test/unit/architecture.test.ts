@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import {
@@ -24,13 +25,13 @@ const FLOORS: Floors = [
   [['main.ts']],
   [['commands/']],
   [['app/']],
-  [['page/']],
-  [['http/']],
+  [['page/'], ['http/']],
   [['sessions/']],
   [['inference/']],
   [['cache/'], ['models/'], ['memory/'], ['store/'], ['proof/']],
   [['system/'], ['pools/']],
-  [['settings/'], ['metrics/'], ['errors.ts'], ['version.ts']],
+  [['settings/'], ['metrics/']],
+  [['contract/'], ['errors.ts'], ['version.ts']],
 ];
 
 /** The floors within rooms that have several. */
@@ -45,6 +46,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
           'requests.ts',
           'model-handles.ts',
           'shift.ts',
+          'tokenize.ts',
           'yielding.ts',
         ],
       ],
@@ -53,22 +55,64 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
     ],
   },
   {
+    room: 'memory/',
+    floors: [
+      [['manager.ts']],
+      [['actions/']],
+      [
+        [
+          'admission.ts',
+          'effects.ts',
+          'gears.ts',
+          'journal.ts',
+          'model-ledger.ts',
+          'policy.ts',
+          'process-ring.ts',
+          'reader.ts',
+          'receipt.ts',
+          'residency.ts',
+          'ring.ts',
+          'snapshot.ts',
+          'watchdog.ts',
+        ],
+      ],
+    ],
+  },
+  {
     room: 'models/',
     floors: [
       [['library.ts']],
       [
         [
+          'compile/compare-tokenizers.ts',
+          'compile/inspect-graph.ts',
           'compile/mapped-form.ts',
+          'compile/measure-room.ts',
           'compile/preparer.ts',
           'compile/preparer-main.ts',
           'compile/preparer-protocol.ts',
+          'compile/probe-texts.ts',
+          'compile/staging.ts',
+          'compile/subgraphs.ts',
+          'compile/write-form.ts',
           'compile/written-files.ts',
+          'compile/compile-safetensors.ts',
         ],
       ],
-      [['compile/quantise/']],
+      [
+        [
+          'compile/families/describe.ts',
+          'compile/families/pick.ts',
+          'compile/families/registry.ts',
+        ],
+      ],
+      [['compile/families/encoders/']],
+      [['compile/families/layers/']],
+      [['compile/families/network/']],
+      [['compile/safetensors/'], ['compile/quantise/']],
       [['compile/onnx/']],
       [['run/']],
-      [['intake/']],
+      [['intake/'], ['pull/']],
     ],
   },
   {
@@ -78,15 +122,67 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
       [['report/']],
       [['judge/']],
       [['play/']],
-      [['wire.ts', 'format.ts', 'statistics.ts']],
+      [['replies.ts', 'format.ts', 'statistics.ts']],
     ],
   },
 ];
 
+/** Which door a file belongs to, that is which folder of `http/doors/`. */
+function doorOf(file: string): string | undefined {
+  return /^http\/doors\/([^/]+)\//.exec(file)?.[1];
+}
+
+/** Where the doors are listed: nothing else in the server knows one. */
+const LIST_OF_DOORS = 'http/doors/doors.ts';
+
+/** Imports of a door by what is not part of it. */
+function importsOfDoors(sources: Sources): readonly string[] {
+  return [...sources].flatMap(([file, text]) =>
+    ownImportsOf(file, text)
+      .filter((imported) => {
+        const door = doorOf(imported);
+        return door !== undefined && door !== doorOf(file) && file !== LIST_OF_DOORS;
+      })
+      .map((imported) => `${file} imports ${imported}`),
+  );
+}
+
 /** Model code: it is loaded in worker and preparer processes only, which are forked. */
-const MODEL_CODE = ['onnxruntime-node', '@huggingface/tokenizers'];
+const MODEL_CODE = ['onnxruntime-node', '@huggingface/tokenizers', 'tokenizers'];
 const MAIN = 'main.ts';
 const FORKED = ['inference/workers/worker-main.ts', 'models/compile/preparer-main.ts'];
+
+/** `{page, http}`: the rooms of each floor, top to bottom. */
+function floorsAsText(floors: Floors): string {
+  const nameOf = (part: string) => part.replace(/\.ts$|\/$/, '');
+  return floors
+    .map((rooms) => {
+      const names = rooms.flatMap((room) => room.map(nameOf));
+      return names.length === 1 ? names[0] : `{${names.join(', ')}}`;
+    })
+    .join(' → ');
+}
+
+/** `models/compile/onnx/a.ts` → `models`, `models/compile`, `models/compile/onnx`. */
+function foldersAbove(file: string): readonly string[] {
+  const parts = file.split('/').slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
+}
+
+/** The folders that the page draws below `src/`: two blanks of indentation for each level. */
+function foldersInPicture(page: string): ReadonlySet<string> {
+  const picture = /```\nsrc\/\n([\s\S]*?)\n\S/.exec(page)?.[1] ?? '';
+  const folders = new Set<string>();
+  const above: string[] = [];
+  for (const line of picture.split('\n')) {
+    const [, blanks = '', name] = /^( +)([\w-]+)\/ /.exec(line) ?? [];
+    if (name === undefined) continue;
+    above.splice(blanks.length / 2 - 1);
+    above.push(name);
+    folders.add(above.join('/'));
+  }
+  return folders;
+}
 
 /** Ways from a file to model code, over any import, types too. */
 function waysToModelCode(sources: Sources, start: string): readonly string[] {
@@ -122,6 +218,11 @@ describe('src/', () => {
 
   test.each(INNER_FLOORS)('every import within $room goes down', ({ room, floors }) => {
     expect(offencesAgainstTheFloors(floors, within(room, sources))).toEqual([]);
+  });
+
+  test('a door is known to the list of doors alone', () => {
+    expect([...sources.keys()].map(doorOf)).toContain('plimsoll');
+    expect(importsOfDoors(sources)).toEqual([]);
   });
 
   test('src/ itself holds main.ts, errors.ts, version.ts and folders', () => {
@@ -162,6 +263,20 @@ describe('src/', () => {
   });
 });
 
+describe('docs/architecture.md', () => {
+  const page = readFileSync(new URL('../../docs/architecture.md', import.meta.url), 'utf8');
+
+  test('shows every folder of src/, and no other', () => {
+    const folders = new Set([...readSources(SOURCE).keys()].flatMap((file) => foldersAbove(file)));
+    expect([...foldersInPicture(page)].sort()).toEqual([...folders].sort());
+  });
+
+  test('names the floors as this test has them', () => {
+    const line = /^`(main → .*)`$/m.exec(page)?.[1];
+    expect(line).toBe(floorsAsText(FLOORS));
+  });
+});
+
 describe('this test sees', () => {
   const file = (name: string, text: string): Sources => new Map([[name, text]]);
 
@@ -182,6 +297,7 @@ describe('this test sees', () => {
 
   test.each([
     ['http/a.ts', "import type { A } from '../app/app.js';", 'http/a.ts imports app/app.ts: up'],
+    ['page/a.ts', "import { A } from '../http/b.js';", 'page/a.ts imports http/b.ts: sideways'],
     [
       'cache/a.ts',
       "import { A } from '../models/b.js';",
@@ -190,7 +306,7 @@ describe('this test sees', () => {
     [
       'errors.ts',
       "import { A } from './settings/setting.js';",
-      'errors.ts imports settings/setting.ts: sideways',
+      'errors.ts imports settings/setting.ts: up',
     ],
     [
       'settings/config.ts',
@@ -200,6 +316,18 @@ describe('this test sees', () => {
     ['utils/a.ts', '', 'utils/a.ts is in no room: give it one in FLOORS, and in docs'],
   ])('an offence in %s: %s', (name, text, offence) => {
     expect(offencesAgainstTheFloors(FLOORS, file(name, text))).toEqual([offence]);
+  });
+
+  test('a door that another one imports, or the server', () => {
+    const doors = new Map([
+      ['http/doors/doors.ts', "import './a/door.js';"],
+      ['http/doors/a/door.ts', "import './routes.js';\nimport '../b/door.js';"],
+      ['http/server.ts', "import './doors/doors.js';\nimport './doors/a/routes.js';"],
+    ]);
+    expect(importsOfDoors(doors)).toEqual([
+      'http/doors/a/door.ts imports http/doors/b/door.ts',
+      'http/server.ts imports http/doors/a/routes.ts',
+    ]);
   });
 
   test('what is allowed', () => {

@@ -2,10 +2,13 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { SERVER_ENVIRONMENT, SERVER_NODE_FLAGS } from '../../src/commands/own-server.js';
-import { settingsTable } from '../../src/commands/show-config.js';
+import { figuresPage } from '../../bench/figures/figures-page.js';
+import { withLinesBetween } from '../../bench/figures/lines.js';
+import { readmeFigures } from '../../bench/figures/readme-figures.js';
+import { readResults } from '../../bench/harness/results-folder.js';
 import { ERRORS } from '../../src/errors.js';
 import { referenceTable } from '../../src/proof/report/markdown-load.js';
+import { settingsDocument } from '../../src/settings/document.js';
 
 function document(name: string): string {
   return readFileSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), 'utf8');
@@ -38,28 +41,26 @@ test('docs/errors.md lists every error of the code, and no other', () => {
   expect(rows).toEqual(errorRows());
 });
 
-test('the README has the table of settings between its marks', () => {
-  const [, table] =
-    /<!-- settings -->\s*\n([\s\S]*?)\n\s*<!-- \/settings -->/.exec(document('README.md')) ?? [];
-  expect(rowsOf(table ?? ''), 'run `plimsoll config --markdown` and put it there').toEqual(
-    rowsOf(settingsTable()),
-  );
+test('docs/settings.md is what the program writes', () => {
+  const hint = 'run `node dist/main.js config --markdown > docs/settings.md`';
+  expect(document('docs/settings.md'), hint).toBe(settingsDocument());
 });
 
-test('the README has the figures of the kept report beside those of the reference', () => {
+test('docs/proof.md has the figures of the kept report beside those of the reference', () => {
   const packed = readFileSync(new URL('../../docs/proof/reference.json.gz', import.meta.url));
   const report = JSON.parse(gunzipSync(packed).toString('utf8'));
   const [, table = ''] =
-    /<!-- reference -->\n([\s\S]*?)<!-- \/reference -->/.exec(document('README.md')) ?? [];
+    /<!-- reference -->\n([\s\S]*?)<!-- \/reference -->/.exec(document('docs/proof.md')) ?? [];
   expect(rowsOf(table), 'run `npm run docs:reference`').toEqual(
     rowsOf(referenceTable(report).join('\n')),
   );
   expect(report.verdict).toBe('passed');
 });
 
-test('every way to start the server gives Node the same flags and the same environment', () => {
-  const variables = Object.entries(SERVER_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
-  const command = [...variables, 'node', ...SERVER_NODE_FLAGS].join(' ');
-  expect(document('package.json')).toContain(`"start": "${command} dist/main.js serve"`);
-  expect(document('src/main.ts').split('\n')[0]).toBe(`#!/usr/bin/env -S ${command}`);
+test('docs/figures.md and the README have the figures of the kept results', async () => {
+  const results = await readResults();
+  const hint = 'run `npm run docs:figures`';
+  expect(document('docs/figures.md'), hint).toBe(figuresPage(results));
+  const readme = document('README.md');
+  expect(readme, hint).toBe(withLinesBetween(readme, 'figures', readmeFigures(results)));
 });

@@ -8,6 +8,7 @@ import {
   importsOf,
   isLong,
   offencesAgainstTheFloors,
+  ownImportsOf,
   readSources,
   withoutCommentsAndStrings,
 } from './sources.js';
@@ -15,6 +16,9 @@ import {
 const PAGE = fileURLToPath(new URL('../../web', import.meta.url));
 const MAX_LINES = 400;
 const MAX_FILES = 15;
+
+/** The server's contract, seen from `web/`: the page takes its types from there. */
+const CONTRACT = '../src/contract/';
 
 /** The floors of the page, top to bottom; a room may import from the floors below it only. */
 const FLOORS: Floors = [
@@ -24,6 +28,7 @@ const FLOORS: Floors = [
   [['chart/']],
   [['ui/']],
   [['data/'], ['theme.ts'], ['route.ts']],
+  [[CONTRACT]],
 ];
 
 /** The libraries that are sent to browsers, and their styles and fonts. */
@@ -44,7 +49,19 @@ describe('web/', () => {
     expect(findCycle(scripts)?.join(' → ')).toBeUndefined();
   });
 
-  test('nothing of the server or of other libraries comes in', () => {
+  test('of the server come the types of the contract, through one file', () => {
+    const importing = [...sources].filter(([file, text]) =>
+      ownImportsOf(file, text).some((imported) => imported.startsWith(CONTRACT)),
+    );
+    expect(importing.map(([file]) => file)).toEqual(['data/wire.ts']);
+    const code = withoutCommentsAndStrings(sources.get('data/wire.ts') ?? '');
+    // A statement of any other kind would be code, which the page would then load.
+    const statements = code.split(';').map((statement) => statement.trim());
+    const others = statements.filter((of) => of !== '' && !/^(import|export) type\b/.test(of));
+    expect(others).toEqual([]);
+  });
+
+  test('nothing of other libraries comes in', () => {
     const others = [...sources].flatMap(([file, text]) =>
       importsOf(text)
         .filter((name) => !name.startsWith('.') && !LIBRARIES.test(name))

@@ -1,11 +1,17 @@
 import type {
   Answer,
+  ClassifyRequest,
   ModelView,
   PastEvent,
+  PastEvents,
   ProcessReadings,
   Proof,
+  ProofStarted,
+  Proofs,
   Readings,
   Receipt,
+  Receipts,
+  Sessions,
   SessionView,
 } from './wire.js';
 
@@ -55,31 +61,27 @@ export const api = {
   recycleAll: () => ask<Receipt>('POST', 'v1/memory/recycle'),
   cleanUp: () => ask<Receipt>('POST', 'v1/memory/cleanup'),
   classify: (model: string, inputs: string) =>
-    ask<Answer>('POST', 'v1/classify', { model, inputs }),
-  startProof: () => ask<{ readonly id: string }>('POST', 'v1/proofs', { profile: 'reference' }),
+    ask<Answer>('POST', 'v1/classify', { model, inputs } satisfies ClassifyRequest),
+  startProof: () => ask<ProofStarted>('POST', 'v1/proofs', { profile: 'reference' }),
 
   async sessions(limit: number): Promise<readonly SessionView[]> {
-    const { sessions } = await ask<{ sessions: SessionView[] }>(
-      'GET',
-      `v1/sessions?limit=${limit}`,
-    );
-    return sessions;
+    return (await ask<Sessions>('GET', `v1/sessions?limit=${limit}`)).sessions;
   },
 
   async receipts(query: Readonly<Record<string, string>>): Promise<readonly Receipt[]> {
     const address = `v1/receipts?${new URLSearchParams(query)}`;
-    return (await ask<{ receipts: Receipt[] }>('GET', address)).receipts;
+    return (await ask<Receipts>('GET', address)).receipts;
   },
 
   async loads(since: string, limit: string): Promise<readonly PastEvent[]> {
     const query = new URLSearchParams({ kind: 'model_loaded', since, limit });
-    return (await ask<{ events: PastEvent[] }>('GET', `v1/events/past?${query}`)).events;
+    return (await ask<PastEvents>('GET', `v1/events/past?${query}`)).events;
   },
 
   /** Undefined if the server offers no proofs. */
   async proofs(): Promise<readonly Proof[] | undefined> {
     try {
-      return (await ask<{ proofs: Proof[] }>('GET', 'v1/proofs')).proofs;
+      return (await ask<Proofs>('GET', 'v1/proofs')).proofs;
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined;
       throw error;

@@ -1,14 +1,14 @@
-/** One thing in a line; `item` is undefined once it has left, so that nothing of it is kept. */
+/** A position in a line; `item` is cleared when it leaves, so that it can be collected. */
 export interface Place<T> {
   item: T | undefined;
 }
 
-/** Below this many places a line is not worth tidying. */
-const SMALL = 32;
+/** Shorter lines are not compacted. */
+const LEAST_TO_COMPACT = 32;
 
 /**
- * First in, first out, where anyone may leave from the middle at no cost: places of those who left
- * are passed over, and cleared away once they are the most of the line (O(1), amortised).
+ * A FIFO queue from whose middle items may leave in O(1), amortised: their places are skipped, and
+ * compacted away once they are the majority.
  */
 export class Line<T> {
   #places: Place<T>[] = [];
@@ -24,7 +24,7 @@ export class Line<T> {
     this.#count += 1;
   }
 
-  /** Back to the front: for one that was taken out and could not go. */
+  /** Puts an item back to the front. */
   unshift(place: Place<T>): void {
     this.#count += 1;
     if (this.#head > 0) {
@@ -33,10 +33,10 @@ export class Line<T> {
     } else this.#places.unshift(place);
   }
 
-  /** To be called once for each place whose item was cleared. */
+  /** Call once for each place whose item was cleared. */
   left(): void {
     this.#count -= 1;
-    if (this.#places.length < SMALL || this.#count * 2 > this.#places.length) return;
+    if (this.#places.length < LEAST_TO_COMPACT || this.#count * 2 > this.#places.length) return;
     this.#places = this.#places.slice(this.#head).filter(({ item }) => item !== undefined);
     this.#head = 0;
   }
@@ -49,7 +49,7 @@ export class Line<T> {
     return undefined;
   }
 
-  /** Puts those who wait into the list, first come first, until it has so many. */
+  /** Appends items in order until the list has `most` elements. */
   fill(list: T[], most: number): void {
     for (let at = this.#head; at < this.#places.length && list.length < most; at += 1) {
       const item = this.#places[at]?.item;

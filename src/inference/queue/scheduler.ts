@@ -1,18 +1,18 @@
-import type { Takes } from '../workers/prefetch.js';
+import type { Capacity } from '../workers/prefetch.js';
 import type { WaitingRow, WaitingRows } from './waiting-rows.js';
 
 /** A worker as the scheduler sees it. */
 export interface WorkerView {
   readonly id: string;
-  readonly takes: Takes;
-  /** Models that it holds open. */
+  readonly capacity: Capacity;
+  /** Models that are open there. */
   readonly models: ReadonlySet<string> | ReadonlyMap<string, unknown>;
 }
 
 export interface BatchLimits {
   /** Inputs of one batch. */
   readonly maxItems: number;
-  /** Inputs × size of the longest: what is computed once all are padded to it. */
+  /** Inputs × size of the longest, in characters: the work once all are padded to it. */
   readonly maxSize: number;
 }
 
@@ -21,45 +21,45 @@ export interface Dispatch<R extends WaitingRow> {
   readonly worker: string;
   readonly model: string;
   readonly rows: readonly R[];
-  /** Rows that waited with the key of one of those, under it: they get its result. */
+  /** For each row, the other waiting rows with its key: they get its result. */
   readonly same: ReadonlyMap<R, readonly R[]>;
 }
 
 /**
- * What a run costs beside its rows, in characters. Times over lengths of minilm, distilbert and bert-base
- * (`npm run bench -- latency`, 16 and 256 tokens) meet zero length at the price of 11 to 17 tokens; the
- * rest is the message to the worker.
+ * Fixed cost of a run, in characters. Latency over length of minilm, distilbert and bert-base
+ * (`npm run bench -- latency`, 16 and 256 tokens) extrapolates to 11 to 17 tokens at length zero; the rest is
+ * the message to the worker.
  */
 const RUN_COST = 100;
 
 /**
- * Sizes are characters; what is padded are tokens. Rows of one size differ by about this part of it in
- * tokens. Without it minilm got 5 % less done with real mails (0.87 of the raw loop's items/s; 32 users).
+ * Sizes are characters but padding is in tokens: rows of equal size differ by about this share in tokens.
+ * Without it minilm's throughput on real mails is 5 % lower (0.87 of the raw loop's items/s; 32 users).
  */
-const LENGTH_DOUBT = 0.3;
+const LENGTH_UNCERTAINTY = 0.3;
 
-/** Rows that are looked at for one batch, for each that it may have: the rest is too long or short. */
-const LOOKS_PER_ITEM = 4;
+/** Candidates examined for each place of a batch. */
+const CANDIDATES_PER_ITEM = 4;
 
 /**
- * Which rows run next, and where; they are taken out of those that wait. Nothing else changes: no
- * clock, no process, no promise; the same state gives the same answer, and arrivals, completions and
- * retries all ask here, again and again until there is nothing to do.
+ * Decides which rows run next and on which worker, and takes them out of the queue. Deterministic: no clock,
+ * process or promise. Arrivals, completions and retries all call this, repeatedly, until it returns
+ * undefined.
  *
- * 1. Without an idle worker or a waiting row there is nothing to do; but those that work on a short batch, and hold
- *    the model, get their next one too where more users wait than there are such workers. Who comes now is behind
- *    those users anyway; behind the next batch of a flood alone nobody has to wait.
- * 2. The user who was served least is next, with the model of it that was served least: a row at the
- *    front of its line waits for at most one batch of every other user.
- * 3. The worker is an idle one that holds the model, else the idle one that holds the fewest.
- * 4. No worker stays idle for the sake of a fuller batch: the waiting rows are shared out among
- *    those that take a batch.
- * 5. The batch is that first row and others of the model of like length, whoever sent them (each user
- *    pays for its own), within the limits, as long as a row costs less in the batch (in padding) than a run
- *    of its own would: short ones run together, long ones alone. A row that is to run alone makes a batch
- *    of its own, and who has few does not wait for rows of one who has many: those have turns of their own.
- * 6. Rows of the same key run once, for the user whose turn comes first, who pays; the others leave
- *    their lines with it. So a text that a flood has too waits no longer than one that it has not.
+ * 1. Nothing to do without an idle worker or a waiting row. Prefetch: a worker on a short batch gets a second
+ *    one queued when more users wait than such workers are available. A newcomer is behind those users
+ *    anyway; but behind the next batch of a single flooding user nobody must wait.
+ * 2. The least-served user is next, with its least-served model: the row at the front of a line waits for
+ *    at most one batch of every other user.
+ * 3. Prefer an idle worker that has the model open, else the idle one with the fewest models.
+ * 4. No worker stays idle for the sake of a fuller batch: the waiting rows are divided among the available
+ *    workers.
+ * 5. The batch is that row plus rows of the same model and similar length from any user (each pays for its
+ *    own), within the limits, as long as a row's padding costs less than a run of its own: short texts run
+ *    together, long ones alone. A row marked `alone` is a batch by itself. Rows of a user with a long queue do
+ *    not join the batch of a user with a short one.
+ * 6. Rows with equal keys run once, charged to the user whose turn came first; the others leave the queue with
+ *    it. So a text that a flooding user sent too does not wait longer for that.
  */
 export function plan<R extends WaitingRow>(
   waiting: WaitingRows<R>,
@@ -69,9 +69,9 @@ export function plan<R extends WaitingRow>(
 ): Dispatch<R> | undefined {
   const takers = takersOf(workers, waiting); // 1
   if (takers.length === 0) return undefined;
-  // Nothing is opened behind a batch: whose model nobody holds open waits for an idle one.
-  const isAhead = takers[0]?.takes === 'next';
-  const cannotRun = isAhead
+  // A prefetched batch never opens a model: a row whose model is not open waits for an idle worker.
+  const isPrefetch = takers[0]?.capacity === 'prefetch';
+  const cannotRun = isPrefetch
     ? (model: string) => isHeld(model) || !takers.some(({ models }) => models.has(model))
     : isHeld;
   const first = waiting.next(cannotRun); // 2
@@ -90,15 +90,15 @@ export function plan<R extends WaitingRow>(
   return { worker: worker.id, model: first.model, rows, same };
 }
 
-/** The idle ones; without any, those that take their next batch where enough users wait for all. */
+/** Idle workers; if there are none, those that can prefetch, when more users wait than there are of them. */
 function takersOf<R extends WaitingRow>(
   workers: readonly WorkerView[],
   { size, activeUsers }: WaitingRows<R>,
 ): readonly WorkerView[] {
   if (size === 0) return [];
-  const idle = workers.filter(({ takes }) => takes === 'now');
+  const idle = workers.filter(({ capacity }) => capacity === 'now');
   if (idle.length > 0) return idle;
-  const next = workers.filter(({ takes }) => takes === 'next');
+  const next = workers.filter(({ capacity }) => capacity === 'prefetch');
   return activeUsers > next.length ? next : [];
 }
 
@@ -117,20 +117,20 @@ function formBatch<R extends WaitingRow>(
   limits: BatchLimits,
 ): readonly R[] {
   const batch = [first];
-  // The doubt alone is worth a run then, for whichever row: none has to be looked at.
-  const isLong = LENGTH_DOUBT * first.size > RUN_COST;
+  // The uncertainty alone then outweighs a run, whatever the candidate.
+  const isLong = LENGTH_UNCERTAINTY * first.size > RUN_COST;
   if (isLong || first.alone === true || limits.maxItems === 1) return batch;
   let longest = first.size;
   const keys = new Set([first.key]);
   const isOfMany = waiting.hasMany(first.user);
-  for (const row of waiting.alike(first.model, first.size, limits.maxItems * LOOKS_PER_ITEM)) {
+  for (const row of waiting.alike(first.model, first.size, limits.maxItems * CANDIDATES_PER_ITEM)) {
     if (batch.length === limits.maxItems) break;
     if (row === first || (row.key !== undefined && keys.has(row.key))) continue;
     if (!isOfMany && row.user !== first.user && waiting.hasMany(row.user)) continue;
     const padded = Math.max(longest, row.size);
     if (padded * (batch.length + 1) > limits.maxSize) continue;
     const padding = padded * (batch.length + 1) - longest * batch.length - row.size;
-    if (padding + LENGTH_DOUBT * row.size > RUN_COST) continue;
+    if (padding + LENGTH_UNCERTAINTY * row.size > RUN_COST) continue;
     batch.push(row);
     keys.add(row.key);
     longest = padded;

@@ -1,18 +1,18 @@
 import { Line, type Place } from './line.js';
 
-/** One input that waits. */
+/** A waiting input. */
 export interface WaitingRow {
   readonly model: string;
   readonly user: string;
-  /** Characters of it that the model can take in: a guess at what it costs to run. */
+  /** Characters up to what fits the model: an estimate of its cost. */
   readonly size: number;
-  /** It runs in a batch of its own: batches that it was in have ended their workers. */
+  /** It must run in a batch of its own, because batches with it have failed. */
   readonly alone?: boolean;
-  /** Rows with the same key are the same text for the same model: one result is good for all. */
+  /** Rows with equal keys are the same text for the same model: one result serves all. */
   readonly key?: string | undefined;
 }
 
-/** Among the models of one user who was served least is next, in characters; ties go to who waited first. */
+/** One user's rows for one model. The least-served lane of a user is next, in characters; ties go to the older. */
 interface Lane<R> {
   readonly model: string;
   readonly line: Line<R>;
@@ -23,25 +23,25 @@ interface Lane<R> {
 interface User<R> {
   readonly name: string;
   readonly lanes: Map<string, Lane<R>>;
-  /** Virtual time among its models. */
+  /** Virtual time of its lanes. */
   laneTime: number;
   count: number;
   /** Characters that wait. */
   size: number;
-  /** Characters that it may still have served; below 0 it passes turns until that is paid. */
+  /** Characters that it may still have served; while negative it skips turns. */
   credit: number;
-  /** Its place in a line of users, and since when it is there. */
+  /** Its place in a line of users, and when it joined. */
   place: Place<User<R>>;
   line: Line<User<R>>;
   since: number;
-  /** Whether a newcomer went before it since its last turn. */
+  /** Whether a newcomer was served before it since its last turn. */
   overtaken: boolean;
-  /** The row with which it has had its last turn. */
+  /** The row of its last turn. */
   lastTurn: R | undefined;
 }
 
 interface ModelRows<R> {
-  /** By {@link lengthClass}; rows that run alone are in none. */
+  /** By {@link lengthClass}; rows that must run alone are in none. */
   readonly byLength: Map<number, Line<R>>;
   count: number;
   size: number;
@@ -52,39 +52,38 @@ interface Entry<R> {
   readonly length: Place<R>;
 }
 
-/** Texts of up to this many characters (about 32 tokens) cost the same: a call's fixed part outweighs them. */
+/** Texts up to this many characters (about 32 tokens) cost the same: a run's fixed cost outweighs them. */
 const SHORT_SIZE = 192;
 const CLASSES_PER_DOUBLING = 4;
 
-/** Lengths of one class differ by less than a fifth; all short ones are alike. */
+/** Sizes in one class differ by less than a fifth; all short texts are in class 0. */
 export function lengthClass(size: number): number {
   return Math.floor(CLASSES_PER_DOUBLING * Math.log2(Math.max(size, SHORT_SIZE) / SHORT_SIZE));
 }
 
-/** What a user may have served for one turn, unless told otherwise: a batch. */
+/** Characters of one turn by default: a batch. */
 const DEFAULT_QUANTUM = 2048;
 
 /**
- * The inputs that wait, and whose turn it is. Plain state: no clock, no process, no promise. Coming,
- * leaving and being taken cost O(1), amortised, however many rows and users wait.
+ * The waiting inputs, and whose turn it is. Plain state without clock, process or promise. Adding, removing and
+ * taking a row cost O(1), amortised, for any number of rows and users.
  *
- * Users take turns in a round: one who comes is its last, one who has had a turn goes to its end. So hardly anybody
- * who comes later is put before those who wait, and how long a row will wait can be told when it comes. Only
- * one who has had a turn already lets one newcomer go first: beside one user who floods, who comes need not wait
- * for a batch of the flood.
- * Each turn is worth a quantum of characters. Who was served more (by large rows, or rows that ran along
- * in batches of others) passes turns until that is paid; who leaves in debt finds it again on coming back
- * within as many rounds. Deficit round robin: M. Shreedhar, G. Varghese, SIGCOMM 1995.
+ * Deficit round robin over users (M. Shreedhar, G. Varghese, SIGCOMM 1995). A new user joins at the end of the
+ * round, and a user who had a turn goes to its end, so the wait of a row can be predicted on arrival. One
+ * exception: a user who had a turn already lets one newcomer go first, so that beside a single flooding user a
+ * newcomer does not wait for a batch of the flood.
+ * Each turn is worth a quantum of characters. A user who was served more (by large rows, or rows that ran in
+ * others' batches) skips turns until that is paid; a debt survives leaving for as many rounds.
  */
 export class WaitingRows<R extends WaitingRow> {
   readonly #entries = new Map<R, Entry<R>>();
   readonly #users = new Map<string, User<R>>();
   readonly #models = new Map<string, ModelRows<R>>();
-  /** By key; most have one row, and need no set. */
+  /** By key; most keys have one row and need no set. */
   readonly #same = new Map<string, R | Set<R>>();
-  /** Users who have not had a turn since they came. */
+  /** Users who had no turn since they joined. */
   readonly #fresh = new Line<User<R>>();
-  /** Users who have, and those who are in debt. */
+  /** Users who had one, and users in debt. */
   readonly #served = new Line<User<R>>();
   readonly #quantum: number;
   #activeUsers = 0;
@@ -99,12 +98,12 @@ export class WaitingRows<R extends WaitingRow> {
     return this.#entries.size;
   }
 
-  /** Models that somebody waits for. */
+  /** Models with waiting rows. */
   get models(): Iterable<string> {
     return this.#models.keys();
   }
 
-  /** Users who have something waiting. */
+  /** Users with waiting rows. */
   get activeUsers(): number {
     return this.#activeUsers;
   }
@@ -113,7 +112,7 @@ export class WaitingRows<R extends WaitingRow> {
     return this.#entries.has(row);
   }
 
-  /** Whether a row of that key waits. */
+  /** Whether a row with that key waits. */
   hasKey(key: string): boolean {
     return this.#same.has(key);
   }
@@ -131,12 +130,12 @@ export class WaitingRows<R extends WaitingRow> {
     return this.#users.get(user)?.count ?? 0;
   }
 
-  /** What one turn is worth, in characters. */
+  /** Characters of one turn. */
   get quantum(): number {
     return this.#quantum;
   }
 
-  /** Turns until the user's debt, what waits of it and `size` more characters have been served; at least one. */
+  /** Turns until the user's debt, its waiting rows and `size` more characters have been served; at least one. */
   turnsFor(userName: string, size: number): number {
     const user = this.#users.get(userName);
     if (user === undefined) return Math.max(1, Math.ceil(size / this.#quantum));
@@ -144,12 +143,12 @@ export class WaitingRows<R extends WaitingRow> {
     return Math.max(user.count > 0 ? 2 : 1, Math.ceil(characters / this.#quantum));
   }
 
-  /** Whether more of the user waits than one turn is worth. */
+  /** Whether more than one turn's worth of the user waits. */
   hasMany(user: string): boolean {
     return (this.#users.get(user)?.size ?? 0) > this.#quantum;
   }
 
-  /** A row comes: it is the last of its user and model. A user who had none is the last of the round. */
+  /** Adds a row at the end of its user's line; a user without rows joins the round at its end. */
   add(row: R): void {
     const user = this.#users.get(row.user);
     if (user?.count === 0) {
@@ -160,8 +159,8 @@ export class WaitingRows<R extends WaitingRow> {
   }
 
   /**
-   * A row comes back that was taken: to the front, and what its user was charged is returned; if it was the
-   * user's turn, it is again.
+   * Puts back a row that was taken: to the front, with its charge refunded; if the turn was its user's, the user
+   * gets it back.
    */
   putBack(row: R): void {
     const lane = this.#enter(row, 'unshift');
@@ -176,12 +175,12 @@ export class WaitingRows<R extends WaitingRow> {
     this.#rejoinRound(user, this.#fresh);
   }
 
-  /** A row comes back that left with another of its key: to the front; nobody was charged for it. */
+  /** Puts back a row that left with another of its key: to the front; nobody was charged for it. */
   restore(row: R): void {
     this.#enter(row, 'unshift');
   }
 
-  /** A row leaves, whether it waits or not. */
+  /** Removes a row; does nothing if it does not wait. */
   remove(row: R): void {
     const entry = this.#entries.get(row);
     const user = this.#users.get(row.user);
@@ -201,7 +200,7 @@ export class WaitingRows<R extends WaitingRow> {
     if (model.count === 0) this.#models.delete(row.model);
   }
 
-  /** A row is taken to run: its user pays for it. */
+  /** Takes a row out to run it: its user is charged. */
   take(row: R): void {
     const user = this.#users.get(row.user);
     const lane = user?.lanes.get(row.model);
@@ -211,7 +210,7 @@ export class WaitingRows<R extends WaitingRow> {
     lane.virtualTime += row.size;
   }
 
-  /** Takes out the other rows of that row's key, whoever wants them: they get its result. */
+  /** Takes out the other rows with that row's key, of any user: they get its result. */
   takeSame(row: R): readonly R[] {
     const same = row.key === undefined ? undefined : this.#same.get(row.key);
     if (same === undefined) return [];
@@ -221,10 +220,10 @@ export class WaitingRows<R extends WaitingRow> {
   }
 
   /**
-   * The row whose turn it is: of the first user in the round who is not in debt, and of its models the one
-   * that was served least. The user goes to the end of the round.
+   * The row whose turn it is: from the first user in the round without debt, and from its least-served model.
+   * The user goes to the end of the round.
    *
-   * @param isHeld models that cannot run now; who waits for none but those keeps its place.
+   * @param isHeld models that cannot run now; a user who waits for no other keeps its place.
    */
   next(isHeld: (model: string) => boolean): R | undefined {
     const passed: User<R>[] = [];
@@ -251,7 +250,7 @@ export class WaitingRows<R extends WaitingRow> {
     return found;
   }
 
-  /** Whose turn it is, in debt or not. */
+  /** First in the round, in debt or not. */
   #first(): User<R> | undefined {
     const [fresh, served] = [this.#fresh.first(), this.#served.first()];
     if (fresh === undefined || served === undefined) return fresh ?? served;
@@ -262,7 +261,7 @@ export class WaitingRows<R extends WaitingRow> {
     return fresh;
   }
 
-  /** Rows of the model near to that size, the nearest class first, within a factor of two; so many at most. */
+  /** Up to `most` rows of the model within a factor of two of that size, the nearest class first. */
   alike(model: string, size: number, most: number): readonly R[] {
     const found: R[] = [];
     const byLength = this.#models.get(model)?.byLength;
@@ -365,7 +364,7 @@ export class WaitingRows<R extends WaitingRow> {
     line.push(user.place);
   }
 
-  /** To the front, for one who was taken out and did not have its turn. */
+  /** Puts a user who was taken out without a turn back to the front. */
   #rejoinRound(user: User<R>, line: Line<User<R>>): void {
     user.line = line;
     user.place = { item: user };

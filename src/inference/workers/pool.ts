@@ -1,27 +1,30 @@
-import { type WarmUp, Worker, type WorkerOptions } from './worker.js';
+import { DEFAULT_REPLY_TIMEOUT_MS, type WarmUp, Worker, type WorkerOptions } from './worker.js';
 
 export interface PoolOptions {
   readonly count: number;
   readonly module: string;
   readonly startTimeoutMs: number;
+  /** Time for an answer to a message that runs no model; an idle worker is checked twice as often. */
+  readonly replyTimeoutMs?: number;
   readonly restartBackoffMs: number;
   readonly graceMs: number;
-  /** A worker became ready, or one is gone: there may be something to hand out or to retry. */
+  /** A worker became ready or ended: there may be work to hand out or to retry. */
   readonly onChange: () => void;
   readonly onDeath: (worker: Worker, reason: string) => void;
-  /** A worker has a model in the hot gear now. */
+  /** A worker has moved a model to the hot gear. */
   readonly onShift?: (worker: Worker, model: string) => void;
   readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
 }
 
-/** The back-off doubles with each early death up to this many times the first wait. */
+/** The wait before a restart doubles with each early death, up to this many times the first. */
 const MAX_BACKOFF_FACTOR = 100;
 
-/** The worker processes: keeps their number, replaces those that die. */
+/** Keeps the number of worker processes: replaces those that die. */
 export class WorkerPool {
   readonly #options: PoolOptions;
   readonly #workers = new Set<Worker>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  #heartbeat: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
   #earlyDeaths = 0;
   #nextName = 1;
@@ -30,12 +33,12 @@ export class WorkerPool {
     this.#options = options;
   }
 
-  /** Every worker that has a process. */
+  /** Every worker with a process. */
   get workers(): readonly Worker[] {
     return [...this.#workers];
   }
 
-  /** A user took part in a session for the first time. */
+  /** A new user has joined a session. */
   countUser(): void {
     for (const worker of this.#workers) worker.countUser();
   }
@@ -50,7 +53,11 @@ export class WorkerPool {
    * @throws Error if none of them becomes ready.
    */
   async start(): Promise<void> {
-    const workers = Array.from({ length: this.#options.count }, () => this.#spawn());
+    const { count, replyTimeoutMs = DEFAULT_REPLY_TIMEOUT_MS } = this.#options;
+    this.#heartbeat ??= setInterval(() => {
+      for (const worker of this.#workers) worker.checkAlive();
+    }, replyTimeoutMs / 2).unref();
+    const workers = Array.from({ length: count }, () => this.#spawn());
     const starts = await Promise.allSettled(workers.map((worker) => worker.started()));
     const failed = starts.find((start) => start.status === 'rejected');
     if (failed !== undefined && starts.every((start) => start.status === 'rejected')) {
@@ -58,40 +65,44 @@ export class WorkerPool {
     }
   }
 
-  /** Ends every worker; those that run a batch finish it within the grace time. */
+  /** Ends every worker; a running batch may finish within the grace time. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stopAll();
     return this.#stopping;
   }
 
   /**
-   * Replaces one worker; nothing that it works on is lost.
+   * Replaces one worker without losing the work it holds.
    *
-   * @param order `start first`: without a gap, both are there for a moment; the new one starts at a low
-   * priority where the system allows it (see `Unhurried`), as nobody waits for it. `leave first`: never
-   * more memory than before, but one worker fewer for a moment.
-   * @param warmUp done in the new one before it counts as ready.
-   * @throws Error if the new one does not start. With `start first` the old one then stays.
-   * Also once the pool is stopping: nobody would end the new one.
+   * @param order `start first`: no gap in service; both exist for a moment, and the new one starts at a low
+   * priority. `leave first`: never more memory than before, but one worker fewer for a moment.
+   * @param warmUp runs in the new worker before it counts as ready.
+   * @throws Error if the new worker does not start (with `start first` the old one stays), or if the pool
+   * is stopping.
    */
   async replace(
     old: Worker,
     order: 'start first' | 'leave first',
     warmUp?: WarmUp,
   ): Promise<Worker> {
-    if (order === 'leave first') {
-      this.#refuseWhileStopping();
+    try {
+      if (order === 'leave first') {
+        this.#refuseWhileStopping();
+        await this.#retire(old);
+        return await this.#startFresh();
+      }
+      const fresh = await this.#startFresh(warmUp, true);
       await this.#retire(old);
-      return this.#startFresh();
+      return fresh;
+    } finally {
+      // Another worker may have died meanwhile, and was not replaced because the old one was still there.
+      this.#refill();
     }
-    const fresh = await this.#startFresh(warmUp, true);
-    await this.#retire(old);
-    return fresh;
   }
 
-  async #startFresh(warmUp?: WarmUp, unhurried = false): Promise<Worker> {
+  async #startFresh(warmUp?: WarmUp, lowPriority = false): Promise<Worker> {
     this.#refuseWhileStopping();
-    const fresh = this.#spawn(warmUp, unhurried);
+    const fresh = this.#spawn(warmUp, lowPriority);
     await fresh.started();
     return fresh;
   }
@@ -107,15 +118,16 @@ export class WorkerPool {
     await worker.stop(graceMs);
   }
 
-  #spawn(warmUp?: WarmUp, unhurried = false): Worker {
-    const { module, startTimeoutMs, onShift } = this.#options;
+  #spawn(warmUp?: WarmUp, lowPriority = false): Worker {
+    const { module, startTimeoutMs, replyTimeoutMs, onShift } = this.#options;
     const options: WorkerOptions = {
       id: `worker-${this.#nextName++}`,
       module,
       startTimeoutMs,
-      unhurried,
-      onExit: (worker, reason) => this.#buried(worker, reason),
+      lowPriority,
+      onExit: (worker, reason) => this.#onExit(worker, reason),
       ...(onShift === undefined ? {} : { onShift }),
+      ...(replyTimeoutMs === undefined ? {} : { replyTimeoutMs }),
     };
     const worker = new Worker(options, warmUp);
     this.#workers.add(worker);
@@ -126,7 +138,7 @@ export class WorkerPool {
     return worker;
   }
 
-  #buried(worker: Worker, reason: string): void {
+  #onExit(worker: Worker, reason: string): void {
     const expected = this.#stopping !== undefined || worker.left;
     this.#workers.delete(worker);
     this.#options.onChange();
@@ -138,25 +150,33 @@ export class WorkerPool {
     this.#options.log('worker ended, starting another', { worker: worker.id, reason, waitMs });
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      const living = this.workers.filter(({ state }) => state !== 'leaving').length;
-      if (this.#stopping === undefined && living < this.#options.count) this.#spawn();
+      this.#refill();
     }, waitMs);
     this.#timers.add(timer);
   }
 
+  /** Starts the workers that are missing, except those that wait for their restart. */
+  #refill(): void {
+    if (this.#stopping !== undefined) return;
+    const living = this.workers.filter(({ state }) => state !== 'leaving').length;
+    const missing = this.#options.count - living - this.#timers.size;
+    for (let n = 0; n < missing; n += 1) this.#spawn();
+  }
+
   async #stopAll(): Promise<void> {
+    clearInterval(this.#heartbeat);
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all(this.workers.map((worker) => this.#retire(worker)));
   }
 }
 
-/** Waits until the worker has answered its batch, is gone, or the time is over. */
+/** Waits until the worker has answered its batches, is gone, or `graceMs` is over. */
 async function untilIdle(worker: Worker, graceMs: number): Promise<void> {
   if (worker.running === undefined) return;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, graceMs);
   });
-  await Promise.race([worker.batchEnd(), worker.exited(), late]);
+  await Promise.race([worker.drained(), worker.exited(), late]);
   clearTimeout(timer);
 }

@@ -1,78 +1,80 @@
-/** A batch that was given to a worker. */
-export interface GivenBatch {
+/** A batch that was sent to a worker. */
+export interface AssignedBatch {
   readonly model: string;
-  readonly atMs: number;
-  /** How long it is expected to take; infinite where nobody knows yet. */
+  readonly sentAtMs: number;
+  /** Expected run time in ms; infinite while nothing was measured. */
   readonly expectedMs: number;
 }
 
-/** Whether a worker takes a batch: `now` it has none; `next`: behind the one that it works on. */
-export type Takes = 'now' | 'next' | 'nothing';
+/**
+ * When a worker can start its next batch: `now`; `prefetch`: right after the running one, queued in its
+ * pipe; or `none`: it can take none.
+ */
+export type Capacity = 'now' | 'prefetch' | 'none';
 
 /**
- * Longest batch behind which another one waits in the pipe. What is given cannot be taken back, for who leaves or who
- * comes and would have its turn first, so that has to be over at once.
+ * A batch is prefetched only behind one that ends within this. A batch in the pipe cannot be taken back, neither
+ * for a caller who leaves nor for one whose turn comes first, so it must not stay there for long.
  */
-const SHORT_MS = 10;
+const SHORT_BATCH_MS = 10;
 
 /**
- * The batches that a worker has: it works on the first. While that is a short one a second waits in the
- * worker's pipe, so that the worker need not wait, between two batches, until the main process has had
- * its turn on a busy machine; with models whose batches take a few milliseconds that is a part of their time
- * that counts. By `performance.now()`.
+ * The batches that a worker holds: it runs the first; behind a short one a second waits in its pipe. Without
+ * that a worker idles between two batches until the main process has been scheduled, which counts for
+ * models whose batches take a few milliseconds. Times are `performance.now()`.
  */
-export class GivenBatches {
-  readonly #batches: GivenBatch[] = [];
-  readonly #waiters: (() => void)[] = [];
+export class BatchPrefetch {
+  readonly #batches: AssignedBatch[] = [];
+  readonly #drainWaiters: (() => void)[] = [];
   #freeSinceMs = 0;
-  /** The one that the worker ended with. */
-  #lost: GivenBatch | undefined;
+  /** The batch that ran when the worker ended. */
+  #lost: AssignedBatch | undefined;
 
-  /** The one that is worked on now. */
-  get first(): GivenBatch | undefined {
+  /** The batch that runs now. */
+  get running(): AssignedBatch | undefined {
     return this.#batches[0];
   }
 
-  get takes(): Takes {
-    const [first] = this.#batches;
-    if (first === undefined) return 'now';
-    if (this.#batches.length > 1 || first.expectedMs > SHORT_MS) return 'nothing';
-    // One that takes longer than it should: nobody knows how long.
-    return performance.now() - this.#beganMs(first) > SHORT_MS ? 'nothing' : 'next';
+  get capacity(): Capacity {
+    const [running] = this.#batches;
+    if (running === undefined) return 'now';
+    if (this.#batches.length > 1 || running.expectedMs > SHORT_BATCH_MS) return 'none';
+    // It takes longer than expected, so its end is unknown.
+    return performance.now() - this.#startedMs(running) > SHORT_BATCH_MS ? 'none' : 'prefetch';
   }
 
-  give(model: string, expectedMs: number): GivenBatch {
-    const batch = { model, expectedMs, atMs: performance.now() };
+  assign(model: string, expectedMs: number): AssignedBatch {
+    const batch = { model, expectedMs, sentAtMs: performance.now() };
     this.#batches.push(batch);
     return batch;
   }
 
-  /** It was answered, or lost. @returns ms from when the worker was free for it */
-  end(batch: GivenBatch): number {
-    const tookMs = performance.now() - this.#beganMs(batch);
+  /** The batch was answered or lost. @returns ms since the worker was free for it */
+  finish(batch: AssignedBatch): number {
+    const tookMs = performance.now() - this.#startedMs(batch);
     this.#batches.splice(this.#batches.indexOf(batch), 1);
     this.#freeSinceMs = performance.now();
-    if (this.#batches.length === 0) for (const wake of this.#waiters.splice(0)) wake();
+    if (this.#batches.length === 0) for (const wake of this.#drainWaiters.splice(0)) wake();
     return tookMs;
   }
 
-  /** Settles when all that were given have been answered or lost. */
-  ended(): Promise<void> {
+  /** Settles when every batch has been answered or lost. */
+  drained(): Promise<void> {
     if (this.#batches.length === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.push(resolve));
+    return new Promise((resolve) => this.#drainWaiters.push(resolve));
   }
 
-  /** The worker has ended: with which batch is told from now on by {@link wasBegun}. */
-  lose(): void {
+  /** The worker has ended; {@link wasRunning} then tells which batch it ran. */
+  workerEnded(): void {
     this.#lost = this.#batches[0];
   }
 
-  /** Whether the worker may have ended because of it; those behind it were not looked at. */
-  wasBegun(batch: GivenBatch): boolean {
+  /** Whether the worker may have ended because of this batch: it never looked at the one in its pipe. */
+  wasRunning(batch: AssignedBatch): boolean {
     return this.#lost === undefined || this.#lost === batch;
   }
 
-  #beganMs({ atMs }: GivenBatch): number {
-    return Math.max(atMs, this.#freeSinceMs);
+  #startedMs({ sentAtMs }: AssignedBatch): number {
+    return Math.max(sentAtMs, this.#freeSinceMs);
   }
 }

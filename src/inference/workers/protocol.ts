@@ -1,38 +1,64 @@
 import type { ErrorCode } from '../../errors.js';
-import type { LabelScheme } from '../../models/intake/description.js';
+import type { Side } from '../../models/intake/reading/room.js';
+import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
+import type { TokenizerFiles } from '../../models/intake/tokenizer-files.js';
 import type { Gear } from '../../models/run/gear.js';
+import type { ServingPlan, TokenizerChoice } from '../../models/run/serving-plan.js';
 import type { ProcessMemory } from '../../system/process-memory.js';
 
-/** Everything that a worker needs to open a model. */
-export interface ModelTicket {
+/** What a worker needs to open a model. */
+export interface ModelHandle {
   readonly id: string;
-  /** Tells two states of one model apart. */
+  /** Tells two versions of one model apart. */
   readonly digest: string;
-  /** Folder with the tokenizer's files. */
-  readonly directory: string;
+  readonly tokenizer: TokenizerHandle;
   readonly graphFile: string;
   readonly threads: number;
-  readonly padTokenId: number;
   /** Opened with ONNX Runtime's arena. */
   readonly arena: boolean;
-  readonly maxTokens: number;
-  readonly labelCount: number;
-  readonly scheme: LabelScheme;
+  readonly plan: ServingPlan;
+  /** Longer texts are refused: they would not fit into memory. */
+  readonly memoryCap?: { readonly tokens: number; readonly bytes: number };
+  readonly scoring: ScoreFunction;
 }
 
-/** What the main process asks of a worker. Worked off in order; each is answered with its id. */
-export type WorkerRequest =
-  | { readonly type: 'load'; readonly model: ModelTicket; readonly gear: Gear }
-  | { readonly type: 'unload'; readonly model: string }
-  /** Opens it in the hot gear and lets go of the cold one; batches that come meanwhile run after that. */
-  | { readonly type: 'shift'; readonly model: string }
-  | { readonly type: 'run'; readonly model: string; readonly inputs: readonly string[] }
-  | { readonly type: 'collect' }
-  | { readonly type: 'read' };
+/** Everything that a worker needs to tokenize as a model does. */
+export interface TokenizerHandle {
+  /** By their whole paths. */
+  readonly files: TokenizerFiles;
+  readonly choice: TokenizerChoice;
+  readonly maxTokens: number;
+  readonly truncationSide: Side | undefined;
+}
 
+/** Requests to a worker. It handles them in order and answers each with its id. */
+export type WorkerRequest =
+  | { readonly type: 'load'; readonly model: ModelHandle; readonly gear: Gear }
+  | { readonly type: 'unload'; readonly model: string }
+  /** Opens the model in the hot gear, then closes the cold one; batches that arrive meanwhile run after that. */
+  | { readonly type: 'shift'; readonly model: string }
+  | {
+      readonly type: 'run';
+      readonly model: string;
+      readonly inputs: readonly string[];
+      /** For each input what is applied to its logits; left out where all have the model's own. */
+      readonly functions?: readonly ScoreFunction[] | undefined;
+    }
+  /** Tokens of texts as a model sees them; the model itself need not be loaded. */
+  | {
+      readonly type: 'tokenize';
+      readonly tokenizer: TokenizerHandle;
+      readonly inputs: readonly string[];
+    }
+  | { readonly type: 'collect' }
+  | { readonly type: 'read' }
+  | { readonly type: 'ping' };
+
+export type RunRequest = Extract<WorkerRequest, { readonly type: 'run' }>;
+export type TokenizeRequest = Extract<WorkerRequest, { readonly type: 'tokenize' }>;
 export type NumberedRequest = WorkerRequest & { readonly id: number };
 
-/** One input's outcome. */
+/** Outcome of one input. */
 export interface RowResult {
   /** Score of each label, by index. */
   readonly scores: readonly number[];
@@ -45,22 +71,33 @@ export interface BatchResult {
   readonly runMs: number;
 }
 
+/** What a model sees of a text. */
+export interface TokenizedText {
+  readonly ids: readonly number[];
+  readonly tokens: readonly string[];
+  /** Begin and end of each token, in code points of the text; 0, 0 for special tokens. */
+  readonly offsets: readonly (readonly [number, number])[];
+  readonly truncated: boolean;
+}
+
 /** What a step in a worker gave back; negative if the process grew meanwhile. */
 export interface StepResult {
   readonly freedBytes: number;
 }
 
-/** What each kind of request is answered with. */
+/** The answer to each kind of request. */
 export interface WorkerAnswers {
   readonly load: { readonly loadMs: number };
   readonly unload: StepResult;
   readonly shift: StepResult;
   readonly run: BatchResult;
+  readonly tokenize: readonly TokenizedText[];
   readonly collect: StepResult;
   readonly read: ProcessMemory;
+  readonly ping: null;
 }
 
-/** What a worker tells the main process. */
+/** Messages from a worker. */
 export type WorkerMessage =
   | { readonly type: 'ready'; readonly memory: ProcessMemory }
   | {

@@ -1,11 +1,27 @@
-/** A worker ended while it had something to answer. */
+/**
+ * How a worker ended. `ended`: by itself, or killed by others; `overran`: killed because it used up the time of
+ * what it was asked; `silent`: killed because it did nothing at all.
+ */
+export type WorkerEnding = 'ended' | 'overran' | 'silent';
+
+/** A worker ended before it answered. */
 export class WorkerGoneError extends Error {
   override readonly name = 'WorkerGoneError';
-  /** Whether it had begun with that. */
-  readonly begun: boolean;
+  readonly ending: WorkerEnding;
+  /** Whether the worker was running what it did not answer; false if that waited behind another batch. */
+  readonly wasRunning: boolean;
 
-  constructor(message: string, begun = true) {
+  constructor(
+    message: string,
+    facts: { readonly ending?: WorkerEnding; readonly wasRunning?: boolean } = {},
+  ) {
     super(message);
-    this.begun = begun;
+    this.ending = facts.ending ?? 'ended';
+    this.wasRunning = facts.wasRunning ?? true;
+  }
+
+  /** The same end as a batch sees it that was running, or waiting behind another one. */
+  of(wasRunning: boolean): WorkerGoneError {
+    return new WorkerGoneError(this.message, { ending: this.ending, wasRunning });
   }
 }

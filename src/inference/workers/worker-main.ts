@@ -1,30 +1,35 @@
 /**
- * A worker: a child process that tokenizes and runs models. It does one thing at a time, in the
- * order of arrival, and keeps nothing but the models that it was told to load.
+ * A worker: a child process that tokenizes and runs models. It handles one request at a time, in the order
+ * of arrival, and keeps only the models that it was told to load.
  */
 import { messageOf, PlimsollError } from '../../errors.js';
+import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
 import type { Gear } from '../../models/run/gear.js';
-import { MappedSession, scoresOf } from '../../models/run/onnx-session.js';
-import { TextEncoder } from '../../models/run/tokenizer.js';
+import { MappedSession } from '../../models/run/onnx-session.js';
+import { scoresOf } from '../../models/run/scores.js';
+import { type Encoding, TextEncoder } from '../../models/run/tokenizer.js';
 import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
+import { dieWithParent } from '../../system/process/parent-death.js';
 import { readOwnMemory, readOwnPrivateBytes } from '../../system/process-memory.js';
 import type {
   BatchResult,
-  ModelTicket,
+  ModelHandle,
   NumberedRequest,
   StepResult,
+  TokenizedText,
+  TokenizerHandle,
   WorkerAnswers,
   WorkerMessage,
 } from './protocol.js';
 
-/** When memory runs out the kernel takes a worker before the main process. */
-const BEFORE_THE_SERVER = 500;
+/** `oom_score_adj`: when memory runs out the kernel kills a worker before the main process. */
+const OOM_SCORE_ADJUSTMENT = 500;
 
 const WARM_UP_TEXT = 'A text of some words.';
 
 interface OpenModel {
-  readonly ticket: ModelTicket;
+  readonly handle: ModelHandle;
   readonly session: MappedSession;
   readonly encoder: TextEncoder;
 }
@@ -32,29 +37,33 @@ interface OpenModel {
 const models = new Map<string, OpenModel>();
 
 /**
- * Tokenizers that were open, by the digest of their model, for as long as no garbage was collected: a model
- * that comes back at once is not parsed again, and a cleanup gives their memory back like any other.
+ * Tokenizers that were open, by model digest, until the next garbage collection: a model that is reloaded at once
+ * need not parse its tokenizer again, and a cleanup still frees them.
  */
 const lastEncoders = new Map<string, WeakRef<TextEncoder>>();
 
-async function openEncoder({ digest, directory, maxTokens }: ModelTicket): Promise<TextEncoder> {
+async function openEncoder({ digest, tokenizer }: ModelHandle): Promise<TextEncoder> {
   const last = lastEncoders.get(digest)?.deref();
   if (last !== undefined) return last;
   for (const [of, reference] of lastEncoders) {
     if (reference.deref() === undefined) lastEncoders.delete(of);
   }
-  const encoder = await TextEncoder.open(directory, maxTokens);
+  const encoder = await encoderOf(tokenizer);
   lastEncoders.set(digest, new WeakRef(encoder));
   return encoder;
 }
 
-async function load(ticket: ModelTicket, gear: Gear): Promise<WorkerAnswers['load']> {
+function encoderOf({ files, maxTokens, choice, truncationSide }: TokenizerHandle) {
+  return TextEncoder.open(files, maxTokens, { ...choice, truncationSide });
+}
+
+async function load(handle: ModelHandle, gear: Gear): Promise<WorkerAnswers['load']> {
   const begun = performance.now();
-  await close(ticket.id);
-  const session = await openSession(ticket, gear);
+  await close(handle.id);
+  const session = await openSession(handle, gear);
   try {
-    const encoder = await openEncoder(ticket);
-    models.set(ticket.id, { ticket, session, encoder });
+    const encoder = await openEncoder(handle);
+    models.set(handle.id, { handle, session, encoder });
   } catch (error) {
     await session.release();
     throw error;
@@ -62,10 +71,10 @@ async function load(ticket: ModelTicket, gear: Gear): Promise<WorkerAnswers['loa
   return { loadMs: performance.now() - begun };
 }
 
-/** What stays busy may hold what its batches take: the hot gear always has ONNX Runtime's arena. */
-function openSession(ticket: ModelTicket, gear: Gear): Promise<MappedSession> {
-  const { arena } = ticket;
-  return MappedSession.open(ticket.graphFile, { ...ticket, gear, arena: arena || gear === 'hot' });
+/** A busy model may keep what its batches take, so the hot gear always has ONNX Runtime's arena. */
+function openSession(handle: ModelHandle, gear: Gear): Promise<MappedSession> {
+  const { arena } = handle;
+  return MappedSession.open(handle.graphFile, { ...handle, gear, arena: arena || gear === 'hot' });
 }
 
 async function close(id: string): Promise<void> {
@@ -75,39 +84,69 @@ async function close(id: string): Promise<void> {
 }
 
 /**
- * Moves a model to the hot gear. The new session runs once before it takes over, so that no caller waits
- * for its pages; if it cannot be opened, the cold one stays.
+ * Moves a model to the hot gear. The new session runs once before it takes over, so that no caller pays for
+ * its page faults. If it cannot be opened, the cold one stays.
  */
 async function shift(id: string): Promise<void> {
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
-  const { ticket, encoder, session: cold } = model;
-  const hot = await openSession(ticket, 'hot');
+  const { handle, encoder, session: cold } = model;
+  const hot = await openSession(handle, 'hot');
   try {
-    await hot.run([encoder.encode(WARM_UP_TEXT)], ticket.labelCount);
+    await hot.run(await encoder.encodeAll([WARM_UP_TEXT]), handle.plan);
   } catch (error) {
     await hot.release();
     throw error;
   }
-  models.set(id, { ticket, session: hot, encoder });
+  models.set(id, { handle, session: hot, encoder });
   await cold.release();
 }
 
-async function run(id: string, inputs: readonly string[]): Promise<BatchResult> {
+async function run(
+  id: string,
+  inputs: readonly string[],
+  functions?: readonly ScoreFunction[],
+): Promise<BatchResult> {
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
-  const { labelCount, scheme } = model.ticket;
+  const { plan, scoring } = model.handle;
   const begun = performance.now();
-  const encodings = inputs.map((input) => model.encoder.encode(input));
+  const encodings = await model.encoder.encodeAll(inputs);
+  refuseTooLong(encodings, model.handle);
   const tokenized = performance.now();
-  const logits = await model.session.run(encodings, labelCount);
+  const logits = await model.session.run(encodings, plan);
   const ran = performance.now();
-  const scores = scoresOf(logits, labelCount, scheme);
+  const scores = scoresOf(logits, plan.labelCount, functions ?? scoring);
   return {
     rows: encodings.map(({ truncated }, row) => ({ scores: scores[row] ?? [], truncated })),
     tokenizeMs: tokenized - begun,
     runMs: ran - tokenized,
   };
+}
+
+/** A text that would take more memory than there is must not take the worker along. */
+function refuseTooLong(encodings: readonly Encoding[], { memoryCap: cap }: ModelHandle): void {
+  if (cap === undefined) return;
+  const longest = encodings.reduce((most, { ids }) => Math.max(most, ids.length), 0);
+  if (longest <= cap.tokens) return;
+  const mb = (cap.bytes / 2 ** 20).toFixed(0);
+  throw new PlimsollError(
+    'INVALID_INPUT',
+    `the text has ${longest} tokens; here ${cap.tokens} fit into memory and time (they were measured to take ${mb} MB). Send less, raise the load line and prepare the model anew, or set max_tokens in its plimsoll.json, so that texts are cut there`,
+  );
+}
+
+async function tokenize(
+  handle: TokenizerHandle,
+  inputs: readonly string[],
+): Promise<readonly TokenizedText[]> {
+  const encoder = await encoderOf(handle);
+  const texts: TokenizedText[] = [];
+  for (const input of inputs) {
+    const { details, truncated } = await encoder.detailed(input);
+    texts.push({ ...details, truncated });
+  }
+  return texts;
 }
 
 /** Does a step that gives memory back, and measures what it gave. */
@@ -126,7 +165,9 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
     case 'shift':
       return measured(() => shift(request.model));
     case 'run':
-      return run(request.model, request.inputs);
+      return run(request.model, request.inputs, request.functions);
+    case 'tokenize':
+      return tokenize(request.tokenizer, request.inputs);
     case 'collect':
       return measured(async () => {
         collectGarbage();
@@ -134,6 +175,8 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
       });
     case 'read':
       return readOwnMemory();
+    case 'ping':
+      return Promise.resolve(null);
   }
 }
 
@@ -148,21 +191,21 @@ async function handle(request: NumberedRequest): Promise<void> {
 }
 
 function tell(message: WorkerMessage): void {
-  // The main process may have gone meanwhile; 'disconnect' then ends this one.
+  // The main process may be gone; 'disconnect' then ends this one.
   if (process.connected) process.send?.(message);
 }
 
-// Ctrl-C reaches the whole process group: the main process decides when a worker leaves.
+// Ctrl-C reaches the whole process group, but the main process decides when a worker ends.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
-process.on('disconnect', () => process.exit(0));
+dieWithParent();
 
 let turn: Promise<void> = Promise.resolve();
 process.on('message', (request: NumberedRequest) => {
   turn = turn.then(() => handle(request));
 });
 
-adviseOutOfMemoryKiller(BEFORE_THE_SERVER);
+adviseOutOfMemoryKiller(OOM_SCORE_ADJUSTMENT);
 collectGarbage();
 trimNativeHeap();
 tell({ type: 'ready', memory: await readOwnMemory() });

@@ -1,93 +1,82 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { PlimsollError } from '../../errors.js';
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../../models/run/allocator.js';
+import type { ChildProcess } from 'node:child_process';
 import type { Gear } from '../../models/run/gear.js';
-import { FrugalMemoryReader } from '../../system/frugal-reader.js';
+import { processCpuMs } from '../../system/cpu-time.js';
 import { unhurriedFor } from '../../system/priority.js';
-import { type ProcessMemory, readProcessMemory } from '../../system/process-memory.js';
-import { GivenBatches, type Takes } from './prefetch.js';
-import type { ModelTicket, WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
-import { WorkerGoneError } from './worker-gone.js';
+import type { ProcessMemory } from '../../system/process-memory.js';
+import { settledWithin } from '../../system/time-limit.js';
+import { WorkerChannel } from './channel.js';
+import { type LoadedModel, OpenModels } from './open-models.js';
+import { BatchPrefetch, type Capacity } from './prefetch.js';
+import type { ModelHandle, TokenizeRequest, WorkerAnswers, WorkerMessage } from './protocol.js';
+import type { Ran, RunOptions } from './run-options.js';
+import type { TimeLimit } from './time-limit.js';
+import { type WorkerEnding, WorkerGoneError } from './worker-gone.js';
+import { forkWorker, workerMemoryReader } from './worker-process.js';
 
-/**
- * `starting` → `ready` → `leaving` (gets no new work) → `gone`; any state may go to `gone` at once.
- */
+/** `starting` → `ready` → `leaving` (gets no new work) → `gone`; any state may become `gone` at once. */
 export type WorkerState = 'starting' | 'ready' | 'leaving' | 'gone';
 
 export interface WorkerOptions {
-  /** Its name in logs and receipts, never used twice. */
+  /** Name in logs and receipts, never reused. */
   readonly id: string;
   /** Path of the built worker-main module. */
   readonly module: string;
   readonly startTimeoutMs: number;
-  /** Another one does its work until it is ready: it starts where others leave time, for a while. */
-  readonly unhurried?: boolean;
+  /** Time for an answer to a message that runs no model: see {@link DEFAULT_REPLY_TIMEOUT_MS}. */
+  readonly replyTimeoutMs?: number;
+  /** Starts at a low priority: another worker serves until this one is ready. */
+  readonly lowPriority?: boolean;
   readonly onExit: (worker: Worker, reason: string) => void;
-  /** A model is in the hot gear now. */
+  /** A model has moved to the hot gear. */
   readonly onShift?: (worker: Worker, model: string) => void;
 }
 
-/** Done in a worker whose process answers, before it counts as ready; a failure is of no consequence. */
+/** Runs in a new worker before it counts as ready; a failure is ignored. */
 export type WarmUp = (worker: Worker) => Promise<void>;
 
-interface Pending {
-  readonly resolve: (value: never) => void;
-  readonly reject: (error: Error) => void;
-}
+/** Reading memory, releasing a model and collecting garbage take milliseconds; swapping may make them slow. */
+export const DEFAULT_REPLY_TIMEOUT_MS = 5000;
+/** A model that an operator or a warm-up opens may have to be read from a slow disk. */
+const LOAD_TIMEOUT_MS = 60_000;
+/** A warm-up saves the first callers time; one that takes longer than this saves nothing. */
+const WARM_UP_TIMEOUT_MS = 30_000;
+/** A starved worker may take this many times the limit of a message, if it gets some CPU time. */
+const STARVED_FACTOR = 4;
+/** A process that was killed but is stuck in the kernel is given up after this; one without a pipe is killed. */
+const EXIT_TIMEOUT_MS = 2000;
 
-/** A model that a worker holds open. */
-export interface LoadedModel {
-  readonly digest: string;
-  readonly loadedAtMs: number;
-  lastUsedAtMs: number;
-  gear: Gear;
-  /** Batches that it has run here since it was opened. */
-  batches: number;
-  /** Settles when it has been opened. */
-  readonly opened: Promise<number>;
-}
+/** A start, and a shift, keep their low priority for at most this. */
+const LOW_PRIORITY_START_MS = 5000;
+const LOW_PRIORITY_SHIFT_MS = 1000;
 
-export interface RunOptions {
-  /** The worker is killed if it has not answered by then. */
-  readonly timeoutMs: number;
-  readonly gear?: Gear;
-  /** How long it takes, where that is known: see {@link GivenBatches}. */
-  readonly expectedMs?: number;
-}
-
-type Ran = WorkerAnswers['run'] & {
-  readonly loadMs: number | undefined;
-  readonly tookMs: number;
-};
-
-/** Longest start, and longest shift, at a low priority. */
-const UNHURRIED_START_MS = 5000;
-const UNHURRIED_SHIFT_MS = 1000;
-
-/** The main process's side of one worker: its process, its state, and which models it holds. */
+/** One worker as the main process sees it: its process, its state and the models it holds. */
 export class Worker {
   readonly id: string;
   readonly startedAtMs = Date.now();
   readonly #options: WorkerOptions;
   readonly #child: ChildProcess;
-  readonly #pending = new Map<number, Pending>();
-  readonly #loaded = new Map<string, LoadedModel>();
+  readonly #channel: WorkerChannel;
+  readonly #replyLimit: TimeLimit;
+  readonly #loaded = new OpenModels();
   readonly #started: Promise<void>;
   #markStarted: (error?: Error) => void = () => undefined;
   readonly #exited: Promise<void>;
   #markExited: () => void = () => undefined;
   #state: WorkerState = 'starting';
-  readonly #given = new GivenBatches();
+  readonly #batches = new BatchPrefetch();
   #shifting = false;
   #left = false;
   #completedBatches = 0;
   #users = 0;
   #baseline: ProcessMemory | undefined;
-  #memory: FrugalMemoryReader<ProcessMemory | undefined> | undefined;
-  /** Dropped once it is done: it holds the worker that this one replaces, and so on back to the first. */
+  #memory: ReturnType<typeof workerMemoryReader> | undefined;
+  /** Dropped when done: it references the worker that this one replaces, which references its own, and so on. */
   #warmUp: WarmUp | undefined;
-  #hurry: () => void = () => undefined;
-  #nextId = 1;
+  #restorePriority: () => void = () => undefined;
+  /** Why this process was killed from here. */
+  #killed: { readonly ending: WorkerEnding; readonly reason: string } | undefined;
+  /** Kills a process that does not start; later, gives up one that does not end. */
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: WorkerOptions, warmUp?: WarmUp) {
     this.id = options.id;
@@ -100,23 +89,28 @@ export class Worker {
     this.#exited = new Promise((resolve) => {
       this.#markExited = resolve;
     });
-    this.#child = fork(options.module, [], {
-      env: { ...process.env, ...ALLOCATOR_ENVIRONMENT },
-      execArgv: [...LEAN_NODE_FLAGS],
-      // Structured clones: a batch's way there and back takes a fifth less CPU than as JSON (bench messages).
-      serialization: 'advanced',
-      // What native code prints on stdout must not mix with the server's own lines.
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    this.#child = forkWorker(options.module);
+    if (options.lowPriority === true) {
+      this.#restorePriority = unhurriedFor(this.pid, LOW_PRIORITY_START_MS);
+    }
+    const budgetMs = options.replyTimeoutMs ?? DEFAULT_REPLY_TIMEOUT_MS;
+    this.#replyLimit = { budgetMs, hardMs: STARVED_FACTOR * budgetMs };
+    this.#channel = new WorkerChannel({
+      id: options.id,
+      child: this.#child,
+      silentMs: budgetMs,
+      cpuMs: () => processCpuMs(this.pid),
+      onOverdue: (request, ending, elapsedMs) => {
+        const did = ending === 'silent' ? 'did not react' : 'took too long';
+        this.#kill({ ending, reason: `${did}: "${request}" for ${Math.round(elapsedMs)} ms` });
+      },
+      onUnreachable: () => this.#unreachable(),
     });
-    if (options.unhurried === true) this.#hurry = unhurriedFor(this.pid, UNHURRIED_START_MS);
-    const timer = setTimeout(() => this.kill(), options.startTimeoutMs);
-    this.#child.on('message', (message: WorkerMessage) => {
-      if (message.type === 'ready') clearTimeout(timer);
-      this.#receive(message);
-    });
+    this.#timer = setTimeout(() => this.kill(), options.startTimeoutMs);
+    this.#child.on('message', (message: WorkerMessage) => this.#receive(message));
     this.#child.on('disconnect', () => this.#unreachable());
-    this.#child.on('error', (error) => this.#end(error.message, timer));
-    this.#child.on('exit', (code, signal) => this.#end(signal ?? `exit code ${code}`, timer));
+    this.#child.on('error', (error) => this.#end(error.message));
+    this.#child.on('exit', (code, signal) => this.#end(signal ?? `exit code ${code}`));
   }
 
   get pid(): number | undefined {
@@ -127,21 +121,21 @@ export class Worker {
     return this.#state;
   }
 
-  /** The model of the batch that it works on now. */
+  /** Model of the running batch. */
   get running(): string | undefined {
-    return this.#given.first?.model;
+    return this.#batches.running?.model;
   }
 
   get idle(): boolean {
-    return this.takes === 'now';
+    return this.capacity === 'now';
   }
 
-  /** Whether it takes a batch, and when it would begin with it. */
-  get takes(): Takes {
-    return this.#state === 'ready' && !this.#shifting ? this.#given.takes : 'nothing';
+  /** When this worker can start its next batch. */
+  get capacity(): Capacity {
+    return this.#state === 'ready' && !this.#shifting ? this.#batches.capacity : 'none';
   }
 
-  /** Whether it was told to leave: its end is then no accident. */
+  /** Whether it was told to leave, so that its end is expected. */
   get left(): boolean {
     return this.#left;
   }
@@ -150,7 +144,7 @@ export class Worker {
     return this.#completedBatches;
   }
 
-  /** Users of the server that have come since it was started. */
+  /** Users who have come to the server since this worker was started. */
   get users(): number {
     return this.#users;
   }
@@ -159,24 +153,22 @@ export class Worker {
     this.#users += 1;
   }
 
-  /** Its memory when it was ready and had loaded nothing yet. */
+  /** Its memory when it became ready, before any model was loaded. */
   get baseline(): ProcessMemory | undefined {
     return this.#baseline;
   }
 
-  /** The models that it holds, or has been told to hold. */
+  /** Models that are open here or are being opened. */
   get loaded(): ReadonlyMap<string, LoadedModel> {
-    return this.#loaded;
+    return this.#loaded.all;
   }
 
-  /** Models that it holds in the hot gear. */
+  /** Models open in the hot gear. */
   get hotCount(): number {
-    let count = 0;
-    for (const { gear } of this.#loaded.values()) if (gear === 'hot') count += 1;
-    return count;
+    return this.#loaded.hotCount;
   }
 
-  /** Settles when the process is ready, or has ended before that. */
+  /** Resolves when the process is ready; rejects if it ends before. */
   started(): Promise<void> {
     return this.#started;
   }
@@ -186,138 +178,145 @@ export class Worker {
   }
 
   /**
-   * Opens a model unless this state of it is open already.
+   * Opens a model unless this version of it is open already.
    *
-   * @returns the time that it took in ms; undefined if it was open.
+   * @returns load time in ms; undefined if it was open.
    * @throws PlimsollError MODEL_UNUSABLE
    * @throws WorkerGoneError
    */
-  async load(ticket: ModelTicket, gear: Gear = 'cold'): Promise<number | undefined> {
-    const present = this.#loaded.get(ticket.id);
-    if (present?.digest === ticket.digest) {
-      // Whoever comes while it is being opened shares that, and its failure.
+  async load(
+    handle: ModelHandle,
+    gear: Gear = 'cold',
+    timeoutMs = LOAD_TIMEOUT_MS,
+  ): Promise<number | undefined> {
+    const present = this.#loaded.get(handle.id);
+    if (present?.digest === handle.digest) {
+      // Callers who come while it is being opened share the outcome, failure included.
       await present.opened;
       return undefined;
     }
-    const now = Date.now();
-    const opened = this.#call({ type: 'load', model: ticket, gear }).then(({ loadMs }) => loadMs);
-    const loaded: LoadedModel = {
-      ...{ digest: ticket.digest, loadedAtMs: now, lastUsedAtMs: now },
-      ...{ gear, batches: 0, opened },
-    };
-    this.#loaded.set(ticket.id, loaded);
+    const limit = { budgetMs: timeoutMs, hardMs: timeoutMs };
+    const loading = this.#channel.call({ type: 'load', model: handle, gear }, limit);
+    const opened = loading.then(({ loadMs }) => loadMs);
+    const loaded = this.#loaded.add(handle.id, handle.digest, gear, opened);
     try {
       const loadMs = await opened;
-      if (gear === 'hot') this.#options.onShift?.(this, ticket.id);
+      if (gear === 'hot') this.#options.onShift?.(this, handle.id);
       return loadMs;
     } catch (error) {
-      // It may have been unloaded and loaded anew meanwhile: that entry is another's.
-      if (this.#loaded.get(ticket.id) === loaded) this.#loaded.delete(ticket.id);
+      this.#loaded.removeFailed(handle.id, loaded);
       throw error;
     }
   }
 
-  /** Releases a model. The books change at once: later work for it loads it again, in order. */
+  /** Releases a model. It is struck from {@link loaded} at once, so that later work for it loads it again. */
   async unload(model: string): Promise<WorkerAnswers['unload']> {
-    this.#loaded.delete(model);
-    return this.#call({ type: 'unload', model });
+    this.#loaded.remove(model);
+    return this.#channel.call({ type: 'unload', model }, this.#replyLimit);
   }
 
   /**
-   * Moves a model to the hot gear. The worker gets no batches until that is done: opening keeps its only
-   * thread busy.
+   * Moves a model to the hot gear. The worker gets no batches meanwhile: opening blocks its only thread.
    *
-   * @throws PlimsollError, WorkerGoneError; it then stays in the cold gear.
+   * @throws PlimsollError, WorkerGoneError; the model then stays in the cold gear.
    */
   async shift(model: string, timeoutMs: number): Promise<WorkerAnswers['shift']> {
     const loaded = this.#loaded.get(model);
     this.#shifting = true;
-    // Another worker answers meanwhile, and should not share a core with this one.
-    const hurry = unhurriedFor(this.pid, UNHURRIED_SHIFT_MS);
-    const timer = setTimeout(() => this.kill(), timeoutMs);
+    // Another worker serves meanwhile and should not lose CPU time to this.
+    const restorePriority = unhurriedFor(this.pid, LOW_PRIORITY_SHIFT_MS);
+    const limit = { budgetMs: timeoutMs, hardMs: timeoutMs };
     try {
-      const result = await this.#call({ type: 'shift', model });
-      // It may have been unloaded meanwhile; what is loaded then is another one, and cold.
+      const result = await this.#channel.call({ type: 'shift', model }, limit);
+      // If it was unloaded meanwhile, this entry is no longer in the map.
       if (loaded !== undefined) loaded.gear = 'hot';
       this.#options.onShift?.(this, model);
       return result;
     } catch (error) {
-      // Not again at once: it has to run as much again before.
+      // The next attempt comes only after as many batches again.
       if (loaded !== undefined) loaded.batches = 0;
       throw error;
     } finally {
-      clearTimeout(timer);
-      hurry();
+      restorePriority();
       this.#shifting = false;
     }
   }
 
   /**
-   * Loads the model if needed, in that gear, and runs one batch; the worker counts as busy until it is answered.
+   * Loads the model if needed and runs one batch; the worker counts as busy until it answers.
    *
-   * @returns `tookMs`: from when the worker was free for it, loading included
+   * @returns `tookMs` since the worker was free for the batch, loading included
    * @throws PlimsollError, WorkerGoneError
    */
   async run(
-    ticket: ModelTicket,
+    handle: ModelHandle,
     inputs: readonly string[],
-    { timeoutMs, gear = 'cold', expectedMs = Number.POSITIVE_INFINITY }: RunOptions,
+    {
+      timeoutMs,
+      budgetMs,
+      gear = 'cold',
+      functions,
+      expectedMs = Number.POSITIVE_INFINITY,
+    }: RunOptions,
   ): Promise<Ran> {
-    const batch = this.#given.give(ticket.id, expectedMs);
-    const timer = setTimeout(() => this.kill(), timeoutMs);
+    const batch = this.#batches.assign(handle.id, expectedMs);
+    const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
-      // Both are sent at once, as they are worked off in order: no way there and back between them.
-      const loading = this.load(ticket, gear);
-      const running = this.#call({ type: 'run', model: ticket.id, inputs });
+      // Sent together to save a round trip: the worker handles its messages in order.
+      const loading = this.load(handle, gear, timeoutMs);
+      const request = { type: 'run', model: handle.id, inputs, functions } as const;
+      const running = this.#channel.call(request, limit, handle.threads);
       running.catch(() => undefined);
       const loadMs = await loading;
       const result = await running;
       this.#completedBatches += 1;
-      const loaded = this.#loaded.get(ticket.id);
-      if (loaded !== undefined) {
-        loaded.lastUsedAtMs = Date.now();
-        loaded.batches += 1;
-      }
-      return { ...result, loadMs, tookMs: this.#given.end(batch) };
+      this.#loaded.countBatch(handle.id);
+      return { ...result, loadMs, tookMs: this.#batches.finish(batch) };
     } catch (error) {
-      this.#given.end(batch);
+      this.#batches.finish(batch);
       if (!(error instanceof WorkerGoneError)) throw error;
-      throw new WorkerGoneError(error.message, this.#given.wasBegun(batch));
-    } finally {
-      clearTimeout(timer);
+      throw error.of(this.#batches.wasRunning(batch));
     }
   }
 
-  /** Settles when the batches that it has now have been answered or lost. */
-  batchEnd(): Promise<void> {
-    return this.#given.ended();
+  /** Resolves when its batches have been answered or lost. */
+  drained(): Promise<void> {
+    return this.#batches.drained();
+  }
+
+  /** Tokens of texts as a model sees them; the model need not be loaded. @param timeoutMs as for a batch */
+  tokenize(asked: TokenizeRequest, timeoutMs: number): Promise<WorkerAnswers['tokenize']> {
+    return this.#channel.call(asked, { budgetMs: timeoutMs, hardMs: timeoutMs });
   }
 
   collect(): Promise<WorkerAnswers['collect']> {
-    return this.#call({ type: 'collect' });
+    return this.#channel.call({ type: 'collect' }, this.#replyLimit);
   }
 
-  /**
-   * Its memory, as closely as its size allows ({@link FrugalMemoryReader}). An idle worker reads its own; a
-   * busy one cannot answer, so its file is read from here (in the thread pool, so that the main thread does
-   * not wait).
-   */
+  /** Its memory; undefined once it is gone. Waits for no answer of the worker for long. */
   async readMemory(): Promise<ProcessMemory | undefined> {
     const { pid } = this;
     if (this.#state === 'gone' || pid === undefined) return undefined;
-    this.#memory ??= new FrugalMemoryReader(pid, () =>
-      this.idle ? this.#call({ type: 'read' }).catch(() => undefined) : readProcessMemory(pid),
+    this.#memory ??= workerMemoryReader(pid, () =>
+      this.idle ? this.#channel.call({ type: 'read' }, this.#replyLimit) : undefined,
     );
     return this.#memory.read();
   }
 
-  /** Takes no new work from now on; {@link stop} then ends it. */
+  /** Checks that an idle worker still answers: it is killed if it does not. */
+  checkAlive(): void {
+    const { budgetMs } = this.#replyLimit;
+    if (this.#state !== 'ready' || this.#channel.silentMs < budgetMs / 2) return;
+    this.#channel.call({ type: 'ping' }, this.#replyLimit).catch(() => undefined);
+  }
+
+  /** Gets no new work from now on; {@link stop} then ends it. */
   leave(): void {
     this.#left = true;
     if (this.#state !== 'gone') this.#state = 'leaving';
   }
 
-  /** Lets the process end by itself once it has answered what it was asked. */
+  /** Lets the process exit once it has answered its requests; kills it after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.leave();
     if (this.#child.connected) this.#child.disconnect();
@@ -327,65 +326,60 @@ export class Worker {
   }
 
   kill(): void {
+    this.#kill(undefined);
+  }
+
+  #kill(why: { readonly ending: WorkerEnding; readonly reason: string } | undefined): void {
+    if (this.#state === 'gone') return;
+    this.#killed ??= why;
+    this.#unreachable();
     this.#child.kill('SIGKILL');
+    clearTimeout(this.#timer);
+    const giveUp = () => this.#end('it did not end when it was killed');
+    this.#timer = setTimeout(giveUp, EXIT_TIMEOUT_MS).unref();
   }
 
   /**
-   * The pipe of a process that was killed breaks before its exit is told: in between it must not
-   * get work, or a batch could lose both of its attempts to one dead worker.
+   * The pipe of a killed process breaks before its exit is reported. It must get no work in between, or a
+   * batch could lose two attempts to one dead worker. One that only closed its pipe is killed.
    */
   #unreachable(): void {
-    if (this.#state === 'starting' || this.#state === 'ready') this.#state = 'leaving';
-  }
-
-  #call<R extends WorkerRequest>(request: R): Promise<WorkerAnswers[R['type']]> {
-    return new Promise((resolve, reject) => {
-      if (this.#state === 'gone' || !this.#child.connected) {
-        reject(new WorkerGoneError(`${this.id} is gone`));
-        return;
-      }
-      const id = this.#nextId++;
-      this.#pending.set(id, { resolve, reject });
-      this.#child.send({ ...request, id }, (error) => {
-        if (error === null) return;
-        this.#pending.delete(id);
-        this.#unreachable();
-        reject(new WorkerGoneError(`${this.id} cannot be reached: ${error.message}`));
-      });
-    });
+    if (this.#state !== 'starting' && this.#state !== 'ready') return;
+    this.#state = 'leaving';
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.kill(), EXIT_TIMEOUT_MS).unref();
   }
 
   async #becomeReady(): Promise<void> {
-    await this.#warmUp?.(this).catch(() => undefined);
+    const warmUp = this.#warmUp?.(this).catch(() => undefined);
     this.#warmUp = undefined;
-    this.#hurry();
+    if (warmUp !== undefined) await settledWithin(warmUp, WARM_UP_TIMEOUT_MS);
+    this.#restorePriority();
     if (this.#state === 'starting') this.#state = 'ready';
     this.#markStarted();
   }
 
   #receive(message: WorkerMessage): void {
-    if (message.type === 'ready') {
-      this.#baseline = message.memory;
-      void this.#becomeReady();
+    if (message.type !== 'ready') {
+      this.#channel.receive(message);
       return;
     }
-    const pending = this.#pending.get(message.id);
-    this.#pending.delete(message.id);
-    if (message.type === 'answer') pending?.resolve(message.value as never);
-    else pending?.reject(new PlimsollError(message.code, message.message));
+    clearTimeout(this.#timer);
+    this.#baseline = message.memory;
+    void this.#becomeReady();
   }
 
-  #end(reason: string, timer: NodeJS.Timeout): void {
-    clearTimeout(timer);
+  #end(exit: string): void {
+    clearTimeout(this.#timer);
     if (this.#state === 'gone') return;
     this.#state = 'gone';
     this.#warmUp = undefined;
-    this.#hurry();
-    const error = new WorkerGoneError(`${this.id} ended (${reason})`);
+    this.#restorePriority();
+    const { ending = 'ended', reason = exit } = this.#killed ?? {};
+    const error = new WorkerGoneError(`${this.id} ended (${reason})`, { ending });
     this.#markStarted(error);
-    this.#given.lose();
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
+    this.#batches.workerEnded();
+    this.#channel.close(error);
     this.#loaded.clear();
     this.#markExited();
     this.#options.onExit(this, reason);

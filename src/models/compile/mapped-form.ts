@@ -4,13 +4,16 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { systemCodeOf } from '../../errors.js';
 import { cpuFlags, cpuModel } from '../../system/cpus.js';
+import { folderNameOfForm } from '../intake/folder/names.js';
 import type { Model } from '../intake/repository.js';
+import type { Findings } from '../run/serving-plan.js';
 import { bytesOf, isAlive, namesIn, readObject, syncFolder, writeSynced } from './written-files.js';
 
 /** Raise it when the way a mapped form is written changes: older ones are then made anew. */
-const FORMAT_VERSION = 5;
+const FORMAT_VERSION = 6;
 const MANIFEST = 'manifest.json';
 const FOOTPRINT = 'footprint.json';
+const FINDINGS = 'findings.json';
 const PARTIAL = '.partial-';
 
 /** What a model was measured to take. `undefined`: not measured yet. */
@@ -59,6 +62,8 @@ export interface MappedForm {
   /** SHA-256 over the model's files: the same digest gives the same answers. */
   readonly digest: string;
   readonly footprint: Footprint;
+  /** How it has to be served, as was found out when it was made. */
+  readonly findings: Findings;
 }
 
 /** What a mapped form was made from, with what, and for which CPU. */
@@ -97,9 +102,9 @@ export class MappedForms {
   }
 
   folderOf(model: Model): string {
-    // Each type of weights has a place of its own; no id holds an @.
+    // Each type of weights has a place of its own; no such name holds an @.
     const suffix = model.dtype === 'fp32' ? '' : `@${model.dtype}`;
-    return path.join(this.#root, `${model.id.replaceAll('/', '~')}${suffix}`);
+    return path.join(this.#root, `${folderNameOfForm(model.id)}${suffix}`);
   }
 
   /** A fresh folder name to write a form into before it is renamed into place. */
@@ -119,7 +124,10 @@ export class MappedForms {
         manifest.signature === model.signature &&
         manifest.runtime === this.#runtime
       ) {
-        return this.#form(directory, manifest, model);
+        const findings = await readObject(path.join(directory, FINDINGS));
+        // It is on disk before the form has its name, so that only a hand from outside takes it away.
+        if (findings === undefined) continue;
+        return this.#form(directory, manifest, model, findings as unknown as Findings);
       }
     }
     return undefined;
@@ -129,13 +137,18 @@ export class MappedForms {
    * Puts a written form into place: everything is on disk before the rename, so that a kill at
    * any moment leaves either no form or a whole one. Older forms of the model are then removed.
    */
-  async publish(model: Model, partial: string, digest: string): Promise<MappedForm> {
+  async publish(
+    model: Model,
+    partial: string,
+    { digest, findings }: { readonly digest: string; readonly findings: Findings },
+  ): Promise<MappedForm> {
     const manifest: Manifest = {
       formatVersion: FORMAT_VERSION,
       digest,
       signature: model.signature,
       runtime: this.#runtime,
     };
+    await writeSynced(path.join(partial, FINDINGS), JSON.stringify(findings, null, 2));
     await writeSynced(path.join(partial, MANIFEST), JSON.stringify(manifest, null, 2));
     await syncFolder(partial);
     const key = createHash('sha256')
@@ -146,7 +159,7 @@ export class MappedForms {
     await this.#moveIntoPlace(partial, directory);
     await syncFolder(this.folderOf(model));
     await this.#removeOthers(model, key);
-    return this.#form(directory, manifest, model);
+    return this.#form(directory, manifest, model, findings);
   }
 
   async #moveIntoPlace(partial: string, directory: string): Promise<void> {
@@ -187,7 +200,12 @@ export class MappedForms {
     }
   }
 
-  async #form(directory: string, manifest: Manifest, model: Model): Promise<MappedForm> {
+  async #form(
+    directory: string,
+    manifest: Manifest,
+    model: Model,
+    findings: Findings,
+  ): Promise<MappedForm> {
     const graphFile = path.join(directory, MAPPED_GRAPH);
     const allBytes = await bytesOf(directory, [MAPPED_GRAPH, MAPPED_WEIGHTS]);
     const prepackedBytes = await prepackedBytesIn(graphFile);
@@ -197,7 +215,7 @@ export class MappedForms {
       ...measured,
       ...{ sourceBytes: model.sourceBytes, mappedBytes, prepackedBytes },
     };
-    return { directory, graphFile, digest: manifest.digest, footprint };
+    return { directory, graphFile, digest: manifest.digest, footprint, findings };
   }
 
   async #removeOthers(model: Model, key: string): Promise<void> {

@@ -1,37 +1,68 @@
 import type { ErrorCode } from '../../errors.js';
-import type { LabelScheme } from '../intake/description.js';
+import type { Dtype } from '../intake/dtype.js';
+import type { Side } from '../intake/reading/room.js';
+import type { TokenizerFiles } from '../intake/tokenizer-files.js';
+import type { Findings } from '../run/serving-plan.js';
 import type { HotGear } from './mapped-form.js';
 
+/** What a graph is inspected with. */
+export interface InspectOptions {
+  readonly dtype: Dtype;
+  /** Labels that the files name, if they do. */
+  readonly labels: number | undefined;
+  readonly padTokenId: number;
+  readonly padTypeId: number;
+  readonly positionOffset: number;
+  readonly paddingSide: Side;
+  readonly maxTokens: number;
+}
+
+/** What the longest text of a model may take. */
+export interface RoomBudget {
+  /** Private memory that one row may take at its peak. */
+  readonly bytes: number;
+  /** Time that one row may take. */
+  readonly ms: number;
+}
+
+/** Compiles a model, and finds out how it has to be served. */
+export interface WriteJob {
+  readonly job: 'write';
+  readonly source: string;
+  /** The files that decide what the model answers, below `source`. */
+  readonly files: readonly string[];
+  /** Of these the graph to be mapped, and then its external data. */
+  readonly weights: readonly string[];
+  /** By their whole paths. */
+  readonly tokenizer: TokenizerFiles;
+  readonly graphFile: string;
+  readonly weightsFile: string;
+  readonly threads: number;
+  readonly inspect: InspectOptions;
+  readonly budget: RoomBudget;
+}
+
+/** `measure`: opening a compiled model and its largest batch. `shift`: what the hot gear costs and saves. */
+export interface MeasureJob {
+  readonly job: 'measure' | 'shift';
+  readonly source: string;
+  readonly tokenizer: TokenizerFiles;
+  readonly graphFile: string;
+  readonly threads: number;
+  readonly findings: Findings;
+  /** Inputs and padded tokens of the largest batch that the scheduler makes. */
+  readonly batchItems: number;
+  readonly batchTokens: number;
+  /** How it will be opened; known once it has been measured. */
+  readonly arena: boolean;
+}
+
 /** What a throw-away process is asked to do; passed as JSON in its first argument. */
-export type PreparerJob =
-  | {
-      readonly job: 'write';
-      readonly source: string;
-      /** The graph to be mapped, below `source`. */
-      readonly sourceGraph: string;
-      readonly graphFile: string;
-      readonly weightsFile: string;
-    }
-  | {
-      /** `measure`: opening it and its largest batch. `shift`: what the hot gear costs and saves. */
-      readonly job: 'measure' | 'shift';
-      readonly source: string;
-      readonly graphFile: string;
-      readonly threads: number;
-      readonly padTokenId: number;
-      readonly maxTokens: number;
-      readonly labelCount: number;
-      readonly scheme: LabelScheme;
-      /** Inputs and padded tokens of the largest batch that the scheduler makes. */
-      readonly batchItems: number;
-      readonly batchTokens: number;
-      /** How it will be opened; known once it has been measured. */
-      readonly arena: boolean;
-    };
+export type PreparerJob = WriteJob | MeasureJob;
 
 /** What it answers. */
 export type PreparerMessage =
-  | { readonly type: 'written'; readonly digest: string }
+  | { readonly type: 'written'; readonly digest: string; readonly findings: Findings }
   | { readonly type: 'loaded'; readonly loadMs: number; readonly privateBytes: number }
   | {
       readonly type: 'ran';

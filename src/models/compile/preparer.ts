@@ -2,8 +2,11 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type ErrorCode, PlimsollError } from '../../errors.js';
+import { modelProcessOptions } from '../../system/process/tuning.js';
+import { describe } from '../intake/description.js';
 import type { Model } from '../intake/repository.js';
-import { ALLOCATOR_ENVIRONMENT, LEAN_NODE_FLAGS } from '../run/allocator.js';
+import { inDirectory } from '../intake/tokenizer-files.js';
+import type { Findings } from '../run/serving-plan.js';
 import {
   type Footprint,
   type HotGear,
@@ -13,7 +16,13 @@ import {
   type MappedForms,
   usesArena,
 } from './mapped-form.js';
-import type { PreparerJob, PreparerMessage } from './preparer-protocol.js';
+import type {
+  MeasureJob,
+  PreparerJob,
+  PreparerMessage,
+  RoomBudget,
+  WriteJob,
+} from './preparer-protocol.js';
 
 export interface PreparerOptions {
   readonly forms: MappedForms;
@@ -23,6 +32,8 @@ export interface PreparerOptions {
   readonly threads: number;
   readonly batchItems: number;
   readonly batchTokens: number;
+  /** Memory and time that the longest text of a model may take; see `measureRoom`. */
+  readonly rowBudget: () => RoomBudget;
   /** Called before the work; throws if the model must not be prepared here. */
   readonly refuse: (model: Model) => void;
   /** Told when a form was made, and when its full batch was measured. */
@@ -115,10 +126,10 @@ export class Preparer {
     const partial = forms.partialFolderOf(model);
     try {
       const graphFile = path.join(partial, MAPPED_GRAPH);
-      const { directory: source, graphFile: sourceGraph } = model;
-      const job = { source, sourceGraph, graphFile, weightsFile: MAPPED_WEIGHTS };
-      const written = await this.#write({ job: 'write', ...job });
-      const measured = await this.#measure(model, graphFile);
+      const written = await this.#write(this.#writeJob(model, graphFile));
+      // Files that contradict the graph are refused now, and once.
+      describe(model.declaration, { ...written.findings, ...written.findings.plan });
+      const measured = await this.#measure(model, graphFile, written.findings);
       const form = await forms.publish(model, partial, written);
       this.#failures.delete(model.id);
       log('prepared', { model: model.id, ms: Math.round(performance.now() - begun) });
@@ -133,12 +144,25 @@ export class Preparer {
     }
   }
 
-  #write(job: PreparerJob & { job: 'write' }): Promise<string> {
+  #writeJob(model: Model, graphFile: string): WriteJob {
+    const { description: of, directory: source, files, weights, declaration, dtype } = model;
+    const { padTokenId, padTypeId, positionOffset, paddingSide, maxTokens } = of;
+    const labels = declaration.overrides.labels?.length ?? declaration.labels.count;
+    const pads = { padTokenId, padTypeId, positionOffset, paddingSide };
+    return {
+      ...{ job: 'write', source, files, weights, graphFile, weightsFile: MAPPED_WEIGHTS },
+      ...{ threads: this.#options.threads, budget: this.#options.rowBudget() },
+      tokenizer: inDirectory(source, model.tokenizer),
+      inspect: { dtype, labels, maxTokens, ...pads },
+    };
+  }
+
+  #write(job: WriteJob): Promise<Written> {
     return new Promise((resolve, reject) => {
       this.#run(
         job,
         (message) => {
-          if (message.type === 'written') resolve(message.digest);
+          if (message.type === 'written') resolve(message);
         },
         reject,
       );
@@ -146,8 +170,11 @@ export class Preparer {
   }
 
   /** What the hot gear costs and saves; undefined if it could not be measured. */
-  #measureShift(model: Model, { graphFile, footprint }: MappedForm): Promise<HotGear | undefined> {
-    const job = { ...this.#measureJob(model, graphFile), arena: usesArena(footprint) };
+  #measureShift(model: Model, form: MappedForm): Promise<HotGear | undefined> {
+    const job = {
+      ...this.#measureJob(model, form.graphFile, form.findings),
+      arena: usesArena(form.footprint),
+    };
     return new Promise((resolve) => {
       this.#run(
         { job: 'shift', ...job },
@@ -161,16 +188,19 @@ export class Preparer {
     });
   }
 
-  #measureJob(model: Model, graphFile: string) {
-    const { padTokenId, maxTokens, labels, scheme } = model.description;
+  #measureJob(model: Model, graphFile: string, findings: Findings): Omit<MeasureJob, 'job'> {
     const { threads, batchItems, batchTokens } = this.#options;
-    const shape = { padTokenId, maxTokens, labelCount: labels.length, scheme };
-    return { source: model.directory, graphFile, threads, batchItems, batchTokens, ...shape };
+    const { directory: source } = model;
+    const tokenizer = inDirectory(source, model.tokenizer);
+    return {
+      ...{ source, tokenizer, graphFile, threads, findings, batchItems, batchTokens },
+      arena: false,
+    };
   }
 
   /** Resolves when the model has been opened; `full` when the full batch was measured as well. */
-  #measure(model: Model, graphFile: string): Promise<Measured> {
-    const job = { ...this.#measureJob(model, graphFile), arena: false };
+  #measure(model: Model, graphFile: string, findings: Findings): Promise<Measured> {
+    const job = this.#measureJob(model, graphFile, findings);
     return new Promise((resolve, reject) => {
       let tellFull: (full: FullBatch | undefined) => void = () => undefined;
       const full = new Promise<FullBatch | undefined>((done) => {
@@ -226,8 +256,7 @@ export class Preparer {
       return;
     }
     const child = fork(this.#options.module, [JSON.stringify(job)], {
-      env: { ...process.env, ...ALLOCATOR_ENVIRONMENT },
-      execArgv: [...LEAN_NODE_FLAGS],
+      ...modelProcessOptions(),
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     this.#children.add(child);
@@ -248,6 +277,11 @@ export class Preparer {
       else onEnd(endError(late, code, signal));
     });
   }
+}
+
+interface Written {
+  readonly digest: string;
+  readonly findings: Findings;
 }
 
 interface FullBatch {

@@ -1,128 +1,251 @@
-import { readFile } from 'node:fs/promises';
+/** What a model's own files say about it, put together. Pure but for {@link readDeclaration}. */
 import path from 'node:path';
-import { messageOf, PlimsollError, systemCodeOf } from '../../errors.js';
+import { messageOf, PlimsollError } from '../../errors.js';
+import { boundedInteger, type JsonObject, readJson } from './folder/json.js';
+import {
+  type DeclaredLabels,
+  declaredLabels,
+  expectedLabels,
+  labelsFor,
+} from './reading/labels.js';
+import {
+  type Moderation,
+  OVERRIDES_FILE,
+  type Overrides,
+  readOverrides,
+} from './reading/overrides.js';
+import {
+  MAX_TOKENS,
+  positionOffset,
+  type Room,
+  roomOf,
+  type Side,
+  sideOf,
+} from './reading/room.js';
+import {
+  declaredActivation,
+  type ScoreFunction,
+  type Scoring,
+  scoringOf,
+} from './reading/scoring.js';
 
-/** How logits become scores: they compete (softmax), or each label stands alone (sigmoid). */
-export type LabelScheme = 'single-label' | 'multi-label';
+/** One thing that was decided about a model, and what decided it: shown to whoever asks. */
+export interface Decision {
+  readonly about: string;
+  readonly value: string;
+  /** The file and field, the measurement, or the rule. */
+  readonly from: string;
+}
 
-/** What a model's own files say about it. */
+/** What has to be known of a model to serve it, beside its graph. */
 export interface ModelDescription {
   readonly task: 'text-classification';
-  readonly scheme: LabelScheme;
+  /** What turns logits into scores, unless a request asks for another. */
+  readonly scoring: ScoreFunction;
   /** Label of each output, by its index. */
   readonly labels: readonly string[];
-  /** Most tokens that fit, special tokens included. */
+  /** Most tokens of a text, special tokens included. */
   readonly maxTokens: number;
   readonly padTokenId: number;
+  readonly padTypeId: number;
+  /** First position of a text, for graphs that want positions as an input. */
+  readonly positionOffset: number;
+  readonly paddingSide: Side;
+  /** Undefined: as tokenizer.json says, which only workers read. */
+  readonly truncationSide: Side | undefined;
+  /** By label: it is left out of an answer where its score is lower. */
+  readonly thresholds?: Readonly<Record<string, number>>;
+  readonly moderations?: Readonly<Record<string, Moderation>>;
+  readonly decisions: readonly Decision[];
 }
 
 /** What decides, beside the model's files, which scores an input gets: a part of the cache's keys. */
-export function taskOf({ task, scheme, maxTokens }: ModelDescription): string {
-  return `${task} ${scheme} ${maxTokens}`;
+export function taskOf(
+  { task, maxTokens, scoring }: ModelDescription,
+  asked: ScoreFunction = scoring,
+): string {
+  return `${task} ${asked} ${maxTokens}`;
 }
 
-/** Bounds that no real classifier reaches; a file beyond them is broken or hostile. */
-const MAX_LABELS = 100_000;
-const MAX_TOKENS = 1_048_576;
-const MAX_JSON_BYTES = 256 * 1024 * 1024;
-const DEFAULT_MAX_TOKENS = 512;
+/** Where the files of a description lie; undefined for those that are not there. */
+export interface DescriptionFiles {
+  readonly config: string;
+  readonly tokenizerConfig?: string | undefined;
+  readonly sentenceTransformers?: string | undefined;
+}
+
+/** What the files say before it is known how many outputs the graph has. */
+export interface Declaration {
+  readonly labels: DeclaredLabels;
+  readonly activation: Scoring | undefined;
+  readonly problemType: unknown;
+  readonly room: Room;
+  readonly config: JsonObject;
+  readonly tokenizer: JsonObject;
+  readonly overrides: Overrides;
+}
 
 /**
- * Reads `config.json` and `tokenizer_config.json` of a model folder in Hugging Face layout.
+ * Reads the configuration files of a model.
  *
  * @throws PlimsollError MODEL_UNUSABLE, naming the file and what is wrong with it.
  */
-export async function describeModel(directory: string): Promise<ModelDescription> {
-  const config = await readJson(path.join(directory, 'config.json'));
-  const tokenizer = await readJson(path.join(directory, 'tokenizer_config.json'), true);
-  const labels = readLabels(config);
-  return {
-    task: readTask(config),
-    scheme: config.problem_type === 'multi_label_classification' ? 'multi-label' : 'single-label',
-    labels,
-    maxTokens: readMaxTokens(config, tokenizer),
-    padTokenId: boundedInteger(config.pad_token_id, 0, MAX_TOKENS) ?? 0,
-  };
+export async function readDeclaration(
+  files: DescriptionFiles,
+  overrides: Overrides = {},
+): Promise<Declaration> {
+  const optional = { optional: true } as const;
+  const config = await readJson(files.config);
+  const tokenizer = files.tokenizerConfig ? await readJson(files.tokenizerConfig, optional) : {};
+  const others = files.sentenceTransformers
+    ? await readJson(files.sentenceTransformers, optional)
+    : {};
+  try {
+    refuseOtherTasks(config);
+    // What the owner says makes what the files say of no account, wrong or not.
+    const activation =
+      overrides.function === undefined ? declaredActivation(config, others) : undefined;
+    const labels = declaredLabels(config);
+    const room = roomOf(config, tokenizer);
+    const problemType = config.problem_type;
+    return { labels, activation, problemType, room, config, tokenizer, overrides };
+  } catch (error) {
+    throw new PlimsollError('MODEL_UNUSABLE', `config.json cannot be used: ${messageOf(error)}`);
+  }
 }
 
-/** A JSON object. */
-export type JsonObject = Readonly<Record<string, unknown>>;
+/** The description of a folder whose files have their usual names. @throws PlimsollError MODEL_UNUSABLE */
+export async function describeModel(directory: string): Promise<ModelDescription> {
+  const [config, tokenizerConfig] = ['config.json', 'tokenizer_config.json'].map((name) =>
+    path.join(directory, name),
+  );
+  return describe(await readDeclaration({ config: config ?? '', tokenizerConfig }));
+}
 
 /**
- * Reads a file that must hold one JSON object; an optional one that is missing is empty.
+ * Reads the owner's own file, if there is one.
  *
  * @throws PlimsollError MODEL_UNUSABLE
  */
-export async function readJson(file: string, optional = false): Promise<JsonObject> {
-  const name = path.basename(file);
+export async function readOverridesFile(file: string | undefined): Promise<Overrides> {
+  if (file === undefined) return {};
+  const content = await readJson(file);
   try {
-    const content = await readFile(file);
-    if (content.length > MAX_JSON_BYTES) throw new Error('it is larger than 256 MB');
-    const value: unknown = JSON.parse(content.toString('utf8'));
-    if (!isObject(value)) throw new Error('it does not hold a JSON object');
-    return value;
+    return readOverrides(content);
   } catch (error) {
-    if (optional && systemCodeOf(error) === 'ENOENT') return {};
-    const reason = systemCodeOf(error) === 'ENOENT' ? 'it is missing' : messageOf(error);
-    throw new PlimsollError('MODEL_UNUSABLE', `${name} cannot be used: ${reason}`);
+    const reason = `${OVERRIDES_FILE} cannot be used: ${messageOf(error)}`;
+    throw new PlimsollError('MODEL_UNUSABLE', reason);
   }
 }
 
-function readTask(config: JsonObject): 'text-classification' {
-  const architectures = Array.isArray(config.architectures) ? config.architectures : [];
-  const names = architectures.filter((name): name is string => typeof name === 'string');
-  if (names.length > 0 && !names.some((name) => name.endsWith('ForSequenceClassification'))) {
-    throw unusable(
-      `its architecture is ${names.join(', ').slice(0, 200)}; models that end in ForSequenceClassification can be served`,
-    );
-  }
-  return 'text-classification';
+/** Architectures that end in one row of scores for a text. */
+const CLASSIFIER = /(?:Sequence|Text)Classification/;
+/** Architectures that end before any head. */
+const ENCODER = /Model$/;
+
+/** Architectures that the config names, as far as they are names. */
+export function architecturesOf(config: JsonObject): readonly string[] {
+  const named = Array.isArray(config.architectures) ? config.architectures : [];
+  return named.filter((name): name is string => typeof name === 'string');
 }
 
-function readLabels(config: JsonObject): readonly string[] {
-  const map = config.id2label;
-  if (!isObject(map)) throw unusable('id2label is missing');
-  const count = Object.keys(map).length;
-  if (count < 1 || count > MAX_LABELS) throw unusable(`id2label has ${count} labels`);
-  const labels: string[] = [];
-  for (let index = 0; index < count; index += 1) {
-    const label = map[String(index)];
-    if (typeof label !== 'string') throw unusable(`id2label has no text for output ${index}`);
-    labels.push(label);
-  }
-  return labels;
+/** Without a name the graph's outputs decide. */
+function refuseOtherTasks(config: JsonObject): void {
+  const names = architecturesOf(config);
+  if (names.length === 0 || names.some((name) => CLASSIFIER.test(name))) return;
+  const all = names.join(', ').slice(0, 200);
+  const what = names.every((name) => ENCODER.test(name))
+    ? 'an encoder without a classification head'
+    : 'made for another task';
+  throw new Error(
+    `its architecture is ${all}, ${what}; models that end in ForSequenceClassification can be served: fine-tune one, or take a classifier that was made from it`,
+  );
+}
+
+/** What was found out about a model when it was prepared; none of it before that. */
+export interface Measured {
+  /** Outputs of the graph. */
+  readonly labelCount: number;
+  /** The most tokens that the graph takes, if that is fewer than the files say. */
+  readonly maxTokens: number;
+  readonly decisions: readonly Decision[];
 }
 
 /**
- * The smaller of what the tokenizer and the position table allow. Hugging Face writes 1e30 as
- * `model_max_length` for "not known"; RoBERTa-like tables lose `pad_token_id` + 1 positions
- * (positions start behind the padding index there).
+ * Puts together what the files say, what their owner overrides, and what was measured.
+ *
+ * @throws PlimsollError MODEL_UNUSABLE if the graph contradicts the files
  */
-function readMaxTokens(config: JsonObject, tokenizer: JsonObject): number {
-  const positions = boundedInteger(config.max_position_embeddings, 2, MAX_TOKENS);
-  const family = config.model_type;
-  const offset =
-    family === 'roberta' || family === 'xlm-roberta' || family === 'camembert'
-      ? (boundedInteger(config.pad_token_id, 0, 1000) ?? 1) + 1
-      : 0;
-  const fromTable = positions === undefined ? undefined : positions - offset;
-  const fromTokenizer = boundedInteger(tokenizer.model_max_length, 2, MAX_TOKENS);
-  const known = [fromTable, fromTokenizer].filter((value) => value !== undefined);
-  const maxTokens = known.length > 0 ? Math.min(...known) : DEFAULT_MAX_TOKENS;
-  if (maxTokens < 4) throw unusable(`it has room for ${maxTokens} tokens only`);
-  return maxTokens;
+export function describe(declaration: Declaration, measured?: Measured): ModelDescription {
+  const { config, tokenizer, overrides, activation, problemType } = declaration;
+  const labels = labelsOf(declaration, measured?.labelCount);
+  const scoring =
+    overrides.function === undefined
+      ? (activation ?? scoringOf(problemType, labels.names.length))
+      : { function: overrides.function, from: `${OVERRIDES_FILE}: function` };
+  const room = roomWith(declaration, measured);
+  const truncationSide = tokenizer.truncation_side;
+  const offset = positionOffset(config);
+  const padTokenId = boundedInteger(config.pad_token_id, 0, MAX_TOKENS) ?? (offset > 0 ? 1 : 0);
+  const { thresholds, moderations } = overrides;
+  return {
+    task: 'text-classification',
+    labels: labels.names,
+    scoring: scoring.function,
+    maxTokens: room.maxTokens,
+    padTokenId,
+    padTypeId: boundedInteger(tokenizer.pad_token_type_id, 0, MAX_TOKENS) ?? 0,
+    positionOffset: offset,
+    paddingSide: sideOf(tokenizer.padding_side),
+    truncationSide: typeof truncationSide === 'string' ? sideOf(truncationSide) : undefined,
+    ...(thresholds === undefined ? {} : { thresholds }),
+    ...(moderations === undefined ? {} : { moderations }),
+    decisions: [
+      { about: 'labels', value: shortened(labels.names), from: labels.from },
+      { about: 'function', value: scoring.function, from: scoring.from },
+      { about: 'max_tokens', value: String(room.maxTokens), from: room.from },
+      ...Object.keys(thresholds ?? {}).map((label) => ({
+        ...{ about: `threshold of ${label}`, value: String(thresholds?.[label]) },
+        from: `${OVERRIDES_FILE}: thresholds`,
+      })),
+      ...(measured?.decisions ?? []),
+    ],
+  };
 }
 
-function boundedInteger(value: unknown, min: number, max: number): number | undefined {
-  return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
-    ? value
-    : undefined;
+function labelsOf(
+  { labels, overrides }: Declaration,
+  width: number | undefined,
+): { readonly names: readonly string[]; readonly from: string } {
+  const own = overrides.labels;
+  if (own !== undefined) {
+    if (width !== undefined && width !== own.length) {
+      const reason = `${OVERRIDES_FILE} names ${own.length} labels; its output has ${width}, so ${width} are expected`;
+      throw new PlimsollError('MODEL_UNUSABLE', reason);
+    }
+    return { names: own, from: `${OVERRIDES_FILE}: labels` };
+  }
+  if (width === undefined) return { names: expectedLabels(labels), from: labels.from };
+  const names = labelsFor(labels, width);
+  if ('problem' in names) {
+    const reason = `${names.problem}: its output is [batch, ${width}] where as many labels are expected; mend config.json, or name the labels in ${OVERRIDES_FILE}`;
+    throw new PlimsollError('MODEL_UNUSABLE', reason);
+  }
+  return { names, from: labels.from };
 }
 
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function roomWith({ room, overrides }: Declaration, measured: Measured | undefined): Room {
+  const { maxTokens: own } = overrides;
+  const asked =
+    own === undefined ? room : { maxTokens: own, from: `${OVERRIDES_FILE}: max_tokens` };
+  if (measured === undefined || measured.maxTokens >= asked.maxTokens) return asked;
+  const from = `the graph takes no more, as measured (${asked.maxTokens} by ${asked.from})`;
+  return { maxTokens: measured.maxTokens, from };
 }
 
-function unusable(reason: string): PlimsollError {
-  return new PlimsollError('MODEL_UNUSABLE', `config.json cannot be used: ${reason}`);
+const MOST_SHOWN = 20;
+
+function shortened(labels: readonly string[]): string {
+  const shown = labels.slice(0, MOST_SHOWN).join(', ').slice(0, 1000);
+  return labels.length > MOST_SHOWN ? `${shown}, … (${labels.length})` : shown;
 }

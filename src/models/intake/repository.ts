@@ -1,24 +1,18 @@
-import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf, PlimsollError, systemCodeOf } from '../../errors.js';
-import { describeModel, type ModelDescription } from './description.js';
-import { BEST_FIRST, type Dtype, graphFileOf } from './dtype.js';
+import { messageOf, PlimsollError } from '../../errors.js';
+import { BEST_FIRST, type Dtype } from './dtype.js';
+import { asNoFile, NoFileError } from './folder/files.js';
+import { hubIdOf, idPartOf, nearIds } from './folder/names.js';
+import { type Candidate, findCandidate, findCandidates } from './folder/walk.js';
+import {
+  type BareTokenizer,
+  bareTokenizer,
+  type Model,
+  ModelReader,
+  type SafetensorsCompiler,
+} from './model-reader.js';
 
-/** A model as it lies on disk. */
-export interface Model {
-  /** Its path below the repository, with `/` between the parts. */
-  readonly id: string;
-  readonly directory: string;
-  readonly description: ModelDescription;
-  /** Type of its weights, among those that its folder has. */
-  readonly dtype: Dtype;
-  /** Its graph, below the folder. */
-  readonly graphFile: string;
-  /** Sizes and times of its files: another signature means that the model may have changed. */
-  readonly signature: string;
-  /** Bytes of the ONNX graph and its external data, if any. */
-  readonly sourceBytes: number;
-}
+export type { Model } from './model-reader.js';
 
 /** A folder that looks like a model but cannot be used. */
 export interface BrokenModel {
@@ -26,22 +20,28 @@ export interface BrokenModel {
   readonly reason: string;
 }
 
-const SMALL_FILES = ['config.json', 'tokenizer.json', 'tokenizer_config.json'];
-const MAX_DEPTH = 4;
-const MAX_MODELS = 10_000;
-const PART = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+/** Names that an error lists at most. */
+const MOST_LISTED = 20;
 
-/** The models below one folder. Folders that appear later are found when they are asked for. */
+/**
+ * The models below one folder, or the one whose own folder it is. Folders that appear later are found when they are
+ * asked for.
+ */
 export class ModelRepository {
   readonly #root: string;
-  readonly #dtypes: readonly Dtype[];
+  readonly #reader: ModelReader;
   readonly #models = new Map<string, Model>();
+  /** Ids by the other names that `plimsoll.json` gives a model. */
+  readonly #aliases = new Map<string, string>();
   #broken: readonly BrokenModel[] = [];
 
-  /** @param dtype the only type of weights that is taken; `auto`: the best that a model has */
-  constructor(root: string, dtype: Dtype | 'auto' = 'auto') {
+  /**
+   * @param dtype the only type of weights that is taken; `auto`: the best that a model has
+   * @param safetensors tells which models can be compiled from their safetensors; none without it
+   */
+  constructor(root: string, dtype: Dtype | 'auto' = 'auto', safetensors?: SafetensorsCompiler) {
     this.#root = path.resolve(root);
-    this.#dtypes = dtype === 'auto' ? BEST_FIRST : [dtype];
+    this.#reader = new ModelReader(dtype === 'auto' ? BEST_FIRST : [dtype], safetensors);
   }
 
   get root(): string {
@@ -56,15 +56,19 @@ export class ModelRepository {
   async scan(): Promise<void> {
     const found = new Map<string, Model>();
     const broken: BrokenModel[] = [];
-    for (const id of await this.#candidates()) {
+    for (const candidate of await findCandidates(this.#root)) {
+      const { id } = candidate;
       try {
-        found.set(id, await this.#read(id));
+        // Two folders whose names differ in a way that ids do not show: neither may answer for the other.
+        if (found.has(id)) throw new Error('another folder has the same name: rename one of them');
+        found.set(id, await this.#read(candidate));
       } catch (error) {
         broken.push({ id, reason: messageOf(error) });
       }
     }
     this.#models.clear();
-    for (const [id, model] of found) this.#models.set(id, model);
+    this.#aliases.clear();
+    for (const model of found.values()) this.#keep(model);
     this.#broken = broken;
   }
 
@@ -78,9 +82,14 @@ export class ModelRepository {
     return this.#broken;
   }
 
-  /** The model, if it has been read already. */
+  /** The model of that name or alias, if it has been read already. */
   known(id: string): Model | undefined {
-    return this.#models.get(id);
+    return this.#models.get(id) ?? this.#models.get(this.idOf(id));
+  }
+
+  /** The id that a name stands for: an alias, or the same name written with other characters. */
+  idOf(name: string): string {
+    return this.#aliases.get(name) ?? canonical(name);
   }
 
   /**
@@ -89,7 +98,7 @@ export class ModelRepository {
    * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE
    */
   async find(id: string): Promise<Model> {
-    return this.#models.get(id) ?? (await this.refresh(id));
+    return this.known(id) ?? (await this.refresh(id));
   }
 
   /**
@@ -97,121 +106,80 @@ export class ModelRepository {
    *
    * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE
    */
-  async refresh(id: string): Promise<Model> {
-    const parts = id.split('/');
-    const valid = parts.length <= MAX_DEPTH && parts.every((part) => PART.test(part));
-    if (!valid || !(await isModelFolder(path.join(this.#root, ...parts)))) {
+  async refresh(name: string): Promise<Model> {
+    const id = this.#models.has(name) ? name : this.idOf(name);
+    const candidate = await findCandidate(this.#root, id);
+    if (candidate === undefined) {
       this.#models.delete(id);
-      const names = this.list().map((model) => model.id);
-      throw new PlimsollError(
-        'MODEL_NOT_FOUND',
-        `there is no model "${id.slice(0, 200)}"; there is ${names.slice(0, 20).join(', ') || 'none'}`,
-      );
+      throw this.#notFound(name);
     }
-    const model = await this.#read(id);
-    this.#models.set(id, model);
+    const model = await this.#read(candidate);
+    this.#keep(model);
     return model;
   }
 
-  async #candidates(): Promise<readonly string[]> {
-    const found: string[] = [];
-    const visit = async (parts: readonly string[]): Promise<void> => {
-      const directory = path.join(this.#root, ...parts);
-      if (parts.length > 0 && (await isModelFolder(directory))) {
-        found.push(parts.join('/'));
-        return;
-      }
-      if (parts.length === MAX_DEPTH || found.length >= MAX_MODELS) return;
-      for (const name of await subFolders(directory)) await visit([...parts, name]);
-    };
-    if (!(await isFolder(this.#root))) {
-      throw new PlimsollError('NOT_FOUND', `the models folder ${this.#root} does not exist`);
-    }
-    await visit([]);
-    return found;
-  }
-
-  async #read(id: string): Promise<Model> {
-    const directory = path.join(this.#root, ...id.split('/'));
-    const description = await describeModel(directory);
-    const dtype = (await dtypesIn(directory, this.#dtypes))[0];
-    if (dtype === undefined) {
-      const wanted = this.#dtypes.map(graphFileOf).join(', ');
-      const message = `it has no ${wanted}, the file of dtype ${this.#dtypes.join(', ')}`;
-      throw new PlimsollError('MODEL_UNUSABLE', message);
-    }
-    const graphFile = graphFileOf(dtype);
-    const { signature, sourceBytes } = await readSignature(directory, graphFile);
-    return { id, directory, description, dtype, graphFile, signature, sourceBytes };
-  }
-}
-
-/**
- * The files that a model consists of, relative to its folder, small ones first.
- *
- * @param graphFile its graph; what holds the graph's external data is named after it.
- */
-export async function modelFiles(directory: string, graphFile: string): Promise<readonly string[]> {
-  const { dir: folder, base: graph } = path.parse(graphFile);
-  const isPart = (name: string) =>
-    name === graph || (name.startsWith(graph) && /^[._].*data/.test(name.slice(graph.length)));
-  const found = (await readdir(path.join(directory, folder))).filter(isPart).sort();
-  return [...SMALL_FILES, ...found.map((name) => path.join(folder, name))];
-}
-
-async function readSignature(directory: string, graphFile: string) {
-  let sourceBytes = 0;
-  const lines: string[] = [];
-  for (const file of await modelFiles(directory, graphFile)) {
+  /**
+   * The model, or if it cannot be served what is left of use: its tokenizer.
+   *
+   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE if there is none either
+   */
+  async tokenizerOf(name: string): Promise<Model | BareTokenizer> {
     try {
-      const facts = await stat(path.join(directory, file));
-      if (file.startsWith('onnx')) sourceBytes += facts.size;
-      lines.push(`${file}:${facts.size}:${Math.floor(facts.mtimeMs)}:${facts.ino}`);
+      return await this.find(name);
     } catch (error) {
-      if (systemCodeOf(error) !== 'ENOENT') throw error;
-      if (file === 'tokenizer.json') {
-        throw new PlimsollError('MODEL_UNUSABLE', 'tokenizer.json cannot be used: it is missing');
-      }
+      const isUnusable = error instanceof PlimsollError && error.code === 'MODEL_UNUSABLE';
+      const candidate = isUnusable && (await findCandidate(this.#root, this.idOf(name)));
+      const bare =
+        candidate && 'contents' in candidate ? await bareTokenizer(candidate.contents) : undefined;
+      if (bare === undefined) throw error;
+      return bare;
     }
   }
-  return { signature: lines.join('|'), sourceBytes };
-}
 
-async function subFolders(directory: string): Promise<readonly string[]> {
-  const entries = await readdir(directory, { withFileTypes: true });
-  const names: string[] = [];
-  for (const entry of entries) {
-    if (!PART.test(entry.name)) continue;
-    if (entry.isDirectory() || (await isFolder(path.join(directory, entry.name)))) {
-      names.push(entry.name);
+  #keep(model: Model): void {
+    this.#models.set(model.id, model);
+    for (const alias of model.aliases) {
+      if (!this.#models.has(alias)) this.#aliases.set(alias, model.id);
     }
   }
-  return names.sort();
+
+  async #read(candidate: Candidate): Promise<Model> {
+    if ('problem' in candidate) {
+      throw new PlimsollError('MODEL_UNUSABLE', `its folder cannot be used: ${candidate.problem}`);
+    }
+    try {
+      return await this.#reader.read(candidate);
+    } catch (error) {
+      if (error instanceof PlimsollError) throw error;
+      const reason = error instanceof NoFileError ? error.message : asNoFile(error).message;
+      throw new PlimsollError('MODEL_UNUSABLE', `its folder cannot be used: ${reason}`);
+    }
+  }
+
+  /**
+   * 1. The models that there are.
+   * 2. Those whose names are near.
+   * 3. Broken ones of that name, or near it: somebody who put a folder there should learn why it does not serve.
+   */
+  #notFound(name: string): PlimsollError {
+    const ids = this.list().map((model) => model.id);
+    const parts = [`there is no model ${JSON.stringify(name.slice(0, 200))}`];
+    parts.push(`there is ${ids.slice(0, MOST_LISTED).join(', ') || 'none'}`); // 1
+    const near = nearIds(name, [...ids, ...this.#aliases.keys()]);
+    if (near.length > 0 && ids.length > 1) parts.push(`did you mean ${near.join(' or ')}?`); // 2
+    const reasons = new Map(this.#broken.map((broken) => [broken.id, broken.reason]));
+    for (const id of nearIds(name, [...reasons.keys()], 2)) {
+      parts.push(`${id} cannot be served: ${reasons.get(id)?.slice(0, 300)}`); // 3
+    }
+    return new PlimsollError('MODEL_NOT_FOUND', parts.join('; '));
+  }
 }
 
-async function isFolder(file: string): Promise<boolean> {
-  return stat(file).then(
-    (facts) => facts.isDirectory(),
-    () => false,
-  );
-}
-
-async function isModelFolder(directory: string): Promise<boolean> {
-  if (!(await isFile(path.join(directory, 'config.json')))) return false;
-  return (await dtypesIn(directory, BEST_FIRST)).length > 0;
-}
-
-/** Those of the types that the folder has a graph of, in the same order. */
-async function dtypesIn(directory: string, dtypes: readonly Dtype[]): Promise<readonly Dtype[]> {
-  const there = await Promise.all(
-    dtypes.map((dtype) => isFile(path.join(directory, graphFileOf(dtype)))),
-  );
-  return dtypes.filter((_, index) => there[index] === true);
-}
-
-async function isFile(file: string): Promise<boolean> {
-  return stat(file).then(
-    (facts) => facts.isFile(),
-    () => false,
-  );
+/** An id as the folder's name would make it, also from the name of a folder in Hugging Face's cache. */
+function canonical(name: string): string {
+  const hub = hubIdOf(name);
+  if (hub !== undefined) return hub.join('/');
+  const plain = name.normalize('NFC');
+  // What is escaped already stays as it is; what is not becomes so.
+  return /%[0-9A-Fa-f]{2}/.test(plain) ? plain : plain.split('/').map(idPartOf).join('/');
 }

@@ -1,12 +1,15 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { readFile } from 'node:fs/promises';
+import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { messageOf, PlimsollError } from '../../errors.js';
-import type { LabelScheme } from '../intake/description.js';
+import type { ValueFacts } from './bindings.js';
+import { feedsOf } from './feeds.js';
 import type { Gear } from './gear.js';
+import type { Logits } from './scores.js';
+import { batchesOf, type ServingPlan } from './serving-plan.js';
 import type { Encoding } from './tokenizer.js';
 
 /** Initializers below this many bytes stay inside the graph file; mapping them gains nothing. */
 const MIN_MAPPED_INITIALIZER_BYTES = '1024';
-const SUPPORTED_INPUTS = new Set(['input_ids', 'attention_mask', 'token_type_ids']);
 /** Log level of ONNX Runtime: errors only. */
 const LOG_ERRORS = 3;
 
@@ -16,14 +19,20 @@ const LOG_ERRORS = 3;
  * process that ends afterwards.
  *
  * @param weightsFile name (not path) of the weights file, in the folder of `graphFile`.
+ * @param dataFolder where the graph's external data lies, if not beside it; the graph itself must be small then
  * @throws PlimsollError MODEL_UNUSABLE
  */
 export async function writeMappedGraph(
   source: string,
   graphFile: string,
   weightsFile: string,
+  dataFolder?: string,
 ): Promise<void> {
-  const session = await create(source, {
+  const elsewhere =
+    dataFolder === undefined ? {} : { model_external_initializers_file_folder_path: dataFolder };
+  // ONNX Runtime heeds the folder only for a graph that it is given as bytes.
+  const graph = dataFolder === undefined ? source : await readFile(source);
+  const session = await create(graph, {
     optimizedModelFilePath: graphFile,
     graphOptimizationLevel: 'extended',
     logSeverityLevel: LOG_ERRORS,
@@ -32,44 +41,40 @@ export async function writeMappedGraph(
         optimized_model_external_initializers_file_name: weightsFile,
         optimized_model_external_initializers_min_size_in_bytes: MIN_MAPPED_INITIALIZER_BYTES,
         save_external_prepacked_constant_initializers: '1',
+        ...elsewhere,
       },
     },
   });
   await session.release();
 }
 
-/** Scores of one input, by label index. */
-export type Scores = readonly number[];
+export interface SessionOptions {
+  readonly threads: number;
+  /**
+   * ONNX Runtime's arena keeps what the largest batch took until the session is released; without it that goes back
+   * after each run, but every tensor is mapped and faulted in anew. What this costs depends on the model, and is
+   * measured for each (see `arenaSpeedup`).
+   */
+  readonly arena: boolean;
+  /** Cold if it is left out. */
+  readonly gear?: Gear;
+}
 
 /** An open model. Its weights are mapped, not copied, so that opening takes milliseconds. */
 export class MappedSession {
   readonly #session: InferenceSession;
-  readonly #padTokenId: number;
 
-  private constructor(session: InferenceSession, padTokenId: number) {
+  private constructor(session: InferenceSession) {
     this.#session = session;
-    this.#padTokenId = padTokenId;
   }
 
   /**
-   * Opens the mapped form. Cold by default. ONNX Runtime opens and runs a model on the thread that asks:
-   * while it does, this process does nothing else.
-   *
-   * @param options.arena ONNX Runtime's arena keeps what the largest batch took until the session is
-   * released; without it that goes back after each run, but every tensor is mapped and faulted in
-   * anew. What this costs depends on the model, and is measured for each (see `arenaSpeedup`).
+   * Opens the mapped form. ONNX Runtime opens and runs a model on the thread that asks: while it does, this process
+   * does nothing else.
    *
    * @throws PlimsollError MODEL_UNUSABLE
    */
-  static async open(
-    graphFile: string,
-    options: {
-      readonly threads: number;
-      readonly padTokenId: number;
-      readonly arena: boolean;
-      readonly gear?: Gear;
-    },
-  ): Promise<MappedSession> {
+  static async open(graphFile: string, options: SessionOptions): Promise<MappedSession> {
     const disablePrepacking = options.gear === 'hot' ? '0' : '1';
     const session = await create(graphFile, {
       graphOptimizationLevel: 'disabled',
@@ -83,64 +88,99 @@ export class MappedSession {
         session: { disable_prepacking: disablePrepacking, intra_op: { allow_spinning: '0' } },
       },
     });
-    const odd = session.inputNames.filter((name) => !SUPPORTED_INPUTS.has(name));
-    if (odd.length > 0 || !session.inputNames.includes('input_ids')) {
-      await session.release();
-      throw new PlimsollError(
-        'MODEL_UNUSABLE',
-        `its inputs are ${session.inputNames.join(', ')}; those of a text classifier are ${[...SUPPORTED_INPUTS].join(', ')}`,
-      );
-    }
-    return new MappedSession(session, options.padTokenId);
+    return new MappedSession(session);
+  }
+
+  get inputs(): readonly ValueFacts[] {
+    return this.#session.inputMetadata.map(valueFacts);
+  }
+
+  get outputs(): readonly ValueFacts[] {
+    return this.#session.outputMetadata.map(valueFacts);
   }
 
   /**
-   * Runs one batch, padded to its longest input.
+   * Runs rows, in as many batches as they need: all at once where they may be neighbours.
    *
-   * @returns raw logits, one row of `labelCount` for each input.
-   * @throws PlimsollError MODEL_UNUSABLE if the outputs are not of that shape.
+   * @returns raw logits, one row of `plan.labelCount` for each input.
+   * @throws PlimsollError MODEL_UNUSABLE if the outputs are not of that shape, or not finite
    */
-  async run(batch: readonly Encoding[], labelCount: number): Promise<Float32Array> {
-    const length = batch.reduce((most, { ids }) => Math.max(most, ids.length), 1);
-    const shape = [batch.length, length];
-    const outputs = await this.#session.run(this.#feeds(batch, length, shape));
-    const logits = outputs[this.#session.outputNames[0] ?? ''];
-    const data = logits?.type === 'float16' ? singles(logits.data) : logits?.data;
-    if (!(data instanceof Float32Array) || data.length !== batch.length * labelCount) {
+  async run(rows: readonly Encoding[], plan: ServingPlan): Promise<Logits> {
+    const lengths = rows.map(({ ids }) => ids.length);
+    const batches = batchesOf(lengths, plan);
+    const [only] = batches;
+    if (batches.length === 1 && only !== undefined) return this.#runBatch(rows, plan);
+    const all = new Float64Array(rows.length * plan.labelCount);
+    for (const batch of batches) {
+      const logits = await this.#runBatch(
+        batch.flatMap((row) => rows[row] ?? []),
+        plan,
+      );
+      for (const [at, row] of batch.entries()) {
+        const from = at * plan.labelCount;
+        all.set(logits.subarray(from, from + plan.labelCount), row * plan.labelCount);
+      }
+    }
+    return all;
+  }
+
+  /**
+   * The output of one run as it is.
+   *
+   * @throws PlimsollError MODEL_UNUSABLE if ONNX Runtime cannot run the graph on these rows
+   */
+  async runRaw(rows: readonly Encoding[], plan: ServingPlan, length?: number): Promise<Tensor> {
+    const longest = rows.reduce((most, { ids }) => Math.max(most, ids.length), 1);
+    const feeds = feedsOf(rows, length ?? plan.fixedLength ?? longest, plan);
+    let outputs: InferenceSession.OnnxValueMapType;
+    try {
+      outputs = await this.#session.run(feeds, [plan.output]);
+    } catch (error) {
+      const reason = `ONNX Runtime cannot run the graph: ${withoutPaths(messageOf(error))}`;
+      throw new PlimsollError('MODEL_UNUSABLE', reason);
+    }
+    const logits = outputs[plan.output];
+    if (logits === undefined) throw new PlimsollError('MODEL_UNUSABLE', 'its graph gave no output');
+    return logits;
+  }
+
+  async #runBatch(rows: readonly Encoding[], plan: ServingPlan): Promise<Logits> {
+    const logits = await this.runRaw(rows, plan);
+    const data = logitsOf(logits);
+    const expected = (plan.fixedRows ?? rows.length) * plan.labelCount;
+    if (data === undefined || data.length !== expected) {
       throw new PlimsollError(
         'MODEL_UNUSABLE',
-        `its output is ${logits?.type ?? 'missing'} [${logits?.dims.join(', ') ?? ''}] where float32 or float16 [${batch.length}, ${labelCount}] is expected`,
+        `its output is ${logits.type} [${logits.dims.join(', ')}] where numbers of shape [${plan.fixedRows ?? rows.length}, ${plan.labelCount}] are expected`,
       );
     }
-    if (data.some(Number.isNaN)) {
-      throw new PlimsollError('MODEL_UNUSABLE', 'its output holds values that are not numbers');
+    for (const value of data) {
+      if (!Number.isFinite(value)) {
+        const reason = `its output holds ${value} for this input, which is no score`;
+        throw new PlimsollError('MODEL_UNUSABLE', reason);
+      }
     }
-    return data;
+    return expected === rows.length * plan.labelCount
+      ? data
+      : data.subarray(0, rows.length * plan.labelCount);
   }
 
   /** Gives the session's memory back. */
   async release(): Promise<void> {
     await this.#session.release();
   }
+}
 
-  #feeds(batch: readonly Encoding[], length: number, shape: readonly number[]) {
-    const feeds: Record<string, Tensor> = {};
-    for (const name of this.#session.inputNames) {
-      const values = new BigInt64Array(batch.length * length);
-      // Ids fit 32 bits: writing the low words avoids one BigInt for each token.
-      const words = new Int32Array(values.buffer);
-      batch.forEach(({ ids }, row) => {
-        for (let column = 0; column < length; column += 1) {
-          const id = ids[column];
-          const padded = name === 'input_ids' ? this.#padTokenId : 0;
-          const present = name === 'input_ids' ? id : name === 'attention_mask' ? 1 : 0;
-          words[(row * length + column) * 2] = id === undefined ? padded : (present ?? 0);
-        }
-      });
-      feeds[name] = new Tensor('int64', values, shape);
-    }
-    return feeds;
-  }
+function valueFacts(value: InferenceSession.ValueMetadata): ValueFacts {
+  return value.isTensor
+    ? { name: value.name, type: value.type, shape: value.shape }
+    : { name: value.name, type: 'no tensor', shape: [] };
+}
+
+/** The numbers of an output; undefined if they are of another type than logits ever have. */
+export function logitsOf({ type, data }: Tensor): Logits | undefined {
+  if (type === 'float16') return singles(data);
+  return data instanceof Float32Array || data instanceof Float64Array ? data : undefined;
 }
 
 /** Half precision to single. Node.js before 24 has no type for it: ONNX Runtime then gives the bits. */
@@ -156,47 +196,14 @@ function singles(halves: Tensor['data']): Float32Array {
   });
 }
 
-/**
- * Scores from logits: softmax where labels compete, else the logistic function of each.
- *
- * @param logits rows of `labelCount`.
- */
-export function scoresOf(
-  logits: Float32Array,
-  labelCount: number,
-  scheme: LabelScheme,
-): readonly Scores[] {
-  const rows: Scores[] = [];
-  for (let start = 0; start < logits.length; start += labelCount) {
-    const row = logits.subarray(start, start + labelCount);
-    rows.push(scheme === 'single-label' ? softmax(row) : Array.from(row, logistic));
-  }
-  return rows;
-}
-
-/** exp(x − max) ÷ Σ exp(x − max): the maximum is taken out so that nothing overflows. */
-function softmax(row: Float32Array): Scores {
-  const most = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const powers = Array.from(row, (value) => Math.exp(value - most));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => rounded(power / sum));
-}
-
-function logistic(value: number): number {
-  return rounded(1 / (1 + Math.exp(-value)));
-}
-
-/** Seven decimals: what single precision holds; more digits only make the messages longer. */
-function rounded(score: number): number {
-  return Math.round(score * 1e7) / 1e7;
-}
-
 async function create(
-  file: string,
+  model: string | Uint8Array,
   options: InferenceSession.SessionOptions,
 ): Promise<InferenceSession> {
   try {
-    return await InferenceSession.create(file, options);
+    return await (typeof model === 'string'
+      ? InferenceSession.create(model, options)
+      : InferenceSession.create(model, options));
   } catch (error) {
     throw new PlimsollError(
       'MODEL_UNUSABLE',

@@ -1,21 +1,33 @@
-import path from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { messageOf, PlimsollError } from '../../errors.js';
-import { readJson } from '../intake/description.js';
+import type { Side } from '../intake/reading/room.js';
+import type { TokenizerFiles } from '../intake/tokenizer-files.js';
+import type { TokenizerChoice } from './serving-plan.js';
+import { cutBehind, hasRunOver, type WordBreaks, wordBreaksOf } from './tokens/cuts.js';
+import { type Frame, frameOf, isPlain } from './tokens/frame.js';
+import { type DetailedTokens, NativeTokenizer } from './tokens/native-tokenizer.js';
+import { readTokenizer, usualFiles } from './tokens/open-tokenizer.js';
 
 /** One text as the model takes it. */
 export interface Encoding {
   /** Token ids, special tokens included; at most the model's maximum. */
   readonly ids: readonly number[];
-  /** Whether the text was longer than fits, so that its end was left out. */
+  /** Token types; left out where all are 0. */
+  readonly types?: readonly number[];
+  /** Whether the text was longer than fits, so that a part of it was left out. */
   readonly truncated: boolean;
+}
+
+/** What an encoder is opened with. Without a kind it has the lean tokenizer. */
+export interface EncoderOptions extends Partial<TokenizerChoice> {
+  /** As the tokenizer's own files say if it is left out. */
+  readonly truncationSide?: Side | undefined;
 }
 
 /**
  * How much of a long text is tokenized at first: as many characters as enough tokens took in the texts
  * before it (this many each, before the first), and a quarter more. Where that yields too few it is
- * tokenized again with more, so the result is that of the whole text, and a megabyte of text costs
- * about as much as the few kilobytes of it that fit.
+ * tokenized again with more, so the result is that of the whole text.
  */
 const FIRST_CHARACTERS_PER_TOKEN = 5;
 const RESERVE = 1.25;
@@ -23,85 +35,231 @@ const RESERVE = 1.25;
 const LEAST_GROWTH = 2;
 /** Weight of the newest text in the mean. */
 const NEWEST_WEIGHT = 0.05;
+/** Tokens more than fit: a token that was added to the vocabulary may hold a blank, and reach across a cut. */
+const CUT_MARGIN_TOKENS = 128;
 
 /**
- * Tokens at the end of a prefix that its cut may have changed: a word cut in two. WordPiece makes
- * one token of a word of over 100 characters (`max_input_chars_per_word`), but up to 100 tokens of
- * the beginning that a cut leaves of it.
+ * The longest run of characters without a blank, and the longest text, that the lean tokenizer is given. It takes
+ * time in proportion to the square of a run's length (90 ms for a run of 4,096 that a Unigram vocabulary does not know,
+ * 1.4 s for 16,384), and its stack ends at some 125,000 tokens. The native one knows no such bounds.
  */
-const CUT_MARGIN_TOKENS = 128;
+const LONGEST_LEAN_RUN = 4096;
+const LONGEST_LEAN_TEXT = 64 * 1024;
+/** How far behind the wanted length a place to cut is looked for. */
+const CUT_REACH = LONGEST_LEAN_RUN;
 
 /** A model's tokenizer with truncation to what the model takes. */
 export class TextEncoder {
-  readonly #tokenizer: Tokenizer;
-  readonly #before: readonly number[];
-  readonly #after: readonly number[];
+  readonly #json: string | undefined;
+  readonly #lean: Tokenizer | undefined;
+  #native: Promise<NativeTokenizer> | undefined;
+  readonly #readJson: () => Promise<string>;
+  readonly #frame: Frame;
+  readonly #isPlain: boolean;
+  readonly #breaks: WordBreaks;
+  readonly #except: RegExp | undefined;
+  readonly #side: Side;
   readonly #contentTokens: number;
   /** Characters that a token of long texts stands for: it decides what a text costs, never what comes out. */
   #charactersPerToken = FIRST_CHARACTERS_PER_TOKEN;
 
-  private constructor(tokenizer: Tokenizer, maxTokens: number) {
-    this.#tokenizer = tokenizer;
-    const [before, after] = specialTokens(tokenizer);
-    this.#before = before;
-    this.#after = after;
-    this.#contentTokens = Math.max(1, maxTokens - before.length - after.length);
+  private constructor(parts: {
+    readonly json: string | undefined;
+    readonly lean: Tokenizer | undefined;
+    readonly readJson: () => Promise<string>;
+    readonly frame: Frame;
+    readonly breaks: WordBreaks;
+    readonly except: string | undefined;
+    readonly side: Side;
+    readonly maxTokens: number;
+  }) {
+    this.#json = parts.json;
+    this.#lean = parts.lean;
+    this.#readJson = parts.readJson;
+    this.#frame = parts.frame;
+    this.#isPlain = isPlain(parts.frame);
+    this.#breaks = parts.breaks;
+    this.#except = parts.except === undefined ? undefined : new RegExp(parts.except, 'u');
+    this.#side = parts.side;
+    const { before, after } = parts.frame;
+    this.#contentTokens = Math.max(1, parts.maxTokens - before.length - after.length);
   }
 
   /**
-   * Reads `tokenizer.json` and `tokenizer_config.json` of a model folder.
+   * Reads a model's tokenizer.
    *
+   * @param where its files by their whole paths, or the folder that has them under their usual names
    * @throws PlimsollError MODEL_UNUSABLE
    */
-  static async open(directory: string, maxTokens: number): Promise<TextEncoder> {
-    const json = await readJson(path.join(directory, 'tokenizer.json'));
-    const config = await readJson(path.join(directory, 'tokenizer_config.json'), true);
+  static async open(
+    where: TokenizerFiles | string,
+    maxTokens: number,
+    options: EncoderOptions = {},
+  ): Promise<TextEncoder> {
+    const files = typeof where === 'string' ? usualFiles(where) : where;
+    const { json, truncationSide } = await readTokenizer(files);
     try {
-      return new TextEncoder(new Tokenizer(json, config), maxTokens);
+      const isNative = options.kind === 'native';
+      const encoder = new TextEncoder({
+        // The text takes as much memory as the file is large: without need it is made again where it is asked for.
+        json: isNative ? JSON.stringify(json) : undefined,
+        // The config is left out: what it changes has been changed, and the library would do more.
+        lean: isNative ? undefined : new Tokenizer(json, {}),
+        readJson: async () => JSON.stringify((await readTokenizer(files)).json),
+        frame: frameOf(json.post_processor),
+        breaks: wordBreaksOf(json),
+        except: options.except,
+        side: options.truncationSide ?? truncationSide,
+        maxTokens,
+      });
+      if (isNative) await encoder.native();
+      return encoder;
     } catch (error) {
-      const reason = `tokenizer.json cannot be used: ${messageOf(error)}`;
+      const reason = `tokenizer.json cannot be used: ${messageOf(error).slice(0, 300)}`;
       throw new PlimsollError('MODEL_UNUSABLE', reason);
     }
   }
 
-  encode(text: string): Encoding {
-    const content = this.#contentIds(text);
-    const truncated = content.length > this.#contentTokens;
-    const kept = truncated ? content.slice(0, this.#contentTokens) : content;
-    return { ids: [...this.#before, ...kept, ...this.#after], truncated };
+  get truncationSide(): Side {
+    return this.#side;
   }
 
-  /** The ids of the text without special tokens; the end may be missing where it does not fit. */
-  #contentIds(text: string): readonly number[] {
+  get frame(): Frame {
+    return this.#frame;
+  }
+
+  /** The native tokenizer of the same files, opened when it is first asked for. */
+  native(): Promise<NativeTokenizer> {
+    this.#native ??= (async () => NativeTokenizer.open(this.#json ?? (await this.#readJson())))();
+    return this.#native;
+  }
+
+  /** Every text, by whichever tokenizer is right for it. */
+  async encodeAll(texts: readonly string[]): Promise<readonly Encoding[]> {
+    const encodings: Encoding[] = [];
+    for (const text of texts)
+      encodings.push(this.#encodeLean(text) ?? (await this.#encodeNative(text)));
+    return encodings;
+  }
+
+  /**
+   * One text, by the lean tokenizer.
+   *
+   * @throws Error if the encoder has none, or the text has to go to the native one
+   */
+  encode(text: string): Encoding {
+    const encoding = this.#encodeLean(text);
+    if (encoding === undefined) throw new Error('this text takes the native tokenizer');
+    return encoding;
+  }
+
+  /**
+   * What the model sees of a text: its tokens with their places. The ids are those of {@link encodeAll}; the places
+   * come from the native tokenizer, and are left out should it ever make other tokens of the text.
+   */
+  async detailed(text: string): Promise<Encoding & { readonly details: DetailedTokens }> {
+    const [encoding = this.encode('')] = await this.encodeAll([text]);
+    const native = await this.native();
+    const whole = await native.detailed(wellFormed(text));
+    const { before, after } = this.#frame;
+    const content = encoding.ids.slice(before.length, encoding.ids.length - after.length);
+    const from = this.#side === 'left' ? whole.ids.length - content.length : 0;
+    const isSame = content.every((id, index) => id === whole.ids[from + index]);
+    const places = (of: readonly number[]): readonly (readonly [number, number])[] =>
+      of.map(() => [0, 0]);
+    const kept = isSame ? whole.offsets.slice(from, from + content.length) : [];
+    const details = {
+      ids: encoding.ids,
+      tokens: encoding.ids.map((id) => native.tokenOf(id)),
+      offsets: isSame ? [...places(before), ...kept, ...places(after)] : [],
+    };
+    return { ...encoding, details };
+  }
+
+  /** Undefined if the text has to go to the native tokenizer. */
+  #encodeLean(text: string): Encoding | undefined {
+    const lean = this.#lean;
+    if (lean === undefined) return undefined;
+    const encode = (part: string) => {
+      if (part.length > LONGEST_LEAN_TEXT) return undefined;
+      if (part.length > LONGEST_LEAN_RUN && hasRunOver(part, LONGEST_LEAN_RUN)) return undefined;
+      if (this.#except?.test(part) === true) return undefined;
+      const ids: readonly number[] = lean.encode(wellFormed(part), PLAIN).ids;
+      return ids;
+    };
+    if (this.#side === 'left') {
+      const ids = encode(text);
+      return ids && this.#framed(ids);
+    }
     const enough = this.#contentTokens + CUT_MARGIN_TOKENS;
-    let length = Math.ceil(enough * this.#charactersPerToken * RESERVE);
+    let length = this.#firstLength(enough);
     for (;;) {
-      const whole = length >= text.length;
-      const ids = this.#encode(whole ? text : text.slice(0, length));
-      if (whole) return ids;
-      const found = length / Math.max(1, ids.length);
-      if (ids.length > enough) {
-        this.#charactersPerToken += NEWEST_WEIGHT * (found - this.#charactersPerToken);
-        return ids;
+      const part = this.#beginning(text, length);
+      const ids = part === undefined ? undefined : encode(part);
+      if (part === undefined || ids === undefined) return undefined;
+      if (part.length === text.length || ids.length > enough) {
+        if (part.length < text.length) this.#learn(part.length / ids.length);
+        return this.#framed(ids);
       }
-      length = Math.ceil(Math.max(length * LEAST_GROWTH, enough * found * RESERVE));
+      length = longer(length, enough, ids.length);
     }
   }
 
-  #encode(text: string): readonly number[] {
-    return this.#tokenizer.encode(text, { add_special_tokens: false }).ids;
+  async #encodeNative(text: string): Promise<Encoding> {
+    const native = await this.native();
+    const enough = this.#contentTokens + CUT_MARGIN_TOKENS;
+    let length = this.#firstLength(enough);
+    for (;;) {
+      const part = this.#side === 'left' ? text : (this.#beginning(text, length) ?? text);
+      const [ids = []] = await native.idsOf([wellFormed(part)]);
+      if (part.length === text.length || ids.length > enough) return this.#framed(ids);
+      length = longer(length, enough, ids.length);
+    }
+  }
+
+  #firstLength(enough: number): number {
+    return Math.ceil(enough * this.#charactersPerToken * RESERVE);
+  }
+
+  #learn(found: number): void {
+    this.#charactersPerToken += NEWEST_WEIGHT * (found - this.#charactersPerToken);
+  }
+
+  /** The text up to a place where it may be cut, at or behind that length; undefined if there is none near. */
+  #beginning(text: string, length: number): string | undefined {
+    if (length >= text.length) return text;
+    const at = cutBehind(text, length, CUT_REACH, this.#breaks);
+    if (at !== undefined) return text.slice(0, at);
+    // Without a place to cut, a text that the lean tokenizer may have whole is not cut at all.
+    return text.length <= LONGEST_LEAN_TEXT ? text : undefined;
+  }
+
+  #framed(content: readonly number[]): Encoding {
+    const { before, after, beforeTypes, textType, afterTypes } = this.#frame;
+    const truncated = content.length > this.#contentTokens;
+    const kept = truncated
+      ? this.#side === 'left'
+        ? content.slice(-this.#contentTokens)
+        : content.slice(0, this.#contentTokens)
+      : content;
+    const ids = [...before, ...kept, ...after];
+    if (this.#isPlain) return { ids, truncated };
+    const types = [...beforeTypes, ...kept.map(() => textType), ...afterTypes];
+    return { ids, types, truncated };
   }
 }
 
-/** The ids that the tokenizer puts before and after every text. */
-function specialTokens(tokenizer: Tokenizer): [readonly number[], readonly number[]] {
-  const probe = 'a';
-  const plain: readonly number[] = tokenizer.encode(probe, { add_special_tokens: false }).ids;
-  const framed: readonly number[] = tokenizer.encode(probe).ids;
-  for (let start = 0; start + plain.length <= framed.length; start += 1) {
-    if (plain.every((id, index) => framed[start + index] === id)) {
-      return [framed.slice(0, start), framed.slice(start + plain.length)];
-    }
-  }
-  return [[], []];
+const PLAIN = { add_special_tokens: false } as const;
+
+function longer(length: number, enough: number, tokens: number): number {
+  const perToken = length / Math.max(1, tokens);
+  return Math.ceil(Math.max(length * LEAST_GROWTH, enough * perToken * RESERVE));
+}
+
+const LONE_SURROGATE = /\p{Surrogate}/u;
+const LONE_SURROGATES = /\p{Surrogate}/gu;
+
+/** Half characters, which no UTF-8 can hold, become U+FFFD in both tokenizers. */
+function wellFormed(text: string): string {
+  return LONE_SURROGATE.test(text) ? text.replace(LONE_SURROGATES, '\ufffd') : text;
 }

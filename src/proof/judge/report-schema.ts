@@ -1,7 +1,7 @@
 /** The shape of `report.json`, schema `plimsoll-proof/1`. */
 
 import type { Plan, ProfileName } from '../play/plan.js';
-import type { Receipt } from '../wire.js';
+import type { Receipt } from '../replies.js';
 import type { Comparison } from './comparison.js';
 import type { Criterion, Verdict } from './criteria/criterion.js';
 import type { Figures } from './figures.js';

@@ -4,12 +4,12 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { count, list, mb, plural, seconds } from '../format.js';
-import { type MemoryReply, parseMemory, parseRedisState, parseWorkerStates } from '../wire.js';
+import { type MemoryReply, parseMemory, parseRedisState, parseWorkerStates } from '../replies.js';
 import { ProofClient, type Reply } from './client.js';
 import type { Disturbance, Disturber } from './run.js';
 import type { TcpProxy } from './tcp-proxy.js';
 
-const MEMORY_TAKER = fileURLToPath(new URL('./memory-taker.js', import.meta.url));
+const MEMORY_HOG = fileURLToPath(new URL('./memory-hog.js', import.meta.url));
 const KILLS = 3;
 const BETWEEN_KILLS_MS = 700;
 const TAKE_STEP_MB = 64;
@@ -69,10 +69,10 @@ class Chaos {
     let kills = 0;
     for (let turn = 0; turn < KILLS && !stop.aborted; turn += 1) {
       const workers = (await this.#memory())?.processes.filter(({ role }) => role === 'worker');
-      const chosen = workers?.[turn % Math.max(1, workers.length)];
+      const pid = workers?.[turn % Math.max(1, workers.length)]?.pid ?? null;
       // Ids are used again: only a child of the server that we started is killed.
-      if (chosen !== undefined && (await parentOf(chosen.pid)) === this.#target.pid) {
-        process.kill(chosen.pid, 'SIGKILL');
+      if (pid !== null && (await parentOf(pid)) === this.#target.pid) {
+        process.kill(pid, 'SIGKILL');
         kills += 1;
       }
       await pause(BETWEEN_KILLS_MS, stop);
@@ -89,7 +89,7 @@ class Chaos {
   }
 
   async #takeMemory(stop: AbortSignal): Promise<Disturbance> {
-    const child = fork(MEMORY_TAKER, {
+    const child = fork(MEMORY_HOG, {
       execArgv: [],
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });

@@ -1,7 +1,7 @@
 /** The proof's only way to the server: JSON and text over `node:http`, connections kept alive. */
 import http from 'node:http';
 import https from 'node:https';
-import { parseErrorCode } from '../wire.js';
+import { parseErrorCode } from '../replies.js';
 
 /** No reply that the proof asks for comes near this; a server that sends more is refused. */
 const MAX_REPLY_BYTES = 16 * 2 ** 20;

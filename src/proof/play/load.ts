@@ -1,15 +1,15 @@
 /** Plays a plan against a server and collects what happened. Judges nothing, retries nothing. */
 
-import { parseCache, parseMemory, parseReceipts } from '../wire.js';
+import { parseCache, parseMemory, parseReceipts } from '../replies.js';
 import { Assignment } from './assignment.js';
-import { Bystanders } from './bystanders.js';
+import { BackgroundCpu } from './background-cpu.js';
 import { ProofClient } from './client.js';
 import { type Counters, parseCounters } from './counters.js';
 import type { InputSet } from './inputs.js';
 import { type Plan, usersOf } from './plan.js';
 import { Recorder } from './recorder.js';
 import type { Disturber, LoadEvent, LoadRun, SessionRun } from './run.js';
-import { FAREWELL_MS, SessionPlayer } from './session-player.js';
+import { CLOSING_CALL_MS, SessionPlayer } from './session-player.js';
 import { MAX_IN_FLIGHT } from './users.js';
 
 /** What a report can hold: a run ends there, however long it may take. About 20 hours of a usual soak. */
@@ -54,7 +54,7 @@ class LoadPlayer {
   readonly #player: SessionPlayer;
   readonly #began = performance.now();
   readonly #sessions: SessionRun[] = [];
-  readonly #bystanders: Bystanders;
+  readonly #backgroundCpu: BackgroundCpu;
 
   constructor(options: LoadOptions, observe: (event: LoadEvent) => void) {
     this.#options = options;
@@ -65,7 +65,7 @@ class LoadPlayer {
     this.#client = new ProofClient({ url, requestTimeoutMs, connections });
     this.#timeout = AbortSignal.timeout(options.runTimeoutMs);
     this.#stop = AbortSignal.any([options.signal, this.#timeout]);
-    this.#bystanders = new Bystanders(url);
+    this.#backgroundCpu = new BackgroundCpu(url);
     this.#recorder = new Recorder(inputSet.inputs);
     this.#player = new SessionPlayer({
       ...{ plan, inputSet, observe, disturber },
@@ -82,7 +82,7 @@ class LoadPlayer {
     const startedAt = new Date().toISOString();
     try {
       const before = await this.#readCounters();
-      await this.#bystanders.begin(await this.#readPids());
+      await this.#backgroundCpu.begin(await this.#readPids());
       let users = this.#usersNext();
       while (users > 0 && !this.#stop.aborted) {
         const number = this.#sessions.length + 1;
@@ -93,7 +93,7 @@ class LoadPlayer {
         users = this.#usersNext();
       }
       const cut = users > 0 || this.#sessions.at(-1)?.state === 'stopped';
-      const othersCpuPercent = await this.#bystanders.end(await this.#readPids());
+      const othersCpuPercent = await this.#backgroundCpu.end(await this.#readPids());
       const after = await this.#readCounters();
       const recycleCauses = await this.#readRecycles(startedAt);
       const cacheLives = parseCache(await this.#readLast('/v1/cache'));
@@ -140,7 +140,7 @@ class LoadPlayer {
 
   async #readPids(): Promise<readonly number[]> {
     const memory = parseMemory(await this.#readLast('/v1/memory'));
-    return memory?.processes.map(({ pid }) => pid) ?? [];
+    return (memory?.processes ?? []).flatMap(({ pid }) => pid ?? []);
   }
 
   async #readRecycles(since: string): Promise<readonly string[] | null> {
@@ -151,7 +151,7 @@ class LoadPlayer {
 
   /** The body of a reply, null where there is none. After a stop it is not waited for long. */
   async #readLast(path: string): Promise<unknown> {
-    const call = this.#stop.aborted ? { timeoutMs: FAREWELL_MS } : {};
+    const call = this.#stop.aborted ? { timeoutMs: CLOSING_CALL_MS } : {};
     const reply = await this.#client.get(path, call);
     return reply.ok ? reply.body : null;
   }

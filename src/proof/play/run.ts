@@ -1,7 +1,7 @@
 /** What one run collects, before anything is computed from it. Times are ms since the run began. */
 
+import type { CacheLife, ModelReply, Receipt } from '../replies.js';
 import type { Description } from '../statistics.js';
-import type { CacheLife, ModelReply, Receipt } from '../wire.js';
 import type { Counters } from './counters.js';
 import type { InputSet } from './inputs.js';
 import type { Plan } from './plan.js';

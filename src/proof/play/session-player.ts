@@ -1,5 +1,6 @@
 /** Plays one session: opens it, lets its users send, reads the memory beside them, ends it. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ClassifyRequest } from '../../contract/classify.js';
 import {
   type MemoryReply,
   parseClassify,
@@ -8,7 +9,7 @@ import {
   parseModels,
   parseSessionId,
   type Receipt,
-} from '../wire.js';
+} from '../replies.js';
 import type { Assignment } from './assignment.js';
 import type { ProofClient } from './client.js';
 import type { InputSet } from './inputs.js';
@@ -28,7 +29,7 @@ import type {
 import { closedLoop, openLoop, type UsersOptions } from './users.js';
 
 /** After a stop the open session is still ended at the server, for at most this long. */
-export const FAREWELL_MS = 5_000;
+export const CLOSING_CALL_MS = 5_000;
 
 export interface SessionPlayerOptions {
   readonly plan: Plan;
@@ -108,7 +109,7 @@ export class SessionPlayer {
     });
     const options: UsersOptions = {
       ...{ users, requests: plan.requests, stop, now },
-      meetBefore: control === null ? null : control - 1,
+      barrierBefore: control === null ? null : control - 1,
       // Without a disturbance this is over after a turn of the event loop.
       goOn: () => disturbed && disturber !== undefined && !stop.aborted,
       send: async (user, request, dueMs) => {
@@ -151,7 +152,7 @@ export class SessionPlayer {
       {
         ...{ inputs: item?.text ?? '', session: turn.id, user: `user-${user + 1}` },
         ...(model && { model }),
-      },
+      } satisfies ClassifyRequest,
       { signal: stop },
     );
     if (!reply.ok && reply.code === 'ABORTED') return null;
@@ -183,7 +184,7 @@ export class SessionPlayer {
     id: string,
   ): Promise<{ state: SessionState; problem: string | null; receipt: Receipt | null }> {
     const path = `/v1/sessions/${encodeURIComponent(id)}/end`;
-    const reply = await this.#options.client.post(path, {}, this.#lastWords());
+    const reply = await this.#options.client.post(path, {}, this.#closingCall());
     if (!reply.ok) {
       return { state: 'not ended', problem: `${reply.code}: ${reply.message}`, receipt: null };
     }
@@ -194,7 +195,7 @@ export class SessionPlayer {
 
   async #read(session: number, phase: ReadingPhase): Promise<Reading | null> {
     const { client, recorder, now, observe } = this.#options;
-    const reply = await client.get('/v1/memory', this.#lastWords());
+    const reply = await client.get('/v1/memory', this.#closingCall());
     const memory = reply.ok ? parseMemory(reply.body) : null;
     if (memory === null) {
       recorder.readingMissed();
@@ -208,7 +209,7 @@ export class SessionPlayer {
   }
 
   async #readModels(used: ReadonlySet<string>): Promise<SessionRun['modelsAfter']> {
-    const reply = await this.#options.client.get('/v1/models', this.#lastWords());
+    const reply = await this.#options.client.get('/v1/models', this.#closingCall());
     const models = reply.ok ? parseModels(reply.body) : null;
     return models?.filter((model) => used.has(model.id)) ?? null;
   }
@@ -236,8 +237,8 @@ export class SessionPlayer {
   }
 
   /** Closing words are still spoken after a stop, but they are short. */
-  #lastWords(): { timeoutMs?: number } {
-    return this.#options.stop.aborted ? { timeoutMs: FAREWELL_MS } : {};
+  #closingCall(): { timeoutMs?: number } {
+    return this.#options.stop.aborted ? { timeoutMs: CLOSING_CALL_MS } : {};
   }
 }
 

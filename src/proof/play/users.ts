@@ -19,23 +19,23 @@ export interface UsersOptions {
    */
   readonly send: (user: number, request: number, dueMs: number) => Promise<RequestRow | null>;
   /** Before this one, counted from 0, the users of a closed loop wait for each other; null: they never do. */
-  readonly meetBefore: number | null;
+  readonly barrierBefore: number | null;
   /** Users who have sent all they should go on while this says so. */
   readonly goOn: () => boolean;
 }
 
 /** Each user sends the next request when the last one is answered. @returns what became of each user */
 export function closedLoop(options: UsersOptions): Promise<readonly UserOutcome[]> {
-  const { users, requests, stop, now, send, goOn, meetBefore } = options;
-  const meeting = new Meeting(users);
+  const { users, requests, stop, now, send, goOn, barrierBefore } = options;
+  const barrier = new Barrier(users);
   const play = async (user: number): Promise<UserOutcome> => {
     let outcome: UserOutcome = 'successful';
-    let hasMet = false;
+    let hasPassed = false;
     try {
       for (let request = 0; request < requests || goOn(); request += 1) {
-        if (request === meetBefore) {
-          hasMet = true;
-          await meeting.arrive();
+        if (request === barrierBefore) {
+          hasPassed = true;
+          await barrier.arrive();
         }
         if (stop.aborted) return 'unfinished';
         const row = await send(user, request, now());
@@ -45,7 +45,7 @@ export function closedLoop(options: UsersOptions): Promise<readonly UserOutcome[
       return outcome;
     } finally {
       // Whoever was stopped before is not waited for.
-      if (!hasMet) meeting.leave();
+      if (!hasPassed) barrier.leave();
     }
   };
   return Promise.all(Array.from({ length: users }, (_, user) => play(user)));
@@ -86,7 +86,7 @@ export async function openLoop(
 }
 
 /** Lets nobody go on before everybody has come or left. */
-class Meeting {
+class Barrier {
   #missing: number;
   #open: () => void = () => undefined;
   readonly #complete: Promise<void>;

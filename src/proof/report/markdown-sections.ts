@@ -4,7 +4,7 @@ import { count, kb, list, mb, ms, percent, plain, plural, probability, table } f
 import { THRESHOLDS } from '../judge/criteria/thresholds.js';
 import type { TrendFigures, UsageFigures } from '../judge/figures.js';
 import type { ProofReport } from '../judge/report-schema.js';
-import type { Receipt } from '../wire.js';
+import type { Receipt } from '../replies.js';
 import { describedTable } from './markdown-load.js';
 import { leftOut, MOST_ROWS, pickSessions } from './pick-sessions.js';
 import { receiptLines } from './receipt-lines.js';

@@ -1,6 +1,6 @@
 /** A receipt as the lines that readers of such reports know: what runs, before, after, freed, done. */
 import { list, mb, ms, percent } from '../format.js';
-import type { Receipt, ReceiptMemory } from '../wire.js';
+import type { Receipt, ReceiptMemory } from '../replies.js';
 
 /** One line each, without a line end. `session` is the session's number in the run. */
 export function receiptLines(session: number, receipt: Receipt | null): readonly string[] {

@@ -1,42 +1,71 @@
+import { createHash, createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Circuit, CLOSED, nextCircuit } from '../../../src/cache/circuit.js';
-import { decodeResult, encodeResult } from '../../../src/cache/redis-value.js';
+import { ResultCodec } from '../../../src/cache/redis-value.js';
 import { isOnSameMachine } from '../../../src/cache/same-machine.js';
 
 describe('a value in Redis', () => {
+  const codec = new ResultCodec('secret');
   const expiresAtMs = 1_700_000_000_123;
   const value = { result: { scores: [0.1234567, 0.8765433], truncated: true }, expiresAtMs };
-  const bytes = encodeResult(value);
-  const scored = (scores: number[]) =>
-    encodeResult({ ...value, result: { scores, truncated: true } });
+  const bytes = codec.encode('key', value);
+  const scored = (scores: number[], name = 'key') =>
+    codec.encode(name, { ...value, result: { scores, truncated: true } });
 
-  it('is read as it was written, in 24 bytes for two scores', () => {
-    expect(bytes).toHaveLength(24);
-    expect(decodeResult(bytes, 2)).toEqual(value);
+  it('is read as it was written, in 40 bytes for two scores', () => {
+    expect(bytes).toHaveLength(40);
+    expect(codec.decode('key', bytes, 2)).toEqual(value);
+    expect(new ResultCodec('secret').decode('key', bytes, 2)).toEqual(value);
   });
 
   it('keeps every score of seven decimals, which single precision would not', () => {
     const score = fc.integer({ min: 0, max: 1e7 }).map((of) => of / 1e7);
     fc.assert(
-      fc.property(fc.array(score, { minLength: 1, maxLength: 40 }), (scores) => {
-        expect(decodeResult(scored(scores), scores.length)?.result.scores).toEqual(scores);
-      }),
+      fc.property(
+        fc.array(score, { minLength: 1, maxLength: 400 }),
+        fc.string(),
+        (scores, name) => {
+          const read = codec.decode(name, scored(scores, name), scores.length);
+          expect(read?.result.scores).toEqual(scores);
+        },
+      ),
     );
     expect(Math.fround(0.1234567)).not.toBe(0.1234567);
+  });
+
+  it('is not taken once any bit of it, or of its key, is another', () => {
+    const bit = fc.integer({ min: 0, max: 8 * bytes.length - 1 });
+    fc.assert(
+      fc.property(bit, (at) => {
+        const changed = Buffer.from(bytes);
+        const byte = Math.floor(at / 8);
+        changed.writeUInt8(changed.readUInt8(byte) ^ (1 << (at % 8)), byte);
+        expect(codec.decode('key', changed, 2)).toBeUndefined();
+      }),
+    );
+    for (const name of ['', 'kex', 'key ', 'Key']) {
+      expect(codec.decode(name, bytes, 2)).toBeUndefined();
+    }
+    expect(new ResultCodec('secreu').decode('key', bytes, 2)).toBeUndefined();
+  });
+
+  it('has the tag that Node computes', () => {
+    const key = createHash('sha256').update('values of the cache\0').update('secret').digest();
+    const named = Buffer.from([3, 0, 0, 0, ...Buffer.from('key')]);
+    const tag = createHmac('sha256', key).update(named).update(bytes.subarray(0, 24)).digest();
+    expect(bytes.subarray(24)).toEqual(tag.subarray(0, 16));
   });
 
   it.each([
     ['nothing', Buffer.alloc(0)],
     ['text', Buffer.from('not scores')],
-    ['text of the right length', Buffer.from('not scores of 24 letters')],
-    ['another version', Buffer.concat([Buffer.from([2]), bytes.subarray(1)])],
-    ['an unknown flag', Buffer.concat([Buffer.from([1, 2]), bytes.subarray(2)])],
-    ['a value cut short', bytes.subarray(0, 23)],
+    ['text of the right length', Buffer.from('not scores but a text of forty letters..')],
+    ['a value cut short', bytes.subarray(0, 39)],
     ['scores of another count', scored([1])],
     ['a score that is no number', scored([1, Number.NaN])],
   ])('is not taken from %s', (_, wrong) => {
-    expect(decodeResult(wrong, 2)).toBeUndefined();
+    expect(codec.decode('key', wrong, 2)).toBeUndefined();
   });
 });
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createClient } from '@redis/client';
+import { createClient, RESP_TYPES } from '@redis/client';
 import {
   afterAll,
   beforeAll,
@@ -55,6 +55,7 @@ describe.skipIf(redis === undefined)('the tier in a real Redis', () => {
     const refusals: (string | undefined)[] = [];
     const tier = new RedisTier({
       url: server.url(),
+      secret: 'of these servers',
       limits: LIMITS,
       ttlSeconds: 3600,
       lookupBudgetMs: AMPLE_MS,
@@ -78,7 +79,7 @@ describe.skipIf(redis === undefined)('the tier in a real Redis', () => {
     const [{ tier }, { tier: other }, client] = await Promise.all([open(), open(), outside()]);
     const before = Date.now();
     tier.store('a', RESULT);
-    await written(client, 'plimsoll:1:a');
+    await written(client, 'plimsoll:{2}:a');
     const [found, none] = await other.find(['a', 'b'], 2);
     expect(found?.result).toEqual(RESULT);
     expect(found?.expiresAtMs).toBeGreaterThanOrEqual(before + 3_600_000);
@@ -92,12 +93,12 @@ describe.skipIf(redis === undefined)('the tier in a real Redis', () => {
     const commands: string[] = [];
     await monitor.monitor((line) => commands.push(String(line)));
     tier.store('a', RESULT);
-    await written(client, 'plimsoll:1:a');
+    await written(client, 'plimsoll:{2}:a');
     await vi.waitFor(() =>
-      expect(commands.join('\n')).toMatch(/"SET" "plimsoll:1:a" .* "PX" "\d+"/),
+      expect(commands.join('\n')).toMatch(/"SET" "plimsoll:\{2\}:a" .* "PX" "\d+"/),
     );
     expect(commands.join('\n')).not.toMatch(/EXPIRE/i);
-    const left = await client.pTTL('plimsoll:1:a');
+    const left = await client.pTTL('plimsoll:{2}:a');
     expect(left).toBeGreaterThan(3_500_000);
     expect(left).toBeLessThanOrEqual(3_600_000);
   });
@@ -106,7 +107,7 @@ describe.skipIf(redis === undefined)('the tier in a real Redis', () => {
     const [{ tier }, client, monitor] = await Promise.all([open(), outside(), outside()]);
     for (const key of ['a', 'b', 'c']) {
       tier.store(key, { scores: [key.charCodeAt(0) / 1000], truncated: true });
-      await written(client, `plimsoll:1:${key}`);
+      await written(client, `plimsoll:{2}:${key}`);
     }
     const reads: string[] = [];
     await monitor.monitor((line) => {
@@ -127,16 +128,48 @@ describe.skipIf(redis === undefined)('the tier in a real Redis', () => {
 
   test('what cannot be read is a miss and is removed; what is not ours stays', async () => {
     const [{ tier }, client] = await Promise.all([open(), outside()]);
-    await client.set('plimsoll:1:garbage', 'not a result');
-    await client.set('plimsoll:2:garbage', 'of another version');
+    await client.set('plimsoll:{2}:garbage', 'not a result');
+    await client.set('plimsoll:{1}:garbage', 'of another version');
     await client.set('garbage', 'of someone else');
-    await client.lPush('plimsoll:1:list', 'not even a text');
+    await client.lPush('plimsoll:{2}:list', 'not even a text');
     expect(await tier.find(['garbage', 'list'], 2)).toEqual([undefined, undefined]);
-    await vi.waitFor(async () => expect(await client.exists('plimsoll:1:garbage')).toBe(0));
-    expect(await client.exists(['plimsoll:2:garbage', 'garbage'])).toBe(2);
+    await vi.waitFor(async () => expect(await client.exists('plimsoll:{2}:garbage')).toBe(0));
+    expect(await client.exists(['plimsoll:{1}:garbage', 'garbage'])).toBe(2);
     expect(tier.figures).toMatchObject({ misses: 2, unreadable: 1 });
     tier.store('list', RESULT);
-    await vi.waitFor(async () => expect(await client.type('plimsoll:1:list')).toBe('string'));
+    await vi.waitFor(async () => expect(await client.type('plimsoll:{2}:list')).toBe('string'));
+  });
+
+  test('a value that somebody moved to another key, changed or made himself is a miss, and counted', async () => {
+    const [{ tier }, { tier: stranger }, client] = await Promise.all([
+      open(),
+      open({ secret: 'of somebody else' }),
+      outside(),
+    ]);
+    const keys = ['a', 'b', 'c'].map((key) => `plimsoll:{2}:${key}`);
+    const [a = '', b = '', c = ''] = keys;
+    tier.store('a', { scores: [0.9, 0.1], truncated: false });
+    tier.store('b', { scores: [0.2, 0.8], truncated: false });
+    for (const key of [a, b]) await written(client, key);
+    const bytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
+    const [ofA, ofB] = (await bytes.mGet([a, b])) as unknown as [Buffer, Buffer];
+    // Swapped, as another program with access to this Redis could.
+    await client.set(a, ofB);
+    await client.set(b, ofA);
+    expect(await tier.find(['a', 'b'], 2)).toEqual([undefined, undefined]);
+    expect(tier.figures).toMatchObject({ hits: 0, misses: 2, unreadable: 2 });
+    await vi.waitFor(async () => expect(await client.exists([a, b])).toBe(0));
+    // One bit of a score.
+    const changed = Buffer.from(ofA);
+    changed.writeUInt8(changed.readUInt8(12) ^ 1, 12);
+    await client.set(a, changed);
+    stranger.store('c', RESULT);
+    await written(client, c);
+    expect(await tier.find(['a', 'c'], 2)).toEqual([undefined, undefined]);
+    expect(tier.figures).toMatchObject({ hits: 0, misses: 4, unreadable: 4 });
+    await vi.waitFor(async () => expect(await client.exists([a, c])).toBe(0));
+    await client.set(a, ofA);
+    expect((await tier.find(['a'], 2))[0]?.result.scores).toEqual([0.9, 0.1]);
   });
 
   test('works with no more rights than docs/operations.md names', async () => {
@@ -151,7 +184,7 @@ describe.skipIf(redis === undefined)('the tier in a real Redis', () => {
       limits: { ...LIMITS, checkAfterIdleMs: 0 },
     });
     tier.store('a', RESULT);
-    await written(client, 'plimsoll:1:a');
+    await written(client, 'plimsoll:{2}:a');
     expect((await tier.find(['a'], 2))[0]?.result).toEqual(RESULT);
     expect(await tier.count(AMPLE_MS)).toMatchObject({ entries: 1, complete: true });
     expect(await tier.remove(AMPLE_MS)).toMatchObject({ entries: 1, complete: true });
@@ -194,7 +227,7 @@ describe.skipIf(redis === undefined)('the tier in a real Redis', () => {
     await vi.waitFor(() => expect(tier.state).toBe('closed'), AMPLE_MS);
     const client = await outside();
     tier.store('a', RESULT);
-    await written(client, 'plimsoll:1:a');
+    await written(client, 'plimsoll:{2}:a');
     expect((await tier.find(['a'], 2))[0]?.result).toEqual(RESULT);
     expect(states).toHaveLength(2);
     expect(states[0]).toMatch(/./);
@@ -243,9 +276,25 @@ describe.skipIf(redis === undefined)('the tier in a real Redis', () => {
     expect(tier.state).toBe('closed');
     await client.configSet('maxmemory', '0');
     tier.store('c', RESULT);
-    await written(client, 'plimsoll:1:c');
+    await written(client, 'plimsoll:{2}:c');
     await vi.waitFor(() => expect(refusals).toHaveLength(2));
     expect(refusals[1]).toBeUndefined();
+  });
+
+  test('one that became a replica is connected to anew: its address may lead to the new primary', async () => {
+    const [{ tier, refusals }, client] = await Promise.all([open(), outside()]);
+    await client.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+    onTestFinished(async () => {
+      await client.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    });
+    tier.store('a', RESULT);
+    await vi.waitFor(() => expect(refusals).toEqual([expect.stringContaining('READONLY')]));
+    await vi.waitFor(() => expect(tier.pool.figures.broken).toBeGreaterThan(0));
+    await client.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    tier.store('b', RESULT);
+    await written(client, 'plimsoll:{2}:b');
+    await vi.waitFor(() => expect(refusals).toHaveLength(2));
+    expect(tier.state).toBe('closed');
   });
 
   test.each([

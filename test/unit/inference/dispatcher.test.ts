@@ -126,7 +126,7 @@ describe('behind a short batch', () => {
     const all = [4, 5, 6, 7].map((n) =>
       dispatcher.submit(model(), [long(`${n}`)], never(), `user ${n}`),
     );
-    expect(pool.workers.map(({ takes }) => takes)).toEqual(['nothing']);
+    expect(pool.workers.map(({ capacity }) => capacity)).toEqual(['none']);
     // One runs, one is in the pipe, and two wait.
     expect(dispatcher.waitingCount).toBe(2);
     expect((await Promise.all(all)).map(numbers)).toEqual([[4], [5], [6], [7]]);

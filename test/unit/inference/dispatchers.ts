@@ -9,6 +9,7 @@ import type { Answer } from '../../../src/inference/requests.js';
 import { type PoolOptions, WorkerPool } from '../../../src/inference/workers/pool.js';
 import { LoadAdmission } from '../../../src/memory/admission.js';
 import type { ReadyModel } from '../../../src/models/library.js';
+import { aModel, plainFindings } from '../models/described.js';
 import { fixture } from './workers/workers.js';
 
 const LONG_MS = 60_000;
@@ -68,27 +69,11 @@ function roomy(): LoadAdmission {
   });
 }
 
-export function model(id = 'm', directory = 'folder', digest = 'digest-1'): ReadyModel {
+export function model(id = 'm', graphFile = 'form/model.onnx', digest = 'digest-1'): ReadyModel {
   return {
-    model: {
-      id,
-      directory,
-      signature: 'signature',
-      dtype: 'fp32',
-      graphFile: 'onnx/model.onnx',
-      sourceBytes: 1,
-      description: {
-        task: 'text-classification',
-        scheme: 'single-label',
-        labels: ['a', 'b'],
-        maxTokens: 128,
-        padTokenId: 0,
-      },
-    },
+    model: aModel(id),
     form: {
-      directory: 'form',
-      graphFile: 'form/model.onnx',
-      digest,
+      ...{ directory: 'form', graphFile, digest, findings: plainFindings() },
       footprint: { sourceBytes: 1, mappedBytes: 1, prepackedBytes: 0 },
     },
   };

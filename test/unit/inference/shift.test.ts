@@ -4,22 +4,17 @@ import { shiftGear } from '../../../src/inference/shift.js';
 import { WorkerPool } from '../../../src/inference/workers/pool.js';
 import { LoadAdmission } from '../../../src/memory/admission.js';
 import type { ReadyModel } from '../../../src/models/library.js';
+import { aModel, plainFindings } from '../models/described.js';
 import { fixture, newGate } from './workers/workers.js';
 
 const LONG_MS = 60_000;
 
 function model(id: string): ReadyModel {
   return {
-    model: {
-      ...{ id, directory: 'folder', signature: 's', sourceBytes: 1 },
-      ...{ dtype: 'fp32', graphFile: 'onnx/model.onnx' },
-      description: {
-        ...{ task: 'text-classification', scheme: 'single-label', labels: ['a', 'b', 'c'] },
-        ...{ maxTokens: 128, padTokenId: 0 },
-      },
-    },
+    model: aModel(id, { labels: ['a', 'b', 'c'] }),
     form: {
       ...{ directory: 'form', graphFile: 'form/model.onnx', digest: 'd' },
+      ...{ findings: plainFindings(3) },
       footprint: { sourceBytes: 1, mappedBytes: 1, prepackedBytes: 1 },
     },
   };

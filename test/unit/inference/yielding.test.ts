@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Turns } from '../../../src/inference/yielding.js';
+import { EventLoopYield } from '../../../src/inference/yielding.js';
 
 /** Settles in a later turn of the event loop, as what has come meanwhile is served. */
 function laterTurn(): Promise<void> {
@@ -7,11 +7,11 @@ function laterTurn(): Promise<void> {
 }
 
 test('one caller goes on in each turn of the event loop, in their order', async () => {
-  const turns = new Turns();
+  const slices = new EventLoopYield();
   const done: string[] = [];
   const work = ['a', 'b'].map(async (name) => {
     for (let slice = 1; slice <= 2; slice += 1) {
-      await turns.next();
+      await slices.next();
       done.push(`${name}${slice}`);
     }
   });
@@ -29,8 +29,8 @@ test('one caller goes on in each turn of the event loop, in their order', async 
 });
 
 test('who comes when nobody waits goes on all the same', async () => {
-  const turns = new Turns();
-  await turns.next();
-  await turns.next();
-  await Promise.all([turns.next(), turns.next()]);
+  const slices = new EventLoopYield();
+  await slices.next();
+  await slices.next();
+  await Promise.all([slices.next(), slices.next()]);
 });

@@ -1,8 +1,10 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { readdir } from 'node:fs/promises';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { HeldModel, MemoryEffects, WorkerFacts } from '../../../src/memory/effects.js';
 import { MemoryManager } from '../../../src/memory/manager.js';
 import { PRESSURE_ACTIONS, type PressureAction } from '../../../src/memory/policy.js';
 import type { Receipt } from '../../../src/memory/receipt.js';
+import type { ProcessReading } from '../../../src/memory/snapshot.js';
 
 const GB = 2 ** 30;
 const HOT = { shiftMs: 300, savedMsPerRun: 10, privateBytes: 1000, prepackedBytes: 2000 };
@@ -23,6 +25,7 @@ function manage(
     holding?: readonly HeldModel[];
     workerCount?: number;
     idle?: boolean;
+    readChildren?: () => Promise<readonly ProcessReading[]>;
   } = {},
 ) {
   const line = { bytes: options.lineBytes ?? 1024 * GB };
@@ -64,7 +67,7 @@ function manage(
   const manager = new MemoryManager(
     {
       loadLineBytes: () => line.bytes,
-      readChildren: async () => [],
+      readChildren: options.readChildren ?? (async () => []),
       onReading: () => undefined,
       readingIntervalMs: 20,
       residencyIntervalMs: options.holding === undefined ? 10_000 : 5,
@@ -110,6 +113,65 @@ describe('a cleanup', () => {
     const receipt = await manager.cleanup({ cause: 'x', session: null, stillUsed });
     expect(effects.unload).not.toHaveBeenCalled();
     expect(receipt.actions.every(({ action }) => action === 'collect_garbage')).toBe(true);
+  });
+});
+
+describe('readings', () => {
+  /** Timers and the clock stand still; the kernel's files are read as ever. */
+  const fakeTime = () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+  };
+
+  it('go on while a receipt is being written', async () => {
+    const { manager, effects } = manage({ lineBytes: 1000 });
+    effects.unload.mockImplementation(() => new Promise(() => undefined));
+    await manager.start();
+    void manager.unload('a', 'asked for');
+    await vi.waitFor(() => expect(effects.unload).toHaveBeenCalled());
+    const { length } = manager.reader.ring.since(0);
+    await vi.waitFor(() => expect(manager.reader.ring.since(0).length).toBeGreaterThan(length + 3));
+    // It would wait for that one for ever.
+    managers.splice(managers.indexOf(manager), 1);
+  });
+
+  it('that do not end are given up, and missed: the watch says so', async () => {
+    fakeTime();
+    const hung = { on: false };
+    const { manager, errors } = manage({
+      models: [],
+      readChildren: () => (hung.on ? new Promise(() => undefined) : Promise.resolve([])),
+    });
+    await manager.start();
+    expect(manager.watch).toEqual({ state: 'fresh' });
+    hung.on = true;
+    for (const state of ['late', 'stopped']) {
+      // No timer fires before the kernel's files have been read.
+      while (manager.watch.state !== state) {
+        await vi.advanceTimersByTimeAsync(1000);
+        await new Promise((resolve) => setImmediate(resolve));
+        expect(performance.now()).toBeLessThan(60_000);
+      }
+    }
+    expect(errors[0]).toMatchObject({ message: 'reading memory did not end within 5000 ms' });
+    hung.on = false;
+    // Slowly, as reading the kernel's files takes real time.
+    while (manager.watch.state !== 'fresh') {
+      await vi.advanceTimersByTimeAsync(50);
+      await readdir('/proc/self');
+    }
+  });
+
+  it('that fail do not keep a cleanup from its work: the last one stands in', async () => {
+    const failing = { on: false };
+    const { manager, effects } = manage({
+      readChildren: () => (failing.on ? Promise.reject(new Error('no')) : Promise.resolve([])),
+    });
+    await manager.reader.read();
+    failing.on = true;
+    const receipt = await manager.cleanup({ cause: 'x', session: null, stillUsed: () => false });
+    expect(effects.unload).toHaveBeenCalledTimes(2);
+    expect(receipt.after.privateBytes).toBe(receipt.before.privateBytes);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { receiptToWire } from '../../../src/http/wire.js';
+import { shownReceipt } from '../../../src/memory/receipt.js';
 import { loadMark, receiptMarks, sessionMark } from '../../../src/page/marks.js';
 import type { SessionView } from '../../../src/sessions/session.js';
 import { figures, receipt } from '../memory/receipts.js';
@@ -28,7 +28,7 @@ describe('a mark', () => {
       text: 'session ended (idle) with 1 user, 12 requests; its cleanup gave back 80.0 MB in 12 ms',
       session: 's_1',
       ended: expect.objectContaining({ id: 's_1', users: 1, requests: 12, end_cause: 'idle' }),
-      receipt: receiptToWire(receipt()),
+      receipt: shownReceipt(receipt()),
     });
     const failed = sessionMark({ ...session, cleanup: null });
     expect(failed.text).toMatch(/its cleanup failed$/);
@@ -59,7 +59,7 @@ describe('a mark', () => {
       ['model_unloaded', 'b', 'b unloaded (recycle: 50 users)'],
       ['worker_recycled', 'worker-2', 'worker-2 replaced in 10 ms (50 users)'],
     ]);
-    for (const mark of marks) expect(mark.receipt).toEqual(receiptToWire(of));
+    for (const mark of marks) expect(mark.receipt).toEqual(shownReceipt(of));
   });
 
   test('is one for all models where a receipt unloaded many', () => {
@@ -81,7 +81,7 @@ describe('a mark', () => {
       {
         kind: 'receipt',
         text: 'cleanup (asked for) gave back nothing in 12 ms',
-        receipt: receiptToWire(asked),
+        receipt: shownReceipt(asked),
       },
     ]);
     expect(receiptMarks(receipt())).toEqual([]);

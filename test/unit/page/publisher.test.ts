@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { EventKind, Viewer } from '../../../src/http/services.js';
-import { EventPublisher } from '../../../src/page/publisher.js';
+import type { EventKind } from '../../../src/contract/events.js';
+import { EventPublisher, type Viewer } from '../../../src/page/publisher.js';
 
 const INTERVAL_MS = 1000;
 

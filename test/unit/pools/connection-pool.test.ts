@@ -2,11 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import {
-  ConnectionPool,
-  type Connector,
-  type PoolLimits,
-} from '../../../src/pools/connection-pool.js';
+import { ConnectionPool } from '../../../src/pools/connection-pool.js';
+import type { Connector, PoolLimits } from '../../../src/pools/pool.js';
 
 const LIMITS: PoolLimits = {
   min: 0,

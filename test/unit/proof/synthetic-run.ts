@@ -8,7 +8,7 @@ import type {
   RequestRow,
   SessionRun,
 } from '../../../src/proof/play/run.js';
-import type { Receipt } from '../../../src/proof/wire.js';
+import type { Receipt } from '../../../src/proof/replies.js';
 
 export interface Shape {
   readonly sessions?: number;

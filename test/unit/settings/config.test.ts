@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   environmentName,
+  ignoredVariables,
   poolLimits,
   readConfig,
   SETTINGS,
@@ -107,21 +108,18 @@ describe('refusing', () => {
     expect(message).toContain('"loud" is not one of trace, debug');
   });
 
-  test.each(['PLIMSOLL_SESION_MAX_USERS', 'PLIMSOLL_', 'PLIMSOLL_SET'])(
-    'the unknown variable %s',
-    (name) => {
-      expect(refusal({ [name]: '1' })).toContain(`${name}: no setting has this name`);
+  test.each(['sesion.max_users', 'toString', 'constructor', '__proto__', ''])(
+    'the unknown key %j of the command line, with the nearest one',
+    (key) => {
+      const message = refusal({}, Object.fromEntries([[key, '1']]));
+      expect(message).toMatch(/^.*: no setting has this name, the nearest is [a-z_.]+; /);
+      expect(message).toContain(`${key}: `);
     },
   );
 
-  test.each(['sesion.max_users', 'toString', 'constructor', '__proto__', ''])(
-    'the unknown key %j of the command line',
-    (key) => {
-      expect(refusal({}, Object.fromEntries([[key, '1']]))).toContain(
-        `${key}: no setting has this name`,
-      );
-    },
-  );
+  test('names the key that was meant', () => {
+    expect(refusal({}, { 'sesion.max_users': '1' })).toContain('the nearest is session.max_users;');
+  });
 
   test('never shows a secret', () => {
     const secrets = settingKeys().filter((key) => SETTINGS[key].secret);
@@ -131,6 +129,43 @@ describe('refusing', () => {
       expect(message).toContain(`${key} (${environmentName(key)}): its value is not`);
       expect(message).not.toContain('hunter2');
     }
+  });
+});
+
+describe('variables that are ignored', () => {
+  /** What Kubernetes sets in every pod of a namespace that has a Service called `plimsoll`. */
+  const SERVICE = {
+    PLIMSOLL_PORT: 'tcp://10.0.0.1:80',
+    PLIMSOLL_PORT_80_TCP: 'tcp://10.0.0.1:80',
+    PLIMSOLL_PORT_80_TCP_ADDR: '10.0.0.1',
+    PLIMSOLL_PORT_80_TCP_PORT: '80',
+    PLIMSOLL_PORT_80_TCP_PROTO: 'tcp',
+    PLIMSOLL_SERVICE_HOST: '10.0.0.1',
+    PLIMSOLL_SERVICE_PORT: '80',
+    PLIMSOLL_SERVICE_PORT_HTTP: '80',
+  };
+
+  test('are no error, and each is named with the nearest known one', () => {
+    expect(readConfig(SERVICE, {}, MACHINE)).toEqual(readConfig({}, {}, MACHINE));
+    const lines = ignoredVariables(SERVICE);
+    expect(lines.map((line) => line.split(' ')[0])).toEqual(Object.keys(SERVICE));
+    for (const line of lines)
+      expect(line).toMatch(/is ignored: .*the nearest is PLIMSOLL_[A-Z_]+$/);
+    expect(lines[0]).toMatch(/PLIMSOLL_HTTP_PORT$/);
+  });
+
+  test('may have the name of a setting: a Service called plimsoll-http', () => {
+    const environment = {
+      PLIMSOLL_HTTP_PORT: 'tcp://10.0.0.1:80',
+      PLIMSOLL_HTTP_SERVICE_HOST: '10.0.0.1',
+    };
+    expect(readConfig(environment, {}, MACHINE)['http.port']).toBe(8000);
+    expect(ignoredVariables(environment)[0]).toMatch(/^PLIMSOLL_HTTP_PORT is ignored: Kubernetes/);
+  });
+
+  test('are none of those that are read, nor of those that do not begin like ours', () => {
+    const own = Object.fromEntries(settingKeys().map((key) => [environmentName(key), '1']));
+    expect(ignoredVariables({ ...own, PATH: '/bin', plimsoll_x: '1', PLIMSOLL: '1' })).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, onTestFinished } from 'vitest';
-import type { PoolLimits } from '../../../src/pools/connection-pool.js';
+import type { PoolLimits } from '../../../src/pools/pool.js';
 import { type Row, rowOf } from '../../../src/store/rows.js';
 import type { Schema } from '../../../src/store/schema.js';
 import { Store } from '../../../src/store/store.js';

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { openPostgres, refusalOfVersion, shownUrl } from '../../../src/store/postgres.js';
+import { shownUrl } from '../../../src/store/databases/errors.js';
+import { openPostgres } from '../../../src/store/databases/postgres.js';
+import { refusalOfVersion } from '../../../src/store/databases/postgres-schema.js';
 import { Store } from '../../../src/store/store.js';
 import { PostgresqlServer } from '../../servers/postgresql.js';
 import { postgresql } from '../../servers/tools.js';
@@ -25,7 +27,7 @@ describe.skipIf(postgresql === undefined)('the store on a real PostgreSQL', () =
   test('several servers start at once on an empty database', async () => {
     const stores = await Promise.all([open(), open(), open(), open()]);
     for (const store of stores) {
-      expect(await (await store.read()).listReceipts({ limit: 1 })).toEqual([]);
+      expect(await store.reader.listReceipts({ limit: 1 })).toEqual([]);
     }
   });
 
@@ -48,7 +50,7 @@ describe.skipIf(postgresql === undefined)('the store on a real PostgreSQL', () =
     await expect(store.write([receipt('a')])).rejects.toThrow();
     await server.restart();
     await store.write([receipt('a')]);
-    expect(await (await store.read()).listReceipts({ limit: 9 })).toHaveLength(1);
+    expect(await store.reader.listReceipts({ limit: 9 })).toHaveLength(1);
   });
 
   test.each([
@@ -63,19 +65,27 @@ describe.skipIf(postgresql === undefined)('the store on a real PostgreSQL', () =
   });
 
   test('a schema of a later version is refused', async () => {
-    const { database } = await openPostgres(server.url(), LIMITS);
+    const { database } = await openPostgres({
+      url: server.url(),
+      limits: LIMITS,
+      schema: 'plimsoll',
+    });
     onTestFinished(() => database.destroy());
     const { sql } = await import('kysely');
-    await sql`insert into kysely_migration values ('9999_later', 'now')`.execute(database);
+    await sql`insert into plimsoll.kysely_migration values ('9999_later', 'now')`.execute(database);
     try {
       await expect(Store.connect(server.url(), LIMITS)).rejects.toThrow(/9999_later/);
     } finally {
-      await sql`delete from kysely_migration where name = '9999_later'`.execute(database);
+      await sql`delete from plimsoll.kysely_migration where name = '9999_later'`.execute(database);
     }
   });
 
   test('a query that is never answered breaks its connection and is told', async () => {
-    const { database, pool } = await openPostgres(server.url(), LIMITS);
+    const { database, pool } = await openPostgres({
+      url: server.url(),
+      limits: LIMITS,
+      schema: 'plimsoll',
+    });
     onTestFinished(() => database.destroy());
     const { sql } = await import('kysely');
     await sql`select 1`.execute(database);
@@ -84,7 +94,7 @@ describe.skipIf(postgresql === undefined)('the store on a real PostgreSQL', () =
     const hanging = sql`select pg_sleep(60)`.execute(database);
     const failure = expect(hanging).rejects.toThrow(/terminated/i);
     await vi.waitUntil(() => pool.figures.inUse === 1 && vi.getTimerCount() > 0);
-    await vi.advanceTimersByTimeAsync(15_000);
+    await vi.advanceTimersByTimeAsync(17_000);
     await failure;
     expect(pool.figures).toMatchObject({ inUse: 0, broken: 1 });
   });

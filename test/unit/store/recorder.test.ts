@@ -48,7 +48,7 @@ class Fixture {
     changes: Partial<RecorderOptions> & { readonly file?: string; readonly maxSpill?: number } = {},
   ): Promise<Fixture> {
     const { file = path.join(temporaryFolder(), 'spill'), maxSpill = 2 ** 30, ...more } = changes;
-    const spill = await SpillFile.open(file, maxSpill);
+    const spill = SpillFile.open(file, maxSpill);
     const fixture = new Fixture(store, spill, more);
     onTestFinished(() => fixture.recorder.close());
     return fixture;
@@ -60,7 +60,7 @@ class Fixture {
 
   /** Ids in the database, in the order of their time. */
   async ids(): Promise<readonly string[]> {
-    const found = await (await this.#store.read()).listRecords({ limit: 100_000 });
+    const found = await this.#store.reader.listRecords({ limit: 100_000 });
     return found.map(({ id }) => id).reverse();
   }
 }
@@ -197,23 +197,25 @@ onEveryDatabase('the recorder', (fresh) => {
   test('brings in what a file has twice only once, with the last state of a session', async () => {
     const store = await open();
     const file = path.join(temporaryFolder(), 'spill');
-    const left = await SpillFile.open(file, 2 ** 30);
+    const left = SpillFile.open(file, 2 ** 30);
     const states = [1, 2].map((revision) =>
       session('s', { revision, body: JSON.stringify({ revision }) }),
     );
-    await left.append([...states, numbered(0), numbered(1), ...states, numbered(0)]);
+    left.append([...states, numbered(0), numbered(1), ...states, numbered(0)]);
     await left.close();
     await store.write([session('s', { revision: 3, body: JSON.stringify({ revision: 3 }) })]);
     const fixture = await Fixture.start(store, { file });
     await vi.waitFor(() => expect(fixture.caughtUp).toBe(1), AMPLE);
     expect(await fixture.ids()).toEqual(ids(2));
-    expect(await (await store.read()).findSession('s')).toEqual({ revision: 3 });
+    expect(await store.reader.findSession('s')).toEqual({ revision: 3 });
   });
 
   test('waits in memory where the file takes nothing, and tells what is lost beyond it', async () => {
     const fixture = await Fixture.start(await open(), { maxSpill: 0, maxBufferBytes: 40_000 });
     fixture.away = refused;
-    fixture.add(0, 1000);
+    fixture.add(0, 1);
+    await vi.waitFor(() => expect(fixture.states).toHaveLength(2), AMPLE);
+    fixture.add(1, 1000);
     await vi.waitFor(() => expect(fixture.lost).toHaveLength(1), AMPLE);
     const { bufferedRows, lost } = fixture.recorder.figures;
     expect(bufferedRows + lost).toBe(1000);

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import Sqlite from 'libsql';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { rowOf } from '../../../src/store/rows.js';
 import type { Schema } from '../../../src/store/schema.js';
 import { Store } from '../../../src/store/store.js';
@@ -19,7 +19,7 @@ onEveryDatabase('sessions', (fresh) => {
     const database = await fresh();
     const first = await database.open();
     await first.write([session('a', { requests: 2 ** 40 })]);
-    const reader = await (await database.open()).read();
+    const reader = (await database.open()).reader;
     expect(await reader.findSession('a')).toEqual({ id: 'a', note: 'ü 😀 "quoted"' });
     expect(await reader.findSession('b')).toBeUndefined();
     expect(await reader.findSession("a' or '1'='1")).toBeUndefined();
@@ -30,7 +30,7 @@ onEveryDatabase('sessions', (fresh) => {
     const state = (revision: number) =>
       session('a', { revision, body: JSON.stringify({ revision }) });
     await store.write([state(1), session('b'), state(2)]);
-    const reader = await store.read();
+    const reader = store.reader;
     expect(await reader.findSession('a')).toEqual({ revision: 2 });
     await store.write([state(4)]);
     await store.write([state(3)]);
@@ -42,7 +42,7 @@ onEveryDatabase('sessions', (fresh) => {
   test('are listed newest first, as many as asked for', async () => {
     const store = await open();
     await store.write([2, 3, 1].map((n) => session(`s${n}`, { opened_at_ms: n })));
-    const reader = await store.read();
+    const reader = store.reader;
     expect(idsOf(await reader.listSessions(10))).toEqual(['s3', 's2', 's1']);
     expect(idsOf(await reader.listSessions(2))).toEqual(['s3', 's2']);
   });
@@ -60,7 +60,7 @@ onEveryDatabase('sessions', (fresh) => {
       session('nameless', { server: null, opened_at_ms: 3 }),
       session('unknown', { server: 'dropped', opened_at_ms: 4 }),
     ]);
-    const reader = await store.read();
+    const reader = store.reader;
     const found = await reader.findAbandoned(['here'], 50, 10);
     expect(idsOf(found)).toEqual(['ours', 'silent', 'nameless', 'unknown']);
     expect(found[0]).toMatchObject({ revision: 1, body: { id: 'ours' } });
@@ -91,14 +91,14 @@ onEveryDatabase('receipts', (fresh) => {
     ['of a kind and a session', { kind: 'cleanup', session: 's2' }, ['r3']],
     ['of nothing', { kind: 'eviction' }, []],
   ])('%s', async (_case, filter, expected) => {
-    const reader = await (await filled()).read();
+    const reader = (await filled()).reader;
     expect(idsOf(await reader.listReceipts({ limit: 100, ...filter }))).toEqual(expected);
   });
 
   test('that are kept twice stay as they were', async () => {
     const store = await filled();
     await store.write([receipt('r1', { body: '{"id":"another"}' })]);
-    const reader = await store.read();
+    const reader = store.reader;
     const ids = idsOf(await reader.listReceipts({ limit: 100 }));
     expect(ids).toEqual(['r4', 'r3', 'r2', 'r1']);
   });
@@ -113,7 +113,7 @@ onEveryDatabase('records, events, users and readings', (fresh) => {
       input: 'ü 😀 "q"',
     };
     await store.write([rowOf('records', full), record('r0'), record('r2', { label: 'spam' })]);
-    const reader = await store.read();
+    const reader = store.reader;
     expect(await reader.listRecords({ limit: 1 })).toEqual([full]);
     for (const [filter, ids] of [
       [{}, ['r1', 'r2', 'r0']],
@@ -131,7 +131,7 @@ onEveryDatabase('records, events, users and readings', (fresh) => {
   test('a text with a NUL is kept, and holds nothing up', async () => {
     const store = await (await fresh()).open();
     expect(await store.write([record('r', { input: 'a\0b\uD800c' })])).toEqual([]);
-    const [found] = await (await store.read()).listRecords({ limit: 1 });
+    const [found] = await store.reader.listRecords({ limit: 1 });
     expect(found?.input).toBe('a\uFFFDb\uFFFDc');
   });
 
@@ -140,7 +140,7 @@ onEveryDatabase('records, events, users and readings', (fresh) => {
     const rows = Array.from({ length: 300 }, (_, n) => record(`r${n}`, { at_ms: n }));
     await store.write(rows.slice(100, 150));
     await store.write([...rows, receipt('x'), session('y'), ...rows.slice(0, 7)]);
-    const reader = await store.read();
+    const reader = store.reader;
     const found = idsOf(await reader.listRecords({ limit: 1000 }));
     expect(found).toEqual(Array.from({ length: 300 }, (_, n) => `r${299 - n}`));
     expect(await reader.listReceipts({ limit: 10 })).toHaveLength(1);
@@ -155,7 +155,7 @@ onEveryDatabase('records, events, users and readings', (fresh) => {
       input: n % 50 === 0 ? `text ${n}` : null,
     }));
     await store.write(fields.map((of) => rowOf('records', of)));
-    const found = await (await store.read()).listRecords({ limit: 1000 });
+    const found = await store.reader.listRecords({ limit: 1000 });
     expect([...found].reverse()).toEqual(fields);
   });
 
@@ -165,7 +165,7 @@ onEveryDatabase('records, events, users and readings', (fresh) => {
     const rows = [record('a'), bad, record('b'), record('c')];
     const refused = await store.write(rows);
     expect(refused).toEqual([{ row: bad, reason: expect.stringMatching(/null/i) }]);
-    const reader = await store.read();
+    const reader = store.reader;
     expect(idsOf(await reader.listRecords({ limit: 10 }))).toEqual(['c', 'b', 'a']);
   });
 
@@ -179,7 +179,7 @@ onEveryDatabase('records, events, users and readings', (fresh) => {
       rowOf('events', { ...event, id: 'e2', at_ms: 2, kind: 'other' }),
       ...[user('b', 1), user('a', 2), user('b', 3)],
     ]);
-    const reader = await store.read();
+    const reader = store.reader;
     expect(idsOf(await reader.listEvents({ limit: 9 }))).toEqual(['e2', 'e1']);
     expect(idsOf(await reader.listEvents({ limit: 9, kind: 'k' }))).toEqual(['e1']);
     expect((await reader.listUsers('s')).map(({ user_hash, at_ms }) => [user_hash, at_ms])).toEqual(
@@ -202,7 +202,7 @@ onEveryDatabase('records, events, users and readings', (fresh) => {
       }) as Schema['readings'];
     const rows = [row('a', 1), row('b', 1), row('a', 2)];
     await store.write(rows.map((of) => rowOf('readings', of)));
-    const reader = await store.read();
+    const reader = store.reader;
     expect(await reader.listReadings('a', 0, 10)).toEqual([rows[0], rows[2]]);
     expect(await reader.listReadings('a', 2, 10)).toEqual([rows[2]]);
   });
@@ -217,7 +217,7 @@ onEveryDatabase('pruning', (fresh) => {
     await store.write(many.map((n) => record(`c${n}`, { at_ms: n })));
     const limits = { rows: { receipts: 3, sessions: 3 }, beforeMs: 0 };
     expect(await store.prune(limits)).toBe(7 + 1);
-    const reader = await store.read();
+    const reader = store.reader;
     expect(idsOf(await reader.listReceipts({ limit: 100 }))).toEqual(['r10', 'r9', 'r8']);
     expect(idsOf(await reader.listSessions(100))).toEqual(['s4', 's3', 's2']);
     expect(await reader.listRecords({ limit: 100 })).toHaveLength(10);
@@ -228,7 +228,7 @@ onEveryDatabase('pruning', (fresh) => {
     const store = await (await fresh()).open();
     for (let n = 1; n <= 9; n += 1) await store.write([receipt(`r${n}`), session(`s${n}`)]);
     expect(await store.prune({ rows: { receipts: 4, sessions: 4 }, beforeMs: 0 })).toBe(10);
-    const reader = await store.read();
+    const reader = store.reader;
     expect(idsOf(await reader.listReceipts({ limit: 100 }))).toEqual(['r9', 'r8', 'r7', 'r6']);
     expect(await reader.listSessions(100)).toHaveLength(4);
   });
@@ -239,7 +239,7 @@ onEveryDatabase('pruning', (fresh) => {
     await store.write(rows);
     await store.write([receipt('r', { started_at_ms: 5 }), session('s', { opened_at_ms: 5 })]);
     expect(await store.prune({ rows: {}, beforeMs: 440 })).toBe(440 + 2);
-    const reader = await store.read();
+    const reader = store.reader;
     expect(await reader.listRecords({ limit: 100 })).toHaveLength(10);
     expect(await reader.listReceipts({ limit: 100 })).toEqual([]);
   });
@@ -256,7 +256,7 @@ describe('the file', () => {
     const folder = path.join(temporaryFolder(), 'deep', 'er');
     const store = await open(folder);
     await store.write([session('a')]);
-    expect(idsOf(await (await store.read()).listSessions(10))).toEqual(['a']);
+    expect(idsOf(await store.reader.listSessions(10))).toEqual(['a']);
   });
 
   test('may be used by two stores', async () => {
@@ -265,8 +265,8 @@ describe('the file', () => {
     const second = await open(folder);
     await first.write([session('a')]);
     await second.write([session('b')]);
-    expect(await (await first.read()).findSession('b')).toBeDefined();
-    expect(await (await second.read()).findSession('a')).toBeDefined();
+    expect(await first.reader.findSession('b')).toBeDefined();
+    expect(await second.reader.findSession('a')).toBeDefined();
   });
 
   test('of the schema before records had a place is brought up to date with what is in it', async () => {
@@ -274,12 +274,63 @@ describe('the file', () => {
     const raw = new Sqlite(path.join(folder, 'plimsoll.db'));
     raw.exec(BEFORE_RECORDS);
     raw.close();
-    const reader = await (await open(folder)).read();
+    const reader = (await open(folder)).reader;
     expect(await reader.findSession('old')).toEqual({ id: 'old' });
     expect(idsOf(await reader.findAbandoned(['any'], 0, 10))).toEqual(['old']);
     expect(await reader.listReadings('any', 0, 10)).toMatchObject([
       { id: '.60000', server: '', at_ms: 60_000, count: 1, pressure_max: 10 },
     ]);
+  });
+
+  test('is for its owner alone, with its log and its folder; also one of an earlier version', async () => {
+    const folder = path.join(temporaryFolder(), 'data');
+    const modes = () => [
+      statSync(folder).mode & 0o777,
+      ...readdirSync(folder).map((name) => statSync(path.join(folder, name)).mode & 0o777),
+    ];
+    await (await open(folder)).write([session('a')]);
+    expect(modes()).toEqual([0o700, 0o600, 0o600, 0o600]);
+    const earlier = path.join(temporaryFolder(), 'data');
+    mkdirSync(earlier, { mode: 0o755 });
+    const file = path.join(earlier, 'plimsoll.db');
+    writeFileSync(file, '', { mode: 0o644 });
+    await open(earlier);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(statSync(earlier).mode & 0o777).toBe(0o700);
+  });
+
+  test.each([
+    ['it is deleted', (file: string) => rmSync(file)],
+    ['its folder is deleted', (file: string) => rmSync(path.dirname(file), { recursive: true })],
+    ['it is replaced by an empty one', (file: string) => replace(file)],
+  ])('is made anew when %s, and the store says so', async (_what, spoil) => {
+    const folder = path.join(temporaryFolder(), 'data');
+    const file = path.join(folder, 'plimsoll.db');
+    const store = await open(folder);
+    const restored = vi.fn();
+    store.whenRestored(restored);
+    await store.write([record('before')]);
+    spoil(file);
+    const [, found] = await Promise.all([
+      store.write([record('a')]),
+      store.reader.listSessions(9),
+      store.write([record('b')]),
+    ]);
+    expect(found).toEqual([]);
+    expect(restored).toHaveBeenCalledTimes(1);
+    const other = await open(folder);
+    expect([...idsOf(await other.reader.listRecords({ limit: 9 }))].sort()).toEqual(['a', 'b']);
+  });
+
+  test('that cannot be made anew fails every write until it can', async () => {
+    const folder = path.join(temporaryFolder(), 'data');
+    const store = await open(folder);
+    rmSync(folder, { recursive: true });
+    writeFileSync(folder, 'a file in its place');
+    await expect(store.write([record('a')])).rejects.toThrow(/plimsoll\.db cannot be used/);
+    rmSync(folder);
+    await store.write([record('a')]);
+    expect(idsOf(await store.reader.listRecords({ limit: 9 }))).toEqual(['a']);
   });
 
   test('that is no database is refused by its name', async () => {
@@ -306,6 +357,11 @@ describe('the file', () => {
     await expect(Store.open(folder)).rejects.toThrow(/9999_later/);
   });
 });
+
+function replace(file: string): void {
+  rmSync(file);
+  writeFileSync(file, '');
+}
 
 /** What the first two migrations made, as `.schema` of sqlite3 shows it, with a row in each table. */
 const BEFORE_RECORDS = `
@@ -341,11 +397,11 @@ describe('several servers that start at once', () => {
     writeFileSync(
       path.join(built, 'open.mjs'),
       `import { Store } from './store/store.js';
-       import { takeSlot } from './store/data-slot.js';
+       import { DataSlot } from './store/data-slot.js';
        import { rowOf } from './store/rows.js';
        const [folder, id] = process.argv.slice(2);
        const store = await Store.open(folder);
-       const slot = takeSlot(folder);
+       const slot = DataSlot.take(folder);
        const row = rowOf('receipts', { id, kind: slot.server, session: null, started_at_ms: 1, body: JSON.stringify({ id }) });
        // Only one of them has the file at a time, and nobody waits in it for long.
        for (let left = 100; left > 0; left -= 1) {
@@ -369,7 +425,7 @@ describe('several servers that start at once', () => {
       );
       const store = await Store.open(folder);
       onTestFinished(() => store.close());
-      const reader = await store.read();
+      const reader = store.reader;
       expect([...idsOf(await reader.listReceipts({ limit: 10 }))].sort()).toEqual(ids);
     }
   }, 60_000);

@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { findCgroup, parseMountinfo, parseProcCgroup } from '../../../src/system/cgroup-tree.js';
+import {
+  findCgroup,
+  parseMountinfo,
+  parseProcCgroup,
+} from '../../../src/system/cgroup/cgroup-tree.js';
 import { capturedRoot, layOut } from './trees.js';
 import { SYSTEMD_V2, V2_CONTAINER_MOUNT } from './written-trees.js';
 

@@ -2,8 +2,8 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CgroupMemoryReader, readCgroupMemory } from '../../../src/system/cgroup.js';
-import { parseMemoryLimit } from '../../../src/system/cgroup-limits.js';
+import { CgroupMemoryReader, readCgroupMemory } from '../../../src/system/cgroup/cgroup.js';
+import { parseMemoryLimit } from '../../../src/system/cgroup/cgroup-limits.js';
 import { parseFlatKeyed } from '../../../src/system/kernel-file.js';
 import { capturedRoot, change, layOut } from './trees.js';
 import {

@@ -1,19 +1,23 @@
+import type { Answer } from '../../../contract/classify.js';
+import { toMs } from '../../../contract/units.js';
 import type { SessionAnswer } from '../../../sessions/service.js';
-import { toMs } from '../../wire.js';
+import type { JsonText } from '../../route.js';
 
-/** Names whose text is remembered: of models, sessions, users and labels. About 100 KB. */
+/** Quoted names of models, sessions, users and labels that are remembered: about 100 KB. */
 const KNOWN_NAMES = 512;
 
 /**
- * Writes answers as JSON, the same as `JSON.stringify(answerToWire(…))` (a test holds the two together).
- * A known answer is little more than its text: writing it from the answer as it is takes half of what
- * an object for the wire and a general serializer take.
+ * Writes answers as JSON in the shape of the contract; a test holds it against the schema.
+ * An answer from the cache costs little more than its text: writing it by hand takes half the time of
+ * building an object for a general serializer.
  */
 export class AnswerText {
-  /** Names as JSON: they are few, and quoting them each time is most of the work. */
+  /** Names as JSON: there are few, and quoting them each time would be most of the work. */
   readonly #quoted = new Map<string, string>();
 
-  of({ model, session, user, results, truncated, cached, timing }: SessionAnswer, totalMs: number) {
+  /** @param totalMs from the request's arrival. */
+  of(answer: SessionAnswer, totalMs: number): JsonText<Answer> {
+    const { model, session, user, results, truncated, cached, timing } = answer;
     let lists = '';
     for (const list of results) {
       let items = '';
@@ -30,11 +34,11 @@ export class AnswerText {
     const times =
       `"queue_ms":${toMs(queueMs)},"tokenize_ms":${toMs(tokenizeMs)},` +
       `"run_ms":${toMs(runMs)},"total_ms":${toMs(totalMs)}`;
-    return (
+    const text =
       `{"model":${this.#name(model)},"session":${this.#name(session)},"user":${this.#name(user)},` +
       `"results":[${lists}],"truncated":[${truncated.join(',')}],"cached":[${tiers}],` +
-      `"timing":{${times}}}`
-    );
+      `"timing":{${times}}}`;
+    return text as JsonText<Answer>;
   }
 
   #name(name: string): string {

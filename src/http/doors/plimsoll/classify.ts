@@ -1,49 +1,42 @@
 import { createHmac } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
-import type { Stop } from '../../../cache/stop.js';
+import type { Abortable } from '../../../cache/abortable.js';
+import { answerSchema, classifyRequestSchema } from '../../../contract/classify.js';
 import { PlimsollError } from '../../../errors.js';
 import type { SessionAnswer, SessionRequest } from '../../../sessions/service.js';
-import { answerSchema, classifySchema, commonErrors } from '../../schemas.js';
+import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 import { AnswerText } from './answer-text.js';
 
-/** What fastify sets by itself where it serializes. */
+/** The content type that fastify sets when it serialises. */
 const JSON_TYPE = 'application/json; charset=utf-8';
-/** Addresses whose hashes are kept: about 100 KB. */
+/** Hashed addresses that are remembered: about 100 KB. */
 const KNOWN_ADDRESSES = 512;
-
-interface ClassifyBody {
-  readonly inputs: string | readonly string[];
-  readonly model?: string;
-  readonly top_k?: number;
-  readonly session?: string;
-  readonly user?: string;
-}
 
 /** `POST /v1/classify` */
 export function classifyRoutes(app: FastifyInstance, services: HttpServices): void {
   const { limits, classification, metrics } = services;
   const users = new AddressUsers(services.userSecret);
-  app.post<{ Body: ClassifyBody }>(
-    '/v1/classify',
-    {
-      schema: {
-        summary: 'Classify one text, or several',
-        tags: ['classification'],
-        body: classifySchema(limits.maxInputs),
-        response: { 200: answerSchema, ...commonErrors },
-      },
-    },
-    (request, out) => {
-      const { inputs, model, top_k: topK, session, user } = request.body;
+  addRoute(app, {
+    method: 'POST',
+    url: '/v1/classify',
+    summary: 'Classify one text, or several',
+    tag: 'classification',
+    body: classifyRequestSchema(limits.maxInputs),
+    replies: { 200: answerSchema },
+    handle: (request, out) => {
+      const { inputs, model, top_k: topK, function_to_apply: asked, session, user } = request.body;
       const all = typeof inputs === 'string' ? [inputs] : inputs;
       const named = user ?? users.of(request.ip);
-      const call: SessionRequest = { inputs: all, model, topK, session, user: named };
+      const call: SessionRequest = {
+        ...{ inputs: all, model, topK, function: asked, session },
+        user: named,
+      };
       const stop = new CallerStop(request, limits.deadlineMs);
       try {
         const answer = classification.classify(call, stop);
-        // What memory knew is here already; a promise would only put it off.
+        // An answer from the in-process cache is here already; awaiting it would cost a turn.
         if (!(answer instanceof Promise)) return reply(answer, stop, all.length, out);
         return waited(answer, stop, call, out);
       } catch (error) {
@@ -51,7 +44,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
         return refused(error, session);
       }
     },
-  );
+  });
 
   const texts = new AnswerText();
   const reply = (
@@ -61,7 +54,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
     out: FastifyReply,
   ) => {
     metrics.inputs.add(answer.model, inputs);
-    // A text is sent as it is.
+    // Fastify sends a text as it is.
     void out.header('content-type', JSON_TYPE);
     return texts.of(answer, performance.now() - beganMs);
   };
@@ -86,7 +79,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
   };
 }
 
-/** Whether the session that was not found ended in an earlier run, or long ago in this one. */
+/** Whether the error says that a session was not found, and that session ended in an earlier run or long ago. */
 async function isArchived(
   error: unknown,
   { archive }: HttpServices,
@@ -97,13 +90,13 @@ async function isArchived(
   try {
     return (await archive.session(session)) !== undefined;
   } catch {
-    // Without the database nobody knows: not found among those that are.
+    // Without the database nobody knows, so the session counts as not found.
     return false;
   }
 }
 
 /** Fires when the deadline is over or the caller has closed the connection. */
-class CallerStop implements Stop {
+class CallerStop implements Abortable {
   readonly beganMs = performance.now();
   readonly #request: FastifyRequest;
   readonly #deadlineMs: number;
@@ -115,7 +108,7 @@ class CallerStop implements Stop {
     this.#deadlineMs = deadlineMs;
   }
 
-  /** Made when it is first asked for: most answers are known and wait for nothing. */
+  /** Made on first use: an answer from the cache never waits for anything. */
   get signal(): AbortSignal {
     this.#signal ??= this.#watch();
     return this.#signal;
@@ -137,7 +130,7 @@ class CallerStop implements Stop {
       controller.abort(new PlimsollError('CLIENT_GONE', 'the caller closed the connection'));
     };
     socket.once('close', gone);
-    // It may have closed before anybody asked.
+    // The connection may have closed before the first use.
     if (socket.destroyed) gone();
     this.#clear = () => {
       clearTimeout(timer);
@@ -147,10 +140,10 @@ class CallerStop implements Stop {
   }
 }
 
-/** Callers without a name are told apart by their address, which is kept as a keyed hash only. */
+/** Names callers who give none by their address, of which only a keyed hash is kept. */
 class AddressUsers {
   readonly #secret: string;
-  /** The hashes of those who came last: most requests come from few addresses. */
+  /** Most requests come from few addresses. */
   readonly #known = new LRUCache<string, string>({ max: KNOWN_ADDRESSES });
 
   constructor(secret: string) {

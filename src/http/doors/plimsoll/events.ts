@@ -1,35 +1,37 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import { commonErrors } from '../../schemas.js';
-import type { EventKind, HttpServices, Viewer } from '../../services.js';
+import { EVENTS_URL, type EventKind } from '../../../contract/events.js';
+import { text } from '../../../contract/schema/schema.js';
+import { addRoute } from '../../route.js';
+import type { HttpServices, PageStream } from '../../services.js';
 
-export const EVENTS_ROUTE = '/v1/events';
-/** Time after which a page whose stream has ended asks again. */
+/** A page whose stream has ended asks again after this time. */
 const RECONNECT_MS = 2000;
-/** Bytes that wait for a page to read them, beyond what the kernel holds; a page that needs more is dropped. */
+/** Bytes buffered for a page that does not read, beyond the kernel's buffers; a page that needs more is dropped. */
 const MAX_BUFFERED_BYTES = 256 * 1024;
-/** States that a page may miss one after the other because it has not read the last one. */
+/** A page that has not read its last state misses the next ones; after so many in a row it is dropped. */
 const MAX_MISSED = 5;
-/** Time for the last bytes to leave when the server stops. */
+/** Time for the last bytes to leave once a stream ends. */
 const END_MS = 250;
 
 /** `/v1/events` */
 export function eventRoutes(app: FastifyInstance, { events }: HttpServices): void {
-  // An open stream would hold the stopping up.
+  // Fastify waits for open requests when it closes, and a stream never ends by itself.
   app.addHook('preClose', async () => events.close());
-  app.get(
-    EVENTS_ROUTE,
-    {
-      // A HEAD would wait for the end of the stream.
-      exposeHeadRoute: false,
-      schema: {
-        summary: 'What the page shows, as server-sent events: a `state` every second, and marks',
-        tags: ['page'],
-        produces: ['text/event-stream'],
-        response: { 200: { type: 'string' }, ...commonErrors },
-      },
+  addRoute(app, {
+    method: 'GET',
+    url: EVENTS_URL,
+    // A HEAD would wait for the end of the stream.
+    withoutHead: true,
+    summary: 'What the page shows, as server-sent events: a `state` every second, and marks',
+    tag: 'page',
+    produces: 'text/event-stream',
+    replies: {
+      200: text(
+        'The data of each `state` is a PageState, that of each `mark` a Mark: see components.',
+      ),
     },
-    async (_request, reply) => {
+    handle: async (_request, reply) => {
       const { raw } = reply;
       const leave = events.join(new EventStream(raw));
       raw.on('close', leave);
@@ -47,12 +49,13 @@ export function eventRoutes(app: FastifyInstance, { events }: HttpServices): voi
         'x-accel-buffering': 'no',
       });
       raw.write(`retry: ${RECONNECT_MS}\n\n`);
+      return reply;
     },
-  );
+  });
 }
 
-/** One page's stream. What it does not read in time is not kept for it. */
-export class EventStream implements Viewer {
+/** One page's stream. A page that does not read misses states, and is dropped in the end. */
+export class EventStream implements PageStream {
   readonly #raw: ServerResponse;
   #missed = 0;
 
@@ -67,7 +70,7 @@ export class EventStream implements Viewer {
       if (kind === 'state') this.#missed = 0;
       raw.write(message);
     } else {
-      // The next state says all that this one does.
+      // Its next state replaces this one.
       this.#missed += 1;
     }
     if (this.#missed > MAX_MISSED || this.#isOverfull(message)) raw.destroy();

@@ -1,133 +1,91 @@
 import type { FastifyInstance } from 'fastify';
+import { receiptsQuerySchema, receiptsSchema } from '../../../contract/receipts.js';
+import { limitOf, spanOf } from '../../../contract/schema/lists.js';
+import {
+  openSessionSchema,
+  sessionPathSchema,
+  sessionSchema,
+  sessionsQuerySchema,
+  sessionsSchema,
+} from '../../../contract/sessions.js';
 import { PlimsollError } from '../../../errors.js';
-import { limitSchema, type Span, spanOf, spanSchema } from '../../query.js';
-import { commonErrors, openSessionSchema, receiptSchema, sessionSchema } from '../../schemas.js';
+import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
-import { sessionToWire } from '../../wire.js';
 
-const tags = ['sessions'];
-const idSchema = {
-  type: 'object',
-  properties: { id: { type: 'string', maxLength: 100 } },
-} as const;
-
-interface ReceiptsQuery extends Span {
-  readonly kind?: string;
-  readonly session?: string;
-}
+const tag = 'sessions';
 
 /** `/v1/sessions` and `/v1/receipts` */
 export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpServices): void {
-  app.post<{ Body: { readonly max_users?: number } | null | undefined }>(
-    '/v1/sessions',
-    {
-      schema: {
-        summary: 'Open a session',
-        tags,
-        body: openSessionSchema,
-        response: { 201: sessionSchema, ...commonErrors },
-      },
-    },
-    async (request, reply) => {
+  addRoute(app, {
+    method: 'POST',
+    url: '/v1/sessions',
+    summary: 'Open a session',
+    tag,
+    body: openSessionSchema,
+    replies: { 201: sessionSchema },
+    handle: async ({ body }, reply) => {
       reply.code(201);
-      return sessionToWire(sessions.open(request.body?.max_users));
+      return sessions.open(body?.max_users);
     },
-  );
+  });
 
-  app.get<{ Querystring: { readonly limit: string } }>(
-    '/v1/sessions',
-    {
-      schema: {
-        summary: 'Sessions, open and past, newest first',
-        tags,
-        querystring: limitSchema({}),
-        response: {
-          200: {
-            type: 'object',
-            properties: { sessions: { type: 'array', items: sessionSchema } },
-          },
-          ...commonErrors,
-        },
-      },
-    },
-    async (request) => {
-      const limit = Number(request.query.limit);
-      const live = sessions.list().map(sessionToWire).reverse().slice(0, limit);
+  addRoute(app, {
+    method: 'GET',
+    url: '/v1/sessions',
+    summary: 'Sessions, open and past, newest first',
+    tag,
+    query: sessionsQuerySchema,
+    replies: { 200: sessionsSchema },
+    handle: async ({ query }) => {
+      const limit = limitOf(query);
+      const live = sessions.list().slice(0, limit);
       const seen = new Set(live.map(({ id }) => id));
-      const past = (await archive.sessions(limit)).filter(
-        (session) => !seen.has(String(idOf(session))),
-      );
+      const past = (await archive.sessions(limit)).filter(({ id }) => !seen.has(id));
       return { sessions: [...live, ...past].slice(0, limit) };
     },
-  );
+  });
 
-  app.get<{ Params: { readonly id: string } }>(
-    '/v1/sessions/:id',
-    {
-      schema: {
-        summary: 'One session',
-        tags,
-        params: idSchema,
-        response: { 200: sessionSchema, ...commonErrors },
-      },
-    },
-    async ({ params }) => {
-      const live = sessions.find(params.id);
-      const session = live === undefined ? await archive.session(params.id) : sessionToWire(live);
+  addRoute(app, {
+    method: 'GET',
+    url: '/v1/sessions/:id',
+    summary: 'One session',
+    tag,
+    path: sessionPathSchema,
+    replies: { 200: sessionSchema },
+    handle: async ({ params }) => {
+      const session = sessions.find(params.id) ?? (await archive.session(params.id));
       if (session === undefined) {
         throw new PlimsollError('SESSION_NOT_FOUND', `there is no session "${params.id}"`);
       }
       return session;
     },
-  );
+  });
 
-  app.post<{ Params: { readonly id: string } }>(
-    '/v1/sessions/:id/end',
-    {
-      schema: {
-        summary: 'End a session; the reply has the receipt of its cleanup',
-        tags,
-        params: idSchema,
-        response: { 200: sessionSchema, ...commonErrors },
-      },
-    },
-    async ({ params }) => {
+  addRoute(app, {
+    method: 'POST',
+    url: '/v1/sessions/:id/end',
+    summary: 'End a session; the reply has the receipt of its cleanup',
+    tag,
+    path: sessionPathSchema,
+    replies: { 200: sessionSchema },
+    handle: async ({ params }) => {
       // One that ended long ago, or in an earlier run, is answered from the archive.
       const known = sessions.find(params.id);
       const past = known === undefined ? await archive.session(params.id) : undefined;
-      return past ?? sessionToWire(await sessions.end(params.id));
+      return past ?? (await sessions.end(params.id));
     },
-  );
+  });
 
-  app.get<{ Querystring: ReceiptsQuery }>(
-    '/v1/receipts',
-    {
-      schema: {
-        summary: 'Receipts of cleanups, unloads, evictions, recycles and shifts, newest first',
-        tags,
-        querystring: limitSchema({
-          kind: { type: 'string', maxLength: 40 },
-          session: { type: 'string', maxLength: 100 },
-          ...spanSchema,
-        }),
-        response: {
-          200: {
-            type: 'object',
-            properties: { receipts: { type: 'array', items: receiptSchema } },
-          },
-          ...commonErrors,
-        },
-      },
-    },
-    async ({ query }) => {
+  addRoute(app, {
+    method: 'GET',
+    url: '/v1/receipts',
+    summary: 'Receipts of cleanups, unloads, evictions, recycles and shifts, newest first',
+    tag,
+    query: receiptsQuerySchema,
+    replies: { 200: receiptsSchema },
+    handle: async ({ query }) => {
       const { kind, session } = query;
       return { receipts: await archive.receipts({ kind, session, ...spanOf(query) }) };
     },
-  );
-}
-
-function idOf(session: unknown): unknown {
-  return typeof session === 'object' && session !== null && 'id' in session
-    ? session.id
-    : undefined;
+  });
 }

@@ -1,11 +1,21 @@
 /** Collects the nodes and the initializers of an ONNX graph while it is being described. */
 
-import type { AttributeValue, DataType, NodeDescription } from './messages.js';
+import type {
+  AttributeValue,
+  DataType,
+  FileRange,
+  NodeDescription,
+  ValueDescription,
+} from './messages.js';
 import { elementBytes } from './messages.js';
 
-/** An initializer's values: given bytes, or a random stream that belongs to the tensor's name. */
+/**
+ * An initializer's values: given bytes, a part of another file, or a random stream that belongs to
+ * the tensor's name.
+ */
 export type InitializerSource =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | ({ readonly kind: 'external' } & FileRange)
   | { readonly kind: 'random'; readonly mean: number; readonly std: number };
 
 /** A constant tensor of the graph. */
@@ -30,6 +40,8 @@ export function dataBytes(initializer: Initializer): number {
 export class GraphBuilder {
   /** Nodes in topological order. */
   readonly nodes: NodeDescription[] = [];
+  /** Shapes of values within the graph that ONNX Runtime could not infer. */
+  readonly declared: ValueDescription[] = [];
   readonly #initializers = new Map<string, Initializer>();
 
   /** All initializers, in the order of their definition. */
@@ -61,9 +73,26 @@ export class GraphBuilder {
     return output;
   }
 
+  /** Says what shape a value has; returns the value. */
+  declare(name: string, type: DataType, shape: readonly (number | string)[]): string {
+    this.declared.push({ name, type, shape });
+    return name;
+  }
+
   /** A tensor of random weights (float32). */
   weight(name: string, shape: readonly number[], std: number, mean = 0): string {
     return this.#define({ name, type: 'float', shape, source: { kind: 'random', mean, std } });
+  }
+
+  /** A tensor (float32) whose values lie in another file. */
+  external(name: string, shape: readonly number[], range: FileRange): string {
+    return this.#define({ name, type: 'float', shape, source: { kind: 'external', ...range } });
+  }
+
+  /** A tensor of given values (float32), of any shape. */
+  floats(name: string, shape: readonly number[], values: Float32Array): string {
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    return this.#define({ name, type: 'float', shape, source: { kind: 'bytes', bytes } });
   }
 
   /** A scalar constant (float32); defined once for all its uses. */
@@ -82,6 +111,11 @@ export class GraphBuilder {
   /** A constant list of integers (int64, one dimension); defined once for all its uses. */
   integers(...values: readonly number[]): string {
     return this.#integers(`constant_list_${values.join('_')}`, [values.length], values);
+  }
+
+  /** A long list of integers (int64, one dimension) under a name of its own. */
+  table(name: string, values: readonly number[]): string {
+    return this.#integers(name, [values.length], values);
   }
 
   #integers(name: string, shape: readonly number[], values: readonly number[]): string {

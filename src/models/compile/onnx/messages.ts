@@ -1,5 +1,5 @@
 /**
- * The ONNX messages a synthetic model is made of. Field numbers and enumeration values are those of
+ * The ONNX messages that models are written with. Field numbers and enumeration values are those of
  * onnx.proto (package `onnx`, proto2 syntax), cited beside each use.
  */
 import {
@@ -17,14 +17,28 @@ const OPSET_VERSION = 17;
 const IR_VERSION = 8;
 
 /** Element types used here: values of `TensorProto.DataType`. */
-export const dataTypes = { float: 1, uint8: 2, int8: 3, int64: 7, float16: 10 } as const;
+export const dataTypes = {
+  float: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+} as const;
 
 /** Name of an element type. */
 export type DataType = keyof typeof dataTypes;
 
 /** Size of one element, in bytes. */
 export const elementBytes: Readonly<Record<DataType, number>> = {
-  ...{ float: 4, uint8: 1, int8: 1, int64: 8, float16: 2 },
+  float: 4,
+  uint8: 1,
+  int8: 1,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  float16: 2,
 };
 
 /** Value of a node's attribute: an integer, a float (wrapped, to tell it from one) or integers. */
@@ -72,17 +86,19 @@ export function nodeField(node: NodeDescription, more: readonly Uint8Array[] = [
   ]);
 }
 
+const valueFields = { input: 11, output: 12, value: 13 } as const;
+
 /**
- * GraphProto.input (11) or GraphProto.output (12), a ValueInfoProto: name = 1, type = 2.
+ * GraphProto.input (11), output (12) or value_info (13), a ValueInfoProto: name = 1, type = 2.
  * TypeProto: tensor_type = 1. TypeProto.Tensor: elem_type = 1, shape = 2.
  * TensorShapeProto: dim = 1. TensorShapeProto.Dimension: dim_value = 1, dim_param = 2.
  */
-export function valueField(kind: 'input' | 'output', value: ValueDescription): Uint8Array {
+export function valueField(kind: keyof typeof valueFields, value: ValueDescription): Uint8Array {
   const dimensions = value.shape.map((size) =>
     messageField(1, [typeof size === 'number' ? integerField(1, size) : stringField(2, size)]),
   );
   const tensor = [integerField(1, dataTypes[value.type]), messageField(2, dimensions)];
-  return messageField(kind === 'input' ? 11 : 12, [
+  return messageField(valueFields[kind], [
     stringField(1, value.name),
     messageField(2, [messageField(1, tensor)]),
   ]);
@@ -106,6 +122,38 @@ export function initializerHeader(
     fieldHeader(9, byteLength),
   ]);
   return concat([fieldHeader(5, head.byteLength + byteLength), head]);
+}
+
+/** Bytes of a file that hold a tensor's values: little-endian, row-major. */
+export interface FileRange {
+  /** Name of the file, relative to the folder that ONNX Runtime is told to look in. */
+  readonly file: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * A whole GraphProto.initializer (5) whose values lie in another file.
+ * TensorProto: dims = 1, data_type = 2, name = 8, external_data = 13, data_location = 14 (EXTERNAL = 1).
+ * StringStringEntryProto: key = 1, value = 2.
+ */
+export function externalInitializer(
+  name: string,
+  type: DataType,
+  shape: readonly number[],
+  range: FileRange,
+): Uint8Array {
+  const entry = (key: string, value: string | number) =>
+    messageField(13, [stringField(1, key), stringField(2, String(value))]);
+  return messageField(5, [
+    ...shape.map((size) => integerField(1, size)),
+    integerField(2, dataTypes[type]),
+    stringField(8, name),
+    entry('location', range.file),
+    entry('offset', range.offset),
+    entry('length', range.length),
+    integerField(14, 1),
+  ]);
 }
 
 /** GraphProto.name (2). */

@@ -1,6 +1,6 @@
 /** Nodes and initializers of an ONNX model, read and replaced. Field numbers are those of onnx.proto. */
 import { open, readFile, rename, rm } from 'node:fs/promises';
-import { dataTypes } from './messages.js';
+import { dataTypes, type FileRange } from './messages.js';
 import { type Field, fieldsOf, integersOf, stringsOf } from './protobuf-reader.js';
 import { fieldHeader, totalBytes } from './protobuf-writer.js';
 
@@ -19,6 +19,12 @@ export interface Tensor {
   readonly shape: readonly number[];
   /** Undefined if its values are not float32 in `raw_data`. */
   readonly weights: () => Float32Array | undefined;
+  /** Element type: a value of `TensorProto.DataType`. */
+  readonly type: number | undefined;
+  /** Its values in the message, little-endian; undefined where they lie elsewhere. */
+  readonly data: Buffer | undefined;
+  /** The part of another file that holds its values. */
+  readonly external: FileRange | undefined;
   readonly raw: Uint8Array;
 }
 
@@ -69,7 +75,7 @@ export function nodeOf({ value, raw }: Field): Node {
   return { operator, name, inputs, outputs, attributes, raw };
 }
 
-/** TensorProto: dims = 1, data_type = 2, name = 8, raw_data = 9. */
+/** TensorProto: dims = 1, data_type = 2, name = 8, raw_data = 9, external_data = 13. */
 export function tensorOf({ value, raw }: Field): Tensor {
   const fields = value instanceof Buffer ? [...fieldsOf(value)] : [];
   const [name = ''] = stringsOf(fields, 8);
@@ -80,5 +86,19 @@ export function tensorOf({ value, raw }: Field): Tensor {
     // A copy: the bytes of a message are not aligned.
     return new Float32Array(Uint8Array.from(data).buffer);
   };
-  return { name, shape: integersOf(fields, 1), weights, raw };
+  const bytes = data instanceof Buffer ? data : undefined;
+  const shape = integersOf(fields, 1);
+  return { name, shape, weights, raw, type, data: bytes, external: externalOf(fields) };
+}
+
+/** StringStringEntryProto: key = 1, value = 2. Without a length, the values reach to the file's end. */
+function externalOf(fields: readonly Field[]): FileRange | undefined {
+  const entries = fields.flatMap(({ number, value }) => {
+    if (number !== 13 || !(value instanceof Buffer)) return [];
+    const pair = [...fieldsOf(value)];
+    return [[stringsOf(pair, 1)[0] ?? '', stringsOf(pair, 2)[0] ?? ''] as const];
+  });
+  const { location, offset = '0', length = '-1' } = Object.fromEntries(entries);
+  if (location === undefined) return undefined;
+  return { file: location, offset: Number(offset), length: Number(length) };
 }

@@ -21,7 +21,7 @@ function besides(inTime: boolean, { others_cpu_percent: others }: Figures): stri
     : `; other programs took ${percent(others)} of the machine's CPU time`;
 }
 
-const BYSTANDERS = `A time over the bound is not held against the server when other programs took more than ${percent(THRESHOLDS.othersCpuPercent)} of the machine's CPU time (from /proc/stat, less the server's processes and the proof's own).`;
+const BACKGROUND_CPU = `A time over the bound is not held against the server when other programs took more than ${percent(THRESHOLDS.othersCpuPercent)} of the machine's CPU time (from /proc/stat, less the server's processes and the proof's own).`;
 
 export function responseTime(figures: Figures): Criterion {
   const { response } = figures.load;
@@ -33,7 +33,7 @@ export function responseTime(figures: Figures): Criterion {
   return {
     id: 'response',
     claim: 'Answers are ten times as fast as in the reference run',
-    how_tested: `Mean over all successful requests, as the client saw it. ${BYSTANDERS}`,
+    how_tested: `Mean over all successful requests, as the client saw it. ${BACKGROUND_CPU}`,
     threshold: `at most ${ms(THRESHOLDS.responseMs)}, a tenth of the reference's 0.84 s`,
     value: isBundled ? `${found}${besides(inTime, figures)}` : `${found}${other}`,
     held: response === null || !isBundled ? 'cannot tell' : heldOnTime(inTime, figures),
@@ -53,7 +53,7 @@ export function cleanupTime(figures: Figures): Criterion {
   return {
     id: 'cleanup-time',
     claim: 'Each cleanup is ten times as fast as in the reference run',
-    how_tested: `For each session the longer of the receipt's own duration and the time that the client waited for the end of the session. ${BYSTANDERS}`,
+    how_tested: `For each session the longer of the receipt's own duration and the time that the client waited for the end of the session. ${BACKGROUND_CPU}`,
     threshold: `each at most ${ms(THRESHOLDS.cleanupMs)}, a tenth of the reference's 6 s`,
     value:
       times.length === 0

@@ -26,9 +26,9 @@ function row(name: number, size = 10, model = 'a', user = `u${name}`, alone = fa
 function worker(
   id: string,
   models: readonly string[] = [],
-  takes: WorkerView['takes'] = 'now',
+  capacity: WorkerView['capacity'] = 'now',
 ): WorkerView {
-  return { id, takes, models: new Set(models) };
+  return { id, capacity, models: new Set(models) };
 }
 
 function waitingOf(rows: readonly Row[]): WaitingRows<Row> {
@@ -51,7 +51,7 @@ function planAll(
     if (dispatch === undefined) return dispatches;
     dispatches.push(dispatch);
     views = views.map((view) =>
-      view.id === dispatch.worker ? { ...view, takes: 'nothing' } : view,
+      view.id === dispatch.worker ? { ...view, capacity: 'none' } : view,
     );
   }
 }
@@ -73,39 +73,39 @@ describe('rule', () => {
   ][] = [
     ['1: nothing waits', [], [worker('w1')], {}, []],
     ['1: there is no worker', [row(1)], [], {}, []],
-    ['1: no worker is idle', [row(1)], [worker('w1', ['a'], 'nothing')], {}, []],
+    ['1: no worker is idle', [row(1)], [worker('w1', ['a'], 'none')], {}, []],
     [
       '1: short batches are followed up where more users wait than workers take one',
       [row(1, 500), row(2, 500), row(3, 500)],
-      [worker('w1', ['a'], 'next'), worker('w2', ['a'], 'nothing')],
+      [worker('w1', ['a'], 'prefetch'), worker('w2', ['a'], 'none')],
       {},
       ['w1:a[1]'],
     ],
     [
       '1: not where a worker will soon be idle for each',
       [row(1, 500), row(2, 500)],
-      [worker('w1', ['a'], 'next'), worker('w2', ['a'], 'next')],
+      [worker('w1', ['a'], 'prefetch'), worker('w2', ['a'], 'prefetch')],
       {},
       [],
     ],
     [
       '1: not by the next ones of a flood',
       [1, 2, 3, 4].map((name) => row(name, 500, 'a', 'flood')),
-      [worker('w1', ['a'], 'next')],
+      [worker('w1', ['a'], 'prefetch')],
       {},
       [],
     ],
     [
       '1: not while there is an idle one',
       [row(1, 500), row(2, 500)],
-      [worker('w1', ['a'], 'next'), worker('w2')],
+      [worker('w1', ['a'], 'prefetch'), worker('w2')],
       {},
       ['w2:a[1]'],
     ],
     [
       '3: a model that is not open there is not opened behind a batch',
       [row(1), row(2), row(3)],
-      [worker('w1', ['b'], 'next')],
+      [worker('w1', ['b'], 'prefetch')],
       {},
       [],
     ],
@@ -126,7 +126,7 @@ describe('rule', () => {
     [
       '3: not a busy one that holds it',
       [row(1)],
-      [worker('w1'), worker('w2', ['a'], 'nothing')],
+      [worker('w1'), worker('w2', ['a'], 'none')],
       {},
       ['w1:a[1]'],
     ],
@@ -147,7 +147,7 @@ describe('rule', () => {
     [
       '4: busy workers get no share',
       [row(1), row(2)],
-      [worker('w1'), worker('w2', [], 'nothing')],
+      [worker('w1'), worker('w2', [], 'none')],
       {},
       ['w1:a[1,2]'],
     ],
@@ -197,9 +197,9 @@ describe('rule', () => {
   test('1: who has to wait for an idle worker keeps its turn', () => {
     const of = [row(1, 500, 'a'), row(2, 500, 'b'), row(3, 500, 'b'), row(4, 500, 'b')];
     const waiting = waitingOf(of);
-    const names = (takes: WorkerView['takes']) =>
-      plan(waiting, [worker('w1', ['b'], takes)], WIDE)?.rows.map(({ name }) => name);
-    expect([names('next'), names('next'), names('now')]).toEqual([[2], [3], [1]]);
+    const names = (capacity: WorkerView['capacity']) =>
+      plan(waiting, [worker('w1', ['b'], capacity)], WIDE)?.rows.map(({ name }) => name);
+    expect([names('prefetch'), names('prefetch'), names('now')]).toEqual([[2], [3], [1]]);
   });
 
   test('2: users take turns, however many inputs one of them has', () => {
@@ -276,15 +276,15 @@ describe('for any state', () => {
   const workers = fc
     .array(
       fc.record({
-        takes: fc.constantFrom('now', 'next', 'nothing'),
+        capacity: fc.constantFrom('now', 'prefetch', 'none'),
         models: fc.uniqueArray(fc.constantFrom('a', 'b', 'c')),
       }),
       { maxLength: 6 },
     )
     .map((views) =>
-      views.map(({ takes, models }, index) => ({
+      views.map(({ capacity, models }, index) => ({
         id: `w${index}`,
-        takes,
+        capacity,
         models: new Set(models),
       })),
     );
@@ -322,12 +322,12 @@ describe('for any state', () => {
         }
         const used = dispatches.map((dispatch) => dispatch.worker);
         expect(new Set(used).size).toBe(used.length);
-        const idle = views.filter(({ id, takes }) => takes === 'now' && !used.includes(id));
+        const idle = views.filter(({ id, capacity }) => capacity === 'now' && !used.includes(id));
         expect(Math.min(waiting.size, idle.length)).toBe(0);
-        for (const { id, takes, models } of views) {
+        for (const { id, capacity, models } of views) {
           const own = dispatches.find((dispatch) => dispatch.worker === id);
-          if (takes === 'nothing') expect(own).toBeUndefined();
-          if (takes === 'next' && own !== undefined)
+          if (capacity === 'none') expect(own).toBeUndefined();
+          if (capacity === 'prefetch' && own !== undefined)
             expect(models.has(own.model as 'a')).toBe(true);
         }
       }),

@@ -12,7 +12,7 @@ interface Row extends WaitingRow {
 }
 
 const ONE_AT_A_TIME: BatchLimits = { maxItems: 1, maxSize: 1_000_000 };
-const WORKERS: readonly WorkerView[] = [{ id: 'w1', takes: 'now', models: new Set() }];
+const WORKERS: readonly WorkerView[] = [{ id: 'w1', capacity: 'now', models: new Set() }];
 
 /** A user of its own unless one is named. */
 function row(name: number, size = 10, user = `u${name}`): Row {

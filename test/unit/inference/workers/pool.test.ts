@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type PoolOptions, WorkerPool } from '../../../../src/inference/workers/pool.js';
 import type { Worker } from '../../../../src/inference/workers/worker.js';
 import { collectGarbage } from '../../../../src/system/own-process.js';
-import { fixture, isAlive, newGate, temporaryFolder, ticket, until } from './workers.js';
+import { fixture, handle, isAlive, newGate, temporaryFolder, until } from './workers.js';
 
 const LONG_MS = 60_000;
 const BACKOFF_MS = 100;
@@ -126,10 +126,27 @@ describe('a worker that dies', () => {
     };
     await die();
     await die();
-    await onlyWorker(pool).run(ticket('m'), ['1'], { timeoutMs: LONG_MS });
+    await onlyWorker(pool).run(handle('m'), ['1'], { timeoutMs: LONG_MS });
     await die();
     await die();
     expect(waits).toEqual([BACKOFF_MS, 2 * BACKOFF_MS, 0, BACKOFF_MS]);
+  });
+});
+
+describe('an idle worker that does not answer', () => {
+  test('is found and replaced though nobody asks it for anything', async () => {
+    const reasons: string[] = [];
+    const { pool } = await started('echo', {
+      replyTimeoutMs: 100,
+      restartBackoffMs: 1,
+      onDeath: (_worker, reason) => reasons.push(reason),
+    });
+    const [victim] = pool.workers;
+    if (victim?.pid !== undefined) process.kill(victim.pid, 'SIGSTOP');
+    await until(() => pool.find('worker-3')?.state === 'ready');
+    expect(pool.workers.map(({ id }) => id)).toEqual(['worker-2', 'worker-3']);
+    expect(isAlive(victim?.pid)).toBe(false);
+    expect(reasons).toEqual([expect.stringMatching(/^did not react: "ping" for \d+ ms$/)]);
   });
 });
 
@@ -138,7 +155,7 @@ describe('replacing', () => {
     const { pool, deaths } = await started('echo', { count: 1 });
     const old = onlyWorker(pool);
     const gate = newGate();
-    const running = old.run(ticket('m'), [gate.input], { timeoutMs: LONG_MS });
+    const running = old.run(handle('m'), [gate.input], { timeoutMs: LONG_MS });
     await gate.reached();
     const replacing = pool.replace(old, 'start first');
     await until(() => old.state === 'leaving');
@@ -157,7 +174,7 @@ describe('replacing', () => {
     const seen: unknown[] = [];
     const fresh = await pool.replace(old, 'start first', async (worker) => {
       seen.push(worker.state, old.state);
-      await worker.run(ticket('m'), ['1'], { timeoutMs: LONG_MS });
+      await worker.run(handle('m'), ['1'], { timeoutMs: LONG_MS });
     });
     expect(seen).toEqual(['starting', 'ready']);
     expect([fresh.state, fresh.loaded.has('m')]).toEqual(['ready', true]);
@@ -204,7 +221,7 @@ describe('replacing', () => {
   test('kills an old one that hangs once the grace time is over', async () => {
     const { pool } = await started('echo', { count: 1, graceMs: 50 });
     const old = onlyWorker(pool);
-    const running = old.run(ticket('m'), ['hang'], { timeoutMs: LONG_MS });
+    const running = old.run(handle('m'), ['hang'], { timeoutMs: LONG_MS });
     running.catch(() => undefined);
     await pool.replace(old, 'start first');
     await expect(running).rejects.toThrow('ended');
@@ -223,6 +240,26 @@ describe('replacing', () => {
     expect(pool.workers).toEqual([fresh]);
   });
 
+  test('keeps the number of workers when another one dies meanwhile', async () => {
+    stopTimers();
+    const { pool, waits } = await started('echo', { count: 2 });
+    const [old, other] = pool.workers;
+    if (old === undefined || other === undefined) throw new Error('there are not two workers');
+    const gate = newGate();
+    const running = old.run(handle('m'), [gate.input], { timeoutMs: LONG_MS });
+    await gate.reached();
+    other.kill();
+    await other.exited();
+    const replacing = pool.replace(old, 'start first');
+    await until(() => old.state === 'leaving');
+    // The wait before a restart is over while the old one still finishes its batch.
+    vi.advanceTimersByTime(Number(waits.at(-1)));
+    gate.open();
+    await running;
+    await replacing;
+    await until(() => pool.workers.filter(({ state }) => state === 'ready').length === 2);
+  });
+
   test('is refused once the pool is stopping: nobody would end the new one', async () => {
     const { pool } = await started('echo', { count: 1 });
     const old = onlyWorker(pool);
@@ -238,7 +275,7 @@ describe('stopping', () => {
     const { pool, deaths } = await started('echo');
     const pids = pool.workers.map(({ pid }) => pid);
     const gate = newGate();
-    const running = pool.workers[0]?.run(ticket('m'), [gate.input], { timeoutMs: LONG_MS });
+    const running = pool.workers[0]?.run(handle('m'), [gate.input], { timeoutMs: LONG_MS });
     await gate.reached();
     const stopping = pool.stop();
     expect(pool.stop()).toBe(stopping);

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished, vi } from 'vitest';
-import type { ModelTicket } from '../../../../src/inference/workers/protocol.js';
+import type { ModelHandle } from '../../../../src/inference/workers/protocol.js';
+import { plainFindings, TOKENIZER } from '../../models/described.js';
 
 /** Path of a fixture worker. */
 export function fixture(name: string): string {
-  return fileURLToPath(new URL(`../../fixtures/workers/${name}.mjs`, import.meta.url));
+  return fileURLToPath(new URL(`../../../fixtures/workers/${name}.mjs`, import.meta.url));
 }
 
 /** A temporary folder that goes away with the test. */
@@ -47,18 +48,19 @@ export function isAlive(pid: number | undefined): boolean {
   }
 }
 
-export function ticket(id: string, changes: Partial<ModelTicket> = {}): ModelTicket {
+export function handle(id: string, changes: Partial<ModelHandle> = {}): ModelHandle {
   return {
     id,
     digest: 'digest-1',
-    directory: 'folder',
+    tokenizer: {
+      ...{ files: TOKENIZER, choice: { kind: 'javascript' } },
+      ...{ maxTokens: 128, truncationSide: undefined },
+    },
     graphFile: 'graph',
     threads: 1,
-    padTokenId: 0,
     arena: false,
-    maxTokens: 128,
-    labelCount: 2,
-    scheme: 'single-label',
+    plan: plainFindings().plan,
+    scoring: 'softmax',
     ...changes,
   };
 }

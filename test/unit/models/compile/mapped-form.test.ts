@@ -3,29 +3,18 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MappedForms, runtimeKey } from '../../../../src/models/compile/mapped-form.js';
 import type { Model } from '../../../../src/models/intake/repository.js';
+import { aModel, plainFindings } from '../described.js';
 import { temporaryFolder, write } from '../folders.js';
 
 const DIGEST = 'd'.repeat(64);
 /** More than any system gives out (pid_max is at most 2^22). */
 const NOBODY = 2 ** 22 + 1;
 
+const WRITTEN = { digest: DIGEST, findings: plainFindings() };
+
 function model(changes: Partial<Model> = {}): Model {
-  return {
-    id: 'org/name',
-    directory: '/models/org/name',
-    signature: 'signature-1',
-    dtype: 'fp32',
-    graphFile: 'onnx/model.onnx',
-    sourceBytes: 500,
-    description: {
-      task: 'text-classification',
-      scheme: 'single-label',
-      labels: ['a', 'b'],
-      maxTokens: 128,
-      padTokenId: 0,
-    },
-    ...changes,
-  };
+  const facts = { directory: '/models/org/name', signature: 'signature-1', sourceBytes: 500 };
+  return aModel('org/name', { ...facts, ...changes });
 }
 
 function newForms(data = temporaryFolder(), runtime = 'runtime-1'): MappedForms {
@@ -46,7 +35,7 @@ describe('publishing', () => {
     const forms = newForms(data);
     expect(await forms.current(model())).toBeUndefined();
     const partial = writePartial(forms, model());
-    const form = await forms.publish(model(), partial, DIGEST);
+    const form = await forms.publish(model(), partial, WRITTEN);
     expect(existsSync(partial)).toBe(false);
     expect(form.digest).toBe(DIGEST);
     expect(existsSync(form.graphFile)).toBe(true);
@@ -57,7 +46,7 @@ describe('publishing', () => {
   test('a form is for this state of the files and this runtime only', async () => {
     const data = temporaryFolder();
     const forms = newForms(data);
-    await forms.publish(model(), writePartial(forms, model()), DIGEST);
+    await forms.publish(model(), writePartial(forms, model()), WRITTEN);
     expect(await forms.current(model({ signature: 'signature-2' }))).toBeUndefined();
     expect(await forms.current(model({ id: 'other' }))).toBeUndefined();
     expect(await newForms(data, 'runtime-2').current(model())).toBeUndefined();
@@ -66,8 +55,8 @@ describe('publishing', () => {
   test('a form of other weights of the model has a place of its own', async () => {
     const forms = newForms();
     const q8 = model({ dtype: 'q8', graphFile: 'onnx/model_quantized.onnx', signature: 'q8' });
-    const form = await forms.publish(model(), writePartial(forms, model()), DIGEST);
-    const other = await forms.publish(q8, writePartial(forms, q8), DIGEST);
+    const form = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
+    const other = await forms.publish(q8, writePartial(forms, q8), WRITTEN);
     expect(other.directory).not.toBe(form.directory);
     expect(await forms.current(model())).toEqual(form);
     expect(await forms.current(q8)).toEqual(other);
@@ -75,11 +64,14 @@ describe('publishing', () => {
 
   test('removes the older forms of the model, and of no other', async () => {
     const forms = newForms();
-    const old = await forms.publish(model(), writePartial(forms, model()), DIGEST);
+    const old = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
     const other = model({ id: 'other' });
-    const kept = await forms.publish(other, writePartial(forms, other), DIGEST);
+    const kept = await forms.publish(other, writePartial(forms, other), WRITTEN);
     const changed = model({ signature: 'signature-2' });
-    const fresh = await forms.publish(changed, writePartial(forms, changed), 'e'.repeat(64));
+    const fresh = await forms.publish(changed, writePartial(forms, changed), {
+      ...WRITTEN,
+      digest: 'e'.repeat(64),
+    });
     expect(existsSync(old.directory)).toBe(false);
     expect(existsSync(kept.directory)).toBe(true);
     expect(readdirSync(forms.folderOf(model()))).toEqual([path.basename(fresh.directory)]);
@@ -93,7 +85,7 @@ describe('publishing', () => {
         forms.publish(
           model(),
           writePartial(forms, model(), `.partial-${process.pid}-${index}`),
-          DIGEST,
+          WRITTEN,
         ),
       ),
     );
@@ -105,7 +97,7 @@ describe('publishing', () => {
 
   test('replaces a form whose manifest is broken', async () => {
     const forms = newForms();
-    const form = await forms.publish(model(), writePartial(forms, model()), DIGEST);
+    const form = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
     for (const broken of [
       '',
       '{',
@@ -116,14 +108,14 @@ describe('publishing', () => {
       writeFileSync(path.join(form.directory, 'manifest.json'), broken);
       expect(await forms.current(model()), broken).toBeUndefined();
     }
-    const again = await forms.publish(model(), writePartial(forms, model()), DIGEST);
+    const again = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
     expect(again.directory).toBe(form.directory);
     expect(await forms.current(model())).toEqual(again);
   });
 
   test('a partial form is never taken for a whole one, even with a manifest', async () => {
     const forms = newForms();
-    const form = await forms.publish(model(), writePartial(forms, model()), DIGEST);
+    const form = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
     const manifest = {
       formatVersion: 1,
       digest: DIGEST,
@@ -145,7 +137,7 @@ describe('the footprint', () => {
       'prepacked_1\u0012-MatMul+12|8192;1;0|8193;2;0p\u0001 a|1;1000 b';
     const partial = forms.partialFolderOf(model());
     write(partial, { 'model.onnx': graph, 'weights.bin': 'weights and more' });
-    const { footprint } = await forms.publish(model(), partial, DIGEST);
+    const { footprint } = await forms.publish(model(), partial, WRITTEN);
     expect(footprint.prepackedBytes).toBe(8);
     expect(footprint.mappedBytes).toBe(graph.length + 'weights and more'.length - 8);
   });
@@ -153,7 +145,7 @@ describe('the footprint', () => {
   test('is kept beside the form, and read again', async () => {
     const data = temporaryFolder();
     const forms = newForms(data);
-    const form = await forms.publish(model(), writePartial(forms, model()), DIGEST);
+    const form = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
     const saved = await forms.saveFootprint(form, { ...form.footprint, loadMs: 12, peakBytes: 99 });
     expect(saved.footprint).toEqual({
       sourceBytes: 500,
@@ -164,6 +156,7 @@ describe('the footprint', () => {
     });
     expect(await newForms(data).current(model())).toEqual(saved);
     expect(readdirSync(form.directory).sort()).toEqual([
+      'findings.json',
       'footprint.json',
       'manifest.json',
       'model.onnx',
@@ -173,7 +166,7 @@ describe('the footprint', () => {
 
   test('that is broken costs the figures, not the form', async () => {
     const forms = newForms();
-    const form = await forms.publish(model(), writePartial(forms, model()), DIGEST);
+    const form = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
     writeFileSync(path.join(form.directory, 'footprint.json'), '{"loadMs": ');
     expect(await forms.current(model())).toEqual(form);
   });
@@ -182,7 +175,7 @@ describe('the footprint', () => {
 describe('leftovers', () => {
   test('of processes that are gone are removed, whole forms and those of living ones stay', async () => {
     const forms = newForms();
-    const form = await forms.publish(model(), writePartial(forms, model()), DIGEST);
+    const form = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
     const dead = writePartial(forms, model(), `.partial-${NOBODY}-x`);
     const odd = writePartial(forms, model(), '.partial-');
     const living = writePartial(forms, model(), `.partial-${process.ppid}-x`);

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type MappedForm, MappedForms } from '../../../../src/models/compile/mapped-form.js';
 import { Preparer, type PreparerOptions } from '../../../../src/models/compile/preparer.js';
 import type { Model } from '../../../../src/models/intake/repository.js';
+import { aModel } from '../described.js';
 import { temporaryFolder, write } from '../folders.js';
 
 type Behaviour = Readonly<Record<'write' | 'measure' | 'shift', string>>;
@@ -23,6 +24,7 @@ class Fixture {
       threads: 1,
       batchItems: 4,
       batchTokens: 64,
+      rowBudget: () => ({ bytes: 2 ** 30, ms: 60_000 }),
       refuse: () => undefined,
       onMeasured: (_model, form) => this.measured.push(form),
       log: () => undefined,
@@ -34,21 +36,7 @@ class Fixture {
   model(id: string, behaviour: Partial<Behaviour> = {}, signature = 'signature-1'): Model {
     const directory = path.join(this.root, id);
     write(directory, { 'behaviour.json': behaviour });
-    return {
-      id,
-      directory,
-      signature,
-      dtype: 'fp32',
-      graphFile: 'onnx/model.onnx',
-      sourceBytes: 100,
-      description: {
-        task: 'text-classification',
-        scheme: 'single-label',
-        labels: ['a', 'b'],
-        maxTokens: 128,
-        padTokenId: 0,
-      },
-    };
+    return aModel(id, { directory, signature, sourceBytes: 100 });
   }
 
   /** What the throw-away processes did, in order. */

@@ -3,7 +3,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Dtype } from '../../../../src/models/intake/dtype.js';
-import { ModelRepository, modelFiles } from '../../../../src/models/intake/repository.js';
+import { ModelRepository } from '../../../../src/models/intake/repository.js';
 import { temporaryFolder, write, writeModel } from '../folders.js';
 
 async function scanned(root: string): Promise<ModelRepository> {
@@ -17,7 +17,7 @@ describe('scanning', () => {
     const root = temporaryFolder();
     for (const id of ['spam', 'org/name', 'a/b/c/d']) writeModel(root, id);
     writeModel(root, 'a/b/c/d2/too/deep');
-    write(root, { 'readme.txt': 'x', 'empty/config.json': {}, '.hidden/config.json': {} });
+    write(root, { 'readme.txt': 'x', 'notes/readme.txt': 'x', '.hidden/config.json': {} });
     writeModel(root, '.git/model');
     const repository = await scanned(root);
     expect(repository.list().map(({ id }) => id)).toEqual(['a/b/c/d', 'org/name', 'spam']);
@@ -50,7 +50,9 @@ describe('scanning', () => {
     const repository = await scanned(root);
     expect(repository.list().map(({ id }) => id)).toEqual(['good']);
     expect(repository.listBroken().map(({ id }) => id)).toEqual(['bad', 'worse']);
-    expect(repository.listBroken()[1]?.reason).toBe('tokenizer.json cannot be used: it is missing');
+    expect(repository.listBroken()[1]?.reason).toMatch(
+      /^tokenizer\.json cannot be used: it is missing; it holds .*save_pretrained/,
+    );
   });
 
   test('again forgets what is gone', async () => {
@@ -157,12 +159,12 @@ describe('the signature', () => {
 
   test('counts the external data of the graph', async () => {
     const root = temporaryFolder();
-    const folder = writeModel(root, 'a', { 'onnx/model.onnx_data': 'weights' });
+    writeModel(root, 'a', { 'onnx/model.onnx_data': 'weights' });
     expect((await scanned(root)).known('a')?.sourceBytes).toBe('graph'.length + 'weights'.length);
-    expect(await modelFiles(folder, 'onnx/model.onnx')).toEqual([
+    expect((await scanned(root)).known('a')?.files).toEqual([
       'config.json',
-      'tokenizer.json',
       'tokenizer_config.json',
+      'tokenizer.json',
       'onnx/model.onnx',
       'onnx/model.onnx_data',
     ]);
@@ -200,8 +202,11 @@ describe('of several weights', () => {
     ],
     [['onnx/model.onnx', 'onnx/model_quantized.onnx'], 'fp32', 'fp32 onnx/model.onnx 13'],
     [['onnx/model.onnx', 'onnx/model_fp16.onnx'], 'fp16', 'fp16 onnx/model_fp16.onnx 10'],
-    [['onnx/model.onnx'], 'q8', 'it has no onnx/model_quantized.onnx, the file of dtype q8'],
-    [[], 'auto', 'not found'],
+    [
+      ['onnx/model.onnx'],
+      'q8',
+      'it has no onnx/model_quantized.onnx, nor another graph of dtype q8; it has onnx/model.onnx (fp32)',
+    ],
   ])('%j, asked for %s: %s', async (names, wanted, found) => {
     expect(await dtypeOf(names, wanted)).toBe(found);
   });

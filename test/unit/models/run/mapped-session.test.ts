@@ -5,7 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { MappedForms } from '../../../../src/models/compile/mapped-form.js';
 import { halve } from '../../../../src/models/compile/quantise/halve.js';
 import { quantise } from '../../../../src/models/compile/quantise/quantise.js';
+import { usualPlan } from '../../../../src/models/run/bindings.js';
 import { MappedSession, writeMappedGraph } from '../../../../src/models/run/onnx-session.js';
+import { aModel, plainFindings } from '../described.js';
 import { temporaryFolder } from '../folders.js';
 
 const BUNDLED = fileURLToPath(new URL('../../../../models/spam/onnx/model.onnx', import.meta.url));
@@ -23,9 +25,8 @@ async function logitsOf(convert: Convert) {
   await writeMappedGraph(source, graph, 'weights.bin');
   const logits: Record<string, readonly number[]> = {};
   for (const gear of ['cold', 'hot'] as const) {
-    const options = { threads: 1, padTokenId: 0, arena: false, gear };
-    const session = await MappedSession.open(graph, options);
-    logits[gear] = [...(await session.run(BATCH, 2))];
+    const session = await MappedSession.open(graph, { threads: 1, arena: false, gear });
+    logits[gear] = [...(await session.run(BATCH, usualPlan(session, 2)))];
     await session.release();
   }
   const { size } = await stat(path.join(folder, 'weights.bin'));
@@ -45,16 +46,11 @@ describe('a mapped model', () => {
     expect(cold).toHaveLength(2 * ROWS.length);
     expect(distance(cold, hot)).toBeLessThan(1e-4);
     const forms = new MappedForms(temporaryFolder(), 'runtime');
-    const model = {
-      ...{ id: 'm', directory: folder, signature: 's', sourceBytes: 1, dtype: 'fp32' as const },
-      ...{ graphFile: 'onnx/model.onnx' },
-      description: {
-        ...{ task: 'text-classification' as const, scheme: 'single-label' as const },
-        ...{ labels: ['a', 'b'], maxTokens: 256, padTokenId: 0 },
-      },
-    };
+    const model = aModel('m', { directory: folder });
     await mkdir(forms.folderOf(model), { recursive: true });
-    const { footprint } = await forms.publish(model, folder, 'd'.repeat(64));
+    const { footprint } = await forms.publish(model, folder, {
+      ...{ digest: 'd'.repeat(64), findings: plainFindings() },
+    });
     const products = (await stat(BUNDLED)).size - 8192 * 128 * 4;
     // Every product's weights a second time, and nothing else.
     expect(footprint.prepackedBytes).toBeGreaterThan(products * 0.8);

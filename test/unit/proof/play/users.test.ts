@@ -107,7 +107,7 @@ describe('users of a closed loop', () => {
     const order: string[] = [];
     const outcomes = await closedLoop({
       ...{ users: 3, requests: 4, stop: stop.signal, now: () => 0, goOn: () => false },
-      meetBefore: 2,
+      barrierBefore: 2,
       send: async (user, request) => {
         order.push(`${user}:${request}`);
         // The first user is far ahead of the others, and the last one never gets to the middle.

@@ -1,0 +1,17 @@
+import type { Benchmark } from '../harness/benchmark.js';
+import { cold } from './cold.js';
+import { gears } from './gears.js';
+import { messages } from './messages.js';
+import { sameScores } from './same-scores.js';
+import { shift } from './shift.js';
+import { tokenizer } from './tokenizer.js';
+
+/** In the order in which `all` runs them. */
+export const benchmarks: readonly Benchmark[] = [
+  sameScores,
+  cold,
+  shift,
+  gears,
+  tokenizer,
+  messages,
+];

@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto';
+import { shownCache, shownCleared } from '../cache/shown.js';
+import { toMb } from '../contract/units.js';
+import type { HttpServices } from '../http/services.js';
+import { shownProcesses } from '../memory/process-ring.js';
+import { shownReceipt } from '../memory/receipt.js';
+import { shownReading } from '../memory/ring.js';
+import { shownMemory } from '../memory/snapshot.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { shownPool } from '../pools/shown.js';
+import { shownSession } from '../sessions/shown.js';
+import type { Config } from '../settings/config.js';
+import { shownSettings } from '../settings/shown.js';
+import type { Assembly } from './assembly.js';
+
+/** The parts of the server as the routes need them: what they give is in the shapes of the contract. */
+export function httpServices(
+  parts: Assembly,
+  config: Config,
+  of: { readonly metrics: Metrics } & Pick<HttpServices, 'notReadyBecause' | 'degradedBecause'>,
+): HttpServices {
+  const { classification, views, workers, events, archive, proofs } = parts;
+  return {
+    ...{ classification, workers, events, archive, proofs, models: views },
+    sessions: sessionsOf(parts),
+    memory: memoryOf(parts),
+    cache: {
+      figures: async () => shownCache(await parts.results.figures()),
+      clear: async (tier) => shownCleared(await parts.results.clear(tier)),
+    },
+    settings: shownSettings(config),
+    pools: () => parts.pools.map(({ figures }) => shownPool(figures)),
+    ...of,
+    limits: {
+      maxInputs: config['request.max_inputs'],
+      deadlineMs: config['request.deadline_ms'],
+    },
+    userSecret: config['cache.secret'] || randomBytes(32).toString('hex'),
+  };
+}
+
+function sessionsOf({ sessions }: Assembly): HttpServices['sessions'] {
+  return {
+    open: (maxUsers) => shownSession(sessions.open(maxUsers)),
+    list: () => sessions.list().map(shownSession).reverse(),
+    find: (id) => {
+      const session = sessions.find(id);
+      return session === undefined ? undefined : shownSession(session);
+    },
+    end: async (id) => shownSession(await sessions.end(id)),
+  };
+}
+
+function memoryOf({ memory }: Assembly): HttpServices['memory'] {
+  const { reader } = memory;
+  return {
+    now: async () => {
+      const snapshot = await reader.read();
+      return shownMemory(snapshot, {
+        load_line_mb: toMb(reader.loadLineBytes(snapshot)),
+        pressure: reader.level,
+        users_since_recycle: memory.usersSinceRecycle,
+      });
+    },
+    cleanup: async () => {
+      const options = { cause: 'asked for', session: null, stillUsed: () => false };
+      return shownReceipt(await memory.cleanup(options));
+    },
+    recycle: async () => shownReceipt(await memory.recycle('asked for')),
+    readings: (sinceMs) => reader.ring.since(sinceMs).map(shownReading),
+    processes: (sinceMs) => shownProcesses(reader.processes.since(sinceMs)),
+  };
+}

@@ -1,0 +1,14 @@
+/** Carries the signal that cancels a caller's work. An implementation may create the signal on first use. */
+export interface Abortable {
+  readonly signal: AbortSignal;
+}
+
+/** The promise's outcome, or a rejection with the signal's reason if that fires first. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

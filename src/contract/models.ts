@@ -1,0 +1,54 @@
+import {
+  choice,
+  instant,
+  list,
+  nullable,
+  number,
+  object,
+  optional,
+  type Static,
+  text,
+} from './schema/schema.js';
+
+/** How a worker holds a model. */
+export const heldSchema = choice(
+  ['unloaded', 'cold', 'hot'],
+  'Not loaded, loaded in the cold gear, or in the hot one.',
+);
+
+const shown = {
+  id: text(),
+  task: nullable(text('null if it is broken.')),
+  labels: list(text()),
+  state: choice(['unprepared', 'unloaded', 'loaded', 'broken']),
+  reason: optional(text('Why a broken model cannot be used.')),
+  dtype: nullable(
+    choice(['fp32', 'fp16', 'bf16', 'fp64', 'q8', 'q4']),
+    'Type of its weights; null if it is broken.',
+  ),
+  workers: list(object({ worker: text(), state: heldSchema })),
+  graph: nullable(text('The graph that is served, below its folder.')),
+  graph_reason: nullable(text('Why that one.')),
+  source_mb: nullable(number()),
+  mapped_mb: nullable(number('Weights that are mapped; null until they are measured.')),
+  private_mb: nullable(number('Measured after a full batch.')),
+  load_ms: nullable(number('Measured.')),
+  last_used_at: nullable(instant('Time of its last request in this run.')),
+};
+
+export const modelSchema = object(shown);
+export type ModelView = Static<typeof modelSchema>;
+
+export const modelsSchema = object({ models: list(modelSchema) });
+export type Models = Static<typeof modelsSchema>;
+
+/** One model, with everything that was decided about it. */
+export const modelDetailSchema = object({
+  ...shown,
+  aliases: list(text(), 'Other names, from plimsoll.json.'),
+  decisions: list(
+    object({ about: text(), value: text(), from: text() }),
+    'What was decided about it, and the file, rule or measurement that decided.',
+  ),
+});
+export type ModelDetail = Static<typeof modelDetailSchema>;

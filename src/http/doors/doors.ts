@@ -1,0 +1,5 @@
+import type { Door } from './door.js';
+import { plimsoll } from './plimsoll/door.js';
+
+/** The protocols that the server speaks. Each has a folder here. */
+export const DOORS: readonly Door[] = [plimsoll];

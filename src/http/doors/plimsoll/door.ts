@@ -1,0 +1,32 @@
+import type { Door } from '../door.js';
+import { cacheRoutes } from './cache.js';
+import { classifyRoutes } from './classify.js';
+import { configRoutes } from './config.js';
+import { eventRoutes } from './events.js';
+import { memoryRoutes } from './memory.js';
+import { modelRoutes } from './models.js';
+import { poolRoutes } from './pools.js';
+import { proofRoutes } from './proofs.js';
+import { recordRoutes } from './records.js';
+import { sessionRoutes } from './sessions.js';
+import { tokenizeRoutes } from './tokenize.js';
+import { workerRoutes } from './workers.js';
+
+/** Plimsoll's own protocol, which the page, the proof and the benchmarks speak. */
+export const plimsoll: Door = {
+  name: 'plimsoll',
+  open: (app, services) => {
+    classifyRoutes(app, services);
+    sessionRoutes(app, services);
+    recordRoutes(app, services);
+    memoryRoutes(app, services);
+    modelRoutes(app, services);
+    tokenizeRoutes(app, services);
+    poolRoutes(app, services);
+    configRoutes(app, services);
+    workerRoutes(app, services);
+    eventRoutes(app, services);
+    cacheRoutes(app, services);
+    proofRoutes(app, services);
+  },
+};

@@ -1,0 +1,55 @@
+import swagger from '@fastify/swagger';
+import type { FastifyInstance } from 'fastify';
+import { markSchema, pageStateSchema } from '../contract/events.js';
+
+/** How the plugin writes `/v1/models/*`. */
+const MODEL_ROUTE = '/v1/models/{*}';
+
+/** Collects the routes that are added from now on into the description of the interface. */
+export async function describeRoutes(app: FastifyInstance, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Plimsoll',
+        version,
+        description: 'Classification under a load line. MB are 2^20 bytes.',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+    },
+    transformObject: (document) =>
+      'openapiObject' in document
+        ? withMessages(withModelPaths(document.openapiObject))
+        : document.swaggerObject,
+  });
+}
+
+/** `/openapi.json` */
+export function openApiRoute(app: FastifyInstance): void {
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+}
+
+/** The router takes all addresses of a model as one, as ids hold slashes; callers see each. */
+function withModelPaths<T extends { paths?: Record<string, unknown> }>(document: T): T {
+  const { [MODEL_ROUTE]: route, ...paths } = document.paths ?? {};
+  if (typeof route !== 'object' || route === null || !('post' in route)) return document;
+  const parameter = { in: 'path', name: 'id', required: true, schema: { type: 'string' } };
+  for (const [verb, summary] of [
+    ['load', 'Open a model in the workers'],
+    ['unload', 'Release a model in the workers, unless a request waits for it'],
+  ] as const) {
+    const post = { ...(route.post as object), summary, parameters: [parameter] };
+    paths[`/v1/models/{id}/${verb}`] = { post };
+  }
+  if ('get' in route) {
+    const get = { ...(route.get as object), parameters: [parameter] };
+    paths['/v1/models/{id}'] = { get };
+  }
+  return { ...document, paths };
+}
+
+/** OpenAPI has no place for the messages of a stream: they are described among the components. */
+function withMessages<T extends { components?: object }>(document: T): T {
+  const schemas = { PageState: pageStateSchema, Mark: markSchema };
+  return { ...document, components: { ...document.components, schemas } };
+}

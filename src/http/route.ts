@@ -1,0 +1,71 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { errorSchema } from '../contract/errors.js';
+import type { Schema, Static } from '../contract/schema/schema.js';
+
+declare const WRITTEN: unique symbol;
+
+/** JSON that was written by hand; only who wrote it can say of which type it is. */
+export type JsonText<T> = string & { readonly [WRITTEN]: T };
+
+/** Schemas of the replies by their status; errors need none, all routes have them alike. */
+type Replies = Readonly<Record<number, Schema<unknown>>>;
+
+/** One route: its address, its part of the contract, and what answers. */
+export interface Route<P, Q, B, R extends Replies> {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly url: string;
+  readonly summary: string;
+  /** Where /openapi.json groups it. */
+  readonly tag: string;
+  readonly path?: Schema<P>;
+  readonly query?: Schema<Q>;
+  readonly body?: Schema<B>;
+  readonly replies: R;
+  /** Content type of the replies, where they are not JSON. */
+  readonly produces?: string;
+  /** By default a GET is there for HEAD too. */
+  readonly withoutHead?: boolean;
+  /** Answers with one of the shapes in `replies`: as it is, as its JSON, or through fastify's own reply. */
+  readonly handle: (
+    request: FastifyRequest<{ Params: P; Querystring: Q; Body: B }>,
+    reply: FastifyReply,
+  ) => Answered<R> | Promise<Answered<R>>;
+}
+
+type Answered<R extends Replies> = Static<R[keyof R]> | JsonText<Static<R[keyof R]>> | FastifyReply;
+
+/** Adds a route. All routes of the server's interface are added here, so all are described and checked alike. */
+export function addRoute<P, Q, B, const R extends Replies>(
+  app: FastifyInstance,
+  route: Route<P, Q, B, R>,
+): void {
+  const { method, url, summary, tag, path, query, body, replies, produces, handle } = route;
+  app.route<{ Params: P; Querystring: Q; Body: B }>({
+    method,
+    url,
+    ...(route.withoutHead === true ? { exposeHeadRoute: false } : {}),
+    schema: {
+      summary,
+      tags: [tag],
+      ...(path === undefined ? {} : { params: path }),
+      ...(query === undefined ? {} : { querystring: query }),
+      ...(body === undefined ? {} : { body }),
+      response: { ...described(replies, produces), '4xx': errorSchema, '5xx': errorSchema },
+    },
+    handler: handle,
+  });
+}
+
+/** Errors are JSON, whatever a route produces. */
+function described(
+  replies: Replies,
+  produces: string | undefined,
+): Readonly<Record<string, object>> {
+  if (produces === undefined) return replies;
+  return Object.fromEntries(
+    Object.entries(replies).map(([status, schema]) => {
+      const { description = 'Default Response' } = schema;
+      return [status, { description, content: { [produces]: { schema } } }];
+    }),
+  );
+}

@@ -1,0 +1,147 @@
+import type { ChildProcess } from 'node:child_process';
+import { PlimsollError } from '../../errors.js';
+import type { WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
+import { type Overdue, type TimeLimit, TimeLimitWatch } from './time-limit.js';
+import { WorkerGoneError } from './worker-gone.js';
+
+export interface ChannelOptions {
+  /** Name of the worker in messages. */
+  readonly id: string;
+  readonly child: Pick<ChildProcess, 'send' | 'connected'>;
+  /** See {@link TimeLimitWatch}. */
+  readonly silentMs: number;
+  /** CPU time that the process has used, in ms; undefined where the system does not tell. */
+  readonly cpuMs: () => number | undefined;
+  /** The worker did not answer within the request's limit. */
+  readonly onOverdue: (request: WorkerRequest['type'], overdue: Overdue, elapsedMs: number) => void;
+  /** A message could not be sent. */
+  readonly onUnreachable: () => void;
+}
+
+interface Pending {
+  readonly type: WorkerRequest['type'];
+  readonly limit: TimeLimit;
+  readonly threads: number;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * A timer this late was held up by this process, not by the worker: by a long collection, or because both were
+ * stopped. The answer may be in the pipe, so the request gets the time again.
+ */
+const LATE_TIMER_MS = 500;
+
+/**
+ * Requests to one worker and their answers. Every request has a limit, which counts from when the worker is free
+ * for it: a worker handles its requests in order, so only the first one can be overdue.
+ */
+export class WorkerChannel {
+  readonly #options: ChannelOptions;
+  /** In the order in which they were sent. */
+  readonly #pending = new Map<number, Pending>();
+  #timer: NodeJS.Timeout | undefined;
+  /** When the worker became free for the first pending request. */
+  #startedMs = 0;
+  #heardMs = performance.now();
+  #nextId = 1;
+  #isClosed = false;
+
+  constructor(options: ChannelOptions) {
+    this.#options = options;
+  }
+
+  /** Time without a message from the worker; 0 while it has requests, as those have limits. */
+  get silentMs(): number {
+    return this.#pending.size > 0 ? 0 : performance.now() - this.#heardMs;
+  }
+
+  /**
+   * @param threads threads that work on the request at once.
+   * @throws PlimsollError what the worker answered; WorkerGoneError
+   */
+  call<R extends WorkerRequest>(
+    request: R,
+    limit: TimeLimit,
+    threads = 1,
+  ): Promise<WorkerAnswers[R['type']]> {
+    return new Promise((resolve, reject) => {
+      const { id: name, child, onUnreachable } = this.#options;
+      if (this.#isClosed || !child.connected) {
+        reject(new WorkerGoneError(`${name} is gone`));
+        return;
+      }
+      const id = this.#nextId++;
+      this.#pending.set(id, { type: request.type, limit, threads, resolve, reject });
+      if (this.#pending.size === 1) this.#watchFirst();
+      child.send({ ...request, id }, (error) => {
+        if (error === null) return;
+        this.#settle(id);
+        onUnreachable();
+        reject(new WorkerGoneError(`${name} cannot be reached: ${error.message}`));
+      });
+    });
+  }
+
+  receive(message: Exclude<WorkerMessage, { type: 'ready' }>): void {
+    this.#heardMs = performance.now();
+    const pending = this.#settle(message.id);
+    if (message.type === 'answer') pending?.resolve(message.value as never);
+    else pending?.reject(new PlimsollError(message.code, message.message));
+  }
+
+  /** The worker has ended: every open request fails. */
+  close(error: WorkerGoneError): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    const open = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of open) reject(error);
+  }
+
+  get #first(): Pending | undefined {
+    for (const pending of this.#pending.values()) return pending;
+    return undefined;
+  }
+
+  #settle(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    const wasFirst = pending === this.#first;
+    this.#pending.delete(id);
+    if (pending !== undefined && wasFirst) {
+      clearTimeout(this.#timer);
+      this.#watchFirst();
+    }
+    return pending;
+  }
+
+  #watchFirst(): void {
+    const first = this.#first;
+    if (first === undefined) return;
+    this.#startedMs = performance.now();
+    const { limit, threads } = first;
+    const watch = new TimeLimitWatch({ limit, threads, silentMs: this.#options.silentMs });
+    this.#lookAfter(watch.firstLookMs, first, watch);
+  }
+
+  #lookAfter(ms: number, request: Pending, watch: TimeLimitWatch): void {
+    const dueMs = performance.now() + ms;
+    this.#timer = setTimeout(() => {
+      const lateMs = performance.now() - dueMs;
+      if (lateMs > LATE_TIMER_MS) this.#startedMs += lateMs;
+      // Timers run before messages: an answer that is in the pipe already has to be read first.
+      setImmediate(() => {
+        if (this.#first !== request || this.#isClosed) return;
+        if (lateMs > LATE_TIMER_MS) this.#lookAfter(ms, request, watch);
+        else this.#look(request, watch);
+      });
+    }, ms);
+  }
+
+  #look(request: Pending, watch: TimeLimitWatch): void {
+    const elapsedMs = performance.now() - this.#startedMs;
+    const next = watch.look({ elapsedMs, cpuMs: this.#options.cpuMs() });
+    if (typeof next === 'number') this.#lookAfter(next, request, watch);
+    else this.#options.onOverdue(request.type, next, elapsedMs);
+  }
+}

@@ -1,0 +1,20 @@
+import type { Gear } from '../../models/run/gear.js';
+import type { RunRequest, WorkerAnswers } from './protocol.js';
+
+/** How one batch runs. */
+export interface RunOptions {
+  /** The worker is killed if it has not answered after this; the same holds for opening the model. */
+  readonly timeoutMs: number;
+  /** CPU time, in ms of one thread, that the batch may use; `timeoutMs` if undefined. */
+  readonly budgetMs?: number | undefined;
+  readonly gear?: Gear;
+  readonly functions?: RunRequest['functions'];
+  /** Expected run time; undefined while nothing was measured. See `BatchPrefetch`. */
+  readonly expectedMs?: number;
+}
+
+/** What became of a batch; times in ms. */
+export type Ran = WorkerAnswers['run'] & {
+  readonly loadMs: number | undefined;
+  readonly tookMs: number;
+};

@@ -1,0 +1,297 @@
+/**
+ * How a graph wants to be fed and read, found out by running it: which input takes what, which output holds the
+ * logits, and whether a text's scores depend on what runs beside it.
+ */
+import type { Tensor } from 'onnxruntime-node';
+import { messageOf, PlimsollError } from '../../errors.js';
+import type { Decision } from '../intake/description.js';
+import type { Dtype } from '../intake/dtype.js';
+import type { Side } from '../intake/reading/room.js';
+import { fixedSizes, possibleBindings, possibleOutputs } from '../run/bindings.js';
+import { logitsOf, type MappedSession } from '../run/onnx-session.js';
+import type { Logits } from '../run/scores.js';
+import type { InputBinding, RowGrouping, ServingPlan } from '../run/serving-plan.js';
+import type { Encoding } from '../run/tokenizer.js';
+import type { InspectOptions } from './preparer-protocol.js';
+
+export interface Inspected {
+  readonly plan: ServingPlan;
+  readonly decisions: readonly Decision[];
+}
+
+/** A row of that many tokens; the second number makes rows of one length differ. */
+export type MakeRow = (tokens: number, variant?: number) => Encoding;
+
+/**
+ * Logits differ by this part of the largest of them where nothing but the order of sums does: 4e-6 was seen in
+ * fp32. Half precision rounds each layer's results, and so differs by more.
+ */
+const TOLERANCE: Readonly<Record<Dtype, number>> = {
+  ...{ fp32: 1e-3, fp64: 1e-3, q8: 1e-3, q4: 1e-3, fp16: 2e-2, bf16: 5e-2 },
+};
+/** Lengths of rows that are run beside one another: a short one, and longer ones. */
+const SHORT = 5;
+const LONGER = [6, 24, 128];
+
+/**
+ * 1. Each way in which the inputs may be bound, with each output that may hold the logits, is run on one row; the
+ *    first that gives a row of finite numbers is taken.
+ * 2. Rows of unlike length run together, padded as the tokenizer pads, then on the other side; if each has the
+ *    logits that it has alone, rows may run together.
+ * 3. Otherwise rows of one length do; if these change one another too, each row runs alone.
+ * 4. Where names did not tell the inputs apart, a way under which rows may run together goes before one where not.
+ *
+ * @throws PlimsollError MODEL_UNUSABLE with what was found
+ */
+export async function inspectGraph(
+  session: MappedSession,
+  makeRow: MakeRow,
+  options: InspectOptions,
+): Promise<Inspected> {
+  const ways = waysOf(session, options);
+  let first: Inspected | undefined;
+  let failure: unknown;
+  for (const way of ways) {
+    try {
+      const found = await inspectWay(session, way, makeRow, options);
+      if (found.plan.grouping === 'together' || !way.isGuess) return found; // 4
+      first ??= found;
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  if (first !== undefined) return first;
+  throw failure instanceof PlimsollError
+    ? failure
+    : new PlimsollError('MODEL_UNUSABLE', messageOf(failure));
+}
+
+interface Way {
+  readonly inputs: readonly InputBinding[];
+  readonly output: string;
+  /** Whether another binding of the inputs might be the right one. */
+  readonly isGuess: boolean;
+}
+
+function waysOf(session: MappedSession, { labels }: InspectOptions): readonly Way[] {
+  const { inputs, outputs } = session;
+  try {
+    const bindings = possibleBindings(inputs);
+    const names = possibleOutputs(outputs, labels);
+    if (names.length === 0) {
+      const all = outputs.map(({ name, type, shape }) => `${name} ${type} [${shape.join(', ')}]`);
+      throw new Error(
+        `its outputs are ${all.join(', ').slice(0, 300)}; none of them holds one row of scores for a text: an encoder without a classification head cannot be served`,
+      );
+    }
+    const isGuess = bindings.length > 1;
+    return bindings.flatMap((bound) => names.map((output) => ({ inputs: bound, output, isGuess })));
+  } catch (error) {
+    throw new PlimsollError('MODEL_UNUSABLE', messageOf(error));
+  }
+}
+
+async function inspectWay(
+  session: MappedSession,
+  way: Way,
+  makeRow: MakeRow,
+  options: InspectOptions,
+): Promise<Inspected> {
+  const { rows: fixedRows, length: fixedLength } = fixedSizes(session.inputs);
+  const { padTokenId, padTypeId, positionOffset, paddingSide } = options;
+  const bare: ServingPlan = {
+    ...{ inputs: way.inputs, output: way.output, labelCount: 1, grouping: 'one by one' },
+    ...{ padTokenId, padTypeId, positionOffset, paddingSide },
+    ...(fixedRows === undefined ? {} : { fixedRows }),
+    ...(fixedLength === undefined ? {} : { fixedLength }),
+  };
+  const most = Math.min(options.maxTokens, fixedLength ?? options.maxTokens);
+  const short = makeRow(Math.min(SHORT, most));
+  const { labelCount, isWithoutRows } = shapeOf(
+    await session.runRaw([short], bare),
+    fixedRows ?? 1,
+  );
+  const alone: ServingPlan = {
+    ...{ ...bare, labelCount },
+    ...(isWithoutRows || way.inputs.some(({ rank }) => rank === 1) ? { fixedRows: 1 } : {}),
+  };
+  const trial = new Trial(session, alone, makeRow, TOLERANCE[options.dtype]);
+  const found = await trial.grouping(most);
+  const plan = { ...alone, ...found.plan };
+  return { plan, decisions: [...inputDecisions(plan), found.decision] };
+}
+
+/** How many labels an output has, from what came out for so many rows. */
+function shapeOf(
+  output: Tensor,
+  rows: number,
+): { readonly labelCount: number; readonly isWithoutRows: boolean } {
+  const { dims, type } = output;
+  const logits = logitsOf(output);
+  const [first, second] = dims;
+  if (logits !== undefined && dims.length === 2 && first === rows && second !== undefined) {
+    if (second > 0) return { labelCount: second, isWithoutRows: false };
+  }
+  // One label, and its dimension squeezed away; or the rows' dimension squeezed away.
+  if (logits !== undefined && dims.length === 1 && first === rows) {
+    return { labelCount: 1, isWithoutRows: false };
+  }
+  if (logits !== undefined && dims.length < 2 && rows === 1) {
+    return { labelCount: first ?? 1, isWithoutRows: true };
+  }
+  const reason = `its output is ${type} [${dims.join(', ')}] where one row of scores for each of ${rows} texts is expected`;
+  throw new PlimsollError('MODEL_UNUSABLE', reason);
+}
+
+function inputDecisions({
+  inputs,
+  output,
+  fixedRows,
+  fixedLength,
+}: ServingPlan): readonly Decision[] {
+  const shown = inputs.map(({ name, role, type }) => `${name} (${role}, ${type})`).join(', ');
+  const from = 'the graph, by names, types and a run';
+  const fixed: Decision[] = [];
+  if (fixedRows !== undefined) {
+    fixed.push({ about: 'fixed rows', value: String(fixedRows), from: 'the graph' });
+  }
+  if (fixedLength !== undefined) {
+    fixed.push({ about: 'fixed tokens', value: String(fixedLength), from: 'the graph' });
+  }
+  return [
+    { about: 'inputs', value: shown, from },
+    { about: 'output', value: output, from },
+    ...fixed,
+  ];
+}
+
+interface Grouping {
+  readonly plan: { readonly grouping: RowGrouping; readonly paddingSide: Side };
+  readonly decision: Decision;
+}
+
+/** Runs of one graph that are held against each other. */
+class Trial {
+  readonly #session: MappedSession;
+  readonly #alone: ServingPlan;
+  readonly #makeRow: MakeRow;
+  readonly #tolerance: number;
+
+  constructor(session: MappedSession, alone: ServingPlan, makeRow: MakeRow, tolerance: number) {
+    this.#session = session;
+    this.#alone = alone;
+    this.#makeRow = makeRow;
+    this.#tolerance = tolerance;
+  }
+
+  async grouping(maxTokens: number): Promise<Grouping> {
+    const short = this.#makeRow(Math.min(SHORT, maxTokens));
+    const longer = LONGER.filter((length, at) => at === 0 || length <= maxTokens)
+      .map((length) => Math.min(length, maxTokens))
+      .map((length) => this.#makeRow(length, 1));
+    const { paddingSide, fixedRows, fixedLength } = this.#alone;
+    if (fixedLength !== undefined) await this.#expectNeutralPads(short, fixedLength);
+    if (fixedRows === 1) {
+      await this.#logits([short], this.#alone);
+      return grouped('one by one', paddingSide, 'the graph takes one row at a time');
+    }
+    let most = 0;
+    for (const side of [paddingSide, paddingSide === 'left' ? 'right' : 'left'] as const) {
+      const plan = { ...this.#alone, grouping: 'together', paddingSide: side } as const;
+      const off = await this.#worst(
+        longer.map((other) => [short, other]),
+        plan,
+      );
+      if (off <= this.#tolerance) {
+        return grouped(
+          'together',
+          side,
+          `two rows of unlike length have the scores that each has alone (${shown(off)})`,
+        );
+      }
+      most = most === 0 ? off : most;
+    }
+    const twins = longer.map(({ ids }) =>
+      [0, 1, 2].map((variant) => this.#makeRow(ids.length, variant)),
+    );
+    const plan = { ...this.#alone, grouping: 'equal length' } as const;
+    const off = await this.#worst(twins, plan);
+    return off <= this.#tolerance
+      ? grouped(
+          'equal length',
+          paddingSide,
+          `pads change its scores (logits by ${shown(most)}), neighbours of the same length do not`,
+        )
+      : grouped(
+          'one by one',
+          paddingSide,
+          `a row's scores depend on its neighbours (logits by ${shown(off)})`,
+        );
+  }
+
+  /**
+   * The most by which the logits of any row change beside others, as part of the largest; infinite if they cannot
+   * run together.
+   */
+  async #worst(batches: readonly (readonly Encoding[])[], plan: ServingPlan): Promise<number> {
+    let worst = 0;
+    for (const batch of batches) {
+      const alone: Logits[] = [];
+      for (const row of batch) alone.push(await this.#logits([row], this.#alone));
+      let together: Logits;
+      try {
+        together = await this.#logits(batch, plan);
+      } catch {
+        return Number.POSITIVE_INFINITY;
+      }
+      worst = Math.max(
+        worst,
+        distance(
+          alone.flatMap((row) => [...row]),
+          together,
+        ),
+      );
+    }
+    return worst;
+  }
+
+  /** A graph of one length is always padded, so its mask has to hide what the pads hold. */
+  async #expectNeutralPads(short: Encoding, fixedLength: number): Promise<void> {
+    const hasMask = this.#alone.inputs.some(({ role }) => role === 'mask');
+    if (!hasMask || short.ids.length >= fixedLength) return;
+    const other = { ...this.#alone, padTokenId: short.ids.at(1) ?? 1 };
+    const off = distance(
+      await this.#logits([short], this.#alone),
+      await this.#logits([short], other),
+    );
+    if (off <= this.#tolerance) return;
+    const reason = `its graph takes exactly ${fixedLength} tokens, and what fills up a shorter text changes its scores: export it with a free length (dynamic axes)`;
+    throw new PlimsollError('MODEL_UNUSABLE', reason);
+  }
+
+  #logits(rows: readonly Encoding[], plan: ServingPlan): Promise<Logits> {
+    return this.#session.run(rows, plan);
+  }
+}
+
+function grouped(grouping: RowGrouping, paddingSide: Side, from: string): Grouping {
+  const padded = grouping === 'together' ? `, padded on the ${paddingSide}` : '';
+  return {
+    plan: { grouping, paddingSide },
+    decision: { about: 'rows run', value: `${grouping}${padded}`, from: `measured: ${from}` },
+  };
+}
+
+function distance(left: ArrayLike<number>, right: ArrayLike<number>): number {
+  let [largest, off] = [1, left.length === right.length ? 0 : Number.POSITIVE_INFINITY];
+  for (let at = 0; at < left.length; at += 1) {
+    const [a, b] = [left[at] ?? 0, right[at] ?? 0];
+    largest = Math.max(largest, Math.abs(a));
+    off = Math.max(off, Math.abs(a - b));
+  }
+  return off / largest;
+}
+
+function shown(off: number): string {
+  return Number.isFinite(off) ? `at most ${off.toPrecision(2)}` : 'they cannot run together';
+}

@@ -1,0 +1,272 @@
+import path from 'node:path';
+import { messageOf, PlimsollError } from '../../errors.js';
+import { lfsReason, noConfigReason, noGraphReason, noTokenizerReason } from './broken.js';
+import {
+  type Decision,
+  type Declaration,
+  type DescriptionFiles,
+  describe,
+  type ModelDescription,
+  readDeclaration,
+  readOverridesFile,
+} from './description.js';
+import { type Dtype, graphFileOf } from './dtype.js';
+import { type FolderContents, isLfsPointer, nearestFile } from './folder/contents.js';
+import { factsOf, NoFileError } from './folder/files.js';
+import { type JsonObject, readJson } from './folder/json.js';
+import { type GraphFile, graphFile, rankGraphs, whyChosen } from './graph/choose.js';
+import { type GraphFacts, readGraphFacts } from './graph/graph-facts.js';
+import { OVERRIDES_FILE } from './reading/overrides.js';
+import { roomOf } from './reading/room.js';
+import { inDirectory, type TokenizerFiles, tokenizerFilesIn } from './tokenizer-files.js';
+
+/** A model as it lies on disk. */
+export interface Model {
+  /** Its path below the repository, with `/` between the parts. */
+  readonly id: string;
+  readonly directory: string;
+  /** As far as it is known before the graph has been opened; a prepared model has a better one. */
+  readonly description: ModelDescription;
+  readonly declaration: Declaration;
+  /** Other names under which it is served. */
+  readonly aliases: readonly string[];
+  /** Type of its weights, among those that its folder has. */
+  readonly dtype: Dtype;
+  /** Its graph, below the folder. */
+  readonly graphFile: string;
+  /** Every graph of the folder that could be served, the best first. */
+  readonly graphs: readonly GraphFile[];
+  readonly tokenizer: TokenizerFiles;
+  /** The files that decide what it answers, below the folder, small ones first. */
+  readonly files: readonly string[];
+  /** Of these the graph and its external data, the graph first. */
+  readonly weights: readonly string[];
+  /** Sizes and times of its files: another signature means that the model may have changed. */
+  readonly signature: string;
+  /** Bytes of its weights: the graph and its external data. */
+  readonly sourceBytes: number;
+}
+
+/** What compiles models that have safetensors and no graph. */
+export interface SafetensorsCompiler {
+  /** Why a model with that configuration cannot be compiled; undefined if it can. */
+  refuse(config: JsonObject): string | undefined;
+}
+
+interface KnownFacts {
+  readonly signature: string;
+  readonly facts: GraphFacts | undefined;
+  readonly problem?: string;
+}
+
+/** Reads what a folder holds into a model, or says why it cannot be served. */
+export class ModelReader {
+  readonly #wanted: readonly Dtype[];
+  readonly #safetensors: SafetensorsCompiler | undefined;
+  /** By path: a graph is read again only when it has changed. */
+  readonly #facts = new Map<string, KnownFacts>();
+
+  constructor(wanted: readonly Dtype[], safetensors?: SafetensorsCompiler) {
+    this.#wanted = wanted;
+    this.#safetensors = safetensors;
+  }
+
+  /**
+   * 1. What the owner of the folder says (`plimsoll.json`).
+   * 2. The graph: the best of those that are there.
+   * 3. The configuration beside it, else in the folder itself.
+   * 4. The tokenizer.
+   * 5. The state of all files that count.
+   *
+   * @throws PlimsollError MODEL_UNUSABLE
+   */
+  async read(candidate: {
+    readonly id: string;
+    readonly contents: FolderContents;
+  }): Promise<Model> {
+    const { id, contents } = candidate;
+    const { directory } = contents;
+    const own = nearestFile(contents, OVERRIDES_FILE, OVERRIDES_FILE);
+    const overrides = await readOverridesFile(inFolder(directory, own)); // 1
+    const wanted = overrides.dtype === undefined ? this.#wanted : [overrides.dtype];
+    const all = await this.#graphsOf(contents);
+    if (all.length === 0) throw await this.#withoutGraph(contents);
+    const graphs = rankGraphs(all, wanted); // 2
+    const [best] = graphs;
+    if (best === undefined) throw notOfDtype(all, wanted);
+    const config = nearestFile(contents, 'config.json', best.file); // 3
+    if (config === undefined) throw unusable(noConfigReason(contents));
+    const files = descriptionFiles(contents, config, best.file);
+    const declaration = await readDeclaration(absolute(directory, files), overrides);
+    const tokenizer = tokenizerFilesIn(contents, best.file); // 4
+    if (tokenizer === undefined) throw unusable(noTokenizerReason(contents));
+    const small = [
+      config,
+      files.tokenizerConfig,
+      files.sentenceTransformers,
+      own,
+      ...tokenizer.all,
+    ];
+    const state = await stateOf(contents, best, [
+      ...new Set(small.filter((at) => at !== undefined)),
+    ]);
+    const chosen: Decision = {
+      ...{ about: 'graph', value: `${best.file} (${best.dtype})` },
+      from: overrides.dtype === undefined ? whyChosen(graphs, wanted) : `${OVERRIDES_FILE}: dtype`,
+    };
+    const described = describe(declaration);
+    return {
+      ...{ id, directory, declaration, graphs, tokenizer, aliases: overrides.alias ?? [] },
+      description: { ...described, decisions: [chosen, ...described.decisions] },
+      ...{ dtype: best.dtype, graphFile: best.file, ...state }, // 5
+    };
+  }
+
+  async #graphsOf(contents: FolderContents): Promise<readonly GraphFile[]> {
+    const found: GraphFile[] = [];
+    const odd: string[] = [];
+    for (const file of contents.graphs) {
+      const place = path.join(contents.directory, file);
+      try {
+        const { size, mtimeMs, ino } = await factsOf(place);
+        if (await isLfsPointer(place, size)) odd.push(lfsReason(file));
+        else {
+          const { facts, problem } = await this.#factsOf(place, `${size}:${mtimeMs}:${ino}`);
+          found.push(graphFile(file, size, facts, problem));
+        }
+      } catch (error) {
+        odd.push(`${file} cannot be used: ${messageOf(error)}`);
+      }
+    }
+    if (found.length === 0 && odd.length > 0) throw unusable(odd.join('; ').slice(0, 1000));
+    return found;
+  }
+
+  async #factsOf(place: string, signature: string): Promise<KnownFacts> {
+    const known = this.#facts.get(place);
+    if (known?.signature === signature) return known;
+    const read = await readGraphFacts(place).then(
+      (facts): KnownFacts => ({ signature, facts }),
+      (error: unknown): KnownFacts => ({
+        ...{ signature, facts: undefined, problem: messageOf(error) },
+      }),
+    );
+    this.#facts.set(place, read);
+    return read;
+  }
+
+  /** The reason of a folder that has no graph at all. */
+  async #withoutGraph(contents: FolderContents): Promise<PlimsollError> {
+    const { directory, configs, safetensors } = contents;
+    for (const file of [...safetensors, ...contents.otherWeights]) {
+      if (await isLfsPointer(path.join(directory, file))) return unusable(lfsReason(file));
+    }
+    const [config] = configs;
+    const read = config === undefined ? undefined : path.join(directory, config);
+    // It says first what no export would mend: another task, or an encoder alone.
+    if (read !== undefined) await readDeclaration({ config: read });
+    const problem =
+      safetensors.length === 0
+        ? undefined
+        : this.#safetensors?.refuse(read === undefined ? {} : await readJson(read));
+    return unusable(noGraphReason(contents, problem));
+  }
+}
+
+function unusable(reason: string): PlimsollError {
+  return new PlimsollError('MODEL_UNUSABLE', reason);
+}
+
+function inFolder(directory: string, file: string | undefined): string | undefined {
+  return file && path.join(directory, file);
+}
+
+function notOfDtype(all: readonly GraphFile[], wanted: readonly Dtype[]): PlimsollError {
+  const usual = wanted.map(graphFileOf).join(', ');
+  const has = all.map(({ file, dtype }) => `${file} (${dtype})`).join(', ');
+  const message = `it has no ${usual}, nor another graph of dtype ${wanted.join(', ')}; it has ${has}`;
+  return unusable(message);
+}
+
+function descriptionFiles(contents: FolderContents, config: string, beside: string) {
+  return {
+    config,
+    tokenizerConfig: nearestFile(contents, 'tokenizer_config.json', beside),
+    sentenceTransformers: nearestFile(contents, 'config_sentence_transformers.json', beside),
+  };
+}
+
+function absolute(directory: string, files: DescriptionFiles): DescriptionFiles {
+  return {
+    config: path.join(directory, files.config),
+    tokenizerConfig: inFolder(directory, files.tokenizerConfig),
+    sentenceTransformers: inFolder(directory, files.sentenceTransformers),
+  };
+}
+
+/**
+ * The files of external data, as the graph names them; where the graph cannot be read, those that are named after it.
+ *
+ * @throws PlimsollError MODEL_UNUSABLE if one leads out of the folder
+ */
+function externalFiles({ files }: FolderContents, { file, facts }: GraphFile): readonly string[] {
+  const folder = path.dirname(file);
+  if (facts === undefined) {
+    const name = path.basename(file);
+    return files.filter(
+      (each) =>
+        path.dirname(each) === folder &&
+        path.basename(each).startsWith(name) &&
+        /^[._].*data/.test(path.basename(each).slice(name.length)),
+    );
+  }
+  return facts.externalFiles.map((location) => {
+    const place = path.join(folder, location);
+    if (path.isAbsolute(location) || place.startsWith('..')) {
+      throw unusable(`${file} keeps weights outside of the model's folder, which is not allowed`);
+    }
+    return place;
+  });
+}
+
+async function stateOf(
+  contents: FolderContents,
+  graph: GraphFile,
+  small: readonly string[],
+): Promise<Pick<Model, 'files' | 'weights' | 'signature' | 'sourceBytes'>> {
+  const weights = [graph.file, ...externalFiles(contents, graph)];
+  const files = [...small, ...weights];
+  let sourceBytes = 0;
+  const lines: string[] = [];
+  for (const file of files) {
+    const place = path.join(contents.directory, file);
+    try {
+      const facts = await factsOf(place);
+      if (weights.includes(file)) sourceBytes += facts.size;
+      if (await isLfsPointer(place, facts.size)) throw unusable(lfsReason(file));
+      lines.push(`${file}:${facts.size}:${Math.floor(facts.mtimeMs)}:${facts.ino}`);
+    } catch (error) {
+      if (!(error instanceof NoFileError)) throw error;
+      throw unusable(`${file} cannot be used: ${error.message}`);
+    }
+  }
+  return { files, weights, signature: lines.join('|'), sourceBytes };
+}
+
+/** The tokenizer of a folder that cannot be served. */
+export interface BareTokenizer {
+  /** By their whole paths. */
+  readonly files: TokenizerFiles;
+  readonly maxTokens: number;
+}
+
+/** The tokenizer of a folder, whatever else it lacks; undefined if it has none. */
+export async function bareTokenizer(contents: FolderContents): Promise<BareTokenizer | undefined> {
+  const files = tokenizerFilesIn(contents, contents.tokenizers[0] ?? '');
+  if (files === undefined) return undefined;
+  const read = async (file: string | undefined) =>
+    file === undefined ? {} : readJson(path.join(contents.directory, file)).catch(() => ({}));
+  const [config, tokenizer] = [await read(contents.configs[0]), await read(files.config)];
+  const { maxTokens } = roomOf(config, tokenizer);
+  return { files: inDirectory(contents.directory, files), maxTokens };
+}

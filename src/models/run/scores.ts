@@ -1,0 +1,62 @@
+/** From logits to scores. Pure. */
+import type { ScoreFunction } from '../intake/reading/scoring.js';
+
+/** Scores of one input, by label index. */
+export type Scores = readonly number[];
+
+/** Rows of logits, one after the other. */
+export type Logits = Float32Array | Float64Array;
+
+/**
+ * Scores from logits.
+ *
+ * @param logits rows of `labelCount`
+ * @param functions the function of each row, or one for all of them
+ */
+export function scoresOf(
+  logits: Logits,
+  labelCount: number,
+  functions: ScoreFunction | readonly ScoreFunction[],
+): readonly Scores[] {
+  const rows: Scores[] = [];
+  for (let start = 0; start < logits.length; start += labelCount) {
+    const row = logits.subarray(start, start + labelCount);
+    const of = typeof functions === 'string' ? functions : functions[rows.length];
+    rows.push(scoresOfRow(row, of ?? 'none'));
+  }
+  return rows;
+}
+
+function scoresOfRow(row: Logits, of: ScoreFunction): Scores {
+  switch (of) {
+    case 'softmax':
+      return softmax(row);
+    case 'sigmoid':
+      return Array.from(row, logistic);
+    case 'none':
+      return Array.from(row, shortest);
+  }
+}
+
+/** exp(x − max) ÷ Σ exp(x − max): the maximum is taken out so that nothing overflows. */
+function softmax(row: Logits): Scores {
+  let most = Number.NEGATIVE_INFINITY;
+  for (const value of row) most = Math.max(most, value);
+  const powers = Array.from(row, (value) => Math.exp(value - most));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => rounded(power / sum));
+}
+
+function logistic(value: number): number {
+  return rounded(1 / (1 + Math.exp(-value)));
+}
+
+/** Seven decimals: what single precision holds; more digits only make the messages longer. */
+function rounded(score: number): number {
+  return Math.round(score * 1e7) / 1e7;
+}
+
+/** Nine significant digits give every single-precision number back; negative zero becomes zero. */
+function shortest(value: number): number {
+  return Number(value.toPrecision(9)) + 0;
+}

@@ -1,0 +1,112 @@
+/** How a graph is fed and read: decided once, when the model is prepared, and kept beside the mapped form. */
+import type { Side } from '../intake/reading/room.js';
+
+/** What an input of a graph takes. */
+export type InputRole = 'ids' | 'mask' | 'types' | 'positions';
+
+/** Element types that an input may have, as ONNX Runtime names them. */
+export type InputType =
+  | 'int64'
+  | 'int32'
+  | 'uint32'
+  | 'uint64'
+  | 'int16'
+  | 'int8'
+  | 'uint8'
+  | 'bool'
+  | 'float32'
+  | 'float64'
+  | 'float16';
+
+export interface InputBinding {
+  readonly name: string;
+  readonly role: InputRole;
+  readonly type: InputType;
+  /** 2: rows of tokens; 1: the tokens of one row. */
+  readonly rank: 1 | 2;
+}
+
+/**
+ * Which rows may run beside one another. `together`: any, padded to the longest. `equal length`: pads change the
+ * scores. `one by one`: even neighbours of the same length do, or the graph takes a single row.
+ */
+export type RowGrouping = 'together' | 'equal length' | 'one by one';
+
+export interface ServingPlan {
+  readonly inputs: readonly InputBinding[];
+  /** The output that holds the logits. */
+  readonly output: string;
+  readonly labelCount: number;
+  readonly grouping: RowGrouping;
+  readonly paddingSide: Side;
+  readonly padTokenId: number;
+  readonly padTypeId: number;
+  /** Position of a text's first token, where positions are an input. */
+  readonly positionOffset: number;
+  /** Rows that the graph takes, no more and no fewer; undefined where that is free. */
+  readonly fixedRows?: number;
+  /** Tokens of each row that the graph takes, no more and no fewer. */
+  readonly fixedLength?: number;
+}
+
+/** Which library tokenizes: the lean one in JavaScript, or the native one, the reference. */
+export interface TokenizerChoice {
+  readonly kind: 'javascript' | 'native';
+  /** Texts in which this regular expression finds a character go to the native one. */
+  readonly except?: string;
+}
+
+/** What preparing a model found out, kept beside its mapped form. */
+export interface Findings {
+  readonly plan: ServingPlan;
+  readonly tokenizer: TokenizerChoice;
+  /** The most tokens that the graph takes of a text. */
+  readonly maxTokens: number;
+  /** Longer texts are refused, as they would not fit into memory; undefined where all fit. */
+  readonly memoryCap?: { readonly tokens: number; readonly bytes: number };
+  /** What was found, and how, in words. */
+  readonly decisions: readonly {
+    readonly about: string;
+    readonly value: string;
+    readonly from: string;
+  }[];
+}
+
+/**
+ * Divides rows into batches that may run, each a list of their numbers. Pure.
+ *
+ * 1. A graph of a fixed number of rows: that many at a time.
+ * 2. `one by one`: each alone.
+ * 3. `equal length`: those of one length; together they are padded nowhere.
+ * 4. `together`: all of them.
+ */
+export function batchesOf(
+  lengths: readonly number[],
+  { grouping, fixedRows, fixedLength }: ServingPlan,
+): readonly (readonly number[])[] {
+  const all = lengths.map((_, row) => row);
+  const groups =
+    grouping === 'together' || (grouping === 'equal length' && fixedLength !== undefined)
+      ? [all] // 4
+      : grouping === 'equal length'
+        ? [...groupBy(all, (row) => lengths[row] ?? 0)] // 3
+        : all.map((row) => [row]); // 2
+  if (fixedRows === undefined) return groups;
+  return groups.flatMap((rows) => slices(rows, fixedRows)); // 1
+}
+
+function groupBy(rows: readonly number[], keyOf: (row: number) => number): Iterable<number[]> {
+  const groups = new Map<number, number[]>();
+  for (const row of rows) {
+    const group = groups.get(keyOf(row));
+    if (group === undefined) groups.set(keyOf(row), [row]);
+    else group.push(row);
+  }
+  return groups.values();
+}
+
+function slices(rows: readonly number[], size: number): readonly (readonly number[])[] {
+  const found: (readonly number[])[] = [];
+  for (let at = 0; at < rows.length; at += size) found.push(rows.slice(at, at + size));
+  return found;
+}

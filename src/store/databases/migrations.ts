@@ -1,0 +1,163 @@
+import { type Kysely, type Migration, sql } from 'kysely';
+
+const READING_COLUMNS = [
+  'count',
+  'server_total_bytes',
+  'load_line_bytes',
+  'server_used_mean_bytes',
+  'server_used_max_bytes',
+  'private_mean_bytes',
+  'private_max_bytes',
+  'pss_mean_bytes',
+  'pss_max_bytes',
+  'pressure_max',
+] as const;
+
+/** Tables without this migration are of version 0.1, which had no setting for their schema. */
+export const OWN_SCHEMA = '0004_own_schema';
+
+/** Every change of the schema, in order; one that has been released is never edited. */
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0001_sessions_and_receipts': {
+    async up(database: Kysely<unknown>): Promise<void> {
+      await database.schema
+        .createTable('sessions')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('state', 'text', (column) => column.notNull())
+        .addColumn('max_users', 'integer', (column) => column.notNull())
+        .addColumn('users', 'integer', (column) => column.notNull())
+        .addColumn('requests', 'bigint', (column) => column.notNull())
+        .addColumn('opened_at_ms', 'bigint', (column) => column.notNull())
+        .addColumn('ended_at_ms', 'bigint')
+        .addColumn('body', 'text', (column) => column.notNull())
+        .execute();
+      await database.schema
+        .createIndex('sessions_by_time')
+        .on('sessions')
+        .columns(['opened_at_ms'])
+        .execute();
+      await database.schema
+        .createTable('receipts')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('kind', 'text', (column) => column.notNull())
+        .addColumn('session', 'text')
+        .addColumn('started_at_ms', 'bigint', (column) => column.notNull())
+        .addColumn('body', 'text', (column) => column.notNull())
+        .execute();
+      await database.schema
+        .createIndex('receipts_by_time')
+        .on('receipts')
+        .columns(['started_at_ms'])
+        .execute();
+      await database.schema
+        .createIndex('receipts_by_session')
+        .on('receipts')
+        .columns(['session'])
+        .execute();
+    },
+  },
+  '0002_readings': {
+    async up(database: Kysely<unknown>): Promise<void> {
+      let table = database.schema
+        .createTable('readings')
+        .addColumn('at_ms', 'bigint', (column) => column.primaryKey());
+      for (const name of READING_COLUMNS) {
+        table = table.addColumn(name, 'bigint', (column) => column.notNull());
+      }
+      await table.execute();
+    },
+  },
+  '0003_records': {
+    async up(database: Kysely<unknown>): Promise<void> {
+      await nameServers(database);
+      await rebuildReadings(database);
+      await database.schema
+        .createTable('session_users')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('session', 'text', (column) => column.notNull())
+        .addColumn('user_hash', 'text', (column) => column.notNull())
+        .addColumn('at_ms', 'bigint', (column) => column.notNull())
+        .execute();
+      await database.schema
+        .createTable('events')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('at_ms', 'bigint', (column) => column.notNull())
+        .addColumn('server', 'text', (column) => column.notNull())
+        .addColumn('kind', 'text', (column) => column.notNull())
+        .addColumn('text', 'text', (column) => column.notNull())
+        .addColumn('session', 'text')
+        .addColumn('model', 'text')
+        .addColumn('worker', 'text')
+        .execute();
+      await createRecords(database);
+      for (const [table, column] of [
+        ['session_users', 'session'],
+        ['session_users', 'at_ms'],
+        ['events', 'at_ms'],
+        ['records', 'at_ms'],
+        ['records', 'session'],
+      ] as const) {
+        const name = `${table}_by_${column === 'at_ms' ? 'time' : column}`;
+        await database.schema.createIndex(name).on(table).columns([column]).execute();
+      }
+    },
+  },
+  // Changes nothing: marks tables that are where database.schema says, and must never be moved again.
+  [OWN_SCHEMA]: { async up(): Promise<void> {} },
+};
+
+async function nameServers(database: Kysely<unknown>): Promise<void> {
+  await database.schema
+    .createTable('servers')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('started_at_ms', 'bigint', (column) => column.notNull())
+    .addColumn('seen_at_ms', 'bigint', (column) => column.notNull())
+    .execute();
+  await database.schema.alterTable('sessions').addColumn('server', 'text').execute();
+  await database.schema
+    .alterTable('sessions')
+    .addColumn('revision', 'bigint', (column) => column.notNull().defaultTo(0))
+    .execute();
+  // Open sessions are few among many: finding them at a start must not read them all.
+  await database.schema
+    .createIndex('sessions_by_state')
+    .on('sessions')
+    .columns(['state'])
+    .execute();
+}
+
+/** Each server has its own minutes; SQLite can change a primary key only with a new table. */
+async function rebuildReadings(database: Kysely<unknown>): Promise<void> {
+  let table = database.schema
+    .createTable('readings_of_servers')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('server', 'text', (column) => column.notNull())
+    .addColumn('at_ms', 'bigint', (column) => column.notNull());
+  for (const name of READING_COLUMNS) {
+    table = table.addColumn(name, 'bigint', (column) => column.notNull());
+  }
+  await table.execute();
+  const columns = sql.join(READING_COLUMNS.map((name) => sql.ref(name)));
+  await sql`insert into readings_of_servers (id, server, at_ms, ${columns})
+    select '.' || cast(at_ms as text), '', at_ms, ${columns} from readings`.execute(database);
+  await database.schema.dropTable('readings').execute();
+  await database.schema.alterTable('readings_of_servers').renameTo('readings').execute();
+  await database.schema.createIndex('readings_by_time').on('readings').columns(['at_ms']).execute();
+}
+
+async function createRecords(database: Kysely<unknown>): Promise<void> {
+  await database.schema
+    .createTable('records')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('at_ms', 'bigint', (column) => column.notNull())
+    .addColumn('session', 'text', (column) => column.notNull())
+    .addColumn('user_hash', 'text', (column) => column.notNull())
+    .addColumn('model', 'text', (column) => column.notNull())
+    .addColumn('input_hash', 'text', (column) => column.notNull())
+    .addColumn('label', 'text', (column) => column.notNull())
+    .addColumn('score', 'double precision', (column) => column.notNull())
+    .addColumn('ms', 'double precision', (column) => column.notNull())
+    .addColumn('tier', 'text')
+    .addColumn('input', 'text')
+    .execute();
+}

@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** How the hub misbehaves. */
+export interface HubFaults {
+  /** The connection breaks after so many bytes of a large file, so many times. */
+  cutAfterBytes?: number;
+  cuts?: number;
+  /** Large files come with one byte changed. */
+  damages?: boolean;
+  /** Every address answers with this status and `X-Error-Code`. */
+  refuses?: { readonly status: number; readonly code?: string };
+}
+
+/** A request that the hub or its storage has got. */
+export interface SeenRequest {
+  readonly host: 'hub' | 'storage';
+  readonly method: string;
+  readonly url: string;
+  readonly authorization: string | undefined;
+  readonly range: string | undefined;
+}
+
+/** Files above this are kept in the storage, as Git LFS has them. */
+const LARGE_BYTES = 1024;
+export const COMMIT = '0123456789abcdef0123456789abcdef01234567';
+
+/**
+ * A hub on the loopback interface, with the addresses and headers of the real one: a list of files, small
+ * files answered by the hub itself, large ones redirected to a storage on another port.
+ */
+export class HubServer {
+  readonly seen: SeenRequest[] = [];
+  readonly faults: HubFaults = {};
+  readonly #files: ReadonlyMap<string, Buffer>;
+  readonly #hub: Server;
+  readonly #storage: Server;
+  #endpoint = '';
+
+  private constructor(files: ReadonlyMap<string, Buffer>) {
+    this.#files = files;
+    this.#hub = createServer((request, response) => this.#answer(request, response));
+    this.#storage = createServer((request, response) => this.#serveStorage(request, response));
+  }
+
+  /** @param files of the model `org/name`, by their path */
+  static async start(files: ReadonlyMap<string, Buffer>): Promise<HubServer> {
+    const server = new HubServer(files);
+    for (const part of [server.#hub, server.#storage]) {
+      part.listen(0, '127.0.0.1');
+      await once(part, 'listening');
+    }
+    server.#endpoint = addressOf(server.#hub);
+    return server;
+  }
+
+  get endpoint(): string {
+    return this.#endpoint;
+  }
+
+  /** Content that was sent for a file, in requests. */
+  requestsFor(file: string): readonly SeenRequest[] {
+    return this.seen.filter(({ url, method }) => url.endsWith(file) && method === 'GET');
+  }
+
+  async stop(): Promise<void> {
+    for (const part of [this.#hub, this.#storage]) {
+      if (!part.listening) continue;
+      part.closeAllConnections();
+      part.close();
+      await once(part, 'close');
+    }
+  }
+
+  #see(host: SeenRequest['host'], { method = '', url = '', headers }: IncomingMessage): void {
+    const { authorization, range } = headers;
+    this.seen.push({ host, method, url, authorization, range });
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    this.#see('hub', request);
+    const { refuses } = this.faults;
+    if (refuses !== undefined) {
+      const code = refuses.code === undefined ? {} : { 'x-error-code': refuses.code };
+      response.writeHead(refuses.status, code).end();
+      return;
+    }
+    const url = new URL(request.url ?? '', this.endpoint);
+    if (/^\/api\/models\/org\/name\/revision\/(main|[0-9a-f]{40})$/.test(url.pathname)) {
+      const siblings = [...this.#files].map(([rfilename, content]) => ({
+        ...{ rfilename, size: content.byteLength },
+      }));
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ sha: COMMIT, siblings }));
+      return;
+    }
+    const file = new RegExp(`^/org/name/resolve/${COMMIT}/(.+)$`).exec(url.pathname)?.[1];
+    const content = this.#files.get(decodeURIComponent(file ?? ''));
+    if (content === undefined) {
+      const code = url.pathname.startsWith('/api/models/org/name/')
+        ? 'RevisionNotFound'
+        : 'RepoNotFound';
+      response.writeHead(404, { 'x-error-code': code }).end();
+      return;
+    }
+    response.setHeader('x-repo-commit', COMMIT);
+    if (content.byteLength <= LARGE_BYTES) {
+      response.setHeader('etag', `"${gitId(content)}"`);
+      sendRange(request, response, content);
+      return;
+    }
+    response
+      .writeHead(302, {
+        location: `${addressOf(this.#storage)}/blob/${file}`,
+        'x-linked-etag': `"${sha256(content)}"`,
+        'x-linked-size': content.byteLength,
+      })
+      .end();
+  }
+
+  #serveStorage(request: IncomingMessage, response: ServerResponse): void {
+    this.#see('storage', request);
+    const file = decodeURIComponent((request.url ?? '').replace('/blob/', ''));
+    const content = Buffer.from(this.#files.get(file) ?? '');
+    const { faults } = this;
+    if (faults.damages === true) content[content.byteLength >> 1] = 255 - (content.at(0) ?? 0);
+    const isLong = content.byteLength > (faults.cutAfterBytes ?? 0);
+    const cut = isLong && (faults.cuts ?? 0) > 0 ? faults.cutAfterBytes : undefined;
+    if (cut !== undefined) faults.cuts = (faults.cuts ?? 0) - 1;
+    sendRange(request, response, content, cut);
+  }
+}
+
+function sendRange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  content: Buffer,
+  cutAfterBytes?: number,
+): void {
+  const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+  const total = content.byteLength;
+  response.writeHead(from > 0 ? 206 : 200, {
+    'content-length': total - from,
+    ...(from > 0 ? { 'content-range': `bytes ${from}-${total - 1}/${total}` } : {}),
+  });
+  if (request.method === 'HEAD') response.end();
+  else if (cutAfterBytes === undefined) response.end(content.subarray(from));
+  else {
+    response.write(content.subarray(from, from + cutAfterBytes), () => response.destroy());
+  }
+}
+
+function addressOf(server: Server): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function sha256(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+function gitId(content: Buffer): string {
+  return createHash('sha1').update(`blob ${content.byteLength}\0`).update(content).digest('hex');
+}

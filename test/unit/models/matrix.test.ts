@@ -1,0 +1,290 @@
+/**
+ * Odd folders, one a line: each is put together from a layout, names, what config.json says, and a form of the graph,
+ * is compiled and run, and gives the scores that its table of weights gives by hand.
+ */
+import { copyFileSync, linkSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { temporaryFolder, write } from './folders.js';
+import { served } from './served.js';
+import { type GraphForm, logitsByHand, tinyGraph } from './tiny-graph.js';
+
+const CONTROL = fileURLToPath(new URL('../../fixtures/models/control', import.meta.url));
+const TEXTS = [
+  'hello',
+  'this film was good',
+  'spam spam spam: not very good, or is it?',
+  'The world of it and you (love) it',
+  `${'free money click here now '.repeat(30)}`,
+];
+const MAX_TOKENS = 64;
+
+type Function_ = 'softmax' | 'sigmoid' | 'none';
+
+interface Folder {
+  /** Its path below the models folder, and the id under which it is asked for. */
+  readonly name?: string;
+  readonly id?: string;
+  /** Where its files lie. */
+  readonly layout?: (folder: string) => void;
+  readonly graphFile?: string;
+  readonly graph?: GraphForm;
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly files?: Readonly<Record<string, unknown>>;
+  readonly labels?: readonly string[];
+  readonly function?: Function_;
+  /** Part of what must be decided about it. */
+  readonly rows?: string;
+  readonly refused?: RegExp;
+}
+
+const BERT = {
+  architectures: ['BertForSequenceClassification'],
+  model_type: 'bert',
+  pad_token_id: 0,
+};
+
+function make(root: string, of: Folder): string {
+  const folder = path.join(root, of.name ?? 'model');
+  const graphFile = path.join(folder, of.graphFile ?? 'onnx/model.onnx');
+  mkdirSync(path.dirname(graphFile), { recursive: true });
+  for (const file of ['tokenizer.json', 'tokenizer_config.json']) {
+    copyFileSync(path.join(CONTROL, file), path.join(folder, file));
+  }
+  const config = { ...BERT, max_position_embeddings: 512, ...of.config };
+  write(folder, { 'config.json': config, ...of.files });
+  writeFileSync(graphFile, tinyGraph(of.graph ?? {}));
+  of.layout?.(folder);
+  return folder;
+}
+
+function byHand(logits: readonly number[], function_: Function_): readonly number[] {
+  if (function_ === 'none') return logits;
+  if (function_ === 'sigmoid') return logits.map((value) => 1 / (1 + Math.exp(-value)));
+  const powers = logits.map((value) => Math.exp(value - Math.max(...logits)));
+  return powers.map((power) => power / powers.reduce((a, b) => a + b, 0));
+}
+
+/** A longer text alone, and all of them together: each has the scores of its own tokens. */
+async function expectRight(of: Folder): Promise<void> {
+  const root = temporaryFolder();
+  make(root, of);
+  const id = of.id ?? of.name ?? 'model';
+  const serving = served(root, id, temporaryFolder());
+  if (of.refused !== undefined) {
+    await expect(serving).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
+    await expect(serving).rejects.toThrow(of.refused);
+    return;
+  }
+  const model = await serving;
+  const { labels = 2 } = of.graph ?? {};
+  const names = of.labels ?? Array.from({ length: labels }, (_, at) => `LABEL_${at}`);
+  expect(model.labels).toEqual(names);
+  if (of.rows !== undefined) expect(model.findings.plan.grouping).toBe(of.rows);
+  const tolerance = of.graph?.outputType === 'float16' ? 5e-3 : 1e-5;
+  const check = async (texts: readonly string[]) => {
+    const answers = await model.ask(texts);
+    for (const [at, text] of texts.entries()) {
+      const { ids, types = ids.map(() => 0) } = model.encoder.encode(text);
+      const form = of.graph ?? {};
+      expect(ids.length).toBeLessThanOrEqual(
+        Math.min(MAX_TOKENS, Number(form.length) || MAX_TOKENS),
+      );
+      const right = byHand(logitsByHand(ids, types, form), of.function ?? 'softmax');
+      for (const [label, name] of names.entries()) {
+        expect(Math.abs((answers[at]?.[name] ?? 99) - (right[label] ?? 0))).toBeLessThan(tolerance);
+      }
+    }
+  };
+  for (const text of TEXTS) await check([text]);
+  await check(TEXTS);
+  await check([...TEXTS].reverse());
+  await model.release();
+}
+
+/** Moves files of the folder. */
+const moved =
+  (...moves: readonly (readonly [string, string])[]) =>
+  (folder: string): void => {
+    for (const [from, to] of moves) {
+      mkdirSync(path.dirname(path.join(folder, to)), { recursive: true });
+      renameSync(path.join(folder, from), path.join(folder, to));
+    }
+  };
+
+/** As the hub's cache keeps a model: contents apart, linked into a snapshot. */
+function asInHubCache(folder: string): void {
+  const [snapshot, blobs] = [path.join(folder, 'snapshots/abc'), path.join(folder, 'blobs')];
+  mkdirSync(path.join(snapshot, 'onnx'), { recursive: true });
+  mkdirSync(blobs);
+  write(folder, { 'refs/main': 'abc' });
+  for (const file of [
+    'config.json',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'onnx/model.onnx',
+  ]) {
+    const blob = file.replace('/', '-');
+    renameSync(path.join(folder, file), path.join(blobs, blob));
+    symlinkSync(
+      path.join('..', '..', file.includes('/') ? '..' : '', 'blobs', blob),
+      path.join(snapshot, file),
+    );
+  }
+}
+
+const LAYOUTS: readonly Folder[] = [
+  { graphFile: 'model.onnx' },
+  { graphFile: 'onnx/model.onnx' },
+  { graphFile: 'export/some graph.onnx' },
+  { graphFile: 'model_quantized.onnx' },
+  { graphFile: 'onnx/model_O2.onnx' },
+  { layout: moved(['tokenizer.json', 'onnx/tokenizer.json']) },
+  { layout: moved(['config.json', 'onnx/config.json'], ['tokenizer.json', 'onnx/tokenizer.json']) },
+  { name: 'models--org--some.name', id: 'org/some.name', layout: asInHubCache },
+  { name: 'org/name' },
+  { name: 'my model v1.0' },
+  { name: '-dash' },
+  { name: 'ünïcödé – 模型 🚀' },
+  { name: 'cafe\u0301', id: 'caf\u00e9' },
+  { name: '100%', id: '100%' },
+  { name: 'a~b@q8' },
+  { files: { '1_Pooling/config.json': {}, 'onnx/broken.onnx': 'no graph' } },
+];
+
+const LABELS: readonly Folder[] = [
+  { config: { id2label: { 0: 'neg', 1: 'pos' } }, labels: ['neg', 'pos'] },
+  { config: { label2id: { a: 0, b: 1, c: 2 } }, graph: { labels: 3 }, labels: ['a', 'b', 'c'] },
+  { config: { id2label: { 0: 0, 1: 1 } }, labels: ['0', '1'] },
+  { config: { id2label: { 2: 'x' } }, graph: { labels: 3 }, labels: ['LABEL_0', 'LABEL_1', 'x'] },
+  { config: { num_labels: 4 }, graph: { labels: 4 } },
+  { config: { num_labels: 4 }, refused: /2 outputs.*speaks of 4/ },
+  { files: { 'plimsoll.json': { labels: ['ham', 'spam'] } }, labels: ['ham', 'spam'] },
+  { files: { 'plimsoll.json': { labels: ['one'] } }, refused: /plimsoll\.json names 1 labels/ },
+];
+
+const FUNCTIONS: readonly Folder[] = [
+  { config: { problem_type: 'multi_label_classification' }, function: 'sigmoid' },
+  { config: { problem_type: 'regression' }, function: 'none' },
+  { graph: { labels: 1 }, function: 'sigmoid' },
+  { graph: { labels: 1 }, config: { problem_type: 'regression' }, function: 'none' },
+  {
+    config: { sentence_transformers: { activation_fn: 'torch.nn.modules.linear.Identity' } },
+    function: 'none',
+  },
+  { files: { 'plimsoll.json': { function: 'sigmoid' } }, function: 'sigmoid' },
+];
+
+const GRAPHS: readonly Folder[] = [
+  { graph: { type: 'int32' }, rows: 'together' },
+  { graph: { maskType: 'float' }, rows: 'together' },
+  { graph: { type: 'int32', maskType: 'int64' } },
+  { graph: { names: ['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'] } },
+  { graph: { names: ['input_ids', 'attention_mask', '', ''] } },
+  { graph: { names: ['input_ids', '', '', ''] }, rows: 'equal length' },
+  { graph: { names: ['ids', '', '', ''], type: 'int32' }, rows: 'equal length' },
+  { graph: { names: ['input', 'mask', 'segment', ''] } },
+  { graph: { names: ['input_word_ids', 'input_mask', 'input_type_ids', ''], type: 'int32' } },
+  {
+    graph: {
+      names: [
+        'serving_default_input_ids:0',
+        'serving_default_attention_mask:0',
+        'serving_default_token_type_ids:0',
+        '',
+      ],
+    },
+  },
+  { graph: { names: ['input.1', 'attention_mask.1', '', ''] } },
+  { graph: { names: ['a', 'b', '', ''] }, rows: 'together' },
+  { graph: { rows: 1 }, rows: 'one by one' },
+  { graph: { rows: 3 } },
+  { graph: { length: 32 } },
+  { graph: { rows: 1, length: 48 } },
+  { graph: { output: 'output_0' } },
+  { graph: { before: 'last_hidden_state' } },
+  { graph: { before: 'pooler_output' } },
+  { graph: { before: 'pooler_output', output: 'scores' } },
+  { graph: { outputType: 'float16' } },
+  { graph: { outputType: 'double' } },
+  { graph: { labels: 1, squeezed: true }, function: 'sigmoid' },
+  { graph: { branch: true } },
+  { graph: { branch: true, type: 'int32', labels: 3 } },
+  {
+    graph: { names: ['input_ids', 'pixel_values', '', ''] },
+    refused: /inputs are input_ids, pixel_values/,
+  },
+  { graph: { output: 'last_hidden_state' }, refused: /outputs are last_hidden_state/ },
+];
+
+const named = (folders: readonly Folder[]) =>
+  folders.map((folder): [string, Folder] => {
+    const { layout, refused, ...rest } = folder;
+    return [`${JSON.stringify(rest)}${layout === undefined ? '' : ` ${layout.name}`}`, folder];
+  });
+
+describe('a folder gives its scores, alone and together, or is refused with the reason', () => {
+  test.each(named(LAYOUTS))('layout %s', (_name, folder) => expectRight(folder), 180_000);
+  test.each(named(LABELS))('labels %s', (_name, folder) => expectRight(folder), 180_000);
+  test.each(named(FUNCTIONS))('function %s', (_name, folder) => expectRight(folder), 180_000);
+  test.each(named(GRAPHS))('graph %s', (_name, folder) => expectRight(folder), 180_000);
+
+  test('whatever is put together', async () => {
+    const any = fc.record({
+      layout: fc.constantFrom(...LAYOUTS),
+      function: fc.constantFrom(...FUNCTIONS),
+      graph: fc.constantFrom(...GRAPHS.filter(({ refused }) => refused === undefined)),
+    });
+    await fc.assert(
+      fc.asyncProperty(any, async ({ layout, function: asked, graph }) => {
+        const labels = graph.graph?.squeezed === true ? 1 : (asked.graph?.labels ?? 2);
+        await expectRight({
+          ...{ ...layout, ...asked, files: { ...layout.files, ...asked.files } },
+          graph: { ...graph.graph, labels },
+          function:
+            labels === 1 && asked.config === undefined && asked.files === undefined
+              ? 'sigmoid'
+              : (asked.function ?? 'softmax'),
+        });
+      }),
+      { numRuns: 8 },
+    );
+  }, 900_000);
+});
+
+test('a row whose scores depend on its neighbours runs alone', async () => {
+  const root = temporaryFolder();
+  make(root, { graph: { neighbours: true } });
+  const model = await served(root, 'model', temporaryFolder());
+  expect(model.findings.plan.grouping).toBe('one by one');
+  const alone: unknown[] = [];
+  for (const text of TEXTS) alone.push((await model.ask([text]))[0]);
+  expect(await model.ask(TEXTS)).toEqual(alone);
+  await model.release();
+});
+
+test('an answer that is not finite is refused, and only that', async () => {
+  const root = temporaryFolder();
+  make(root, { graph: { infinite: true }, config: { id2label: { 0: 'a', 1: 'b' } } });
+  const model = await served(root, 'model', temporaryFolder());
+  const tokens = JSON.stringify(model.encoder.encode('hello').ids);
+  expect(tokens).not.toContain('7,');
+  expect(await model.ask(['hello'])).toHaveLength(1);
+  const native = await model.encoder.native();
+  await expect(model.ask([native.tokenOf(7)])).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
+  await model.release();
+});
+
+test('weights linked into other folders than the graph are read', async () => {
+  const root = temporaryFolder();
+  const folder = make(root, {});
+  const elsewhere = temporaryFolder();
+  renameSync(path.join(folder, 'onnx/model.onnx'), path.join(elsewhere, 'graph'));
+  symlinkSync(path.join(elsewhere, 'graph'), path.join(folder, 'onnx/model.onnx'));
+  linkSync(path.join(elsewhere, 'graph'), path.join(elsewhere, 'other'));
+  const model = await served(root, 'model', temporaryFolder());
+  expect(await model.ask(['hello'])).toHaveLength(1);
+  await model.release();
+});

@@ -1,0 +1,60 @@
+/** A model folder served without a server: read, compiled and run in this process, as the parts of it do it. */
+import path from 'node:path';
+import { writeForm } from '../../../src/models/compile/write-form.js';
+import { describe as described } from '../../../src/models/intake/description.js';
+import { type Model, ModelRepository } from '../../../src/models/intake/repository.js';
+import { inDirectory } from '../../../src/models/intake/tokenizer-files.js';
+import { MappedSession } from '../../../src/models/run/onnx-session.js';
+import { scoresOf } from '../../../src/models/run/scores.js';
+import type { Findings } from '../../../src/models/run/serving-plan.js';
+import { TextEncoder } from '../../../src/models/run/tokenizer.js';
+
+export interface Served {
+  readonly model: Model;
+  readonly findings: Findings;
+  readonly encoder: TextEncoder;
+  readonly labels: readonly string[];
+  /** Scores of texts that are run together, by label. */
+  readonly ask: (texts: readonly string[]) => Promise<readonly Readonly<Record<string, number>>[]>;
+  readonly release: () => Promise<void>;
+}
+
+/** @throws PlimsollError as the server would */
+export async function served(root: string, id: string, scratch: string): Promise<Served> {
+  const repository = new ModelRepository(root);
+  const model = await repository.find(id);
+  const { description: of, declaration, directory, files, weights, dtype } = model;
+  const tokenizer = inDirectory(directory, model.tokenizer);
+  const graphFile = path.join(scratch, 'form', 'model.onnx');
+  const { padTokenId, padTypeId, positionOffset, paddingSide, maxTokens } = of;
+  const { findings } = await writeForm({
+    ...{ job: 'write', source: directory, files, weights, tokenizer, graphFile },
+    ...{ weightsFile: 'weights.bin', threads: 1, budget: { bytes: 2 ** 31, ms: 60_000 } },
+    inspect: {
+      ...{ dtype, maxTokens, padTokenId, padTypeId, positionOffset, paddingSide },
+      labels: declaration.overrides.labels?.length ?? declaration.labels.count,
+    },
+  });
+  const { plan } = findings;
+  const {
+    labels,
+    scoring,
+    maxTokens: fits,
+    truncationSide,
+  } = described(declaration, {
+    ...findings,
+    labelCount: plan.labelCount,
+  });
+  const encoder = await TextEncoder.open(tokenizer, fits, {
+    ...findings.tokenizer,
+    truncationSide,
+  });
+  const session = await MappedSession.open(graphFile, { threads: 1, arena: false });
+  const ask = async (texts: readonly string[]) => {
+    const logits = await session.run(await encoder.encodeAll(texts), plan);
+    return scoresOf(logits, plan.labelCount, scoring).map((scores) =>
+      Object.fromEntries(labels.map((label, at) => [label, scores[at] ?? Number.NaN])),
+    );
+  };
+  return { model, findings, encoder, labels, ask, release: () => session.release() };
+}

@@ -1,0 +1,240 @@
+/**
+ * A classifier small enough to be computed by hand, as an ONNX file in any of the forms that exporters write: the
+ * logits of a text are the sum of its tokens' rows in a table.
+ */
+import {
+  dataTypes,
+  graphNameField,
+  initializerHeader,
+  modelHeader,
+  nodeField,
+  type ValueDescription,
+  valueField,
+} from '../../../src/models/compile/onnx/messages.js';
+import {
+  concat,
+  fieldHeader,
+  integerField,
+  messageField,
+  stringField,
+} from '../../../src/models/compile/onnx/protobuf-writer.js';
+
+export const VOCABULARY = 125;
+
+export interface GraphForm {
+  readonly labels?: number;
+  /** Names of the inputs, in the order of ids, mask, types, positions; empty: left out. */
+  readonly names?: readonly string[];
+  readonly type?: 'int64' | 'int32';
+  readonly maskType?: 'int64' | 'int32' | 'float';
+  readonly rows?: number | string;
+  readonly length?: number | string;
+  readonly output?: string;
+  readonly outputType?: 'float' | 'float16' | 'double';
+  readonly squeezed?: boolean;
+  /** Another output before the logits. */
+  readonly before?: 'last_hidden_state' | 'pooler_output';
+  /** A branch with constants of its own around the logits. */
+  readonly branch?: boolean;
+  /** What a row takes from the others of its batch. */
+  readonly neighbours?: boolean;
+  /** Logits become infinite for texts that hold token 7. */
+  readonly infinite?: boolean;
+}
+
+const TYPE = { ...dataTypes, double: 11, int32: 6, bool: 9 };
+type TypeName = keyof typeof TYPE;
+
+/** The table: the same numbers each time. */
+export function weightOf(token: number, label: number): number {
+  return Math.fround((((token * 31 + label * 17) % 41) - 20) / 64);
+}
+
+/** What the graph gives for a text of these tokens. */
+export function logitsByHand(
+  ids: readonly number[],
+  types: readonly number[],
+  form: GraphForm,
+): readonly number[] {
+  const names = form.names ?? USUAL;
+  return Array.from({ length: form.labels ?? 2 }, (_, label) => {
+    let sum = ids.reduce((all, id) => all + weightOf(id, label), 0);
+    if (names[2]) sum += types.reduce((all, type) => all + type, 0) * 0.5;
+    if (names[3]) sum += ids.reduce((all, _id, at) => all + at, 0) * 0.015625;
+    return sum;
+  });
+}
+
+const USUAL = ['input_ids', 'attention_mask', 'token_type_ids', ''];
+
+/** The file. */
+export function tinyGraph(form: GraphForm): Buffer {
+  const { labels = 2, names = USUAL, type = 'int64', maskType = type } = form;
+  const [ids = '', mask = '', types = '', positions = ''] = names;
+  const shape = [form.rows ?? 'batch', form.length ?? 'sequence'];
+  const inputs = [ids, mask, types, positions].flatMap((name, at) =>
+    name === '' ? [] : [value('input', name, at === 1 ? maskType : type, shape)],
+  );
+  const nodes: Uint8Array[] = [];
+  const node = (
+    operator: string,
+    from: readonly string[],
+    to: string,
+    attributes = {},
+    more: Uint8Array[] = [],
+  ) => {
+    nodes.push(nodeField({ operator, name: to, inputs: from, output: to, attributes }, more));
+    return to;
+  };
+  const cast = (from: string, to: TypeName) =>
+    node('Cast', [from], `${from}_${to}`, { to: TYPE[to] });
+  let rows = node('Gather', ['table', ids], 'embedded');
+  if (mask !== '') {
+    const weights = node(
+      'Unsqueeze',
+      [maskType === 'float' ? mask : cast(mask, 'float'), 'last'],
+      'weights',
+    );
+    rows = node('Mul', [rows, weights], 'masked');
+  }
+  let logits = node('ReduceSum', [rows, 'tokens'], 'sums', { keepdims: 0 });
+  const add = (input: string, scale: string) => {
+    const seen =
+      mask === ''
+        ? input
+        : node('Mul', [input, maskType === type ? mask : cast(mask, type)], `${input}_seen`);
+    const sum = node('ReduceSum', [cast(seen, 'float'), 'tokens'], `${input}_sum`, { keepdims: 1 });
+    logits = node('Add', [logits, node('Mul', [sum, scale], `${input}_part`)], `${input}_added`);
+  };
+  if (types !== '') add(types, 'half');
+  if (positions !== '') add(positions, 'small');
+  if (form.neighbours === true) {
+    const mean = node('ReduceMean', [logits], 'mean', { axes: [0], keepdims: 1 });
+    logits = node('Sub', [logits, node('Mul', [mean, 'half'], 'part')], 'mixed');
+  }
+  if (form.infinite === true) {
+    const hit = node('Cast', [node('Equal', [ids, 'seven'], 'hits')], 'hits_float', {
+      to: TYPE.float,
+    });
+    const most = node('ReduceMax', [hit], 'hit', { axes: [1], keepdims: 1 });
+    logits = node(
+      'Sub',
+      [logits, node('Log', [node('Sub', ['one', most], 'left')], 'log')],
+      'risky',
+    );
+  }
+  if (form.branch === true) logits = node('If', ['yes'], 'branched', {}, branches(logits));
+  if (form.squeezed === true) logits = node('Squeeze', [logits, 'last_one'], 'squeezed');
+  const outputType = form.outputType ?? 'float';
+  if (outputType !== 'float') logits = cast(logits, outputType);
+  const name = form.output ?? 'logits';
+  node('Identity', [logits], name);
+  const outputs = [
+    value('output', name, outputType, form.squeezed === true ? ['batch'] : ['batch', labels]),
+  ];
+  if (form.before === 'last_hidden_state') {
+    node('Identity', ['embedded'], form.before);
+    outputs.unshift(value('output', form.before, 'float', ['batch', 'sequence', labels]));
+  }
+  if (form.before === 'pooler_output') {
+    node('Identity', ['sums'], form.before);
+    outputs.unshift(value('output', form.before, 'float', ['batch', labels]));
+  }
+  const table = Array.from({ length: VOCABULARY * labels }, (_, at) =>
+    weightOf(Math.floor(at / labels), at % labels),
+  );
+  const constants = [
+    floats('table', [VOCABULARY, labels], table),
+    ...[floats('half', [], [0.5]), floats('small', [], [0.015625]), floats('one', [], [1])],
+    ...[whole('last', [1], [-1]), whole('tokens', [1], [1]), whole('last_one', [1], [1])],
+    whole('seven', [], [7], type),
+    constant('yes', 'bool', [], Uint8Array.of(1)),
+  ];
+  const graph = concat([...nodes, graphNameField('tiny'), ...constants, ...inputs, ...outputs]);
+  return Buffer.from(concat([modelHeader('tests', graph.byteLength), graph]));
+}
+
+function value(
+  kind: 'input' | 'output',
+  name: string,
+  type: TypeName,
+  shape: readonly (number | string)[],
+): Uint8Array {
+  if (type === 'float' || type === 'int64' || type === 'float16') {
+    return valueField(kind, { name, type, shape } satisfies ValueDescription);
+  }
+  const dimensions = shape.map((size) =>
+    messageField(1, [typeof size === 'number' ? integerField(1, size) : stringField(2, size)]),
+  );
+  const tensor = [integerField(1, TYPE[type]), messageField(2, dimensions)];
+  return messageField(kind === 'input' ? 11 : 12, [
+    stringField(1, name),
+    messageField(2, [messageField(1, tensor)]),
+  ]);
+}
+
+function constant(
+  name: string,
+  type: TypeName,
+  shape: readonly number[],
+  bytes: Uint8Array,
+): Uint8Array {
+  if (type === 'float' || type === 'int64') {
+    return concat([initializerHeader(name, type, shape, bytes.byteLength), bytes]);
+  }
+  // TensorProto: dims = 1, data_type = 2, name = 8, raw_data = 9.
+  const fields = [
+    ...shape.map((size) => integerField(1, size)),
+    integerField(2, TYPE[type]),
+    stringField(8, name),
+  ];
+  return messageField(5, [...fields, concat([fieldHeader(9, bytes.byteLength), bytes])]);
+}
+
+function floats(name: string, shape: readonly number[], values: readonly number[]): Uint8Array {
+  return constant(name, 'float', shape, new Uint8Array(Float32Array.from(values).buffer));
+}
+
+function whole(
+  name: string,
+  shape: readonly number[],
+  values: readonly number[],
+  type: 'int64' | 'int32' = 'int64',
+): Uint8Array {
+  const numbers = type === 'int64' ? BigInt64Array.from(values, BigInt) : Int32Array.from(values);
+  return constant(name, type, shape, new Uint8Array(numbers.buffer));
+}
+
+/** `then`: plus a constant, minus a large one that is all zeros; `else`: as it is. */
+function branches(input: string): Uint8Array[] {
+  const large = 400;
+  const nodeOf = (operator: string, inputs: readonly string[], output: string) =>
+    nodeField({ operator, name: output, inputs, output, attributes: {} });
+  const output = (name: string) => valueField('output', { name, type: 'float', shape: ['b', 'l'] });
+  const taken = [
+    nodeOf('Add', [input, 'zero'], 'shifted'),
+    nodeOf('Slice', ['zeros', 'first', 'second'], 'one_zero'),
+    nodeOf('Add', ['shifted', 'one_zero'], 'then_out'),
+    graphNameField('then'),
+    ...[
+      floats('zero', [1], [0]),
+      floats(
+        'zeros',
+        [large],
+        Array.from({ length: large }, () => 0),
+      ),
+    ],
+    ...[whole('first', [1], [0]), whole('second', [1], [1]), output('then_out')],
+  ];
+  const other = [
+    nodeOf('Identity', [input], 'else_out'),
+    graphNameField('else'),
+    output('else_out'),
+  ];
+  return [branch('then_branch', taken), branch('else_branch', other)];
+}
+
+/** AttributeProto: name = 1, g = 6, type = 20 (GRAPH = 5). */
+function branch(name: string, graph: readonly Uint8Array[]): Uint8Array {
+  return messageField(5, [stringField(1, name), messageField(6, graph), integerField(20, 5)]);
+}
