@@ -220,7 +220,9 @@ export class PerTokenGraph {
 
 /** Integers from −128 as those from 0. */
 function shifted(values: Int8Array): Uint8Array {
-  return Uint8Array.from(values, (value) => value + ZERO_POINT);
+  const bytes = new Uint8Array(values.length);
+  for (let at = 0; at < values.length; at += 1) bytes[at] = (values[at] ?? 0) + ZERO_POINT;
+  return bytes;
 }
 
 export function factsOf({ node, weight, isTransposed }: Product): ProductFacts {
