@@ -117,7 +117,15 @@ describe('an ONNX file, quantised', () => {
     readonly labels: readonly string[];
   }
 
-  test.each(['q8-fine', 'q8-noise'])('%s keeps the labels, alone and in batches', async (name) => {
+  /**
+   * In `q8-noise` one channel of the wide layers is a thousand times the others: scales of a token cannot follow it,
+   * so that its products have to stay in float32.
+   */
+  test.each([
+    ['q8-fine', 'all products', 0, 0.98, 1],
+    ['q8-noise', 'all products', 0, 0, 0.9],
+    ['q8-noise', 'those of narrow layers', 32, 0.98, 1],
+  ] as const)('%s, %s as integers: labels', async (name, _which, widest, least, most) => {
     const folder = path.join(FIXTURES, 'reference', name);
     const expected = JSON.parse(
       readFileSync(path.join(folder, 'expected.json'), 'utf8'),
@@ -133,7 +141,10 @@ describe('an ONNX file, quantised', () => {
     }));
     const dataFolder = path.join(folder, 'onnx');
     const source = { graphFile: path.join(dataFolder, 'model.onnx'), dataFolder };
-    const { sessions } = await quantised(source, ANYWHERE);
+    const wide = (await productsOf(source.graphFile)).filter(({ from }) => from === widest);
+    const keep = new Set(wide.map((product) => product.name));
+    expect(keep.size).toBe(wide.length);
+    const { sessions } = await quantised(source, { ...ANYWHERE, keep });
     for (const session of sessions) {
       const logits = await run(session, rows, 0);
       const alone = await runAlone(session, rows, 0);
@@ -142,7 +153,8 @@ describe('an ONNX file, quantised', () => {
       const same = labels(logits).filter(
         (label, at) => config.id2label[label] === expected.labels[at],
       );
-      expect(same.length / rows.length).toBeGreaterThanOrEqual(0.98);
+      expect(same.length / rows.length).toBeGreaterThanOrEqual(least);
+      expect(same.length / rows.length).toBeLessThanOrEqual(most);
     }
   });
 
