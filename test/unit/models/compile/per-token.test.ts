@@ -79,8 +79,8 @@ describe('a compiled graph, quantised', () => {
     const { rows, logits, source } = await variant('bert-act-mish');
     const all = await productsOf(source.graphFile);
     const names = all.map(({ name }) => name);
-    expect(names[0]).toBe('/bert/encoder/layer.0/attention/self/query/MatMul');
-    expect(all.at(-1)).toEqual({ name: '/classifier/MatMul', from: 24, to: 3 });
+    expect(names[0]).toBe('/bert/encoder/layer.0/attention/self/query/MatMul_output_0');
+    expect(all.at(-1)).toEqual({ name: '/classifier/MatMul_output_0', from: 24, to: 3 });
     const errors: number[] = [];
     for (const kept of [names, names.slice(4), []]) {
       const { sessions, products } = await quantised(source, { ...ANYWHERE, keep: new Set(kept) });
