@@ -10,9 +10,11 @@ import { reload } from './reload.js';
 import { returned } from './return.js';
 import { share } from './share.js';
 import { soak } from './soak.js';
+import { start } from './start.js';
 
 /** In the order in which `all` runs them. */
 export const benchmarks: readonly Benchmark[] = [
+  start,
   reload,
   returned,
   share,

@@ -12,6 +12,7 @@ import { MemoryManager } from '../memory/manager.js';
 import { sharedReceipt } from '../memory/receipt.js';
 import { figuresOf } from '../memory/snapshot.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { safetensorsCompiler } from '../models/compile/can-compile.js';
 import { MappedForms } from '../models/compile/mapped-form.js';
 import { Preparer } from '../models/compile/preparer.js';
 import { type Model, ModelRepository } from '../models/intake/repository.js';
@@ -98,7 +99,11 @@ export class Assembly {
     this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
     const threads = threadsPerWorker(config, given.cpus);
     this.archive = this.#archive();
-    this.repository = new ModelRepository(config.models || BUNDLED_MODELS, config['models.dtype']);
+    this.repository = new ModelRepository(
+      config.models || BUNDLED_MODELS,
+      config['models.dtype'],
+      safetensorsCompiler,
+    );
     this.forms = new MappedForms(config.data, given.runtime);
     this.preparer = this.#preparer(threads);
     const { repository, forms, preparer } = this;

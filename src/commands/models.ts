@@ -1,10 +1,11 @@
 import { App } from '../app/app.js';
 import { createLog } from '../app/log.js';
-import { type CommonFlags, configFrom } from './flags.js';
+import { type CommonFlags, configFrom, printWarnings } from './flags.js';
 
-/** `plimsoll models`: lists the models and what was measured of them; may prepare them first. */
+/** `plimsoll models`: lists the models with what was measured of them; with `--prepare`, prepares them first. */
 export async function listModels(flags: CommonFlags & { prepare: boolean }): Promise<number> {
-  const { config, cpus } = await configFrom(flags);
+  const { config, cpus, warnings } = await configFrom(flags);
+  printWarnings(warnings);
   const log = createLog({ level: 'warn', format: 'pretty', isTerminal: false });
   const app = await App.create(config, cpus, log);
   try {

@@ -6,10 +6,10 @@ import { type CommonFlags, configFrom } from './flags.js';
 import type { OwnServer } from './own-server.js';
 
 const MB = 2 ** 20;
-/** The line stands so far above what is in use that taking a little memory brings the server near it. */
+/** Share of the load line that is in use already: taking a little more memory brings the server near it. */
 const USED_OF_LINE = 0.75;
 const LEAST_ROOM_MB = 1024;
-/** More of the machine is never put at stake. */
+/** The load line is never above this share of the machine. */
 const MOST_OF_MACHINE = 0.9;
 
 const SERVERS = [
@@ -17,7 +17,7 @@ const SERVERS = [
   { key: 'database.url', environment: 'PLIMSOLL_DATABASE_URL', name: 'PostgreSQL', port: 5432 },
 ] as const;
 
-/** What a server needs so that it can be disturbed, and what disturbs it. */
+/** Flags and settings for a server that can be disturbed, and what disturbs it. */
 export interface ChaosPlan {
   readonly flags: CommonFlags;
   readonly settings: readonly string[];
@@ -27,8 +27,8 @@ export interface ChaosPlan {
 }
 
 /**
- * Puts a proxy before Redis and PostgreSQL, where the settings name them, and draws the load line near what
- * is in use, so that a little memory is enough.
+ * Puts a proxy before Redis and PostgreSQL, where the settings name them, and sets the load line just above what is in
+ * use, so that taking a little memory causes pressure.
  */
 export async function planChaos(flags: CommonFlags): Promise<ChaosPlan> {
   const { config } = await configFrom(flags);
@@ -52,7 +52,7 @@ export async function planChaos(flags: CommonFlags): Promise<ChaosPlan> {
   const replaced = SERVERS.map(({ key }) => `${key}=`);
   const isReplaced = (setting: string) => replaced.some((start) => setting.startsWith(start));
   return {
-    // Their addresses go by the environment: what stands in arguments, every user of the machine can read.
+    // Addresses go into the environment, as they may hold passwords: every user of the machine can read arguments.
     flags: { ...flags, set: flags.set.filter((setting) => !isReplaced(setting)) },
     settings: [`memory.load_line=${Math.floor(lineMb)}M`],
     environment,

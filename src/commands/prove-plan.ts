@@ -2,7 +2,7 @@ import { PLANS, type Plan, PROFILES, parseDuration } from '../proof/play/plan.js
 import { SettingError } from '../settings/setting.js';
 import { countFlag } from './flags.js';
 
-/** The flags of `plimsoll prove` that say what is played. */
+/** The flags of `plimsoll prove` that define the load. */
 export interface PlanFlags {
   readonly profile: string;
   readonly sessions?: string;
@@ -12,7 +12,7 @@ export interface PlanFlags {
   readonly rate?: string;
 }
 
-/** The profile, with what the flags say instead. @throws SettingError */
+/** The profile's plan, overridden by the flags. @throws SettingError */
 export function planFrom(flags: PlanFlags): Plan {
   const profile = PROFILES.find((name) => name === flags.profile);
   if (profile === undefined) {
@@ -33,7 +33,7 @@ export function planFrom(flags: PlanFlags): Plan {
 
 function durationOf(written: string): number {
   const found = parseDuration(written);
-  // The largest delay of a timer of Node.js is 24.8 days; the report is written after the end.
+  // A timer of Node.js takes at most 24.8 days, and the report is written after the end.
   if (found !== undefined && found <= 20 * 86_400_000) return found;
   throw new SettingError(`--duration ${written}: it takes 90s, 30m, 1h or 2d, at most 20d`);
 }

@@ -31,7 +31,7 @@ const HELD_OUT_MAILS = fileURLToPath(
   new URL('../../models/spam/held-out/mails.jsonl.gz', import.meta.url),
 );
 
-/** What the bundled model reached on them when it was made. */
+/** The accuracy that the bundled model reached on them when it was trained. */
 const BUNDLED_METRICS = new URL('../../models/spam/metrics.json', import.meta.url);
 const BUNDLED_MODEL = 'spam';
 
@@ -53,7 +53,7 @@ export async function prove(flags: ProveFlags): Promise<number> {
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   process.once('disconnect', interrupt);
-  // The one who started it may listen, but must not be waited for.
+  // Whoever started it may listen; the open channel must not keep this process alive.
   process.channel?.unref();
   mkdirSync(flags.out, { recursive: true });
   const chaos = plan.profile === 'chaos' ? await planChaos(flags) : undefined;
@@ -94,13 +94,13 @@ export async function prove(flags: ProveFlags): Promise<number> {
   }
 }
 
-/** What a server must allow that is started for this plan; what the caller sets comes after it. */
+/** Settings that a server needs for this plan. The caller's settings come after them and win. */
 function settingsFor({ profile, users }: Plan): readonly string[] {
   const connections = profile === 'ramp' ? [`http.max_connections=${users + 64}`] : [];
   return [`session.max_users=${users}`, ...connections];
 }
 
-/** A program that started this one over a channel (see `proof-runs.ts`) learns how far it is. */
+/** Reports progress to the program that started this one over a channel (see `proof-runs.ts`). */
 function tellParent(event: LoadEvent, { sessions }: Plan): void {
   if (event.kind !== 'run started' && event.kind !== 'session ended') return;
   const done = event.kind === 'run started' ? 0 : event.session.number;
@@ -116,8 +116,7 @@ async function sendToParent(message: ProofMessage): Promise<void> {
 }
 
 /**
- * The accuracy on the model's card, where that very model plays those very mails; otherwise nothing is
- * known to expect.
+ * The accuracy that the bundled model reached on the held-out mails, if that model is asked about those mails; else undefined.
  *
  * @throws Error when the bundled metrics lack the figure.
  */

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 
 /** CPU time since the machine or the process started, in clock ticks of the kernel (proc(5)). */
 export interface CpuTime {
-  /** All CPUs together, whatever for. */
+  /** Of all CPUs together, idle time included. */
   readonly total: number;
-  /** Of that, what was not idle. */
+  /** The part of it that was not idle. */
   readonly busy: number;
 }
 

@@ -8,17 +8,16 @@ import {
 const GiB = 2 ** 30;
 /** smaps_rollup walks every resident page: 64 to 69 ns each (Linux 6.18, 94 MB and 2.7 GB resident). */
 const WALK_MS_PER_GIB = 18;
-/** Part of one core that the walks may take. Asked for oftener, a reading is put together from counts. */
+/** Share of one core that the walks may take. Readings that would exceed it are estimated from counts. */
 const WALK_SHARE = 0.002;
-/** A walk that is over this soon is always worth it: that of a process at rest. */
+/** A walk as short as this is always done: that of a process at rest. */
 const SHORT_WALK_MS = 2;
 
 /**
- * Reads the memory of one process again and again at a bounded cost. smaps_rollup takes time in proportion
- * to what is mapped and holds a lock of the process meanwhile: with 64 models mapped, reading it every
- * second and around every unload took a third of the machine. What the server acts on, private bytes and
- * RSS, comes exact with every reading, from counts that the kernel keeps; the shared part is walked for as
- * often as its size allows.
+ * Reads the memory of one process repeatedly at a bounded cost. Reading smaps_rollup takes time in proportion to what is
+ * mapped, and holds a lock of the process meanwhile: with 64 models mapped, reading it every second and around every
+ * unload took a third of the machine. Private bytes and RSS, which the server acts on, are exact in every reading: they come
+ * from counts that the kernel keeps. The shared part is walked as often as its size allows, and estimated in between.
  *
  * @typeParam M `ProcessMemory`, or undefined with it where the process may be gone.
  */
@@ -28,7 +27,7 @@ export class FrugalMemoryReader<M extends ProcessMemory | undefined> {
   readonly #root: string;
   #exact: { readonly memory: ProcessMemory; readonly atMs: number } | undefined;
 
-  /** @param walk reads smaps_rollup of the process, or what there is instead. */
+  /** @param walk reads smaps_rollup of the process, or a substitute for it. */
   constructor(pid: number | 'self', walk: () => Promise<M>, root = '/') {
     this.#pid = pid;
     this.#walk = walk;
@@ -68,7 +67,7 @@ function countsOf(status: ProcessStatus | undefined): Counts | undefined {
   return { rssBytes: anonymousBytes + fileBytes + sharedMemoryBytes, privateBytes, swapBytes };
 }
 
-/** Private and RSS as counted now; of what is mapped, the parts that are shared as they were when walked. */
+/** Private and RSS as counted now; what is mapped is divided into shared and own as it was at the last walk. */
 function putTogether(
   { rssBytes, privateBytes, swapBytes }: Counts,
   last: ProcessMemory,

@@ -4,14 +4,15 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /**
- * Tells the kernel how gladly to kill this process when memory runs out: `score` from −1000 (never)
- * to 1000 (first), written to oom_score_adj (Documentation/filesystems/proc.rst). Children inherit
- * it. Returns whether it worked: it does not without /proc, for a score out of range, or when it
- * goes below the lowest that a privileged process has set (that needs CAP_SYS_RESOURCE).
+ * Sets how early the kernel kills this process when memory runs out: `score` from −1000 (never) to 1000 (first), written
+ * to oom_score_adj (Documentation/filesystems/proc.rst). Children inherit it.
+ *
+ * @returns false without /proc, for a score out of range, or for one below the lowest that a privileged process has set
+ * (that needs CAP_SYS_RESOURCE)
  */
 export function adviseOutOfMemoryKiller(score: number, root = '/'): boolean {
   try {
-    // 'r+' and not 'w': where there is no such file, none shall be made.
+    // 'r+' and not 'w': do not create the file where the kernel has none.
     writeFileSync(join(root, 'proc/self/oom_score_adj'), String(score), { flag: 'r+' });
     return true;
   } catch {
@@ -20,8 +21,8 @@ export function adviseOutOfMemoryKiller(score: number, root = '/'): boolean {
 }
 
 /**
- * `minor` collects the young generation alone, in about a millisecond. `thorough` gives the room for young objects
- * back too, which V8 keeps through all the others; it takes as long as some three full ones.
+ * `minor` collects the young generation alone, in about a millisecond. `thorough` also shrinks the young generation, which
+ * the other kinds leave as large as it is; it takes as long as about three full collections.
  */
 export type CollectionKind = 'full' | 'minor' | 'thorough';
 
@@ -29,9 +30,8 @@ let gc: ((kind: 'full' | 'minor') => void) | undefined;
 let thorough: (() => void) | undefined;
 
 /**
- * V8's own `gc`. V8 puts it into contexts that are made while the flag is set, so it can be had from
- * a new context although the process was started without --expose-gc. Found once and kept, as
- * each new context costs memory itself.
+ * V8's own `gc`. V8 puts it into contexts that are created while the flag is set, so a new context has it although the
+ * process was started without --expose-gc. Kept after the first time, because each new context takes memory.
  */
 function findGc(): (kind: 'full' | 'minor') => void {
   setFlagsFromString('--expose-gc');
@@ -45,9 +45,9 @@ function findGc(): (kind: 'full' | 'minor') => void {
 }
 
 /**
- * V8's answer to a system that is short of memory, as its inspector offers it to heap profilers
+ * What V8 does when the system is short of memory, as the inspector offers it to heap profilers
  * (HeapProfiler.collectGarbage): at least two full collections, after which the young generation is as small as
- * at the start. A session with this process itself opens no port and enables no debugger.
+ * at the start. An inspector session with this process itself opens no port and enables no debugger.
  */
 function findThorough(): () => void {
   try {
@@ -62,8 +62,10 @@ function findThorough(): () => void {
 }
 
 /**
- * Runs a garbage collection, which blocks this thread, and returns the milliseconds that it
- * took. Memory of dropped Buffers goes back to the allocator within it or soon after.
+ * Runs a garbage collection, which blocks this thread. The memory of dropped Buffers goes back to the allocator during it
+ * or soon after.
+ *
+ * @returns the milliseconds that it took
  */
 export function collectGarbage(kind: CollectionKind = 'full'): number {
   gc ??= findGc();

@@ -1,14 +1,14 @@
 import { readdirSync } from 'node:fs';
 import os from 'node:os';
 
-/** Weighs a tenth of what others do when all want to run: 110 of 1024 (sched_prio_to_weight of the kernel). */
+/** Ten steps of niceness weigh a tenth when all want to run: 110 against 1024 (sched_prio_to_weight of the kernel). */
 const STEPS_DOWN = 10;
 const LOWEST = 19;
 
 /**
- * Lets a process of ours that nobody waits for run only where others leave time, and gives it its full
- * priority back later. Linux counts priorities by thread: `lower` is for a process that has just been started,
- * whose threads are yet to come and will inherit it; `restore` sets all that there are.
+ * Lowers the CPU priority of a child process that nobody waits for, and restores it later. On Linux each thread has a
+ * priority of its own: call `lower` on a process that has just been started, so that its threads inherit it; `restore`
+ * sets every thread that the process has by then.
  */
 export class Unhurried {
   readonly #pid: number;
@@ -18,14 +18,14 @@ export class Unhurried {
     this.#pid = pid;
   }
 
-  /** Does nothing where what is lowered could not be raised again. */
+  /** Does nothing where the kernel would not let us raise the priority again. */
   lower(): void {
     if (!mayRaise()) return;
     const lowered = Math.min(LOWEST, os.getPriority() + STEPS_DOWN);
     this.#isLow = attempt(() => os.setPriority(this.#pid, lowered));
   }
 
-  /** To the priority of this process. Threads that come while it runs are found in the second round. */
+  /** Restores the priority of this process. The second round finds threads that were started during the first. */
   restore(): void {
     if (!this.#isLow) return;
     this.#isLow = false;
@@ -38,8 +38,8 @@ export class Unhurried {
 }
 
 /**
- * The process runs where others leave time until the function is called that this returns; on a machine that is full
- * of others' work that could take for ever, so for `mostMs` at the longest.
+ * Lowers the priority of a process until the returned function is called, or for `mostMs`: on a machine that is busy with other
+ * work it might otherwise never get to run.
  */
 export function unhurriedFor(pid: number | undefined, mostMs: number): () => void {
   if (pid === undefined) return () => undefined;
@@ -55,9 +55,9 @@ export function unhurriedFor(pid: number | undefined, mostMs: number): () => voi
 let known: boolean | undefined;
 
 /**
- * Whether the kernel lets this process raise a priority back to its own: that takes CAP_SYS_NICE or
- * RLIMIT_NICE (setpriority(2)), and in a user namespace the capability is there but not enough. So it is
- * tried, once, on a thread of V8's that collects garbage; should it fail, that one stays a step lower.
+ * Whether the kernel lets this process raise a priority back to its own. That takes CAP_SYS_NICE or RLIMIT_NICE
+ * (setpriority(2)); in a user namespace the capability is there but does not suffice. So it is tried once, on one of V8's
+ * garbage collection threads; if it fails, that thread stays one step lower.
  */
 function mayRaise(): boolean {
   if (known !== undefined) return known;
@@ -71,7 +71,7 @@ function mayRaise(): boolean {
   return known;
 }
 
-/** Ids of a process's threads, the first one being its own; none where there is no /proc, or no such process. */
+/** Thread ids of a process, its main thread first; empty without /proc, or when the process is gone. */
 function threadsOf(pid: number): readonly number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).map(Number);

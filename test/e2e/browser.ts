@@ -102,11 +102,6 @@ export function findLayoutFaults(page: Page): Promise<readonly string[]> {
   return page.evaluate<readonly string[]>(LAYOUT_FAULTS);
 }
 
-/** Whether something is wider than the window. */
-export function isTooWide(page: Page): Promise<boolean> {
-  return page.evaluate('document.documentElement.scrollWidth > innerWidth');
-}
-
 /** The panel of that title. */
 export function panel(page: Page, title: string): Locator {
   return page.getByRole('region', { name: title, exact: true });

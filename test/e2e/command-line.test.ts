@@ -57,10 +57,9 @@ describe('plimsoll', () => {
       expect(stderr).toMatch(message);
       expect(stderr).not.toMatch(/^\s+at .+:\d+/m);
     }
-    const environment = { PLIMSOLL_SESSION_MAX_USER: '5', PLIMSOLL_HTTP_PORT: 'x' };
+    const environment = { PLIMSOLL_HTTP_PORT: 'x' };
     const { code, stderr } = await run(['config'], { cwd: folder, environment });
     expect(code).toBe(2);
-    expect(stderr).toMatch(/PLIMSOLL_SESSION_MAX_USER:/);
     expect(stderr).toMatch(/PLIMSOLL_HTTP_PORT/);
   });
 });
@@ -88,6 +87,15 @@ describe('plimsoll config', () => {
     expect(stdout).toMatch(/^http\.body_limit = 4194304 bytes$/m);
   });
 
+  test('warns of variables that no setting has, and goes on', async () => {
+    const environment = { PLIMSOLL_SESSION_MAX_USER: '5', PLIMSOLL_PORT: 'tcp://10.0.0.1:80' };
+    const { code, stdout, stderr } = await run(['config'], { cwd: folder, environment });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^session\.max_users = 8$/m);
+    expect(stderr).toMatch(/^plimsoll: PLIMSOLL_SESSION_MAX_USER .* PLIMSOLL_SESSION_MAX_USERS$/m);
+    expect(stderr).toMatch(/^plimsoll: PLIMSOLL_PORT .* PLIMSOLL_HTTP_PORT$/m);
+  });
+
   test('never shows a secret, set or refused', async () => {
     const secret = 'do-not-show-me';
     const set = await run(['config'], {
@@ -102,11 +110,13 @@ describe('plimsoll config', () => {
     expect(refused.stdout + refused.stderr).not.toContain(secret);
   });
 
-  test('--markdown prints the table of the docs', async () => {
+  test('--markdown prints docs/settings.md', async () => {
     const { code, stdout } = await run(['config', '--markdown'], { cwd: folder });
     expect(code).toBe(0);
     const rows = stdout.split('\n').filter((line) => line.startsWith('| `'));
     expect(rows).toHaveLength(settingKeys().length);
+    const page = readFileSync(new URL('../../docs/settings.md', import.meta.url), 'utf8');
+    expect(stdout).toBe(page);
   });
 });
 

@@ -111,8 +111,15 @@ describe('cold, computed and from the cache', () => {
       '/v1/tokenize',
       { model: id, inputs },
     );
-    expect(results.map((result) => result.ids)).toEqual(rows.map((row) => row.ids));
-    expect(results.map(({ count }) => count)).toEqual(rows.map((row) => row.ids.length));
+    expect(results).toHaveLength(rows.length);
+    for (const [at, { ids: right }] of rows.entries()) {
+      const { ids: found = [], count } = results[at] ?? {};
+      expect(count).toBe(found.length);
+      // The file has the first 64 tokens of a longer text; a text that is cut ends with its last special token.
+      const whole = right.length < 64 ? right.length : 63;
+      expect(found.slice(0, whole)).toEqual(right.slice(0, whole));
+      expect(found).toHaveLength(right.length);
+    }
   });
 
   test('a request may ask for another function, and its answers are kept apart', async () => {
@@ -191,18 +198,26 @@ describe('cold, computed and from the cache', () => {
   });
 });
 
+/** One of each way in which rows run; test/unit/models/fixtures.test.ts has every folder in both gears. */
+const HOT = ['control', 'deberta-v2-now', 'graph-batch-1', 'q8-root', 'xlnet-pads-left'];
+
 test('hot: the same scores', async () => {
-  const settings = { 'models.gear': 'hot', 'cache.max_size': '0', 'worker.count': 1 };
+  const settings = { 'models.gear': 'hot', 'cache.max_size': '0', 'worker.count': 2 };
   const server = await startServer({ models: FOLDERS, settings });
-  for (const id of served) {
+  for (const id of HOT) {
     const { texts } = expectedOf(id);
     const all = texts.map((_, row) => row);
-    if (!expectRight(id, await ask(server, id, texts), all)) continue;
-    await until(`${id} is hot`, async () => {
+    expectRight(id, await ask(server, id, texts), all);
+    const isHot = async () => {
       await ask(server, id, texts[0] ?? '');
       const { workers } = await detail(server, id);
-      return workers.some(({ state }) => state === 'hot') || undefined;
-    });
+      return (
+        workers.every(({ state }) => state !== 'cold') &&
+        workers.some(({ state }) => state === 'hot')
+      );
+    };
+    // The hot gear is measured before it is used.
+    await until(`${id} is hot`, isHot, 120_000);
     expectRight(id, await ask(server, id, texts), all);
     expectRight(id, await ask(server, id, texts[1] ?? ''), [1]);
     await post(server, `/v1/models/${encodeURIComponent(id)}/unload`);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromium } from '../servers/tools.js';
-import { Browser, findViolations, isTooWide, panel, row, shoot } from './browser.js';
+import { Browser, findLayoutFaults, findViolations, panel, row, shoot } from './browser.js';
 import { endSession, openSession, type Server, startServer, until } from './harness.js';
 import { Load, undisturbed } from './load.js';
 
@@ -47,7 +47,7 @@ describe.skipIf(chromium === undefined)('the page of a server under load', () =>
       .waitFor();
     for (const size of SIZES) {
       await page.setViewportSize(size);
-      expect(await isTooWide(page)).toBe(false);
+      expect(await findLayoutFaults(page)).toEqual([]);
       expect(await findViolations(page)).toEqual([]);
       await shoot(page, `${size.width}-${theme}`);
     }
@@ -55,7 +55,7 @@ describe.skipIf(chromium === undefined)('the page of a server under load', () =>
     await page.getByRole('table', { name: 'Memory before and after' }).first().waitFor();
     for (const size of SIZES) {
       await page.setViewportSize(size);
-      expect(await isTooWide(page)).toBe(false);
+      expect(await findLayoutFaults(page)).toEqual([]);
     }
     expect(await findViolations(page)).toEqual([]);
     await page.close();
@@ -70,6 +70,18 @@ describe.skipIf(chromium === undefined)('the page of a server under load', () =>
     for (const theme of THEMES) {
       await page.emulateMedia({ colorScheme: theme });
       expect(await findViolations(page)).toEqual([]);
+      for (const size of SIZES) {
+        await page.setViewportSize(size);
+        expect(await findLayoutFaults(page)).toEqual([]);
+        const [around, mark] = await Promise.all([
+          gauge.boundingBox(),
+          gauge.locator('.load-line-mark circle').boundingBox(),
+        ]);
+        const bottom = (box: typeof mark) => (box?.y ?? 0) + (box?.height ?? 0);
+        expect(mark?.y).toBeGreaterThanOrEqual(around?.y ?? 0);
+        expect(bottom(mark)).toBeLessThanOrEqual(bottom(around));
+      }
+      await page.setViewportSize({ width: 1280, height: 800 });
       await shoot(page, `critical-${theme}`);
     }
     await page.close();

@@ -12,11 +12,17 @@ declare module 'vitest' {
   }
 }
 
+/** Far more than it takes on a busy machine. */
+const AMPLE_MS = 600_000;
+
 /** @returns what takes the forms away after the last test */
 export default async function prepareForms({ provide }: TestProject): Promise<() => Promise<void>> {
   const data = await mkdtemp(path.join(tmpdir(), 'plimsoll-e2e-prepared-'));
-  const { code, stdout, stderr } = await run(['models', '--prepare', '--data', data]);
-  if (code !== 0) throw new Error(`the bundled model cannot be prepared: ${stdout}${stderr}`);
+  const args = ['models', '--prepare', '--data', data];
+  const { code, signal, stdout, stderr } = await run(args, { withinMs: AMPLE_MS });
+  if (code !== 0) {
+    throw new Error(`the bundled model was not prepared (${signal ?? code}): ${stdout}${stderr}`);
+  }
   provide('preparedForms', path.join(data, 'mapped'));
   return () => rm(data, { recursive: true, force: true });
 }

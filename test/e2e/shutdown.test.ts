@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
@@ -5,6 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { Receipts } from '../../src/contract/receipts.js';
 import type { Sessions, SessionView } from '../../src/contract/sessions.js';
 import {
+  argumentsOf,
   childrenOf,
   classify,
   get,
@@ -118,11 +120,12 @@ describe('SIGTERM', () => {
     await next.stop();
   });
 
-  test('and SIGINT alike; twice is no more than once', async () => {
-    for (const signals of [['SIGINT'], ['SIGTERM', 'SIGTERM', 'SIGINT']] as const) {
+  test('and SIGINT and SIGHUP alike; twice is no more than once', async () => {
+    for (const signals of [['SIGINT'], ['SIGHUP'], ['SIGTERM', 'SIGTERM', 'SIGINT']] as const) {
       const server = await start();
       for (const signal of signals) process.kill(server.pid, signal);
       expect(await server.exited).toEqual({ code: 0, signal: null });
+      expect(server.logs.some(({ msg }) => msg === 'stopped')).toBe(true);
     }
   });
 
@@ -172,6 +175,34 @@ describe('SIGKILL of the main process', () => {
     expect((await classify(next, 'hello')).results).toHaveLength(1);
     await next.stop();
   });
+
+  /** A stopped process runs nothing: neither an event loop nor native code can see that the parent has gone. */
+  const stopIt = (pid: number) => process.kill(pid, 'SIGSTOP');
+
+  test('its workers end whatever they are doing', async () => {
+    const server = await start();
+    const workers = await workerPids(server);
+    for (const pid of workers) stopIt(pid);
+    await server.kill();
+    await until('the workers are gone', () => !workers.some(isRunning));
+  });
+
+  test('a process that prepares a model ends whatever it is doing', async () => {
+    const server = await startServer();
+    const mapped = path.join(server.data, 'mapped');
+    // It writes only after it has asked the kernel for the signal.
+    const preparer = await until('a preparer writes', () => {
+      const found = childrenOf(server.pid).find((pid) =>
+        argumentsOf(pid).some((argument) => argument.endsWith('preparer-main.js')),
+      );
+      if (found === undefined || !existsSync(mapped)) return undefined;
+      if (readdirSync(mapped, { recursive: true }).length < 2) return undefined;
+      stopIt(found);
+      return found;
+    });
+    await server.kill();
+    await until('it is gone', () => !isRunning(preparer));
+  });
 });
 
 describe('a start that cannot work says why in one line', () => {
@@ -210,7 +241,7 @@ describe('a start that cannot work says why in one line', () => {
   test('a setting is wrong or unknown', async () => {
     await fails(['--port', '99999'], 2, /http\.port.*65535/);
     await fails(['--set', 'session.max_users=none'], 2, /session\.max_users/);
-    await fails(['--set', 'session.users=5'], 2, /session\.users/);
+    await fails(['--set', 'session.users=5'], 2, /session\.users: .*nearest is session\.max_users/);
     await fails(['--set', 'nonsense'], 2, /key=value/);
     await fails(['--port', '0', '--host', '203.0.113.7'], 1, /203\.0\.113\.7/);
   });

@@ -16,7 +16,9 @@ import {
 } from './processes.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const START_MS = 90_000;
+const START_MS = 150_000;
+/** npx keeps a link to the package in npm's cache, which takes it a while to make. */
+let npmCache: Promise<string> | undefined;
 
 /** One way of starting the server. */
 export interface Way {
@@ -72,16 +74,17 @@ export async function startIn(
   way: Way,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Started> {
+  npmCache ??= temporaryFolder();
   const folder = await temporaryFolder();
   const [program = '', ...args] = way.command;
   const data = ['--port', '0', '--data', path.join(folder, 'data'), '--set', 'log.format=json'];
   const kept = Object.entries(cleanEnvironment()).filter(([name]) => !name.startsWith('npm_'));
   const starter = spawn(program, [...args, ...data], {
     cwd: ROOT,
-    // npx keeps a link to the package in its cache: a fresh one, and no registry to ask.
+    // A cache of the tests' own, and no registry to ask.
     env: {
       ...Object.fromEntries(kept),
-      npm_config_cache: path.join(folder, 'npm'),
+      npm_config_cache: await npmCache,
       npm_config_offline: 'true',
       ...environment,
     },

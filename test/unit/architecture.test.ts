@@ -88,6 +88,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
       [['library.ts']],
       [
         [
+          'compile/can-compile.ts',
           'compile/compare-tokenizers.ts',
           'compile/inspect-graph.ts',
           'compile/mapped-form.ts',

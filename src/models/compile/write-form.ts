@@ -9,6 +9,7 @@ import { MappedSession, writeMappedGraph } from '../run/onnx-session.js';
 import type { Findings } from '../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../run/tokenizer.js';
 import { compareTokenizers } from './compare-tokenizers.js';
+import { compileSafetensors } from './compile-safetensors.js';
 import { inspectGraph, type MakeRow } from './inspect-graph.js';
 import { measureRoom } from './measure-room.js';
 import type { WriteJob } from './preparer-protocol.js';
@@ -30,8 +31,8 @@ export async function writeForm(
   const stage = path.join(directory, 'stage');
   await mkdir(stage, { recursive: true });
   try {
-    const source = await stagedGraph(job.source, job.weights, stage);
-    await writeMappedGraph(source, job.graphFile, job.weightsFile);
+    const { graph, dataFolder } = await sourceGraph(job, stage);
+    await writeMappedGraph(graph, job.graphFile, job.weightsFile, dataFolder);
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
@@ -42,6 +43,18 @@ export async function writeForm(
     if (systemCodeOf(error) !== 'ENOENT') throw error;
   });
   return { digest, findings: await findOut(job) };
+}
+
+/** The graph to optimise: the model's own, or one that is written for its safetensors. */
+async function sourceGraph(
+  { source, weights }: WriteJob,
+  stage: string,
+): Promise<{ readonly graph: string; readonly dataFolder?: string }> {
+  if (weights[0]?.endsWith('.onnx') === true) {
+    return { graph: await stagedGraph(source, weights, stage) };
+  }
+  const { graphFile, dataFolder } = await compileSafetensors(source, stage);
+  return { graph: graphFile, dataFolder };
 }
 
 async function mendSubgraphs(graphFile: string): Promise<void> {

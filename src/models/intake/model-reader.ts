@@ -50,13 +50,23 @@ export interface Model {
 /** What compiles models that have safetensors and no graph. */
 export interface SafetensorsCompiler {
   /** Why a model with that configuration cannot be compiled; undefined if it can. */
-  refuse(config: JsonObject): string | undefined;
+  refuse(config: JsonObject): Promise<string | undefined>;
 }
 
 interface KnownFacts {
   readonly signature: string;
   readonly facts: GraphFacts | undefined;
   readonly problem?: string;
+}
+
+const SAFETENSORS = '.safetensors';
+const SHARD_INDEX = '.safetensors.index.json';
+
+/** The checkpoint beside config.json: one file, or the index of its shards; undefined if there is none. */
+function checkpointOf({ files, safetensors }: FolderContents): string | undefined {
+  const whole = `model${SAFETENSORS}`;
+  if (safetensors.includes(whole)) return whole;
+  return files.find((file) => file === `model${SHARD_INDEX}`);
 }
 
 /** Reads what a folder holds into a model, or says why it cannot be served. */
@@ -90,7 +100,7 @@ export class ModelReader {
     const overrides = await readOverridesFile(inFolder(directory, own)); // 1
     const wanted = overrides.dtype === undefined ? this.#wanted : [overrides.dtype];
     const all = await this.#graphsOf(contents);
-    if (all.length === 0) throw await this.#withoutGraph(contents);
+    if (all.length === 0) all.push(await this.#compiled(contents));
     const graphs = rankGraphs(all, wanted); // 2
     const [best] = graphs;
     if (best === undefined) throw notOfDtype(all, wanted);
@@ -112,7 +122,7 @@ export class ModelReader {
     ]);
     const chosen: Decision = {
       ...{ about: 'graph', value: `${best.file} (${best.dtype})` },
-      from: overrides.dtype === undefined ? whyChosen(graphs, wanted) : `${OVERRIDES_FILE}: dtype`,
+      from: whyThisOne(graphs, wanted, overrides.dtype !== undefined),
     };
     const described = describe(declaration);
     return {
@@ -122,7 +132,7 @@ export class ModelReader {
     };
   }
 
-  async #graphsOf(contents: FolderContents): Promise<readonly GraphFile[]> {
+  async #graphsOf(contents: FolderContents): Promise<GraphFile[]> {
     const found: GraphFile[] = [];
     const odd: string[] = [];
     for (const file of contents.graphs) {
@@ -155,22 +165,38 @@ export class ModelReader {
     return read;
   }
 
-  /** The reason of a folder that has no graph at all. */
-  async #withoutGraph(contents: FolderContents): Promise<PlimsollError> {
+  /** The weights of a folder without a graph, if a graph can be written for them. @throws PlimsollError MODEL_UNUSABLE */
+  async #compiled(contents: FolderContents): Promise<GraphFile> {
     const { directory, configs, safetensors } = contents;
     for (const file of [...safetensors, ...contents.otherWeights]) {
-      if (await isLfsPointer(path.join(directory, file))) return unusable(lfsReason(file));
+      if (await isLfsPointer(path.join(directory, file))) throw unusable(lfsReason(file));
     }
     const [config] = configs;
     const read = config === undefined ? undefined : path.join(directory, config);
     // It says first what no export would mend: another task, or an encoder alone.
     if (read !== undefined) await readDeclaration({ config: read });
+    const checkpoint = checkpointOf(contents);
     const problem =
       safetensors.length === 0
         ? undefined
-        : this.#safetensors?.refuse(read === undefined ? {} : await readJson(read));
-    return unusable(noGraphReason(contents, problem));
+        : await this.#safetensors?.refuse(read === undefined ? {} : await readJson(read));
+    const isMissing = checkpoint === undefined || this.#safetensors === undefined;
+    if (isMissing || read === undefined || problem !== undefined) {
+      throw unusable(noGraphReason(contents, problem));
+    }
+    const { size } = await factsOf(path.join(directory, checkpoint));
+    return graphFile(checkpoint, size, undefined);
   }
+}
+
+function whyThisOne(
+  graphs: readonly GraphFile[],
+  wanted: readonly Dtype[],
+  isOverridden: boolean,
+): string {
+  if (isOverridden) return `${OVERRIDES_FILE}: dtype`;
+  const isGraph = graphs[0]?.file.endsWith('.onnx') === true;
+  return isGraph ? whyChosen(graphs, wanted) : 'there is no graph: one is written for its weights';
 }
 
 function unusable(reason: string): PlimsollError {
@@ -209,8 +235,14 @@ function absolute(directory: string, files: DescriptionFiles): DescriptionFiles 
  *
  * @throws PlimsollError MODEL_UNUSABLE if one leads out of the folder
  */
-function externalFiles({ files }: FolderContents, { file, facts }: GraphFile): readonly string[] {
+function externalFiles(
+  { files, safetensors }: FolderContents,
+  { file, facts }: GraphFile,
+): readonly string[] {
   const folder = path.dirname(file);
+  if (file.endsWith(SAFETENSORS) || file.endsWith(SHARD_INDEX)) {
+    return safetensors.filter((each) => each !== file && !each.includes('/'));
+  }
   if (facts === undefined) {
     const name = path.basename(file);
     return files.filter(

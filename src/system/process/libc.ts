@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module';
 
-type CFunction = (...args: readonly number[]) => number;
+/** What the C functions that we call take: numbers, strings, and arrays of strings that end with null. */
+type CArgument = number | string | readonly (string | null)[];
+type CFunction = (...args: readonly CArgument[]) => number;
 type Library = ReturnType<typeof import('koffi').load>;
 
 let library: Library | undefined;

@@ -5,6 +5,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { cFunction } from './libc.js';
 import { PARENT_VARIABLE } from './parent-death.js';
+import { restartWith } from './restart.js';
 
 /** One setting of V8 that may change while it runs. `topic` finds a flag of the user's about the same thing. */
 interface V8Setting {
@@ -41,6 +42,9 @@ interface AllocatorSetting {
  * rest, and growing), and raises its thresholds with the largest block that is freed, so that some MB of free memory stay
  * at the end of the heap (2 MB after 100 sessions). The mmap threshold lies above the 64 KB that Node allocates
  * for each read from a socket.
+ *
+ * Node's threads have arenas before the program begins. So the program restarts itself with the variables, where that is
+ * possible, and sets what is left by mallopt otherwise (then 2 MB more after 200 sessions).
  */
 const SERVER_ALLOCATOR: readonly AllocatorSetting[] = [
   { parameter: -8, value: 1, variable: 'MALLOC_ARENA_MAX' },
@@ -49,21 +53,26 @@ const SERVER_ALLOCATOR: readonly AllocatorSetting[] = [
 ];
 
 /**
- * Tunes this process as the server's main process. Call it before anything large is loaded: the young generation cannot
- * shrink, and threads keep the arenas that they have.
+ * Tunes this process as the server's main process; the program may begin anew meanwhile. Call it before anything large is
+ * loaded: the young generation cannot shrink.
  *
  * What the user sets by a flag of Node, NODE_OPTIONS or a variable of glibc stays as the user wants it.
  *
  * @returns whether the allocator took its settings; false on another C library than glibc
  */
 export function tuneServerProcess(): boolean {
+  const isSet = tuneAllocator();
   const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ');
   for (const { flag, topic } of SERVER_V8) if (!topic.test(given)) setFlagsFromString(flag);
+  return isSet;
+}
+
+function tuneAllocator(): boolean {
   const mallopt = cFunction('int mallopt(int parameter, int value)');
   if (mallopt === undefined) return false;
-  return SERVER_ALLOCATOR.filter(({ variable }) => process.env[variable] === undefined)
-    .map(({ parameter, value }) => mallopt(parameter, value))
-    .every((result) => result === 1);
+  const missing = SERVER_ALLOCATOR.filter(({ variable }) => process.env[variable] === undefined);
+  restartWith(Object.fromEntries(missing.map(({ variable, value }) => [variable, String(value)])));
+  return missing.every(({ parameter, value }) => mallopt(parameter, value) === 1);
 }
 
 /**

@@ -58,8 +58,9 @@
     if (node.data.trim() === '' || isHidden(element)) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
-    for (const rect of range.getClientRects()) {
-      if (rect.width >= 1) lines.push({ element, rect, what: 'the text' });
+    for (const [index, rect] of [...range.getClientRects()].entries()) {
+      const rectNow = () => range.getClientRects()[index];
+      if (rect.width >= 1) lines.push({ element, rect, rectNow, what: 'the text' });
     }
   }
 
@@ -86,20 +87,26 @@
   // Text and controls that something else covers, screen by screen.
   for (const element of document.querySelectorAll('a, button, select, input, textarea, summary')) {
     if (isHidden(element)) continue;
-    const control = { element, rect: element.getBoundingClientRect(), what: 'the control' };
+    const rectNow = () => element.getBoundingClientRect();
+    const control = { element, rect: rectNow(), rectNow, what: 'the control' };
     if (inSight(control)) targets.push(control);
   }
   const isOf = (hit, element) =>
     element.contains(hit) || hit.contains(element) || hit.closest('label') !== null;
-  const middle = ({ rect }) => rect.top + rect.height / 2;
+  // The page goes on while it is looked at: each place is read again right before it is tested.
+  const isCutNow = (element, y) =>
+    cuttersOf(element).some(({ element: box }) => {
+      const { top, bottom } = box.getBoundingClientRect();
+      return y < top || y > bottom;
+    });
   for (let top = 0; top < root.scrollHeight && faults.size < MAX_FAULTS; top += innerHeight) {
     scrollTo({ top, behavior: 'instant' });
     await nextFrame();
-    const shift = scrollY;
-    for (const target of targets) {
-      const { element, rect, what } = target;
-      const y = middle(target) - shift;
-      if (middle(target) < top || y < 0 || y > innerHeight - 1 || !element.isConnected) continue;
+    for (const { element, rectNow, what } of targets) {
+      const rect = element.isConnected ? rectNow() : undefined;
+      if (rect === undefined || rect.width < 1) continue;
+      const y = rect.top + rect.height / 2;
+      if (y < 0 || y > innerHeight - 1 || isCutNow(element, y)) continue;
       const hit = document.elementFromPoint(rect.left + rect.width / 2, y);
       if (hit === null || isOf(hit, element)) continue;
       faults.add(`${what} ${nameOf(element)} is covered by ${nameOf(hit)}`);

@@ -2,14 +2,14 @@
  * Odd folders, one a line: each is put together from a layout, names, what config.json says, and a form of the graph,
  * is compiled and run, and gives the scores that its table of weights gives by hand.
  */
-import { copyFileSync, linkSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder, write } from './folders.js';
 import { served } from './served.js';
-import { type GraphForm, logitsByHand, tinyGraph } from './tiny-graph.js';
+import { type GraphForm, logitsByHand, tableBytes, tinyGraph } from './tiny-graph.js';
 
 const CONTROL = fileURLToPath(new URL('../../fixtures/models/control', import.meta.url));
 const TEXTS = [
@@ -277,14 +277,29 @@ test('an answer that is not finite is refused, and only that', async () => {
   await model.release();
 });
 
-test('weights linked into other folders than the graph are read', async () => {
+test('a graph and its data that are linked into different folders are read', async () => {
   const root = temporaryFolder();
-  const folder = make(root, {});
-  const elsewhere = temporaryFolder();
-  renameSync(path.join(folder, 'onnx/model.onnx'), path.join(elsewhere, 'graph'));
-  symlinkSync(path.join(elsewhere, 'graph'), path.join(folder, 'onnx/model.onnx'));
-  linkSync(path.join(elsewhere, 'graph'), path.join(elsewhere, 'other'));
+  const folder = make(root, { graph: { external: 'model.onnx_data' } });
+  const [graphs, data] = [temporaryFolder(), temporaryFolder()];
+  renameSync(path.join(folder, 'onnx/model.onnx'), path.join(graphs, '111'));
+  writeFileSync(path.join(data, '222'), tableBytes(2));
+  symlinkSync(path.join(graphs, '111'), path.join(folder, 'onnx/model.onnx'));
+  symlinkSync(path.join(data, '222'), path.join(folder, 'onnx/model.onnx_data'));
   const model = await served(root, 'model', temporaryFolder());
-  expect(await model.ask(['hello'])).toHaveLength(1);
+  expect(model.model.weights).toEqual(['onnx/model.onnx', 'onnx/model.onnx_data']);
+  const { ids } = model.encoder.encode('hello');
+  const right = byHand(logitsByHand(ids, [], {}), 'softmax');
+  expect((await model.ask(['hello']))[0]?.LABEL_0).toBeCloseTo(right[0] ?? 9, 5);
   await model.release();
+});
+
+test('data outside of the model’s folder is refused, and so is data that is missing', async () => {
+  const root = temporaryFolder();
+  make(root, { name: 'out', graph: { external: '../../secret' } });
+  make(root, { name: 'gone', graph: { external: 'gone.data' } });
+  writeFileSync(path.join(root, 'secret'), tableBytes(2));
+  await expect(served(root, 'out', temporaryFolder())).rejects.toThrow(/outside of the model/);
+  await expect(served(root, 'gone', temporaryFolder())).rejects.toThrow(
+    /onnx\/gone\.data cannot be used: it is missing/,
+  );
 });

@@ -16,6 +16,8 @@ export interface Served {
   readonly labels: readonly string[];
   /** Scores of texts that are run together, by label. */
   readonly ask: (texts: readonly string[]) => Promise<readonly Readonly<Record<string, number>>[]>;
+  /** The same in the hot gear. */
+  readonly askHot: Served['ask'];
   readonly release: () => Promise<void>;
 }
 
@@ -50,11 +52,17 @@ export async function served(root: string, id: string, scratch: string): Promise
     truncationSide,
   });
   const session = await MappedSession.open(graphFile, { threads: 1, arena: false });
-  const ask = async (texts: readonly string[]) => {
-    const logits = await session.run(await encoder.encodeAll(texts), plan);
+  const hot = await MappedSession.open(graphFile, { threads: 1, arena: false, gear: 'hot' });
+  const asking = (open: MappedSession) => async (texts: readonly string[]) => {
+    const logits = await open.run(await encoder.encodeAll(texts), plan);
     return scoresOf(logits, plan.labelCount, scoring).map((scores) =>
       Object.fromEntries(labels.map((label, at) => [label, scores[at] ?? Number.NaN])),
     );
   };
-  return { model, findings, encoder, labels, ask, release: () => session.release() };
+  const release = async () => {
+    await session.release();
+    await hot.release();
+  };
+  const [ask, askHot] = [asking(session), asking(hot)];
+  return { model, findings, encoder, labels, ask, askHot, release };
 }

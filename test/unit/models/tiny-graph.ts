@@ -38,6 +38,8 @@ export interface GraphForm {
   readonly branch?: boolean;
   /** What a row takes from the others of its batch. */
   readonly neighbours?: boolean;
+  /** The file beside the graph that holds the table: {@link tableBytes}. */
+  readonly external?: string;
   /** Logits become infinite for texts that hold token 7. */
   readonly infinite?: boolean;
 }
@@ -140,11 +142,10 @@ export function tinyGraph(form: GraphForm): Buffer {
     node('Identity', ['sums'], form.before);
     outputs.unshift(value('output', form.before, 'float', ['batch', labels]));
   }
-  const table = Array.from({ length: VOCABULARY * labels }, (_, at) =>
-    weightOf(Math.floor(at / labels), at % labels),
-  );
   const constants = [
-    floats('table', [VOCABULARY, labels], table),
+    form.external === undefined
+      ? constant('table', 'float', [VOCABULARY, labels], tableBytes(labels))
+      : externalTable(labels, form.external),
     ...[floats('half', [], [0.5]), floats('small', [], [0.015625]), floats('one', [], [1])],
     ...[whole('last', [1], [-1]), whole('tokens', [1], [1]), whole('last_one', [1], [1])],
     whole('seven', [], [7], type),
@@ -152,6 +153,22 @@ export function tinyGraph(form: GraphForm): Buffer {
   ];
   const graph = concat([...nodes, graphNameField('tiny'), ...constants, ...inputs, ...outputs]);
   return Buffer.from(concat([modelHeader('tests', graph.byteLength), graph]));
+}
+
+/** The table as it lies in a file. */
+export function tableBytes(labels: number): Uint8Array {
+  const values = Array.from({ length: VOCABULARY * labels }, (_, at) =>
+    weightOf(Math.floor(at / labels), at % labels),
+  );
+  return new Uint8Array(Float32Array.from(values).buffer);
+}
+
+/** TensorProto: dims = 1, data_type = 2, name = 8, external_data = 13, data_location = 14 (EXTERNAL = 1). */
+function externalTable(labels: number, file: string): Uint8Array {
+  const entry = messageField(13, [stringField(1, 'location'), stringField(2, file)]);
+  const shape = [integerField(1, VOCABULARY), integerField(1, labels)];
+  const type = integerField(2, TYPE.float);
+  return messageField(5, [...shape, type, stringField(8, 'table'), entry, integerField(14, 1)]);
 }
 
 function value(

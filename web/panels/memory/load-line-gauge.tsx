@@ -30,8 +30,9 @@ export function LoadLineGauge() {
   }
   const { server_total_mb: totalMb, server_used_mb: usedMb, load_line_mb: lineMb } = state;
   const topMb = scaleTopMb(state);
-  const height = (valueMb: number) =>
-    `${(Math.min(1, valueMb / topMb) * (100 - HEADROOM_PERCENT)).toFixed(2)}%`;
+  const percentOf = (valueMb: number) =>
+    (Math.min(1, valueMb / topMb) * (100 - HEADROOM_PERCENT)).toFixed(2);
+  const height = (valueMb: number) => `${percentOf(valueMb)}%`;
   return (
     <section class="gauge" aria-label="Memory now" data-pressure={state.pressure}>
       <meter
@@ -41,7 +42,7 @@ export function LoadLineGauge() {
         max={Math.round(totalMb)}
         value={Math.round(usedMb)}
       />
-      <div class="gauge-tank" aria-hidden="true">
+      <div class="gauge-tank" aria-hidden="true" style={{ '--line': percentOf(lineMb) }}>
         <div class="gauge-level" style={{ height: height(usedMb) }}>
           <svg
             class="gauge-surface"
@@ -53,19 +54,19 @@ export function LoadLineGauge() {
           </svg>
         </div>
         <Ticks topMb={topMb} height={height} />
-        <div class="load-line" style={{ bottom: height(lineMb) }}>
+        <div class="load-line">
           <span class="load-line-name">load line</span>
-          <svg class="load-line-mark" viewBox="0 0 120 60" aria-hidden="true">
-            <circle cx="60" cy="30" r="21" />
-            <path d="M8 30h104" />
-            <text x="17" y="22">
-              P
-            </text>
-            <text x="103" y="22">
-              L
-            </text>
-          </svg>
         </div>
+        <svg class="load-line-mark" viewBox="0 0 120 60" aria-hidden="true">
+          <circle cx="60" cy="30" r="21" />
+          <path d="M8 30h104" />
+          <text x="17" y="22">
+            P
+          </text>
+          <text x="103" y="22">
+            L
+          </text>
+        </svg>
       </div>
       <Figures state={state} />
     </section>

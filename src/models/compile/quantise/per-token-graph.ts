@@ -23,7 +23,7 @@ import { type GraphReading, type LookUp, namesWithin, type Product } from './pro
 import { bytesOf } from './weight-rows.js';
 
 export interface PerTokenOptions {
-  /** Names of products (their nodes) that stay in float32. */
+  /** Names of products that stay in float32. */
   readonly keep?: ReadonlySet<string>;
   /** Whether large tables of embeddings become integers too, with a scale for each row; they do not by default. */
   readonly embeddings?: boolean;
@@ -75,7 +75,7 @@ export class PerTokenGraph {
 
   async take(node: Node, reading: GraphReading): Promise<void> {
     const product = reading.product(node);
-    if (product !== undefined && this.#options.keep?.has(node.name) !== true) {
+    if (product !== undefined && this.#options.keep?.has(nameOf(node)) !== true) {
       this.products.push(factsOf(product));
       return this.#multiply(product);
     }
@@ -220,12 +220,19 @@ export class PerTokenGraph {
 
 /** Integers from −128 as those from 0. */
 function shifted(values: Int8Array): Uint8Array {
-  return Uint8Array.from(values, (value) => value + ZERO_POINT);
+  const bytes = new Uint8Array(values.length);
+  for (let at = 0; at < values.length; at += 1) bytes[at] = (values[at] ?? 0) + ZERO_POINT;
+  return bytes;
+}
+
+/** The name of its result: unlike names of nodes, no other has it. */
+export function nameOf(node: Node): string {
+  return node.outputs[0] ?? '';
 }
 
 export function factsOf({ node, weight, isTransposed }: Product): ProductFacts {
   const [from, to] = isTransposed ? [weight.columns, weight.rows] : [weight.rows, weight.columns];
-  return { name: node.name, from, to };
+  return { name: nameOf(node), from, to };
 }
 
 function typeOf({ type }: Tensor): DataType | undefined {

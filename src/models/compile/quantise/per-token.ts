@@ -12,6 +12,7 @@ import { type Node, nodeOf, tensorOf, withGraph } from '../onnx/rewrite.js';
 import { DataFile } from './data-file.js';
 import {
   factsOf,
+  nameOf,
   PerTokenGraph,
   type PerTokenOptions,
   type ProductFacts,
@@ -95,7 +96,7 @@ function withoutIdle(
   { keep }: PerTokenOptions,
 ): readonly Node[] {
   const isQuantised = (node: Node) =>
-    keep?.has(node.name) !== true && reading.product(node) !== undefined;
+    keep?.has(nameOf(node)) !== true && reading.product(node) !== undefined;
   const read = new Set(
     nodes
       .filter((node) => !isQuantised(node))
