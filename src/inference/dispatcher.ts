@@ -2,9 +2,9 @@ import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { ReadyModel } from '../models/library.js';
 import type { Gear } from '../models/run/gear.js';
+import { rowOptionsOf, textsOf, workOf } from './batch-inputs.js';
 import { Faults, type Refusal } from './faults/faults.js';
 import { inputRefused } from './faults/refused-texts.js';
-import type { BatchWork } from './faults/time-budgets.js';
 import { type Fault, faultOf, verdictOn } from './faults/verdict.js';
 import { handleOf, loadNeed } from './model-handles.js';
 import { ModelLoads, type ModelLoadsOptions } from './model-loads.js';
@@ -14,7 +14,6 @@ import { WaitingRows } from './queue/waiting-rows.js';
 import {
   type Answer,
   answerRow,
-  functionsOf,
   type Keyed,
   newRequest,
   positionOf,
@@ -167,6 +166,7 @@ export class Dispatcher {
       if (views.length === 0) return;
       const dispatch = plan(this.#waiting, views, limits, this.#isHeld);
       if (dispatch === undefined) return;
+      if (this.#dropLate(dispatch)) continue;
       const worker = this.#options.pool.find(dispatch.worker);
       const settle = worker && this.#admit(worker, dispatch);
       if (worker === undefined || settle === undefined) this.#cancel(dispatch);
@@ -193,6 +193,29 @@ export class Dispatcher {
   #workers(): number {
     const ready = this.#options.pool.workers.filter(({ state }) => state === 'ready');
     return Math.max(1, ready.length);
+  }
+
+  /**
+   * Refuses the requests whose rows would be answered too late; the others of the batch are planned again.
+   *
+   * @returns whether there were any
+   */
+  #dropLate(dispatch: Dispatch<Row>): boolean {
+    const { model, rows, same } = dispatch;
+    const { size } = workOf(rows);
+    const now = performance.now();
+    const all = rows.flatMap((row) => [row, ...(same.get(row) ?? [])]);
+    const late = all.filter(({ request }) =>
+      this.#gate.isTooLate(now - request.enqueuedAtMs, model, size),
+    );
+    if (late.length === 0) return false;
+    this.#cancel(dispatch);
+    const message = `the answer would come after request.deadline_ms (${this.#options.deadlineMs})`;
+    for (const { request } of late) {
+      this.#gate.learn(request.expectedMs, Infinity);
+      this.#fail(request, new PlimsollError('QUEUE_FULL', message, { retryAfterSeconds: 1 }));
+    }
+    return true;
   }
 
   /** Puts the rows of a batch that cannot run now back to the front, in their order. */
@@ -279,13 +302,7 @@ export class Dispatcher {
     const expectedMs = this.#gate.batchMs(model, work.size);
     try {
       const handle = handleOf(ready, this.#options.threads);
-      const options = {
-        timeoutMs: hardMs,
-        budgetMs,
-        expectedMs,
-        keep: keepOf(rows),
-        functions: functionsOf(rows),
-      };
+      const options = { timeoutMs: hardMs, budgetMs, expectedMs, ...rowOptionsOf(rows) };
       const result = await worker.run(handle, textsOf(rows), options);
       if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs, 'cold');
       this.#gate.observe(model, work.size, result.tookMs - (result.loadMs ?? 0));
@@ -362,26 +379,8 @@ export class Dispatcher {
     const refusal = this.#held.get(request.ready.model.id);
     const late = error instanceof PlimsollError && error.code === 'DEADLINE_EXCEEDED';
     for (const row of request.rows) this.#waiting.remove(row);
-    if (late) this.#gate.learn(request.expectedMs, performance.now() - request.enqueuedAtMs);
+    if (late) this.#gate.learn(request.expectedMs, Infinity);
     if (late && refusal !== undefined) request.reject(refusal);
     else request.reject(error instanceof Error ? error : new Error(String(error)));
   }
-}
-
-function textsOf(rows: readonly Row[]): readonly string[] {
-  return rows.map(({ text }) => text);
-}
-
-/** Undefined if every label of every row is wanted. */
-function keepOf(rows: readonly Row[]): readonly (number | undefined)[] | undefined {
-  return rows.some(({ keep }) => keep !== undefined) ? rows.map(({ keep }) => keep) : undefined;
-}
-
-function workOf(rows: readonly Row[]): BatchWork {
-  let [size, characters] = [0, 0];
-  for (const row of rows) {
-    size += row.size;
-    characters += row.text.length;
-  }
-  return { size, characters };
 }

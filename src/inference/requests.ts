@@ -90,11 +90,3 @@ export function withJoined(rows: ReadonlyMap<Row, readonly Row[]>): readonly Row
 export function positionOf({ request, index }: Pick<Row, 'request' | 'index'>): number {
   return request.keyed?.positions?.[index] ?? index;
 }
-
-/** What is applied to the logits of each row; undefined where all have the model's own. */
-export function functionsOf(rows: readonly Row[]): readonly ScoreFunction[] | undefined {
-  if (rows.every(({ request }) => request.keyed?.function === undefined)) return undefined;
-  return rows.map(
-    ({ request }) => request.keyed?.function ?? request.ready.model.description.scoring,
-  );
-}

@@ -42,6 +42,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
       [
         [
           'answer-budget.ts',
+          'batch-inputs.ts',
           'classify.ts',
           'dispatcher.ts',
           'model-handles.ts',

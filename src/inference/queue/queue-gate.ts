@@ -2,15 +2,15 @@ import { PlimsollError } from '../../errors.js';
 import type { WaitingRow, WaitingRows } from './waiting-rows.js';
 
 export interface QueueGateOptions {
-  /** Inputs that wait at most. */
+  /** Most inputs that may wait. */
   readonly maxWaiting: number;
-  /** Inputs of one user that wait at most; see {@link QueueGate.check}. */
+  /** Most inputs of one user that may wait; see {@link QueueGate.check}. */
   readonly maxWaitingOfUser: number;
-  /** An answer is of no use after this. */
+  /** An answer is useless after this. */
   readonly deadlineMs: number;
 }
 
-/** What a request brings. */
+/** A request as it arrives. */
 export interface Arrival {
   readonly model: string;
   readonly user: string;
@@ -20,51 +20,64 @@ export interface Arrival {
   readonly size: number;
 }
 
-/** What is waiting, as far as it matters here. */
+/** The part of the queue that matters here. */
 export type WaitingWork = Pick<
   WaitingRows<WaitingRow>,
   'size' | 'models' | 'sizeOf' | 'countOfUser' | 'activeUsers' | 'quantum' | 'turnsFor'
 >;
 
-/** Batches count for less by a factor of e with each second that workers have been busy since. */
-const RATE_MEMORY_MS = 1000;
+/**
+ * Batches count for less by a factor of e with each ten seconds that workers have been busy since. A queue that lasts
+ * for half a minute is not judged by the last batch.
+ */
+const RATE_MEMORY_MS = 10_000;
 const LONGEST_RETRY_SECONDS = 60;
-/** Weight of the newest answer in what is learned of the expectations. */
-const NEWEST_WEIGHT = 0.02;
-/** Deviations that are allowed for beside the mean, as TCP does for its round trips (RFC 6298): 1 in 1,000 is later. */
-const DEVIATIONS = 4;
-/** An answer that just misses its deadline was work for nothing: how much later it may come at least, and at most. */
-const LEAST_MARGIN = 2;
-const MOST_MARGIN = 4;
-/** Before anything was learned an answer may come three times as late. */
-const FIRST_DEVIATION = 0.5;
+/** One answer in 200 may come later than allowed for; it is given up when its turn comes. */
+const LATENESS_QUANTILE = 0.995;
+const LATENESS_STEP = 0.02;
+/** Before anything was learned. */
+const FIRST_LATENESS = 1.1;
+/**
+ * Never below 1: answers that come too late are not counted with all of their time, so under overload what is
+ * learned would sink and let in more and more. Not above 1.3: what makes many answers later than that has just
+ * begun, and the rates follow soon.
+ */
+const LEAST_LATENESS = 1;
+const MOST_LATENESS = 1.3;
 /** Expectations below this part of the deadline are not worth learning from: they are far from being refused. */
 const LEARNED_SHARE = 0.1;
+/** A row is given up when its batch would not end in time even if it took less than this many times as long. */
+const BATCH_RESERVE = 1.5;
+/** A row that has waited for less of its deadline than this is never given up: it came to a short deadline. */
+const WAITED_SHARE = 0.5;
 
-/** What a model's batches took of late. */
+/** What a model's batches took lately. */
 interface Rate {
   ms: number;
   size: number;
 }
 
 /**
- * Decides who may wait, and tells the others when to come back. What a model's characters cost is
- * learned from the batches that ran; before the first one nothing is refused for its cost. How far
- * expectations can be trusted is learned from what came of them.
+ * Decides who may wait, and tells the others when to come back. It refuses what would be late, and no more: what a
+ * model's characters cost is learned from the batches that ran (before the first one nothing is refused for its
+ * cost), and how far expectations can be trusted from what came of them. Expectations near the deadline are
+ * never exact, so the rest is decided when the turn of a row has come: {@link QueueGate.isTooLate}.
  */
 export class QueueGate {
   readonly #options: QueueGateOptions;
   readonly #rates = new Map<string, Rate>();
-  /** Of what answers took ÷ what was expected: mean and mean deviation. */
-  #error = { mean: 1, deviation: FIRST_DEVIATION };
+  /** Of what answers took ÷ what was expected: hardly any is more. */
+  #lateness = FIRST_LATENESS;
 
   constructor(options: QueueGateOptions) {
     this.#options = options;
   }
 
   /**
-   * A batch was answered after so long on one worker, loading left out. Sums are kept, not ratios: a short
-   * text takes long for each of its few characters.
+   * A batch was answered.
+   *
+   * @param ms time on one worker, loading left out. Sums are kept, not ratios: a short text takes long for each of
+   *    its few characters.
    */
   observe(model: string, size: number, ms: number): void {
     const rate = this.#rates.get(model) ?? { ms: 0, size: 0 };
@@ -74,25 +87,37 @@ export class QueueGate {
     rate.size = rate.size * kept + Math.max(1, size);
   }
 
-  /** How long a batch of that size takes on one worker; infinite before the first one of the model. */
+  /** Expected time of a batch of that size on one worker; infinite before the first one of the model. */
   batchMs(model: string, size: number): number {
     return this.#rates.has(model) ? this.#costMs(model, size) : Number.POSITIVE_INFINITY;
   }
 
-  /** What was expected after `expectedMs` (see {@link check}) took so long, or at least so long. */
+  /**
+   * An answer that was expected after `expectedMs` (see {@link check}) took so long.
+   *
+   * @param tookMs infinite if it was late, or given up.
+   */
   learn(expectedMs: number, tookMs: number): void {
     if (expectedMs < this.#options.deadlineMs * LEARNED_SHARE) return;
-    const off = tookMs / expectedMs - this.#error.mean;
-    this.#error = {
-      mean: this.#error.mean + NEWEST_WEIGHT * off,
-      deviation: this.#error.deviation + NEWEST_WEIGHT * (Math.abs(off) - this.#error.deviation),
-    };
+    // Steps that balance where a quantile is (H. Robbins, S. Monro, 1951). A mean would follow those, too, that
+    // came early because they ran along with others: that says nothing of how late one may come.
+    const isMore = tookMs > expectedMs * this.#lateness;
+    this.#lateness += LATENESS_STEP * (isMore ? LATENESS_QUANTILE : LATENESS_QUANTILE - 1);
+    this.#lateness = Math.max(LEAST_LATENESS, Math.min(MOST_LATENESS, this.#lateness));
   }
 
-  /** How much later than expected an answer may come. */
-  get #margin(): number {
-    const { mean, deviation } = this.#error;
-    return Math.max(LEAST_MARGIN, Math.min(MOST_MARGIN, mean + DEVIATIONS * deviation));
+  /**
+   * Whether a row whose turn has come is not worth running, as its answer would be late: the time is better spent on
+   * those behind it.
+   *
+   * @param waitedMs since it came.
+   * @param batchSize of the batch that it would run in.
+   */
+  isTooLate(waitedMs: number, model: string, batchSize: number): boolean {
+    const { deadlineMs } = this.#options;
+    if (waitedMs < WAITED_SHARE * deadlineMs) return false;
+    const batchMs = this.#costMs(model, batchSize);
+    return waitedMs + BATCH_RESERVE * batchMs > deadlineMs;
   }
 
   /** Time that the workers need for all that waits. */
@@ -107,11 +132,10 @@ export class QueueGate {
    *
    * 1. INVALID_INPUT for more inputs than can ever wait.
    * 2. QUEUE_FULL if they do not fit into the queue.
-   * 3. TOO_MANY_REQUESTS for a user who has inputs waiting and would hold more than its share with
-   *    these. One who has none is not refused for its share: a large request may always come alone.
-   * 4. QUEUE_FULL if the answer is expected after the deadline, or so shortly before it that it may well come
-   *    after it, by how far answers came from expectations before; see {@link QueueGate.expectedMs}. With
-   *    nobody else waiting it may come: then the deadline itself decides.
+   * 3. TOO_MANY_REQUESTS for a user who has inputs waiting and would exceed its share with these. A user
+   *    without any is not refused for its share: a large request may always come alone.
+   * 4. QUEUE_FULL if the answer is expected after the deadline ({@link QueueGate.expectedMs}, times what answers
+   *    have taken beyond that lately). With nobody else waiting it passes: then the deadline itself decides.
    *
    * @returns ms until the answer is expected; 0 with nobody else waiting
    * @throws PlimsollError with `retryAfterSeconds`: waiting work ÷ measured rate, rounded up, 1 to 60.
@@ -135,19 +159,18 @@ export class QueueGate {
     }
     if (waiting.size === 0) return 0;
     const expectedMs = this.expectedMs(arrival, waiting, workers);
-    const mostMs = deadlineMs / this.#margin;
-    if (expectedMs > mostMs) {
-      const lateMs = Math.ceil(expectedMs * this.#margin);
-      const message = `${waiting.size} inputs are waiting: the answer is expected after ${Math.ceil(expectedMs)} ms, but may take ${lateMs}, and request.deadline_ms is ${deadlineMs}`;
-      throw refusal('QUEUE_FULL', message, expectedMs - mostMs); // 4
+    const likelyMs = expectedMs * this.#lateness;
+    if (likelyMs > deadlineMs) {
+      const message = `${waiting.size} inputs are waiting: the answer is expected after ${Math.ceil(likelyMs)} ms, and request.deadline_ms is ${deadlineMs}`;
+      throw refusal('QUEUE_FULL', message, likelyMs - deadlineMs); // 4
     }
     return expectedMs;
   }
 
   /**
-   * Users are served in turn, so before each turn that the user needs for all it has, every other active user
-   * has one. As much as waits of the others may come meanwhile; that they stay for all the turns of a request
-   * of thousands of inputs is not expected.
+   * Users are served in turn, so before each turn that this user needs, every other active user has one. Others
+   * may add as much as they have waiting now; they are not expected to stay for all the turns of a request of
+   * thousands of inputs.
    */
   expectedMs({ model, user, size }: Arrival, waiting: WaitingWork, workers: number): number {
     const waitMs = this.waitingMs(waiting, workers);
