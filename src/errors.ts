@@ -55,6 +55,18 @@ export const ERRORS = {
     retryable: false,
     about: 'The body is of another type than application/json.',
   },
+  ANSWER_TOO_LARGE: {
+    status: 413,
+    retryable: false,
+    about:
+      'Inputs × labels of the answer are over `request.max_answer_scores`; the message has the figures. Send fewer inputs or set `top_k`.',
+  },
+  INPUT_REFUSED: {
+    status: 422,
+    retryable: false,
+    about:
+      'The input took far longer than texts of its length take, or ended the workers that ran it. The same text is refused for some minutes.',
+  },
   INVALID_INPUT: {
     status: 422,
     retryable: false,
@@ -68,7 +80,8 @@ export const ERRORS = {
   MODEL_UNUSABLE: {
     status: 424,
     retryable: false,
-    about: "The model's files cannot be used; the message says why. Mend the files and try again.",
+    about:
+      "The model's files cannot be used; the message says why. Mend the files and try again. With `Retry-After` it is only set aside for a while.",
   },
   HEADERS_TOO_LARGE: {
     status: 431,
@@ -106,7 +119,7 @@ export const ERRORS = {
   WORKER_LOST: {
     status: 503,
     retryable: true,
-    about: 'Three workers died while they ran this input, the last time alone; the server goes on.',
+    about: 'Three workers stopped reacting while they ran this input; the server goes on.',
   },
   POOL_EXHAUSTED: {
     status: 503,
@@ -161,7 +174,7 @@ export class PlimsollError extends Error {
   }
 
   get retryable(): boolean {
-    return ERRORS[this.code].retryable;
+    return ERRORS[this.code].retryable || this.retryAfterSeconds !== undefined;
   }
 }
 

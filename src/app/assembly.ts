@@ -22,7 +22,7 @@ import { PageState } from '../page/state.js';
 import type { NamedPool } from '../pools/pool.js';
 import { SessionRegistry } from '../sessions/registry.js';
 import { ClassificationService } from '../sessions/service.js';
-import { type Config, poolLimits, threadsPerWorker } from '../settings/config.js';
+import { batchTimeoutMs, type Config, poolLimits, threadsPerWorker } from '../settings/config.js';
 import { amountInBytes } from '../settings/setting.js';
 import type { Store } from '../store/store.js';
 import { withinTime } from '../system/time-limit.js';
@@ -218,6 +218,7 @@ export class Assembly {
       module: this.#given.workerModule ?? WORKER_MODULE,
       startTimeoutMs: config['worker.start_timeout_ms'],
       replyTimeoutMs: config['worker.reply_timeout_ms'],
+      mostPrivateBytes: this.#loadLineBytes(this.#given.totalBytes),
       restartBackoffMs: config['worker.restart_backoff_ms'],
       graceMs: config['shutdown.grace_ms'],
       onChange: () => this.dispatcher.pump(),
@@ -262,9 +263,15 @@ export class Assembly {
       maxWaiting: config['queue.max_inputs'],
       maxWaitingOfUser: Math.ceil((config['queue.max_inputs'] * config['queue.user_share']) / 100),
       deadlineMs: config['request.deadline_ms'],
-      batchTimeoutMs: config['worker.batch_timeout_ms'],
+      batchTimeoutMs: batchTimeoutMs(config),
       admission: this.memory.admission,
       onArrival: (model) => this.memory.ledger.arrived(model),
+      onRefusal: ({ what, model, reason }) => {
+        metrics.refusals.inc({ what });
+        const line = `a ${what} is refused for a while`;
+        log.warn({ model, reason }, line);
+        this.archive.keepEvent({ kind: 'refusal', text: `${line}: ${reason}`, model });
+      },
       onBatch: ({ model, items, runMs, retried }) => {
         metrics.batches.inc({ model });
         metrics.batchItems.observe(items);
@@ -359,7 +366,10 @@ export class Assembly {
     const secret = this.#secret;
     return new ClassificationService({
       registry: this.sessions,
-      classifier: new Classifier({ library, dispatcher, cache, metrics, secret }),
+      classifier: new Classifier({
+        ...{ library, dispatcher, cache, metrics, secret },
+        maxAnswerScores: config['request.max_answer_scores'],
+      }),
       repository,
       defaultModel: config['models.default'],
       onAnswer: (answered) => archive.keepAnswer(answered),

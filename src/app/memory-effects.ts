@@ -27,6 +27,8 @@ const SMALLER_BATCHES = 4;
 const IN_USE_WITHIN_MS = 1000;
 /** More waiting inputs for each worker are a rush; a session of eight users is not. */
 const RUSH_INPUTS_PER_WORKER = 16;
+/** A shift that has not ended by then has hung: it takes some hundred milliseconds. */
+const SHIFT_TIMEOUT_MS = 60_000;
 /** Longest wait of pressure relief for Redis; the rest is removed the next time. */
 const CLEAR_REDIS_MS = 5000;
 
@@ -86,7 +88,7 @@ export function memoryEffects(parts: ActedOn, given: Given): MemoryEffects {
           })),
         ),
     shift: async (id, model) => {
-      const timeoutMs = given.config['worker.batch_timeout_ms'];
+      const timeoutMs = SHIFT_TIMEOUT_MS;
       const result = await shiftGear(parts, id, model, timeoutMs);
       return result === undefined ? [] : [{ ...result, worker: id }];
     },

@@ -3,7 +3,10 @@ import { ObservedTtl, type TtlRange } from './observed-ttl.js';
 
 /** The cached result of one input. */
 export interface CachedResult {
+  /** Score of each label, by index; with `labels` the scores of those. */
   readonly scores: readonly number[];
+  /** Indexes of the best labels, best first, if not all labels are kept. */
+  readonly labels?: readonly number[];
   readonly truncated: boolean;
 }
 
@@ -37,7 +40,8 @@ export class MemoryTier {
       maxSize: options.maxBytes,
       ttl: options.ttlSeconds * 1000,
       ttlResolution: TTL_RESOLUTION_MS,
-      sizeCalculation: ({ scores }) => ENTRY_OVERHEAD_BYTES + scores.length * BYTES_PER_SCORE,
+      sizeCalculation: ({ scores, labels = [] }) =>
+        ENTRY_OVERHEAD_BYTES + (scores.length + labels.length) * BYTES_PER_SCORE,
     });
   }
 

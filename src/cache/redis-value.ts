@@ -8,6 +8,11 @@ const HEADER_BYTES = 8;
 const TIME_AT = 2;
 const TIME_BYTES = 6;
 const BYTES_PER_SCORE = 8;
+/** An index of a label, of 32 bits, before each score. */
+const BYTES_PER_LABEL = 4;
+/** Bits of the flag. */
+const TRUNCATED = 1;
+const BEST_LABELS = 2;
 /** HMAC-SHA256 cut to half, as RFC 2104 (section 5) allows. */
 const TAG_BYTES = 16;
 /** SHA-256's block and digest. */
@@ -22,8 +27,9 @@ export interface StoredResult {
 }
 
 /**
- * Results as they are stored in Redis: version, flag of truncation, expiry, the scores as float64, and a tag;
- * all little endian. Scores are rounded to seven decimals, which float32 would not give back.
+ * Results as they are stored in Redis: version, flags, expiry, the scores as float64, and a tag; all little
+ * endian. If only the best labels are kept, each score has the index of its label before it. Scores are rounded to
+ * seven decimals, which float32 would not give back.
  *
  * The expiry is in the value because MGET does not return TTLs, and a copy in memory must not outlive the key.
  *
@@ -48,13 +54,17 @@ export class ResultCodec {
 
   /** @param name the key in Redis. */
   encode(name: string, { result, expiresAtMs }: StoredResult): Buffer {
-    const end = HEADER_BYTES + result.scores.length * BYTES_PER_SCORE;
+    const { scores, labels, truncated } = result;
+    const bytesEach = BYTES_PER_SCORE + (labels === undefined ? 0 : BYTES_PER_LABEL);
+    const end = HEADER_BYTES + scores.length * bytesEach;
     const bytes = Buffer.alloc(end + TAG_BYTES);
     bytes.writeUInt8(VERSION, 0);
-    bytes.writeUInt8(result.truncated ? 1 : 0, 1);
+    bytes.writeUInt8((truncated ? TRUNCATED : 0) | (labels === undefined ? 0 : BEST_LABELS), 1);
     bytes.writeUIntLE(Math.floor(expiresAtMs), TIME_AT, TIME_BYTES);
-    result.scores.forEach((score, index) => {
-      bytes.writeDoubleLE(score, HEADER_BYTES + index * BYTES_PER_SCORE);
+    scores.forEach((score, index) => {
+      const scoreEnd = HEADER_BYTES + (index + 1) * bytesEach;
+      bytes.writeDoubleLE(score, scoreEnd - BYTES_PER_SCORE);
+      if (labels !== undefined) bytes.writeUInt32LE(labels[index] ?? 0, scoreEnd - bytesEach);
     });
     this.#tag(name, bytes.subarray(0, end)).copy(bytes, end, 0, TAG_BYTES);
     return bytes;
@@ -67,18 +77,12 @@ export class ResultCodec {
    * them.
    */
   decode(name: string, bytes: Buffer, labels: number): StoredResult | undefined {
-    const end = HEADER_BYTES + labels * BYTES_PER_SCORE;
-    if (bytes.length !== end + TAG_BYTES || bytes.readUInt8(0) !== VERSION) return undefined;
+    const end = bytes.length - TAG_BYTES;
+    if (end < HEADER_BYTES || bytes.readUInt8(0) !== VERSION) return undefined;
     const tag = this.#tag(name, bytes.subarray(0, end)).subarray(0, TAG_BYTES);
     if (!timingSafeEqual(tag, bytes.subarray(end))) return undefined;
-    const scores = new Array<number>(labels);
-    for (let index = 0; index < labels; index += 1) {
-      const score = bytes.readDoubleLE(HEADER_BYTES + index * BYTES_PER_SCORE);
-      if (!Number.isFinite(score)) return undefined;
-      scores[index] = score;
-    }
-    const expiresAtMs = bytes.readUIntLE(TIME_AT, TIME_BYTES);
-    return { result: { scores, truncated: bytes.readUInt8(1) === 1 }, expiresAtMs };
+    const result = resultIn(bytes.subarray(0, end), labels);
+    return result && { result, expiresAtMs: bytes.readUIntLE(TIME_AT, TIME_BYTES) };
   }
 
   /** HMAC-SHA256 (RFC 2104), written out like that of the keys, and for the same reason. */
@@ -99,4 +103,27 @@ export class ResultCodec {
     inner.copy(this.#outer, BLOCK_BYTES);
     return hash('sha256', this.#outer, 'buffer');
   }
+}
+
+/** The result in a value without its tag; undefined if it is none of a model with so many labels. */
+function resultIn(bytes: Buffer, labels: number): CachedResult | undefined {
+  const flags = bytes.readUInt8(1);
+  const isBest = (flags & BEST_LABELS) !== 0;
+  const bytesEach = BYTES_PER_SCORE + (isBest ? BYTES_PER_LABEL : 0);
+  const count = (bytes.length - HEADER_BYTES) / bytesEach;
+  if (isBest ? !Number.isInteger(count) || count >= labels : count !== labels) return undefined;
+  const scores = new Array<number>(count);
+  const best = new Array<number>(isBest ? count : 0);
+  for (let index = 0; index < count; index += 1) {
+    const end = HEADER_BYTES + (index + 1) * bytesEach;
+    const score = bytes.readDoubleLE(end - BYTES_PER_SCORE);
+    if (!Number.isFinite(score)) return undefined;
+    scores[index] = score;
+    if (!isBest) continue;
+    const label = bytes.readUInt32LE(end - bytesEach);
+    if (label >= labels) return undefined;
+    best[index] = label;
+  }
+  const truncated = (flags & TRUNCATED) !== 0;
+  return isBest ? { scores, labels: best, truncated } : { scores, truncated };
 }

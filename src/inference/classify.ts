@@ -8,7 +8,9 @@ import type { Metrics } from '../metrics/metrics.js';
 import { taskOf } from '../models/intake/description.js';
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
+import { checkAnswerSize, keptLabels, wantedLabels } from './answer-budget.js';
 import type { Dispatcher } from './dispatcher.js';
+import { runKeyOf, textKeyOf } from './faults/faults.js';
 import { EventLoopYield } from './yielding.js';
 
 export interface ClassifyRequest {
@@ -47,6 +49,9 @@ const AT_ONCE = 64;
 /** Length of a slice: about the time of ten small requests. */
 const SLICE_MS = 2;
 
+/** Scores that are put into the answer between two turns of the event loop. */
+const SCORES_PER_SLICE = 4096;
+
 /** Results found in memory so far. */
 interface Lookup {
   readonly keys: string[];
@@ -61,6 +66,7 @@ export class Classifier {
   readonly #cache: ResultCache;
   readonly #metrics: Metrics;
   readonly #keys: CacheKeys;
+  readonly #maxAnswerScores: number;
   /** By the function that a request asks for; most ask for none. */
   readonly #scopes = new WeakMap<ReadyModel, Map<ScoreFunction | undefined, KeyScope>>();
   readonly #yield = new EventLoopYield();
@@ -71,19 +77,23 @@ export class Classifier {
     readonly cache: ResultCache;
     readonly metrics: Metrics;
     readonly secret: string;
+    /** Most scores of one answer; unlimited by default. */
+    readonly maxAnswerScores?: number;
   }) {
     this.#library = parts.library;
     this.#dispatcher = parts.dispatcher;
     this.#cache = parts.cache;
     this.#metrics = parts.metrics;
     this.#keys = new CacheKeys(parts.secret);
+    this.#maxAnswerScores = parts.maxAnswerScores ?? Number.POSITIVE_INFINITY;
   }
 
   /**
    * Synchronous if every result is in memory.
    *
    * @param abort its signal is read only if there is something to wait for.
-   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, QUEUE_FULL, WORKER_LOST; the signal's reason
+   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, ANSWER_TOO_LARGE, INPUT_REFUSED, QUEUE_FULL,
+   *    WORKER_LOST; the signal's reason
    */
   classify(request: ClassifyRequest, abort: Abortable): Classification | Promise<Classification> {
     const ready = this.#library.readyNow(request.model);
@@ -98,7 +108,10 @@ export class Classifier {
     request: ClassifyRequest,
     abort: Abortable,
   ): Classification | Promise<Classification> {
-    const { inputs } = request;
+    const { inputs, topK } = request;
+    const labels = ready.model.description.labels.length;
+    checkAnswerSize({ inputs: inputs.length, labels, topK }, this.#maxAnswerScores);
+    const wanted = wantedLabels(labels, topK);
     const found: Lookup = {
       // Allocated at their final length: a growing array reserves room that most requests never need.
       keys: new Array<string>(inputs.length),
@@ -109,7 +122,7 @@ export class Classifier {
     const scope = this.#scopeOf(ready, request.function);
     // Plain loops here and below: this is the hot path of cached answers.
     for (let index = 0; index < inputs.length; index += 1) {
-      this.#lookUp(scope, inputs[index] ?? '', index, found);
+      this.#lookUp(scope, inputs[index] ?? '', index, found, wanted);
     }
     return found.isKnown
       ? this.#reply(ready, found.keys, found.rows, request.topK, NOTHING_TO_RUN)
@@ -123,6 +136,7 @@ export class Classifier {
     abort: Abortable,
   ): Promise<Classification> {
     const scope = this.#scopeOf(ready, request.function);
+    const wanted = wantedLabels(ready.model.description.labels.length, request.topK);
     let sliceEndsMs = performance.now() + SLICE_MS;
     for (const [index, input] of request.inputs.entries()) {
       if (performance.now() > sliceEndsMs) {
@@ -130,19 +144,20 @@ export class Classifier {
         abort.signal.throwIfAborted();
         sliceEndsMs = performance.now() + SLICE_MS;
       }
-      this.#lookUp(scope, input, index, found);
+      this.#lookUp(scope, input, index, found, wanted);
     }
     return found.isKnown
-      ? this.#reply(ready, found.keys, found.rows, request.topK, NOTHING_TO_RUN)
+      ? this.#replyInSlices(ready, found.keys, found.rows, request.topK, NOTHING_TO_RUN)
       : this.#complete(ready, request, found, abort);
   }
 
-  #lookUp(scope: KeyScope, input: string, index: number, found: Lookup): void {
+  #lookUp(scope: KeyScope, input: string, index: number, found: Lookup, wanted: number): void {
     const key = this.#keys.of(scope, input);
     const result = this.#cache.memory.get(key);
+    const isEnough = result !== undefined && hasLabels(result, wanted);
     found.keys[index] = key;
-    found.rows[index] = result && { result, source: 'memory' };
-    found.isKnown &&= result !== undefined;
+    found.rows[index] = isEnough ? { result, source: 'memory' } : undefined;
+    found.isKnown &&= isEnough;
   }
 
   #scopeOf(ready: ReadyModel, asked: ScoreFunction | undefined): KeyScope {
@@ -165,14 +180,18 @@ export class Classifier {
     { keys, rows }: Lookup,
     abort: Abortable,
   ): Promise<Classification> {
+    const labels = ready.model.description.labels.length;
+    const wanted = wantedLabels(labels, topK);
+    const keep = keptLabels(labels, wanted);
     // A result that is being computed now arrives here before it arrives in Redis.
-    const asked = missingOf(keys, rows).filter((key) => !this.#dispatcher.isComputing(key));
-    const looking = this.#cache.findInRedis(asked, ready.model.description.labels.length);
-    if (looking !== undefined) this.#take(await looking, asked, keys, rows);
+    const isComputing = (key: string) => this.#dispatcher.isComputing(runKeyOf(key, keep));
+    const asked = missingOf(keys, rows).filter((key) => !isComputing(key));
+    const looking = this.#cache.findInRedis(asked, labels);
+    if (looking !== undefined) this.#take(await looking, asked, keys, rows, wanted);
     const times = rows.includes(undefined)
-      ? await this.#compute(ready, inputs, user, abort, keys, rows, own)
+      ? await this.#compute(ready, { inputs, user, keep, abort, own }, keys, rows)
       : NOTHING_TO_RUN;
-    return this.#reply(ready, keys, rows, topK, times);
+    return this.#replyInSlices(ready, keys, rows, topK, times);
   }
 
   /** Fills in what Redis has, or what memory has got meanwhile. */
@@ -181,6 +200,7 @@ export class Classifier {
     asked: readonly string[],
     keys: readonly string[],
     rows: (SourcedResult | undefined)[],
+    wanted: number,
   ): void {
     // Most requests have one input and need no map.
     const places = asked.length > 1 ? new Map(asked.map((key, at) => [key, at])) : undefined;
@@ -191,8 +211,9 @@ export class Classifier {
       if (at < 0) continue;
       const known = this.#cache.keep(key, stored[at]);
       const late = known === undefined ? this.#cache.memory.peek(key) : undefined;
-      if (known !== undefined) rows[index] = { result: known, source: 'redis' };
-      else if (late !== undefined) rows[index] = { result: late, source: 'memory' };
+      const [result, source] =
+        known === undefined ? [late, 'memory' as const] : [known, 'redis' as const];
+      if (result !== undefined && hasLabels(result, wanted)) rows[index] = { result, source };
     }
   }
 
@@ -203,17 +224,23 @@ export class Classifier {
    */
   async #compute(
     ready: ReadyModel,
-    inputs: readonly string[],
-    user: string,
-    abort: Abortable,
+    of: {
+      readonly inputs: readonly string[];
+      readonly user: string;
+      readonly keep: number | undefined;
+      readonly own: ScoreFunction | undefined;
+      readonly abort: Abortable;
+    },
     keys: readonly string[],
     rows: (SourcedResult | undefined)[],
-    own: ScoreFunction | undefined,
   ): Promise<Answer> {
-    const texts = new Map(keys.map((key, index) => [key, inputs[index] ?? '']));
+    const { inputs, user, keep, own, abort } = of;
+    const places = new Map(keys.map((key, index) => [key, index]));
     const wanted = missingOf(keys, rows);
-    const asked = wanted.map((key) => texts.get(key) ?? '');
-    const keyed = { keys: wanted, onResult: this.#keep, function: own };
+    const positions = wanted.map((key) => places.get(key) ?? 0);
+    const asked = positions.map((index) => inputs[index] ?? '');
+    const runKeys = wanted.map((key) => runKeyOf(key, keep));
+    const keyed = { keys: runKeys, positions, keep, onResult: this.#keep, function: own };
     const answer = await this.#dispatcher.submit(ready, asked, abort, user, keyed);
     const { rows: found, ...times } = answer;
     const computed = new Map<string, SourcedResult>();
@@ -227,7 +254,8 @@ export class Classifier {
   }
 
   /** Called for each result at once, so that others need not wait for the rest of a large request. */
-  readonly #keep = (key: string, result: CachedResult): void => this.#cache.store(key, result);
+  readonly #keep = (runKey: string, result: CachedResult): void =>
+    this.#cache.store(textKeyOf(runKey), result);
 
   #reply(
     ready: ReadyModel,
@@ -236,18 +264,33 @@ export class Classifier {
     topK: number | undefined,
     timing: Answer,
   ): Classification {
-    const results = new Array<readonly LabelScore[]>(rows.length);
-    const truncated = new Array<boolean>(rows.length);
-    const cached = new Array<CacheSource>(rows.length);
+    const answer = newAnswer(ready.model.id, keys, timing);
     for (let index = 0; index < rows.length; index += 1) {
-      const row = rows[index];
-      if (row === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');
-      results[index] = ranked(ready, row.result, topK);
-      truncated[index] = row.result.truncated;
-      cached[index] = row.source;
+      fillIn(answer, index, ready, rows[index], topK);
     }
-    this.#count(cached);
-    return { model: ready.model.id, results, truncated, cached, inputHashes: keys, timing };
+    this.#count(answer.cached);
+    return answer;
+  }
+
+  /** Ranks the labels of a large answer in slices, and serves others in between. */
+  async #replyInSlices(
+    ready: ReadyModel,
+    keys: readonly string[],
+    rows: readonly (SourcedResult | undefined)[],
+    topK: number | undefined,
+    timing: Answer,
+  ): Promise<Classification> {
+    const answer = newAnswer(ready.model.id, keys, timing);
+    let scores = 0;
+    for (let index = 0; index < rows.length; index += 1) {
+      fillIn(answer, index, ready, rows[index], topK);
+      scores += rows[index]?.result.scores.length ?? 0;
+      if (scores < SCORES_PER_SLICE) continue;
+      scores = 0;
+      await this.#yield.next();
+    }
+    this.#count(answer.cached);
+    return answer;
   }
 
   #count(cached: readonly CacheSource[]): void {
@@ -277,6 +320,38 @@ function countOf(cached: readonly CacheSource[], source: CacheSource): number {
 
 type Answer = Classification['timing'];
 
+interface AnswerInMaking extends Classification {
+  readonly results: (readonly LabelScore[])[];
+  readonly truncated: boolean[];
+  readonly cached: CacheSource[];
+}
+
+function newAnswer(model: string, keys: readonly string[], timing: Answer): AnswerInMaking {
+  const { length } = keys;
+  const results = new Array<readonly LabelScore[]>(length);
+  const truncated = new Array<boolean>(length);
+  const cached = new Array<CacheSource>(length);
+  return { model, results, truncated, cached, inputHashes: keys, timing };
+}
+
+function fillIn(
+  answer: AnswerInMaking,
+  index: number,
+  ready: ReadyModel,
+  row: SourcedResult | undefined,
+  topK: number | undefined,
+): void {
+  if (row === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');
+  answer.results[index] = ranked(ready, row.result, topK);
+  answer.truncated[index] = row.result.truncated;
+  answer.cached[index] = row.source;
+}
+
+/** Whether the result has that many labels; one with all of them has enough in any case. */
+function hasLabels({ labels }: CachedResult, wanted: number): boolean {
+  return labels === undefined || labels.length >= wanted;
+}
+
 const NOTHING_TO_RUN: Answer = { queueMs: 0, tokenizeMs: 0, runMs: 0 };
 
 function ranked(
@@ -285,10 +360,11 @@ function ranked(
   topK: number | undefined,
 ): readonly LabelScore[] {
   const { labels, thresholds } = model.description;
-  const { scores } = row;
+  const { scores, labels: best } = row;
   const list = new Array<LabelScore>(scores.length);
   for (let index = 0; index < scores.length; index += 1) {
-    list[index] = { label: labels[index] ?? `LABEL_${index}`, score: scores[index] ?? 0 };
+    const label = best === undefined ? index : (best[index] ?? index);
+    list[index] = { label: labels[label] ?? `LABEL_${label}`, score: scores[index] ?? 0 };
   }
   if (!isRanked(list)) list.sort((a, b) => b.score - a.score);
   const kept =

@@ -1,9 +1,13 @@
 import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
-import type { LoadAdmission } from '../memory/admission.js';
 import type { ReadyModel } from '../models/library.js';
 import type { Gear } from '../models/run/gear.js';
+import { Faults, type Refusal } from './faults/faults.js';
+import { inputRefused } from './faults/refused-texts.js';
+import type { BatchWork } from './faults/time-budgets.js';
+import { type Fault, faultOf, verdictOn } from './faults/verdict.js';
 import { handleOf, loadNeed } from './model-handles.js';
+import { ModelLoads, type ModelLoadsOptions } from './model-loads.js';
 import { QueueGate } from './queue/queue-gate.js';
 import { type BatchLimits, type Dispatch, plan, type WorkerView } from './queue/scheduler.js';
 import { WaitingRows } from './queue/waiting-rows.js';
@@ -12,35 +16,30 @@ import {
   answerRow,
   functionsOf,
   type Keyed,
-  lostRow,
   newRequest,
+  positionOf,
   type Request,
   type Row,
+  withJoined,
 } from './requests.js';
-import type { WorkerPool } from './workers/pool.js';
+import { type JoinedRows, RunningBatches } from './running-batches.js';
 import type { BatchResult, StepResult } from './workers/protocol.js';
 import type { Worker } from './workers/worker.js';
-import { WorkerGoneError } from './workers/worker-gone.js';
 
-export interface DispatcherOptions {
-  readonly pool: WorkerPool;
+export interface DispatcherOptions extends ModelLoadsOptions {
   readonly limits: BatchLimits;
-  readonly threads: number;
   /** Most inputs that may wait. */
   readonly maxWaiting: number;
   /** Most of them by one user; see {@link QueueGate}. */
   readonly maxWaitingOfUser: number;
   /** Requests that would be answered later are refused on arrival. */
   readonly deadlineMs: number;
-  readonly batchTimeoutMs: number;
-  /** Asked for room before every load. */
-  readonly admission: LoadAdmission;
   /** Called for every request that enters the queue. */
   readonly onArrival: (model: string) => void;
   /** Called for every batch that was answered. */
   readonly onBatch: (batch: BatchFacts) => void;
-  /** Called for every load: the model was opened in that worker. */
-  readonly onLoad: (model: string, worker: Worker, loadMs: number, gear: Gear) => void;
+  /** Called when a text or a model is refused for a while. */
+  readonly onRefusal?: (refusal: Refusal) => void;
 }
 
 export interface BatchFacts {
@@ -51,9 +50,6 @@ export interface BatchFacts {
   readonly retried: boolean;
 }
 
-const WARM_UP_TEXT = 'A text of some words, so that everything is compiled once. '.repeat(8);
-/** Longest wait for room of a load that an operator asked for. */
-const LOAD_WAIT_MS = 5000;
 /** Inputs count with at most this many characters for each token that the model takes: the rest is cut. */
 const CHARACTERS_PER_TOKEN = 6;
 
@@ -62,9 +58,9 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #waiting: WaitingRows<Row>;
   readonly #gate: QueueGate;
-  readonly #running = new Map<string, number>();
-  /** For the key of each running row, the rows that will share its result. */
-  readonly #runningKeys = new Map<string, Row[]>();
+  readonly #faults: Faults;
+  readonly #loads: ModelLoads;
+  readonly #running = new RunningBatches();
   /** Models whose load waits for room, with the error for callers whose deadline passes meanwhile. */
   readonly #held = new Map<string, PlimsollError>();
   #maxItems: number;
@@ -74,6 +70,8 @@ export class Dispatcher {
     this.#maxItems = options.limits.maxItems;
     this.#waiting = new WaitingRows(options.limits.maxSize);
     this.#gate = new QueueGate(options);
+    this.#faults = new Faults(options.batchTimeoutMs, options.onRefusal);
+    this.#loads = new ModelLoads(options);
   }
 
   /** Sets the most inputs of one batch: smaller batches take less memory. */
@@ -88,13 +86,12 @@ export class Dispatcher {
 
   /** Whether an input with that key waits or runs. */
   isComputing(key: string): boolean {
-    return this.#runningKeys.has(key) || this.#waiting.hasKey(key);
+    return this.#running.hasKey(key) || this.#waiting.hasKey(key);
   }
 
   /** Whether any input of the model waits or runs. */
   isWanted(model: string): boolean {
-    if ((this.#running.get(model) ?? 0) > 0) return true;
-    return this.#waiting.countOf(model) > 0;
+    return this.#running.countOf(model) > 0 || this.#waiting.countOf(model) > 0;
   }
 
   /**
@@ -119,6 +116,7 @@ export class Dispatcher {
     const size = sizes.reduce((sum, each) => sum + each, 0);
     let expectedMs: number;
     try {
+      this.#faults.check(ready, keyed);
       const arrival = { model, user, count: inputs.length, size };
       expectedMs = this.#gate.check(arrival, this.#waiting, this.#workers());
     } catch (error) {
@@ -148,7 +146,8 @@ export class Dispatcher {
       this.#options.onArrival(model);
       inputs.forEach((text, index) => {
         const row = { model, user, size: sizes[index] ?? 1, request, index, text };
-        this.#enter({ ...row, attempt: 1, alone: false, key: keyed?.keys[index] });
+        const { keep } = keyed ?? {};
+        this.#enter({ ...row, keep, losses: 0, alone: false, key: keyed?.keys[index] });
       });
       this.pump();
     });
@@ -157,9 +156,7 @@ export class Dispatcher {
   /** Queues the row, or joins it to the running row with its key. */
   #enter(row: Row): void {
     row.request.rows.push(row);
-    const running = row.key === undefined ? undefined : this.#runningKeys.get(row.key);
-    if (running === undefined) this.#waiting.add(row);
-    else running.push(row);
+    if (!this.#running.join(row)) this.#waiting.add(row);
   }
 
   /** Hands out batches while there are any. Called on every arrival, completion and change of workers. */
@@ -172,12 +169,18 @@ export class Dispatcher {
       if (dispatch === undefined) return;
       const worker = this.#options.pool.find(dispatch.worker);
       const settle = worker && this.#admit(worker, dispatch);
-      if (worker === undefined || settle === undefined) this.#putBack(dispatch);
+      if (worker === undefined || settle === undefined) this.#cancel(dispatch);
       else void this.#execute(worker, dispatch).finally(settle);
     }
   }
 
-  readonly #isHeld = (model: string): boolean => this.#held.has(model);
+  /**
+   * A model waits for room to be opened, or runs in one worker and has answered nothing yet: should it never
+   * answer, it must not take every worker.
+   */
+  readonly #isHeld = (model: string): boolean =>
+    this.#held.has(model) ||
+    (this.#running.countOf(model) > 0 && !this.#faults.isProven(model) && this.#workers() > 1);
 
   /** Workers that can take a batch. The scheduler prefers the first that has the model open, so hot ones come first. */
   #views(): readonly WorkerView[] {
@@ -192,13 +195,22 @@ export class Dispatcher {
     return Math.max(1, ready.length);
   }
 
-  /** Puts rows back to the front in their order, except those whose caller has left. */
-  #putBack({ rows, same }: Pick<Dispatch<Row>, 'rows' | 'same'>): void {
+  /** Puts the rows of a batch that cannot run now back to the front, in their order. */
+  #cancel({ rows, same }: Dispatch<Row>): void {
+    const all = rows.flatMap((row) => [row, ...(same.get(row) ?? [])]);
+    this.#putBack(all, new Set(rows));
+  }
+
+  /**
+   * Puts rows back to the front in their order, except those whose caller has left.
+   *
+   * @param charged rows whose users have paid for them; the others came along with those.
+   */
+  #putBack(rows: readonly Row[], charged: { has: (row: Row) => boolean }): void {
     for (const row of [...rows].reverse()) {
-      for (const other of [...(same.get(row) ?? [])].reverse()) {
-        if (!other.request.settled) this.#waiting.restore(other);
-      }
-      if (!row.request.settled) this.#waiting.putBack(row);
+      if (row.request.settled) continue;
+      if (charged.has(row)) this.#waiting.putBack(row);
+      else this.#waiting.restore(row);
     }
   }
 
@@ -221,7 +233,9 @@ export class Dispatcher {
       };
       admission.changed.then(again, again);
     } catch (error) {
-      for (const row of withSame(rows, same)) this.#fail(row.request, error);
+      for (const row of rows) {
+        for (const each of [row, ...(same.get(row) ?? [])]) this.#fail(each.request, error);
+      }
     }
     return undefined;
   }
@@ -231,51 +245,13 @@ export class Dispatcher {
    *
    * @throws PlimsollError MODEL_UNUSABLE, INSUFFICIENT_MEMORY
    */
-  async load(ready: ReadyModel): Promise<void> {
-    const handle = handleOf(ready, this.#options.threads);
-    const workers = this.#options.pool.workers.filter(({ state }) => state === 'ready');
-    for (const worker of workers) {
-      if (worker.loaded.get(handle.id)?.digest === handle.digest) continue;
-      const settle = await this.#admitted(ready);
-      try {
-        const loadMs = await worker.load(handle);
-        if (loadMs !== undefined) this.#options.onLoad(ready.model.id, worker, loadMs, 'cold');
-      } catch (error) {
-        // One worker's death does not fail the load in the others.
-        if (!(error instanceof WorkerGoneError)) throw error;
-      } finally {
-        settle();
-      }
-    }
+  load(ready: ReadyModel): Promise<void> {
+    return this.#loads.load(ready);
   }
 
-  /**
-   * Opens a model in one worker and runs it once, so that no caller pays for page faults and compilation. Does
-   * nothing if the load line has no room.
-   */
-  async warm(worker: Worker, ready: ReadyModel, gear: Gear = 'cold'): Promise<void> {
-    const admission = this.#options.admission.ask(loadNeed(ready));
-    if (admission.state !== 'admitted') return;
-    try {
-      const handle = handleOf(ready, this.#options.threads);
-      const { batchTimeoutMs, onLoad } = this.#options;
-      const options = { timeoutMs: batchTimeoutMs, gear };
-      const { loadMs } = await worker.run(handle, [WARM_UP_TEXT], options);
-      if (loadMs !== undefined) onLoad(ready.model.id, worker, loadMs, gear);
-    } finally {
-      admission.settle();
-    }
-  }
-
-  /** Waits for room, at most {@link LOAD_WAIT_MS}. */
-  async #admitted(ready: ReadyModel): Promise<() => void> {
-    const until = performance.now() + LOAD_WAIT_MS;
-    for (;;) {
-      const admission = this.#options.admission.ask(loadNeed(ready));
-      if (admission.state === 'admitted') return admission.settle;
-      await admission.changed;
-      if (performance.now() > until) throw admission.refusal;
-    }
+  /** Opens a model in one worker and runs it once; does nothing if the load line has no room. */
+  warm(worker: Worker, ready: ReadyModel, gear: Gear = 'cold'): Promise<void> {
+    return this.#loads.warm(worker, ready, gear);
   }
 
   /**
@@ -292,60 +268,57 @@ export class Dispatcher {
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   }
 
-  async #execute(worker: Worker, { model, rows, same }: Dispatch<Row>): Promise<void> {
+  async #execute(worker: Worker, dispatch: Dispatch<Row>): Promise<void> {
+    const { model, rows } = dispatch;
     const [first] = rows;
     if (first === undefined) return;
-    this.#running.set(model, (this.#running.get(model) ?? 0) + 1);
-    const joined = new Map(rows.map((row) => [row, [...(same.get(row) ?? [])]]));
-    for (const [{ key }, others] of joined) {
-      if (key !== undefined) this.#runningKeys.set(key, others);
-    }
+    const { ready } = first.request;
+    const joined = this.#running.begin(dispatch);
+    const work = workOf(rows);
+    const { budgetMs, hardMs } = this.#faults.limitOf(ready, work);
+    const expectedMs = this.#gate.batchMs(model, work.size);
     try {
-      const inputs = rows.map((row) => row.text);
-      const handle = handleOf(first.request.ready, this.#options.threads);
-      const size = rows.reduce((sum, row) => sum + row.size, 0);
-      const expectedMs = this.#gate.batchMs(model, size);
-      const timeoutMs = this.#options.batchTimeoutMs;
-      const options = { timeoutMs, expectedMs, functions: functionsOf(rows) };
-      const result = await worker.run(handle, inputs, options);
+      const handle = handleOf(ready, this.#options.threads);
+      const options = {
+        timeoutMs: hardMs,
+        budgetMs,
+        expectedMs,
+        keep: keepOf(rows),
+        functions: functionsOf(rows),
+      };
+      const result = await worker.run(handle, textsOf(rows), options);
       if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs, 'cold');
-      this.#gate.observe(model, size, result.tookMs - (result.loadMs ?? 0));
-      this.#leaveRunning(rows);
-      this.#answer(rows, joined, result);
-      const retried = rows.some((row) => row.attempt > 1);
+      this.#gate.observe(model, work.size, result.tookMs - (result.loadMs ?? 0));
+      this.#faults.answered(ready, work, result.tokenizeMs + result.runMs);
+      this.#running.closeTo(joined);
+      this.#answer(joined, result);
+      const retried = rows.some(({ losses }) => losses > 0);
       const { tokenizeMs, runMs } = result;
       this.#options.onBatch({ model, items: rows.length, tokenizeMs, runMs, retried });
     } catch (error) {
-      this.#leaveRunning(rows);
-      if (error instanceof WorkerGoneError) this.#retry(rows, joined, error.wasRunning);
-      else for (const row of withSame(rows, joined)) this.#fail(row.request, error);
+      this.#running.closeTo(joined);
+      const fault = faultOf(error);
+      if (fault.kind === 'lost') this.#faults.lost(ready);
+      this.#failed(joined, fault);
     } finally {
-      this.#running.set(model, (this.#running.get(model) ?? 1) - 1);
+      this.#running.end(model);
       this.pump();
     }
   }
 
-  /** From now on an equal input is a cache hit, or runs again. */
-  #leaveRunning(rows: readonly Row[]): void {
-    for (const { key } of rows) if (key !== undefined) this.#runningKeys.delete(key);
-  }
-
-  #answer(
-    rows: readonly Row[],
-    same: Dispatch<Row>['same'],
-    result: BatchResult & { readonly tookMs: number },
-  ): void {
-    const begunMs = performance.now() - result.tookMs;
-    const requests = withSame(rows, same).map((row) => row.request);
+  #answer(joined: JoinedRows, result: BatchResult & { readonly tookMs: number }): void {
+    const beganMs = performance.now() - result.tookMs;
+    const requests = withJoined(joined).map((row) => row.request);
     for (const request of requests.length > 1 ? new Set(requests) : requests) {
-      request.queueMs = Math.max(request.queueMs, begunMs - request.enqueuedAtMs);
+      request.queueMs = Math.max(request.queueMs, beganMs - request.enqueuedAtMs);
       request.tokenizeMs += result.tokenizeMs;
       request.runMs += result.runMs;
     }
-    for (const [index, row] of rows.entries()) {
-      const of = result.rows[index];
+    let index = 0;
+    for (const [row, others] of joined) {
+      const of = result.rows[index++];
       if (of !== undefined && row.key !== undefined) row.request.keyed?.onResult(row.key, of);
-      for (const each of withSame([row], same)) {
+      for (const each of [row, ...others]) {
         if (of !== undefined) answerRow(each, of);
         else {
           this.#fail(each.request, new PlimsollError('INTERNAL', 'a worker left an input out'));
@@ -354,15 +327,33 @@ export class Dispatcher {
     }
   }
 
-  /** @param wereRunning whether the worker may have ended because of these rows */
-  #retry(rows: readonly Row[], same: Dispatch<Row>['same'], wereRunning: boolean): void {
-    for (const row of wereRunning ? withSame(rows, same) : []) {
+  /** Fails the rows whose fault it is, and puts the others back. */
+  #failed(joined: JoinedRows, fault: Fault): void {
+    const again: Row[] = [];
+    for (const row of withJoined(joined)) {
       if (row.request.settled) continue;
-      const lost = lostRow(row);
-      if (lost !== undefined) this.#fail(row.request, lost);
+      const verdict = verdictOn(fault, joined.size === 1, row.losses);
+      if (verdict.is === 'again') {
+        if (verdict.counts) row.losses += 1;
+        row.alone ||= verdict.alone;
+        again.push(row);
+      } else if (verdict.is === 'failed') this.#fail(row.request, verdict.error);
+      else {
+        this.#faults.refuse(row.request.ready, row.key, verdict.reason);
+        this.#fail(row.request, inputRefused(positionOf(row), verdict.reason));
+      }
     }
-    this.#putBack({ rows, same });
+    this.#putBack(again, joined);
+    this.#dropSetAside(joined);
     this.pump();
+  }
+
+  /** Whoever waits for a model that has just been set aside is told at once. */
+  #dropSetAside(joined: JoinedRows): void {
+    const [row] = joined.keys();
+    const error = row && this.#faults.setAside(row.request.ready);
+    if (row === undefined || error === undefined) return;
+    for (const { request } of this.#waiting.rowsOf(row.model)) this.#fail(request, error);
   }
 
   #fail(request: Request, error: unknown): void {
@@ -377,12 +368,20 @@ export class Dispatcher {
   }
 }
 
-/** The rows of a batch, each followed by those that share its result. */
-function withSame(rows: readonly Row[], same: Dispatch<Row>['same']): readonly Row[] {
-  const all: Row[] = [];
+function textsOf(rows: readonly Row[]): readonly string[] {
+  return rows.map(({ text }) => text);
+}
+
+/** Undefined if every label of every row is wanted. */
+function keepOf(rows: readonly Row[]): readonly (number | undefined)[] | undefined {
+  return rows.some(({ keep }) => keep !== undefined) ? rows.map(({ keep }) => keep) : undefined;
+}
+
+function workOf(rows: readonly Row[]): BatchWork {
+  let [size, characters] = [0, 0];
   for (const row of rows) {
-    all.push(row);
-    for (const other of same.get(row) ?? []) all.push(other);
+    size += row.size;
+    characters += row.text.length;
   }
-  return all;
+  return { size, characters };
 }

@@ -1,4 +1,3 @@
-import { PlimsollError } from '../errors.js';
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ReadyModel } from '../models/library.js';
 import type { WaitingRow } from './queue/waiting-rows.js';
@@ -20,7 +19,11 @@ export interface Keyed {
   readonly keys: readonly string[];
   /** What is applied to the logits, if it is not the model's own; the keys tell it apart. */
   readonly function?: ScoreFunction | undefined;
-  /** Told of every result that a worker gave, as soon as it is there: others may ask for the same. */
+  /** Place of each input in the caller's request, for messages; by default its own. */
+  readonly positions?: readonly number[];
+  /** Best labels to return for each input; all if undefined. Part of the keys if given. */
+  readonly keep?: number | undefined;
+  /** Called with each result as soon as a worker returns it, so that others can use it. */
   readonly onResult: (key: string, result: RowResult) => void;
 }
 
@@ -47,16 +50,12 @@ export interface Row extends WaitingRow {
   readonly request: Request;
   readonly index: number;
   readonly text: string;
-  attempt: number;
+  /** Best labels to return; all if undefined. */
+  readonly keep: number | undefined;
+  /** Workers that ended while they ran it. */
+  losses: number;
   alone: boolean;
 }
-
-/**
- * A batch is retried once on another worker when its worker dies. If that one dies as well, its rows
- * run once more, each alone: an input that ends workers must not take its neighbours with it.
- */
-const MAX_ATTEMPTS = 3;
-const ALONE_FROM_ATTEMPT = 3;
 
 export function newRequest(
   of: Pick<Request, 'ready' | 'keyed' | 'expectedMs' | 'resolve' | 'reject'>,
@@ -77,13 +76,19 @@ export function answerRow({ request, index }: Row, result: RowResult): void {
   request.resolve({ rows, queueMs, tokenizeMs, runMs });
 }
 
-/** The worker that ran it has ended. @returns what its caller is told if it is not to run again */
-export function lostRow(row: Row): PlimsollError | undefined {
-  row.attempt += 1;
-  row.alone = row.attempt >= ALONE_FROM_ATTEMPT;
-  if (row.attempt <= MAX_ATTEMPTS) return undefined;
-  const message = `${MAX_ATTEMPTS} workers ended while they ran this input`;
-  return new PlimsollError('WORKER_LOST', message, { retryAfterSeconds: 1 });
+/** Rows of a batch, each followed by those that share its result. */
+export function withJoined(rows: ReadonlyMap<Row, readonly Row[]>): readonly Row[] {
+  const all: Row[] = [];
+  for (const [row, others] of rows) {
+    all.push(row);
+    for (const other of others) all.push(other);
+  }
+  return all;
+}
+
+/** The input's place in the caller's request, which may have had more inputs. */
+export function positionOf({ request, index }: Pick<Row, 'request' | 'index'>): number {
+  return request.keyed?.positions?.[index] ?? index;
 }
 
 /** What is applied to the logits of each row; undefined where all have the model's own. */

@@ -127,6 +127,11 @@ export class Metrics {
     ['model'],
     SECONDS,
   );
+  readonly refusals = this.#counter(
+    'plimsoll_refusals_total',
+    'Texts and models that are refused for a while because they ended workers or took far too long',
+    ['what'],
+  );
   readonly retriedBatches = this.#counter(
     'plimsoll_batches_retried_total',
     'Batches that ran again after their worker died',

@@ -136,6 +136,18 @@ function unknownKeys(overrides: Readonly<Record<string, string>>): string[] {
     });
 }
 
+/** Shorter limits would stop honest batches on a busy machine. */
+const LEAST_BATCH_TIMEOUT_MS = 3000;
+
+/**
+ * Longest time of a batch: as set, else a third of the deadline. A batch that is stopped after that leaves its other
+ * inputs the time to run again.
+ */
+export function batchTimeoutMs(config: Config): number {
+  const set = config['worker.batch_timeout_ms'];
+  return set > 0 ? set : Math.max(LEAST_BATCH_TIMEOUT_MS, config['request.deadline_ms'] / 3);
+}
+
 /** Threads of one inference session: as set, else the CPUs divided among the workers. */
 export function threadsPerWorker(config: Config, cpus: number): number {
   const threads = config['worker.threads'];

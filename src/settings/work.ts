@@ -41,11 +41,12 @@ export const WORK_SETTINGS = {
     about: 'Wait before a dead worker is replaced; doubles with each early death, up to 100 times.',
   }),
   'worker.batch_timeout_ms': integer({
-    default: 60_000,
-    min: 100,
+    default: 0,
+    min: 0,
     max: HOUR_MS,
     unit: 'ms',
-    about: 'A worker that is silent for this long on one batch is ended and replaced.',
+    about:
+      'A worker that has not answered a batch after this is ended and replaced; 0: a third of request.deadline_ms, at least 3 s, so that its other inputs can be retried in time. Texts that take far longer than others of their length are stopped earlier.',
   }),
   'batch.max_items': integer({
     default: 16,
@@ -80,6 +81,14 @@ export const WORK_SETTINGS = {
     min: 1,
     max: 100_000,
     about: 'Inputs in one request at most.',
+  }),
+  'request.max_answer_scores': integer({
+    default: 262_144,
+    min: 1,
+    max: 100_000_000,
+    unit: 'scores',
+    about:
+      'Inputs × labels of one answer at most (with top_k: inputs × top_k); more are refused with 413. One takes about 100 bytes while the answer is written.',
   }),
   'request.deadline_ms': integer({
     default: 30_000,

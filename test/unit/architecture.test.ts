@@ -41,15 +41,19 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
     floors: [
       [
         [
+          'answer-budget.ts',
           'classify.ts',
           'dispatcher.ts',
-          'requests.ts',
           'model-handles.ts',
+          'model-loads.ts',
+          'requests.ts',
+          'running-batches.ts',
           'shift.ts',
           'tokenize.ts',
           'yielding.ts',
         ],
       ],
+      [['faults/']],
       [['queue/']],
       [['workers/']],
     ],

@@ -121,6 +121,11 @@ export class WaitingRows<R extends WaitingRow> {
     return this.#models.get(model)?.count ?? 0;
   }
 
+  /** Rows that wait for the model. Looks at every row. */
+  rowsOf(model: string): readonly R[] {
+    return [...this.#entries.keys()].filter((row) => row.model === model);
+  }
+
   /** Characters that wait for the model. */
   sizeOf(model: string): number {
     return this.#models.get(model)?.size ?? 0;

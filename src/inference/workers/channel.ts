@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { PlimsollError } from '../../errors.js';
 import type { WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
-import { type Overdue, type TimeLimit, TimeLimitWatch } from './time-limit.js';
+import { type Overdue, type Progress, type TimeLimit, TimeLimitWatch } from './time-limit.js';
 import { WorkerGoneError } from './worker-gone.js';
 
 export interface ChannelOptions {
@@ -9,9 +9,11 @@ export interface ChannelOptions {
   readonly id: string;
   readonly child: Pick<ChildProcess, 'send' | 'connected'>;
   /** See {@link TimeLimitWatch}. */
-  readonly silentMs: number;
-  /** CPU time that the process has used, in ms; undefined where the system does not tell. */
-  readonly cpuMs: () => number | undefined;
+  readonly stalledMs: number;
+  /** What is seen of the process now. */
+  readonly look: () => Omit<Progress, 'elapsedMs'>;
+  /** Private bytes that the process may have; see {@link TimeLimitWatch}. */
+  readonly mostBytes: number;
   /** The worker did not answer within the request's limit. */
   readonly onOverdue: (request: WorkerRequest['type'], overdue: Overdue, elapsedMs: number) => void;
   /** A message could not be sent. */
@@ -120,7 +122,8 @@ export class WorkerChannel {
     if (first === undefined) return;
     this.#startedMs = performance.now();
     const { limit, threads } = first;
-    const watch = new TimeLimitWatch({ limit, threads, silentMs: this.#options.silentMs });
+    const { stalledMs, mostBytes } = this.#options;
+    const watch = new TimeLimitWatch({ limit, threads, stalledMs, mostBytes });
     this.#lookAfter(watch.firstLookMs, first, watch);
   }
 
@@ -140,7 +143,7 @@ export class WorkerChannel {
 
   #look(request: Pending, watch: TimeLimitWatch): void {
     const elapsedMs = performance.now() - this.#startedMs;
-    const next = watch.look({ elapsedMs, cpuMs: this.#options.cpuMs() });
+    const next = watch.look({ elapsedMs, ...this.#options.look() });
     if (typeof next === 'number') this.#lookAfter(next, request, watch);
     else this.#options.onOverdue(request.type, next, elapsedMs);
   }

@@ -1,4 +1,5 @@
-import { DEFAULT_REPLY_TIMEOUT_MS, type WarmUp, Worker, type WorkerOptions } from './worker.js';
+import { replyLimit } from './time-limit.js';
+import { type WarmUp, Worker, type WorkerOptions } from './worker.js';
 
 export interface PoolOptions {
   readonly count: number;
@@ -6,6 +7,8 @@ export interface PoolOptions {
   readonly startTimeoutMs: number;
   /** Time for an answer to a message that runs no model; an idle worker is checked twice as often. */
   readonly replyTimeoutMs?: number;
+  /** A busy worker with more private bytes is ended: its batch allocates without bound. */
+  readonly mostPrivateBytes?: number;
   readonly restartBackoffMs: number;
   readonly graceMs: number;
   /** A worker became ready or ended: there may be work to hand out or to retry. */
@@ -53,10 +56,10 @@ export class WorkerPool {
    * @throws Error if none of them becomes ready.
    */
   async start(): Promise<void> {
-    const { count, replyTimeoutMs = DEFAULT_REPLY_TIMEOUT_MS } = this.#options;
+    const { count, replyTimeoutMs } = this.#options;
     this.#heartbeat ??= setInterval(() => {
       for (const worker of this.#workers) worker.checkAlive();
-    }, replyTimeoutMs / 2).unref();
+    }, replyLimit(replyTimeoutMs).budgetMs / 2).unref();
     const workers = Array.from({ length: count }, () => this.#spawn());
     const starts = await Promise.allSettled(workers.map((worker) => worker.started()));
     const failed = starts.find((start) => start.status === 'rejected');
@@ -119,7 +122,7 @@ export class WorkerPool {
   }
 
   #spawn(warmUp?: WarmUp, lowPriority = false): Worker {
-    const { module, startTimeoutMs, replyTimeoutMs, onShift } = this.#options;
+    const { module, startTimeoutMs, replyTimeoutMs, mostPrivateBytes, onShift } = this.#options;
     const options: WorkerOptions = {
       id: `worker-${this.#nextName++}`,
       module,
@@ -128,6 +131,7 @@ export class WorkerPool {
       onExit: (worker, reason) => this.#onExit(worker, reason),
       ...(onShift === undefined ? {} : { onShift }),
       ...(replyTimeoutMs === undefined ? {} : { replyTimeoutMs }),
+      ...(mostPrivateBytes === undefined ? {} : { mostPrivateBytes }),
     };
     const worker = new Worker(options, warmUp);
     this.#workers.add(worker);
@@ -144,8 +148,9 @@ export class WorkerPool {
     this.#options.onChange();
     if (expected) return;
     this.#options.onDeath(worker, reason);
-    this.#earlyDeaths = worker.completedBatches > 0 ? 0 : this.#earlyDeaths + 1;
-    const factor = worker.completedBatches > 0 ? 0 : 2 ** (this.#earlyDeaths - 1);
+    // A text or a model that ends workers must not keep them from being replaced.
+    this.#earlyDeaths = worker.hasWorked ? 0 : this.#earlyDeaths + 1;
+    const factor = worker.hasWorked ? 0 : 2 ** (this.#earlyDeaths - 1);
     const waitMs = this.#options.restartBackoffMs * Math.min(MAX_BACKOFF_FACTOR, factor);
     this.#options.log('worker ended, starting another', { worker: worker.id, reason, waitMs });
     const timer = setTimeout(() => {

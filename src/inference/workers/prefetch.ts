@@ -69,6 +69,11 @@ export class BatchPrefetch {
     this.#lost = this.#batches[0];
   }
 
+  /** Whether the worker ended while it ran a batch. */
+  get wasLost(): boolean {
+    return this.#lost !== undefined;
+  }
+
   /** Whether the worker may have ended because of this batch: it never looked at the one in its pipe. */
   wasRunning(batch: AssignedBatch): boolean {
     return this.#lost === undefined || this.#lost === batch;

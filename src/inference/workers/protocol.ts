@@ -41,6 +41,8 @@ export type WorkerRequest =
       readonly type: 'run';
       readonly model: string;
       readonly inputs: readonly string[];
+      /** Best labels to return of each input; all of them if undefined. */
+      readonly keep?: readonly (number | undefined)[] | undefined;
       /** For each input what is applied to its logits; left out where all have the model's own. */
       readonly functions?: readonly ScoreFunction[] | undefined;
     }
@@ -60,8 +62,10 @@ export type NumberedRequest = WorkerRequest & { readonly id: number };
 
 /** Outcome of one input. */
 export interface RowResult {
-  /** Score of each label, by index. */
+  /** Score of each label, by index; with `labels` the scores of those. */
   readonly scores: readonly number[];
+  /** Indexes of the best labels, best first, if not all are returned. */
+  readonly labels?: readonly number[];
   readonly truncated: boolean;
 }
 

@@ -9,6 +9,7 @@ export interface RunOptions {
   readonly budgetMs?: number | undefined;
   readonly gear?: Gear;
   readonly functions?: RunRequest['functions'];
+  readonly keep?: RunRequest['keep'];
   /** Expected run time; undefined while nothing was measured. See `BatchPrefetch`. */
   readonly expectedMs?: number;
 }

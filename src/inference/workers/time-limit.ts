@@ -6,28 +6,55 @@ export interface TimeLimit {
   readonly hardMs: number;
 }
 
+/** Reading memory, releasing a model and collecting garbage take milliseconds; swapping may make them slow. */
+const REPLY_TIMEOUT_MS = 5000;
+/** A starved worker may take this many times as long, if it gets some CPU time. */
+const STARVED_FACTOR = 4;
+
+/** The limit of a message that runs no model. */
+export function replyLimit(timeoutMs = REPLY_TIMEOUT_MS): TimeLimit {
+  return { budgetMs: timeoutMs, hardMs: STARVED_FACTOR * timeoutMs };
+}
+
 /** What is seen of a worker that has not answered yet. */
 export interface Progress {
   /** Wall time since the worker was free for the request. */
   readonly elapsedMs: number;
   /** CPU time of the worker's process since it was started; undefined where the system does not tell. */
   readonly cpuMs: number | undefined;
+  /** Private bytes of the process; undefined where the system does not tell. */
+  readonly privateBytes: number | undefined;
 }
 
 /**
- * `overran`: it used its budget and did not answer. `silent`: it used no CPU, so it is stopped or deadlocked, and
- * the request is not to blame.
+ * `overran`: it used its budget and did not answer. `stalled`: it used little or no CPU, because it is stopped,
+ * deadlocked or starved; the request is not to blame. `outgrew`: it takes more memory than there may be.
  */
-export type Overdue = 'overran' | 'silent';
+export type Overdue = 'overran' | 'stalled' | 'outgrew';
+
+const OVERDUE = {
+  overran: 'took too long',
+  stalled: 'did not react',
+  outgrew: 'took too much memory',
+} as const;
+
+/** What is said of a worker that is killed for it. */
+export function wordsOf(overdue: Overdue, request: string, elapsedMs: number): string {
+  return `${OVERDUE[overdue]}: "${request}" for ${Math.round(elapsedMs)} ms`;
+}
 
 export interface WatchOptions {
   readonly limit: TimeLimit;
-  /** Wall time without CPU after which the worker is silent. One that waits for a slow disk uses some. */
-  readonly silentMs: number;
+  /** Wall time without CPU after which the worker has stalled. One that waits for a slow disk uses some. */
+  readonly stalledMs: number;
   /** Threads that may use CPU at once: n of them use up the budget n times as fast. */
   readonly threads: number;
+  /** Private bytes that the process may have. */
+  readonly mostBytes: number;
 }
 
+/** Memory may grow by a gigabyte a second. */
+const LONGEST_PAUSE_MS = 500;
 /** CPU time is counted in steps of 10 ms: what grows by one step may be rounding. */
 const SOME_WORK_MS = 20;
 const LEAST_PAUSE_MS = 50;
@@ -48,16 +75,17 @@ export class TimeLimitWatch {
 
   /** Wall time until the first look. */
   get firstLookMs(): number {
-    const { limit, silentMs } = this.#options;
-    return Math.min(limit.budgetMs / 2, limit.hardMs, silentMs / 2);
+    const { limit, stalledMs } = this.#options;
+    return Math.min(limit.budgetMs / 2, limit.hardMs, stalledMs / 2, LONGEST_PAUSE_MS);
   }
 
   /**
    * Decides what becomes of a request that has no answer yet.
    *
+   * 0. It has more memory than it may: outgrew.
    * 1. It has used its budget: overran.
-   * 2. It has used no CPU for `silentMs`: silent.
-   * 3. The hard limit has passed: overran, or silent if it has used no CPU since the first look.
+   * 2. It has used no CPU for `stalledMs`: stalled.
+   * 3. The hard limit has passed: overran if it has used half of what was left of its budget, else stalled.
    * 4. Otherwise look again when one of these may hold.
    *
    * @returns ms until the next look, or the verdict.
@@ -65,17 +93,17 @@ export class TimeLimitWatch {
   look(now: Progress): Overdue | number {
     this.#first ??= now;
     this.#worked ??= now;
-    const { limit, silentMs, threads } = this.#options;
+    const { limit, stalledMs, threads, mostBytes } = this.#options;
+    if (now.privateBytes !== undefined && now.privateBytes > mostBytes) return 'outgrew'; // 0
     const { budgetMs, hardMs } = limit;
-    const usedMs = this.#first.elapsedMs + usedBetween(this.#first, now) / threads;
-    if (usedMs >= budgetMs) return 'overran'; // 1
+    const leftMs = budgetMs - this.#first.elapsedMs;
+    const usedMs = usedBetween(this.#first, now) / threads;
+    if (usedMs >= leftMs) return 'overran'; // 1
     if (usedBetween(this.#worked, now) >= SOME_WORK_MS) this.#worked = now;
     const idleMs = now.elapsedMs - this.#worked.elapsedMs;
-    if (idleMs >= silentMs) return 'silent'; // 2
-    if (now.elapsedMs >= hardMs) {
-      return usedBetween(this.#first, now) < SOME_WORK_MS ? 'silent' : 'overran'; // 3
-    }
-    const pauseMs = Math.min(budgetMs - usedMs, silentMs - idleMs, silentMs / 2);
+    if (idleMs >= stalledMs) return 'stalled'; // 2
+    if (now.elapsedMs >= hardMs) return usedMs >= leftMs / 2 ? 'overran' : 'stalled'; // 3
+    const pauseMs = Math.min(leftMs - usedMs, stalledMs - idleMs, LONGEST_PAUSE_MS);
     return Math.min(Math.max(pauseMs, LEAST_PAUSE_MS), hardMs - now.elapsedMs); // 4
   }
 }

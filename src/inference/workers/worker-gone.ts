@@ -1,8 +1,9 @@
 /**
  * How a worker ended. `ended`: by itself, or killed by others; `overran`: killed because it used up the time of
- * what it was asked; `silent`: killed because it did nothing at all.
+ * what it was asked; `stalled`: killed because it did nothing at all; `outgrew`: killed because it took too much
+ * memory.
  */
-export type WorkerEnding = 'ended' | 'overran' | 'silent';
+export type WorkerEnding = 'ended' | 'overran' | 'stalled' | 'outgrew';
 
 /** A worker ended before it answered. */
 export class WorkerGoneError extends Error {
@@ -23,5 +24,16 @@ export class WorkerGoneError extends Error {
   /** The same end as a batch sees it that was running, or waiting behind another one. */
   of(wasRunning: boolean): WorkerGoneError {
     return new WorkerGoneError(this.message, { ending: this.ending, wasRunning });
+  }
+}
+
+/** The worker answered a batch with an error; the model itself was open. */
+export class BatchError extends Error {
+  override readonly name = 'BatchError';
+  override readonly cause: Error;
+
+  constructor(cause: Error) {
+    super(cause.message);
+    this.cause = cause;
   }
 }

@@ -3,7 +3,7 @@
  * of arrival, and keeps only the models that it was told to load.
  */
 import { messageOf, PlimsollError } from '../../errors.js';
-import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
+import { bestLabels } from '../../models/run/best-labels.js';
 import type { Gear } from '../../models/run/gear.js';
 import { MappedSession } from '../../models/run/onnx-session.js';
 import { scoresOf } from '../../models/run/scores.js';
@@ -16,6 +16,7 @@ import type {
   BatchResult,
   ModelHandle,
   NumberedRequest,
+  RunRequest,
   StepResult,
   TokenizedText,
   TokenizerHandle,
@@ -102,23 +103,28 @@ async function shift(id: string): Promise<void> {
   await cold.release();
 }
 
-async function run(
-  id: string,
-  inputs: readonly string[],
-  functions?: readonly ScoreFunction[],
-): Promise<BatchResult> {
+async function run({ model: id, inputs, functions, keep }: RunRequest): Promise<BatchResult> {
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
   const { plan, scoring } = model.handle;
+  const { labelCount } = plan;
   const begun = performance.now();
   const encodings = await model.encoder.encodeAll(inputs);
   refuseTooLong(encodings, model.handle);
   const tokenized = performance.now();
   const logits = await model.session.run(encodings, plan);
   const ran = performance.now();
-  const scores = scoresOf(logits, plan.labelCount, functions ?? scoring);
   return {
-    rows: encodings.map(({ truncated }, row) => ({ scores: scores[row] ?? [], truncated })),
+    rows: encodings.map(({ truncated }, row) => {
+      const own = logits.subarray(row * labelCount, (row + 1) * labelCount);
+      const applied = functions?.[row] ?? scoring;
+      const count = keep?.[row];
+      if (count === undefined) {
+        return { scores: scoresOf(own, labelCount, applied)[0] ?? [], truncated };
+      }
+      const { labels, scores } = bestLabels(own, applied, count);
+      return { labels, scores, truncated };
+    }),
     tokenizeMs: tokenized - begun,
     runMs: ran - tokenized,
   };
@@ -165,7 +171,7 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
     case 'shift':
       return measured(() => shift(request.model));
     case 'run':
-      return run(request.model, request.inputs, request.functions);
+      return run(request);
     case 'tokenize':
       return tokenize(request.tokenizer, request.inputs);
     case 'collect':

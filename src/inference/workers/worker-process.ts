@@ -1,8 +1,16 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { processCpuMs } from '../../system/cpu-time.js';
 import { FrugalMemoryReader } from '../../system/frugal-reader.js';
 import { modelProcessOptions } from '../../system/process/tuning.js';
-import { type ProcessMemory, readProcessMemory } from '../../system/process-memory.js';
+import {
+  type ProcessMemory,
+  parseStatus,
+  privateBytesOf,
+  readProcessMemory,
+} from '../../system/process-memory.js';
 import { settledWithin } from '../../system/time-limit.js';
+import type { Progress } from './time-limit.js';
 
 /** Starts the process of a worker. @param module path of the built worker-main module. */
 export function forkWorker(module: string): ChildProcess {
@@ -13,6 +21,20 @@ export function forkWorker(module: string): ChildProcess {
     // Native code may print on stdout; that must not mix with the server's own lines.
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
+}
+
+/** CPU time and memory of the process, read at once: the thread pool may be what is stuck. */
+export function lookAt(pid: number | undefined): Omit<Progress, 'elapsedMs'> {
+  return { cpuMs: processCpuMs(pid), privateBytes: privateBytesNow(pid) };
+}
+
+function privateBytesNow(pid: number | undefined): number | undefined {
+  if (pid === undefined) return undefined;
+  try {
+    return privateBytesOf(parseStatus(readFileSync(`/proc/${pid}/status`, 'utf8')));
+  } catch {
+    return undefined;
+  }
 }
 
 /** A reading does not wait longer for the worker's own answer: its `/proc` file is then read from here. */

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
+import { PlimsollError } from '../../errors.js';
 import type { Gear } from '../../models/run/gear.js';
-import { processCpuMs } from '../../system/cpu-time.js';
 import { unhurriedFor } from '../../system/priority.js';
 import type { ProcessMemory } from '../../system/process-memory.js';
 import { settledWithin } from '../../system/time-limit.js';
@@ -9,9 +9,9 @@ import { type LoadedModel, OpenModels } from './open-models.js';
 import { BatchPrefetch, type Capacity } from './prefetch.js';
 import type { ModelHandle, TokenizeRequest, WorkerAnswers, WorkerMessage } from './protocol.js';
 import type { Ran, RunOptions } from './run-options.js';
-import type { TimeLimit } from './time-limit.js';
-import { type WorkerEnding, WorkerGoneError } from './worker-gone.js';
-import { forkWorker, workerMemoryReader } from './worker-process.js';
+import { replyLimit, type TimeLimit, wordsOf } from './time-limit.js';
+import { BatchError, type WorkerEnding, WorkerGoneError } from './worker-gone.js';
+import { forkWorker, lookAt, workerMemoryReader } from './worker-process.js';
 
 /** `starting` → `ready` → `leaving` (gets no new work) → `gone`; any state may become `gone` at once. */
 export type WorkerState = 'starting' | 'ready' | 'leaving' | 'gone';
@@ -22,8 +22,10 @@ export interface WorkerOptions {
   /** Path of the built worker-main module. */
   readonly module: string;
   readonly startTimeoutMs: number;
-  /** Time for an answer to a message that runs no model: see {@link DEFAULT_REPLY_TIMEOUT_MS}. */
+  /** Time for an answer to a message that runs no model: see {@link replyLimit}. */
   readonly replyTimeoutMs?: number;
+  /** A process that has more private bytes while it is busy is killed. */
+  readonly mostPrivateBytes?: number;
   /** Starts at a low priority: another worker serves until this one is ready. */
   readonly lowPriority?: boolean;
   readonly onExit: (worker: Worker, reason: string) => void;
@@ -34,14 +36,10 @@ export interface WorkerOptions {
 /** Runs in a new worker before it counts as ready; a failure is ignored. */
 export type WarmUp = (worker: Worker) => Promise<void>;
 
-/** Reading memory, releasing a model and collecting garbage take milliseconds; swapping may make them slow. */
-export const DEFAULT_REPLY_TIMEOUT_MS = 5000;
 /** A model that an operator or a warm-up opens may have to be read from a slow disk. */
 const LOAD_TIMEOUT_MS = 60_000;
 /** A warm-up saves the first callers time; one that takes longer than this saves nothing. */
 const WARM_UP_TIMEOUT_MS = 30_000;
-/** A starved worker may take this many times the limit of a message, if it gets some CPU time. */
-const STARVED_FACTOR = 4;
 /** A process that was killed but is stuck in the kernel is given up after this; one without a pipe is killed. */
 const EXIT_TIMEOUT_MS = 2000;
 
@@ -93,16 +91,15 @@ export class Worker {
     if (options.lowPriority === true) {
       this.#restorePriority = unhurriedFor(this.pid, LOW_PRIORITY_START_MS);
     }
-    const budgetMs = options.replyTimeoutMs ?? DEFAULT_REPLY_TIMEOUT_MS;
-    this.#replyLimit = { budgetMs, hardMs: STARVED_FACTOR * budgetMs };
+    this.#replyLimit = replyLimit(options.replyTimeoutMs);
     this.#channel = new WorkerChannel({
       id: options.id,
       child: this.#child,
-      silentMs: budgetMs,
-      cpuMs: () => processCpuMs(this.pid),
+      stalledMs: this.#replyLimit.budgetMs,
+      mostBytes: options.mostPrivateBytes ?? Infinity,
+      look: () => lookAt(this.pid),
       onOverdue: (request, ending, elapsedMs) => {
-        const did = ending === 'silent' ? 'did not react' : 'took too long';
-        this.#kill({ ending, reason: `${did}: "${request}" for ${Math.round(elapsedMs)} ms` });
+        this.#kill({ ending, reason: wordsOf(ending, request, elapsedMs) });
       },
       onUnreachable: () => this.#unreachable(),
     });
@@ -142,6 +139,11 @@ export class Worker {
 
   get completedBatches(): number {
     return this.#completedBatches;
+  }
+
+  /** Whether it has completed a batch, or ended while it ran one. */
+  get hasWorked(): boolean {
+    return this.#completedBatches > 0 || this.#batches.wasLost;
   }
 
   /** Users who have come to the server since this worker was started. */
@@ -246,29 +248,25 @@ export class Worker {
    * Loads the model if needed and runs one batch; the worker counts as busy until it answers.
    *
    * @returns `tookMs` since the worker was free for the batch, loading included
-   * @throws PlimsollError, WorkerGoneError
+   * @throws PlimsollError the model cannot be opened; BatchError the batch failed; WorkerGoneError
    */
   async run(
     handle: ModelHandle,
     inputs: readonly string[],
-    {
-      timeoutMs,
-      budgetMs,
-      gear = 'cold',
-      functions,
-      expectedMs = Number.POSITIVE_INFINITY,
-    }: RunOptions,
+    { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity, functions, keep }: RunOptions,
   ): Promise<Ran> {
     const batch = this.#batches.assign(handle.id, expectedMs);
     const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
       // Sent together to save a round trip: the worker handles its messages in order.
       const loading = this.load(handle, gear, timeoutMs);
-      const request = { type: 'run', model: handle.id, inputs, functions } as const;
+      const request = { type: 'run', model: handle.id, inputs, functions, keep } as const;
       const running = this.#channel.call(request, limit, handle.threads);
       running.catch(() => undefined);
       const loadMs = await loading;
-      const result = await running;
+      const result = await running.catch((error: unknown) => {
+        throw error instanceof PlimsollError ? new BatchError(error) : error;
+      });
       this.#completedBatches += 1;
       this.#loaded.countBatch(handle.id);
       return { ...result, loadMs, tookMs: this.#batches.finish(batch) };

@@ -47,16 +47,16 @@ function softmax(row: Logits): Scores {
   return powers.map((power) => rounded(power / sum));
 }
 
-function logistic(value: number): number {
+export function logistic(value: number): number {
   return rounded(1 / (1 + Math.exp(-value)));
 }
 
 /** Seven decimals: what single precision holds; more digits only make the messages longer. */
-function rounded(score: number): number {
+export function rounded(score: number): number {
   return Math.round(score * 1e7) / 1e7;
 }
 
 /** Nine significant digits give every single-precision number back; negative zero becomes zero. */
-function shortest(value: number): number {
+export function shortest(value: number): number {
   return Number(value.toPrecision(9)) + 0;
 }

@@ -3,6 +3,7 @@ import { messageOf, PlimsollError } from '../../errors.js';
 import type { Side } from '../intake/reading/room.js';
 import type { TokenizerFiles } from '../intake/tokenizer-files.js';
 import type { TokenizerChoice } from './serving-plan.js';
+import { hasLongMarkRun } from './text-guard.js';
 import { cutBehind, hasRunOver, type WordBreaks, wordBreaksOf } from './tokens/cuts.js';
 import { type Frame, frameOf, isPlain } from './tokens/frame.js';
 import { type DetailedTokens, NativeTokenizer } from './tokens/native-tokenizer.js';
@@ -183,7 +184,7 @@ export class TextEncoder {
     const encode = (part: string) => {
       if (part.length > LONGEST_LEAN_TEXT) return undefined;
       if (part.length > LONGEST_LEAN_RUN && hasRunOver(part, LONGEST_LEAN_RUN)) return undefined;
-      if (this.#except?.test(part) === true) return undefined;
+      if (this.#except?.test(part) === true || hasLongMarkRun(part)) return undefined;
       const ids: readonly number[] = lean.encode(wellFormed(part), PLAIN).ids;
       return ids;
     };

@@ -19,6 +19,17 @@ describe('a value in Redis', () => {
     expect(new ResultCodec('secret').decode('key', bytes, 2)).toEqual(value);
   });
 
+  it('may hold the best labels only; how many says its length', () => {
+    const best = { labels: [70_000, 3, 12], scores: [0.5, 0.3, 0.1], truncated: true };
+    const value = { result: best, expiresAtMs: Date.now() + 1000 };
+    const bytes = codec.encode('key', value);
+    expect(codec.decode('key', bytes, 100_000)).toEqual(value);
+    // One of them is no label of this model; three are not the best of three.
+    expect(codec.decode('key', bytes, 70_000)).toBeUndefined();
+    expect(codec.decode('key', bytes, 3)).toBeUndefined();
+    expect(codec.decode('key', bytes.subarray(0, -1), 100_000)).toBeUndefined();
+  });
+
   it('keeps every score of seven decimals, which single precision would not', () => {
     const score = fc.integer({ min: 0, max: 1e7 }).map((of) => of / 1e7);
     fc.assert(

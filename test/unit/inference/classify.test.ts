@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MemoryTier } from '../../../src/cache/memory-tier.js';
 import type { StoredResult } from '../../../src/cache/redis-value.js';
 import { ResultCache } from '../../../src/cache/result-cache.js';
@@ -99,4 +99,83 @@ test('what came into memory while Redis was asked is not computed again', async 
   };
   expect(await classify('a')).toMatchObject({ scores: [42], cached: ['memory'] });
   expect(computed).toEqual([]);
+});
+
+describe('a model of many labels', () => {
+  const LABELS = 1000;
+  /** The score of a label is 1 ÷ (1 + its distance from the text's length). */
+  const scoreOf = (text: string, label: number) => 1 / (1 + Math.abs(label - text.length));
+  function many(maxAnswerScores = 100_000) {
+    const runs: { readonly keep: number | undefined; readonly keys: readonly string[] }[] = [];
+    const dispatcher = {
+      isComputing: () => false,
+      submit: async (...[, texts, , , keyed]: Parameters<Dispatcher['submit']>) => {
+        const { keep, keys = [] } = keyed ?? {};
+        runs.push({ keep, keys });
+        const rows = texts.map((text) => {
+          const all = Array.from({ length: LABELS }, (_, label) => scoreOf(text, label));
+          if (keep === undefined) return { scores: all, truncated: false };
+          const labels = all.map((_, label) => label).sort((a, b) => (all[b] ?? 0) - (all[a] ?? 0));
+          const best = labels.slice(0, keep);
+          return { labels: best, scores: best.map((label) => all[label] ?? 0), truncated: false };
+        });
+        for (const [index, row] of rows.entries()) keyed?.onResult(keys[index] ?? '', row);
+        return { rows, queueMs: 1, tokenizeMs: 1, runMs: 1 };
+      },
+    };
+    const labels = Array.from({ length: LABELS }, (_, label) => `label ${label}`);
+    const model = { id: 'm', description: { labels, problem: 'multi_label' } };
+    const classifier = new Classifier({
+      library: { readyNow: () => ({ model, form: { digest: 'd' } }) } as never,
+      dispatcher: dispatcher as never,
+      cache: new ResultCache(new MemoryTier({ maxBytes: 1e7, ttlSeconds: 60 }), undefined),
+      metrics: new Metrics(),
+      secret: 's',
+      maxAnswerScores,
+    });
+    const classify = async (inputs: readonly string[], topK?: number) =>
+      classifier.classify(
+        { model: 'm', inputs, user: 'u', topK },
+        { signal: new AbortController().signal },
+      );
+    return { runs, classify };
+  }
+
+  test('gets the best of a worker, and few of them serve who wants no more', async () => {
+    const { runs, classify } = many();
+    const one = await classify(['12345'], 1);
+    expect(one.results).toEqual([[{ label: 'label 5', score: 1 }]]);
+    const ten = await classify(['12345'], 10);
+    expect(ten.cached).toEqual(['memory']);
+    expect(ten.results[0]).toHaveLength(10);
+    expect(runs.map(({ keep }) => keep)).toEqual([16]);
+    // More than were kept are computed, under a key of their own.
+    const more = await classify(['12345'], 100);
+    expect(more.cached).toEqual([false]);
+    expect(more.results[0]?.slice(0, 10)).toEqual(ten.results[0]);
+    expect(runs.map(({ keep }) => keep)).toEqual([16, 100]);
+    expect(runs[1]?.keys).not.toEqual(runs[0]?.keys);
+    expect((await classify(['12345'], 1)).cached).toEqual(['memory']);
+  });
+
+  test('once computed whole, serves any number', async () => {
+    const { runs, classify } = many();
+    const all = await classify(['123']);
+    expect(all.results[0]).toHaveLength(LABELS);
+    for (const topK of [1, 16, 17, 999, 1000, 5000]) {
+      const some = await classify(['123'], topK);
+      expect(some.cached).toEqual(['memory']);
+      expect(some.results[0]).toEqual(all.results[0]?.slice(0, topK));
+    }
+    expect(runs.map(({ keep }) => keep)).toEqual([undefined]);
+  });
+
+  test('is refused an answer that would be too large, before anything runs', async () => {
+    const { runs, classify } = many(5000);
+    const inputs = Array.from({ length: 6 }, (_, n) => 'x'.repeat(n + 1));
+    await expect(classify(inputs)).rejects.toMatchObject({ code: 'ANSWER_TOO_LARGE' });
+    expect(runs).toEqual([]);
+    expect((await classify(inputs, 800)).results).toHaveLength(6);
+    expect((await classify(inputs.slice(1))).results).toHaveLength(5);
+  });
 });

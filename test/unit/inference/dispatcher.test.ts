@@ -75,26 +75,34 @@ describe('a worker that dies', () => {
 
   test('does not take the neighbours of the input that ended it', async () => {
     const { dispatcher } = await start({}, { count: 1 });
-    // One worker, so that all three wait until it is ready again and run together.
+    const gate = newGate();
+    const first = dispatcher.submit(model(), [gate.input], never());
+    await gate.reached();
+    // All of them run together once the first is answered.
     const bad = dispatcher.submit(model(), ['crash'], never());
     const good = [1, 2, 3].map((n) => dispatcher.submit(model(), [`${n}`], never()));
-    await expect(bad).rejects.toMatchObject({ code: 'WORKER_LOST' });
+    gate.open();
+    await first;
+    await expect(bad).rejects.toMatchObject({ code: 'INPUT_REFUSED' });
     const answers = await Promise.all(good);
     expect(answers.map(numbers)).toEqual([[1], [2], [3]]);
   });
 
-  test('again and again over one input: WORKER_LOST with a hint when to retry', async () => {
+  test('again and again over one input: that input is refused, and the server goes on', async () => {
     const { dispatcher } = await start();
-    const lost = dispatcher.submit(model(), ['crash'], never());
-    await expect(lost).rejects.toMatchObject({ code: 'WORKER_LOST', retryAfterSeconds: 1 });
+    const lost = dispatcher.submit(model(), ['1', 'crash'], never());
+    await expect(lost).rejects.toMatchObject({
+      code: 'INPUT_REFUSED',
+      message: expect.stringMatching(/^inputs\[1\] ended 3 workers that ran it; it is refused/),
+    });
     expect(numbers(await dispatcher.submit(model(), ['8'], never()))).toEqual([8]);
     expect(dispatcher.isWanted('m')).toBe(false);
   });
 
-  test('because it was silent for too long is the same', async () => {
+  test('because it stood still is nobody’s fault', async () => {
     const { dispatcher } = await start({ batchTimeoutMs: 100 }, { count: 1 });
     const lost = dispatcher.submit(model(), ['hang'], never());
-    await expect(lost).rejects.toMatchObject({ code: 'WORKER_LOST' });
+    await expect(lost).rejects.toMatchObject({ code: 'WORKER_LOST', retryAfterSeconds: 1 });
   });
 
   test('again and again under load, nothing is lost and nothing is mixed up', async () => {
@@ -142,7 +150,7 @@ describe('behind a short batch', () => {
       dispatcher.submit(model(), [long(`${n}`)], never(), `user ${n}`),
     );
     expect(dispatcher.waitingCount).toBe(2);
-    await expect(bad).rejects.toMatchObject({ code: 'WORKER_LOST' });
+    await expect(bad).rejects.toMatchObject({ code: 'INPUT_REFUSED' });
     expect((await Promise.all(good)).map(numbers)).toEqual([[4], [5], [6]]);
     expect(batches.slice(before).map(({ retried }) => retried)).toEqual([false, false, false]);
   });

@@ -58,7 +58,7 @@ describe('inputs that are the same', () => {
     const good = ['c', 'd'].map((user) =>
       dispatcher.submit(model(), once, never(), user, keyed(...once)),
     );
-    for (const lost of bad) await expect(lost).rejects.toMatchObject({ code: 'WORKER_LOST' });
+    for (const lost of bad) await expect(lost).rejects.toMatchObject({ code: 'INPUT_REFUSED' });
     for (const answer of await Promise.all(good)) expect(answer.rows).toHaveLength(1);
     expect(dispatcher.waitingCount).toBe(0);
     expect(dispatcher.isWanted('m')).toBe(false);

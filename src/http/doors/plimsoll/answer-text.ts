@@ -5,6 +5,8 @@ import type { JsonText } from '../../route.js';
 
 /** Quoted names of models, sessions, users and labels that are remembered: about 100 KB. */
 const KNOWN_NAMES = 512;
+/** Length of a piece of a large answer: about half a millisecond of writing. */
+const SLICE_CHARACTERS = 64 * 1024;
 
 /**
  * Writes answers as JSON in the shape of the contract; a test holds it against the schema.
@@ -17,15 +19,36 @@ export class AnswerText {
 
   /** @param totalMs from the request's arrival. */
   of(answer: SessionAnswer, totalMs: number): JsonText<Answer> {
-    const { model, session, user, results, truncated, cached, timing } = answer;
     let lists = '';
-    for (const list of results) {
-      let items = '';
-      for (const { label, score } of list) {
-        items += `${items === '' ? '' : ','}{"label":${this.#name(label)},"score":${score}}`;
-      }
-      lists += `${lists === '' ? '' : ','}[${items}]`;
+    for (const list of answer.results) lists += `${lists === '' ? '' : ','}${this.#list(list)}`;
+    return (this.#before(answer) + lists + this.#behind(answer, totalMs)) as JsonText<Answer>;
+  }
+
+  /** The same text in pieces, for an answer whose whole text would take long to write and much memory. */
+  *slices(answer: SessionAnswer, totalMs: number): Generator<string, void> {
+    let slice = this.#before(answer);
+    for (const [index, list] of answer.results.entries()) {
+      slice += `${index === 0 ? '' : ','}${this.#list(list)}`;
+      if (slice.length < SLICE_CHARACTERS) continue;
+      yield slice;
+      slice = '';
     }
+    yield slice + this.#behind(answer, totalMs);
+  }
+
+  #list(list: SessionAnswer['results'][number]): string {
+    let items = '';
+    for (const { label, score } of list) {
+      items += `${items === '' ? '' : ','}{"label":${this.#name(label)},"score":${score}}`;
+    }
+    return `[${items}]`;
+  }
+
+  #before({ model, session, user }: SessionAnswer): string {
+    return `{"model":${this.#name(model)},"session":${this.#name(session)},"user":${this.#name(user)},"results":[`;
+  }
+
+  #behind({ truncated, cached, timing }: SessionAnswer, totalMs: number): string {
     let tiers = '';
     for (const tier of cached) {
       tiers += `${tiers === '' ? '' : ','}${tier === false ? 'false' : `"${tier}"`}`;
@@ -34,11 +57,7 @@ export class AnswerText {
     const times =
       `"queue_ms":${toMs(queueMs)},"tokenize_ms":${toMs(tokenizeMs)},` +
       `"run_ms":${toMs(runMs)},"total_ms":${toMs(totalMs)}`;
-    const text =
-      `{"model":${this.#name(model)},"session":${this.#name(session)},"user":${this.#name(user)},` +
-      `"results":[${lists}],"truncated":[${truncated.join(',')}],"cached":[${tiers}],` +
-      `"timing":{${times}}}`;
-    return text as JsonText<Answer>;
+    return `],"truncated":[${truncated.join(',')}],"cached":[${tiers}],"timing":{${times}}}`;
   }
 
   #name(name: string): string {

@@ -1,9 +1,11 @@
 import { createHmac } from 'node:crypto';
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import type { Abortable } from '../../../cache/abortable.js';
 import { answerSchema, classifyRequestSchema } from '../../../contract/classify.js';
 import { PlimsollError } from '../../../errors.js';
+import { EventLoopYield } from '../../../inference/yielding.js';
 import type { SessionAnswer, SessionRequest } from '../../../sessions/service.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
@@ -56,7 +58,9 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
     metrics.inputs.add(answer.model, inputs);
     // Fastify sends a text as it is.
     void out.header('content-type', JSON_TYPE);
-    return texts.of(answer, performance.now() - beganMs);
+    const totalMs = performance.now() - beganMs;
+    if (!isLarge(answer)) return texts.of(answer, totalMs);
+    return out.send(Readable.from(oneInEachTurn(texts.slices(answer, totalMs))));
   };
   const waited = async (
     answer: Promise<SessionAnswer>,
@@ -77,6 +81,22 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
       ? new PlimsollError('SESSION_ENDED', `session ${session} has ended`)
       : error;
   };
+}
+
+/** Scores of an answer whose text is written in slices; others are served in between. */
+const LARGE_ANSWER_SCORES = 4096;
+const yielding = new EventLoopYield();
+
+function isLarge({ results }: SessionAnswer): boolean {
+  // Every input has as many labels.
+  return results.length * (results[0]?.length ?? 0) > LARGE_ANSWER_SCORES;
+}
+
+async function* oneInEachTurn(slices: Iterable<string>): AsyncGenerator<string, void> {
+  for (const slice of slices) {
+    yield slice;
+    await yielding.next();
+  }
 }
 
 /** Whether the error says that a session was not found, and that session ended in an earlier run or long ago. */

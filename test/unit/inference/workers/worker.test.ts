@@ -312,7 +312,7 @@ describe('ending', () => {
   test('a batch that is not answered in time costs the worker its life', async () => {
     const { worker, ends } = await startReady('echo');
     const run = worker.run(handle('m'), ['hang'], { timeoutMs: 100 });
-    await expect(run).rejects.toMatchObject({ name: 'WorkerGoneError', ending: 'silent' });
+    await expect(run).rejects.toMatchObject({ name: 'WorkerGoneError', ending: 'stalled' });
     expect(ends).toEqual([expect.stringMatching(/^did not react: "run" for \d+ ms$/)]);
     expect(isAlive(worker.pid)).toBe(false);
   });
@@ -327,7 +327,7 @@ describe('ending', () => {
   test('one whose process is stopped does too, and is told from one that works', async () => {
     const { worker } = await startReady('echo', LONG_MS, 300);
     const run = worker.run(handle('m'), ['stop'], { timeoutMs: LONG_MS, budgetMs: LONG_MS });
-    await expect(run).rejects.toMatchObject({ name: 'WorkerGoneError', ending: 'silent' });
+    await expect(run).rejects.toMatchObject({ name: 'WorkerGoneError', ending: 'stalled' });
     expect(isAlive(worker.pid)).toBe(false);
   });
 
@@ -350,7 +350,7 @@ describe('ending', () => {
     ['an unload', (worker: Worker) => worker.unload('m')],
   ])('%s that is not answered does too', async (_, ask) => {
     const { worker, ends } = await startReady('mute', LONG_MS, 100);
-    await expect(ask(worker)).rejects.toMatchObject({ ending: 'silent' });
+    await expect(ask(worker)).rejects.toMatchObject({ ending: 'stalled' });
     expect(ends).toHaveLength(1);
   });
 

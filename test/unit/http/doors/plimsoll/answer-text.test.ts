@@ -56,6 +56,27 @@ test('an answer is written as fastify writes it by the schema', async () => {
   );
 });
 
+test('the slices of an answer are its text, in pieces of bounded length', () => {
+  const texts = new AnswerText();
+  const one = { label: 'a label of some length', score: 0.5 };
+  const large = {
+    ...{ model: 'm', session: 's', user: 'u', inputHashes: [] },
+    results: Array.from({ length: 2000 }, () => Array.from({ length: 10 }, () => one)),
+    truncated: Array.from({ length: 2000 }, () => false),
+    cached: Array.from({ length: 2000 }, () => false as const),
+    timing: { queueMs: 1, tokenizeMs: 2, runMs: 3 },
+  };
+  const slices = [...texts.slices(large, 4)];
+  expect(slices.length).toBeGreaterThan(10);
+  expect(Math.max(...slices.map(({ length }) => length))).toBeLessThan(80_000);
+  expect(slices.join('')).toBe(texts.of(large, 4));
+  fc.assert(
+    fc.property(answer, ms, (of, totalMs) => {
+      expect([...texts.slices(of, totalMs)].join('')).toBe(texts.of(of, totalMs));
+    }),
+  );
+});
+
 test('an answer has nothing but what the schema names, and all of it', () => {
   const texts = new AnswerText();
   const { properties, ...schema } = answerSchema as { readonly properties: object };
