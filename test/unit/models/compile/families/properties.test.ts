@@ -180,7 +180,7 @@ describe('the same weights give the same logits', () => {
     };
     const plain = await logits(whole(TENSORS));
     expect(new Set(plain.flat()).size).toBeGreaterThan(2);
-    expect(distance(await logits(files), plain)).toBe(0);
+    expect(distance(await logits(files), plain)).toBeLessThan(1e-6);
   });
 });
 
@@ -212,7 +212,7 @@ describe('files that are links, as in the cache of a hub', () => {
     expect(shards.raw.widenedBytes).toBe(0);
     const scattered = await linked(inFloats(sharded()), 2);
     expect(scattered.raw.widenedBytes).toBeGreaterThanOrEqual(scattered.raw.weightBytes);
-    expect(distance(shards.logits, plain.logits)).toBe(0);
-    expect(distance(scattered.logits, plain.logits)).toBe(0);
+    expect(distance(shards.logits, plain.logits)).toBeLessThan(1e-6);
+    expect(distance(scattered.logits, plain.logits)).toBeLessThan(1e-6);
   });
 });
