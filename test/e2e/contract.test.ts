@@ -85,6 +85,12 @@ const REQUESTS: Readonly<Record<string, (known: Known) => readonly Asked[]>> = {
   'POST /v1/memory/cleanup': () => [OK],
   'POST /v1/memory/recycle': () => [OK],
   'GET /v1/models': () => [OK],
+  'GET /v1/models/{id}': () => [{ status: 200, id: 'spam' }, NOBODY],
+  'POST /v1/tokenize': () => [
+    { status: 200, body: { model: 'spam', inputs: ['a text', 'and another'] } },
+    { status: 404, body: { model: 'nobody', inputs: 'a text' } },
+    { status: 400, body: { model: 'spam' } },
+  ],
   'POST /v1/models/{id}/load': () => [{ status: 200, id: 'spam' }, NOBODY],
   'POST /v1/models/{id}/unload': () => [{ status: 200, id: 'spam' }, NOBODY],
   'GET /v1/pools': () => [OK],
