@@ -16,7 +16,10 @@ function withCommonFlags(command: Command): Command {
   return command
     .option('--models <dir>', 'folder of models in Hugging Face layout (default: the bundled ones)')
     .option('--data <dir>', 'folder for mapped models and the database (default: .plimsoll)')
-    .option('--dtype <type>', 'weights to take: fp32, fp16, q8 or auto (default: auto)')
+    .option(
+      '--dtype <type>',
+      'weights to take: fp32, fp16, bf16, fp64, q8, q4 or auto (default: auto)',
+    )
     .option(
       '--set <key=value>',
       'any setting, may be repeated; `plimsoll config` lists them',

@@ -124,7 +124,7 @@ describe('plimsoll models', () => {
   test('says when there is none, and when the folder is missing', async () => {
     const data = ['--data', `${folder}/data`];
     const none = await run(['models', '--models', folder, ...data]);
-    expect(none).toMatchObject({ code: 0, stdout: `no models in ${folder}\n` });
+    expect(none).toMatchObject({ code: 1, stdout: `no models in ${folder}\n` });
     const missing = await run(['models', '--models', `${folder}/nothing`, ...data]);
     expect(missing.code).toBe(1);
     expect(missing.stderr).toContain(`${folder}/nothing`);

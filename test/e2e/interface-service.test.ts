@@ -93,6 +93,8 @@ describe('/v1/models', () => {
           /^worker-\d+ (unloaded|cold|hot)$/.test(`${worker} ${state}`),
         ),
       ),
+      graph: 'onnx/model.onnx',
+      graph_reason: expect.stringMatching(/\S/),
       source_mb: expect.any(Number),
       mapped_mb: expect.any(Number),
       private_mb: expect.any(Number),
@@ -138,7 +140,7 @@ describe('/v1/models', () => {
     }
     expectError(await request(server, 'POST', '/v1/models/spam/dance'), 'NOT_FOUND');
     expectError(await request(server, 'POST', '/v1/models/load'), 'NOT_FOUND');
-    expectError(await request(server, 'GET', '/v1/models/spam/load'), 'NOT_FOUND');
+    expectError(await request(server, 'GET', '/v1/models/spam/load'), 'MODEL_NOT_FOUND');
   });
 });
 

@@ -3,8 +3,20 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import type { Answer } from '../../src/contract/classify.js';
-import { get, post, type Reply, request, type Server, startServer, until } from './harness.js';
+import {
+  get,
+  post,
+  type Reply,
+  request,
+  run,
+  type Server,
+  startServer,
+  temporaryFolder,
+  until,
+} from './harness.js';
+
 import { expectError } from './shapes.js';
 
 const FOLDERS = fileURLToPath(new URL('../fixtures/models', import.meta.url));
@@ -73,11 +85,23 @@ function expectRight(id: string, reply: Reply<Answer>, rows: readonly number[]):
   return true;
 }
 
+let data: string;
+
+// Prepared before anybody asks: a request would not wait for that on a busy machine.
+beforeAll(async () => {
+  data = path.join(await temporaryFolder(), 'data');
+  const args = ['models', '--prepare', '--models', FOLDERS, '--data', data];
+  const listed = await run(args, { withinMs: 1_700_000 });
+  expect(listed.code, listed.stderr).toBe(1);
+  expect(listed.stdout).toMatch(/^control: text-classification, 2 labels, fp32, .*mapped/m);
+  expect(listed.stdout).toMatch(/^encoder-only: broken: .*BertModel/m);
+}, 1_800_000);
+
 describe('cold, computed and from the cache', () => {
   let server: Server;
 
   beforeAll(async () => {
-    server = await startServer({ models: FOLDERS, settings: { 'models.gear': 'cold' } });
+    server = await startServer({ models: FOLDERS, data, settings: { 'models.gear': 'cold' } });
   });
 
   afterAll(() => server.stop());
@@ -203,7 +227,7 @@ const HOT = ['control', 'deberta-v2-now', 'graph-batch-1', 'q8-root', 'xlnet-pad
 
 test('hot: the same scores', async () => {
   const settings = { 'models.gear': 'hot', 'cache.max_size': '0', 'worker.count': 2 };
-  const server = await startServer({ models: FOLDERS, settings });
+  const server = await startServer({ models: FOLDERS, data, settings });
   for (const id of HOT) {
     const { texts } = expectedOf(id);
     const all = texts.map((_, row) => row);

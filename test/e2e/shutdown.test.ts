@@ -188,7 +188,7 @@ describe('SIGKILL of the main process', () => {
   });
 
   test('a process that prepares a model ends whatever it is doing', async () => {
-    const server = await startServer();
+    const server = await startServer({ isUnprepared: true });
     const mapped = path.join(server.data, 'mapped');
     // It writes only after it has asked the kernel for the signal.
     const preparer = await until('a preparer writes', () => {

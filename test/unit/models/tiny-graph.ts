@@ -38,6 +38,8 @@ export interface GraphForm {
   readonly branch?: boolean;
   /** What a row takes from the others of its batch. */
   readonly neighbours?: boolean;
+  /** Rows of a position table; it adds nothing, but has no more. */
+  readonly positions?: number;
   /** The file beside the graph that holds the table: {@link tableBytes}. */
   readonly external?: string;
   /** Logits become infinite for texts that hold token 7. */
@@ -91,6 +93,11 @@ export function tinyGraph(form: GraphForm): Buffer {
   const cast = (from: string, to: TypeName) =>
     node('Cast', [from], `${from}_${to}`, { to: TYPE[to] });
   let rows = node('Gather', ['table', ids], 'embedded');
+  if (form.positions !== undefined) {
+    const size = node('Gather', [node('Shape', [ids], 'shape'), 'one_index'], 'size');
+    const range = node('Range', ['zero_index', size, 'one_step'], 'range');
+    rows = node('Add', [rows, node('Gather', ['place_table', range], 'places')], 'placed');
+  }
   if (mask !== '') {
     const weights = node(
       'Unsqueeze',
@@ -149,6 +156,10 @@ export function tinyGraph(form: GraphForm): Buffer {
     ...[floats('half', [], [0.5]), floats('small', [], [0.015625]), floats('one', [], [1])],
     ...[whole('last', [1], [-1]), whole('tokens', [1], [1]), whole('last_one', [1], [1])],
     whole('seven', [], [7], type),
+    ...[whole('one_index', [], [1]), whole('zero_index', [], [0]), whole('one_step', [], [1])],
+    ...(form.positions === undefined
+      ? []
+      : [floats('place_table', [form.positions, labels], Array(form.positions * labels).fill(0))]),
     constant('yes', 'bool', [], Uint8Array.of(1)),
   ];
   const graph = concat([...nodes, graphNameField('tiny'), ...constants, ...inputs, ...outputs]);

@@ -37,7 +37,7 @@ export function randomTensors(config: JsonObject, seed: number): readonly Named[
   });
 }
 
-/** The bytes of a safetensors file; the header is padded with `padding` blanks. */
+/** The bytes of a safetensors file; `padding` blanks more than it takes to align the data. */
 export function encode(tensors: readonly Named[], dtype: Dtype = 'F32', padding = 0): Buffer {
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
   const parts: Buffer[] = [];
@@ -48,7 +48,10 @@ export function encode(tensors: readonly Named[], dtype: Dtype = 'F32', padding 
     parts.push(bytes);
     at += bytes.byteLength;
   }
-  return file(`${JSON.stringify(header)}${' '.repeat(padding)}`, Buffer.concat(parts));
+  const text = JSON.stringify(header);
+  // As the format's own writer does it, the data begins at a multiple of eight bytes.
+  const blanks = ((8 - (Buffer.byteLength(text) % 8)) % 8) + padding;
+  return file(`${text}${' '.repeat(blanks)}`, Buffer.concat(parts));
 }
 
 /** A file with any header, however wrong. */

@@ -1,4 +1,5 @@
 /** What holds for every model of a family, whatever its settings: tried on random ones. */
+import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -179,6 +180,39 @@ describe('the same weights give the same logits', () => {
     };
     const plain = await logits(whole(TENSORS));
     expect(new Set(plain.flat()).size).toBeGreaterThan(2);
-    expect(distance(await logits(files), plain)).toBe(0);
+    expect(distance(await logits(files), plain)).toBeLessThan(1e-6);
+  });
+});
+
+describe('files that are links, as in the cache of a hub', () => {
+  /** Moves the model's weights into `blobs` (or two of them) and links to them. */
+  async function linked(files: Readonly<Record<string, Buffer | string>>, folders: number) {
+    const root = temporaryFolder();
+    const folder = writeFolder(path.join(root, 'snapshot'), CONFIG, files);
+    Object.keys(files).forEach((name, at) => {
+      const blobs = path.join(root, `blobs-${at % folders}`);
+      mkdirSync(blobs, { recursive: true });
+      renameSync(path.join(folder, name), path.join(blobs, `blob${at}`));
+      symlinkSync(path.join('..', path.basename(blobs), `blob${at}`), path.join(folder, name));
+    });
+    const raw = await compileSafetensors(folder, path.join(root, 'work'));
+    return { raw, logits: await run(await openRaw(raw), BATCH, 0) };
+  }
+
+  const inFloats = (files: Readonly<Record<string, Buffer | string>>) => ({
+    ...files,
+    'model-00002-of-00002.safetensors': encode(TENSORS.filter((_tensor, at) => at % 2 === 1)),
+  });
+
+  test('are followed; weights of several folders are gathered', async () => {
+    const plain = await linked(whole(TENSORS), 1);
+    expect(plain.raw.widenedBytes).toBe(0);
+    expect(path.basename(plain.raw.dataFolder)).toBe('blobs-0');
+    const shards = await linked(inFloats(sharded()), 1);
+    expect(shards.raw.widenedBytes).toBe(0);
+    const scattered = await linked(inFloats(sharded()), 2);
+    expect(scattered.raw.widenedBytes).toBeGreaterThanOrEqual(scattered.raw.weightBytes);
+    expect(distance(shards.logits, plain.logits)).toBeLessThan(1e-6);
+    expect(distance(scattered.logits, plain.logits)).toBeLessThan(1e-6);
   });
 });
