@@ -1,5 +1,6 @@
 import type { Benchmark } from '../harness/benchmark.js';
 import { fairness } from './fairness.js';
+import { gate } from './gate.js';
 import { latency } from './latency.js';
 import { overload } from './overload.js';
 import { page } from './page.js';
@@ -17,6 +18,7 @@ export const benchmarks: readonly Benchmark[] = [
   topology,
   fairness,
   overload,
+  gate,
   peerNode,
   scaleModels,
   page,
