@@ -148,7 +148,7 @@ export class Assembly {
       // Half of the line: the other texts, models and processes need theirs; and within half of a batch's time.
       rowBudget: () => ({
         bytes: this.#loadLineBytes(this.#given.totalBytes) / 2,
-        ms: config['worker.batch_timeout_ms'] / 2,
+        ms: batchTimeoutMs(config) / 2,
       }),
       refuse: (model) => this.#refuseTooLarge(model),
       onMeasured: (model, form) => this.library.remeasured(model, form),
