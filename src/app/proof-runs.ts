@@ -27,11 +27,10 @@ export interface ProofRunsOptions {
   readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
 }
 
-/** What `plimsoll prove` tells a program that started it. */
-export interface ProofProgress {
-  readonly sessions_done: number;
-  readonly sessions_total: number;
-}
+/** What `plimsoll prove` tells a program that started it: how far it is, and at the end why it did not pass. */
+export type ProofProgress =
+  | { readonly sessions_done: number; readonly sessions_total: number }
+  | { readonly because: string | null };
 
 /**
  * Proofs of this server that were asked for over HTTP, one at a time. Each is a `plimsoll prove` in a
@@ -113,6 +112,7 @@ export class ProofRuns {
       ended_at: null,
       sessions_done: 0,
       sessions_total: 0,
+      because: null,
       report_url: null,
     };
     await mkdir(path.join(this.#folder, proof.id), { recursive: true });
@@ -139,8 +139,7 @@ export class ProofRuns {
     child.stderr?.pipe(log, { end: false });
     child.on('close', () => log.end());
     child.on('message', (message: ProofProgress) => {
-      const { sessions_done, sessions_total } = message;
-      this.#change(id, { sessions_done, sessions_total });
+      this.#change(id, message);
     });
     return child;
   }

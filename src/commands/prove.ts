@@ -73,6 +73,7 @@ export async function prove(flags: ProveFlags): Promise<number> {
       columns: process.stdout.columns,
       observe: (event) => tellParent(event, plan),
     });
+    await tellParentWhy(result.because);
     return result.exitCode;
   } catch (error) {
     if (error instanceof ProofError) throw new Error(error.message, { cause: error });
@@ -98,6 +99,15 @@ function tellParent(event: LoadEvent, { sessions }: Plan): void {
   const done = event.kind === 'run started' ? 0 : event.session.number;
   // One that has gone meanwhile is no failure of the proof.
   process.send({ sessions_done: done, sessions_total: sessions ?? 0 }, () => undefined);
+}
+
+/** Before the end: whoever started this program shows it beside the verdict. */
+async function tellParentWhy(because: string | null): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (process.send === undefined || !process.connected) resolve();
+    // One that has gone meanwhile is no failure of the proof.
+    else process.send({ because }, () => resolve());
+  });
 }
 
 /**

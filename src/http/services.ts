@@ -62,6 +62,8 @@ export interface ProofView {
   readonly ended_at: string | null;
   readonly sessions_done: number;
   readonly sessions_total: number;
+  /** Why it did not pass, in one line; null while it runs and when it passed. */
+  readonly because?: string | null;
   readonly report_url: string | null;
 }
 

@@ -70,6 +70,8 @@ export interface ProveOptions extends ProofOptions {
 
 export interface ProveResult {
   readonly verdict: Verdict;
+  /** Why it did not pass, in one line; null when it passed. */
+  readonly because: string | null;
   /** 0 when the proof passed, 1 when it failed, 130 when it was stopped by hand. */
   readonly exitCode: 0 | 1 | 130;
   /** `report.md`; `report.json` lies beside it. */
@@ -136,7 +138,28 @@ export async function prove(options: ProveOptions): Promise<ProveResult> {
   progress.finish();
   for (const line of closingLines(report, reportPath)) progress.line(line);
   const { verdict } = report;
-  return { verdict, exitCode: exitCodeOf(report, signal), reportPath };
+  return { verdict, because: whyFailed(report), exitCode: exitCodeOf(report, signal), reportPath };
+}
+
+/** A line is shown whole; what is longer is in the report. */
+const MAX_REASON = 300;
+
+/** The first claim that did not hold, with what was found, and how many more did not. */
+export function whyFailed({ verdict, criteria, run }: ProofReport): string | null {
+  if (verdict === 'passed') return null;
+  const failed = criteria.filter(
+    ({ held, may_stay_open }) => held === false || (held !== true && !may_stay_open),
+  );
+  const [first] = failed;
+  const found =
+    run.stopped !== null
+      ? `not finished: ${run.stopped}`
+      : first === undefined
+        ? 'no criterion says why'
+        : `${first.held === false ? 'does not hold' : 'cannot be told'}: ${first.claim} (${first.value})`;
+  const more = failed.length > 1 ? `; and ${failed.length - 1} more` : '';
+  const most = MAX_REASON - more.length;
+  return `${found.length > most ? `${found.slice(0, most - 1)}…` : found}${more}`;
 }
 
 function exitCodeOf({ verdict, run }: ProofReport, signal: AbortSignal): ProveResult['exitCode'] {
@@ -144,12 +167,15 @@ function exitCodeOf({ verdict, run }: ProofReport, signal: AbortSignal): ProveRe
   return verdict === 'passed' ? 0 : 1;
 }
 
-function closingLines({ verdict, criteria, run }: ProofReport, path: string): readonly string[] {
+function closingLines(report: ProofReport, path: string): readonly string[] {
+  const { verdict, criteria, run } = report;
+  const because = whyFailed(report);
   return [
     '',
     ...(run.stopped === null ? [] : [`Not finished: ${run.stopped}.`]),
     ...criteria.map((one) => `${mark(one)} ${one.claim}: ${one.value}`),
     '',
+    ...(because === null ? [] : [`Why: ${because}.`]),
     `Verdict: ${verdict}. Report: ${path}`,
   ];
 }

@@ -72,6 +72,7 @@ function analyseSession(session: SessionRun, usual: number): SessionFigures {
     models: session.models,
     models_still_loaded: stillLoaded(session),
     ...privateMemory(session, recycledMeanwhile(session, usual)),
+    other_sessions: session.otherSessions,
     users_since_recycle: session.after?.usersSinceRecycle ?? null,
     disturbance: session.disturbance,
     freed_mb: receipt?.freed_mb ?? null,
@@ -92,17 +93,19 @@ function stillLoaded(session: SessionRun): readonly string[] | null {
 
 function privateMemory(session: SessionRun, recycled: boolean) {
   const { before, beforeCleanup, after } = session;
+  // What other sessions use stays, and is not this session's to give back.
+  const comparable = !recycled && session.otherSessions === 0;
   const all = takenAndReturned(
     before?.privateMb ?? null,
     session.highestMb,
     after?.privateMb ?? null,
-    recycled,
+    comparable,
   );
   const workers = takenAndReturned(
     before?.workersMb ?? null,
     session.highestWorkersMb,
     after?.workersMb ?? null,
-    recycled,
+    comparable,
   );
   return {
     private_before_mb: before?.privateMb ?? null,
@@ -123,12 +126,12 @@ function takenAndReturned(
   before: number | null,
   highest: number | null,
   after: number | null,
-  recycled: boolean,
+  comparable: boolean,
 ) {
   const taken = highest === null || before === null ? null : highest - before;
   const returned = highest === null || after === null ? null : highest - after;
   const tells = taken !== null && returned !== null && taken >= THRESHOLDS.takenMb;
-  return { taken, returned, percent: tells && !recycled ? (100 * returned) / taken : null };
+  return { taken, returned, percent: tells && comparable ? (100 * returned) / taken : null };
 }
 
 /**

@@ -6,6 +6,7 @@ import { BackgroundCpu } from './background-cpu.js';
 import { ProofClient } from './client.js';
 import { type Counters, parseCounters } from './counters.js';
 import type { InputSet } from './inputs.js';
+import { OtherSessions } from './other-sessions.js';
 import { type Plan, usersOf } from './plan.js';
 import { Recorder } from './recorder.js';
 import type { Disturber, LoadEvent, LoadRun, SessionRun } from './run.js';
@@ -55,6 +56,7 @@ class LoadPlayer {
   readonly #began = performance.now();
   readonly #sessions: SessionRun[] = [];
   readonly #backgroundCpu: BackgroundCpu;
+  readonly #others: OtherSessions;
 
   constructor(options: LoadOptions, observe: (event: LoadEvent) => void) {
     this.#options = options;
@@ -67,8 +69,12 @@ class LoadPlayer {
     this.#stop = AbortSignal.any([options.signal, this.#timeout]);
     this.#backgroundCpu = new BackgroundCpu(url);
     this.#recorder = new Recorder(inputSet.inputs);
+    this.#others = new OtherSessions({
+      ...{ client: this.#client, stop: this.#stop },
+      now: () => this.#now(),
+    });
     this.#player = new SessionPlayer({
-      ...{ plan, inputSet, observe, disturber },
+      ...{ plan, inputSet, observe, disturber, others: this.#others },
       models: options.model?.split(',').filter((model) => model !== '') ?? [],
       ...{ client: this.#client, recorder: this.#recorder, stop: this.#stop },
       assignment: new Assignment(inputSet.inputs.length, plan.requests, seed),
@@ -83,6 +89,7 @@ class LoadPlayer {
     try {
       const before = await this.#readCounters();
       await this.#backgroundCpu.begin(await this.#readPids());
+      await this.#others.quiet((sessions) => this.#observe({ kind: 'waiting', sessions }));
       let users = this.#usersNext();
       while (users > 0 && !this.#stop.aborted) {
         const number = this.#sessions.length + 1;

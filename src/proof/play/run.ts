@@ -114,6 +114,8 @@ export interface SessionRun {
   readonly usersFell: boolean;
   /** What was done to the server meanwhile, if anything was. */
   readonly disturbance: Disturbance | null;
+  /** Sessions of other callers that were at work when this one ended: what they use stays loaded. */
+  readonly otherSessions: number;
   readonly before: Reading | null;
   readonly beforeCleanup: Reading | null;
   readonly after: Reading | null;
@@ -178,6 +180,8 @@ export interface LoadRun {
 export type LoadEvent =
   /** The server is ready and the first session is about to begin. */
   | { readonly kind: 'run started' }
+  /** Sessions of other callers are at work; the proof waits for a while. */
+  | { readonly kind: 'waiting'; readonly sessions: number }
   | { readonly kind: 'session started'; readonly session: number; readonly users: number }
   | { readonly kind: 'request'; readonly row: RequestRow }
   | { readonly kind: 'reading'; readonly reading: Reading }

@@ -12,6 +12,7 @@ import {
 import type { Assignment } from './assignment.js';
 import type { ProofClient } from './client.js';
 import type { InputSet } from './inputs.js';
+import type { OtherSessions } from './other-sessions.js';
 import { controlRequest, type Plan } from './plan.js';
 import { type Recorder, SessionRecorder } from './recorder.js';
 import type {
@@ -44,6 +45,7 @@ export interface SessionPlayerOptions {
   readonly now: () => number;
   readonly observe: (event: LoadEvent) => void;
   readonly disturber: Disturber | undefined;
+  readonly others: OtherSessions;
 }
 
 export class SessionPlayer {
@@ -59,7 +61,7 @@ export class SessionPlayer {
 
   /** One session, in order: read, open, play with readings beside it, read, end, read, look at the models. */
   async play(number: number, users: number): Promise<SessionRun> {
-    const { client, stop, now } = this.#options;
+    const { client, stop, now, others } = this.#options;
     this.#recorder = new SessionRecorder();
     this.#earlierUsers = this.#allUsers;
     this.#allUsers += users;
@@ -76,10 +78,13 @@ export class SessionPlayer {
     const models = new Set<string>();
     const { outcomes, disturbance } = await this.#playUsers(number, users, id, models);
     const beforeCleanup = await this.#read(number, 'before cleanup');
+    const othersBefore = await others.busy(id);
     const playedMs = now();
     const end = await this.#end(id);
     const closedMs = now();
     const after = await this.#read(number, 'after cleanup');
+    const modelsAfter = await this.#readModels(models);
+    const otherSessions = Math.max(othersBefore, await others.busy(id));
     const { requests, processCounts, usersFell } = this.#recorder;
     return {
       number,
@@ -91,7 +96,8 @@ export class SessionPlayer {
       closedMs,
       users: outcomes,
       models: [...models].sort(),
-      modelsAfter: await this.#readModels(models),
+      modelsAfter,
+      otherSessions,
       ...{ requests, ...this.#recorder.highest, processCounts, usersFell, disturbance },
       ...{ before, beforeCleanup, after },
     };
@@ -229,7 +235,7 @@ export class SessionPlayer {
       state: stop.aborted ? 'stopped' : 'not opened',
       ...{ startedMs: of.startedMs, playedMs: nowMs, closedMs: nowMs },
       users: Array.from({ length: of.users }, () => outcome),
-      ...{ models: [], modelsAfter: null, receipt: null },
+      ...{ models: [], modelsAfter: null, receipt: null, otherSessions: 0 },
       ...{ requests, ...this.#recorder.highest, processCounts, usersFell, disturbance: null },
       ...{ before: of.before, beforeCleanup: null, after: null },
     };

@@ -48,6 +48,11 @@ export class Progress {
     switch (event.kind) {
       case 'run started':
         return;
+      case 'waiting':
+        this.line(
+          `Waits until ${plural(event.sessions, 'other session')} is at rest, for some seconds at most.`,
+        );
+        return;
       case 'session started':
         this.#session = event.session;
         this.#users = event.users;

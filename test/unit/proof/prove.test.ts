@@ -56,7 +56,7 @@ describe('prove', () => {
     const options = await optionsFor({}, { expectedAccuracy: 0.97 });
     const result = await prove(options);
     const reportPath = join(folder, 'proof', 'report.md');
-    expect(result).toEqual({ verdict: 'passed', exitCode: 0, reportPath });
+    expect(result).toEqual({ verdict: 'passed', because: null, exitCode: 0, reportPath });
     expect(await readFile(reportPath, 'utf8')).toContain('**Verdict: passed.**');
     const text = options.lines.join('');
     expect(text).toContain('Session 2 of 2: 3 of 3 users served');
@@ -66,8 +66,12 @@ describe('prove', () => {
 
   it('fails a server that does not clean up, and names the reason', async () => {
     const options = await optionsFor({ skipsCleanup: true });
-    expect(await prove(options)).toMatchObject({ verdict: 'failed', exitCode: 1 });
+    const because = expect.stringMatching(
+      /^does not hold: Every model was unloaded .* \(after 0 of 2 sessions; .*\); and 1 more$/,
+    );
+    expect(await prove(options)).toMatchObject({ verdict: 'failed', exitCode: 1, because });
     const text = options.lines.join('');
+    expect(text).toContain('Why: does not hold: Every model was unloaded');
     expect(text).toContain(
       'NO   Every model was unloaded when its session had ended: after 0 of 2',
     );

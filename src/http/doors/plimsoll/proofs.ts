@@ -19,6 +19,7 @@ const proofSchema = {
     ended_at: nullableText,
     sessions_done: { type: 'integer' },
     sessions_total: { type: 'integer', description: '0 until the proof has begun.' },
+    because: { ...nullableText, description: 'Why it did not pass, in one line.' },
     report_url: { ...nullableText, description: 'Once there is a report.' },
   },
 } as const;

@@ -7,7 +7,7 @@ import type { LoadRun } from '../../../../src/proof/play/run.js';
 import { buildReport, type ReportOptions } from '../../../../src/proof/report/report.js';
 import { emptyRun, syntheticRun } from '../synthetic-run.js';
 
-const file = (name: string) => new URL(`../../../docs/${name}`, import.meta.url);
+const file = (name: string) => new URL(`../../../../docs/${name}`, import.meta.url);
 const schema = JSON.parse(readFileSync(file('proof-report.schema.json'), 'utf8'));
 const validate = new Ajv({ allErrors: true }).compile(schema);
 
