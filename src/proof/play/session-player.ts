@@ -1,4 +1,4 @@
-/** Plays one session: opens it, lets its users send, reads the memory beside them, ends it. */
+/** Plays one session: opens it, lets its users send requests, samples memory meanwhile, ends it. */
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type MemoryReply,
@@ -28,7 +28,7 @@ import type {
 } from './run.js';
 import { closedLoop, openLoop, type UsersOptions } from './users.js';
 
-/** After a stop the open session is still ended at the server, for at most this long. */
+/** Time limit of each request after a stop: the open session is still ended at the server. */
 export const CLOSING_CALL_MS = 5_000;
 
 export interface SessionPlayerOptions {
@@ -37,7 +37,7 @@ export interface SessionPlayerOptions {
   readonly recorder: Recorder;
   readonly assignment: Assignment;
   readonly inputSet: InputSet;
-  /** Users take turns with them; empty: the server's default. */
+  /** Assigned to users in turn; empty: the server's default. */
   readonly models: readonly string[];
   readonly readingIntervalMs: number;
   readonly stop: AbortSignal;
@@ -51,7 +51,7 @@ export interface SessionPlayerOptions {
 export class SessionPlayer {
   readonly #options: SessionPlayerOptions;
   #recorder = new SessionRecorder();
-  /** Users of the sessions before this one, and with it. */
+  /** Users of the sessions before this one, and including it. */
   #earlierUsers = 0;
   #allUsers = 0;
 
@@ -59,7 +59,7 @@ export class SessionPlayer {
     this.#options = options;
   }
 
-  /** One session, in order: read, open, play with readings beside it, read, end, read, look at the models. */
+  /** One session, in order: read memory, open, play while sampling, read, end, read, list the models. */
   async play(number: number, users: number): Promise<SessionRun> {
     const { client, stop, now, others } = this.#options;
     this.#recorder = new SessionRecorder();
@@ -115,7 +115,7 @@ export class SessionPlayer {
     const options: UsersOptions = {
       ...{ users, requests: plan.requests, stop, now },
       barrierBefore: control === null ? null : control - 1,
-      // Without a disturbance this is over after a turn of the event loop.
+      // Without a disturbance this is false after one turn of the event loop.
       goOn: () => disturbed && disturber !== undefined && !stop.aborted,
       send: async (user, request, dueMs) => {
         const row = await this.#classify({ number, id, user, request, dueMs }, models);
@@ -135,7 +135,7 @@ export class SessionPlayer {
     return { outcomes, disturbance };
   }
 
-  /** One request; null when the run was stopped before its reply came: that is not the server's failure. */
+  /** One request; null when the run was stopped before the reply: not a failure of the server. */
   async #classify(
     turn: {
       readonly number: number;
@@ -174,7 +174,7 @@ export class SessionPlayer {
     };
   }
 
-  /** Readings at an even pace until `finished`; the next one waits for the last. */
+  /** Samples memory at a fixed interval until `finished`, one reading at a time. */
   async #watch(session: number, finished: AbortSignal): Promise<void> {
     const over = AbortSignal.any([finished, this.#options.stop]);
     while (!over.aborted) {
@@ -241,7 +241,7 @@ export class SessionPlayer {
     };
   }
 
-  /** Closing words are still spoken after a stop, but they are short. */
+  /** Requests are still sent after a stop, with a short time limit. */
   #closingCall(): { timeoutMs?: number } {
     return this.#options.stop.aborted ? { timeoutMs: CLOSING_CALL_MS } : {};
   }
