@@ -1,8 +1,8 @@
-/** The least that a fastify server does for a classification: the same schemas and parser, one answer. */
+/** The minimum work of a fastify server for a classification: same schemas and parser, a fixed answer. */
 import fastify from 'fastify';
 import { answerSchema, classifySchema } from '../../src/http/schemas.js';
 
-/** As the server under test has them by default. */
+/** Defaults of the server under test. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 const MAX_INPUTS = 1024;
 

@@ -17,18 +17,18 @@ import { serverProgramOf } from './tools.js';
 
 const MOST_P99_RATIO = 1.5;
 const MOST_SECONDS_TO_HITS = 5;
-/** Before, without and after Redis. */
+/** Duration before, during and after the outage. */
 const SECONDS = {
   full: { before: 10, away: 20, after: 10 },
   quick: { before: 3, away: 4, after: 6 },
 };
 const USERS = 8;
-/** Few, so that each comes again within a second: what Redis knows is asked for. */
+/** Few, so that each is sent again within a second and is found in Redis. */
 const TEXTS = 60;
-/** What belongs to its coming back. */
+/** Time around its return that counts as part of the outage. */
 const AROUND_MS = 1000;
 
-/** Redis is killed under load: nobody notices but by the time that computing takes. */
+/** Redis is killed under load: no request fails, answers take as long as computing them. */
 export const redisOutage: Benchmark = {
   name: 'redis-outage',
   about: 'Redis killed under load for 20 s: 0 failed, p99 as without Redis, hits back within 5 s',
@@ -46,7 +46,7 @@ async function run(context: Context): Promise<Outcome> {
   const seconds = quick ? SECONDS.quick : SECONDS.full;
   const store = await RedisServer.start(await serverProgramOf('redis'));
   defer(() => store.stop());
-  // Without the memory tier every request asks Redis, or is computed.
+  // Without the memory tier every request is answered by Redis or computed.
   const alike = { 'cache.max_size': 0 };
   const models = [bundledModel];
   const without = await startServer(context, { models, settings: alike });
@@ -75,7 +75,7 @@ async function run(context: Context): Promise<Outcome> {
   return outcomeOf(plain, users, moments);
 }
 
-/** Users in closed loop; each sends one text after another. */
+/** Users in a closed loop; each sends one text after another. */
 class Users {
   readonly tally = new Tally();
   readonly answers: Answered[] = [];
@@ -87,7 +87,7 @@ class Users {
     this.#api = api;
   }
 
-  /** They work while that lasts. */
+  /** They send while this is true. */
   async during(work: () => Promise<void>): Promise<void> {
     let over = false;
     const load = closedLoop(
@@ -120,7 +120,7 @@ function outcomeOf(
   { killed, back }: { readonly killed: number; readonly back: number },
 ): Outcome {
   const before = users.answers.filter(({ atMs }) => atMs < killed);
-  // With the moments in which it goes and comes back: those are the hard ones.
+  // Including the moments around the outage, which are the hard ones.
   const away = users.answers.filter(({ atMs }) => atMs >= killed && atMs < back + AROUND_MS);
   const after = users.answers.filter(({ atMs }) => atMs >= back);
   const firstHit = after.find(({ fromRedis }) => fromRedis);

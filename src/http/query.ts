@@ -26,5 +26,6 @@ export function spanOf({ since, until, limit }: Span) {
 }
 
 function timeOf(written: string | undefined): number | undefined {
-  return written === undefined ? undefined : Date.parse(written);
+  // JavaScript has no leap second, which RFC 3339 allows.
+  return written === undefined ? undefined : Date.parse(written.replace(':60', ':59'));
 }
