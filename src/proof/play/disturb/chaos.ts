@@ -3,10 +3,10 @@ import { fork } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { count, list, mb, plural, seconds } from '../format.js';
-import { type MemoryReply, parseMemory, parseRedisState, parseWorkerStates } from '../wire.js';
-import { ProofClient, type Reply } from './client.js';
-import type { Disturbance, Disturber } from './run.js';
+import { count, list, mb, plural, seconds } from '../../format.js';
+import { type MemoryReply, parseMemory, parseRedisState, parseWorkerStates } from '../../wire.js';
+import { ProofClient, type Reply } from '../client.js';
+import type { Disturbance, Disturber } from '../run.js';
 import type { TcpProxy } from './tcp-proxy.js';
 
 const MEMORY_HOG = fileURLToPath(new URL('./memory-hog.js', import.meta.url));
