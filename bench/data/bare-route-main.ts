@@ -3,7 +3,7 @@ import fastify from 'fastify';
 import { answerSchema, classifyRequestSchema } from '../../src/contract/classify.js';
 import { tuneServerProcess } from '../../src/system/process/tuning.js';
 
-/** As the server under test has them by default. */
+/** Defaults of the server under test. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 const MAX_INPUTS = 1024;
 

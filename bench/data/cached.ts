@@ -21,12 +21,12 @@ import { latencies, median, rounded, spread } from '../harness/spread.js';
 import { realMails } from '../harness/users/mails.js';
 import type { LoadJob, LoadResult } from './http-load-main.js';
 
-/** What must be reached of the bare route's requests per second. */
+/** Required share of the bare route's requests per second. */
 const LEAST = { memory: 0.7, redis: 0.45 };
-/** Above this share of its core the client, and not the server, would be what is measured. */
-const MOST_CLIENT_SHARE = 0.85;
-/** Below this share of its core the bare route waited for others who compute: the rates say nothing. */
-const LEAST_SERVER_SHARE = 0.8;
+/** Above this share of its core the client would be measured, not the server. */
+const MAX_CLIENT_SHARE = 0.85;
+/** Below this share of its core the bare route waited for other programs: the rates say nothing. */
+const MIN_SERVER_SHARE = 0.8;
 const CONNECTIONS = 32;
 const TEXTS = 200;
 const SIZES = {
@@ -83,7 +83,7 @@ async function run(context: Context): Promise<Outcome> {
   return outcomeOf(turns);
 }
 
-/** The three servers; none has anything to do but in its own turns. */
+/** The three servers; each is idle except in its own turns. */
 async function startTargets(
   context: Context,
   bodies: readonly string[],
@@ -153,11 +153,11 @@ function outcomeOf(turns: Readonly<Record<Way, readonly Turn[]>>): Outcome {
     atLeast('from memory ÷ bare route', rounded(median(rates.memory)), LEAST.memory),
     atLeast('from Redis ÷ bare route', rounded(median(rates.redis)), LEAST.redis),
     exactly('answers that failed or came from elsewhere', wrong, 0),
-    atMost('client’s share of its core', rounded(clientShare), MOST_CLIENT_SHARE),
+    atMost('client’s share of its core', rounded(clientShare), MAX_CLIENT_SHARE),
     atLeast(
       'bare route’s share of its core',
       rounded(median(turns.bare.map((of) => of.serverShare))),
-      LEAST_SERVER_SHARE,
+      MIN_SERVER_SHARE,
     ),
   ];
   const facts: Fact[] = [
@@ -180,7 +180,7 @@ function outcomeOf(turns: Readonly<Record<Way, readonly Turn[]>>): Outcome {
   return { headline, checks, facts, details };
 }
 
-/** Less at the mercy of others than rates are. */
+/** Less affected by other programs than rates are. */
 function cpuRatios(turns: Readonly<Record<Way, readonly Turn[]>>, way: Way): readonly number[] {
   return turns[way].map(
     (turn, round) =>

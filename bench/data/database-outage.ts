@@ -16,14 +16,14 @@ import { startServer, UNCACHED } from '../harness/server.js';
 import { latencies, summary } from '../harness/spread.js';
 import { Texts } from '../harness/users/texts.js';
 
-/** Before, without and after the database. */
+/** Duration before, during and after the outage. */
 const SECONDS = {
   full: { before: 10, away: 20, after: 10 },
   quick: { before: 2, away: 4, after: 2 },
 };
 const USERS = 8;
 const REQUESTS_PER_USER = 10;
-/** Longest that what waited in the file may take to be in the database. */
+/** Time limit for the rows in the file to be in the database. */
 const CATCH_UP_MS = 60_000;
 
 export const databaseOutage: Benchmark = {
@@ -73,7 +73,7 @@ async function run(context: Context): Promise<Outcome> {
   const [sessions, caughtUpAt] = await Promise.all([load, catchUp]);
   const spilled = await api.metric('plimsoll_records_spilled_total');
   const lost = await api.metric('plimsoll_records_lost_total');
-  // What is still in memory is written when it stops.
+  // The server writes what is still in memory when it stops.
   await server.stop();
   const kept = await readAll(database.url());
   const known = new Set(kept.texts);
@@ -114,7 +114,7 @@ async function run(context: Context): Promise<Outcome> {
   };
 }
 
-/** When the file was empty, in ms since 1970. */
+/** When the spill file was empty, in ms since 1970. */
 async function caughtUp(api: Api): Promise<number> {
   const until = Date.now() + CATCH_UP_MS;
   while (Date.now() < until) {

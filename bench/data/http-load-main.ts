@@ -1,6 +1,6 @@
 /**
- * A client that costs less than the servers it loads: each of its connections sends ready-made bytes,
- * and looks in the reply only for its end and for the words that it must hold.
+ * A client that uses less CPU than the servers it loads: each connection sends prepared bytes, and searches the
+ * reply only for its end and for the words that it must contain.
  */
 import { connect, type Socket } from 'node:net';
 
@@ -10,17 +10,17 @@ export interface LoadJob {
   readonly bodies: readonly string[];
   readonly connections: number;
   readonly ms: number;
-  /** What every reply must hold to count. */
+  /** What a reply must contain to count. */
   readonly wanted: string;
 }
 
 export interface LoadResult {
   readonly answered: number;
   readonly wrong: number;
-  /** The first reply that did not hold what it must. */
+  /** The first reply that did not contain it. */
   readonly firstWrong: string;
   readonly seconds: number;
-  /** CPU time of this process meanwhile. */
+  /** CPU time that this process used. */
   readonly cpuMs: number;
   readonly latencyMs: readonly number[];
 }
@@ -33,7 +33,7 @@ function requestOf(body: string): Buffer {
   return Buffer.concat([Buffer.from(head + HEAD_END), bytes]);
 }
 
-/** Bytes of the whole reply; undefined while its head is not there. */
+/** Bytes of the whole reply; undefined until its head is complete. */
 function lengthOf(reply: Buffer): number | undefined {
   const head = reply.indexOf(HEAD_END);
   if (head < 0) return undefined;

@@ -21,13 +21,13 @@ const LIMITS: PoolLimits = {
   max: 10,
   waitMs: 30_000,
   idleMs: 10_000,
-  /** Short, so that every connection is replaced several times in one run. */
+  /** Short: every connection is replaced several times in one run. */
   lifetimeMs: 300,
   checkAfterIdleMs: 5000,
 };
 
-/** From the pool's decision until the user's clock is read, on a busy machine. */
-const HANDING_OUT_MS = 50;
+/** From the pool's decision until the user reads the clock, on a busy machine. */
+const CHECKOUT_DELAY_MS = 50;
 const SERVER_MS = 3000;
 
 export const pools: Benchmark = {
@@ -36,7 +36,7 @@ export const pools: Benchmark = {
   run,
 };
 
-/** Connections of the pool as PostgreSQL itself counts them, by their process numbers. */
+/** Connections of the pool as PostgreSQL sees them, by process id. */
 interface Seen {
   readonly firstMs: number;
   lastMs: number;
@@ -79,7 +79,7 @@ async function run(context: Context): Promise<Outcome> {
   await Promise.all(Array.from({ length: USERS }, user));
   const { figures } = pool;
   const overAge = [...seen.values()].filter(
-    ({ firstMs, lastMs }) => lastMs - firstMs >= LIMITS.lifetimeMs + HANDING_OUT_MS,
+    ({ firstMs, lastMs }) => lastMs - firstMs >= LIMITS.lifetimeMs + CHECKOUT_DELAY_MS,
   ).length;
   await pool.shrink();
   const { figures: after } = pool;
@@ -89,7 +89,7 @@ async function run(context: Context): Promise<Outcome> {
       where backend_type = 'client backend' and pid <> pg_backend_pid()`.execute(database);
     return Math.max(0, (rows[0]?.count ?? Number.NaN) + 1 - pool.figures.open);
   });
-  // Nobody asks for them any more: the pool replaces them by itself.
+  // They are idle now: the pool replaces them by itself.
   await pause(2 * LIMITS.lifetimeMs);
   const old = await countedSoon(0, async () => {
     const { rows } = await sql<{ count: number }>`
@@ -124,7 +124,7 @@ async function run(context: Context): Promise<Outcome> {
   };
 }
 
-/** A process of PostgreSQL ends some moments after its connection: it is asked for until it is so, at most that long. */
+/** A PostgreSQL process ends some moments after its connection: polled until then, within a time limit. */
 async function countedSoon(wanted: number, count: () => Promise<number>): Promise<number> {
   const until = performance.now() + SERVER_MS;
   for (;;) {

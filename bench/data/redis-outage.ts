@@ -18,15 +18,15 @@ import { realMails } from '../harness/users/mails.js';
 
 const MOST_P99_RATIO = 1.5;
 const MOST_SECONDS_TO_HITS = 5;
-/** Before, without and after Redis. */
+/** Duration before, during and after the outage. */
 const SECONDS = {
   full: { before: 10, away: 20, after: 10 },
   quick: { before: 3, away: 4, after: 6 },
 };
 const USERS = 8;
-/** Few, so that each comes again within a second: what Redis knows is asked for. */
+/** Few, so that each is sent again within a second and is found in Redis. */
 const TEXTS = 60;
-/** What belongs to its coming back. */
+/** Time around its return that counts as part of the outage. */
 const AROUND_MS = 1000;
 
 export const redisOutage: Benchmark = {
@@ -74,7 +74,7 @@ async function run(context: Context): Promise<Outcome> {
   return outcomeOf(plain, users, moments);
 }
 
-/** Users in closed loop; each sends one text after another. */
+/** Users in a closed loop; each sends one text after another. */
 class Users {
   readonly tally = new Tally();
   readonly answers: Answered[] = [];
@@ -86,7 +86,7 @@ class Users {
     this.#api = api;
   }
 
-  /** They work while that lasts. */
+  /** They send while this is true. */
   async during(work: () => Promise<void>): Promise<void> {
     let over = false;
     const load = closedLoop(
@@ -119,7 +119,7 @@ function outcomeOf(
   { killed, back }: { readonly killed: number; readonly back: number },
 ): Outcome {
   const before = users.answers.filter(({ atMs }) => atMs < killed);
-  // With the moments in which it goes and comes back: those are the hard ones.
+  // Including the moments around the outage, which are the hard ones.
   const away = users.answers.filter(({ atMs }) => atMs >= killed && atMs < back + AROUND_MS);
   const after = users.answers.filter(({ atMs }) => atMs >= back);
   const firstHit = after.find(({ fromRedis }) => fromRedis);

@@ -109,6 +109,7 @@ export class Archive {
       this.keepEvent({ kind: 'database_restored', text });
       // Without it our open sessions would look abandoned to other servers.
       this.#keepHeartbeat();
+      this.#renewSlot();
     });
   }
 
@@ -306,6 +307,18 @@ export class Archive {
     await store.prune({ rows, beforeMs: Date.now() - maxAgeMs }).catch((error: unknown) => {
       this.#log.debug({ err: error }, 'old records were not dropped');
     });
+  }
+
+  /** The whole data folder may have been deleted: our name in it must outlive this run. */
+  #renewSlot(): void {
+    try {
+      this.#slot?.renew();
+    } catch (error) {
+      this.#log.warn(
+        { reason: messageOf(error) },
+        'the place in the data folder is not taken anew',
+      );
+    }
   }
 
   #keepMinute(minute: Minute): void {

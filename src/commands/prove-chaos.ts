@@ -1,6 +1,6 @@
-import { type ChaosTarget, chaos } from '../proof/play/chaos.js';
+import { type ChaosTarget, chaos } from '../proof/play/disturb/chaos.js';
+import { TcpProxy } from '../proof/play/disturb/tcp-proxy.js';
 import type { Disturber } from '../proof/play/run.js';
-import { TcpProxy } from '../proof/play/tcp-proxy.js';
 import { readSystem } from '../system/reading.js';
 import { type CommonFlags, configFrom } from './flags.js';
 import type { OwnServer } from './own-server.js';

@@ -1,8 +1,8 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 
 /**
- * A counter in the path of every request. It adds up in place, and prom-client, which puts a text
- * together for each call, hears of it when somebody asks.
+ * A counter in the path of every request. It adds up in place and hands the sum to prom-client when metrics
+ * are scraped: prom-client builds a string for each call.
  */
 export class DeferredCounter {
   readonly #sums = new Map<string, number>();
@@ -26,15 +26,15 @@ export class DeferredCounter {
   }
 }
 
-/** Requests of one route: how many took how long, and by their status. */
+/** Requests of one route, by duration and by status. */
 interface RouteSums {
-  /** One for each bucket, and one for what is slower than all. */
+  /** One for each bucket, and one for requests slower than all of them. */
   readonly counts: Float64Array;
   seconds: number;
   readonly statuses: Map<number, number>;
 }
 
-/** Requests and their times, added up in place like {@link DeferredCounter}. */
+/** Requests and their durations, added up in place like {@link DeferredCounter}. */
 export class RequestMetrics {
   readonly #bounds: readonly number[];
   readonly #routes = new Map<string, RouteSums>();
@@ -82,7 +82,7 @@ export class RequestMetrics {
     return sums;
   }
 
-  /** Buckets hold what lies in those below them, too. */
+  /** Prometheus buckets are cumulative. */
   #figures(name: string): HistogramValue[] {
     return [...this.#routes].flatMap(([route, { counts, seconds }]) => {
       let count = 0;
@@ -102,9 +102,9 @@ export class RequestMetrics {
 type HistogramFigures = Awaited<ReturnType<Histogram['get']>>;
 type HistogramValue = HistogramFigures['values'][number];
 
-/** A histogram that is counted elsewhere. */
+/** A histogram whose values are counted elsewhere. */
 class SummedHistogram extends Histogram {
-  /** Never counts anything: gives what every histogram says of itself. */
+  /** Never counts: supplies name, help and type. */
   readonly #empty: Histogram;
   readonly #values: () => HistogramValue[];
 
@@ -121,7 +121,7 @@ class SummedHistogram extends Histogram {
     return { ...(await this.#empty.get()), values: this.#values() };
   }
 
-  /** By this way the registry asks first. */
+  /** The registry prefers this method. */
   async getForPromString(): Promise<HistogramFigures> {
     return this.get();
   }

@@ -3,46 +3,50 @@ import { DeferredCounter, RequestMetrics } from './deferred-metrics.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Figures of a pool, with their metrics; those that end in `_total` only rise. */
+/** Figures of a pool and their metrics; names in `_total` are counters. */
 const POOL_GAUGES = [
   ['open', 'plimsoll_pool_open', 'Open connections'],
   ['idle', 'plimsoll_pool_idle', 'Idle connections'],
   ['inUse', 'plimsoll_pool_in_use', 'Connections in use'],
-  ['waiting', 'plimsoll_pool_waiting', 'Users that wait for a connection'],
+  ['waiting', 'plimsoll_pool_waiting', 'Callers that wait for a connection'],
   ['opened', 'plimsoll_pool_opened_total', 'Connections that were opened'],
-  ['recycled', 'plimsoll_pool_recycled_total', 'Connections that were closed for their age'],
+  ['recycled', 'plimsoll_pool_recycled_total', 'Connections that were replaced for their age'],
   ['broken', 'plimsoll_pool_broken_total', 'Connections that broke'],
-  ['timeouts', 'plimsoll_pool_timeouts_total', 'Waits that were longer than the limit'],
-  ['checkouts', 'plimsoll_pool_checkouts_total', 'Connections that were handed out'],
-  ['waitSeconds', 'plimsoll_pool_wait_seconds_total', 'Time that was waited for connections'],
+  ['timeouts', 'plimsoll_pool_timeouts_total', 'Waits that exceeded the limit'],
+  ['checkouts', 'plimsoll_pool_checkouts_total', 'Checkouts of connections'],
+  ['waitSeconds', 'plimsoll_pool_wait_seconds_total', 'Total time spent waiting for connections'],
 ] as const;
 type PoolFigure = (typeof POOL_GAUGES)[number][0];
 
-/** What Redis did not do for us; all of them only rise. */
+/** What failed in Redis; all are counters. */
 const REDIS_COUNTS = [
-  ['failures', 'plimsoll_redis_failures_total', 'Requests that went on without Redis’s answer'],
+  ['failures', 'plimsoll_redis_failures_total', 'Requests that got no answer from Redis in time'],
   [
     'unreadable',
     'plimsoll_redis_unreadable_total',
-    'Values that could not be read, and were removed',
+    'Values that were damaged or not ours for their key, and were removed',
   ],
   ['dropped', 'plimsoll_redis_dropped_writes_total', 'Results that were not written to Redis'],
 ] as const;
 
-/** What becomes of records; those that end in `_total` only rise. */
+/** What becomes of records; names in `_total` are counters. */
 const RECORD_FIGURES = [
   ['bufferedRows', 'plimsoll_records_buffered', 'Records that wait in memory'],
   [
     'spilledBytes',
     'plimsoll_records_spilled_bytes',
-    'Records in the file that waits for the database',
+    'Size of the records in the file that wait for the database',
   ],
-  ['written', 'plimsoll_records_written_total', 'Records that the database took, also again'],
-  ['spilled', 'plimsoll_records_spilled_total', 'Records that went into the file first'],
-  ['lost', 'plimsoll_records_lost_total', 'Records that nobody will find again'],
+  [
+    'written',
+    'plimsoll_records_written_total',
+    'Records written to the database, repeats included',
+  ],
+  ['spilled', 'plimsoll_records_spilled_total', 'Records that were written to the file first'],
+  ['lost', 'plimsoll_records_lost_total', 'Records that are lost for good'],
 ] as const;
 
-/** What gauges are read from when somebody asks for the metrics. */
+/** Where gauges are read from when metrics are scraped. */
 export interface GaugeSources {
   readonly memory: () => {
     readonly serverTotalBytes: number;
@@ -69,7 +73,7 @@ export interface GaugeSources {
       }
     | undefined;
   readonly records: () => Readonly<Record<(typeof RECORD_FIGURES)[number][0], number>> & {
-    /** Why the database takes none; empty if it does. */
+    /** Why the database accepts none; empty while it does. */
     readonly database: string;
   };
   readonly loadedModels: () => number;
@@ -78,7 +82,7 @@ export interface GaugeSources {
   })[];
 }
 
-/** Every metric: named here, counted in one place each. */
+/** All metrics. Each is named here and counted in one place. */
 export class Metrics {
   readonly registry = new Registry();
 
@@ -110,7 +114,7 @@ export class Metrics {
   );
   readonly redisLookupSeconds = this.#histogram(
     'plimsoll_redis_lookup_seconds',
-    'Time of one read from Redis, for all requests that share it',
+    'Duration of one read from Redis, shared by several requests',
     [],
     SECONDS,
   );
@@ -192,7 +196,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
   }
 
-  /** Adds the gauges; they are read only when somebody asks. */
+  /** Registers the gauges; they are read when metrics are scraped. */
   observe(sources: GaugeSources): void {
     const { memory, cache } = sources;
     this.#gauge('plimsoll_memory_total_bytes', 'Memory of the machine or cgroup', (gauge) =>
@@ -255,7 +259,7 @@ export class Metrics {
 
   #observeRedis(redis: GaugeSources['redis']): void {
     if (redis() === undefined) return;
-    this.#gauge('plimsoll_redis_up', '1 while Redis is asked, 0 while it is left alone', (gauge) =>
+    this.#gauge('plimsoll_redis_up', '1 while Redis is used, 0 while it is away', (gauge) =>
       gauge.set(redis()?.state === 'closed' ? 1 : 0),
     );
     for (const [figure, metric, help] of REDIS_COUNTS) {
@@ -264,7 +268,7 @@ export class Metrics {
   }
 
   #observeRecords(records: GaugeSources['records']): void {
-    this.#gauge('plimsoll_database_up', '1 while the database takes records', (gauge) =>
+    this.#gauge('plimsoll_database_up', '1 while the database accepts records', (gauge) =>
       gauge.set(records().database === '' ? 1 : 0),
     );
     for (const [figure, metric, help] of RECORD_FIGURES) {

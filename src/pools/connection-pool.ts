@@ -1,5 +1,6 @@
 import { PlimsollError } from '../errors.js';
 import type { Connector, Lease, PoolFigures, PoolLimits } from './pool.js';
+import { PoolStatistics } from './pool-statistics.js';
 
 interface Slot<C> {
   readonly connection: C;
@@ -41,9 +42,7 @@ export class ConnectionPool<C> {
   #closed = false;
   #whenEmpty: (() => void) | undefined;
   #ending: Promise<void> | undefined;
-  readonly #counts = { opened: 0, recycled: 0, broken: 0, checkouts: 0, timeouts: 0 };
-  #waitMsSum = 0;
-  #waitMsMax = 0;
+  readonly #statistics = new PoolStatistics();
 
   constructor(
     name: string,
@@ -87,7 +86,6 @@ export class ConnectionPool<C> {
 
   get figures(): PoolFigures {
     const idle = this.#idle.length;
-    const { checkouts } = this.#counts;
     return {
       name: this.#name,
       min: this.#limits.min,
@@ -96,10 +94,7 @@ export class ConnectionPool<C> {
       idle,
       inUse: this.#slots.size - idle,
       waiting: this.#waiters.length,
-      ...this.#counts,
-      waitSeconds: this.#waitMsSum / 1000,
-      waitMsMean: checkouts === 0 ? 0 : this.#waitMsSum / checkouts,
-      waitMsMax: this.#waitMsMax,
+      ...this.#statistics.figures,
     };
   }
 
@@ -169,7 +164,7 @@ export class ConnectionPool<C> {
       const sinceMs = this.#now();
       const timer = setTimeout(() => {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-        this.#counts.timeouts += 1;
+        this.#statistics.count('timeouts');
         const message = `no connection of the pool "${this.#name}" came free within ${this.#limits.waitMs} ms`;
         reject(new PlimsollError('POOL_EXHAUSTED', message, { retryAfterSeconds: 1 }));
       }, this.#limits.waitMs);
@@ -217,10 +212,7 @@ export class ConnectionPool<C> {
     const waiter = this.#waiters.shift();
     if (waiter === undefined) return;
     this.#removeIdle(slot);
-    const waitedMs = this.#now() - waiter.sinceMs;
-    this.#counts.checkouts += 1;
-    this.#waitMsSum += waitedMs;
-    this.#waitMsMax = Math.max(this.#waitMsMax, waitedMs);
+    this.#statistics.lent(this.#now() - waiter.sinceMs);
     waiter.give(slot);
   }
 
@@ -249,7 +241,7 @@ export class ConnectionPool<C> {
       .then(
         (connection) => {
           this.#opening -= 1;
-          this.#counts.opened += 1;
+          this.#statistics.count('opened');
           const now = this.#now();
           const slot: Slot<C> = {
             ...{ connection, openedAtMs: now, idleSinceMs: now, generation: openedIn },
@@ -321,7 +313,7 @@ export class ConnectionPool<C> {
   #discard(slot: Slot<C>, why?: 'recycled' | 'broken'): Promise<void> {
     this.#removeIdle(slot);
     this.#slots.delete(slot);
-    if (why !== undefined) this.#counts[why] += 1;
+    if (why !== undefined) this.#statistics.count(why);
     // An error while closing changes nothing: the connection is gone.
     const closing = Promise.resolve()
       .then(() => this.#connector.close(slot.connection))

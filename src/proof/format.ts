@@ -1,8 +1,8 @@
-/** How figures are written for a person. The same everywhere, so that one figure always looks the same. */
+/** How figures are written for readers, the same everywhere. */
 
 const NOT_MEASURED = '–';
 
-/** Digits after the point by size: three significant ones are enough to read, whole numbers from 100 on. */
+/** Decimals by size: three significant digits, whole numbers from 100 on. */
 function digits(value: number): number {
   const size = Math.abs(value);
   if (size >= 100 || Number.isInteger(value)) return 0;
@@ -14,7 +14,7 @@ function fixed(value: number, places: number): string {
     minimumFractionDigits: places,
     maximumFractionDigits: places,
   });
-  // "-0.00" would read as a loss where there is none.
+  // "-0.00" would look like a loss.
   return /^-[0.,]*$/.test(written) ? written.slice(1) : written.replace('-', '−');
 }
 
@@ -34,7 +34,7 @@ export function seconds(valueMs: number | null): string {
   return valueMs === null ? NOT_MEASURED : `${fixed(valueMs / 1000, 2)} s`;
 }
 
-/** One digit, none from 1,000 on: readings of memory are not finer than what a few pages move. */
+/** One decimal, none from 1,000 on: memory readings are no finer than some pages. */
 export function mb(value: number | null): string {
   if (value === null) return NOT_MEASURED;
   return `${fixed(value, Number.isInteger(value) || Math.abs(value) >= 1000 ? 0 : 1)} MB`;
@@ -48,7 +48,7 @@ export function percent(value: number | null): string {
   return value === null ? NOT_MEASURED : `${fixed(value, Number.isInteger(value) ? 0 : 2)} %`;
 }
 
-/** p-values: below 0.001 the order of size is enough. */
+/** p-values: below 0.001 the exact value does not matter. */
 export function probability(value: number | null): string {
   if (value === null) return NOT_MEASURED;
   return value < 0.001 ? 'below 0.001' : fixed(value, 3);
@@ -71,14 +71,14 @@ export function list(values: readonly (string | number)[]): string {
   return `${values.slice(0, -1).join(', ')} and ${values.at(-1)}`;
 }
 
-/** Notes that follow a finding; of many the first ones. */
+/** A finding and its notes; of many notes the first ones. */
 export function notes(found: string, more: readonly string[]): string {
   const shown = more.slice(0, MOST_LISTED);
   const rest = more.length - shown.length;
   return [found, ...shown, ...(rest > 0 ? [`${count(rest)} more such`] : [])].join('; ');
 }
 
-/** A Markdown table: header, rule, rows. Figures stand right, words left. A `|` in a cell is escaped. */
+/** A Markdown table: header, delimiter row, rows. Figures are right-aligned. A `|` in a cell is escaped. */
 export function table(
   header: readonly string[],
   rows: readonly (readonly string[])[],

@@ -1,6 +1,6 @@
 /**
- * `plimsoll prove`: play, collect, judge, report. The one way into this room: `runProof` for a
- * program, `prove` for a person.
+ * `plimsoll prove`: play, collect, judge, report. The entry points of this folder: `runProof` for programs,
+ * `prove` for the command line.
  */
 import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
@@ -18,45 +18,45 @@ import { buildReport, writeReport } from './report/report.js';
 const DEFAULT_SEED = 1;
 const DEFAULT_READING_INTERVAL_MS = 250;
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
-/** 128 + SIGINT, as shells give it for a program that Ctrl-C ended. */
+/** 128 + SIGINT, the exit code that shells report after Ctrl-C. */
 const STOPPED_BY_HAND = 130;
-/** The largest delay that a timer of Node.js takes. */
+/** The longest delay of a Node.js timer. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** Far above any report; a file that unpacks to more is none. */
+/** Far above any report; a file that unpacks to more is not one. */
 const MOST_REPORT = { maxOutputLength: 512 * 2 ** 20 };
 
-/** What a proof needs, whoever asks for it: a command, a route, a test. */
+/** Options of a proof, for a command, a route or a test. */
 export interface ProofOptions {
   /** The server, for example `http://127.0.0.1:8000`. */
   readonly url: string;
   readonly plan: Plan;
   /** A `.jsonl` or `.jsonl.gz` file, or a folder of `.txt` files. */
   readonly inputs: string;
-  /** Folder for `report.md`, `report.html`, `report.json` and `charts/`; made where it is missing. */
+  /** Folder for `report.md`, `report.html`, `report.json` and `charts/`; created if missing. */
   readonly out: string;
-  /** One, or several divided by commas, with which users take turns; the server's default when left out. */
+  /** Model, or several separated by commas, assigned to users in turn; default: the server's default. */
   readonly model?: string | undefined;
   /** From 0 to 1; adds the criterion on labels. */
   readonly expectedAccuracy?: number | undefined;
   /** `report.json` or `report.json.gz` of an earlier run, to compare with. */
   readonly compare?: string | undefined;
-  /** The whole run; what was played until then is reported, and the verdict is `failed`. */
+  /** Time limit of the whole run; what was played until then is reported, with the verdict `failed`. */
   readonly timeoutMs: number;
-  /** One request. */
+  /** Time limit of one request. */
   readonly requestTimeoutMs?: number | undefined;
   readonly readingIntervalMs?: number | undefined;
   readonly seed?: number | undefined;
   /** Disturbs the server in the sessions of the `chaos` profile. */
   readonly disturber?: Disturber | undefined;
-  /** Stops the run; the report of what was played so far is still written. */
+  /** Stops the run; the report of what was played is still written. */
   readonly signal: AbortSignal;
 }
 
 export interface ProofResult {
-  /** Everything that the files hold. */
+  /** The contents of all files. */
   readonly report: ProofReport;
-  /** `report.md`; the other files lie beside it. */
+  /** Path of `report.md`; the other files are beside it. */
   readonly reportPath: string;
 }
 
@@ -65,7 +65,7 @@ export interface ProveOptions extends ProofOptions {
   readonly write: (text: string) => void;
   readonly isTerminal: boolean;
   readonly columns?: number | undefined;
-  /** Is told of each event; it must not throw. */
+  /** Called for each event; it must not throw. */
   readonly observe?: ((event: LoadEvent) => void) | undefined;
 }
 
@@ -85,9 +85,9 @@ export class ProofError extends Error {
 }
 
 /**
- * Runs a whole proof against a running server and writes its report. Prints nothing, ends no process.
+ * Runs a proof against a running server and writes its report. Prints nothing, ends no process.
  *
- * @param observe is told of each event while it runs; it must not throw.
+ * @param observe called for each event; it must not throw.
  * @throws {ProofError} when an option is out of bounds, the inputs cannot be read, or the server is not
  * there or not ready.
  */
@@ -122,7 +122,7 @@ export async function runProof(
 }
 
 /**
- * {@link runProof} for a person: says what goes on, and turns the verdict into an exit code.
+ * {@link runProof} with progress output and an exit code.
  *
  * @throws {ProofError} as {@link runProof}.
  */
@@ -148,12 +148,15 @@ function exitCodeOf({ verdict, run }: ProofReport, signal: AbortSignal): ProveRe
   return verdict === 'passed' ? 0 : 1;
 }
 
-function closingLines({ verdict, criteria, run }: ProofReport, path: string): readonly string[] {
+function closingLines(report: ProofReport, path: string): readonly string[] {
+  const { verdict, criteria, run } = report;
+  const reason = failureReason(report);
   return [
     '',
     ...(run.stopped === null ? [] : [`Not finished: ${run.stopped}.`]),
     ...criteria.map((one) => `${mark(one)} ${one.claim}: ${one.value}`),
     '',
+    ...(reason === null ? [] : [`Why: ${reason}`]),
     `Verdict: ${verdict}. Report: ${path}`,
   ];
 }

@@ -45,20 +45,23 @@ export class DataSlot {
     });
   }
 
+  /** Path of the file of waiting rows, in a place that is {@link renew}ed first. @throws Error as {@link take}. */
+  get spillFile(): string {
+    this.renew();
+    return fileOf(this.#taken, 'spill');
+  }
+
   /**
-   * Path of the file of waiting rows. If somebody has deleted the lock, or the whole folder, a place is taken
-   * anew under the same name first.
+   * If somebody has deleted the lock, or the whole folder, takes a place anew under the same name.
    *
    * @throws Error as {@link take}.
    */
-  get spillFile(): string {
-    if (identityAt(fileOf(this.#taken, 'lock')) !== this.#taken.identity) {
-      const taken = takeFirst(this.#dataFolder);
-      this.#taken.lock.close();
-      this.#taken = taken;
-      writeFileSync(fileOf(taken, 'server'), this.server, { mode: 0o600 });
-    }
-    return fileOf(this.#taken, 'spill');
+  renew(): void {
+    if (identityAt(fileOf(this.#taken, 'lock')) === this.#taken.identity) return;
+    const taken = takeFirst(this.#dataFolder);
+    this.#taken.lock.close();
+    this.#taken = taken;
+    writeFileSync(fileOf(taken, 'server'), this.server, { mode: 0o600 });
   }
 
   /** Leaves the place to the next start. */

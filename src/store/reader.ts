@@ -25,10 +25,10 @@ export interface RecordFilter {
 export type StoredReading = Schema['readings'];
 /** One classification. */
 export type StoredRecord = Schema['records'];
-/** Something that has happened. */
+/** One event. */
 export type StoredEvent = Schema['events'];
 
-/** A session that no server has ended. */
+/** A session that is open in the database. */
 export interface OpenSession {
   readonly id: string;
   readonly revision: number;
@@ -69,8 +69,8 @@ export class StoreReader {
   }
 
   /**
-   * Sessions that are open although their server is gone: those of the named servers, of servers that
-   * gave no sign of life since that time, and of none.
+   * Open sessions whose server is gone: sessions of the named servers, of servers without a sign of life since
+   * that time, and of no server.
    */
   async findAbandoned(
     servers: readonly string[],
@@ -86,7 +86,7 @@ export class StoreReader {
         .where((of) =>
           of.or([
             of('sessions.server', 'in', ['', ...servers]),
-            // Sessions from before servers had names, and of servers that were dropped for their age.
+            // Sessions from before servers had names, and of servers deleted for their age.
             of('servers.id', 'is', null),
             of('servers.seen_at_ms', '<', lastSeenBeforeMs),
           ]),
@@ -98,7 +98,7 @@ export class StoreReader {
     return rows.map(({ body, ...same }) => ({ ...same, body: JSON.parse(body) as unknown }));
   }
 
-  /** Users of a session, in the order in which they came, as hashes. */
+  /** Users of a session as hashes, in the order of their first request. */
   async listUsers(session: string): Promise<readonly Schema['session_users'][]> {
     return this.#ask((database) =>
       database
@@ -157,7 +157,7 @@ export class StoreReader {
     });
   }
 
-  /** Minutes of one server since a time, oldest first; and those from before servers had names. */
+  /** Minutes of one server since a time, oldest first; also those from before servers had names. */
   async listReadings(
     server: string,
     sinceMs: number,

@@ -3,17 +3,17 @@ import type { Backend } from './databases/backend.js';
 import { TABLES, type TableName } from './rows.js';
 
 export interface KeepLimits {
-  /** Rows at most, by table; the oldest go first. Tables without a number have no such limit. */
+  /** Maximum rows by table; the oldest are deleted. Tables without a number have no limit. */
   readonly rows: Readonly<Partial<Record<TableName, number>>>;
-  /** Rows from before this time go, in milliseconds since 1970; the same for every table. */
+  /** Rows from before this time are deleted, in milliseconds since 1970; for all tables. */
   readonly beforeMs: number;
 }
 
-/** Rows that one statement deletes: SQLite deletes in this process, which answers nobody meanwhile. */
+/** Rows of one DELETE: SQLite runs in this process and blocks it meanwhile. */
 const STEP_ROWS = 200;
 const PAUSE_MS = 20;
 
-/** Deletes what is too old or too many. */
+/** Deletes rows that are too old or too many. */
 export class Retention {
   readonly #backend: Backend;
   #running: Promise<number> | undefined;
@@ -22,7 +22,7 @@ export class Retention {
     this.#backend = backend;
   }
 
-  /** Runs once at a time. @returns how many rows went. */
+  /** Runs once at a time. @returns how many rows were deleted. */
   prune(limits: KeepLimits): Promise<number> {
     this.#running ??= this.#prune(limits).finally(() => {
       this.#running = undefined;
@@ -63,7 +63,7 @@ export class Retention {
     return rows[0]?.count ?? 0;
   }
 
-  /** Many rows may be of one millisecond: their ids decide then, as in the lists. */
+  /** Rows of the same millisecond are ordered by id, as in the lists. */
   async #dropOldest(table: TableName, most: number, beforeMs?: number): Promise<number> {
     const time = sql.ref(TABLES[table].time);
     const old = beforeMs === undefined ? sql`` : sql`where ${time} < ${beforeMs}`;

@@ -1,6 +1,6 @@
 import { type Row, sizeOf, sortable, storableText, type Value } from './rows.js';
 
-/** What is kept of one input that was answered; its row is made when it is written. */
+/** One classified input; its row is built when it is written. */
 export interface Classified {
   /** The row's id is `run.request.index`. */
   readonly run: string;
@@ -18,22 +18,22 @@ export interface Classified {
   readonly input: string | null;
 }
 
-/** Rows of one chunk: a batch of the recorder, so that a steady stream goes on in the same two chunks. */
+/** Rows of one chunk. Equal to the recorder's batch, so that a steady stream reuses the same two chunks. */
 const CHUNK_ROWS = 256;
-/** Bytes of a classified input: its places in the columns and the hash of its input; the other texts are shared. */
+/** Bytes of a classified input: its column slots and the hash of its input; the other texts are shared. */
 const CLASSIFIED_BYTES = 200;
 
 /**
- * Rows that wait in memory, in the order in which they came. Inputs that were answered are nearly all of
- * them; they lie in columns, as numbers and texts that are there anyway. Rows made at once would survive
- * collection after collection until they are written, and copying them costs as much as writing them.
+ * Rows that wait in memory, first in, first out. Nearly all are classified inputs. Those are stored in columns,
+ * as numbers and references to existing texts: row objects would survive several garbage collections until they
+ * are written, and copying them would cost as much as writing them.
  */
 export class RowBuffer {
-  /** The first has the oldest rows. */
+  /** Oldest first. */
   readonly #chunks: Chunk[] = [];
-  /** Emptied, for the next rows. */
+  /** An empty chunk, for reuse. */
   #spare: Chunk | undefined;
-  /** Rows of the first chunk that are dropped already. */
+  /** Rows of the first chunk that are dropped. */
   #begin = 0;
   #length = 0;
   #bytes = 0;
@@ -42,7 +42,7 @@ export class RowBuffer {
     return this.#length;
   }
 
-  /** Bytes that the rows hold, roughly. */
+  /** Approximate memory of the rows, in bytes. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -89,7 +89,7 @@ export class RowBuffer {
     return rows;
   }
 
-  /** Lets go of the oldest rows. */
+  /** Drops the oldest rows. */
   drop(count: number): void {
     for (let left = Math.min(count, this.#length); left > 0; left -= 1) {
       const [chunk] = this.#chunks;
@@ -119,12 +119,12 @@ export class RowBuffer {
   }
 }
 
-/** Bytes that a classified input holds while it waits, roughly; `input` is its text if that is kept. */
+/** Approximate memory of a waiting classified input, in bytes; `input` is its text if that is kept. */
 export function bytesOf(input: string | null): number {
   return input === null ? CLASSIFIED_BYTES : CLASSIFIED_BYTES + 24 + 2 * input.length;
 }
 
-/** Where the columns of a chunk's numbers begin. */
+/** Offsets of the number columns in a chunk. */
 const COLUMN = {
   request: 0,
   index: CHUNK_ROWS,
@@ -135,7 +135,7 @@ const COLUMN = {
 
 class Chunk {
   length = 0;
-  /** Rows as they came; those of classified inputs lie in the columns. */
+  /** Rows that came as rows; undefined for classified inputs, which are in the columns. */
   readonly #rows: (Row | undefined)[] = new Array(CHUNK_ROWS).fill(undefined);
   readonly #numbers = new Float64Array(5 * CHUNK_ROWS);
   readonly #runs = texts();
@@ -180,7 +180,7 @@ class Chunk {
     return row === undefined ? bytesOf(this.#inputs[at] ?? null) : sizeOf(row);
   }
 
-  /** Forgets what may be large. @returns the bytes that the row was counted with */
+  /** Releases texts that may be large. @returns the bytes that the row was counted with */
   clear(at: number): number {
     const bytes = this.bytesAt(at);
     this.#rows[at] = undefined;
@@ -188,7 +188,7 @@ class Chunk {
     return bytes;
   }
 
-  /** In the order of the table's columns. */
+  /** Values in the order of the table's columns. */
   #valuesAt(at: number): readonly Value[] {
     const number = (column: number) => this.#numbers[column + at] ?? 0;
     const input = this.#inputs[at];
@@ -208,7 +208,7 @@ class Chunk {
   }
 }
 
-/** Ids of one run sort in the order of its requests, and of the inputs in each. */
+/** Ids of one run sort by request, then by input. */
 function recordId(run: string, request: number, index: number): string {
   return `${run}.${sortable(request, 7)}.${sortable(index, 4)}`;
 }

@@ -3,18 +3,18 @@ import { type Row, TABLES, type TableName, type Value } from './rows.js';
 import type { Schema } from './schema.js';
 
 /**
- * Rows of one statement. Few sizes, so that few statements are ever made: a number of rows is put
- * together from them, the largest first.
+ * Rows of one statement. Few sizes mean few different statements: a batch is split into them, the largest
+ * first.
  */
 const SIZES = [128, 32, 8, 1] as const;
 const TABLE_NAMES: readonly TableName[] = Object.keys(TABLES).filter(
   (name): name is TableName => name in TABLES,
 );
 
-/** Groups of rows that share values, in one batch; what is over goes in without sharing. */
-const MOST_GROUPS = 8;
+/** Groups of rows with shared values in one batch; further rows are written without sharing. */
+const MAX_GROUPS = 8;
 
-/** Inserts rows of any tables: many with one statement, whose text is made once. */
+/** Inserts rows of any tables, many per statement; the text of a statement is built once. */
 export class RowWriter {
   readonly #texts = new Map<string, string>();
 
@@ -46,7 +46,7 @@ export class RowWriter {
     await this.#insert(transaction, { table, common: [], own: all }, distinct);
   }
 
-  /** @param rest gets those that are too few for a statement, if it is given. */
+  /** @param rest if given, receives the rows that are too few for a statement. */
   async #insert(
     transaction: Kysely<Schema>,
     form: Form,
@@ -76,14 +76,14 @@ export class RowWriter {
   }
 }
 
-/** Which columns of a table's rows a statement takes once, and which for each row; by their places. */
+/** Which columns a statement takes once (common) and which for each row (own); by index. */
 interface Form {
   readonly table: TableName;
   readonly common: readonly number[];
   readonly own: readonly number[];
 }
 
-/** What a statement's parameters stand for, in their order. */
+/** The parameters of a statement, in order. */
 function valuesOf({ common, own }: Form, rows: readonly Row[]): Value[] {
   const values: Value[] = [];
   for (const at of common) values.push(rows[0]?.values[at] ?? null);
@@ -91,7 +91,7 @@ function valuesOf({ common, own }: Form, rows: readonly Row[]): Value[] {
   return values;
 }
 
-/** Rows that have the same in those columns; in `rest` those for which there are too many groups. */
+/** Groups rows with equal values in these columns; `rest` receives rows beyond the limit of groups. */
 function groupsOf(
   rows: readonly Row[],
   common: readonly number[],
@@ -100,11 +100,11 @@ function groupsOf(
   const groups: Row[][] = [];
   let last: Row[] | undefined;
   for (const row of rows) {
-    // Most come one after the other.
+    // Most rows belong to the same group as the one before.
     if (last === undefined || !isAlike(last[0], row, common)) {
       last = groups.find(([first]) => isAlike(first, row, common));
       if (last === undefined) {
-        if (groups.length === MOST_GROUPS) {
+        if (groups.length === MAX_GROUPS) {
           rest.push(row);
           continue;
         }
@@ -122,21 +122,21 @@ function isAlike(one: Row | undefined, other: Row, columns: readonly number[]): 
   return true;
 }
 
-/** The last of the rows with one id: PostgreSQL refuses to change a row twice in one statement. */
+/** The last row of each id: PostgreSQL refuses to change a row twice in one statement. */
 function lastOfEach(rows: readonly Row[]): readonly Row[] {
   const byId = new Map<Value | undefined, Row>();
   for (const row of rows) {
-    // Behind those that came since, so that rows stay in the order of their last change.
+    // Re-inserted, so that rows stay in the order of their last change.
     byId.delete(row.values[0]);
     byId.set(row.values[0], row);
   }
   return byId.size === rows.length ? rows : [...byId.values()];
 }
 
-/** The text of a statement; its parameters are the common values, then the own ones row by row. */
+/** The text of a statement. Its parameters: the common values, then the own values row by row. */
 function insertOf({ table, common, own }: Form, size: number, database: Kysely<Schema>): string {
   const { columns, newest } = TABLES[table];
-  // SQLite writes ?1 and PostgreSQL $1 for a parameter that may stand in several places.
+  // A numbered parameter may be used several times: ?1 in SQLite, $1 in PostgreSQL.
   const mark = sql`${0}`.compile(database).sql.charAt(0);
   const places = columns.map((_, at) => common.indexOf(at));
   const rows = Array.from({ length: size }, (_, row) => {

@@ -79,14 +79,14 @@ export const TABLES: Readonly<Record<TableName, Table>> = {
   ),
 };
 
-/** One row on its way into the database. */
+/** One row to be written. */
 export interface Row {
   readonly table: TableName;
   /** In the order of the table's columns. */
   readonly values: readonly Value[];
 }
 
-/** Bytes that a row holds while it waits, roughly: an object, an array, and two for each character. */
+/** Approximate memory of a waiting row, in bytes: an object, an array, and two per character. */
 export function sizeOf({ values }: Row): number {
   let bytes = 96;
   for (const value of values) bytes += typeof value === 'string' ? 24 + 2 * value.length : 8;
@@ -124,7 +124,7 @@ export function storableText(text: string): string {
   return text.includes('\0') ? text.replaceAll('\0', '\uFFFD') : text;
 }
 
-/** A number as text that sorts like it: rows of one millisecond are listed by their ids. */
+/** A number as text that sorts like the number: rows of one millisecond are ordered by id. */
 export function sortable(number: number, digits: number): string {
   return number.toString(36).padStart(digits, '0');
 }

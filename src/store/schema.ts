@@ -1,6 +1,6 @@
 /** Times are milliseconds since 1970; `body` columns hold JSON. */
 export interface Schema {
-  /** The servers that write here, each with the time of its last sign of life. */
+  /** Servers that write to this database, each with its last sign of life. */
   servers: {
     id: string;
     started_at_ms: number;
@@ -15,17 +15,17 @@ export interface Schema {
     opened_at_ms: number;
     ended_at_ms: number | null;
     body: string;
-    /** Whose session it is; null before there were names. */
+    /** The session's server; null before servers had names. */
     server: string | null;
-    /** Rises with every change. */
+    /** Increases with every change. */
     revision: number;
   };
   session_users: {
-    /** Session and user, so that one who comes again is not kept twice. */
+    /** Session and user: a user of several requests has one row. */
     id: string;
     session: string;
     user_hash: string;
-    /** First request in the session. */
+    /** Time of the first request in the session. */
     at_ms: number;
   };
   receipts: {
@@ -35,7 +35,7 @@ export interface Schema {
     started_at_ms: number;
     body: string;
   };
-  /** One row a minute and server: the ring's readings, down-sampled. */
+  /** One row per minute and server: the ring's readings, down-sampled. */
   readings: {
     id: string;
     server: string;
@@ -61,7 +61,7 @@ export interface Schema {
     model: string | null;
     worker: string | null;
   };
-  /** One row for each input that was answered. */
+  /** One row per classified input. */
   records: {
     id: string;
     at_ms: number;
@@ -71,11 +71,11 @@ export interface Schema {
     input_hash: string;
     label: string;
     score: number;
-    /** From the request's arrival to its answer. */
+    /** Milliseconds from the request's arrival to its answer. */
     ms: number;
-    /** Tier of the cache that knew it; null if it was computed. */
+    /** Cache tier that answered; null if the model ran. */
     tier: string | null;
-    /** The text itself, if it is to be kept. */
+    /** The text itself, with `records.keep_text`. */
     input: string | null;
   };
 }

@@ -67,10 +67,10 @@ export class Store {
   }
 
   /**
-   * Writes rows of any tables, all or none; those that are there already change nothing.
+   * Writes rows of any tables, all or none. Rows that exist already change nothing.
    *
-   * @returns those that the database will never take, each with its reason; the others are written.
-   * @throws Error if it takes none now.
+   * @returns rows that the database will never accept, each with its reason; all others are written.
+   * @throws Error if it accepts none now.
    */
   async write(rows: readonly Row[]): Promise<readonly RefusedRow[]> {
     try {
@@ -92,7 +92,7 @@ export class Store {
     return this.#reader;
   }
 
-  /** Drops what is beyond the limits, a few rows at a time. @returns how many rows went. */
+  /** Deletes what is beyond the limits, a few rows at a time. @returns how many rows were deleted. */
   prune(limits: KeepLimits): Promise<number> {
     return this.#retention.prune(limits);
   }

@@ -88,7 +88,7 @@ describe('what the caller got wrong', () => {
 
   test('NOT_FOUND, MODEL_NOT_FOUND, SESSION_NOT_FOUND', async () => {
     expectError(await request(server, 'GET', '/v1/nothing'), 'NOT_FOUND', /\/v1\/nothing/);
-    expectError(await request(server, 'DELETE', '/v1/classify'), 'NOT_FOUND', /DELETE/);
+    expectError(await request(server, 'DELETE', '/v1/classify'), 'METHOD_NOT_ALLOWED', /POST/);
     expectError(await request(server, 'GET', '/%zz'), 'INVALID_REQUEST', /%zz/);
     expectError(
       await request(server, 'GET', `/v1/sessions/${'s'.repeat(500)}`),

@@ -125,8 +125,12 @@ describe.skipIf(chromium === undefined)('the marks in the chart', () => {
     await page.keyboard.press('ArrowRight');
     expect(await focusedKey()).toBe(await lane.getByRole('button').nth(1).getAttribute('data-key'));
     expect(await reachable.count()).toBe(1);
+    // The list comes next, as a long one scrolls; it stays while it is read, and goes when it is left.
+    const list = lane.locator('.mark-list');
     await page.keyboard.press('Tab');
-    await lane.locator('.mark-list').waitFor({ state: 'detached' });
+    expect(await list.evaluate((node) => node === node.ownerDocument.activeElement)).toBe(true);
+    await page.keyboard.press('Tab');
+    await list.waitFor({ state: 'detached' });
   });
 
   test('are all in the list of events, which shows more than its first on demand', async () => {

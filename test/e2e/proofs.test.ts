@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ErrorBody } from '../../src/contract/errors.js';
@@ -6,6 +6,7 @@ import type { ProofStarted, Proofs, ProofView } from '../../src/contract/proofs.
 import {
   argumentsOf,
   childrenOf,
+  classify,
   get,
   isRunning,
   post,
@@ -40,6 +41,8 @@ describe('/v1/proofs', () => {
   test('runs the reference profile beside the server, one at a time, and keeps its report', async () => {
     const server = await startServer({ settings: { 'proofs.keep': 1 } });
     expect(await proofs(server)).toEqual([]);
+    // The ambient session of this still works with the model when the proof begins.
+    await classify(server, 'somebody was here');
     const started = await request<ProofStarted>(server, 'POST', '/v1/proofs', { body: {} });
     expect(started).toMatchObject({ status: 202, body: { state: 'running' } });
     expect(proversOf(server)).toHaveLength(1);
@@ -59,6 +62,11 @@ describe('/v1/proofs', () => {
     // A busy machine may miss a bound on time: what is asked of this is a verdict, whichever.
     expect(['passed', 'failed']).toContain(proof.state);
     expect(proof.reason === null).toBe(proof.state === 'passed');
+    const written = path.join(server.data, 'proofs', proof.id, 'report.json');
+    const { criteria } = JSON.parse(await readFile(written, 'utf8')) as {
+      readonly criteria: readonly { readonly id: string; readonly held: unknown }[];
+    };
+    expect(criteria.find(({ id }) => id === 'models')).toMatchObject({ held: true });
     expect(Date.parse(proof.ended_at ?? '')).toBeGreaterThan(Date.parse(proof.started_at));
     const report = await request<string>(server, 'GET', report_url);
     expect(report.status).toBe(200);

@@ -110,7 +110,8 @@ function MarkList({ group, leftPx }: { readonly group: MarkGroup; readonly leftP
   const middle = `${leftPx + symbolPx}px`;
   const left = `clamp(0px, ${middle} - ${LIST_REM / 2}rem, max(0px, 100% - ${LIST_REM}rem))`;
   return (
-    <div class="mark-list" style={{ left }}>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a long list scrolls, which the keyboard must reach
+    <div class="mark-list" style={{ left }} tabIndex={0}>
       {marks.length > 1 && <p class="mark-list-head">{headOf(marks)}</p>}
       <ul>
         {marks.toReversed().map((mark) => (

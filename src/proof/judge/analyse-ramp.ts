@@ -4,9 +4,9 @@ import { plural } from '../format.js';
 import type { LoadRun } from '../play/run.js';
 import type { RampFigures } from './figures.js';
 
-/** Statuses by which a server says that it has no room now. */
+/** Statuses with which a server refuses load. */
 const REFUSALS: readonly number[] = [429, 503, 507];
-/** They may be tried again, but are no refusals for load: somebody's work was lost. */
+/** Retryable, but not refusals: work was lost. */
 const FAULTS: readonly string[] = ['WORKER_LOST'];
 
 export function analyseRamp({ plan, sessions, requestTotals }: LoadRun): RampFigures | null {
@@ -36,7 +36,7 @@ function isRefusal(code: string): boolean {
   return error.retryable && REFUSALS.includes(error.status);
 }
 
-/** A problem begins with its code. */
+/** The code at the beginning of a problem. */
 function codeIn(problem: string | null): string {
   return problem?.split(':')[0] ?? '';
 }

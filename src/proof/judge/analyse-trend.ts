@@ -1,4 +1,4 @@
-/** Does memory grow from session to session? The figures; `leak.ts` judges them. Pure. */
+/** Growth of memory from session to session; `leak.ts` judges these figures. Pure. */
 
 import { Z_80, Z_95 } from '../statistics.js';
 import { THRESHOLDS } from './criteria/thresholds.js';
@@ -7,7 +7,7 @@ import { mannKendall, type Point, serialFactor, theilSen } from './trend.js';
 
 const KB_IN_MB = 1024;
 
-/** Over all sessions, and over the longest stretch in which no recycle took back what workers held. */
+/** Trends over all sessions, and over the longest stretch without a recycle, which returns what workers hold. */
 export function analyseTrends(
   sessions: readonly SessionFigures[],
 ): Pick<Figures, 'trend' | 'trend_between_recycles'> {
@@ -21,7 +21,7 @@ export function analyseTrends(
   };
 }
 
-/** A recycle sets the count of users back; its session begins the next stretch. */
+/** A recycle resets the count of users; its session begins the next stretch. */
 function betweenRecycles(
   sessions: readonly SessionFigures[],
 ): readonly (readonly SessionFigures[])[] {
@@ -90,8 +90,8 @@ function slopeOf(points: readonly Point[]): Slope {
 }
 
 /**
- * A slope of this size has a chance of 80 % that its interval's lower end lies above the claim: the claim,
- * the reach of the interval, and the normal quantile of the power, in standard errors.
+ * The slope whose interval has its lower end above the claim with a probability of 80 %: the claim plus the
+ * interval's half width and the normal quantile of the power, in standard errors.
  */
 function findable(claimedAbove: number | null, { low, high }: Slope): number | null {
   if (claimedAbove === null || low === null || high === null) return null;

@@ -1,4 +1,4 @@
-/** From what a run collected to every figure of the report. Pure; no figure comes from anywhere else. */
+/** Computes every figure of the report from the raw data of a run. Pure. */
 
 import { controlRequest } from '../play/plan.js';
 import type { LoadRun, RequestTotals, SessionRun } from '../play/run.js';
@@ -21,8 +21,8 @@ import { analyseOmission } from './omission.js';
 import { mannWhitney } from './rank-test.js';
 
 /**
- * States in which no worker holds a model; any other counts as loaded. `unprepared` has no mapped form
- * either: so a model stands whose answers all came from a cache.
+ * States in which no worker holds a model; any other counts as loaded. `unprepared` has no mapped form either, as
+ * when all answers came from a cache.
  */
 const UNLOADED: readonly string[] = ['unloaded', 'unprepared'];
 
@@ -43,7 +43,7 @@ export function analyse(run: LoadRun): Figures {
   };
 }
 
-/** The number of processes that most readings counted. */
+/** The most frequent number of processes. */
 function usualProcesses(counts: ReadonlyMap<number, number>): number {
   return [...counts].reduce((most, one) => (one[1] > most[1] ? one : most), [0, 0])[0];
 }
@@ -72,6 +72,7 @@ function analyseSession(session: SessionRun, usual: number): SessionFigures {
     models: session.models,
     models_still_loaded: stillLoaded(session),
     ...privateMemory(session, recycledMeanwhile(session, usual)),
+    other_sessions: session.otherSessions,
     users_since_recycle: session.after?.usersSinceRecycle ?? null,
     disturbance: session.disturbance,
     freed_mb: receipt?.freed_mb ?? null,
@@ -80,7 +81,7 @@ function analyseSession(session: SessionRun, usual: number): SessionFigures {
   };
 }
 
-/** Models that answered but are not shown as unloaded; one that the list lacks is not proven unloaded. */
+/** Models that answered and are not listed as unloaded; a model missing from the list is not proven unloaded. */
 function stillLoaded(session: SessionRun): readonly string[] | null {
   const { modelsAfter } = session;
   if (modelsAfter === null) return null;
@@ -92,17 +93,19 @@ function stillLoaded(session: SessionRun): readonly string[] | null {
 
 function privateMemory(session: SessionRun, recycled: boolean) {
   const { before, beforeCleanup, after } = session;
+  // What other sessions use stays, and is not this session's to give back.
+  const comparable = !recycled && session.otherSessions === 0;
   const all = takenAndReturned(
     before?.privateMb ?? null,
     session.highestMb,
     after?.privateMb ?? null,
-    recycled,
+    comparable,
   );
   const workers = takenAndReturned(
     before?.workersMb ?? null,
     session.highestWorkersMb,
     after?.workersMb ?? null,
-    recycled,
+    comparable,
   );
   return {
     private_before_mb: before?.privateMb ?? null,
@@ -123,17 +126,17 @@ function takenAndReturned(
   before: number | null,
   highest: number | null,
   after: number | null,
-  recycled: boolean,
+  comparable: boolean,
 ) {
   const taken = highest === null || before === null ? null : highest - before;
   const returned = highest === null || after === null ? null : highest - after;
   const tells = taken !== null && returned !== null && taken >= THRESHOLDS.takenMb;
-  return { taken, returned, percent: tells && !recycled ? (100 * returned) / taken : null };
+  return { taken, returned, percent: tells && comparable ? (100 * returned) / taken : null };
 }
 
 /**
- * While old and new workers stand side by side, or have just changed places, readings do not compare: the
- * number of processes is not the usual one, or the count of users since the last recycle fell.
+ * Whether workers were recycled during the session, so that its readings do not compare: the number of processes
+ * was unusual, or the count of users since the last recycle fell.
  */
 function recycledMeanwhile({ processCounts, usersFell }: SessionRun, usual: number): boolean {
   return usersFell || processCounts.some((count) => count !== usual);
@@ -146,7 +149,7 @@ function analyseLoad(run: LoadRun, sessions: readonly SessionFigures[]): LoadFig
   const played = sum((session) => session.users);
   const successful = sum((session) => session.users_successful);
   const playMs = sum((session) => session.play_ms);
-  // Where time or refusals end the run, what was played is what was planned.
+  // If time or refusals end the run, the plan is what was played.
   const planned = plan.sessions ?? sessions.length;
   const users = plan.sessions === null ? played : planned * plan.users;
   return {
@@ -226,10 +229,10 @@ function analyseCleanup(run: LoadRun, sessions: readonly SessionFigures[]): Clea
 }
 
 /**
- * Each user's first request in every session but the first followed a cleanup (and pays for what the
- * cleanup unloaded). They are all sent at once, so they are held against those in the middle of the sessions
- * that are sent at once, too; in an open loop, where none are, against all later ones. The first session's
- * first requests follow no cleanup and are in neither.
+ * Response times after a cleanup against others. Each user's first request follows a cleanup and waits for what it
+ * unloaded. These requests are sent at the same moment, so they are compared with the request in the middle of each session that is
+ * also sent at the same moment; in an open loop, with all later ones. The first session's first requests follow no
+ * cleanup and are in neither sample.
  */
 function analyseSpeed({ plan, requests }: LoadRun): SpeedFigures {
   const control = controlRequest(plan);

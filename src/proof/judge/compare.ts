@@ -1,4 +1,4 @@
-/** This run beside an earlier one, figure by figure, each difference with its interval. Pure. */
+/** Compares a run with an earlier one, figure by figure, each difference with its interval. Pure. */
 
 import { median } from '../statistics.js';
 import type { Comparison, DifferenceRow } from './comparison.js';

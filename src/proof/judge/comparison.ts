@@ -11,7 +11,7 @@ export interface DifferenceRow {
   readonly difference: number | null;
   readonly low: number | null;
   readonly high: number | null;
-  /** By how much it may be higher before that is a regression; null where nothing is judged. */
+  /** Allowed increase; null where nothing is judged. */
   readonly allowed: number | null;
 }
 
@@ -25,7 +25,7 @@ export interface Comparison {
     readonly model: string | null;
     readonly inputs_sha256: string;
   };
-  /** Why the two are not alike in what they played or where; empty when they are. */
+  /** In what the two runs differ beside their figures; empty if in nothing. */
   readonly differs_in: readonly string[];
   readonly rows: readonly DifferenceRow[];
 }

@@ -1,4 +1,4 @@
-/** Which features were active in a run, read from the growth of the server's counters alone. */
+/** Which features were active in a run, from the growth of the server's counters alone. */
 
 import { count, list, plural, seconds } from '../format.js';
 import { type CounterGrowth, growthOf } from '../play/counters.js';
@@ -19,7 +19,7 @@ interface Feature {
   readonly seen: (total: number, growth: readonly CounterGrowth[], evidence: Evidence) => string;
 }
 
-/** The reference run's five features first, with the cache's two tiers apart, then what else there is. */
+/** The reference run's five features first, with a row for each cache tier, then the others. */
 const FEATURES: readonly Feature[] = [
   {
     feature: 'Model unloading',
@@ -95,13 +95,13 @@ export function analyseFeatures(evidence: Evidence): readonly FeatureFigures[] {
 }
 
 function named(counter: string, growth: readonly CounterGrowth[]): FeatureFigures['counters'] {
-  // The bare name stands for a declared counter without series; beside real series it says nothing.
+  // The bare name is a declared counter without series; next to real series it has no meaning.
   const labelled = growth.filter((series) => series.labels !== '');
   const rows = labelled.length > 0 ? labelled : growth;
   return rows.map(({ labels, count: n }) => ({ counter, labels, count: n }));
 }
 
-/** A counter that is there without a series for the label has not counted it yet: not exercised. */
+/** A counter without a series for the label has not counted yet: not exercised. */
 function stateOf(known: boolean, present: boolean, total: number): FeatureState {
   if (!known) return 'unknown: the counters could not be read';
   if (!present) return 'not present in this server';
@@ -112,7 +112,7 @@ function times(value: number): string {
   return value === 1 ? 'once' : `${count(value)} times`;
 }
 
-/** After which users, as the receipts of the recycles say: each cause with how often it was. */
+/** The causes of the recycles from their receipts, each with its count. */
 function after(causes: readonly string[] | null): string {
   if (causes === null || causes.length === 0) return '';
   const counts = new Map<string, number>();

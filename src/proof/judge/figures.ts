@@ -49,10 +49,12 @@ export interface SessionFigures {
   readonly workers_returned_percent?: number | null;
   /** Workers were being replaced at one of these readings. */
   readonly recycled_meanwhile: boolean;
-  /** Returned ÷ taken; null when the session took too little to say, or workers were being replaced. */
+  /** Returned ÷ taken; null when the session took too little, workers were being replaced, or others at work. */
   readonly returned_percent: number | null;
   /** What was done to the server meanwhile. */
   readonly disturbance: Disturbance | null;
+  /** Sessions of other callers at work when this one ended; the first reports of this schema lack it. */
+  readonly other_sessions?: number;
   /** From the receipt. */
   readonly freed_mb: number | null;
   readonly freed_private_mb: number | null;

@@ -1,10 +1,10 @@
-/** What response times would have been if waiting had kept no request from being sent. Pure. */
+/** Response times corrected for coordinated omission. Pure. */
 
 import type { LoadRun } from '../play/run.js';
 import { describe, median } from '../statistics.js';
 import type { OmissionFigures } from './figures.js';
 
-/** Shorter intervals, as a cache gives them, would add thousands of values for one stall. */
+/** Shorter intervals, as with cached answers, would add thousands of values for one stall. */
 const LEAST_INTERVAL_MS = 1;
 
 export function analyseOmission({ plan, requests }: LoadRun): OmissionFigures {
@@ -26,8 +26,9 @@ export function analyseOmission({ plan, requests }: LoadRun): OmissionFigures {
 }
 
 /**
- * With each time the ones of those who would have been sent while it was waited for: it less one interval,
- * less two, … as long as at least an interval is left (G. Tene's HdrHistogram, `recordValueWithExpectedInterval`).
+ * Adds, for each time, the times of the requests that would have been sent while it was waited for: the time less
+ * one interval, less two, …, while at least an interval is left (G. Tene's HdrHistogram,
+ * `recordValueWithExpectedInterval`).
  */
 export function withOmitted(times: readonly number[], intervalMs: number): readonly number[] {
   const all: number[] = [];

@@ -1,4 +1,4 @@
-/** Are two samples of response times alike? */
+/** Compares two samples of response times. */
 import {
   type Interval,
   quantileOfSorted,
@@ -11,7 +11,7 @@ import {
 /** The normal approximation is fair from about 8 values in each sample (Mann and Whitney 1947, table I). */
 export const MIN_SAMPLE = 8;
 
-/** The median of differences looks at every pair; larger samples are thinned to this many values each. */
+/** The median of differences needs every pair; larger samples are thinned to this many values each. */
 const MAX_SAMPLE = 1_500;
 
 export interface RankTest {

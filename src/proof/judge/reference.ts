@@ -36,7 +36,7 @@ export interface ComparisonRow {
   readonly here: number | null;
 }
 
-/** Ours beside theirs, figure by figure; null where one of them did not measure it. */
+/** Our figures beside the reference's; null where one was not measured. */
 export function compareWithReference(figures: Figures): readonly ComparisonRow[] {
   const { load, cleanup, memory } = figures;
   const { cleanups } = REFERENCE;

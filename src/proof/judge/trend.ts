@@ -1,4 +1,4 @@
-/** Does a series grow? Rank methods, because memory readings have outliers and steps, not normal errors. */
+/** Tests whether a series grows. Rank methods: memory readings have outliers and steps, not normal errors. */
 import {
   type Interval,
   mean,
@@ -11,10 +11,10 @@ import {
   Z_95,
 } from '../statistics.js';
 
-/** Pairs grow with the square; 1,500 points make about a million. A longer series is thinned evenly. */
+/** 1,500 points make about a million pairs. A longer series is thinned evenly. */
 const MAX_POINTS = 1_500;
 
-/** A bias correction must not make a series out of one value. */
+/** Upper limit: the bias correction must not reduce the series to one effective value. */
 const MAX_CORRELATION = 0.95;
 
 export interface Point {

@@ -1,9 +1,8 @@
-/** Deals the inputs out to sessions and users, the same way for the same seed. */
+/** Assigns inputs to requests, the same way for the same seed. */
 
 /**
- * Deals inputs like cards: the set is shuffled once, then each session, each user in it and each of
- * that user's requests takes the next card; after the last card it starts over with the first. So users
- * get different texts while the set lasts, and what repeats afterwards is known exactly.
+ * The set is shuffled once; then each session, user and request takes the next input, starting over after the
+ * last. So users get different texts while the set lasts, and repeats are known exactly.
  */
 export class Assignment {
   readonly #order: Uint32Array;

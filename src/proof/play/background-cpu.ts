@@ -1,11 +1,11 @@
-/** How much of the machine other programs took during a run: a busy machine makes every time longer. */
+/** CPU time that other programs used during a run: on a busy machine every duration is longer. */
 import { machineCpuTime, processCpuTime } from '../../system/cpu-time.js';
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /**
- * Follows the CPU time of the machine, and within it that of the server and of this process. Only a server
- * on this machine can be followed; of others nothing is known.
+ * Measures the machine's CPU time less that of the server and of this process. Possible only for a server on
+ * this machine.
  */
 export class BackgroundCpu {
   readonly #isHere: boolean;
@@ -16,16 +16,15 @@ export class BackgroundCpu {
     this.#isHere = LOOPBACK.test(new URL(url).hostname);
   }
 
-  /** @param pids of the server's processes, as they are now. */
+  /** @param pids the server's current processes. */
   async begin(pids: readonly number[]): Promise<void> {
     this.#pids = new Set(pids);
     this.#began = await this.#look();
   }
 
   /**
-   * The part of the machine's CPU time since the beginning that was neither the server's nor this
-   * process's, in percent; null where that cannot be known. Workers that have ended count in the server's
-   * main process, which has waited for them.
+   * CPU time since {@link begin} that neither the server nor this process used, in percent of the machine's;
+   * null where unknown. Ended workers are included in the server's main process, which reaped them.
    */
   async end(pids: readonly number[]): Promise<number | null> {
     for (const pid of pids) this.#pids.add(pid);

@@ -1,12 +1,12 @@
-/** The proof's only way to the server: JSON and text over `node:http`, connections kept alive. */
+/** The proof's HTTP client: JSON and text over `node:http`, with keep-alive. */
 import http from 'node:http';
 import https from 'node:https';
 import { parseErrorCode } from '../replies.js';
 
-/** No reply that the proof asks for comes near this; a server that sends more is refused. */
+/** Far above any reply that the proof asks for; a longer one is an error. */
 const MAX_REPLY_BYTES = 16 * 2 ** 20;
 
-/** What came of one request. Nothing here throws: a failure is a result to be reported. */
+/** Outcome of one request. Failures are results to be reported, not exceptions. */
 export type Reply =
   | { readonly ok: true; readonly status: number; readonly body: unknown; readonly ms: number }
   | {
@@ -21,9 +21,9 @@ export type Reply =
 
 export interface ClientOptions {
   readonly url: string;
-  /** How long one request may take, from its first byte sent to its last byte read. */
+  /** Time limit of one request, from the first byte sent to the last byte read. */
   readonly requestTimeoutMs: number;
-  /** Connections at most. Give every concurrent user one, and one for the readings. */
+  /** Maximum connections: one for each concurrent user and one for the readings. */
   readonly connections: number;
 }
 
@@ -37,7 +37,7 @@ interface RawReply {
   readonly text: string;
 }
 
-/** Talks to one server. `close()` lets go of the kept connections. */
+/** Talks to one server. `close()` closes its idle connections. */
 export class ProofClient {
   readonly #base: URL;
   readonly #timeoutMs: number;
@@ -137,7 +137,7 @@ function readReply(raw: RawReply, ms: number): Reply {
   try {
     body = JSON.parse(raw.text);
   } catch {
-    // Not JSON: `/metrics` is text, and a proxy's error page is whatever it likes.
+    // Not JSON: `/metrics` is text, a proxy's error page may be anything.
   }
   if (raw.status >= 200 && raw.status < 300) return { ok: true, status: raw.status, body, ms };
   const error = parseErrorCode(body);

@@ -10,13 +10,13 @@ export interface CounterGrowth {
   readonly count: number;
 }
 
-/** A counter with labels has no series before it counts for the first time, only this line. */
+/** A counter with labels has no series before its first increment, only this line. */
 const DECLARED = /^# TYPE (plimsoll_\w+_total) (?:counter|gauge)/;
 const SERIES = /^([A-Za-z_:][\w:]*(?:\{[^}]*\})?)\s+(\S+)/;
 
 /**
- * Keeps only the server's own counters; everything else on the page is not evidence here. A counter that
- * is declared but has no series yet stands at 0 under its bare name.
+ * Keeps only the server's own counters. A counter that is declared but has no series yet is 0 under its bare
+ * name.
  */
 export function parseCounters(text: string): Counters {
   const counters = new Map<string, number>();

@@ -6,37 +6,38 @@ import { BackgroundCpu } from './background-cpu.js';
 import { ProofClient } from './client.js';
 import { type Counters, parseCounters } from './counters.js';
 import type { InputSet } from './inputs.js';
+import { OtherSessions } from './other-sessions.js';
 import { type Plan, usersOf } from './plan.js';
 import { Recorder } from './recorder.js';
 import type { Disturber, LoadEvent, LoadRun, SessionRun } from './run.js';
 import { CLOSING_CALL_MS, SessionPlayer } from './session-player.js';
 import { MAX_IN_FLIGHT } from './users.js';
 
-/** What a report can hold: a run ends there, however long it may take. About 20 hours of a usual soak. */
+/** A report's limit: the run ends there. About 20 hours of a usual soak. */
 export const MAX_SESSIONS = 20_000;
-/** What the server lists at most. */
-const MOST_RECYCLES = 999;
-/** Once a ramp was refused, one more session with this part of the last users that were served. */
+/** The server's limit for a list. */
+const MAX_RECYCLES = 999;
+/** After a ramp was refused, one more session runs with this share of the users served last. */
 const RECOVERY_SHARE = 0.25;
 
 export interface LoadOptions {
   readonly url: string;
   readonly plan: Plan;
   readonly inputSet: InputSet;
-  /** The model to ask for, or several divided by commas; the server's own default when left out. */
+  /** Model, or several separated by commas; default: the server's default. */
   readonly model?: string | undefined;
-  /** Seed of the shuffle that deals the texts out. */
+  /** Seed of the shuffle of the texts. */
   readonly seed: number;
   /** Pause between two readings of the memory during a session. */
   readonly readingIntervalMs: number;
   readonly requestTimeoutMs: number;
-  /** How long the whole run may take. */
+  /** Time limit of the whole run. */
   readonly runTimeoutMs: number;
   readonly signal: AbortSignal;
   readonly disturber?: Disturber | undefined;
 }
 
-/** Plays the whole run. Never rejects for what the server does: that is what it is there to record. */
+/** Plays the whole run. Failures of the server are recorded, not thrown. */
 export function runLoad(
   options: LoadOptions,
   observe: (event: LoadEvent) => void = () => undefined,
@@ -55,6 +56,7 @@ class LoadPlayer {
   readonly #began = performance.now();
   readonly #sessions: SessionRun[] = [];
   readonly #backgroundCpu: BackgroundCpu;
+  readonly #others: OtherSessions;
 
   constructor(options: LoadOptions, observe: (event: LoadEvent) => void) {
     this.#options = options;
@@ -67,8 +69,12 @@ class LoadPlayer {
     this.#stop = AbortSignal.any([options.signal, this.#timeout]);
     this.#backgroundCpu = new BackgroundCpu(url);
     this.#recorder = new Recorder(inputSet.inputs);
+    this.#others = new OtherSessions({
+      ...{ client: this.#client, stop: this.#stop },
+      now: () => this.#now(),
+    });
     this.#player = new SessionPlayer({
-      ...{ plan, inputSet, observe, disturber },
+      ...{ plan, inputSet, observe, disturber, others: this.#others },
       models: options.model?.split(',').filter((model) => model !== '') ?? [],
       ...{ client: this.#client, recorder: this.#recorder, stop: this.#stop },
       assignment: new Assignment(inputSet.inputs.length, plan.requests, seed),
@@ -83,6 +89,7 @@ class LoadPlayer {
     try {
       const before = await this.#readCounters();
       await this.#backgroundCpu.begin(await this.#readPids());
+      await this.#others.quiet((sessions) => this.#observe({ kind: 'waiting', sessions }));
       let users = this.#usersNext();
       while (users > 0 && !this.#stop.aborted) {
         const number = this.#sessions.length + 1;
@@ -112,11 +119,11 @@ class LoadPlayer {
   }
 
   /**
-   * Users of the next session, 0 when the run is over:
+   * Users of the next session; 0 when the run is over because
    *
-   * 1. as many sessions as planned, or as a report holds, have been played;
-   * 2. the time is over;
-   * 3. a ramp has reached its most users, or was refused and has shown whether it is served again.
+   * 1. the planned sessions, or as many as a report holds, were played;
+   * 2. the duration is over;
+   * 3. a ramp has reached its maximum, or was refused and has tested the recovery.
    */
   #usersNext(): number {
     const { plan } = this.#options;
@@ -144,12 +151,12 @@ class LoadPlayer {
   }
 
   async #readRecycles(since: string): Promise<readonly string[] | null> {
-    const query = new URLSearchParams({ kind: 'recycle', since, limit: String(MOST_RECYCLES) });
+    const query = new URLSearchParams({ kind: 'recycle', since, limit: String(MAX_RECYCLES) });
     const body = await this.#readLast(`/v1/receipts?${query}`);
     return body === null ? null : parseReceipts(body).map(({ cause }) => cause ?? 'no cause given');
   }
 
-  /** The body of a reply, null where there is none. After a stop it is not waited for long. */
+  /** The body of a reply; null without one. After a stop the time limit is short. */
   async #readLast(path: string): Promise<unknown> {
     const call = this.#stop.aborted ? { timeoutMs: CLOSING_CALL_MS } : {};
     const reply = await this.#client.get(path, call);

@@ -1,4 +1,4 @@
-/** What a run is to play. Pure. */
+/** The plan of a run. Pure. */
 import { count, plain, plural, seconds } from '../format.js';
 
 export const PROFILES = ['reference', 'soak', 'ramp', 'chaos'] as const;
@@ -6,11 +6,11 @@ export type ProfileName = (typeof PROFILES)[number];
 
 export interface Plan {
   readonly profile: ProfileName;
-  /** Sessions, one after the other; null: until the time is over, or (a ramp) the server refuses. */
+  /** Consecutive sessions; null: until the duration is over or, in a ramp, the server refuses. */
   readonly sessions: number | null;
-  /** How long sessions are begun; null where their number ends the run. */
+  /** How long new sessions are started; null where their number ends the run. */
   readonly durationMs: number | null;
-  /** Concurrent users in each session; in a ramp the most that are tried. */
+  /** Concurrent users in each session; in a ramp the maximum. */
   readonly users: number;
   /** Requests of each user, each with one text. */
   readonly requests: number;
@@ -21,7 +21,7 @@ export interface Plan {
   readonly ratePerS: number | null;
 }
 
-/** What stands in for what the caller leaves out. */
+/** Defaults of each profile. */
 export const PLANS: Readonly<Record<ProfileName, Plan>> = {
   /** The reference run: 5 sessions of 8 users. */
   reference: {
@@ -33,7 +33,7 @@ export const PLANS: Readonly<Record<ProfileName, Plan>> = {
     profile: 'soak',
     ...{ sessions: null, durationMs: 3_600_000, users: 8, requests: 40, ratePerS: null },
   },
-  /** Few requests: with thousands of users each one waits for long. */
+  /** Few requests: with thousands of users each one waits long. */
   ramp: {
     profile: 'ramp',
     ...{ sessions: null, durationMs: null, users: 8192, requests: 2, ratePerS: null },
@@ -45,11 +45,11 @@ export const PLANS: Readonly<Record<ProfileName, Plan>> = {
   },
 };
 
-/** Time beyond the duration in which the last session is played and everything is written. */
+/** Time beyond the duration for the last session and the report. */
 const CLOSING_MS = 300_000;
 const USUAL_LIMIT_MS = 1_800_000;
 
-/** How long the whole run may take where the caller says nothing. */
+/** Default time limit of the whole run. */
 export function usualTimeoutMs({ durationMs }: Plan): number {
   return durationMs === null ? USUAL_LIMIT_MS : durationMs + CLOSING_MS;
 }
@@ -60,22 +60,22 @@ export function usersOf({ profile, users }: Plan, session: number): number {
 }
 
 /**
- * The request, from 1, that all users of a session send at once although no cleanup came before: what the
- * first ones after a cleanup are fairly held against, as those are sent at once, too. Null in an open loop,
- * where nobody waits for anybody, and where each user has one request only.
+ * The request, from 1, that all users of a session send at the same moment without a cleanup before it: the fair
+ * control for the first requests after a cleanup, which are also sent at the same moment. Null in an open loop,
+ * and where each user sends only one request.
  */
 export function controlRequest({ requests, ratePerS }: Plan): number | null {
   return ratePerS !== null || requests < 2 ? null : Math.floor(requests / 2) + 1;
 }
 
-/** `90s`, `30m`, `1h`, `2d`: in ms; undefined where it is no such thing. */
+/** `90s`, `30m`, `1h`, `2d` in ms; undefined for anything else. */
 export function parseDuration(written: string): number | undefined {
   const [, number, unit] = /^([1-9]\d{0,5})(s|m|h|d)$/.exec(written) ?? [];
   const scale = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit ?? ''];
   return number === undefined || scale === undefined ? undefined : Number(number) * scale;
 }
 
-/** For people, as part of a sentence. */
+/** In words, as part of a sentence. */
 export function describePlan(plan: Plan): string {
   const { profile, sessions, durationMs, users, requests, ratePerS } = plan;
   const each = `${plural(requests, 'request')} from each user`;

@@ -1,4 +1,4 @@
-/** Takes down what happens in a run: exact totals of everything, and as many single rows as a report holds. */
+/** Records a run: exact totals of everything, and as many single rows as a report holds. */
 import type { LabelledInput } from './inputs.js';
 import type {
   Reading,
@@ -10,10 +10,10 @@ import type {
 } from './run.js';
 import { describeSampled, Moments, Sample } from './sample.js';
 
-/** Single requests and readings in a report; its file stays at some MB however long the run was. */
+/** Single requests and readings in a report: its file stays at some MB however long the run was. */
 const MAX_REQUESTS = 20_000;
 const MAX_READINGS = 10_000;
-/** Failed requests are kept apart, so that none of the first ones is thinned away. */
+/** Failed requests are sampled separately, so that few of them are never dropped. */
 const MAX_FAILURES = 1_000;
 
 export class Recorder {
@@ -100,7 +100,7 @@ export class Recorder {
   }
 }
 
-/** What one session adds up to. */
+/** Totals of one session. */
 export class SessionRecorder {
   readonly #times = new Sample<number>(MAX_REQUESTS);
   readonly #response = new Moments();

@@ -1,4 +1,4 @@
-/** What one run collects, before anything is computed from it. Times are ms since the run began. */
+/** The raw data of one run. Times are ms since the run began. */
 
 import type { CacheLife, ModelReply, Receipt } from '../replies.js';
 import type { Description } from '../statistics.js';
@@ -15,11 +15,11 @@ export interface RequestRow {
   readonly request: number;
   /** Place of the text in the input set, from 0. */
   readonly input: number;
-  /** When it was due: in a closed loop when it was sent. */
+  /** When it was due; in a closed loop, when it was sent. */
   readonly startMs: number;
-  /** How much later than that it was sent, because too many were under way already. */
+  /** Delay until it was sent, because too many were in flight. */
   readonly lateMs: number;
-  /** From when it was due to the last byte of the reply: a late start is the server's doing, and counts. */
+  /** From its due time to the last byte of the reply: a late start is caused by the server, and counts. */
   readonly ms: number;
   /** HTTP status, 0 when no reply came. */
   readonly status: number;
@@ -52,7 +52,7 @@ export interface Reading {
   readonly usersSinceRecycle: number | null;
 }
 
-/** A user is successful when every request was; unfinished when the run was stopped meanwhile. */
+/** A user is successful if every request was, unfinished if the run was stopped meanwhile. */
 export type UserOutcome = 'successful' | 'failed' | 'unfinished';
 
 export type SessionState =
@@ -74,16 +74,16 @@ export interface SessionRequests {
   readonly response: Description | null;
 }
 
-/** What was done to the server during a session on purpose. */
+/** A deliberate disturbance of the server during a session. */
 export interface Disturbance {
   /** In the past tense, such as `workers were killed`. */
   readonly what: string;
   readonly detail: string;
-  /** Whether the server was seen to be as before at the end. */
+  /** Whether the server recovered. */
   readonly overcome: boolean;
 }
 
-/** Disturbs the server during a session, if it is to be; the session lasts until it is done. Never rejects. */
+/** Disturbs the server during a session, or not; the session lasts until it is done. Never rejects. */
 export type Disturber = (session: number, stop: AbortSignal) => Promise<Disturbance | null>;
 
 export interface SessionRun {
@@ -114,6 +114,8 @@ export interface SessionRun {
   readonly usersFell: boolean;
   /** What was done to the server meanwhile, if anything was. */
   readonly disturbance: Disturbance | null;
+  /** Sessions of other callers that were at work when this one ended: what they use stays loaded. */
+  readonly otherSessions: number;
   readonly before: Reading | null;
   readonly beforeCleanup: Reading | null;
   readonly after: Reading | null;
@@ -148,7 +150,7 @@ export interface ReadingTotals {
   readonly last: Reading | null;
 }
 
-/** Items of which only one of `oneOf` was kept. */
+/** A sample: one of `oneOf` items was kept. */
 export interface Sampled<T> {
   readonly items: readonly T[];
   readonly oneOf: number;
@@ -174,10 +176,12 @@ export interface LoadRun {
   readonly counters: { readonly before: Counters | null; readonly after: Counters | null };
 }
 
-/** What happens while it runs, for whoever shows progress. */
+/** Progress events. */
 export type LoadEvent =
   /** The server is ready and the first session is about to begin. */
   | { readonly kind: 'run started' }
+  /** Sessions of other callers are at work; the proof waits for a while. */
+  | { readonly kind: 'waiting'; readonly sessions: number }
   | { readonly kind: 'session started'; readonly session: number; readonly users: number }
   | { readonly kind: 'request'; readonly row: RequestRow }
   | { readonly kind: 'reading'; readonly reading: Reading }

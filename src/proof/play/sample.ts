@@ -1,9 +1,9 @@
-/** Bounded memory for an unbounded run: exact moments of everything, single values of a sample. */
+/** Bounded memory for an unbounded run: exact moments of all values, single values of a sample. */
 import { type Description, quantileOfSorted } from '../statistics.js';
 
 /**
- * Keeps every item until there are more than the limit, then one of 2, one of 4, … Which ones is decided
- * by a hash of the item's number, so that no rhythm of the run (eight users in turn) picks for it.
+ * Keeps every item up to the limit, then one of 2, one of 4, … A hash of the item's number selects them, so that
+ * no periodic pattern of the run (eight users in turn) biases the sample.
  */
 export class Sample<T> {
   readonly #limit: number;
@@ -25,12 +25,12 @@ export class Sample<T> {
     this.#kept = this.#kept.filter((one) => (mixed(one.number) & this.#mask) === 0);
   }
 
-  /** In the order in which they came. */
+  /** In the order in which they were added. */
   get items(): readonly T[] {
     return this.#kept.map(({ item }) => item);
   }
 
-  /** 1 when everything was kept, 2 when every second one was, … */
+  /** 1 if everything was kept, 2 if every second item was, … */
   get oneOf(): number {
     return this.#mask + 1;
   }
@@ -71,7 +71,7 @@ export class Moments {
   }
 }
 
-/** Describes all values: what can be exact is, the quantiles are those of the sample. Null of nothing. */
+/** Describes all values: exact moments, quantiles of the sample. Null without values. */
 export function describeSampled(
   { count, mean, sd, min, max }: Moments,
   sample: readonly number[],

@@ -1,4 +1,4 @@
-/** Plays one session: opens it, lets its users send, reads the memory beside them, ends it. */
+/** Plays one session: opens it, lets its users send requests, samples memory meanwhile, ends it. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClassifyRequest } from '../../contract/classify.js';
 import {
@@ -13,6 +13,7 @@ import {
 import type { Assignment } from './assignment.js';
 import type { ProofClient } from './client.js';
 import type { InputSet } from './inputs.js';
+import type { OtherSessions } from './other-sessions.js';
 import { controlRequest, type Plan } from './plan.js';
 import { type Recorder, SessionRecorder } from './recorder.js';
 import type {
@@ -28,7 +29,7 @@ import type {
 } from './run.js';
 import { closedLoop, openLoop, type UsersOptions } from './users.js';
 
-/** After a stop the open session is still ended at the server, for at most this long. */
+/** Time limit of each request after a stop: the open session is still ended at the server. */
 export const CLOSING_CALL_MS = 5_000;
 
 export interface SessionPlayerOptions {
@@ -37,7 +38,7 @@ export interface SessionPlayerOptions {
   readonly recorder: Recorder;
   readonly assignment: Assignment;
   readonly inputSet: InputSet;
-  /** Users take turns with them; empty: the server's default. */
+  /** Assigned to users in turn; empty: the server's default. */
   readonly models: readonly string[];
   readonly readingIntervalMs: number;
   readonly stop: AbortSignal;
@@ -45,12 +46,13 @@ export interface SessionPlayerOptions {
   readonly now: () => number;
   readonly observe: (event: LoadEvent) => void;
   readonly disturber: Disturber | undefined;
+  readonly others: OtherSessions;
 }
 
 export class SessionPlayer {
   readonly #options: SessionPlayerOptions;
   #recorder = new SessionRecorder();
-  /** Users of the sessions before this one, and with it. */
+  /** Users of the sessions before this one, and including it. */
   #earlierUsers = 0;
   #allUsers = 0;
 
@@ -58,9 +60,9 @@ export class SessionPlayer {
     this.#options = options;
   }
 
-  /** One session, in order: read, open, play with readings beside it, read, end, read, look at the models. */
+  /** One session, in order: read memory, open, play while sampling, read, end, read, list the models. */
   async play(number: number, users: number): Promise<SessionRun> {
-    const { client, stop, now } = this.#options;
+    const { client, stop, now, others } = this.#options;
     this.#recorder = new SessionRecorder();
     this.#earlierUsers = this.#allUsers;
     this.#allUsers += users;
@@ -77,10 +79,13 @@ export class SessionPlayer {
     const models = new Set<string>();
     const { outcomes, disturbance } = await this.#playUsers(number, users, id, models);
     const beforeCleanup = await this.#read(number, 'before cleanup');
+    const othersBefore = await others.busy(id);
     const playedMs = now();
     const end = await this.#end(id);
     const closedMs = now();
     const after = await this.#read(number, 'after cleanup');
+    const modelsAfter = await this.#readModels(models);
+    const otherSessions = Math.max(othersBefore, await others.busy(id));
     const { requests, processCounts, usersFell } = this.#recorder;
     return {
       number,
@@ -92,7 +97,8 @@ export class SessionPlayer {
       closedMs,
       users: outcomes,
       models: [...models].sort(),
-      modelsAfter: await this.#readModels(models),
+      modelsAfter,
+      otherSessions,
       ...{ requests, ...this.#recorder.highest, processCounts, usersFell, disturbance },
       ...{ before, beforeCleanup, after },
     };
@@ -110,7 +116,7 @@ export class SessionPlayer {
     const options: UsersOptions = {
       ...{ users, requests: plan.requests, stop, now },
       barrierBefore: control === null ? null : control - 1,
-      // Without a disturbance this is over after a turn of the event loop.
+      // Without a disturbance this is false after one turn of the event loop.
       goOn: () => disturbed && disturber !== undefined && !stop.aborted,
       send: async (user, request, dueMs) => {
         const row = await this.#classify({ number, id, user, request, dueMs }, models);
@@ -130,7 +136,7 @@ export class SessionPlayer {
     return { outcomes, disturbance };
   }
 
-  /** One request; null when the run was stopped before its reply came: that is not the server's failure. */
+  /** One request; null when the run was stopped before the reply: not a failure of the server. */
   async #classify(
     turn: {
       readonly number: number;
@@ -169,7 +175,7 @@ export class SessionPlayer {
     };
   }
 
-  /** Readings at an even pace until `finished`; the next one waits for the last. */
+  /** Samples memory at a fixed interval until `finished`, one reading at a time. */
   async #watch(session: number, finished: AbortSignal): Promise<void> {
     const over = AbortSignal.any([finished, this.#options.stop]);
     while (!over.aborted) {
@@ -230,13 +236,13 @@ export class SessionPlayer {
       state: stop.aborted ? 'stopped' : 'not opened',
       ...{ startedMs: of.startedMs, playedMs: nowMs, closedMs: nowMs },
       users: Array.from({ length: of.users }, () => outcome),
-      ...{ models: [], modelsAfter: null, receipt: null },
+      ...{ models: [], modelsAfter: null, receipt: null, otherSessions: 0 },
       ...{ requests, ...this.#recorder.highest, processCounts, usersFell, disturbance: null },
       ...{ before: of.before, beforeCleanup: null, after: null },
     };
   }
 
-  /** Closing words are still spoken after a stop, but they are short. */
+  /** Requests are still sent after a stop, with a short time limit. */
   #closingCall(): { timeoutMs?: number } {
     return this.#options.stop.aborted ? { timeoutMs: CLOSING_CALL_MS } : {};
   }

@@ -1,8 +1,8 @@
-/** The users of one session: who sends when. */
+/** The users of one session: when each of them sends. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RequestRow, UserOutcome } from './run.js';
 
-/** Requests under way at once in an open loop; the next one is late then, and its lateness counts. */
+/** Concurrent requests of an open loop. Beyond that the next one is sent late, and its lateness counts. */
 export const MAX_IN_FLIGHT = 1024;
 
 export interface UsersOptions {
@@ -18,13 +18,13 @@ export interface UsersOptions {
    * @returns null when the run was stopped before the reply came.
    */
   readonly send: (user: number, request: number, dueMs: number) => Promise<RequestRow | null>;
-  /** Before this one, counted from 0, the users of a closed loop wait for each other; null: they never do. */
+  /** Before this request, from 0, the users of a closed loop wait for each other; null: never. */
   readonly barrierBefore: number | null;
-  /** Users who have sent all they should go on while this says so. */
+  /** Users who have sent all their requests continue while this returns true. */
   readonly goOn: () => boolean;
 }
 
-/** Each user sends the next request when the last one is answered. @returns what became of each user */
+/** Each user sends the next request when the last one is answered. @returns the outcome of each user */
 export function closedLoop(options: UsersOptions): Promise<readonly UserOutcome[]> {
   const { users, requests, stop, now, send, goOn, barrierBefore } = options;
   const barrier = new Barrier(users);
@@ -44,7 +44,7 @@ export function closedLoop(options: UsersOptions): Promise<readonly UserOutcome[
       }
       return outcome;
     } finally {
-      // Whoever was stopped before is not waited for.
+      // A user who was stopped earlier must not hold up the others.
       if (!hasPassed) barrier.leave();
     }
   };
@@ -52,9 +52,9 @@ export function closedLoop(options: UsersOptions): Promise<readonly UserOutcome[
 }
 
 /**
- * A request is due every 1/rate seconds, whether or not those before it are answered; the users take turns.
- * A response time counts from when the request was due, so that a server that stalls cannot hide the
- * requests that it kept from being sent (coordinated omission: Gil Tene, "How NOT to measure latency", 2013).
+ * A request is due every 1/rate seconds, whether or not earlier ones are answered; users take turns. Response
+ * times count from the due time, so that a stalled server cannot hide the requests that it delayed (coordinated
+ * omission: Gil Tene, "How NOT to measure latency", 2013).
  */
 export async function openLoop(
   options: UsersOptions,
@@ -85,7 +85,7 @@ export async function openLoop(
   return outcomes;
 }
 
-/** Lets nobody go on before everybody has come or left. */
+/** Nobody continues before everybody has arrived or left. */
 class Barrier {
   #missing: number;
   #open: () => void = () => undefined;

@@ -11,11 +11,11 @@ export interface Panel {
     readonly style: SeriesStyle;
     readonly points: readonly Point[];
   };
-  /** A level not to be passed, drawn across. */
+  /** A horizontal limit line. */
   readonly limit?: { readonly name: string; readonly y: number } | undefined;
 }
 
-/** A moment, drawn as a vertical line through all panels with a short label above. */
+/** A moment in time: a vertical line through all panels with a short label. */
 export interface Mark {
   readonly x: number;
   readonly label: string;
@@ -38,14 +38,14 @@ const TOP = 96;
 const PANEL = 168;
 const GAP = 52;
 const BOTTOM = 52;
-/** Marks nearer than this many pixels to the last one are left out: a soak has one each second. */
+/** Marks closer than this many pixels to the last one are omitted: a soak has one each second. */
 const LINE_ROOM = 3;
-/** Marks nearer than this many pixels to the last labelled one keep their line but not their label. */
+/** Marks closer than this many pixels to the last labelled one have a line but no label. */
 const LABEL_ROOM = 22;
-/** Up to this many readings each gets a dot, so that one sees where the line was measured. */
+/** Up to this many readings are drawn as dots, to show where the line was measured. */
 const MAX_DOTS = 120;
 
-/** Light colours first; a viewer in dark mode gets the second set. Each chart brings its own ground. */
+/** Colours for light and for dark mode. Each chart has its own background. */
 const STYLE = `
 text{font-family:ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-size:12px;fill:#475569}
 .ground{fill:#ffffff;stroke:#e2e8f0}
@@ -83,7 +83,7 @@ export function drawChart(chart: Chart): string {
   const xs = chart.panels.flatMap((panel) => panel.series.points.map((point) => point.x));
   const times = [...xs, ...chart.marks.map((mark) => mark.x)].filter(Number.isFinite);
   const last = times.reduce((max, x) => Math.max(max, x), 0);
-  // A little room on the right keeps the last drop off the edge.
+  // Some space on the right keeps the last point off the edge.
   const span = last > 0 ? last * 1.02 : 1;
   const toX = (x: number) => LEFT + (x / span) * (WIDTH - LEFT - RIGHT);
   const bottom = height - BOTTOM;
@@ -189,7 +189,7 @@ function drawSeries(
   ];
 }
 
-/** Of the points on one pixel the first, the lowest, the highest and the last: more cannot be seen. */
+/** Of the points on one pixel column: first, lowest, highest and last. More would not be visible. */
 function perPixel(places: readonly Point[]): readonly Point[] {
   if (places.length <= WIDTH) return places;
   const pixels = new Map<number, Point[]>();
@@ -246,7 +246,7 @@ function ticks(span: number): readonly number[] {
   return Array.from({ length: Math.floor(span / step + 1e-9) + 1 }, (_, index) => index * step);
 }
 
-/** A step of 1, 2 or 5 times a power of ten that makes about `wanted` steps up to `top`. */
+/** A step of 1, 2 or 5 times a power of ten, for about `wanted` steps up to `top`. */
 function niceStep(top: number, wanted: number): number {
   const raw = top / wanted;
   const power = 10 ** Math.floor(Math.log10(raw));
@@ -254,7 +254,7 @@ function niceStep(top: number, wanted: number): number {
   return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
 }
 
-/** All labels of an axis with the digits that its step needs. */
+/** The labels of an axis, with as many digits as its step needs. */
 function atStep(value: number, step: number): string {
   const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const digits = { minimumFractionDigits: places, maximumFractionDigits: places };

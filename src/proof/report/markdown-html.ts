@@ -1,11 +1,11 @@
 /**
- * Turns the Markdown that this room writes into HTML: headings, tables, lists, fenced text, bold,
- * italics and code. Not a general converter. All text is escaped before anything else is done.
+ * Converts the Markdown of the report to HTML: headings, tables, lists, fenced text, bold, italics and code. Not
+ * a general converter. All text is escaped first.
  */
 
-/** A rule of a table: its cells tell which columns hold figures. */
+/** The delimiter row of a table: its cells tell which columns hold figures. */
 const RULE = /^\|(?: ---:? \|)+$/;
-/** A `|` that ends a cell, unlike one that {@link table} escaped. */
+/** A `|` that separates cells, unlike one that {@link table} escaped. */
 const CELL_END = /(?<!\\)\|/;
 
 export function htmlOf(markdown: string): string {
@@ -25,7 +25,7 @@ export function htmlOf(markdown: string): string {
   return out.join('\n');
 }
 
-/** The lines that belong together, from `at` on; at least one. */
+/** The lines of one block, from `at` on; at least one. */
 function blockAt(lines: readonly string[], at: number): readonly string[] {
   const first = lines[at] ?? '';
   let end = at + 1;
@@ -73,7 +73,7 @@ function inline(text: string): string {
   return italics === undefined ? spans(text) : `<em>${spans(italics)}</em>`;
 }
 
-/** Code first: what stands in it is no mark-up. */
+/** Code first: its contents are not mark-up. */
 function spans(text: string): string {
   return text
     .split(/(`[^`]*`)/)

@@ -1,4 +1,4 @@
-/** The sections of `report.md` on the load: what was asked, how fast it was answered, and beside what. */
+/** The sections of `report.md` on load and response times. */
 
 import { count, kb, list, mb, ms, percent, plain, plural, seconds, table } from '../format.js';
 import type { DifferenceRow } from '../judge/comparison.js';
@@ -167,7 +167,7 @@ export function sideBySide(report: ProofReport): Lines {
   ];
 }
 
-/** The README shows it, too. */
+/** Also shown in the README. */
 export function referenceTable({ side_by_side }: Pick<ProofReport, 'side_by_side'>): Lines {
   return table(
     ['figure', 'reference', 'this run'],
@@ -183,7 +183,7 @@ function written(unit: ComparisonRow['unit'], value: number | null): string {
   return { count, percent, ms, mb }[unit](value);
 }
 
-/** Nothing where there was no earlier report. */
+/** Empty without an earlier report. */
 export function besideEarlier({ comparison }: ProofReport): Lines {
   if (comparison === null) return [];
   const { earlier, differs_in: differs, rows } = comparison;

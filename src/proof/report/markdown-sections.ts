@@ -1,4 +1,4 @@
-/** The sections of `report.md` that show measurements. Each opens with what it was read from. */
+/** The sections of `report.md` with measurements. Each begins with its source. */
 
 import { count, kb, list, mb, ms, percent, plain, plural, probability, table } from '../format.js';
 import { THRESHOLDS } from '../judge/criteria/thresholds.js';
@@ -11,7 +11,7 @@ import { receiptLines } from './receipt-lines.js';
 
 type Lines = readonly string[];
 
-/** Sessions that are shown in detail. */
+/** Sessions shown in detail. */
 const MOST_DETAILS = 12;
 
 export function cleanupDetails({ figures, receipts }: ProofReport): Lines {

@@ -1,4 +1,4 @@
-/** Which sessions of a long run a person gets to see. Pure. */
+/** Which sessions of a long run a report shows. Pure. */
 
 import { count } from '../format.js';
 import type { SessionFigures } from '../judge/figures.js';
@@ -7,10 +7,10 @@ import type { SessionFigures } from '../judge/figures.js';
 export const MOST_ROWS = 40;
 
 /**
- * All of them when they are few; else, in order:
+ * All of them if they are few; otherwise, in order:
  *
- * 1. the one that gave back the least, the one with the slowest cleanup and the slowest answers;
- * 2. those that did not go as they should, up to a third of the room;
+ * 1. those with the least memory returned, the slowest cleanup and the slowest answers;
+ * 2. those with a problem, up to a third of the rows;
  * 3. the first and the last ones.
  */
 export function pickSessions(
@@ -42,7 +42,7 @@ export function pickSessions(
   return [...picked].sort((a, b) => a.session - b.session);
 }
 
-/** A line on what is not shown; nothing when all is. */
+/** A line that says how many are not shown; nothing if all are. */
 export function leftOut(sessions: readonly SessionFigures[], most: number): readonly string[] {
   if (sessions.length <= most) return [];
   const words = `Of ${count(sessions.length)} sessions ${count(most)} are shown: the first, the last, the worst, and what did not go as it should. All stand in \`report.json\`.`;

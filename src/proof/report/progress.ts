@@ -1,15 +1,15 @@
-/** What a person sees while it runs: one line that updates on a terminal, plain lines elsewhere. */
+/** Progress of a run: a status line that updates on a terminal, plain lines elsewhere. */
 import { count, mb, ms, percent, plain, plural } from '../format.js';
 import type { Plan } from '../play/plan.js';
 import type { LoadEvent, Reading, SessionRun } from '../play/run.js';
 import { quantile } from '../statistics.js';
 import { receiptLines } from './receipt-lines.js';
 
-/** Fast enough to look alive, slow enough to cost nothing. */
+/** Often enough to look alive, seldom enough to cost nothing. */
 const REDRAW_MS = 200;
-/** The status line shows the quantiles of this many last requests. */
+/** The status line shows quantiles of the last requests, this many. */
 const RECENT_REQUESTS = 500;
-/** A line that wraps could not be overwritten. */
+/** A line that wraps cannot be overwritten. */
 const DEFAULT_COLUMNS = 100;
 const CLEAR_LINE = '\r\u001b[2K';
 
@@ -20,7 +20,7 @@ export interface ProgressOptions {
   readonly isTerminal: boolean;
   /** Width of the terminal in characters. */
   readonly columns?: number | undefined;
-  /** Milliseconds of any steady clock. */
+  /** Milliseconds of a monotonic clock. */
   readonly now?: (() => number) | undefined;
 }
 
@@ -48,6 +48,11 @@ export class Progress {
     switch (event.kind) {
       case 'run started':
         return;
+      case 'waiting':
+        this.line(
+          `Waits until ${plural(event.sessions, 'other session')} is at rest, for some seconds at most.`,
+        );
+        return;
       case 'session started':
         this.#session = event.session;
         this.#users = event.users;
@@ -72,13 +77,13 @@ export class Progress {
     this.#draw();
   }
 
-  /** A line of its own, above the status line. */
+  /** Writes a line above the status line. */
   line(text: string): void {
     this.finish();
     this.#options.write(`${text}\n`);
   }
 
-  /** Takes the status line away. */
+  /** Removes the status line. */
   finish(): void {
     if (this.#lineShown) this.#options.write(CLEAR_LINE);
     this.#lineShown = false;

@@ -1,4 +1,4 @@
-/** A receipt as the lines that readers of such reports know: what runs, before, after, freed, done. */
+/** A receipt as log lines: what runs, memory before and after, freed, done. */
 import { list, mb, ms, percent } from '../format.js';
 import type { Receipt, ReceiptMemory } from '../replies.js';
 
@@ -15,7 +15,7 @@ export function receiptLines(session: number, receipt: Receipt | null): readonly
   ];
 }
 
-/** What the cleanup freed, and plainly when it freed nothing. */
+/** What the cleanup freed; says so if it freed nothing. */
 function freed(receipt: Receipt): string {
   const { freed_mb: used, freed_private_mb: own } = receipt;
   if (used === null && own === null) return 'not measured';
@@ -27,7 +27,7 @@ function freed(receipt: Receipt): string {
   return `${nothing ? 'freed nothing: ' : ''}${parts.join(', ')}`;
 }
 
-/** Each action once, in order, with how many times it ran: one for each worker, as a rule. */
+/** Each action once, in order, with how often it ran: usually once for each worker. */
 function whatRan({ actions }: Receipt): string {
   const times = new Map<string, number>();
   for (const name of actions.map(named)) times.set(name, (times.get(name) ?? 0) + 1);

@@ -6,7 +6,7 @@ import type { Point } from '../judge/trend.js';
 import { quantile } from '../statistics.js';
 import { type Chart, drawChart, type Mark } from './chart.js';
 
-/** The latency is shown for at most this many stretches of the run. */
+/** Latency is shown for at most this many intervals of the run. */
 const STRETCHES = 120;
 
 type Row = ReadonlyMap<string, Cell>;
@@ -34,7 +34,7 @@ export function memoryChart(report: ProofReport): string {
   });
 }
 
-/** Median and 99th percentile of the successful requests that began in each stretch of the run. */
+/** Median and 99th percentile of the successful requests that began in each interval of the run. */
 export function latencyChart(report: ProofReport): string {
   const stretchMs = Math.max(1, report.run.duration_ms / STRETCHES);
   const stretches = new Map<number, number[]>();
@@ -73,7 +73,7 @@ function panel(
   return { title, series: { name, style, points } };
 }
 
-/** The reading before a cleanup is taken when the last user of the session is done. */
+/** The reading before a cleanup is taken when the session's last user has finished. */
 function sessionEnds(readings: readonly Row[]): Pick<Chart, 'marks' | 'markName'> {
   const marks = readings.flatMap((row): readonly Mark[] => {
     const atMs = row.get('at_ms');

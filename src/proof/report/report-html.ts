@@ -1,6 +1,6 @@
 /**
- * `report.html`: one file without network or script, written from the report object alone. Its text is
- * that of `report.md`, so that the two cannot differ; the charts stand inline.
+ * `report.html`: one file without network access or script, made from the report object alone. Its text is that of
+ * `report.md`, so that the two cannot differ; charts are inline.
  */
 
 import type { ProofReport } from '../judge/report-schema.js';
@@ -8,10 +8,10 @@ import { escaped, htmlOf } from './markdown-html.js';
 import { latencyChart, memoryChart } from './report-charts.js';
 import { renderMarkdown } from './report-markdown.js';
 
-/** The charts of single sessions stay in their files: a soak has hundreds. */
+/** Charts of single sessions are only in their files: a soak has hundreds. */
 const RUN_CHART = 'charts/run.svg';
 
-/** Names are kept apart from those of the charts, whose styles reach the whole document. */
+/** Class names must differ from those of the charts, whose styles apply to the whole document. */
 const STYLE = `
 :root{color-scheme:light dark;--ink:#0f172a;--soft:#475569;--ground:#fff;--rule:#e2e8f0;--tint:#f6f8fb;--good:#15803d;--bad:#b91c1c}
 @media (prefers-color-scheme:dark){:root{--ink:#e8eef6;--soft:#a9b6c8;--ground:#0b1220;--rule:#27344a;--tint:#121c2e;--good:#4ade80;--bad:#f87171}}
@@ -63,7 +63,7 @@ export function renderHtml(report: ProofReport): string {
   ].join('\n');
 }
 
-/** The memory of the run stands at the top already. */
+/** The memory chart of the run is at the top already. */
 function withoutPictures(markdown: string): string {
   return markdown.replace(/^!\[.*\]\((.*)\)$/gm, (_, file: string) =>
     file === RUN_CHART ? 'The memory over the run is drawn at the top.' : '',

@@ -1,4 +1,4 @@
-/** `report.md`, written from the report object alone: it can hold no figure that `report.json` lacks. */
+/** `report.md`, made from the report object alone: it has no figure that `report.json` lacks. */
 
 import { count, list, mb, ms, percent, plural, seconds, table } from '../format.js';
 import type { Criterion } from '../judge/criteria/criterion.js';
@@ -107,7 +107,7 @@ function summary(report: ProofReport): readonly string[] {
   ];
 }
 
-/** What did not hold comes before what did. */
+/** Criteria that failed come first. */
 function notHeld(criteria: readonly Criterion[]): readonly string[] {
   const missed = criteria.filter((one) => one.held !== true);
   if (missed.length === 0)

@@ -1,4 +1,4 @@
-/** The report: one object that holds everything, and the files that are made from it. */
+/** The report: one object with all data, and the files made from it. */
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
@@ -20,13 +20,13 @@ export interface ReportOptions {
   readonly readingIntervalMs: number;
   readonly requestTimeoutMs: number;
   readonly runTimeoutMs: number;
-  /** From 0 to 1; null asks for none. */
+  /** From 0 to 1; null: not judged. */
   readonly expectedAccuracy: number | null;
   /** The report to compare with, if any. */
   readonly earlier: ProofReport | null;
 }
 
-/** Computes the whole report. Pure, but for what it asks the operating system about this machine. */
+/** Computes the whole report. Pure, except that it asks the operating system about this machine. */
 export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
   // Rounded before anything is judged or written, so that no two places can show different figures.
   const figures = rounded(analyse(run));
@@ -100,8 +100,8 @@ export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
 }
 
 /**
- * Writes `report.json`, `report.md`, `report.html` and `charts/*.svg` into a folder, which is made where it is missing.
- * Each file is written beside its place and renamed, so that a kill leaves the old one or the new one.
+ * Writes `report.json`, `report.md`, `report.html` and `charts/*.svg` into a folder, which is created if missing.
+ * Each file is written under another name and renamed, so that a kill leaves the old or the new one.
  *
  * @returns the path of `report.md`.
  */
@@ -124,7 +124,7 @@ async function replaceFile(path: string, content: string): Promise<void> {
   await rename(beside, path);
 }
 
-/** Charts of an earlier, longer run in the same folder would pass for this one's. */
+/** Charts left by an earlier, longer run would look like this one's. */
 async function removeStale(folder: string, charts: readonly ChartFile[]): Promise<void> {
   const current = new Set(charts.map((chart) => chart.file));
   for (const name of await readdir(folder)) {
@@ -132,7 +132,7 @@ async function removeStale(folder: string, charts: readonly ChartFile[]): Promis
   }
 }
 
-/** Indented for people, but each of the many rows on one line. */
+/** Indented for readers, with each row of the long tables on one line. */
 function writeJson(report: ProofReport): string {
   const { readings, requests, receipts, figures, ...rest } = report;
   const { sessions, ...others } = figures;
@@ -194,7 +194,7 @@ function requestRows({ requests }: LoadRun): SampledRows {
   };
 }
 
-/** Three digits after the point, or six significant ones below 1: finer than any clock or page here. */
+/** Three decimals, or six significant digits below 1: finer than any clock or page size here. */
 function rounded<T>(value: T): T {
   if (typeof value === 'number') {
     const fine =

@@ -1,10 +1,10 @@
-/** The charts of one run: which readings go where. */
+/** The charts of one run, and the readings in each. */
 
 import { plural } from '../format.js';
 import type { LoadRun, Reading, SessionRun } from '../play/run.js';
 import type { Chart } from './chart.js';
 
-/** With more sessions none gets a chart of its own: nobody looks through a thousand pictures. */
+/** With more sessions there are no charts of single sessions: nobody looks at a thousand pictures. */
 const MAX_SESSION_CHARTS = 100;
 
 export interface ChartFile {

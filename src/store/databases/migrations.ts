@@ -118,7 +118,7 @@ async function nameServers(database: Kysely<unknown>): Promise<void> {
     .alterTable('sessions')
     .addColumn('revision', 'bigint', (column) => column.notNull().defaultTo(0))
     .execute();
-  // Open sessions are few among many: finding them at a start must not read them all.
+  // Few sessions are open: finding them at start must not read all.
   await database.schema
     .createIndex('sessions_by_state')
     .on('sessions')
@@ -126,7 +126,7 @@ async function nameServers(database: Kysely<unknown>): Promise<void> {
     .execute();
 }
 
-/** Each server has its own minutes; SQLite can change a primary key only with a new table. */
+/** Minutes become each server's own. SQLite can change a primary key only by making a new table. */
 async function rebuildReadings(database: Kysely<unknown>): Promise<void> {
   let table = database.schema
     .createTable('readings_of_servers')

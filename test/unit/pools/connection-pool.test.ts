@@ -281,4 +281,20 @@ describe('the accounting of a pool', () => {
       }),
     );
   });
+
+  test('replaces all its connections at once, those in use when they are released', async () => {
+    const { pool, open } = await poolOf();
+    const [first, second] = await Promise.all([pool.acquire(), pool.acquire()]);
+    first.release();
+    pool.replaceAll();
+    expect(pool.figures).toMatchObject({ open: 1, idle: 0, inUse: 1, broken: 1 });
+    expect(await echo(second.connection)).toBe(true);
+    second.release();
+    expect(pool.figures).toMatchObject({ open: 0, broken: 2 });
+    const third = await pool.acquire();
+    expect([first.connection, second.connection]).not.toContain(third.connection);
+    expect([...open]).toEqual([third.connection]);
+    third.release();
+    expect(pool.figures).toMatchObject({ open: 1, idle: 1, broken: 2 });
+  });
 });

@@ -73,6 +73,7 @@ describe('prove', () => {
     );
     expect(reason).toMatch(/; and \d more\.$/);
     const text = options.lines.join('');
+    expect(text).toContain('Why: “Every model was unloaded');
     expect(text).toContain(
       'NO   Every model was unloaded when its session had ended: after 0 of 2',
     );

@@ -116,6 +116,7 @@ export function syntheticRun(shape: Shape = {}): LoadRun {
       receipt: receiptOf(number, high - 0.5, high - 0.5 - restingMb(number)),
       ...{ requests: own.requests, ...own.highest, processCounts: own.processCounts },
       ...{ usersFell: own.usersFell, disturbance: null, before, beforeCleanup, after },
+      otherSessions: 0,
     };
     sessions.push(shape.change?.(session) ?? session);
   }

@@ -1,4 +1,4 @@
-/** One claim and what became of it. */
+/** The outcome of one claim. */
 export type Held = true | false | 'cannot tell';
 
 export interface Criterion {
@@ -6,10 +6,10 @@ export interface Criterion {
   readonly claim: string;
   readonly how_tested: string;
   readonly threshold: string;
-  /** What was found, in words and figures. */
+  /** The finding, in words and figures. */
   readonly value: string;
   readonly held: Held;
-  /** Whether leaving it open lets the verdict pass. */
+  /** Whether the verdict may pass although it cannot be told. */
   readonly may_stay_open: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** The criteria that only a ramp or chaos can tell. Pure. */
+/** The criteria of the ramp and chaos profiles. Pure. */
 
 import { count, list, notes, plural } from '../../format.js';
 import type { Figures } from '../figures.js';

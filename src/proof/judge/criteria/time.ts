@@ -1,4 +1,4 @@
-/** The criteria on time. Other programs on the machine make every time longer, so they are looked at, too. Pure. */
+/** The criteria on time. Other programs make every duration longer, so their CPU time counts. Pure. */
 
 import { count, list, ms, percent, probability } from '../../format.js';
 import type { Figures } from '../figures.js';
@@ -8,13 +8,13 @@ import { THRESHOLDS } from './thresholds.js';
 /** The model that comes with Plimsoll, whose times are held against the reference's. */
 const BUNDLED_MODEL = 'spam';
 
-/** A time over its bound says nothing about the server when other programs had much of the CPU. */
+/** A time over its limit proves nothing when other programs used much of the CPU. */
 function heldOnTime(inTime: boolean, { others_cpu_percent: others }: Figures): Held {
   if (inTime) return true;
   return others !== null && others > THRESHOLDS.othersCpuPercent ? 'cannot tell' : false;
 }
 
-/** What explains a time over its bound, where anything does. */
+/** What may explain a time over its limit. */
 function besides(inTime: boolean, { others_cpu_percent: others }: Figures): string {
   return inTime || others === null
     ? ''
@@ -41,7 +41,7 @@ export function responseTime(figures: Figures): Criterion {
   };
 }
 
-/** The longer of what the receipt says and what the client waited: the server does not time itself alone. */
+/** The longer of the receipt's duration and the client's wait: the server must not be its own judge. */
 export function cleanupTime(figures: Figures): Criterion {
   const times = figures.sessions.flatMap((session) =>
     session.receipt_ms === null || session.end_request_ms === null

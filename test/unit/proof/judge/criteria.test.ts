@@ -103,6 +103,33 @@ const CASES: readonly {
     value: /session 4: spam \(not listed\)/,
   },
   {
+    name: 'a model that stays while another session works with it',
+    shape: {
+      change: inSession(2, () => ({
+        modelsAfter: [{ id: 'spam', state: 'cold', private_mb: 9 }],
+        otherSessions: 1,
+      })),
+    },
+    verdict: 'passed',
+    id: 'models',
+    held: true,
+    value: /session 2: spam \(cold\), while 1 session of other callers was at work/,
+  },
+  {
+    name: 'models that stay in every session because others work with them',
+    shape: {
+      change: (session) => ({
+        ...session,
+        modelsAfter: [{ id: 'spam', state: 'cold', private_mb: 9 }],
+        otherSessions: 2,
+      }),
+    },
+    verdict: 'passed',
+    id: 'models',
+    held: 'cannot tell',
+    value: /after 0 of 5 sessions/,
+  },
+  {
     name: 'a list of models that could not be read',
     shape: { change: inSession(2, () => ({ modelsAfter: null })) },
     verdict: 'failed',

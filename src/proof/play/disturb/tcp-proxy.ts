@@ -1,4 +1,4 @@
-/** Stands between the server and another one, so that the way to it can be cut and mended again. */
+/** A TCP proxy between the server and another one, so that the connection can be cut and restored. */
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 
 const LOOPBACK = '127.0.0.1';
@@ -24,7 +24,7 @@ export class TcpProxy {
     return this.#port;
   }
 
-  /** Nobody gets through any more; who tries is refused, as by a server that has stopped. */
+  /** Closes every connection and refuses new ones, like a server that has stopped. */
   async cut(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
@@ -34,7 +34,7 @@ export class TcpProxy {
     await closed;
   }
 
-  /** On the same port as before. */
+  /** Accepts connections again, on the same port. */
   async mend(): Promise<void> {
     if (this.#server !== undefined) return;
     const server = net.createServer((socket) => this.#join(socket));

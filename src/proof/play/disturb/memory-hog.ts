@@ -1,7 +1,7 @@
-/** A program of its own that takes memory as it is told, in MB, page by page; it all goes back when it ends. */
+/** A separate program that allocates as many MB as it is told, touching every page, until it is ended. */
 
 const MB = 2 ** 20;
-/** One piece; large enough for a mapping of its own. */
+/** Size of one allocation: large enough for a mapping of its own. */
 const PIECE_MB = 8;
 const held: Buffer[] = [];
 

@@ -1,12 +1,17 @@
-/** Disturbs a server on purpose: kills its workers, takes memory away, cuts it off from Redis and PostgreSQL. */
+/** Disturbs a server on purpose: kills workers, uses up memory, cuts connections to Redis and PostgreSQL. */
 import { fork } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { count, list, mb, plural, seconds } from '../format.js';
-import { type MemoryReply, parseMemory, parseRedisState, parseWorkerStates } from '../replies.js';
-import { ProofClient, type Reply } from './client.js';
-import type { Disturbance, Disturber } from './run.js';
+import { count, list, mb, plural, seconds } from '../../format.js';
+import {
+  type MemoryReply,
+  parseMemory,
+  parseRedisState,
+  parseWorkerStates,
+} from '../../replies.js';
+import { ProofClient, type Reply } from '../client.js';
+import type { Disturbance, Disturber } from '../run.js';
 import type { TcpProxy } from './tcp-proxy.js';
 
 const MEMORY_HOG = fileURLToPath(new URL('./memory-hog.js', import.meta.url));
@@ -14,25 +19,25 @@ const KILLS = 3;
 const BETWEEN_KILLS_MS = 700;
 const TAKE_STEP_MB = 64;
 const TAKE_STEP_MS = 150;
-/** Never more than this part of the line: pressure is to rise, the kernel is not to kill. */
-const MOST_OF_LINE = 1.02;
+/** Limit as a share of the load line: pressure should rise, the OOM killer should not run. */
+const MAX_SHARE_OF_LINE = 1.02;
 const HOLD_MS = 1500;
 const CUT_MS = 2500;
 const LOOK_MS = 100;
-/** How long a server may take to be as before; the kernel's figures of pressure look back over some time. */
+/** Time limit for the server's recovery; the kernel's pressure figures are averages over some time. */
 const RECOVERY_MS = 120_000;
 const REQUEST_MS = 10_000;
 
 export interface ChaosTarget {
   readonly url: string;
-  /** The server's main process, a child of ours: no other process is ever killed but its children. */
+  /** The server's main process, a child of ours: only its children are ever killed. */
   readonly pid: number;
   readonly proxies: readonly { readonly name: 'Redis' | 'PostgreSQL'; readonly proxy: TcpProxy }[];
 }
 
 type Act = (stop: AbortSignal) => Promise<Disturbance>;
 
-/** Every second session is disturbed, in turn by each means that there is. */
+/** Disturbs every second session, by each available means in turn. */
 export function chaos(target: ChaosTarget): Disturber {
   const acts = new Chaos(target).acts;
   return async (session, stop) => {
@@ -70,7 +75,7 @@ class Chaos {
     for (let turn = 0; turn < KILLS && !stop.aborted; turn += 1) {
       const workers = (await this.#memory())?.processes.filter(({ role }) => role === 'worker');
       const pid = workers?.[turn % Math.max(1, workers.length)]?.pid ?? null;
-      // Ids are used again: only a child of the server that we started is killed.
+      // Process ids are reused: kill only a child of the server that we started.
       if (pid !== null && (await parentOf(pid)) === this.#target.pid) {
         process.kill(pid, 'SIGKILL');
         kills += 1;
@@ -103,8 +108,8 @@ class Chaos {
         levels.add(memory.pressure);
         if (memory.pressure === 'critical') break;
         const line = memory.load_line_mb ?? 0;
-        if (memory.server_used_mb + TAKE_STEP_MB > line * MOST_OF_LINE) {
-          // The next regular reading tells what the last step has done.
+        if (memory.server_used_mb + TAKE_STEP_MB > line * MAX_SHARE_OF_LINE) {
+          // The next regular reading shows the effect of the last step.
           await pause(HOLD_MS, stop);
           levels.add((await this.#memory())?.pressure ?? 'unknown');
           break;
@@ -161,7 +166,7 @@ class Chaos {
     return bodyOf(await this.#client.get('/v1/workers'), parseWorkerStates) ?? [];
   }
 
-  /** @returns after how many ms the condition held; null when it did not in time. */
+  /** @returns after how many ms the condition held; null if it did not in time. */
   async #within(condition: () => Promise<boolean>, stop: AbortSignal): Promise<number | null> {
     const began = performance.now();
     while (performance.now() - began < RECOVERY_MS && !stop.aborted) {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { TcpProxy } from '../../../../src/proof/play/tcp-proxy.js';
+import { TcpProxy } from '../../../../../src/proof/play/disturb/tcp-proxy.js';
 
 let echo: net.Server;
 let proxy: TcpProxy;
