@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Readings } from '../../src/contract/memory.js';
 import type { Proofs } from '../../src/contract/proofs.js';
 import type { Workers } from '../../src/contract/workers.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
@@ -175,6 +176,10 @@ beforeAll(async () => {
   // What this one keeps is of an earlier run to the next: minutes of readings, and a session.
   const first = await startServer(of);
   await classify(first, 'the first text prepares the model');
+  await until(
+    'memory was read',
+    async () => (await get<Readings>(first, '/v1/memory/readings')).seconds.length > 0,
+  );
   await first.stop();
   server = await startServer({ ...of, data: first.data });
   document = await get<OpenApi>(server, '/openapi.json');
