@@ -111,7 +111,7 @@ function MarkList({ group, leftPx }: { readonly group: MarkGroup; readonly leftP
   const left = `clamp(0px, ${middle} - ${LIST_REM / 2}rem, max(0px, 100% - ${LIST_REM}rem))`;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a long list scrolls, which the keyboard must reach
-    <div class="mark-list" style={{ left }} tabIndex={0} role="group" aria-label={headOf(marks)}>
+    <section class="mark-list" style={{ left }} tabIndex={0} aria-label={headOf(marks)}>
       {marks.length > 1 && <p class="mark-list-head">{headOf(marks)}</p>}
       <ul>
         {marks.toReversed().map((mark) => (
@@ -125,7 +125,7 @@ function MarkList({ group, leftPx }: { readonly group: MarkGroup; readonly leftP
           </li>
         ))}
       </ul>
-    </div>
+    </section>
   );
 }
 
