@@ -32,6 +32,7 @@ import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { ModelViews } from './model-views.js';
 import { ProofRuns } from './proof-runs.js';
+import { replaceForm } from './replaced-form.js';
 import { WorkerViews } from './worker-views.js';
 
 /** Models bundled with the package. */
@@ -152,6 +153,7 @@ export class Assembly {
       }),
       refuse: (model) => this.#refuseTooLarge(model),
       onMeasured: (model, form) => this.library.remeasured(model, form),
+      onReplaced: (model, reason, form) => replaceForm({ log, ...this }, model, reason, form),
       log: (line, facts) => log.info(facts, line),
     });
   }

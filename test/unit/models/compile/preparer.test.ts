@@ -14,6 +14,7 @@ class Fixture {
   readonly root = temporaryFolder();
   readonly forms = new MappedForms(path.join(this.root, 'data'), 'runtime');
   readonly measured: MappedForm[] = [];
+  readonly replaced: string[] = [];
   readonly preparer: Preparer;
 
   constructor(changes: Partial<PreparerOptions> = {}) {
@@ -26,6 +27,7 @@ class Fixture {
       batchTokens: 64,
       rowBudget: () => ({ bytes: 2 ** 30, ms: 60_000 }),
       refuse: () => undefined,
+      onReplaced: (_model, reason) => this.replaced.push(reason),
       onMeasured: (_model, form) => this.measured.push(form),
       log: () => undefined,
       ...changes,
