@@ -173,7 +173,7 @@ describe('a failure', () => {
     const fixture = new Fixture();
     const model = fixture.model('m', { measure: 'exit' });
     await expect(fixture.preparer.ensure(model)).rejects.toThrow();
-    expect(readdirSync(fixture.forms.folderOf(model))).toEqual([]);
+    expect(readdirSync(fixture.forms.folderOf(model))).toEqual(['.lock']);
   });
 
   test.each(['write', 'measure'])('for lack of memory (%s) is not remembered', async (job) => {
