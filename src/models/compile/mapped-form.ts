@@ -269,6 +269,11 @@ export class MappedForms {
     }
   }
 
+  /** Removes the model's forms that no server has used today: for a disk that is nearly full. */
+  makeRoom(model: Model): Promise<void> {
+    return this.#removeUnused(this.folderOf(model), 24 * HOUR_MS);
+  }
+
   /** Notes that the form is in use, at most once an hour. */
   async touch(directory: string): Promise<void> {
     const now = Date.now();
@@ -298,12 +303,12 @@ export class MappedForms {
   }
 
   /** Forms for other files, runtimes and CPUs may be another server's: they go only when nobody has used them for long. */
-  async #removeUnused(folder: string): Promise<void> {
+  async #removeUnused(folder: string, unusedMs = KEEP_UNUSED_MS): Promise<void> {
     for (const name of await namesIn(folder)) {
       const directory = path.join(folder, name);
       if (!FORM_NAME.test(name)) continue;
       const of = await stat(path.join(directory, MANIFEST)).catch(() => stat(directory));
-      if (Date.now() - of.mtimeMs > KEEP_UNUSED_MS) await this.#moveAway(directory);
+      if (Date.now() - of.mtimeMs > unusedMs) await this.#moveAway(directory);
     }
   }
 

@@ -218,7 +218,11 @@ export class Preparer {
         await forms.removeUnfinished(forms.folderOf(model));
         const made = await this.#find(model);
         if (made !== undefined) return made;
-        await checkRoom(forms.folderOf(model), roomNeeded(model.weights, model.sourceBytes));
+        const needed = roomNeeded(model.weights, model.sourceBytes);
+        await checkRoom(forms.folderOf(model), needed).catch(async () => {
+          await forms.makeRoom(model);
+          await checkRoom(forms.folderOf(model), needed);
+        });
         return await this.#make(model);
       } finally {
         await lock.release();
