@@ -239,6 +239,7 @@ export class Assembly {
     return new MemoryManager(
       {
         loadLineBytes: (totalBytes) => this.#loadLineBytes(totalBytes),
+        systemRoot: config['memory.system_root'],
         readChildren: () => readChildren(this.pool, this.preparer),
         onReading: (reading) => this.archive.keepReading(reading),
         readingIntervalMs: config['memory.reading_interval_ms'],
