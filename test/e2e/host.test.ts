@@ -37,7 +37,11 @@ async function startUnder(
     return closed;
   };
   onTestFinished(async () => void (await stop()));
-  const url = await until('it listens', address, 60_000);
+  const ended = closed.then(({ code, signal }) => {
+    throw new Error(`the server ended (${signal ?? code}) before it listened:\n${printed}`);
+  });
+  const url = await Promise.race([until('it listens', address, 60_000), ended]);
+  ended.catch(() => undefined);
   const lines = printed.split('\n').filter((line) => line.startsWith('{'));
   const logs = lines.map((line) => JSON.parse(line) as LogLine);
   const warnings = logs.filter(({ level }) => level === 40).map(({ msg }) => msg);
@@ -130,9 +134,9 @@ test('memory.system_root: another machine’s files, whose memory.high draws the
   });
 }, 60_000);
 
-test('with 256 open files it takes the connections that it can, and answers', async () => {
-  const server = await startUnder('ulimit -n 256 && exec "$@"');
-  const told = /^open files are limited to 256: 128 connections are taken/;
+test('with 400 open files it takes the connections that it can, and answers', async () => {
+  const server = await startUnder('ulimit -n 400 && exec "$@"');
+  const told = /^open files are limited to 400: 208 connections are taken/;
   expect(server.warnings).toContainEqual(expect.stringMatching(told));
   const { port, hostname } = new URL(server.url);
   const sockets = Array.from({ length: 400 }, () => net.connect(Number(port), hostname));

@@ -6,8 +6,11 @@ export interface HostNote {
   readonly text: string;
 }
 
-/** Files that the server itself has open beside its clients' connections: libraries, models, pipes, database, readings. */
-export const OWN_FILES = 128;
+/**
+ * Files beside the connections of clients that are served: some 50 of the server at rest, those that it reads at once, and
+ * 64 connections that are taken in before others give way to them (`http/connections.ts`).
+ */
+export const OWN_FILES = 192;
 /** Share of the machine's swap that is in use from which on the machine is said to swap. */
 const SWAPS_FROM = 0.1;
 const MB = 2 ** 20;

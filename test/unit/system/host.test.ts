@@ -212,13 +212,13 @@ describe('open files', () => {
 
   test('connections are as many as there is room for', async () => {
     expect(affordedConnections(1024, undefined)).toBe(1024);
-    expect(affordedConnections(1024, 256)).toBe(128);
+    expect(affordedConnections(1024, 256)).toBe(64);
     expect(affordedConnections(1024, 100)).toBe(1);
     const { warn } = await notesOf({
       'proc/self/limits':
         'Limit                     Soft Limit           Hard Limit           Units\nMax open files            256                  256                  files\n',
     });
-    expect(warn).toEqual([expect.stringMatching(/limited to 256: 128 connections .* Allow 1152/)]);
+    expect(warn).toEqual([expect.stringMatching(/limited to 256: 64 connections .* Allow 1216/)]);
   });
 });
 
