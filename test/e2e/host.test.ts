@@ -1,11 +1,21 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import type { ErrorBody } from '../../src/contract/errors.js';
 import type { MemoryView } from '../../src/contract/memory.js';
 import { findCgroup } from '../../src/system/cgroup/cgroup-tree.js';
-import { classify, get, type LogLine, temporaryFolder, until } from './harness.js';
+import {
+  argumentsOf,
+  childrenOf,
+  classify,
+  get,
+  type LogLine,
+  request,
+  temporaryFolder,
+  until,
+} from './harness.js';
 import { cleanEnvironment, exitOf, MAIN } from './processes.js';
 
 const MB = 2 ** 20;
@@ -45,7 +55,7 @@ async function startUnder(
   const lines = printed.split('\n').filter((line) => line.startsWith('{'));
   const logs = lines.map((line) => JSON.parse(line) as LogLine);
   const warnings = logs.filter(({ level }) => level === 40).map(({ msg }) => msg);
-  return { url, data, warnings, stop };
+  return { url, pid: child.pid ?? 0, data, warnings, stop };
 }
 
 /** A real cgroup with a limit, below the nearest one in which we may make some. */
@@ -150,4 +160,37 @@ test('with 400 open files it takes the connections that it can, and answers', as
   );
   expect((await classify(server, 'hello')).results).toHaveLength(1);
   expect(await get(server, '/health/ready')).toMatchObject({ status: 'ready' });
+}, 60_000);
+
+test('a model is prepared when its peak fits, refused with the figures while it does not; its preparer goes first', async () => {
+  const root = await temporaryFolder();
+  mkdirSync(path.join(root, 'proc'), { recursive: true });
+  const file = path.join(root, 'proc/meminfo');
+  const hasAvailable = (mb: number) =>
+    writeFileSync(file, `MemTotal: 1048576 kB\nMemFree: 1024 kB\nMemAvailable: ${mb * 1024} kB\n`);
+  // The line is 819 MB: 44 MB are left, then 195.
+  hasAvailable(249);
+  const set = { 'memory.system_root': root, 'memory.reading_interval_ms': '50' };
+  const server = await startUnder('exec "$@"', { set });
+  const load = () => request<ErrorBody>(server, 'POST', '/v1/models/spam/load');
+  const refused = await load();
+  expect(refused.status).toBe(507);
+  expect(refused.body.error.message).toMatch(
+    /takes 5\d\.\d MB.*775\.0 MB of the load line’s 819\.2 MB/,
+  );
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+  hasAvailable(400);
+  await until('the reading shows it', async () => {
+    const memory = await get<MemoryView>(server, '/v1/memory');
+    return memory.server_used_mb < 700;
+  });
+  const loading = load();
+  const score = await until('a preparer has told how it is to be killed', () =>
+    childrenOf(server.pid)
+      .filter((pid) => argumentsOf(pid).some((word) => word.includes('"job":"write"')))
+      .map((pid) => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim())
+      .find((adjusted) => adjusted === '1000'),
+  );
+  expect(score).toBe('1000');
+  expect((await loading).status).toBe(200);
 }, 60_000);
