@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -127,7 +128,7 @@ export class App {
   }
 
   /**
-   * Stops taking requests, finishes running ones, cleans up, ends the workers, closes the database. Each step has
+   * Says that it is not ready, and goes on taking requests for the drain time. Then stops taking them, finishes running ones, cleans up, ends the workers, closes the database. Each step has
    * a part of the grace time, so that the last ones are reached in any case.
    *
    * @returns whether everything has ended by itself; false if something was cut off.
@@ -168,6 +169,7 @@ export class App {
     };
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
+    await this.#drain();
     // Before the server closes: a stopping proof still ends its session over HTTP.
     await step('proof', 0.2, proofs.stop());
     await step('requests', 0.35, this.#server?.close());
@@ -179,6 +181,16 @@ export class App {
     await archive.close();
     this.#state = 'stopped';
     return isComplete;
+  }
+
+  /** Who balances requests sends some until it has looked at `/health/ready`; connections that are kept open end meanwhile. */
+  async #drain(): Promise<void> {
+    const drainMs = this.#config['shutdown.drain_ms'];
+    if (this.#server === undefined || drainMs === 0) return;
+    this.#server.server.prependListener('request', (_request, response: ServerResponse) => {
+      response.shouldKeepAlive = false;
+    });
+    await new Promise((resolve) => setTimeout(resolve, drainMs));
   }
 
   #notReadyBecause(): string {

@@ -66,7 +66,9 @@ export const canLimitFiles =
   spawnSync('prlimit', ['--pid', String(process.pid), '--fsize=unlimited:']).status === 0;
 
 const CLIENTS = 8;
-const BODY = JSON.stringify({ inputs: 'a request that nobody waits for', user: 'faulty' });
+/** What the faulty clients ask. */
+export const FAULTY_TEXT = 'a request that nobody waits for';
+const BODY = JSON.stringify({ inputs: FAULTY_TEXT, user: 'faulty' });
 const HEAD = `POST /v1/classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(BODY)}\r\n`;
 
 /** The faults that {@link faultsOf} makes, for tests that need their names before there is a server. */

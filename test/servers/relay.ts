@@ -39,7 +39,9 @@ export class Relay {
     return url.replace(`:${this.#targetPort}`, `:${this.#port}`);
   }
 
+  /** After `garbage` it also cuts off what it has spoilt: who is told a length of 2 GB would wait for the rest. */
   async set(mode: RelayMode): Promise<void> {
+    if (this.#mode === 'garbage') this.#cutAll();
     this.#mode = mode;
     if (mode !== 'hang') for (const go of this.#waiting.splice(0)) go();
     if (mode === 'gone') {
