@@ -12,7 +12,11 @@ test('a models folder that is moved away and back: an unnamed request finds its 
   const { results } = await classify(server, 'before it moved');
   await rename(models, away);
   const ask = () => request(server, 'POST', '/v1/classify', { body: { inputs: 'a new text' } });
-  await until('it is missed', async () => (await ask()).status !== 200);
+  const missed = await until('it is missed', async () => {
+    const { status } = await ask();
+    return status === 200 ? undefined : status;
+  });
+  expect([missed, (await ask()).status, (await ask()).status]).toEqual([404, 404, 404]);
   await rename(away, models);
   await until('it is found again', async () => (await ask()).status === 200);
   expect((await classify(server, 'before it moved')).results).toEqual(results);
