@@ -33,7 +33,8 @@ function inOwnNetwork(name: string, args: readonly string[] = []) {
       stdio: ['pipe', 'pipe', 'inherit'],
     },
   );
-  onTestFinished(() => void child.kill('SIGKILL'));
+  // The end of its input ends it, and its server: a signal would leave that one behind.
+  onTestFinished(() => void child.stdin?.end());
   const lines: string[] = [];
   if (child.stdout !== null) {
     createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
