@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MemoryView } from '../../src/contract/memory.js';
 import type { Pools } from '../../src/contract/pools.js';
-import type { Ready } from '../../src/contract/service.js';
+import type { NotReady, Ready } from '../../src/contract/service.js';
 import { during } from '../servers/during.js';
 import { FAULT_NAMES, type Fault, faultsOf, Machine, nameOf } from '../servers/faults.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
@@ -13,7 +13,9 @@ import {
   childrenOf,
   endSession,
   get,
+  isRunning,
   openSession,
+  request,
   type Server,
   startServer,
   temporaryFolder,
@@ -102,9 +104,14 @@ describe.skipIf(postgresql === undefined || redis === undefined)('a fault', () =
     await Promise.all(relays.map((relay) => relay.stop()));
   });
 
+  /** For a moment no worker may be ready: the last one is replaced while another one starts. */
+  async function readiness(): Promise<Ready | NotReady> {
+    return (await request<Ready | NotReady>(server, 'GET', '/health/ready')).body;
+  }
+
   /** Everything is there, and no more than before. */
   async function isAsBefore(): Promise<true | undefined> {
-    const ready = await get<Ready>(server, '/health/ready');
+    const ready = await readiness();
     const workers = await workerPids(server);
     if (ready.status !== 'ready' || workers.length !== WORKERS) return undefined;
     const now = await held();
@@ -122,7 +129,8 @@ describe.skipIf(postgresql === undefined || redis === undefined)('a fault', () =
       return (await workerPids(server)).some((pid) => !workers.includes(pid));
     }
     if (shows === undefined) return true;
-    return shows.test((await get<Ready>(server, '/health/ready')).reasons?.join('\n') ?? '');
+    const ready = await readiness();
+    return 'reasons' in ready && shows.test(ready.reasons?.join('\n') ?? '');
   }
 
   async function play(fault: Fault): Promise<void> {
@@ -142,7 +150,7 @@ describe.skipIf(postgresql === undefined || redis === undefined)('a fault', () =
     sent += load.answered;
     expect(load.wrong).toEqual([]);
     await until('it is as before', isAsBefore).catch(async (error: unknown) => {
-      const ready = await get<Ready>(server, '/health/ready');
+      const ready = await readiness();
       throw new Error(`${String(error)}: ${JSON.stringify({ before, now: await held(), ready })}`);
     });
   }
@@ -171,4 +179,17 @@ describe.skipIf(postgresql === undefined || redis === undefined)('a fault', () =
     const { records, ids } = await count();
     expect(ids).toBe(records);
   });
+
+  test.skipIf(process.platform !== 'linux')(
+    'of the server itself (kill -9): its workers die with it, one that stands still too',
+    async () => {
+      const workers = await workerPids(server);
+      // It cannot see for itself that its parent has gone: the kernel has to end it.
+      const [stopped = process.pid] = workers;
+      expect(workers).toContain(stopped);
+      process.kill(stopped, 'SIGSTOP');
+      await server.kill();
+      await until('no worker runs', () => workers.every((pid) => !isRunning(pid)));
+    },
+  );
 });
