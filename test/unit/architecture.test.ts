@@ -97,6 +97,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
           'compile/preparer.ts',
           'compile/preparer-main.ts',
           'compile/preparer-protocol.ts',
+          'compile/preparing-room.ts',
           'compile/probe-texts.ts',
           'compile/staging.ts',
           'compile/write-form.ts',
