@@ -28,6 +28,14 @@ function withCommonFlags(command: Command): Command {
     );
 }
 
+function withModelFlag(command: Command): Command {
+  return command.option(
+    '--model <org/name[@revision]>',
+    'model of a hub, fetched where the cache lacks it; may be repeated. Without --models only these are served',
+    (value: string, earlier: readonly string[] = []) => [...earlier, value],
+  );
+}
+
 /** Runs a command; it calls `started` when what it says about an error is no longer why it could not start. */
 type Run = (work: (started: () => void) => Promise<number>) => Promise<void>;
 
@@ -40,10 +48,13 @@ function buildProgram(run: Run): Command {
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
 
-  withCommonFlags(program.command('serve').description('start the server'))
+  withModelFlag(withCommonFlags(program.command('serve').description('start the server')))
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for a free one (default: 8000)')
-    .addHelpText('after', '\nExample:\n  plimsoll serve --models ./models --port 8000')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  plimsoll serve --models ./models --port 8000\n  plimsoll serve --model org/name --model org/other@v1.0',
+    )
     .action((flags: CommonFlags) =>
       run(async (started) => {
         // Both before the server's modules are loaded: what these allocate is to be tuned, and the starter may end meanwhile.

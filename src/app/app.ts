@@ -77,7 +77,8 @@ export class App {
    * @throws PlimsollError, Error if the models folder, the workers or the port are not available.
    */
   async start(): Promise<string> {
-    const { repository, forms, pool, memory, sessions, redis, archive } = this.#parts;
+    const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
+    await hubModels.open();
     await repository.scan();
     await forms.removeLeftovers();
     this.#warnOfSecret();
@@ -130,13 +131,14 @@ export class App {
     return this.#stopping;
   }
 
-  get modelsFolder(): string {
+  get modelsFolder(): string | undefined {
     return this.#parts.repository.root;
   }
 
   /** Describes the models without a running server; prepares them first if asked to. */
   async describeModels(options: { readonly prepare: boolean }): Promise<readonly ModelView[]> {
-    const { repository, library, memory, views } = this.#parts;
+    const { repository, library, memory, views, hubModels } = this.#parts;
+    await hubModels.open();
     await Promise.all([repository.scan(), memory.reader.read()]);
     for (const model of options.prepare ? repository.list() : []) {
       await library.ready(model.id).catch((error: unknown) => {
@@ -148,7 +150,7 @@ export class App {
   }
 
   async #stop(): Promise<boolean> {
-    const { proofs, sessions, memory, preparer, pool, archive, redis } = this.#parts;
+    const { proofs, pulls, sessions, memory, preparer, pool, archive, redis } = this.#parts;
     const graceMs = this.#config['shutdown.grace_ms'];
     let isComplete = true;
     const step = async (name: string, share: number, work: Promise<unknown> | undefined) => {
@@ -163,6 +165,7 @@ export class App {
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
     // Before the server closes: a stopping proof still ends its session over HTTP.
     await step('proof', 0.2, proofs.stop());
+    await step('pulls', 0.05, pulls.stop());
     await step('requests', 0.35, this.#server?.close());
     await step('sessions', 0.2, sessions.stop(0.1 * graceMs));
     await step('memory', 0.05, memory.stop());

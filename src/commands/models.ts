@@ -10,7 +10,8 @@ export async function listModels(flags: CommonFlags & { prepare: boolean }): Pro
   const app = await App.create(config, cpus, log);
   try {
     const models = await app.describeModels({ prepare: flags.prepare });
-    if (models.length === 0) process.stdout.write(`no models in ${app.modelsFolder}\n`);
+    if (models.length === 0)
+      process.stdout.write(`no models in ${app.modelsFolder ?? 'the hub’s cache'}\n`);
     for (const model of models) {
       const measured =
         model.mapped_mb === null

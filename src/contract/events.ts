@@ -3,9 +3,11 @@ import { cacheSchema } from './cache.js';
 import { pressureSchema, processRoleSchema } from './memory.js';
 import { modelOfStateSchema } from './models.js';
 import { poolSchema } from './pools.js';
+import { pullSchema } from './pulls.js';
 import { receiptSchema } from './receipts.js';
 import {
   choice,
+  flag,
   instant,
   integer,
   list,
@@ -50,6 +52,8 @@ export const pageStateSchema = object({
   workers: list(workerSchema),
   cache: cacheSchema,
   pools: list(poolSchema),
+  pull_allowed: flag('Whether models may be fetched over HTTP: `hub.pull`.'),
+  pulls: list(pullSchema, 'The newest ones.'),
 });
 export type PageState = Static<typeof pageStateSchema>;
 

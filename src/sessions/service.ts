@@ -105,8 +105,10 @@ export class ClassificationService {
     if (this.#defaultModel !== '') return this.#defaultModel;
     if (this.#repository.known('spam') !== undefined) return 'spam';
     const ids = this.#repository.list().map((model) => model.id);
-    const [only] = ids;
-    if (only !== undefined && ids.length === 1) return only;
+    // A model that joins later must not take the default away from one that was there.
+    const first = ids.filter((id) => this.#repository.named(id)?.isLate !== true);
+    const [only] = first.length > 0 ? first : ids;
+    if (only !== undefined && (first.length === 1 || ids.length === 1)) return only;
     const names = ids.slice(0, 20).join(', ') || 'none';
     throw new PlimsollError('INVALID_REQUEST', `name a model: there is ${names}`);
   }

@@ -8,6 +8,8 @@ export interface HubFaults {
   /** The connection breaks after so many bytes of a large file, so many times. */
   cutAfterBytes?: number;
   cuts?: number;
+  /** A large file stops after so many bytes; the connection stays open. */
+  stopsAfterBytes?: number;
   /** Large files come with one byte changed. */
   damages?: boolean;
   /** Every address answers with this status and `X-Error-Code`. */
@@ -129,7 +131,11 @@ export class HubServer {
     const isLong = content.byteLength > (faults.cutAfterBytes ?? 0);
     const cut = isLong && (faults.cuts ?? 0) > 0 ? faults.cutAfterBytes : undefined;
     if (cut !== undefined) faults.cuts = (faults.cuts ?? 0) - 1;
-    sendRange(request, response, content, cut);
+    if (faults.stopsAfterBytes === undefined) sendRange(request, response, content, cut);
+    else {
+      response.writeHead(200, { 'content-length': content.byteLength });
+      response.write(content.subarray(0, faults.stopsAfterBytes));
+    }
   }
 }
 
