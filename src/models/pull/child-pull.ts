@@ -48,19 +48,21 @@ function follow({ model, dtype, signal, onProgress, module }: ChildPullOptions) 
     timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
   };
   signal.addEventListener('abort', stop, { once: true });
+  let last: PullMessage | undefined;
+  child.on('message', (message: PullMessage) => {
+    if (message.type === 'progress') onProgress(message.progress);
+    else last = message;
+  });
   return new Promise<PulledModel>((resolve, reject) => {
-    child.on('message', (message: PullMessage) => {
-      if (message.type === 'progress') onProgress(message.progress);
-      else if (message.type === 'pulled') resolve(message.pulled);
-      else reject(new HubError(message.failure, message.message));
-    });
     child.on('error', reject);
+    // Not before: until then it takes memory, and holds the lock of its file.
     child.on('close', (code, killedBy) => {
+      if (last?.type === 'pulled') return resolve(last.pulled);
+      if (last?.type === 'failed') return reject(new HubError(last.failure, last.message));
       const why = signal.aborted
         ? 'stopped; what is there is kept'
         : `its process ended (${killedBy ?? code}): ${lastWords.trim()}`;
-      // Without effect after its last message.
-      reject(new HubError(signal.aborted ? 'stopped' : 'answer', `${model}: ${why}`));
+      return reject(new HubError(signal.aborted ? 'stopped' : 'answer', `${model}: ${why}`));
     });
   }).finally(() => {
     clearTimeout(timer);

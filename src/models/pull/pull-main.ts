@@ -6,10 +6,10 @@ import { messageOf } from '../../errors.js';
 import { dieWithParent } from '../../system/process/parent-death.js';
 import { HubError } from './hub-error.js';
 import { hubSettings } from './hub-settings.js';
-import { pullModel } from './pull.js';
+import { type PullProgress, pullModel } from './pull.js';
 import type { PullJob, PullMessage } from './pull-protocol.js';
 
-/** Time between two messages about the bytes of one file, ms. */
+/** Time between two messages about the bytes of a file, ms. */
 const TELL_MS = 200;
 
 async function main(): Promise<void> {
@@ -20,25 +20,34 @@ async function main(): Promise<void> {
   }
   // The parent is this same program: the job needs no check beyond being there.
   const job = JSON.parse(process.argv[2] ?? 'null') as PullJob;
-  const toldMs = new Map<string, number>();
+  // The last figure of each file that was not told yet: also one after which nothing comes for a while.
+  const untold = new Map<string, PullProgress>();
+  const timer = setInterval(() => {
+    for (const progress of untold.values()) tell({ type: 'progress', progress });
+    untold.clear();
+  }, TELL_MS);
+  const begun = new Set<string>();
   try {
     const settings = await hubSettings(process.env);
     const pulled = await pullModel({
       ...{ settings, ...job, signal: stop.signal },
       onProgress: (progress) => {
-        if (progress.kind === 'bytes') {
-          const now = performance.now();
-          const isDue = now - (toldMs.get(progress.file) ?? Number.NEGATIVE_INFINITY) >= TELL_MS;
-          if (!isDue && progress.bytes < progress.totalBytes) return;
-          toldMs.set(progress.file, now);
+        const isFirst = progress.kind === 'bytes' && !begun.has(progress.file);
+        if (progress.kind !== 'listed') {
+          begun.add(progress.file);
+          untold.delete(progress.file);
         }
-        tell({ type: 'progress', progress });
+        // The first one tells what an earlier attempt has left.
+        if (progress.kind !== 'bytes' || isFirst) tell({ type: 'progress', progress });
+        else untold.set(progress.file, progress);
       },
     });
     await tellLast({ type: 'pulled', pulled });
   } catch (error) {
     const failure = error instanceof HubError ? error.kind : 'answer';
     await tellLast({ type: 'failed', failure, message: messageOf(error) });
+  } finally {
+    clearInterval(timer);
   }
 }
 
