@@ -1,4 +1,3 @@
-import { messageOf } from '../errors.js';
 import { HubModels } from '../models/hub-models.js';
 import { pullInChild } from '../models/pull/child-pull.js';
 import { ModelPulls } from '../models/pulls.js';
@@ -6,7 +5,7 @@ import type { Assembly, Given } from './assembly.js';
 
 /** The models of a hub that are served. */
 export function hubModelsOf(
-  { repository }: Pick<Assembly, 'repository'>,
+  { repository, preparer }: Pick<Assembly, 'repository' | 'preparer'>,
   { config, log }: Given,
 ): HubModels {
   return new HubModels({
@@ -15,13 +14,14 @@ export function hubModelsOf(
     dtype: config['models.dtype'],
     dataFolder: config.data,
     servesPulled: config['hub.pull'],
+    prepare: (model) => preparer.ensure(model),
     warn: (line, facts) => log.warn(facts, line),
   });
 }
 
 /** Models that are fetched because somebody asked over HTTP. */
 export function pullsOf(
-  { hubModels, library, archive }: Pick<Assembly, 'hubModels' | 'library' | 'archive'>,
+  { hubModels, archive }: Pick<Assembly, 'hubModels' | 'archive'>,
   { config, log }: Given,
 ): ModelPulls {
   return new ModelPulls({
@@ -31,13 +31,7 @@ export function pullsOf(
     fetch: (model, signal, onProgress) =>
       pullInChild({ model, dtype: config['models.dtype'], signal, onProgress }),
     check: (id) => hubModels.check(id),
-    join: async (pulled) => {
-      await hubModels.join(pulled);
-      // Its first request need not wait; a failure is told of on request.
-      void library.ready(pulled.id).catch((error: unknown) => {
-        log.warn({ model: pulled.id, reason: messageOf(error) }, 'a model cannot be used');
-      });
-    },
+    join: (pulled) => hubModels.join(pulled),
     onEnd: ({ id, model, state, reason, commit }) => {
       log.info({ pull: id, model, state, commit, reason }, 'a pull has ended');
       const text = `${model} ${state === 'done' ? 'was fetched' : state}`;

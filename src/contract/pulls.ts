@@ -16,8 +16,8 @@ export const pullSchema = object({
   id: text(),
   model: text('As it was asked for: org/name or org/name@revision.'),
   state: choice(
-    ['waiting', 'running', 'done', 'failed', 'cancelled'],
-    'done: the model is served under the name org/name.',
+    ['waiting', 'running', 'preparing', 'done', 'failed', 'cancelled'],
+    'preparing: all is fetched, and its mapped form is made; it can no longer be cancelled. done: the model is served under the name org/name.',
   ),
   commit: nullable(text('What the revision stands for; null until the hub has told.')),
   files_done: integer(),

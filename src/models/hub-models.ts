@@ -3,7 +3,7 @@ import path from 'node:path';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
 import { SettingError } from '../settings/setting.js';
 import { hubOriginOf } from './intake/origin.js';
-import type { ModelRepository } from './intake/repository.js';
+import type { Model, ModelRepository } from './intake/repository.js';
 import { parseHubId } from './pull/hub-id.js';
 import { hubSettings } from './pull/hub-settings.js';
 import { type PulledModel, pullModel } from './pull/pull.js';
@@ -20,6 +20,8 @@ export interface HubModelsOptions {
   readonly dataFolder: string;
   /** Whether models that were fetched over HTTP are served: the setting `hub.pull`. */
   readonly servesPulled: boolean;
+  /** Makes its mapped form. @throws PlimsollError MODEL_UNUSABLE, INSUFFICIENT_MEMORY */
+  readonly prepare: (model: Model) => Promise<unknown>;
   readonly warn: (line: string, facts: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -70,22 +72,19 @@ export class HubModels {
   }
 
   /**
-   * Serves a model that was fetched while the server runs, and remembers it for the next start.
+   * Prepares a model that was fetched while the server runs, serves it, and remembers it for the next start. An earlier
+   * revision of it is served until then.
    *
-   * @throws PlimsollError MODEL_EXISTS, MODEL_UNUSABLE: then what was served before is served on
+   * @throws PlimsollError MODEL_EXISTS, MODEL_UNUSABLE, INSUFFICIENT_MEMORY: then what was served before is served on
    */
   async join({ id, commit, folder }: PulledModel): Promise<void> {
+    const { repository, prepare } = this.#options;
+    const named = { id, directory: folder, isLate: repository.named(id)?.isLate ?? true };
+    await prepare(await repository.read(named));
+    // A folder of that name may have come meanwhile.
     await this.check(id);
-    const { repository } = this.#options;
-    const earlier = repository.named(id);
-    repository.serve({ id, directory: folder, isLate: earlier?.isLate ?? true });
-    try {
-      await repository.refresh(id);
-    } catch (error) {
-      repository.forget(id);
-      if (earlier !== undefined) repository.serve(earlier);
-      throw error;
-    }
+    repository.serve(named);
+    await repository.refresh(id);
     await this.#remember((models) => [
       ...models.filter((model) => parseHubId(model).id !== id),
       `${id}@${commit}`,

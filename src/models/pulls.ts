@@ -20,7 +20,7 @@ export interface ModelPullsOptions {
   ) => Promise<PulledModel>;
   /** Throws if a model of that id must not join. */
   readonly check: (id: string) => Promise<void>;
-  /** Serves a model that was fetched. */
+  /** Prepares and serves a model that was fetched. */
   readonly join: (pulled: PulledModel) => Promise<void>;
   /** Told of every pull that has ended. */
   readonly onEnd: (pull: PullView) => void;
@@ -35,7 +35,8 @@ interface Pull {
   state: PullView['state'];
   endedAtMs: number | undefined;
   reason: string | undefined;
-  work: Promise<void> | undefined;
+  /** Settles when it is fetched, or is fetched no longer. */
+  fetched: Promise<unknown> | undefined;
 }
 
 /** Pulls that have ended and are still told of. */
@@ -94,7 +95,7 @@ export class ModelPulls {
     const pull: Pull = {
       id: `pull_${randomBytes(8).toString('hex')}`,
       ...{ model, startedAtMs: Date.now(), meter: new PullMeter(), stop: new AbortController() },
-      ...{ state: 'waiting', endedAtMs: undefined, reason: undefined, work: undefined },
+      ...{ state: 'waiting', endedAtMs: undefined, reason: undefined, fetched: undefined },
     };
     this.#pulls.set(pull.id, pull);
     this.#forgetOld();
@@ -103,30 +104,28 @@ export class ModelPulls {
   }
 
   /**
-   * Cancels one; what it has fetched is kept for the next time. Settles when nothing of it runs any more.
+   * Cancels one; what it has fetched is kept for the next time. Settles when it is fetched no longer. One that is
+   * being prepared already is left alone.
    *
    * @throws PlimsollError PULL_NOT_ALLOWED, PULL_NOT_FOUND
    */
   async cancel(id: string): Promise<PullView> {
     this.#assertAllowed();
     const pull = this.#find(id);
-    if (isOpen(pull)) {
+    if (pull.state === 'waiting' || pull.state === 'running') {
       pull.stop.abort();
       if (pull.state === 'waiting') this.#end(pull, 'cancelled');
-      await pull.work;
+      await pull.fetched;
     }
     return viewOf(pull);
   }
 
-  /** Ends all; what they have fetched is kept. */
+  /** Ends all; what they have fetched is kept. Those that are prepared end with the preparer. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    const open = [...this.#pulls.values()].filter(isOpen);
-    for (const pull of open) {
-      pull.stop.abort();
-      if (pull.state === 'waiting') this.#end(pull, 'cancelled');
-    }
-    await Promise.all(open.map(({ work }) => work));
+    const open = [...this.#pulls.values()].filter(({ state }) => state === 'running');
+    for (const { stop } of open) stop.abort();
+    await Promise.all(open.map(({ fetched }) => fetched));
   }
 
   #assertAllowed(): void {
@@ -152,16 +151,22 @@ export class ModelPulls {
       if (pull.state !== 'waiting') continue;
       running += 1;
       pull.state = 'running';
-      pull.work = this.#run(pull).finally(() => this.#pump());
+      void this.#run(pull).finally(() => this.#pump());
     }
   }
 
   async #run(pull: Pull): Promise<void> {
     const { fetch, join } = this.#options;
     try {
-      const pulled = await fetch(pull.model, pull.stop.signal, (progress) =>
-        pull.meter.take(progress),
+      const fetching = fetch(pull.model, pull.stop.signal, (progress) => pull.meter.take(progress));
+      pull.fetched = fetching.then(
+        () => undefined,
+        () => undefined,
       );
+      const pulled = await fetching;
+      pull.state = 'preparing';
+      // The next one may be fetched meanwhile.
+      this.#pump();
       await join(pulled);
       this.#end(pull, 'done');
     } catch (error) {
@@ -175,7 +180,8 @@ export class ModelPulls {
     pull.state = state;
     pull.reason = reason;
     pull.endedAtMs = Date.now();
-    this.#options.onEnd(viewOf(pull));
+    // A server that stops keeps no more events.
+    if (!this.#isStopped) this.#options.onEnd(viewOf(pull));
   }
 
   #forgetOld(): void {
@@ -187,7 +193,7 @@ export class ModelPulls {
 }
 
 function isOpen({ state }: Pull): boolean {
-  return state === 'waiting' || state === 'running';
+  return state === 'waiting' || state === 'running' || state === 'preparing';
 }
 
 function asked(model: string) {

@@ -47,7 +47,7 @@ describe.skipIf(chromium === undefined)('the box that fetches a model', () => {
     await box.getByLabel('A model of the hub').fill('org/name');
     await page.keyboard.press('Enter');
     await box.getByRole('progressbar', { name: 'Fetched of org/name' }).waitFor();
-    await box.getByText(/1\.9 of \d\.\d MB/).waitFor();
+    await box.getByText(/^2\.0 of 5\.8 MB/).waitFor();
     for (const theme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme: theme });
       await box.scrollIntoViewIfNeeded();

@@ -166,6 +166,15 @@ export class ModelRepository {
     }
   }
 
+  /**
+   * Reads a model as if it were served by name.
+   *
+   * @throws PlimsollError MODEL_UNUSABLE
+   */
+  async read(model: NamedModel): Promise<Model> {
+    return this.#read(await candidateOf(model));
+  }
+
   async #candidates(): Promise<readonly Candidate[]> {
     const named = await Promise.all([...this.#named.values()].map(candidateOf));
     const below = this.#root === undefined ? [] : await findCandidates(this.#root);

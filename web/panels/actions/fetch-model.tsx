@@ -13,6 +13,7 @@ const SHOWN = 3;
 const STATES: Readonly<Record<Pull['state'], string>> = {
   waiting: 'waits for its turn',
   running: 'is being fetched',
+  preparing: 'is being prepared',
   done: 'is served',
   failed: 'failed',
   cancelled: 'cancelled',
@@ -101,14 +102,16 @@ function OpenPull({
   return (
     <li>
       <Name text={model} />
-      <button
-        type="button"
-        disabled={running !== undefined}
-        aria-label={`Cancel ${model}`}
-        onClick={() => run(id, () => api.cancelPull(id))}
-      >
-        cancel
-      </button>
+      {pull.state !== 'preparing' && (
+        <button
+          type="button"
+          disabled={running !== undefined}
+          aria-label={`Cancel ${model}`}
+          onClick={() => run(id, () => api.cancelPull(id))}
+        >
+          cancel
+        </button>
+      )}
       {pull.state === 'running' && <progress {...known} aria-label={`Fetched of ${model}`} />}
       <span class="figures">{figuresOf(pull)}</span>
     </li>
@@ -128,7 +131,7 @@ function EndedPull({ pull: { model, state, done_mb: done, reason } }: { readonly
 
 /** `120.0 of 440.1 MB, 38.2 MB/s, 8 s left` */
 function figuresOf({ state, done_mb: done, total_mb, mb_per_s, seconds_left }: Pull): string {
-  if (state === 'waiting') return STATES.waiting;
+  if (state !== 'running') return STATES[state];
   const of = total_mb === null ? `${mb(done)} MB` : `${mb(done)} of ${mb(total_mb)} MB`;
   const rate = mb_per_s === null ? '' : `, ${mb(mb_per_s)} MB/s`;
   const left = seconds_left === null ? '' : `, ${span(seconds_left)} left`;
@@ -136,5 +139,5 @@ function figuresOf({ state, done_mb: done, total_mb, mb_per_s, seconds_left }: P
 }
 
 function isOpen({ state }: Pull): boolean {
-  return state === 'waiting' || state === 'running';
+  return state === 'waiting' || state === 'running' || state === 'preparing';
 }
