@@ -131,10 +131,11 @@ export class HubServer {
     const isLong = content.byteLength > (faults.cutAfterBytes ?? 0);
     const cut = isLong && (faults.cuts ?? 0) > 0 ? faults.cutAfterBytes : undefined;
     if (cut !== undefined) faults.cuts = (faults.cuts ?? 0) - 1;
-    if (faults.stopsAfterBytes === undefined) sendRange(request, response, content, cut);
+    const { stopsAfterBytes = Number.POSITIVE_INFINITY } = faults;
+    if (content.byteLength <= stopsAfterBytes) sendRange(request, response, content, cut);
     else {
       response.writeHead(200, { 'content-length': content.byteLength });
-      response.write(content.subarray(0, faults.stopsAfterBytes));
+      response.write(content.subarray(0, stopsAfterBytes));
     }
   }
 }
