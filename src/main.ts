@@ -107,12 +107,14 @@ function buildProgram(run: Run): Command {
       run(async () => (await import('./commands/prove.js')).prove(flags)),
     );
 
-  withCommonFlags(program.command('models').description('list the models, and prepare them'))
+  const models = program.command('models').description('list the models, and prepare them');
+  withModelFlag(withCommonFlags(models))
     .option('--prepare', 'write the mapped form of every model now', false)
     .addHelpText('after', '\nExample:\n  plimsoll models --models ./models --prepare')
     .action((flags: CommonFlags & { prepare: boolean }) =>
       run(async () => (await import('./commands/models.js')).listModels(flags)),
     );
+  modelRemovals(models, run);
 
   withCommonFlags(
     program
@@ -138,6 +140,32 @@ function buildProgram(run: Run): Command {
       run(async () => (await import('./commands/show-config.js')).showConfig(flags)),
     );
   return program;
+}
+
+/** The commands below `plimsoll models` that delete. */
+function modelRemovals(models: Command, run: Run): void {
+  const withRemovalFlags = (command: Command) =>
+    withCommonFlags(command)
+      .option('--yes', 'remove without asking')
+      .option('--dry-run', 'only show what would be removed');
+  // Flags that `plimsoll models` has too are taken by it, wherever they stand.
+  withRemovalFlags(
+    models
+      .command('rm')
+      .description('remove a model from the hub’s cache, with its mapped forms')
+      .argument('<model>', 'org/name (all revisions), or org/name@revision'),
+  ).action((model: string, _flags: object, command: Command) =>
+    run(async () =>
+      (await import('./commands/models-rm.js')).removeModel(model, command.optsWithGlobals()),
+    ),
+  );
+  withRemovalFlags(
+    models.command('prune').description('remove the mapped forms of models that are gone'),
+  ).action((_flags: object, command: Command) =>
+    run(async () =>
+      (await import('./commands/models-prune.js')).pruneForms(command.optsWithGlobals()),
+    ),
+  );
 }
 
 async function main(): Promise<void> {

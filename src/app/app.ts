@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
-import type { ModelView } from '../contract/models.js';
+import type { ModelDetail } from '../contract/models.js';
 import { messageOf } from '../errors.js';
 import { buildServer } from '../http/server.js';
 import { figuresOf } from '../memory/snapshot.js';
@@ -136,7 +136,7 @@ export class App {
   }
 
   /** Describes the models without a running server; prepares them first if asked to. */
-  async describeModels(options: { readonly prepare: boolean }): Promise<readonly ModelView[]> {
+  async describeModels(options: { readonly prepare: boolean }): Promise<readonly ModelDetail[]> {
     const { repository, library, memory, views, hubModels } = this.#parts;
     await hubModels.open();
     await Promise.all([repository.scan(), memory.reader.read()]);
@@ -146,7 +146,13 @@ export class App {
       });
     }
     if (options.prepare) await library.measured();
-    return views.list();
+    const details: ModelDetail[] = [];
+    for (const model of await views.list()) {
+      // A folder whose name nothing finds again is told of as the list has it.
+      const bare = { ...model, origin: null, aliases: [], decisions: [] };
+      details.push(model.state === 'broken' ? bare : await views.show(model.id).catch(() => bare));
+    }
+    return details;
   }
 
   async #stop(): Promise<boolean> {

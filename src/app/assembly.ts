@@ -38,7 +38,7 @@ import { ProofRuns } from './proof-runs.js';
 import { WorkerViews } from './worker-views.js';
 
 /** Models bundled with the package. */
-const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));
+export const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));
 const WORKER_MODULE = fileURLToPath(
   new URL('../inference/workers/worker-main.js', import.meta.url),
 );

@@ -1,17 +1,25 @@
+import type { Preparer } from '../models/compile/preparer.js';
 import { HubModels } from '../models/hub-models.js';
+import type { ModelRepository } from '../models/intake/repository.js';
 import { pullInChild } from '../models/pull/child-pull.js';
 import { ModelPulls } from '../models/pulls.js';
-import type { Assembly, Given } from './assembly.js';
+import type { Config } from '../settings/config.js';
+import type { Archive } from './archive.js';
+import type { Logger } from './log.js';
+
+interface Given {
+  readonly config: Config;
+  readonly log: Logger;
+}
 
 /** The models of a hub that are served. */
 export function hubModelsOf(
-  { repository, preparer }: Pick<Assembly, 'repository' | 'preparer'>,
+  { repository, preparer }: { readonly repository: ModelRepository; readonly preparer: Preparer },
   { config, log }: Given,
 ): HubModels {
   return new HubModels({
     repository,
     named: config['hub.models'],
-    dtype: config['models.dtype'],
     dataFolder: config.data,
     servesPulled: config['hub.pull'],
     prepare: (model) => preparer.ensure(model),
@@ -21,7 +29,7 @@ export function hubModelsOf(
 
 /** Models that are fetched because somebody asked over HTTP. */
 export function pullsOf(
-  { hubModels, archive }: Pick<Assembly, 'hubModels' | 'archive'>,
+  { hubModels, archive }: { readonly hubModels: HubModels; readonly archive: Archive },
   { config, log }: Given,
 ): ModelPulls {
   return new ModelPulls({

@@ -1,9 +1,8 @@
 /** What open pages are fed with, as server-sent events. */
 import { cacheSchema } from './cache.js';
 import { pressureSchema, processRoleSchema } from './memory.js';
-import { modelOfStateSchema } from './models.js';
+import { modelOfStateSchema, pullSchema } from './models.js';
 import { poolSchema } from './pools.js';
-import { pullSchema } from './pulls.js';
 import { receiptSchema } from './receipts.js';
 import {
   choice,

@@ -1,10 +1,9 @@
 import type { CacheView, ClearedCache } from '../contract/cache.js';
 import type { EventKind } from '../contract/events.js';
 import type { MemoryView, MinuteReading, ProcessReadings, Reading } from '../contract/memory.js';
-import type { ModelDetail, ModelView } from '../contract/models.js';
+import type { ModelDetail, ModelView, PullView } from '../contract/models.js';
 import type { PoolView } from '../contract/pools.js';
 import type { ProofProfile, ProofView } from '../contract/proofs.js';
-import type { PullView } from '../contract/pulls.js';
 import type { Receipt } from '../contract/receipts.js';
 import type { ClassificationRecord, PastEvent } from '../contract/records.js';
 import type { SettingView } from '../contract/service.js';

@@ -6,7 +6,7 @@ import { hubOriginOf } from './intake/origin.js';
 import type { Model, ModelRepository } from './intake/repository.js';
 import { parseHubId } from './pull/hub-id.js';
 import { hubSettings } from './pull/hub-settings.js';
-import { type PulledModel, pullModel } from './pull/pull.js';
+import { findInCache, type PulledModel } from './pull/pull.js';
 
 /** Names the models that were fetched over HTTP, one `org/name@commit` a line. */
 const REMEMBERED = 'hub-models.txt';
@@ -15,8 +15,6 @@ export interface HubModelsOptions {
   readonly repository: ModelRepository;
   /** The setting `hub.models`. */
   readonly named: string;
-  /** The setting `models.dtype`. */
-  readonly dtype: string;
   readonly dataFolder: string;
   /** Whether models that were fetched over HTTP are served: the setting `hub.pull`. */
   readonly servesPulled: boolean;
@@ -91,8 +89,8 @@ export class HubModels {
     ]);
   }
 
-  #inCache(model: string): Promise<PulledModel> {
-    return modelInCache(model, this.#options.dtype);
+  async #inCache(model: string): Promise<PulledModel> {
+    return findInCache(await hubSettings(process.env), model);
   }
 
   async #remembered(): Promise<readonly string[]> {
@@ -133,15 +131,6 @@ function parsed(model: string) {
   } catch (error) {
     throw new SettingError(`hub.models: ${messageOf(error)}`);
   }
-}
-
-/** The model as the cache has it. @throws HubError `offline` */
-export async function modelInCache(model: string, dtype: string): Promise<PulledModel> {
-  const settings = { ...(await hubSettings(process.env)), isOffline: true };
-  return pullModel({
-    ...{ settings, model, dtype },
-    ...{ signal: new AbortController().signal, onProgress: () => undefined },
-  });
 }
 
 /** Takes a model out of those that were fetched over HTTP. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { PullView } from '../contract/pulls.js';
+import type { PullView } from '../contract/models.js';
 import { toInstant, toInstantOrNull, toMb, toMbOrNull } from '../contract/units.js';
 import { messageOf, PlimsollError } from '../errors.js';
 import { HubError } from './pull/hub-error.js';

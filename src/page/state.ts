@@ -1,8 +1,7 @@
 import type { ResultCache } from '../cache/result-cache.js';
 import { shownCache } from '../cache/shown.js';
 import type * as contract from '../contract/events.js';
-import type { ModelOfState, ModelView } from '../contract/models.js';
-import type { PullView } from '../contract/pulls.js';
+import type { ModelOfState, ModelView, PullView } from '../contract/models.js';
 import { toInstant, toMb } from '../contract/units.js';
 import type { WorkerView } from '../contract/workers.js';
 import type { Dispatcher } from '../inference/dispatcher.js';

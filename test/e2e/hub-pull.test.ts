@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PageState } from '../../src/contract/events.js';
-import type { Models } from '../../src/contract/models.js';
-import type { PullView } from '../../src/contract/pulls.js';
+import type { Models, PullView } from '../../src/contract/models.js';
 import { COMMIT, HubServer } from '../servers/hub.js';
 import { EventReader } from './event-reader.js';
 import {

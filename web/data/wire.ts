@@ -15,10 +15,10 @@ export type {
   ModelDetail,
   ModelOfState,
   ModelView,
+  PullView as Pull,
 } from '../../src/contract/models.js';
 export type { PoolView } from '../../src/contract/pools.js';
 export type { ProofStarted, Proofs, ProofView as Proof } from '../../src/contract/proofs.js';
-export type { PullView as Pull } from '../../src/contract/pulls.js';
 export type { Figures, Receipt, Receipts } from '../../src/contract/receipts.js';
 export type { PastEvent, PastEvents } from '../../src/contract/records.js';
 export type {

@@ -137,6 +137,17 @@ function bytesOf(files: readonly HubFile[], chosen: readonly string[]): number |
   );
 }
 
+/**
+ * The model as the cache has it; nothing is asked of the hub.
+ *
+ * @throws HubError `offline` if an earlier pull has not brought all of it; Error for what is no id
+ */
+export async function findInCache(settings: HubSettings, model: string): Promise<PulledModel> {
+  const wanted = parseHubId(model);
+  const why = `it has to be fetched first, with "plimsoll pull ${model}" or "plimsoll serve --model ${model}"`;
+  return fromCache(wanted, new CachedModel(settings.cacheFolder, wanted.id), why);
+}
+
 /** @throws HubError `offline` if an earlier pull has not brought all of it */
 async function fromCache(wanted: HubId, cached: CachedModel, why: string): Promise<PulledModel> {
   const commit = await cached.commitOf(wanted.revision);

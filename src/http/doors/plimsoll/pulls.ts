@@ -4,7 +4,7 @@ import {
   pullSchema,
   pullsSchema,
   startPullSchema,
-} from '../../../contract/pulls.js';
+} from '../../../contract/models.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 
