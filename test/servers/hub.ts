@@ -8,7 +8,7 @@ export interface HubFaults {
   /** The connection breaks after so many bytes of a large file, so many times. */
   cutAfterBytes?: number;
   cuts?: number;
-  /** A large file stops after so many bytes; the connection stays open. */
+  /** A large file stops after so many bytes, until {@link HubServer.goOn}; the connection stays open. */
   stopsAfterBytes?: number;
   /** Large files come with one byte changed. */
   damages?: boolean;
@@ -37,6 +37,7 @@ export class HubServer {
   readonly seen: SeenRequest[] = [];
   readonly faults: HubFaults = {};
   readonly #files: ReadonlyMap<string, Buffer>;
+  readonly #held: (() => void)[] = [];
   readonly #hub: Server;
   readonly #storage: Server;
   #endpoint = '';
@@ -65,6 +66,12 @@ export class HubServer {
   /** Content that was sent for a file, in requests. */
   requestsFor(file: string): readonly SeenRequest[] {
     return this.seen.filter(({ url, method }) => url.endsWith(file) && method === 'GET');
+  }
+
+  /** Sends the rest of what was stopped, and stops nothing more. */
+  goOn(): void {
+    delete this.faults.stopsAfterBytes;
+    for (const send of this.#held.splice(0)) send();
   }
 
   async stop(): Promise<void> {
@@ -136,6 +143,7 @@ export class HubServer {
     else {
       response.writeHead(200, { 'content-length': content.byteLength });
       response.write(content.subarray(0, stopsAfterBytes));
+      this.#held.push(() => response.end(content.subarray(stopsAfterBytes)));
     }
   }
 }
