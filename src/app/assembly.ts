@@ -15,8 +15,10 @@ import type { Metrics } from '../metrics/metrics.js';
 import { safetensorsCompiler } from '../models/compile/can-compile.js';
 import { MappedForms } from '../models/compile/mapped-form.js';
 import { Preparer } from '../models/compile/preparer.js';
+import type { HubModels } from '../models/hub-models.js';
 import { ModelRepository } from '../models/intake/repository.js';
 import { ModelLibrary } from '../models/library.js';
+import type { ModelPulls } from '../models/pulls.js';
 import { loadMark, type NewMark, sessionMark } from '../page/marks.js';
 import { EventPublisher } from '../page/publisher.js';
 import { PageState } from '../page/state.js';
@@ -28,6 +30,7 @@ import { amountInBytes } from '../settings/setting.js';
 import type { Store } from '../store/store.js';
 import { withinTime } from '../system/time-limit.js';
 import { Archive } from './archive.js';
+import { hubModelsOf, pullsOf } from './hub-parts.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { ModelViews } from './model-views.js';
@@ -36,7 +39,7 @@ import { ProofRuns } from './proof-runs.js';
 import { WorkerViews } from './worker-views.js';
 
 /** Models bundled with the package. */
-const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));
+export const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));
 const WORKER_MODULE = fileURLToPath(
   new URL('../inference/workers/worker-main.js', import.meta.url),
 );
@@ -85,6 +88,8 @@ export class Assembly {
   readonly workers: WorkerViews;
   readonly events: EventPublisher;
   readonly proofs: ProofRuns;
+  readonly hubModels: HubModels;
+  readonly pulls: ModelPulls;
   /** Connection pools to other servers. */
   readonly pools: readonly NamedPool[];
   readonly #given: Given;
@@ -99,8 +104,9 @@ export class Assembly {
     this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
     const threads = threadsPerWorker(config, given.cpus);
     this.archive = this.#archive();
+    const usual = config['hub.models'] === '' ? BUNDLED_MODELS : undefined;
     this.repository = new ModelRepository(
-      config.models || BUNDLED_MODELS,
+      config.models || usual,
       config['models.dtype'],
       safetensorsCompiler,
     );
@@ -121,6 +127,8 @@ export class Assembly {
     const { library, memory, dispatcher, pool } = this;
     this.views = new ModelViews({ repository, library, memory, dispatcher, pool });
     this.workers = new WorkerViews(pool, memory);
+    this.hubModels = hubModelsOf(this, given);
+    this.pulls = pullsOf(this, given);
     this.events = this.#events();
     this.proofs = new ProofRuns({
       data: config.data,
@@ -348,9 +356,10 @@ export class Assembly {
 
   #events(): EventPublisher {
     const { config, log } = this.#given;
-    const { memory, sessions, dispatcher, views, workers, pools, results: cache } = this;
+    const { memory, sessions, dispatcher, views, workers, pools, results: cache, pulls } = this;
     const recycleAfterUsers = config['recycle.after_users'];
-    const parts = { memory, sessions, dispatcher, views, workers, pools, cache, recycleAfterUsers };
+    const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls };
+    const parts = { ...of, recycleAfterUsers };
     const state = new PageState(parts);
     return new EventPublisher({
       maxViewers: config['page.max_viewers'],

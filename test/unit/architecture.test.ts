@@ -86,7 +86,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
   {
     room: 'models/',
     floors: [
-      [['library.ts']],
+      [['library.ts', 'gone-forms.ts', 'hub-models.ts', 'pulls.ts']],
       [
         [
           'compile/can-compile.ts',
