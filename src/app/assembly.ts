@@ -15,8 +15,10 @@ import type { Metrics } from '../metrics/metrics.js';
 import { safetensorsCompiler } from '../models/compile/can-compile.js';
 import { MappedForms } from '../models/compile/mapped-form.js';
 import { Preparer } from '../models/compile/preparer.js';
-import { type Model, ModelRepository } from '../models/intake/repository.js';
+import type { HubModels } from '../models/hub-models.js';
+import { ModelRepository } from '../models/intake/repository.js';
 import { ModelLibrary } from '../models/library.js';
+import type { ModelPulls } from '../models/pulls.js';
 import { loadMark, type NewMark, sessionMark } from '../page/marks.js';
 import { EventPublisher } from '../page/publisher.js';
 import { PageState } from '../page/state.js';
@@ -28,15 +30,17 @@ import { amountInBytes } from '../settings/setting.js';
 import type { Store } from '../store/store.js';
 import { withinTime } from '../system/time-limit.js';
 import { Archive } from './archive.js';
+import { hubModelsOf, pullsOf } from './hub-parts.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { ModelViews } from './model-views.js';
+import { admitPreparing } from './preparing-admission.js';
 import { ProofRuns } from './proof-runs.js';
 import { replaceForm } from './replaced-form.js';
 import { WorkerViews } from './worker-views.js';
 
 /** Models bundled with the package. */
-const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));
+export const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));
 const WORKER_MODULE = fileURLToPath(
   new URL('../inference/workers/worker-main.js', import.meta.url),
 );
@@ -45,7 +49,6 @@ const PREPARER_MODULE = fileURLToPath(
 );
 /** Characters for each token, as the scheduler counts them. */
 const CHARACTERS_PER_TOKEN = 6;
-const MB = 2 ** 20;
 /** Longest wait of a cleanup for a pool to close its connections. */
 const SHRINK_MS = 2000;
 /** Interval of the page's updates. */
@@ -86,6 +89,8 @@ export class Assembly {
   readonly workers: WorkerViews;
   readonly events: EventPublisher;
   readonly proofs: ProofRuns;
+  readonly hubModels: HubModels;
+  readonly pulls: ModelPulls;
   /** Connection pools to other servers. */
   readonly pools: readonly NamedPool[];
   readonly #given: Given;
@@ -100,8 +105,9 @@ export class Assembly {
     this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
     const threads = threadsPerWorker(config, given.cpus);
     this.archive = this.#archive();
+    const usual = config['hub.models'] === '' ? BUNDLED_MODELS : undefined;
     this.repository = new ModelRepository(
-      config.models || BUNDLED_MODELS,
+      config.models || usual,
       config['models.dtype'],
       safetensorsCompiler,
     );
@@ -122,6 +128,8 @@ export class Assembly {
     const { library, memory, dispatcher, pool } = this;
     this.views = new ModelViews({ repository, library, memory, dispatcher, pool });
     this.workers = new WorkerViews(pool, memory);
+    this.hubModels = hubModelsOf(this, given);
+    this.pulls = pullsOf(this, given);
     this.events = this.#events();
     this.proofs = new ProofRuns({
       data: config.data,
@@ -151,7 +159,7 @@ export class Assembly {
         bytes: this.#loadLineBytes(this.#given.totalBytes) / 2,
         ms: batchTimeoutMs(config) / 2,
       }),
-      refuse: (model) => this.#refuseTooLarge(model),
+      admit: (model) => admitPreparing(model, this.memory),
       onMeasured: (model, form) => this.library.remeasured(model, form),
       onReplaced: (model, reason, form) => replaceForm({ log, ...this }, model, reason, form),
       log: (line, facts) => log.info(facts, line),
@@ -205,15 +213,6 @@ export class Assembly {
     });
   }
 
-  #refuseTooLarge(model: Model): void {
-    const { last } = this.memory.reader;
-    const line = last && this.memory.reader.loadLineBytes(last);
-    if (line === undefined || model.sourceBytes <= line) return;
-    const [source, most] = [model.sourceBytes, line].map((of) => `${(of / MB).toFixed(1)} MB`);
-    const message = `model ${model.id} has ${source} of weights; the load line is ${most}, so it would not fit even alone`;
-    throw new PlimsollError('INSUFFICIENT_MEMORY', message);
-  }
-
   #pool(): WorkerPool {
     const { config, metrics, log } = this.#given;
     return new WorkerPool({
@@ -241,6 +240,7 @@ export class Assembly {
     return new MemoryManager(
       {
         loadLineBytes: (totalBytes) => this.#loadLineBytes(totalBytes),
+        systemRoot: config['memory.system_root'],
         readChildren: () => readChildren(this.pool, this.preparer),
         onReading: (reading) => this.archive.keepReading(reading),
         readingIntervalMs: config['memory.reading_interval_ms'],
@@ -358,9 +358,10 @@ export class Assembly {
 
   #events(): EventPublisher {
     const { config, log } = this.#given;
-    const { memory, sessions, dispatcher, views, workers, pools, results: cache } = this;
+    const { memory, sessions, dispatcher, views, workers, pools, results: cache, pulls } = this;
     const recycleAfterUsers = config['recycle.after_users'];
-    const parts = { memory, sessions, dispatcher, views, workers, pools, cache, recycleAfterUsers };
+    const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls };
+    const parts = { ...of, recycleAfterUsers };
     const state = new PageState(parts);
     return new EventPublisher({
       maxViewers: config['page.max_viewers'],

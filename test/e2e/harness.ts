@@ -47,6 +47,9 @@ export interface ServerOptions {
   readonly isUnprepared?: boolean;
   /** A free one by default. */
   readonly port?: number;
+  /** Further flags of `plimsoll serve`. */
+  readonly flags?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
   /** A program of the fixtures in place of `plimsoll serve`; it takes the same flags. */
   readonly program?: string;
 }
@@ -61,6 +64,8 @@ export interface Server {
   /** Everything that it has printed. */
   readonly output: () => string;
   readonly exited: Promise<Exit>;
+  /** While it is held nobody reads what it prints. */
+  readonly holdLog: (isHeld: boolean) => void;
   /** SIGTERM, then waits for the end. */
   readonly stop: () => Promise<Exit>;
   /** SIGKILL, then waits for the end. */
@@ -88,10 +93,12 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     ...['--port', String(options.port ?? 0), '--data', data],
   ];
   if (options.models !== undefined) args.push('--models', options.models);
+  args.push(...(options.flags ?? []));
   for (const [key, value] of Object.entries(options.settings ?? {})) {
     args.push('--set', `${key}=${value}`);
   }
-  const child = launch(args, { program: options.program });
+  const { environment = {} } = options;
+  const child = launch(args, { program: options.program, environment });
   const exited = exitOf(child);
   const logs: LogLine[] = [];
   let printed = '';
@@ -127,7 +134,19 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     return exited;
   };
   const { pid = -1 } = child;
-  return { url, pid, data, logs, output, exited, stop: end('SIGTERM'), kill: end('SIGKILL') };
+  const holdLog = (isHeld: boolean) =>
+    void (isHeld ? child.stdout?.pause() : child.stdout?.resume());
+  return {
+    url,
+    pid,
+    data,
+    logs,
+    output,
+    exited,
+    holdLog,
+    stop: end('SIGTERM'),
+    kill: end('SIGKILL'),
+  };
 }
 
 /** One request to the server. */

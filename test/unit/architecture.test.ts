@@ -87,7 +87,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
   {
     room: 'models/',
     floors: [
-      [['library.ts']],
+      [['library.ts', 'gone-forms.ts', 'hub-models.ts', 'pulls.ts']],
       [
         [
           'compile/can-compile.ts',
@@ -100,9 +100,9 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
           'compile/preparer-main.ts',
           'compile/preparer-processes.ts',
           'compile/preparer-protocol.ts',
+          'compile/preparing-room.ts',
           'compile/probe-texts.ts',
           'compile/staging.ts',
-          'compile/subgraphs.ts',
           'compile/write-form.ts',
           'compile/compile-safetensors.ts',
         ],
@@ -117,7 +117,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
       [['compile/families/encoders/']],
       [['compile/families/layers/']],
       [['compile/families/network/']],
-      [['compile/safetensors/'], ['compile/quantise/'], ['compile/forms/']],
+      [['compile/safetensors/'], ['compile/quantise/'], ['compile/mend/'], ['compile/forms/']],
       [['compile/onnx/']],
       [['run/']],
       [['intake/'], ['pull/']],

@@ -29,8 +29,13 @@ export interface PreparerOptions {
   readonly batchTokens: number;
   /** Memory and time that the longest text of a model may take; see `measureRoom`. */
   readonly rowBudget: () => RoomBudget;
-  /** Called before the work; throws if the model must not be prepared here. */
-  readonly refuse: (model: Model) => void;
+  /**
+   * Asked when a model's turn has come, as memory is then.
+   *
+   * @returns called when the work has ended, however it did
+   * @throws PlimsollError INSUFFICIENT_MEMORY if it must not be prepared here, or not now
+   */
+  readonly admit: (model: Model) => Promise<() => void>;
   /** Told when a form was made, and when its full batch was measured. */
   readonly onMeasured: (model: Model, form: MappedForm) => void;
   /** Told when a form was found damaged, before it is removed. `form`: if it was in use in this run. */
@@ -150,8 +155,10 @@ export class Preparer {
       throw this.#asDiskFailure(error);
     }
     this.#throwKnownFailure(model);
-    this.#options.refuse(model);
-    const turn = this.#turn.then(() => this.#prepare(model));
+    const turn = this.#turn.then(async () => {
+      const settle = await this.#options.admit(model);
+      return this.#prepare(model).finally(settle);
+    });
     // Measuring the full batch takes memory as well: the next model waits for it.
     this.#turn = turn.then(
       () => Promise.all(this.#measuring),

@@ -14,9 +14,10 @@ import { syncFile } from './forms/written-files.js';
 import { inspectGraph, type MakeRow } from './inspect-graph.js';
 import { MAPPED_GRAPH, MAPPED_WEIGHTS, type WrittenForm } from './mapped-form.js';
 import { measureRoom } from './measure-room.js';
+import { alignWeights } from './mend/aligned-weights.js';
+import { withoutRepeatedConstants } from './mend/repeated-constants.js';
 import type { WriteJob } from './preparer-protocol.js';
 import { stagedGraph } from './staging.js';
-import { withoutRepeatedConstants } from './subgraphs.js';
 
 /** Words that rows for trials are made of; any tokenizer makes many tokens of them. */
 const TRIAL_TEXT =
@@ -39,6 +40,7 @@ async function writeGraph(job: WriteJob, directory: string): Promise<void> {
     const { graph, dataFolder } = await sourceGraph(job, stage);
     await writeMappedGraph(graph, job.graphFile, job.weightsFile, dataFolder);
     await mendSubgraphs(job.graphFile);
+    await alignWeights(job.graphFile, job.weightsFile);
     await syncFile(job.graphFile);
     await syncFile(path.join(directory, job.weightsFile)).catch((error: unknown) => {
       // A graph whose weights are all small has no weights file.
