@@ -1,6 +1,6 @@
 import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { namesIn } from './compile/written-files.js';
+import { namesIn } from './compile/forms/written-files.js';
 import { folderNameOfForm } from './intake/folder/names.js';
 import { diskBytesOf } from './intake/origin.js';
 
