@@ -29,14 +29,14 @@ import { batchTimeoutMs, type Config, poolLimits, threadsPerWorker } from '../se
 import { amountInBytes } from '../settings/setting.js';
 import type { Store } from '../store/store.js';
 import { withinTime } from '../system/time-limit.js';
-import { Archive } from './archive.js';
-import { admitPreparing } from './forms/preparing-admission.js';
-import { replaceForm } from './forms/replaced-form.js';
+import { Archive } from './archive/archive.js';
 import { hubModelsOf, pullsOf } from './hub-parts.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { ModelViews } from './model-views.js';
+import { admitPreparing } from './preparing-admission.js';
 import { ProofRuns } from './proof-runs.js';
+import { replaceForm } from './replaced-form.js';
 import { WorkerViews } from './worker-views.js';
 
 /** Models bundled with the package. */

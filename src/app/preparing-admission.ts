@@ -1,7 +1,7 @@
-import { PlimsollError } from '../../errors.js';
-import type { MemoryManager } from '../../memory/manager.js';
-import { preparingPeakBytes } from '../../models/compile/preparing-room.js';
-import type { Model } from '../../models/intake/repository.js';
+import { PlimsollError } from '../errors.js';
+import type { MemoryManager } from '../memory/manager.js';
+import { preparingPeakBytes } from '../models/compile/preparing-room.js';
+import type { Model } from '../models/intake/repository.js';
 
 const MB = 2 ** 20;
 

@@ -1,10 +1,10 @@
-import type { ResultCache } from '../../cache/result-cache.js';
-import type { Dispatcher } from '../../inference/dispatcher.js';
-import type { MappedForm } from '../../models/compile/mapped-form.js';
-import type { Model } from '../../models/intake/repository.js';
-import type { ModelLibrary } from '../../models/library.js';
-import type { Archive } from '../archive.js';
-import type { Logger } from '../log.js';
+import type { ResultCache } from '../cache/result-cache.js';
+import type { Dispatcher } from '../inference/dispatcher.js';
+import type { MappedForm } from '../models/compile/mapped-form.js';
+import type { Model } from '../models/intake/repository.js';
+import type { ModelLibrary } from '../models/library.js';
+import type { Archive } from './archive/archive.js';
+import type { Logger } from './log.js';
 
 interface ReplacedFormParts {
   readonly log: Logger;
