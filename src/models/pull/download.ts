@@ -18,8 +18,8 @@ const MAX_FRUITLESS_ATTEMPTS = 5;
 const FIRST_RETRY_MS = 500;
 /** What is left free on the disk beside the file. */
 const SPARE_DISK_BYTES = 64 * 2 ** 20;
-/** After so many bytes the buffers that they came in are given back: V8 by itself lets some 50 MB of them gather. */
-const COLLECT_EVERY_BYTES = 8 * 2 ** 20;
+/** After so many bytes the buffers that they came in are given back: V8 by itself lets tens of MB of them gather. */
+const COLLECT_EVERY_BYTES = 2 ** 20;
 const SHA256 = /^[0-9a-f]{64}$/;
 const GIT_ID = /^[0-9a-f]{40}$/;
 
