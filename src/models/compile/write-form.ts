@@ -12,9 +12,10 @@ import { compareTokenizers } from './compare-tokenizers.js';
 import { compileSafetensors } from './compile-safetensors.js';
 import { inspectGraph, type MakeRow } from './inspect-graph.js';
 import { measureRoom } from './measure-room.js';
+import { alignWeights } from './mend/aligned-weights.js';
+import { withoutRepeatedConstants } from './mend/repeated-constants.js';
 import type { WriteJob } from './preparer-protocol.js';
 import { stagedGraph } from './staging.js';
-import { withoutRepeatedConstants } from './subgraphs.js';
 import { syncFile } from './written-files.js';
 
 /** Words that rows for trials are made of; any tokenizer makes many tokens of them. */
@@ -37,6 +38,7 @@ export async function writeForm(
     await rm(stage, { recursive: true, force: true });
   }
   await mendSubgraphs(job.graphFile);
+  await alignWeights(job.graphFile, job.weightsFile);
   await syncFile(job.graphFile);
   await syncFile(path.join(directory, job.weightsFile)).catch((error: unknown) => {
     // A graph whose weights are all small has no weights file.
