@@ -1,6 +1,6 @@
-import { rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { namesIn } from './compile/written-files.js';
+import { systemCodeOf } from '../errors.js';
 import { folderNameOfForm } from './intake/folder/names.js';
 import { diskBytesOf } from './intake/origin.js';
 
@@ -52,6 +52,14 @@ export async function formsOf(dataFolder: string, id: string): Promise<readonly 
 
 export async function removeForms(folders: readonly FormsFolder[]): Promise<void> {
   for (const { directory } of folders) await rm(directory, { recursive: true, force: true });
+}
+
+/** Names in a folder; none if it is not there. */
+function namesIn(directory: string): Promise<readonly string[]> {
+  return readdir(directory).catch((error: unknown) => {
+    if (systemCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
 }
 
 async function isBeingWritten(directory: string, now: number): Promise<boolean> {
