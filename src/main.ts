@@ -31,7 +31,7 @@ function withCommonFlags(command: Command): Command {
 function withModelFlag(command: Command): Command {
   return command.option(
     '--model <org/name[@revision]>',
-    'model of a hub, fetched where the cache lacks it; may be repeated. Without --models only these are served',
+    'model of a hub, fetched where the cache lacks it; may be repeated. Without --models only these are served (default: none)',
     (value: string, earlier: readonly string[] = []) => [...earlier, value],
   );
 }
