@@ -154,6 +154,17 @@ export const ERRORS = {
     retryable: true,
     about: 'Redis did not answer, so its part of the cache is as it was.',
   },
+  STORAGE_UNAVAILABLE: {
+    status: 503,
+    retryable: true,
+    about:
+      'The data folder is full, read-only or faulty, so that the model cannot be prepared now; the message says which, and what mends it.',
+  },
+  FORM_REPLACED: {
+    status: 503,
+    retryable: true,
+    about: "Files of the model's mapped form were missing or damaged; it is being made anew.",
+  },
   SHUTTING_DOWN: { status: 503, retryable: true, about: 'The server is stopping.' },
   DEADLINE_EXCEEDED: {
     status: 504,

@@ -16,9 +16,9 @@ import { affordedConnections, hostNotes } from '../system/host/host-notes.js';
 import { readSystem } from '../system/reading.js';
 import { settledWithin } from '../system/time-limit.js';
 import { VERSION } from '../version.js';
+import { closeInterrupted } from './archive/interrupted.js';
 import { Assembly } from './assembly.js';
 import { httpServices } from './http-services.js';
-import { closeInterrupted } from './interrupted.js';
 import type { Log, Logger } from './log.js';
 
 /** Where the build puts the page. */

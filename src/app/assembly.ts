@@ -29,12 +29,13 @@ import { batchTimeoutMs, type Config, poolLimits, threadsPerWorker } from '../se
 import { amountInBytes } from '../settings/setting.js';
 import type { Store } from '../store/store.js';
 import { withinTime } from '../system/time-limit.js';
-import { Archive } from './archive.js';
+import { Archive } from './archive/archive.js';
 import { hubModelsOf, pullsOf } from './hub-parts.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { admitPreparing } from './preparing-admission.js';
 import { ProofRuns } from './proof-runs.js';
+import { replaceForm } from './replaced-form.js';
 import { ModelViews } from './views/model-views.js';
 import { WorkerViews } from './views/worker-views.js';
 
@@ -160,6 +161,7 @@ export class Assembly {
       }),
       admit: (model) => admitPreparing(model, this.memory),
       onMeasured: (model, form) => this.library.remeasured(model, form),
+      onReplaced: (model, reason, form) => replaceForm({ log, ...this }, model, reason, form),
       log: (line, facts) => log.info(facts, line),
     });
   }

@@ -4,7 +4,7 @@ import type { ModelRepository } from '../models/intake/repository.js';
 import { pullInChild } from '../models/pull/child-pull.js';
 import { ModelPulls } from '../models/pulls.js';
 import type { Config } from '../settings/config.js';
-import type { Archive } from './archive.js';
+import type { Archive } from './archive/archive.js';
 import type { Logger } from './log.js';
 
 interface Given {

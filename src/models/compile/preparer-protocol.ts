@@ -3,7 +3,8 @@ import type { Dtype } from '../intake/dtype.js';
 import type { Side } from '../intake/reading/room.js';
 import type { TokenizerFiles } from '../intake/tokenizer-files.js';
 import type { Findings } from '../run/serving-plan.js';
-import type { HotGear } from './mapped-form.js';
+import type { FormFile } from './forms/checksums.js';
+import type { HotGear, WrittenForm } from './mapped-form.js';
 
 /** What a graph is inspected with. */
 export interface InspectOptions {
@@ -57,12 +58,29 @@ export interface MeasureJob {
   readonly arena: boolean;
 }
 
+/** Computes the digest of a model's files. */
+export interface DigestJob {
+  readonly job: 'digest';
+  readonly source: string;
+  readonly files: readonly string[];
+}
+
+/** Compares the contents of a form's files with what was written, at the lowest priority. */
+export interface CheckJob {
+  readonly job: 'check';
+  readonly directory: string;
+  readonly files: readonly FormFile[];
+}
+
 /** What a throw-away process is asked to do; passed as JSON in its first argument. */
-export type PreparerJob = WriteJob | MeasureJob;
+export type PreparerJob = WriteJob | MeasureJob | DigestJob | CheckJob;
 
 /** What it answers. */
 export type PreparerMessage =
-  | { readonly type: 'written'; readonly digest: string; readonly findings: Findings }
+  | ({ readonly type: 'written' } & WrittenForm)
+  | { readonly type: 'digested'; readonly digest: string }
+  /** `fault`: what is wrong; undefined if nothing is. */
+  | { readonly type: 'checked'; readonly fault?: string }
   | { readonly type: 'loaded'; readonly loadMs: number; readonly privateBytes: number }
   | {
       readonly type: 'ran';

@@ -1,6 +1,4 @@
 /** Compiles a model into its mapped form, and finds out how it has to be served. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemCodeOf } from '../../errors.js';
@@ -10,41 +8,50 @@ import type { Findings } from '../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../run/tokenizer.js';
 import { compareTokenizers } from './compare-tokenizers.js';
 import { compileSafetensors } from './compile-safetensors.js';
+import { checksumsOf, digestOfSources } from './forms/checksums.js';
+import { diskFailureBehind } from './forms/disk-failure.js';
+import { syncFile } from './forms/written-files.js';
 import { inspectGraph, type MakeRow } from './inspect-graph.js';
+import { MAPPED_GRAPH, MAPPED_WEIGHTS, type WrittenForm } from './mapped-form.js';
 import { measureRoom } from './measure-room.js';
 import { alignWeights } from './mend/aligned-weights.js';
 import { withoutRepeatedConstants } from './mend/repeated-constants.js';
 import type { WriteJob } from './preparer-protocol.js';
 import { stagedGraph } from './staging.js';
-import { syncFile } from './written-files.js';
 
 /** Words that rows for trials are made of; any tokenizer makes many tokens of them. */
 const TRIAL_TEXT =
   'The train was late, but we had 3 good seats and a long talk about music, rain and the price of bread. ';
 const TRIAL_REPEATS = 40;
 
-/** @throws PlimsollError MODEL_UNUSABLE */
-export async function writeForm(
-  job: WriteJob,
-): Promise<{ readonly digest: string; readonly findings: Findings }> {
-  const digest = await digestOf(job.source, job.files);
+/** @throws PlimsollError MODEL_UNUSABLE, STORAGE_UNAVAILABLE */
+export async function writeForm(job: WriteJob): Promise<WrittenForm> {
+  const digest = await digestOfSources(job.source, job.files);
   const directory = path.dirname(job.graphFile);
+  await writeGraph(job, directory);
+  const findings = await findOut(job);
+  return { digest, findings, files: await checksumsOf(directory, [MAPPED_GRAPH, MAPPED_WEIGHTS]) };
+}
+
+async function writeGraph(job: WriteJob, directory: string): Promise<void> {
   const stage = path.join(directory, 'stage');
-  await mkdir(stage, { recursive: true });
   try {
+    await mkdir(stage, { recursive: true });
     const { graph, dataFolder } = await sourceGraph(job, stage);
     await writeMappedGraph(graph, job.graphFile, job.weightsFile, dataFolder);
+    await mendSubgraphs(job.graphFile);
+    await alignWeights(job.graphFile, job.weightsFile);
+    await syncFile(job.graphFile);
+    await syncFile(path.join(directory, job.weightsFile)).catch((error: unknown) => {
+      // A graph whose weights are all small has no weights file.
+      if (systemCodeOf(error) !== 'ENOENT') throw error;
+    });
+  } catch (error) {
+    // While the staged files still take their room: afterwards the disk would look well.
+    throw (await diskFailureBehind(error, directory)) ?? error;
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
-  await mendSubgraphs(job.graphFile);
-  await alignWeights(job.graphFile, job.weightsFile);
-  await syncFile(job.graphFile);
-  await syncFile(path.join(directory, job.weightsFile)).catch((error: unknown) => {
-    // A graph whose weights are all small has no weights file.
-    if (systemCodeOf(error) !== 'ENOENT') throw error;
-  });
-  return { digest, findings: await findOut(job) };
 }
 
 /** The graph to optimise: the model's own, or one that is written for its safetensors. */
@@ -105,14 +112,4 @@ async function rowMaker(encoder: TextEncoder): Promise<MakeRow> {
     const types = [...beforeTypes, ...content.map(() => textType), ...afterTypes];
     return { ids, types, truncated: false };
   };
-}
-
-/** SHA-256 over the names and contents of the model's files. */
-async function digestOf(directory: string, files: readonly string[]): Promise<string> {
-  const hash = createHash('sha256');
-  for (const file of files) {
-    hash.update(`${file}\n`);
-    for await (const chunk of createReadStream(path.join(directory, file))) hash.update(chunk);
-  }
-  return hash.digest('hex');
 }
