@@ -1,7 +1,7 @@
-import { rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { systemCodeOf } from '../errors.js';
 import { LOCK_FILE } from './compile/forms/folder-lock.js';
-import { namesIn } from './compile/forms/written-files.js';
 import { folderNameOfForm } from './intake/folder/names.js';
 import { diskBytesOf } from './intake/origin.js';
 
@@ -53,6 +53,14 @@ export async function formsOf(dataFolder: string, id: string): Promise<readonly 
 
 export async function removeForms(folders: readonly FormsFolder[]): Promise<void> {
   for (const { directory } of folders) await rm(directory, { recursive: true, force: true });
+}
+
+/** Names in a folder; none if it is not there. */
+function namesIn(directory: string): Promise<readonly string[]> {
+  return readdir(directory).catch((error: unknown) => {
+    if (systemCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
 }
 
 async function isBeingWritten(directory: string, now: number): Promise<boolean> {
