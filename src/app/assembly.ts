@@ -32,6 +32,7 @@ import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { ModelViews } from './model-views.js';
 import { ProofRuns } from './proof-runs.js';
+import { tellVerdict } from './verdicts.js';
 import { WorkerViews } from './worker-views.js';
 
 /** Models bundled with the package. */
@@ -103,6 +104,7 @@ export class Assembly {
       config.models || BUNDLED_MODELS,
       config['models.dtype'],
       safetensorsCompiler,
+      { labels: config['verify.labels'], shift: config['verify.shift'] },
     );
     this.forms = new MappedForms(config.data, given.runtime);
     this.preparer = this.#preparer(threads);
@@ -152,6 +154,9 @@ export class Assembly {
       }),
       refuse: (model) => this.#refuseTooLarge(model),
       onMeasured: (model, form) => this.library.remeasured(model, form),
+      onVerdict: ({ id }, verdict) =>
+        tellVerdict(id, verdict, { ...this, log, cause: 'model prepared' }),
+      verifyBudgetMs: config['verify.budget_ms'],
       log: (line, facts) => log.info(facts, line),
     });
   }

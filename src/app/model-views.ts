@@ -9,6 +9,7 @@ import type { WorkerPool } from '../inference/workers/pool.js';
 import type { MemoryManager } from '../memory/manager.js';
 import type { BrokenModel, Model, ModelRepository } from '../models/intake/repository.js';
 import { type ModelLibrary, withFindings } from '../models/library.js';
+import { shownVerdict } from './verdicts.js';
 
 /** The models as callers see them, and what loads and unloads them. */
 export class ModelViews {
@@ -54,11 +55,15 @@ export class ModelViews {
     try {
       const model = await this.#withFindings(await this.#repository.refresh(id));
       const { aliases, description } = model;
-      return { ...(await this.#view(model)), aliases, decisions: description.decisions };
+      const verdict = (await this.#library.formOf(model))?.verdict;
+      return {
+        ...{ ...(await this.#view(model)), aliases, decisions: description.decisions },
+        verdict: verdict === undefined ? null : shownVerdict(verdict),
+      };
     } catch (error) {
       if (!(error instanceof PlimsollError) || error.code !== 'MODEL_UNUSABLE') throw error;
       const broken = brokenView({ id: this.#repository.idOf(id), reason: error.message });
-      return { ...broken, aliases: [], decisions: [] };
+      return { ...broken, aliases: [], decisions: [], verdict: null };
     }
   }
 
@@ -134,6 +139,8 @@ export class ModelViews {
         })),
       graph: model.graphFile,
       graph_reason: graph?.from ?? null,
+      form: form?.verdict?.form ?? null,
+      form_reason: form?.verdict?.reason ?? null,
       source_mb: toMb(model.sourceBytes),
       mapped_mb: toMbOrNull(footprint?.mappedBytes),
       private_mb: toMbOrNull(footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes),
@@ -145,7 +152,14 @@ export class ModelViews {
 
 function brokenView({ id, reason }: BrokenModel): ModelView {
   const unknown = { task: null, dtype: null, graph: null, graph_reason: null, source_mb: null };
-  const unmeasured = { mapped_mb: null, private_mb: null, load_ms: null, last_used_at: null };
+  const unmeasured = {
+    form: null,
+    form_reason: null,
+    mapped_mb: null,
+    private_mb: null,
+    load_ms: null,
+    last_used_at: null,
+  };
   return { id, state: 'broken', reason, labels: [], workers: [], ...unknown, ...unmeasured };
 }
 

@@ -7,6 +7,7 @@ import { cpuFlags, cpuModel } from '../../system/cpus.js';
 import { folderNameOfForm } from '../intake/folder/names.js';
 import type { Model } from '../intake/repository.js';
 import type { Findings } from '../run/serving-plan.js';
+import { asVerdict, type Verdict } from './verify/verdict.js';
 import { bytesOf, isAlive, namesIn, readObject, syncFolder, writeSynced } from './written-files.js';
 
 /** Raise it when the way a mapped form is written changes: older ones are then made anew. */
@@ -64,6 +65,8 @@ export interface MappedForm {
   readonly footprint: Footprint;
   /** How it has to be served, as was found out when it was made. */
   readonly findings: Findings;
+  /** Set where faster forms were tried: which one serves, and why. */
+  readonly verdict?: Verdict;
 }
 
 /** What a mapped form was made from, with what, and for which CPU. */
@@ -77,6 +80,9 @@ interface Manifest {
 /** Names of the files inside a mapped form. */
 export const MAPPED_GRAPH = 'model.onnx';
 export const MAPPED_WEIGHTS = 'weights.bin';
+/** The folder of the fast form inside of that of the fp32 form. */
+export const FAST_FORM = 'fast';
+const VERDICT = 'verdict.json';
 
 /** The ONNX Runtime version and the CPU: an optimised graph is good for this pair only. */
 export async function runtimeKey(): Promise<string> {
@@ -103,7 +109,8 @@ export class MappedForms {
 
   folderOf(model: Model): string {
     // Each type of weights has a place of its own; no such name holds an @.
-    const suffix = model.dtype === 'fp32' ? '' : `@${model.dtype}`;
+    const dtype = model.verification === undefined ? model.dtype : 'auto';
+    const suffix = dtype === 'fp32' ? '' : `@${dtype}`;
     return path.join(this.#root, `${folderNameOfForm(model.id)}${suffix}`);
   }
 
@@ -141,6 +148,7 @@ export class MappedForms {
     model: Model,
     partial: string,
     { digest, findings }: { readonly digest: string; readonly findings: Findings },
+    verdict?: Verdict,
   ): Promise<MappedForm> {
     const manifest: Manifest = {
       formatVersion: FORMAT_VERSION,
@@ -149,6 +157,9 @@ export class MappedForms {
       runtime: this.#runtime,
     };
     await writeSynced(path.join(partial, FINDINGS), JSON.stringify(findings, null, 2));
+    if (verdict !== undefined) {
+      await writeSynced(path.join(partial, VERDICT), JSON.stringify(verdict, null, 2));
+    }
     await writeSynced(path.join(partial, MANIFEST), JSON.stringify(manifest, null, 2));
     await syncFolder(partial);
     const key = createHash('sha256')
@@ -177,11 +188,20 @@ export class MappedForms {
 
   /** Keeps what was measured beside the form. */
   async saveFootprint(form: MappedForm, footprint: Footprint): Promise<MappedForm> {
-    const file = path.join(form.directory, FOOTPRINT);
+    const file = path.join(path.dirname(form.graphFile), FOOTPRINT);
     const beside = `${file}.${process.pid}`;
     await writeSynced(beside, JSON.stringify(footprint, null, 2));
     await rename(beside, file);
     return { ...form, footprint };
+  }
+
+  /** The form under another verdict: the fp32 form serves from now on. */
+  async saveVerdict(model: Model, form: MappedForm, verdict: Verdict): Promise<MappedForm> {
+    const file = path.join(form.directory, VERDICT);
+    const beside = `${file}.${process.pid}`;
+    await writeSynced(beside, JSON.stringify(verdict, null, 2));
+    await rename(beside, file);
+    return (await this.current(model)) ?? form;
   }
 
   /**
@@ -206,16 +226,25 @@ export class MappedForms {
     model: Model,
     findings: Findings,
   ): Promise<MappedForm> {
-    const graphFile = path.join(directory, MAPPED_GRAPH);
-    const allBytes = await bytesOf(directory, [MAPPED_GRAPH, MAPPED_WEIGHTS]);
+    const verdict = asVerdict(await readObject(path.join(directory, VERDICT)));
+    const isFast = verdict?.serves === 'fast';
+    const folder = isFast ? path.join(directory, FAST_FORM) : directory;
+    const graphFile = path.join(folder, MAPPED_GRAPH);
+    const allBytes = await bytesOf(folder, [MAPPED_GRAPH, MAPPED_WEIGHTS]);
     const prepackedBytes = await prepackedBytesIn(graphFile);
     const mappedBytes = allBytes - prepackedBytes;
-    const measured = (await readObject(path.join(directory, FOOTPRINT))) ?? {};
+    const measured = (await readObject(path.join(folder, FOOTPRINT))) ?? {};
     const footprint = {
       ...measured,
       ...{ sourceBytes: model.sourceBytes, mappedBytes, prepackedBytes },
     };
-    return { directory, graphFile, digest: manifest.digest, footprint, findings };
+    // Other answers need another digest: results are cached under it.
+    const digest = isFast ? fastDigest(manifest.digest, verdict.digest) : manifest.digest;
+    const plan = (isFast ? verdict.plan : undefined) ?? findings.plan;
+    return {
+      ...{ directory, graphFile, digest, footprint, findings: { ...findings, plan } },
+      ...(verdict === undefined ? {} : { verdict }),
+    };
   }
 
   async #removeOthers(model: Model, key: string): Promise<void> {
@@ -225,6 +254,10 @@ export class MappedForms {
       await rm(path.join(this.folderOf(model), name), { recursive: true, force: true });
     }
   }
+}
+
+function fastDigest(reference: string, fast = ''): string {
+  return createHash('sha256').update(`${reference}\n${fast}`).digest('hex');
 }
 
 /**

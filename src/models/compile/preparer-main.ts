@@ -11,6 +11,7 @@ import type { ServingPlan } from '../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../run/tokenizer.js';
 import { usesArena } from './mapped-form.js';
 import type { MeasureJob, PreparerJob, PreparerMessage } from './preparer-protocol.js';
+import { tryCandidates } from './verify/try-candidates.js';
 import { writeForm } from './write-form.js';
 
 /** The kernel takes this process first when memory runs out (proc(5), oom_score_adj). */
@@ -172,6 +173,7 @@ async function main(): Promise<void> {
   try {
     const job = parseJob();
     if (job.job === 'write') tell({ type: 'written', ...(await writeForm(job)) });
+    else if (job.job === 'verify') tell({ type: 'verified', verdict: await tryCandidates(job) });
     else await (job.job === 'measure' ? measure(job) : measureShift(job));
   } catch (error) {
     const isOfMachine = OF_THE_MACHINE.has(systemCodeOf(error) ?? '');

@@ -2,8 +2,11 @@ import type { ErrorCode } from '../../errors.js';
 import type { Dtype } from '../intake/dtype.js';
 import type { Side } from '../intake/reading/room.js';
 import type { TokenizerFiles } from '../intake/tokenizer-files.js';
+import type { Verification } from '../intake/verification.js';
 import type { Findings } from '../run/serving-plan.js';
 import type { HotGear } from './mapped-form.js';
+import type { Labelling } from './verify/judge.js';
+import type { Verdict } from './verify/verdict.js';
 
 /** What a graph is inspected with. */
 export interface InspectOptions {
@@ -57,8 +60,25 @@ export interface MeasureJob {
   readonly arena: boolean;
 }
 
+/** Tries faster forms of a compiled model against it. */
+export interface VerifyJob extends Pick<WriteJob, 'source' | 'weights' | 'tokenizer' | 'inspect'> {
+  readonly job: 'verify';
+  readonly verification: Verification;
+  /** The compiled fp32 form. */
+  readonly graphFile: string;
+  /** Where the fast form goes; a folder that does not exist yet. */
+  readonly fastFolder: string;
+  readonly findings: Findings;
+  readonly threads: number;
+  /** Rows of the largest batch. */
+  readonly batchItems: number;
+  /** Time after which no further form is tried. */
+  readonly budgetMs: number;
+  readonly labelling: Labelling;
+}
+
 /** What a throw-away process is asked to do; passed as JSON in its first argument. */
-export type PreparerJob = WriteJob | MeasureJob;
+export type PreparerJob = WriteJob | MeasureJob | VerifyJob;
 
 /** What it answers. */
 export type PreparerMessage =
@@ -71,4 +91,5 @@ export type PreparerMessage =
       readonly peakBytes: number;
     }
   | ({ readonly type: 'shifted' } & HotGear)
+  | { readonly type: 'verified'; readonly verdict: Verdict }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string };

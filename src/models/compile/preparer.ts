@@ -8,6 +8,7 @@ import type { Model } from '../intake/repository.js';
 import { inDirectory } from '../intake/tokenizer-files.js';
 import type { Findings } from '../run/serving-plan.js';
 import {
+  FAST_FORM,
   type Footprint,
   type HotGear,
   MAPPED_GRAPH,
@@ -21,8 +22,10 @@ import type {
   PreparerJob,
   PreparerMessage,
   RoomBudget,
+  VerifyJob,
   WriteJob,
 } from './preparer-protocol.js';
+import { referenceVerdict, type Verdict } from './verify/verdict.js';
 
 export interface PreparerOptions {
   readonly forms: MappedForms;
@@ -38,8 +41,14 @@ export interface PreparerOptions {
   readonly refuse: (model: Model) => void;
   /** Told when a form was made, and when its full batch was measured. */
   readonly onMeasured: (model: Model, form: MappedForm) => void;
+  /** Told which form of a model serves from now on, and why. */
+  readonly onVerdict?: (model: Model, verdict: Verdict) => void;
+  /** Time after which no further form of a model is tried. */
+  readonly verifyBudgetMs?: number;
   readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
 }
+
+const DEFAULT_BUDGET_MS = 120_000;
 
 interface Failure {
   readonly signature: string;
@@ -129,8 +138,18 @@ export class Preparer {
       const written = await this.#write(this.#writeJob(model, graphFile));
       // Files that contradict the graph are refused now, and once.
       describe(model.declaration, { ...written.findings, ...written.findings.plan });
-      const measured = await this.#measure(model, graphFile, written.findings);
-      const form = await forms.publish(model, partial, written);
+      const verdict = await this.#verify(model, graphFile, written.findings);
+      const isFast = verdict?.serves === 'fast';
+      // A trial that was killed leaves its files.
+      const left = [`${FAST_FORM}.trials`, ...(isFast ? [] : [FAST_FORM])];
+      for (const name of left) await rm(path.join(partial, name), { recursive: true, force: true });
+      const [serving, plan] = isFast
+        ? [path.join(partial, FAST_FORM, MAPPED_GRAPH), verdict.plan]
+        : [graphFile, undefined];
+      const findings = plan === undefined ? written.findings : { ...written.findings, plan };
+      const measured = await this.#measure(model, serving, findings);
+      const form = await forms.publish(model, partial, written, verdict);
+      if (verdict !== undefined) this.#options.onVerdict?.(model, verdict);
       this.#failures.delete(model.id);
       log('prepared', { model: model.id, ms: Math.round(performance.now() - begun) });
       return this.#keepMeasured(model, form, measured);
@@ -155,6 +174,40 @@ export class Preparer {
       tokenizer: inDirectory(source, model.tokenizer),
       inspect: { dtype, labels, maxTokens, ...pads },
     };
+  }
+
+  /** Tries faster forms; undefined where there is nothing to try. Whatever goes wrong, fp32 serves. */
+  async #verify(model: Model, graphFile: string, findings: Findings): Promise<Verdict | undefined> {
+    const { verification } = model;
+    if (verification === undefined) return undefined;
+    const { threads, batchItems, verifyBudgetMs = DEFAULT_BUDGET_MS } = this.#options;
+    const { source, weights, tokenizer, inspect } = this.#writeJob(model, graphFile);
+    const {
+      labels,
+      scoring,
+      thresholds = {},
+    } = describe(model.declaration, {
+      ...findings,
+      labelCount: findings.plan.labelCount,
+    });
+    const fastFolder = path.join(path.dirname(graphFile), FAST_FORM);
+    const job: VerifyJob = {
+      ...{ job: 'verify', source, weights, tokenizer, inspect, verification, graphFile },
+      ...{ fastFolder, findings, threads, batchItems, budgetMs: verifyBudgetMs },
+      labelling: { scoring, thresholds: labels.map((label) => thresholds[label]) },
+    };
+    return new Promise((resolve, reject) => {
+      this.#run(
+        job,
+        (message) => {
+          if (message.type === 'verified') resolve(message.verdict);
+        },
+        (error) => {
+          if (error.code === 'SHUTTING_DOWN') reject(error);
+          else resolve(referenceVerdict(verification.bounds, `not verified: ${error.message}`));
+        },
+      );
+    });
   }
 
   #write(job: WriteJob): Promise<Written> {

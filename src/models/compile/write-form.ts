@@ -1,21 +1,18 @@
 /** Compiles a model into its mapped form, and finds out how it has to be served. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { systemCodeOf } from '../../errors.js';
 import type { Decision } from '../intake/description.js';
-import { MappedSession, writeMappedGraph } from '../run/onnx-session.js';
+import { MappedSession } from '../run/onnx-session.js';
 import type { Findings } from '../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../run/tokenizer.js';
 import { compareTokenizers } from './compare-tokenizers.js';
-import { compileSafetensors } from './compile-safetensors.js';
 import { inspectGraph, type MakeRow } from './inspect-graph.js';
 import { measureRoom } from './measure-room.js';
 import type { WriteJob } from './preparer-protocol.js';
-import { stagedGraph } from './staging.js';
-import { withoutRepeatedConstants } from './subgraphs.js';
-import { syncFile } from './written-files.js';
+import { type SourceGraph, sourceGraph, writeMapped } from './source-graph.js';
+import { compareWithOriginal } from './verify/compare-original.js';
 
 /** Words that rows for trials are made of; any tokenizer makes many tokens of them. */
 const TRIAL_TEXT =
@@ -31,41 +28,15 @@ export async function writeForm(
   const stage = path.join(directory, 'stage');
   await mkdir(stage, { recursive: true });
   try {
-    const { graph, dataFolder } = await sourceGraph(job, stage);
-    await writeMappedGraph(graph, job.graphFile, job.weightsFile, dataFolder);
+    const source = await sourceGraph(job.source, job.weights, stage);
+    await writeMapped(source, job.graphFile, job.weightsFile);
+    return { digest, findings: await findOut(job, source) };
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
-  await mendSubgraphs(job.graphFile);
-  await syncFile(job.graphFile);
-  await syncFile(path.join(directory, job.weightsFile)).catch((error: unknown) => {
-    // A graph whose weights are all small has no weights file.
-    if (systemCodeOf(error) !== 'ENOENT') throw error;
-  });
-  return { digest, findings: await findOut(job) };
 }
 
-/** The graph to optimise: the model's own, or one that is written for its safetensors. */
-async function sourceGraph(
-  { source, weights }: WriteJob,
-  stage: string,
-): Promise<{ readonly graph: string; readonly dataFolder?: string }> {
-  if (weights[0]?.endsWith('.onnx') === true) {
-    return { graph: await stagedGraph(source, weights, stage) };
-  }
-  const { graphFile, dataFolder } = await compileSafetensors(source, stage);
-  return { graph: graphFile, dataFolder };
-}
-
-async function mendSubgraphs(graphFile: string): Promise<void> {
-  const mended = withoutRepeatedConstants(await readFile(graphFile));
-  if (mended === undefined) return;
-  const beside = `${graphFile}.mended`;
-  await writeFile(beside, Buffer.concat(mended));
-  await rename(beside, graphFile);
-}
-
-async function findOut(job: WriteJob): Promise<Findings> {
+async function findOut(job: WriteJob, source: SourceGraph): Promise<Findings> {
   const { inspect, tokenizer: files } = job;
   const { choice, why } = await compareTokenizers(files);
   const encoder = await TextEncoder.open(files, inspect.maxTokens, choice);
@@ -74,7 +45,9 @@ async function findOut(job: WriteJob): Promise<Findings> {
   try {
     const { plan, decisions } = await inspectGraph(session, makeRow, inspect);
     const room = await measureRoom(session, plan, makeRow, inspect.maxTokens, job.budget);
-    return { plan, tokenizer: choice, ...room, decisions: [...decisions, ...textDecisions()] };
+    const compared = await compareWithOriginal(session, source, plan, makeRow, inspect.dtype);
+    const all = [...decisions, ...textDecisions(), compared];
+    return { plan, tokenizer: choice, ...room, decisions: all };
   } finally {
     await session.release();
   }
@@ -88,7 +61,7 @@ async function findOut(job: WriteJob): Promise<Findings> {
 }
 
 /** Rows of real tokens, of any length, framed as a text is. */
-async function rowMaker(encoder: TextEncoder): Promise<MakeRow> {
+export async function rowMaker(encoder: TextEncoder): Promise<MakeRow> {
   const whole = await (await encoder.native()).idsOf([TRIAL_TEXT.repeat(TRIAL_REPEATS)]);
   const words = whole[0] !== undefined && whole[0].length > 0 ? whole[0] : [0];
   const { before, beforeTypes, textType, after, afterTypes } = encoder.frame;
@@ -106,7 +79,7 @@ async function rowMaker(encoder: TextEncoder): Promise<MakeRow> {
 }
 
 /** SHA-256 over the names and contents of the model's files. */
-async function digestOf(directory: string, files: readonly string[]): Promise<string> {
+export async function digestOf(directory: string, files: readonly string[]): Promise<string> {
   const hash = createHash('sha256');
   for (const file of files) {
     hash.update(`${file}\n`);

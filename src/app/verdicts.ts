@@ -1,0 +1,77 @@
+/** Tells which form of a model serves: in the log, as an event, as a receipt, and to callers. */
+import type { ShownVerdict } from '../contract/models.js';
+import { toInstant, toMs } from '../contract/units.js';
+import type { MemoryManager } from '../memory/manager.js';
+import { newReceiptId, type Receipt } from '../memory/receipt.js';
+import { figuresOf, type SnapshotFigures } from '../memory/snapshot.js';
+import { type Verdict, verdictLine } from '../models/compile/verify/verdict.js';
+import type { Archive } from './archive.js';
+import type { Logger } from './log.js';
+
+/** A verdict as callers see it, and as its receipt keeps it. */
+export function shownVerdict({ form, reason, ...of }: Verdict): ShownVerdict {
+  return {
+    ...{ form, reason, at: toInstant(of.atMs), took_ms: toMs(of.ms) },
+    ...{ least_labels_percent: of.bounds.labels, most_shift: of.bounds.shift },
+    candidates: of.candidates.map((candidate) => ({
+      ...{ form: candidate.form, outcome: candidate.outcome, reason: candidate.reason },
+      ...agreementOf(candidate),
+      ...speedOf(candidate),
+    })),
+  };
+}
+
+function agreementOf({ agreement }: Verdict['candidates'][number]) {
+  if (agreement === undefined) return {};
+  const { rows, labels, clearFlips, nearFlips, shift, neighbours } = agreement;
+  const flips = { clear_flips: clearFlips, near_flips: nearFlips };
+  return { rows, labels_percent: labels, ...flips, shift, neighbours };
+}
+
+function speedOf({ speed }: Verdict['candidates'][number]) {
+  return speed === undefined ? {} : { one_row_speedup: speed.oneRow, batch_speedup: speed.batch };
+}
+
+/** Logs a verdict and keeps it as an event and as a receipt of kind `verdict`. */
+export function tellVerdict(
+  model: string,
+  verdict: Verdict,
+  to: {
+    readonly log: Logger;
+    readonly archive: Archive;
+    readonly memory: MemoryManager;
+    readonly cause: string;
+  },
+): void {
+  const text = `${model}: ${verdictLine(verdict)}`;
+  // One that was only no faster is nobody's trouble.
+  const isRefused = verdict.candidates.some(
+    ({ outcome, speed, agreement }) => outcome === 'refused' && !(speed && agreement === undefined),
+  );
+  const { form, ms, candidates } = verdict;
+  to.log[isRefused ? 'warn' : 'info']({ model, form, ms, candidates }, `verdict: ${text}`);
+  to.archive.keepEvent({ kind: 'verdict', text, model });
+  const { last } = to.memory.reader;
+  const figures = last === undefined ? UNREAD : figuresOf(last);
+  to.archive.keepReceipt(receiptOf(model, verdict, figures, to.cause));
+}
+
+/** Before the first reading nothing is known of memory. */
+const UNREAD: SnapshotFigures = {
+  ...{ serverTotalBytes: 0, serverUsedBytes: 0, serverPercent: 0, privateBytes: 0, pssBytes: 0 },
+};
+
+function receiptOf(
+  model: string,
+  verdict: Verdict,
+  figures: SnapshotFigures,
+  cause: string,
+): Receipt {
+  const startedAtMs = verdict.atMs - verdict.ms;
+  return {
+    ...{ id: newReceiptId(verdict.atMs), kind: 'verdict', cause, session: null, startedAtMs },
+    ...{ durationMs: verdict.ms, before: figures, after: figures },
+    actions: [{ action: `${verdict.form} serves`, model, durationMs: verdict.ms, freedBytes: 0 }],
+    verdict: shownVerdict(verdict),
+  };
+}
