@@ -32,7 +32,7 @@ import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { ModelViews } from './model-views.js';
 import { ProofRuns } from './proof-runs.js';
-import { tellVerdict } from './verdicts.js';
+import { boundsIn, tellVerdict } from './verdicts.js';
 import { WorkerViews } from './worker-views.js';
 
 /** Models bundled with the package. */
@@ -104,7 +104,7 @@ export class Assembly {
       config.models || BUNDLED_MODELS,
       config['models.dtype'],
       safetensorsCompiler,
-      { labels: config['verify.labels'], shift: config['verify.shift'] },
+      boundsIn(config),
     );
     this.forms = new MappedForms(config.data, given.runtime);
     this.preparer = this.#preparer(threads);

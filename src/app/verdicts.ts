@@ -5,14 +5,23 @@ import type { MemoryManager } from '../memory/manager.js';
 import { newReceiptId, type Receipt } from '../memory/receipt.js';
 import { figuresOf, type SnapshotFigures } from '../memory/snapshot.js';
 import { type Verdict, verdictLine } from '../models/compile/verify/verdict.js';
+import type { Bounds } from '../models/intake/verification.js';
+import type { Config } from '../settings/config.js';
 import type { Archive } from './archive.js';
 import type { Logger } from './log.js';
+
+/** What faster forms are held against. */
+export function boundsIn(config: Config): Bounds {
+  const { 'verify.labels': labels, 'verify.shift': shift, 'verify.speedup': speedup } = config;
+  return { labels, shift, speedup };
+}
 
 /** A verdict as callers see it, and as its receipt keeps it. */
 export function shownVerdict({ form, reason, ...of }: Verdict): ShownVerdict {
   return {
     ...{ form, reason, at: toInstant(of.atMs), took_ms: toMs(of.ms) },
     ...{ least_labels_percent: of.bounds.labels, most_shift: of.bounds.shift },
+    least_speedup: of.bounds.speedup,
     candidates: of.candidates.map((candidate) => ({
       ...{ form: candidate.form, outcome: candidate.outcome, reason: candidate.reason },
       ...agreementOf(candidate),
@@ -46,7 +55,7 @@ export function tellVerdict(
   const text = `${model}: ${verdictLine(verdict)}`;
   // One that was only no faster is nobody's trouble.
   const isRefused = verdict.candidates.some(
-    ({ outcome, speed, agreement }) => outcome === 'refused' && !(speed && agreement === undefined),
+    ({ outcome, reason }) => outcome === 'refused' && !reason.includes('verify.speedup'),
   );
   const { form, ms, candidates } = verdict;
   to.log[isRefused ? 'warn' : 'info']({ model, form, ms, candidates }, `verdict: ${text}`);

@@ -39,6 +39,7 @@ export const verdictSchema = object(
     took_ms: number(),
     least_labels_percent: number('The bound `verify.labels`.'),
     most_shift: number('The bound `verify.shift`.'),
+    least_speedup: number('The bound `verify.speedup`.'),
     candidates: list(candidateSchema),
   },
   'How the faster forms of a model agree with its fp32 form, as measured on this machine.',

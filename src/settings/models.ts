@@ -53,6 +53,13 @@ export const MODEL_SETTINGS = {
     about:
       'With `models.dtype=auto`: a faster form serves only if no score differs from fp32 by more; scores beyond 0 to 1 count as parts of the largest.',
   }),
+  'verify.speedup': decimal({
+    default: 1.1,
+    min: 0,
+    max: 100,
+    about:
+      'With `models.dtype=auto`: a faster form serves only if it is at least this many times as fast as fp32; 0: however slow it is.',
+  }),
   'verify.budget_ms': integer({
     default: 120_000,
     min: 1000,

@@ -309,8 +309,8 @@ async function stateOf(
     }
   }
   if (verification !== undefined) {
-    const { labels, shift } = verification.bounds;
-    lines.push(`verified:${labels}:${shift}`);
+    const { labels, shift, speedup } = verification.bounds;
+    lines.push(`verified:${labels}:${shift}:${speedup}`);
     for (const file of verifiedFiles(verification)) {
       lines.push(await stateLine(contents.directory, file));
     }

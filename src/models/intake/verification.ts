@@ -7,10 +7,12 @@ export interface Bounds {
   readonly labels: number;
   /** Most by which a score may differ. Scores of 0 to 1; others as a part of the largest of them. */
   readonly shift: number;
+  /** How many times as fast as fp32 it has to be, one row and a batch together, to be worth its rounding. */
+  readonly speedup: number;
 }
 
-/** As the settings `verify.labels` and `verify.shift` have them. */
-export const DEFAULT_BOUNDS: Bounds = { labels: 99.5, shift: 0.05 };
+/** As the settings `verify.labels`, `verify.shift` and `verify.speedup` have them. */
+export const DEFAULT_BOUNDS: Bounds = { labels: 99.5, shift: 0.05, speedup: 1.1 };
 
 /** Texts of a model's owner, one JSON text or `{"text": "…"}` a line, in the model's folder. */
 export const PROBE_FILE = 'probe.jsonl';

@@ -52,7 +52,7 @@ const EVERYDAY: readonly string[] = [
 /** Everyday texts joined to one, this many at a time. */
 const JOINED = [2, 2, 2, 3, 3, 4, 5, 8];
 /** Words of the beginnings that are tried by themselves. */
-const BEGINNINGS = [3, 6];
+const BEGINNINGS = [2, 4, 7];
 
 /** About 200 texts of many languages, from one word to some hundred. The same each time. */
 export function builtInTexts(): readonly string[] {

@@ -13,7 +13,7 @@ import { type SourceGraph, sourceGraph } from '../source-graph.js';
 import { rowMaker } from '../write-form.js';
 import { bytesOf } from '../written-files.js';
 import { answersOf, type OpenForm, PROBE_BATCH, speedOf } from './answers.js';
-import { agreementOf, fasterFirst, isTooSlow, objection } from './judge.js';
+import { agreementOf, boundsFor, fasterFirst, isTooSlow, objection } from './judge.js';
 import {
   type Candidate,
   integersFor,
@@ -133,7 +133,7 @@ class Trials {
     let written: WrittenForm | undefined;
     try {
       written = await this.#make(candidate, graph, products, probe, makeRow);
-      const trial = await this.#judge(form, written, probe);
+      const trial = await this.#judge(candidate, written, probe);
       await written.session.release();
       if (trial.outcome !== 'verified') await rm(written.folder, { recursive: true, force: true });
       return trial;
@@ -197,7 +197,7 @@ class Trials {
   }
 
   /** Speed first, then a few rows, then all of them. */
-  async #judge(form: string, written: WrittenForm, probe: Probe): Promise<Trial> {
+  async #judge({ form, kind }: Candidate, written: WrittenForm, probe: Probe): Promise<Trial> {
     const { labelling, verification, findings } = this.#job;
     const { bounds } = verification;
     if (
@@ -213,8 +213,9 @@ class Trials {
     ];
     if (row === undefined) throw new Error('there are no probes');
     const speed = await speedOf(probe.reference, written, row, batch);
-    const tooSlow = isTooSlow(speed);
-    if (tooSlow !== undefined) {
+    const tooSlow = isTooSlow(speed, bounds);
+    // Whoever made a graph wants to know whether it is right, fast or not; ours are of no use then.
+    if (tooSlow !== undefined && kind === 'own') {
       return { outcome: 'slower', verdict: { form, outcome: 'refused', reason: tooSlow, speed } };
     }
     for (const count of [FIRST_ROWS, probe.rows.length]) {
@@ -226,14 +227,16 @@ class Trials {
       ];
       const reference = await this.#reference(probe, rows.length);
       const agreement = agreementOf({ reference, alone, batched }, labelling, bounds);
-      // A share of a few rows tells little: only what no further row can mend counts at first.
-      const strict = count === probe.rows.length ? bounds : { ...bounds, labels: 0 };
-      const reason = objection(agreement, strict);
+      const reason = objection(agreement, boundsFor(rows.length, probe.rows.length, bounds));
       if (reason !== undefined) {
         return {
           outcome: 'disagrees',
           verdict: { form, outcome: 'refused', reason, speed, agreement },
         };
+      }
+      if (count >= probe.rows.length && tooSlow !== undefined) {
+        const verdict = { form, outcome: 'refused', reason: tooSlow, speed, agreement } as const;
+        return { outcome: 'slower', verdict };
       }
       if (count >= probe.rows.length) {
         const verdict = {
