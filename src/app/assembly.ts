@@ -32,7 +32,7 @@ import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { ModelViews } from './model-views.js';
 import { ProofRuns } from './proof-runs.js';
-import { boundsIn, tellVerdict } from './verdicts.js';
+import { boundsIn, shadowChecks, tellVerdict } from './verdicts.js';
 import { WorkerViews } from './worker-views.js';
 
 /** Models bundled with the package. */
@@ -155,7 +155,7 @@ export class Assembly {
       refuse: (model) => this.#refuseTooLarge(model),
       onMeasured: (model, form) => this.library.remeasured(model, form),
       onVerdict: ({ id }, verdict) =>
-        tellVerdict(id, verdict, { ...this, log, cause: 'model prepared' }),
+        tellVerdict(id, verdict, { ...this, log, cause: 'compared with fp32' }),
       verifyBudgetMs: config['verify.budget_ms'],
       log: (line, facts) => log.info(facts, line),
     });
@@ -262,8 +262,11 @@ export class Assembly {
 
   #dispatcher(threads: number): Dispatcher {
     const { config, metrics, log } = this.#given;
+    const waiting = () => this.dispatcher.waitingCount;
+    const shadows = shadowChecks({ ...this, waiting }, this.#given, threads);
     return new Dispatcher({
       pool: this.pool,
+      onAnswered: (ready, count, input) => void shadows.answered(ready, count, input),
       limits: { maxItems: config['batch.max_items'], maxSize: config['batch.max_characters'] },
       threads,
       maxWaiting: config['queue.max_inputs'],

@@ -1,12 +1,15 @@
 /** Tells which form of a model serves: in the log, as an event, as a receipt, and to callers. */
 import type { ShownVerdict } from '../contract/models.js';
 import { toInstant, toMs } from '../contract/units.js';
+import { ShadowChecks } from '../inference/shadow-checks.js';
+import type { WorkerPool } from '../inference/workers/pool.js';
 import type { MemoryManager } from '../memory/manager.js';
 import { newReceiptId, type Receipt } from '../memory/receipt.js';
 import { figuresOf, type SnapshotFigures } from '../memory/snapshot.js';
 import { type Verdict, verdictLine } from '../models/compile/verify/verdict.js';
 import type { Bounds } from '../models/intake/verification.js';
-import type { Config } from '../settings/config.js';
+import type { ModelLibrary } from '../models/library.js';
+import { batchTimeoutMs, type Config } from '../settings/config.js';
 import type { Archive } from './archive.js';
 import type { Logger } from './log.js';
 
@@ -83,4 +86,34 @@ function receiptOf(
     actions: [{ action: `${verdict.form} serves`, model, durationMs: verdict.ms, freedBytes: 0 }],
     verdict: shownVerdict(verdict),
   };
+}
+
+/** The comparison of live inputs, joined to the server's parts. */
+export function shadowChecks(
+  parts: {
+    readonly pool: WorkerPool;
+    readonly memory: MemoryManager;
+    readonly library: ModelLibrary;
+    readonly waiting: () => number;
+  },
+  { config, log }: { readonly config: Config; readonly log: Logger },
+  threads: number,
+): ShadowChecks {
+  const { pool, memory, library } = parts;
+  return new ShadowChecks({
+    every: config['verify.every'],
+    count: config['verify.count'],
+    threads,
+    timeoutMs: batchTimeoutMs(config),
+    workers: () => pool.workers,
+    isQuiet: () => parts.waiting() === 0 && memory.holding.size === 0,
+    admission: memory.admission,
+    referenceOf: (ready) => library.referenceOf(ready),
+    onDisagreement: (ready, reason) => {
+      library.revoke(ready, reason).catch((error: unknown) => {
+        log.error({ err: error, model: ready.model.id }, 'the fp32 form could not be taken up');
+      });
+    },
+    onDone: (facts) => log.info(facts, 'live inputs agree with fp32'),
+  });
 }

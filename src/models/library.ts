@@ -59,6 +59,18 @@ export class ModelLibrary {
     return this.#adopt(model, await this.#preparer.ensure(model));
   }
 
+  /** The model with its fp32 form where a fast form serves, to compare with; undefined if it has changed meanwhile. */
+  async referenceOf({ model, form }: ReadyModel): Promise<ReadyModel | undefined> {
+    if (this.#ready.get(model.id)?.form.digest !== form.digest) return undefined;
+    const reference = await this.#forms.referenceOf(form);
+    return reference && { model, form: reference };
+  }
+
+  /** Takes the model back to fp32: the form that serves disagrees with it. */
+  async revoke({ model, form }: ReadyModel, reason: string): Promise<void> {
+    await this.#preparer.revoke(model, form, reason);
+  }
+
   /** Private bytes that one loaded copy of the model holds between batches, as measured. */
   heldBytesOf(id: string): number {
     const footprint = this.#ready.get(id)?.form.footprint;

@@ -60,6 +60,19 @@ export const MODEL_SETTINGS = {
     about:
       'With `models.dtype=auto`: a faster form serves only if it is at least this many times as fast as fp32; 0: however slow it is.',
   }),
+  'verify.every': integer({
+    default: 50,
+    min: 0,
+    max: 1_000_000,
+    about:
+      'Of the inputs that a faster form answers, one in so many is also run on fp32, when a worker has nothing to do; 0: none.',
+  }),
+  'verify.count': integer({
+    default: 200,
+    min: 1,
+    max: 1_000_000,
+    about: 'Inputs of a model after which `verify.every` ends.',
+  }),
   'verify.budget_ms': integer({
     default: 120_000,
     min: 1000,

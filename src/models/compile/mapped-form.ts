@@ -195,6 +195,20 @@ export class MappedForms {
     return { ...form, footprint };
   }
 
+  /** The fp32 form beside a fast one; undefined if the form is gone. */
+  async referenceOf(form: MappedForm): Promise<MappedForm | undefined> {
+    const findings = await readObject(path.join(form.directory, FINDINGS));
+    const manifest = await readManifest(form.directory);
+    if (findings === undefined || manifest === undefined) return undefined;
+    const graphFile = path.join(form.directory, MAPPED_GRAPH);
+    return {
+      ...form,
+      graphFile,
+      digest: manifest.digest,
+      findings: findings as unknown as Findings,
+    };
+  }
+
   /** The form under another verdict: the fp32 form serves from now on. */
   async saveVerdict(model: Model, form: MappedForm, verdict: Verdict): Promise<MappedForm> {
     const file = path.join(form.directory, VERDICT);

@@ -25,7 +25,7 @@ import type {
   VerifyJob,
   WriteJob,
 } from './preparer-protocol.js';
-import { referenceVerdict, type Verdict } from './verify/verdict.js';
+import { referenceVerdict, revoked, type Verdict } from './verify/verdict.js';
 
 export interface PreparerOptions {
   readonly forms: MappedForms;
@@ -97,6 +97,25 @@ export class Preparer {
   failureOf(model: Model): string | undefined {
     const failure = this.#failures.get(model.id);
     return failure?.signature === model.signature ? failure.message : undefined;
+  }
+
+  /**
+   * Takes a model back to its fp32 form, which is measured first: memory is planned with what it takes. Tells of it as of
+   * any form that was made.
+   */
+  async revoke(model: Model, form: MappedForm, reason: string): Promise<void> {
+    const { forms, onVerdict } = this.#options;
+    if (form.verdict?.serves !== 'fast') return;
+    const verdict = revoked(form.verdict, reason);
+    const exact = await forms.saveVerdict(model, form, verdict);
+    onVerdict?.(model, verdict);
+    const turn = this.#turn.then(async () => {
+      const measured = await this.#measure(model, exact.graphFile, exact.findings);
+      await this.#keepMeasured(model, exact, measured);
+      await this.measured();
+    });
+    this.#turn = turn.catch(() => undefined);
+    await turn;
   }
 
   /** Settles when the measurements that run in the background have ended. */

@@ -46,12 +46,15 @@ describe('the ladder', () => {
   test('the next rung depends on what has become of those before it', () => {
     const [whole, less] = ladderOf(FACTS);
     if (whole === undefined || less === undefined) throw new Error('the ladder is too short');
-    const after = (outcome: Tried['outcome']) =>
+    const following = (outcome: Tried['outcome']) =>
       isWorthTrying(less, [{ candidate: whole, outcome }]);
     expect(isWorthTrying(whole, [])).toBe(true);
-    expect([after('disagrees'), after('verified'), after('slower'), after('broken')]).toEqual([
-      ...[true, false, false, false],
-    ]);
+    expect([
+      following('disagrees'),
+      following('verified'),
+      following('slower'),
+      following('broken'),
+    ]).toEqual([...[true, false, false, false]]);
   });
 
   test('the groups that shift scores the most are kept', () => {
