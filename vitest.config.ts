@@ -1,5 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
+/** Each file starts real servers of its own; much of the time is waiting, so two files share two cores well. */
+const endToEnd = {
+  include: ['test/e2e/**/*.test.ts'],
+  globalSetup: ['test/e2e/prepared-forms.ts'],
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+};
+const JUDGED = ['test/e2e/proof*.test.ts'];
+
 export default defineConfig({
   test: {
     projects: [
@@ -12,17 +21,9 @@ export default defineConfig({
           env: { ORT_DISABLE_TELEMETRY: '1' },
         },
       },
-      {
-        test: {
-          name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
-          globalSetup: ['test/e2e/prepared-forms.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          // Each file starts real servers; on two cores one at a time keeps their timings honest.
-          fileParallelism: false,
-        },
-      },
+      { test: { ...endToEnd, name: 'e2e', exclude: JUDGED, maxWorkers: 2 } },
+      // A proof judges what it measures: nothing else may run beside it.
+      { test: { ...endToEnd, name: 'e2e-proof', include: JUDGED, fileParallelism: false } },
     ],
   },
 });

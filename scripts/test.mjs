@@ -84,6 +84,7 @@ try {
   step('build', process.execPath, [path.join(root, 'scripts', 'build.mjs')]);
   suite('unit tests', 'unit');
   suite('end-to-end tests', 'e2e');
+  suite('end-to-end tests of the proof', 'e2e-proof');
   for (const major of NODE_MAJORS) {
     stepWith('main job under Node', findNode(major), 'smoke.mjs');
   }

@@ -145,7 +145,8 @@ export const ERRORS = {
   INSUFFICIENT_MEMORY: {
     status: 507,
     retryable: true,
-    about: 'The model does not fit under the load line; the message has the figures.',
+    about:
+      'The model, or preparing it, does not fit under the load line; the message has the figures.',
   },
 } as const;
 

@@ -34,8 +34,7 @@ export const databaseOutage: Benchmark = {
 };
 
 async function run(context: Context): Promise<Outcome> {
-  const { progress, quick, defer } = context;
-  const seconds = sizeOf(context, SECONDS);
+  const { progress, defer } = context;
   const database = await PostgresqlServer.start(await serverProgramOf('postgresql'));
   defer(() => database.stop());
   const model = await syntheticModel('minilm', progress);
@@ -43,11 +42,37 @@ async function run(context: Context): Promise<Outcome> {
     models: [model],
     settings: { ...UNCACHED, 'database.url': database.url(), 'records.keep_text': 'true' },
   });
-  const { api } = server;
+  const played = await play(context, server.api, model.id, database);
+  const spilled = await server.api.metric('plimsoll_records_spilled_total');
+  const lost = await server.api.metric('plimsoll_records_lost_total');
+  // The server writes what is still in memory when it stops.
+  await server.stop();
+  return outcomeOf(context, played, { spilled, lost, kept: await readAll(database.url()) });
+}
+
+interface Played {
+  readonly tally: Tally;
+  /** Texts that were answered. */
+  readonly answered: readonly string[];
+  /** Sessions that were opened and ended. */
+  readonly sessions: number;
+  /** In ms since 1970: the database was ended, it was started again, and all rows were in it. */
+  readonly awayAt: number;
+  readonly backAt: number;
+  readonly caughtUpAt: number;
+}
+
+/** Users work before, during and after the outage. */
+async function play(
+  context: Context,
+  api: Api,
+  model: string,
+  database: PostgresqlServer,
+): Promise<Played> {
+  const seconds = sizeOf(context, SECONDS);
   const texts = new Texts(11);
   const tally = new Tally();
   const answered: string[] = [];
-  const spans = { away: 0, back: 0 };
   let over = false;
   const load = rollingSessions(api, {
     users: USERS,
@@ -55,32 +80,39 @@ async function run(context: Context): Promise<Outcome> {
     goOn: () => !over,
     send: async (session, user) => {
       const text = texts.next();
-      progress.at(`${tally.replies.length} answers, ${tally.failures.length} failures`);
-      const ok = tally.take(await api.classify({ model: model.id, session, user, inputs: text }));
+      context.progress.at(`${tally.replies.length} answers, ${tally.failures.length} failures`);
+      const ok = tally.take(await api.classify({ model, session, user, inputs: text }));
       if (ok) answered.push(text);
       return ok;
     },
   });
   await pause(seconds.before * 1000);
   await database.kill();
-  spans.away = Date.now();
+  const awayAt = Date.now();
   await pause(seconds.away * 1000);
   await database.restart();
-  spans.back = Date.now();
+  const backAt = Date.now();
   const catchUp = caughtUp(api);
   await pause(seconds.after * 1000);
   over = true;
   const [sessions, caughtUpAt] = await Promise.all([load, catchUp]);
-  const spilled = await api.metric('plimsoll_records_spilled_total');
-  const lost = await api.metric('plimsoll_records_lost_total');
-  // The server writes what is still in memory when it stops.
-  await server.stop();
-  const kept = await readAll(database.url());
+  return { tally, answered, sessions, awayAt, backAt, caughtUpAt };
+}
+
+interface Rows {
+  readonly spilled: number;
+  readonly lost: number;
+  readonly kept: Awaited<ReturnType<typeof readAll>>;
+}
+
+function outcomeOf(context: Context, played: Played, { spilled, lost, kept }: Rows): Outcome {
+  const { tally, answered, sessions, awayAt, backAt, caughtUpAt } = played;
+  const seconds = sizeOf(context, SECONDS);
   const known = new Set(kept.texts);
   const during = tally.replies
-    .filter(({ sentAtMs }) => sentAtMs >= spans.away && sentAtMs < spans.back)
+    .filter(({ sentAtMs }) => sentAtMs >= awayAt && sentAtMs < backAt)
     .map(({ ms }) => ms);
-  const outside = tally.replies.filter(({ sentAtMs }) => sentAtMs < spans.away).map(({ ms }) => ms);
+  const before = tally.replies.filter(({ sentAtMs }) => sentAtMs < awayAt).map(({ ms }) => ms);
   const missing = answered.filter((text) => !known.has(text)).length;
   const sent = tally.replies.length + tally.failures.length;
   return {
@@ -93,14 +125,14 @@ async function run(context: Context): Promise<Outcome> {
       exactly('sessions not kept as ended', sessions - kept.ended, 0),
       exactly('sessions without their receipt', sessions - kept.receipts, 0),
       exactly('records lost, by the server’s count', lost, 0),
-      atLeast('requests while it was away', during.length, quick ? 20 : 200),
+      atLeast('requests while it was away', during.length, context.quick ? 20 : 200),
     ],
     facts: [
       ...tally.failureFacts,
       { fact: 'answers', value: `${answered.length} in ${sessions} sessions` },
       { fact: 'rows that went through the file', value: String(spilled) },
-      { fact: 'all of them in the database after', value: `${caughtUpAt - spans.back} ms` },
-      { fact: 'before', value: latencies(outside) },
+      { fact: 'all of them in the database after', value: `${caughtUpAt - backAt} ms` },
+      { fact: 'before', value: latencies(before) },
       { fact: 'while it was away', value: latencies(during) },
     ],
     details: {

@@ -1,8 +1,15 @@
 import type { Benchmark } from '../harness/benchmark.js';
 import { cached } from './cached.js';
 import { databaseOutage } from './database-outage.js';
+import { faults } from './faults.js';
 import { pools } from './pools.js';
 import { redisOutage } from './redis-outage.js';
 
 /** In the order in which `all` runs them. */
-export const benchmarks: readonly Benchmark[] = [cached, redisOutage, databaseOutage, pools];
+export const benchmarks: readonly Benchmark[] = [
+  cached,
+  redisOutage,
+  databaseOutage,
+  faults,
+  pools,
+];

@@ -3,6 +3,8 @@ import { mkdir, rm, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { quantiseFile } from '../../src/models/compile/quantise/quantise.js';
 import type { Dtype } from '../../src/models/intake/dtype.js';
+import { generateFamilyModel, plainGraphOf } from '../synthetic/family.js';
+import type { FamilyName, FamilySize } from '../synthetic/family-shapes.js';
 import { generateSyntheticModel, type ShapeName } from '../synthetic/index.js';
 import type { Context } from './benchmark.js';
 import { benchFolder, prepare, tokenizerFolder } from './prepared-models.js';
@@ -72,6 +74,28 @@ export async function syntheticModels(
   }
   await prepare(models, progress);
   return models;
+}
+
+/** A model that is compiled from safetensors, and the same one as a graph for a plain session. */
+export interface FamilyModel extends CachedModel {
+  readonly plain: CachedModel;
+}
+
+/** A generated model of a family, prepared. */
+export async function familyModel(
+  name: FamilyName,
+  size: FamilySize,
+  progress: Progress,
+): Promise<FamilyModel> {
+  const id = `${name}-${size}`;
+  const directory = path.join(benchFolder(), 'models', id);
+  progress.at(`model ${id}`);
+  const tokenizerDirectory = tokenizerFolder();
+  const options = { name, size, seed: 1, dtype: 'F32', directory, tokenizerDirectory } as const;
+  const bytes = await generateFamilyModel(options);
+  const plain = await plainGraphOf(directory, tokenizerDirectory);
+  await prepare([{ id, directory }], progress);
+  return { id, directory, bytes, plain: { id: path.basename(plain), directory: plain, bytes } };
 }
 
 /**

@@ -25,16 +25,22 @@ export interface ServerOptions {
   readonly cgroup?: MemoryCgroup | undefined;
 }
 
+/** With the folder of its data. */
+export interface StartedServer extends ServerUnderTest {
+  readonly data: string;
+}
+
 /** Starts a server; it ends with the benchmark at the latest. */
 export async function startServer(
   context: Deferring,
   options: ServerOptions,
-): Promise<ServerUnderTest> {
+): Promise<StartedServer> {
   const folder = await temporaryFolder(context, 'server');
   const args = await layOut(folder, options);
   const command = [process.execPath, serverProgram, ...args];
   const started = options.cgroup?.command(command) ?? command;
-  return startListening(context, started, path.join(folder, 'server.log'));
+  const listening = await startListening(context, started, path.join(folder, 'server.log'));
+  return { ...listening, data: path.join(folder, 'data') };
 }
 
 /** Models by name, and a data folder whose mapped forms are the cached ones. */

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { type Api, privateMb, topLabels } from '../harness/api.js';
 import {
   atLeast,
   atMost,
@@ -9,11 +8,17 @@ import {
   type Outcome,
   sizeOf,
 } from '../harness/benchmark.js';
-import { pause, rollingSessions, Tally } from '../harness/load.js';
+import {
+  atRest,
+  type Expected,
+  expectedAnswers,
+  KnownAnswers,
+  SCORE_TOLERANCE,
+} from '../harness/known-answers.js';
+import { pause } from '../harness/load.js';
 import { syntheticModel } from '../harness/models.js';
 import { type ServerUnderTest, startServer, UNCACHED } from '../harness/server.js';
-import { latencies, median, rounded, spread } from '../harness/spread.js';
-import { Texts } from '../harness/users/texts.js';
+import { latencies, rounded, spread } from '../harness/spread.js';
 
 const SECONDS = { full: 60, quick: 12 };
 const WARM_UP_SECONDS = { full: 15, quick: 5 };
@@ -21,11 +26,6 @@ const KILL_EVERY_MS = 2000;
 const USERS = 8;
 const REQUESTS_PER_USER = 6;
 const RECYCLE_AFTER_USERS = 20;
-const TEXTS = 64;
-/** Texts whose two labels are nearly even are left out: with random weights their label proves nothing. */
-const LEAST_MARGIN = 0.005;
-const SCORE_TOLERANCE = 1e-3;
-const READINGS_AT_REST = 5;
 /** Memory at rest afterwards against before; two readings of the same state differ by some pages. */
 const MOST_REST = 1.05;
 
@@ -44,7 +44,10 @@ async function run(context: Context): Promise<Outcome> {
   });
   const { api } = server;
   const expected = await expectedAnswers(api, model.id);
-  const play = new Play(api, model.id, expected);
+  const play = new KnownAnswers(api, {
+    ...{ model: model.id, expected },
+    ...{ users: USERS, requestsPerUser: REQUESTS_PER_USER },
+  });
   await play.run(sizeOf(context, WARM_UP_SECONDS));
   const restBefore = await atRest(api);
   const seconds = sizeOf(context, SECONDS);
@@ -70,7 +73,7 @@ async function run(context: Context): Promise<Outcome> {
 }
 
 interface Played {
-  readonly play: Play;
+  readonly play: KnownAnswers;
   readonly expected: readonly Expected[];
   readonly seconds: number;
   readonly kills: number;
@@ -128,66 +131,6 @@ function outcomeOf(played: Played): Outcome {
   };
 }
 
-interface Expected {
-  readonly text: string;
-  readonly label: string;
-  readonly score: number;
-}
-
-/** Answers of the server before anything is killed, one text at a time. */
-async function expectedAnswers(api: Api, model: string): Promise<readonly Expected[]> {
-  const texts = new Texts(10);
-  const expected: Expected[] = [];
-  for (let tries = 0; tries < 20 * TEXTS && expected.length < TEXTS; tries += 1) {
-    const text = texts.next(4 + (tries % 40));
-    const [top] = topLabels(await api.classify({ model, inputs: text }));
-    if (top !== undefined && 2 * top.score - 1 >= LEAST_MARGIN) expected.push({ text, ...top });
-  }
-  if (expected.length < TEXTS / 2) throw new Error('too few texts with a clear label');
-  return expected;
-}
-
-class Play {
-  readonly tally = new Tally();
-  readonly wrong: unknown[] = [];
-  largestDifference = 0;
-  readonly #api: Api;
-  readonly #model: string;
-  readonly #expected: readonly Expected[];
-  #next = 0;
-
-  constructor(api: Api, model: string, expected: readonly Expected[]) {
-    this.#api = api;
-    this.#model = model;
-    this.#expected = expected;
-  }
-
-  async run(seconds: number): Promise<void> {
-    const until = Date.now() + seconds * 1000;
-    await rollingSessions(this.#api, {
-      users: USERS,
-      requestsPerUser: REQUESTS_PER_USER,
-      goOn: () => Date.now() < until,
-      send: (session, user) => this.#send(session, user),
-    });
-  }
-
-  async #send(session: string, user: string): Promise<boolean> {
-    const expected = this.#expected[this.#next++ % this.#expected.length];
-    if (expected === undefined) throw new Error('no texts');
-    const inputs = expected.text;
-    const reply = await this.#api.classify({ model: this.#model, session, user, inputs });
-    if (!this.tally.take(reply)) return false;
-    const [top] = topLabels(reply);
-    const difference = Math.abs((top?.score ?? Number.NaN) - expected.score);
-    this.largestDifference = Math.max(this.largestDifference, difference);
-    if (top?.label !== expected.label || !(difference <= SCORE_TOLERANCE)) {
-      this.wrong.push({ expected, got: top });
-    }
-    return true;
-  }
-}
-
 /** @returns how many were killed */
 async function killWorkers(
   { api, pid }: ServerUnderTest,
@@ -212,17 +155,4 @@ async function killWorkers(
 async function parentOf(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   return Number(/^PPid:\s*(\d+)$/m.exec(status)?.[1] ?? Number.NaN);
-}
-
-/** Private memory in MB once all workers are there and the last session's cleanup is over. */
-async function atRest(api: Api): Promise<number> {
-  await pause(3000);
-  const readings: number[] = [];
-  for (let reading = 0; reading < READINGS_AT_REST; reading += 1) {
-    // A session without requests ends with a cleanup: every heap is collected before the reading.
-    await api.endSession(await api.openSession());
-    readings.push(privateMb(await api.memory()));
-    await pause(200);
-  }
-  return median(readings);
 }

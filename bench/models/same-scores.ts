@@ -7,30 +7,82 @@ import {
   type Check,
   type Context,
   exactly,
+  type Fact,
   type Outcome,
   sizeOf,
 } from '../harness/benchmark.js';
 import { pause } from '../harness/load.js';
-import { bundledModel, type CachedModel, quantisedModel } from '../harness/models.js';
+import { bundledModel, type CachedModel, familyModel, quantisedModel } from '../harness/models.js';
 import { RawLoop, type RawScores } from '../harness/programs/raw-loop.js';
 import { startServer, UNCACHED } from '../harness/server.js';
 import { rounded } from '../harness/spread.js';
 import { gearsOf } from '../harness/users/hot-gear.js';
 import { realMails } from '../harness/users/mails.js';
+import { familyNames } from '../synthetic/family-shapes.js';
 
 const TEXTS = { full: 1000, quick: 100 };
 const MOST_DIFFERENCE = 1e-4;
 const LEAST_AGREEMENT = 0.99;
+const FAMILY_TEXTS = { full: 200, quick: 20 };
+/** Long texts take their time in the raw session, and say no more. */
+const MAX_FAMILY_CHARACTERS = 2000;
 const HOT_WITHIN_MS = 30_000;
 
 export const sameScores: Benchmark = {
   name: 'same-scores',
   about:
-    'difference of scores from those of a raw session, in batches of many sizes, both gears, fp32 and q8',
+    'difference of scores from those of a raw session, in batches of many sizes, both gears: the bundled model in fp32 and q8, and every family',
   run,
 };
 
+type Part = Pick<Outcome, 'checks' | 'facts'> & { readonly headline: string };
+
 async function run(context: Context): Promise<Outcome> {
+  const bundled = await ofBundled(context);
+  const families = await ofFamilies(context);
+  return {
+    headline: `${bundled.headline}; ${families.headline}`,
+    checks: [...bundled.checks, ...families.checks],
+    facts: [...bundled.facts, ...families.facts],
+    details: {},
+  };
+}
+
+/** Every family that is compiled from safetensors, in fp32, with random weights. */
+async function ofFamilies(context: Context): Promise<Part> {
+  const texts = realTexts()
+    .filter((text) => text.length <= MAX_FAMILY_CHARACTERS)
+    .slice(0, sizeOf(context, FAMILY_TEXTS));
+  const checks: Check[] = [];
+  const facts: Fact[] = [];
+  let largest = 0;
+  for (const name of familyNames) {
+    const model = await familyModel(name, 'small', context.progress);
+    const raw = new RawLoop(context, model.plain, 1);
+    context.progress.at(`${name}, the raw session`);
+    const expected = await raw.scores(texts, 2);
+    await raw.stop();
+    for (const gear of ['cold', 'hot'] as const) {
+      const found = await compare(context, model, gear, texts, expected, {
+        'models.dtype': 'fp32',
+      });
+      largest = Math.max(largest, found.difference);
+      checks.push(
+        atMost(
+          `${name}, ${gear}: largest difference of a score`,
+          found.difference,
+          MOST_DIFFERENCE,
+        ),
+      );
+    }
+    const tops = new Set(expected.scores.map((scores) => scores.indexOf(Math.max(...scores))));
+    facts.push({ fact: `${name}: labels that its texts get`, value: String(tops.size) });
+  }
+  const headline = `${familyNames.length} families at most ${largest.toExponential(0)}`;
+  return { headline, checks, facts };
+}
+
+async function ofBundled(context: Context): Promise<Part> {
   const texts = realTexts().slice(0, sizeOf(context, TEXTS));
   const raw = new RawLoop(context, bundledModel, 1);
   context.progress.at('the raw session');
@@ -63,7 +115,6 @@ async function run(context: Context): Promise<Outcome> {
       { fact: 'texts', value: `${texts.length}: ${realMails().length} whole mails, then halves` },
       { fact: 'q8: largest difference of a score from fp32', value: difference.toFixed(4) },
     ],
-    details: {},
   };
 }
 
@@ -83,8 +134,9 @@ async function compare(
   gear: 'cold' | 'hot',
   texts: readonly string[],
   { labels, scores: expected }: RawScores,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly difference: number; readonly otherLabels: number }> {
-  const settings = { ...UNCACHED, 'models.gear': gear };
+  const settings = { ...UNCACHED, ...more, 'models.gear': gear };
   const server = await startServer(context, { models: [model], settings });
   await server.api.load(model.id);
   if (gear === 'hot') await allHot(server.api, model.id);

@@ -1,12 +1,19 @@
 /** Generates transformer classifiers with random weights, in the layout of Hugging Face models. */
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { halveFile } from '../../src/models/compile/quantise/halve.js';
 import { quantiseFile } from '../../src/models/compile/quantise/quantise.js';
 import { type Dtype, graphFileOf } from '../../src/models/intake/dtype.js';
 import { describeClassifier } from './encoder.js';
 import type { SmallFile } from './metadata.js';
-import { configFile, readmeFile, readTokenizer, vocabularySize } from './metadata.js';
+import {
+  configFile,
+  readmeFile,
+  readTokenizer,
+  sameContent,
+  vocabularySize,
+  writeSmallFile,
+} from './metadata.js';
 import { planModelFile, writeModelFile } from './model-file.js';
 import type { ClassifierShape, ShapeName } from './shapes.js';
 import { shapes } from './shapes.js';
@@ -52,11 +59,6 @@ function requireInteger(name: string, value: number, minimum: number, maximum: n
   return value;
 }
 
-async function sameContent(directory: string, file: SmallFile): Promise<boolean> {
-  const found = await readFile(join(directory, file.name)).catch(() => undefined);
-  return found?.equals(file.content) ?? false;
-}
-
 /** Whether the folder already holds the model; config.json, written last, vouches for the rest. */
 async function isComplete(
   directory: string,
@@ -70,13 +72,6 @@ async function isComplete(
   }
   const same = await Promise.all(files.map((file) => sameContent(directory, file)));
   return !same.includes(false);
-}
-
-async function writeSmallFile(directory: string, file: SmallFile): Promise<void> {
-  const path = join(directory, file.name);
-  const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, file.content);
-  await rename(temporary, path);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The files beside the model: configuration, tokenizer and a note about what the model is. */
-import { readFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClassifierShape, ShapeName } from './shapes.js';
 
@@ -20,6 +20,20 @@ export async function readTokenizer(directory: string): Promise<SmallFile[]> {
   return Promise.all(
     tokenizerFiles.map(async (name) => ({ name, content: await readFile(join(directory, name)) })),
   );
+}
+
+/** Whether a folder holds that very file. */
+export async function sameContent(directory: string, file: SmallFile): Promise<boolean> {
+  const found = await readFile(join(directory, file.name)).catch(() => undefined);
+  return found?.equals(file.content) ?? false;
+}
+
+/** Writes beside, then renames. */
+export async function writeSmallFile(directory: string, file: SmallFile): Promise<void> {
+  const path = join(directory, file.name);
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, file.content);
+  await rename(temporary, path);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -62,7 +76,8 @@ export function vocabularySize(tokenizer: Uint8Array): number {
   return highest + 1;
 }
 
-function json(value: unknown): Uint8Array {
+/** A JSON file's content: the same bytes for the same value. */
+export function json(value: unknown): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`);
 }
 

@@ -1,8 +1,6 @@
 /** Writes the ONNX file of a described graph, streaming: its size is known before its content. */
 
 import type { FileHandle } from 'node:fs/promises';
-import { open, rename, rm } from 'node:fs/promises';
-import { endianness } from 'node:os';
 import type { GraphBuilder, Initializer } from '../../src/models/compile/onnx/graph-builder.js';
 import { dataBytes } from '../../src/models/compile/onnx/graph-builder.js';
 import {
@@ -14,9 +12,8 @@ import {
 } from '../../src/models/compile/onnx/messages.js';
 import { totalBytes } from '../../src/models/compile/onnx/protobuf-writer.js';
 import { gaussianStream } from './random.js';
+import { inParts, writeFully, writeWhole } from './weights-stream.js';
 
-/** Weights are generated and written this many at a time (4 MiB): the generator's memory. */
-const WEIGHTS_PER_WRITE = 1_048_576;
 const PRODUCER = 'plimsoll-synthetic';
 
 /** A model file that is ready to be written. */
@@ -52,21 +49,7 @@ export function planModelFile(graph: GraphBuilder, labels: number): ModelFile {
   return { head, tensors, bytes: head.byteLength + tensorBytes };
 }
 
-/** `FileHandle.write` may write less than it is given, for instance on a full disk. */
-async function writeFully(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  let offset = 0;
-  while (offset < chunk.byteLength) {
-    const { bytesWritten } = await file.write(chunk, offset, chunk.byteLength - offset);
-    offset += bytesWritten;
-  }
-}
-
-async function writeData(
-  file: FileHandle,
-  initializer: Initializer,
-  seed: number,
-  buffer: Float32Array<ArrayBuffer>,
-): Promise<void> {
+async function writeData(file: FileHandle, initializer: Initializer, seed: number): Promise<void> {
   const { name, source } = initializer;
   if (source.kind === 'bytes') {
     await writeFully(file, source.bytes);
@@ -74,49 +57,23 @@ async function writeData(
   }
   if (source.kind === 'external') throw new Error(`${name} lies in another file`);
   const fill = gaussianStream(seed, name, source.mean, source.std);
-  let left = dataBytes(initializer) / Float32Array.BYTES_PER_ELEMENT;
-  while (left > 0) {
-    const part = buffer.subarray(0, Math.min(left, buffer.length));
+  await inParts(dataBytes(initializer) / Float32Array.BYTES_PER_ELEMENT, async (part) => {
     fill(part);
     await writeFully(file, new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
-    left -= part.length;
-  }
-}
-
-async function writeTo(file: FileHandle, model: ModelFile, seed: number): Promise<void> {
-  const buffer = new Float32Array(WEIGHTS_PER_WRITE);
-  await writeFully(file, model.head);
-  for (const { header, initializer } of model.tensors) {
-    await writeFully(file, header);
-    await writeData(file, initializer, seed, buffer);
-  }
-  const { size } = await file.stat();
-  if (size !== model.bytes) {
-    throw new Error(`wrote ${size} bytes of a model of ${model.bytes}`);
-  }
+  });
 }
 
 /**
- * Writes a model file: to a temporary name beside `path`, then renamed, so that nobody ever opens
- * half a model.
+ * Writes a model file.
  *
  * @param seed - seed of all weights
  */
 export async function writeModelFile(path: string, model: ModelFile, seed: number): Promise<void> {
-  if (endianness() !== 'LE') {
-    throw new Error('synthetic models can only be written on a little-endian machine');
-  }
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    const file = await open(temporary, 'w');
-    try {
-      await writeTo(file, model, seed);
-    } finally {
-      await file.close();
+  await writeWhole(path, model.bytes, async (file) => {
+    await writeFully(file, model.head);
+    for (const { header, initializer } of model.tensors) {
+      await writeFully(file, header);
+      await writeData(file, initializer, seed);
     }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  });
 }

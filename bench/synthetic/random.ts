@@ -9,7 +9,7 @@ const TABLE_SIZE = 65_536;
 const UNIFORMS_PER_VALUE = 12;
 
 /** mulberry32: a 32-bit state, a 32-bit result per step (unsigned). */
-function mulberry32(seed: number): () => number {
+export function mulberry32(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

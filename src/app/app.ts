@@ -1,4 +1,6 @@
+import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { ModelView } from '../contract/models.js';
@@ -9,6 +11,8 @@ import { Metrics } from '../metrics/metrics.js';
 import { runtimeKey } from '../models/compile/mapped-form.js';
 import { type Config, poolLimits } from '../settings/config.js';
 import { Store } from '../store/store.js';
+import { readHostFacts } from '../system/host/host-facts.js';
+import { affordedConnections, hostNotes } from '../system/host/host-notes.js';
 import { readSystem } from '../system/reading.js';
 import { settledWithin } from '../system/time-limit.js';
 import { VERSION } from '../version.js';
@@ -47,7 +51,10 @@ export class App {
     { logger: log, lostLines }: Log,
     workerModule?: string,
   ): Promise<App> {
-    const [system, runtime] = await Promise.all([readSystem(), runtimeKey()]);
+    const [system, runtime] = await Promise.all([
+      readSystem(config['memory.system_root']),
+      runtimeKey(),
+    ]);
     const url = config['database.url'];
     const store =
       url === ''
@@ -82,6 +89,7 @@ export class App {
     await forms.removeLeftovers();
     this.#warnOfSecret();
     this.#warnOfModels();
+    const maxConnections = await this.#hearHost();
     await archive.start(() => void this.#closeInterrupted());
     await Promise.all([pool.start(), redis?.start()]);
     await memory.start();
@@ -93,7 +101,7 @@ export class App {
     this.#server = await buildServer(
       {
         bodyLimitBytes: this.#config['http.body_limit'],
-        maxConnections: this.#config['http.max_connections'],
+        maxConnections,
         host,
         names: names
           .split(',')
@@ -110,7 +118,7 @@ export class App {
       }),
     );
     // By default the kernel queues 511 connections and drops the rest, whose clients retry after 1, 3 and 7 s.
-    const backlog = this.#config['http.max_connections'];
+    const backlog = maxConnections;
     await this.#server.listen({ host, port, backlog });
     const address = addressOf(this.#server.server.address());
     await this.#parts.proofs.start(address);
@@ -120,7 +128,7 @@ export class App {
   }
 
   /**
-   * Stops taking requests, finishes running ones, cleans up, ends the workers, closes the database. Each step has
+   * Says that it is not ready, and goes on taking requests for the drain time. Then stops taking them, finishes running ones, cleans up, ends the workers, closes the database. Each step has
    * a part of the grace time, so that the last ones are reached in any case.
    *
    * @returns whether everything has ended by itself; false if something was cut off.
@@ -161,6 +169,7 @@ export class App {
     };
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
+    await this.#drain();
     // Before the server closes: a stopping proof still ends its session over HTTP.
     await step('proof', 0.2, proofs.stop());
     await step('requests', 0.35, this.#server?.close());
@@ -172,6 +181,16 @@ export class App {
     await archive.close();
     this.#state = 'stopped';
     return isComplete;
+  }
+
+  /** Who balances requests sends some until it has looked at `/health/ready`; connections that are kept open end meanwhile. */
+  async #drain(): Promise<void> {
+    const drainMs = this.#config['shutdown.drain_ms'];
+    if (this.#server === undefined || drainMs === 0) return;
+    this.#server.server.prependListener('request', (_request, response: ServerResponse) => {
+      response.shouldKeepAlive = false;
+    });
+    await new Promise((resolve) => setTimeout(resolve, drainMs));
   }
 
   #notReadyBecause(): string {
@@ -216,6 +235,14 @@ export class App {
       // The next start finds them again.
       this.#log.error({ err: error }, 'sessions of a server that died could not be closed');
     }
+  }
+
+  /** Logs how the host treats our memory. @returns the connections that its limit of open files leaves room for */
+  async #hearHost(): Promise<number> {
+    const { data, 'memory.system_root': root, 'http.max_connections': wanted } = this.#config;
+    const facts = await readHostFacts(await readSystem(root), path.join(data, 'mapped'), root);
+    for (const { level, text } of hostNotes(facts, wanted)) this.#log[level](text);
+    return affordedConnections(wanted, facts.openFiles);
   }
 
   #warnOfModels(): void {

@@ -15,7 +15,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import { safetensorsCompiler } from '../models/compile/can-compile.js';
 import { MappedForms } from '../models/compile/mapped-form.js';
 import { Preparer } from '../models/compile/preparer.js';
-import { type Model, ModelRepository } from '../models/intake/repository.js';
+import { ModelRepository } from '../models/intake/repository.js';
 import { ModelLibrary } from '../models/library.js';
 import { loadMark, type NewMark, sessionMark } from '../page/marks.js';
 import { EventPublisher } from '../page/publisher.js';
@@ -31,6 +31,7 @@ import { Archive } from './archive.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { ModelViews } from './model-views.js';
+import { admitPreparing } from './preparing-admission.js';
 import { ProofRuns } from './proof-runs.js';
 import { boundsIn, shadowChecks, tellVerdict } from './verdicts.js';
 import { WorkerViews } from './worker-views.js';
@@ -45,7 +46,6 @@ const PREPARER_MODULE = fileURLToPath(
 );
 /** Characters for each token, as the scheduler counts them. */
 const CHARACTERS_PER_TOKEN = 6;
-const MB = 2 ** 20;
 /** Longest wait of a cleanup for a pool to close its connections. */
 const SHRINK_MS = 2000;
 /** Interval of the page's updates. */
@@ -152,7 +152,7 @@ export class Assembly {
         bytes: this.#loadLineBytes(this.#given.totalBytes) / 2,
         ms: batchTimeoutMs(config) / 2,
       }),
-      refuse: (model) => this.#refuseTooLarge(model),
+      admit: (model) => admitPreparing(model, this.memory),
       onMeasured: (model, form) => this.library.remeasured(model, form),
       onVerdict: ({ id }, verdict) =>
         tellVerdict(id, verdict, { ...this, log, cause: 'compared with fp32' }),
@@ -208,15 +208,6 @@ export class Assembly {
     });
   }
 
-  #refuseTooLarge(model: Model): void {
-    const { last } = this.memory.reader;
-    const line = last && this.memory.reader.loadLineBytes(last);
-    if (line === undefined || model.sourceBytes <= line) return;
-    const [source, most] = [model.sourceBytes, line].map((of) => `${(of / MB).toFixed(1)} MB`);
-    const message = `model ${model.id} has ${source} of weights; the load line is ${most}, so it would not fit even alone`;
-    throw new PlimsollError('INSUFFICIENT_MEMORY', message);
-  }
-
   #pool(): WorkerPool {
     const { config, metrics, log } = this.#given;
     return new WorkerPool({
@@ -244,6 +235,7 @@ export class Assembly {
     return new MemoryManager(
       {
         loadLineBytes: (totalBytes) => this.#loadLineBytes(totalBytes),
+        systemRoot: config['memory.system_root'],
         readChildren: () => readChildren(this.pool, this.preparer),
         onReading: (reading) => this.archive.keepReading(reading),
         readingIntervalMs: config['memory.reading_interval_ms'],

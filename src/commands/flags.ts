@@ -42,7 +42,8 @@ export async function configFrom(flags: CommonFlags): Promise<CommandConfig> {
   };
   for (const [key, value] of Object.entries(named)) if (value !== undefined) overrides[key] = value;
   const cpus = await availableCpus();
-  const config = readConfig(process.env, overrides, { cpus });
+  const isInKubernetes = process.env.KUBERNETES_SERVICE_HOST !== undefined;
+  const config = readConfig(process.env, overrides, { cpus, isInKubernetes });
   return { config, cpus, warnings: ignoredVariables(process.env) };
 }
 

@@ -27,8 +27,9 @@ export async function serve(flags: CommonFlags, started: () => void): Promise<nu
     output.end();
     throw error;
   }
-  log.info({ signal: await signal }, 'stopping: finishing what runs');
-  const stopped = await withinGrace(app.stop(), config['shutdown.grace_ms']);
+  const { 'shutdown.drain_ms': drainMs, 'shutdown.grace_ms': graceMs } = config;
+  log.info({ signal: await signal, drainMs }, 'stopping: finishing what runs');
+  const stopped = await withinGrace(app.stop(), drainMs + graceMs);
   log.info(stopped ? 'stopped' : 'the grace time is over; leaving what still runs');
   output.end();
   // Timers and sockets of parts that have not ended in time must not hold the process.

@@ -1,7 +1,7 @@
 /** What open pages are fed with, as server-sent events. */
 import { cacheSchema } from './cache.js';
 import { pressureSchema, processRoleSchema } from './memory.js';
-import { modelSchema } from './models.js';
+import { modelOfStateSchema } from './models.js';
 import { poolSchema } from './pools.js';
 import { receiptSchema } from './receipts.js';
 import {
@@ -46,7 +46,7 @@ export const pageStateSchema = object({
   waiting_inputs: integer(),
   processes: list(shownProcessSchema),
   sessions: list(openSessionViewSchema, 'Open ones; the newest if there are many.'),
-  models: list(modelSchema),
+  models: list(modelOfStateSchema),
   workers: list(workerSchema),
   cache: cacheSchema,
   pools: list(poolSchema),

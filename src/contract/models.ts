@@ -1,6 +1,7 @@
 import {
   choice,
   instant,
+  integer,
   list,
   nullable,
   number,
@@ -70,6 +71,14 @@ const shown = {
 
 export const modelSchema = object(shown);
 export type ModelView = Static<typeof modelSchema>;
+
+/** A model among all of them in the page's state, which is sent every second: a model may have thousands of labels. */
+export const modelOfStateSchema = object({
+  ...shown,
+  labels: list(text(), 'The first few; `GET /v1/models/{id}` has all of them.'),
+  label_count: integer(),
+});
+export type ModelOfState = Static<typeof modelOfStateSchema>;
 
 export const modelsSchema = object({ models: list(modelSchema) });
 export type Models = Static<typeof modelsSchema>;

@@ -9,6 +9,15 @@ export interface LoadNeed {
   readonly mappedBytes: number;
 }
 
+/** Memory that preparing a model takes, by the rule for its size. */
+export interface PrepareNeed {
+  readonly model: string;
+  /** Private bytes of the preparer at its peak. */
+  readonly peakBytes: number;
+  /** What the preparer holds by the last reading: that part of its peak is in the figures already. */
+  readonly heldBytes: () => number;
+}
+
 /** Outcome of asking for room. */
 export type Admission =
   /** The load may start; call `settle` when it has ended, even in failure. */
@@ -31,7 +40,7 @@ const MB = 2 ** 20;
  */
 export class LoadAdmission {
   readonly #options: AdmissionOptions;
-  readonly #promised = new Map<symbol, { bytes: number; ended: boolean }>();
+  readonly #promised = new Map<symbol, Promised>();
   #making: Promise<void> | undefined;
 
   constructor(options: AdmissionOptions) {
@@ -41,7 +50,7 @@ export class LoadAdmission {
   /** Bytes that admitted loads may still take. */
   get promisedBytes(): number {
     let bytes = 0;
-    for (const promise of this.#promised.values()) bytes += promise.bytes;
+    for (const promise of this.#promised.values()) bytes += promise.bytes();
     return bytes;
   }
 
@@ -59,12 +68,33 @@ export class LoadAdmission {
     const { loadBytes, lineBytes } = this.#options.figures();
     if (Math.max(need.privateBytes, need.mappedBytes) > lineBytes) throw neverFits(need, lineBytes); // 1
     const over = loadBytes + this.promisedBytes + need.privateBytes - lineBytes;
-    if (over <= 0) return this.#promise(need.privateBytes); // 2
-    this.#making ??= this.#options.makeRoom(over, need.model).finally(() => {
-      this.#making = undefined;
-    });
+    if (over <= 0) return this.#promise(() => need.privateBytes); // 2
+    const changed = this.#makeRoom(over, need.model);
     const refusal = noRoom(need, loadBytes + this.promisedBytes, lineBytes);
-    return { state: 'wait', changed: this.#making, refusal }; // 3
+    return { state: 'wait', changed, refusal }; // 3
+  }
+
+  /**
+   * Asks for room to prepare a model.
+   *
+   * 1. A peak over the line: refused for good.
+   * 2. It fits beside what is in use and promised.
+   * 3. Otherwise idle models are evicted, once; if it does not fit then, it is refused for now.
+   *
+   * @returns call it when the preparer has ended, even in failure.
+   * @throws PlimsollError INSUFFICIENT_MEMORY with the figures and the remedy
+   */
+  async askToPrepare(need: PrepareNeed): Promise<() => void> {
+    const { peakBytes } = need;
+    for (let hasMadeRoom = false; ; hasMadeRoom = true) {
+      const { loadBytes, lineBytes } = this.#options.figures();
+      if (peakBytes > lineBytes) throw neverPrepared(need, lineBytes); // 1
+      const usedBytes = loadBytes + this.promisedBytes;
+      const over = usedBytes + peakBytes - lineBytes;
+      if (over <= 0) return this.#promise(() => peakBytes - need.heldBytes()).settle; // 2
+      if (hasMadeRoom) throw notPreparedNow(need, usedBytes, lineBytes); // 3
+      await this.#makeRoom(over, need.model);
+    }
   }
 
   /**
@@ -77,7 +107,7 @@ export class LoadAdmission {
   askForSpare(privateBytes: number, cacheBytes: number): (() => void) | undefined {
     const { loadBytes, lineBytes } = this.#options.figures();
     const over = loadBytes + this.promisedBytes + privateBytes + cacheBytes - lineBytes;
-    return over <= 0 ? this.#promise(privateBytes).settle : undefined;
+    return over <= 0 ? this.#promise(() => privateBytes).settle : undefined;
   }
 
   /** A new reading includes what ended loads have taken, so their promises are dropped. */
@@ -85,15 +115,45 @@ export class LoadAdmission {
     for (const [key, promise] of this.#promised) if (promise.ended) this.#promised.delete(key);
   }
 
-  #promise(bytes: number): Extract<Admission, { state: 'admitted' }> {
+  /** One eviction at a time, for all who wait. */
+  #makeRoom(bytes: number, forModel: string): Promise<void> {
+    this.#making ??= this.#options.makeRoom(bytes, forModel).finally(() => {
+      this.#making = undefined;
+    });
+    return this.#making;
+  }
+
+  #promise(bytes: () => number): Extract<Admission, { state: 'admitted' }> {
     const key = Symbol('load');
-    const promise = { bytes, ended: false };
+    const promise = { bytes: () => Math.max(0, bytes()), ended: false };
     this.#promised.set(key, promise);
     const settle = () => {
       promise.ended = true;
     };
     return { state: 'admitted', settle };
   }
+}
+
+interface Promised {
+  readonly bytes: () => number;
+  ended: boolean;
+}
+
+const ELSEWHERE =
+  'prepare it on a larger machine (`plimsoll models --prepare`) and copy the data folder';
+
+function neverPrepared({ model, peakBytes }: PrepareNeed, lineBytes: number): PlimsollError {
+  const message =
+    `preparing model ${model} takes ${mb(peakBytes)} for a moment; the load line is ${mb(lineBytes)}, ` +
+    `so it would not fit even alone: ${ELSEWHERE}, or raise memory.load_line`;
+  return new PlimsollError('INSUFFICIENT_MEMORY', message);
+}
+
+function notPreparedNow(need: PrepareNeed, usedBytes: number, lineBytes: number): PlimsollError {
+  const message =
+    `preparing model ${need.model} takes ${mb(need.peakBytes)} for a moment, ${mb(usedBytes)} of the load line’s ` +
+    `${mb(lineBytes)} are in use or promised: try again when memory has fallen, or ${ELSEWHERE}`;
+  return new PlimsollError('INSUFFICIENT_MEMORY', message, { retryAfterSeconds: 5 });
 }
 
 function neverFits(need: LoadNeed, lineBytes: number): PlimsollError {

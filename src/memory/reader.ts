@@ -1,7 +1,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { FrugalMemoryReader } from '../system/frugal-reader.js';
 import { readOwnMemory } from '../system/process-memory.js';
-import { readSystem, type SystemReading } from '../system/reading.js';
+import { readSystem } from '../system/reading.js';
 import { withinTime } from '../system/time-limit.js';
 import { type Pressure, pressureOf, type Strain } from './policy.js';
 import { ProcessRing } from './process-ring.js';
@@ -11,6 +11,8 @@ import { figuresOf, type MemorySnapshot, type ProcessReading } from './snapshot.
 export interface ReaderOptions {
   /** The budget for this total of the machine or cgroup. */
   readonly loadLineBytes: (totalBytes: number) => number;
+  /** Folder in place of `/` for the files of machine and cgroup. */
+  readonly systemRoot?: string;
   readonly readChildren: () => Promise<readonly ProcessReading[]>;
   /** Called for every regular reading. */
   readonly onReading: (reading: RingReading) => void;
@@ -60,7 +62,12 @@ export class MemoryReader {
    * @throws TimeLimitError if that does not end in time.
    */
   async read(): Promise<MemorySnapshot> {
-    const files = Promise.all([readSystem(), this.#own.read(), this.#options.readChildren()]);
+    const { systemRoot } = this.#options;
+    const files = Promise.all([
+      readSystem(systemRoot),
+      this.#own.read(),
+      this.#options.readChildren(),
+    ]);
     const [system, own, children] = await withinTime(files, READING_TIMEOUT_MS, 'reading memory');
     const main: ProcessReading = { role: 'main', pid: process.pid, memory: own };
     const snapshot = { atMs: Date.now(), system, processes: [main, ...children] };
@@ -87,7 +94,7 @@ export class MemoryReader {
     const { system } = snapshot;
     const line = this.loadLineBytes(snapshot);
     const { totalBytes } = system.server;
-    const load = loadBytes(system);
+    const load = loadBytes(snapshot);
     const heap = getHeapStatistics();
     const floodedFrom = Math.min(totalBytes * FLOODED_SHARE_OF_TOTAL, (line + totalBytes) / 2);
     const pressure = system.pressure.cgroup ?? system.pressure.machine;
@@ -101,11 +108,23 @@ export class MemoryReader {
 }
 
 /**
- * Memory in use that the kernel cannot drop. A cgroup's working set includes recently used file pages, such as
- * mapped weights; they are clean, so they are subtracted. On a machine `MemAvailable` does that already.
+ * Memory in use that the kernel cannot drop.
+ *
+ * 1. In a bounded cgroup its working set, less recently used file pages, such as mapped weights: they are clean.
+ * 2. Where nothing says what is available, what our own processes hold. The runtime knows free pages alone, and a
+ *    machine that has run for a while has few: page cache would count as load, and callers be refused for it.
+ * 3. On a machine total − available, which leaves file pages out already.
  */
-export function loadBytes(system: SystemReading): number {
+export function loadBytes({
+  system,
+  processes,
+}: Pick<MemorySnapshot, 'system' | 'processes'>): number {
   const { server, cgroup, source } = system;
-  if (source !== 'cgroup' || cgroup === undefined) return server.usedBytes;
-  return Math.max(0, cgroup.workingSetBytes - cgroup.activeFileBytes);
+  if (source === 'cgroup' && cgroup !== undefined) {
+    return Math.max(0, cgroup.workingSetBytes - cgroup.activeFileBytes); // 1
+  }
+  if (source === 'runtime') {
+    return processes.reduce((sum, { memory }) => sum + memory.privateBytes, 0); // 2
+  }
+  return server.usedBytes; // 3
 }

@@ -1,7 +1,7 @@
 import type { ResultCache } from '../cache/result-cache.js';
 import { shownCache } from '../cache/shown.js';
 import type * as contract from '../contract/events.js';
-import type { ModelView } from '../contract/models.js';
+import type { ModelOfState, ModelView } from '../contract/models.js';
 import { toInstant, toMb } from '../contract/units.js';
 import type { WorkerView } from '../contract/workers.js';
 import type { Dispatcher } from '../inference/dispatcher.js';
@@ -16,6 +16,9 @@ import { VERSION } from '../version.js';
 
 /** The page shows so many open sessions at most, the newest. */
 const MAX_SESSIONS = 100;
+
+/** The page names so many labels of a model without asking for all of them. */
+const MAX_LABELS = 8;
 
 /** What the page shows at one moment. */
 export class PageState {
@@ -45,7 +48,7 @@ export class PageState {
       waiting_inputs: dispatcher.waitingCount,
       processes: snapshot.processes.map(shownProcess),
       sessions: sessions.listOpen(MAX_SESSIONS).map(shownOpen),
-      models,
+      models: models.map(modelOfState),
       workers: workers.list(),
       cache: shownCache(cache.counts),
       pools: pools.map((pool) => shownPool(pool.figures)),
@@ -62,6 +65,11 @@ export interface PageStateParts {
   readonly pools: readonly NamedPool[];
   readonly cache: ResultCache;
   readonly recycleAfterUsers: number;
+}
+
+function modelOfState(model: ModelView): ModelOfState {
+  const { labels } = model;
+  return { ...model, labels: labels.slice(0, MAX_LABELS), label_count: labels.length };
 }
 
 function shownProcess(reading: ProcessReading): contract.ShownProcess {

@@ -27,12 +27,19 @@ export interface Answered {
   readonly tookMs: number;
 }
 
+/** Time between two looks at the models folder for a default model. */
+const SCAN_AGAIN_MS = 5000;
+
 /** Classifies for the users of sessions. */
 export class ClassificationService {
   readonly #registry: SessionRegistry;
   readonly #classifier: Classifier;
   readonly #repository: ModelRepository;
   readonly #defaultModel: string;
+  /** What the default model was the last time that there was one. */
+  #lastDefault: string | undefined;
+  #scan: Promise<void> = Promise.resolve();
+  #scannedAtMs = Number.NEGATIVE_INFINITY;
   readonly #admit: () => void;
   readonly #onAnswer: (answered: Answered) => Promise<void> | undefined;
 
@@ -65,6 +72,17 @@ export class ClassificationService {
   classify(request: SessionRequest, abort: Abortable): SessionAnswer | Promise<SessionAnswer> {
     this.#admit();
     const model = request.model ?? this.#theDefaultModel();
+    if (model === undefined) {
+      return this.#lookForDefault().then((id) => this.#classifyWith(id, request, abort));
+    }
+    return this.#classifyWith(model, request, abort);
+  }
+
+  #classifyWith(
+    model: string,
+    request: SessionRequest,
+    abort: Abortable,
+  ): SessionAnswer | Promise<SessionAnswer> {
     if (this.#repository.known(model) !== undefined) return this.#seat(model, request, abort);
     // An unknown model must not take a seat in a session.
     return this.#repository.find(model).then(() => this.#seat(model, request, abort));
@@ -101,13 +119,45 @@ export class ClassificationService {
     }
   }
 
-  #theDefaultModel(): string {
+  /**
+   * The model that answers when a request names none; undefined if the folder has to be looked at first: there is none, or it would
+   * be another one than before, as when models were moved away and some of them are back.
+   */
+  #theDefaultModel(): string | undefined {
+    const id = this.#defaultOf(this.#repository.list());
+    this.#lastDefault ??= id;
+    return id === this.#lastDefault ? id : undefined;
+  }
+
+  #defaultOf(models: readonly { readonly id: string }[]): string | undefined {
     if (this.#defaultModel !== '') return this.#defaultModel;
     if (this.#repository.known('spam') !== undefined) return 'spam';
-    const ids = this.#repository.list().map((model) => model.id);
-    const [only] = ids;
-    if (only !== undefined && ids.length === 1) return only;
-    const names = ids.slice(0, 20).join(', ') || 'none';
-    throw new PlimsollError('INVALID_REQUEST', `name a model: there is ${names}`);
+    return models.length === 1 ? models[0]?.id : undefined;
+  }
+
+  /** @throws PlimsollError INVALID_REQUEST if there is none, or several */
+  async #lookForDefault(): Promise<string> {
+    await this.#scanOnce();
+    const models = this.#repository.list();
+    const id = this.#defaultOf(models);
+    if (id !== undefined) {
+      this.#lastDefault = id;
+      return id;
+    }
+    const names = models.slice(0, 20).map((model) => model.id);
+    throw new PlimsollError(
+      'INVALID_REQUEST',
+      `name a model: there is ${names.join(', ') || 'none'}`,
+    );
+  }
+
+  /** Whoever asks meanwhile, or a moment later, gets what was found. */
+  #scanOnce(): Promise<void> {
+    const nowMs = performance.now();
+    if (nowMs - this.#scannedAtMs >= SCAN_AGAIN_MS) {
+      this.#scannedAtMs = nowMs;
+      this.#scan = this.#repository.scan();
+    }
+    return this.#scan;
   }
 }

@@ -1,4 +1,4 @@
-import { integer, memoryAmount } from './setting.js';
+import { integer, memoryAmount, text } from './setting.js';
 
 /** The settings of the memory manager. */
 export const MEMORY_SETTINGS = {
@@ -6,7 +6,12 @@ export const MEMORY_SETTINGS = {
     default: '80%',
     minBytes: 64 * 1024 * 1024,
     about:
-      'Memory budget: bytes, or percent of the smaller of the cgroup limit and the machine’s memory.',
+      'Memory budget: bytes, or percent of the smallest of the machine’s memory, the cgroup’s limit and its `memory.high`.',
+  }),
+  'memory.system_root': text({
+    default: '/',
+    about:
+      'Folder that stands for `/` where the memory of machine and cgroup is read (`proc/meminfo`, `sys/fs/cgroup`).',
   }),
   'memory.reading_interval_ms': integer({
     default: 1000,

@@ -19,6 +19,8 @@ export interface Setting<T> {
 export interface SettingContext {
   /** CPUs that this process may use (affinity and cgroup quota), possibly fractional. */
   readonly cpus: number;
+  /** Kubernetes tells its balancers that a pod ends while it ends it, not before. */
+  readonly isInKubernetes?: boolean;
 }
 
 interface Common {

@@ -1,16 +1,20 @@
 import { freemem, totalmem } from 'node:os';
+import { readArc, reclaimableArcBytes } from './host/arc.js';
+import { readVmStat } from './host/vm-stat.js';
 import { parseKilobyteFields, readKernelFile } from './kernel-file.js';
 
 /** The machine's memory. Meanings after Documentation/filesystems/proc.rst, "meminfo". */
 export interface MachineMemory {
   /** MemTotal: usable memory, without what the kernel image and the firmware keep. */
   readonly totalBytes: number;
-  /** MemAvailable: an estimate of what new work can get without swapping. */
+  /** MemAvailable: an estimate of what new work can get without swapping. `arcBytes` are part of it. */
   readonly availableBytes: number;
   /** MemFree: pages that hold nothing at all. Small on a healthy machine. */
   readonly freeBytes: number;
   /** Cached: page cache, with shared memory and tmpfs in it, without the swap cache. */
   readonly cachedBytes: number;
+  /** What ZFS's cache would give back, see `reclaimableArcBytes`; absent without ZFS. */
+  readonly arcBytes?: number;
   /** SwapTotal. */
   readonly swapTotalBytes: number;
   /** SwapFree. */
@@ -18,9 +22,9 @@ export interface MachineMemory {
   /**
    * `meminfo`: as the kernel says. `meminfo-estimate`: the kernel is older than 3.14 and has no
    * MemAvailable; it is MemFree + Buffers + Cached − Shmem, which is too high by the cache that is
-   * in use. `runtime`: there is no /proc; total and free are the runtime's, the rest is 0.
+   * in use. `vm_stat`: macOS. `runtime`: there is no /proc; total and free are the runtime's, the rest is 0.
    */
-  readonly source: 'meminfo' | 'meminfo-estimate' | 'runtime';
+  readonly source: 'meminfo' | 'meminfo-estimate' | 'vm_stat' | 'runtime';
 }
 
 /** Reads /proc/meminfo; undefined when it has no MemTotal or no MemFree. */
@@ -44,10 +48,29 @@ export function parseMeminfo(text: string): MachineMemory | undefined {
   };
 }
 
-/** The machine's memory now; without a readable /proc/meminfo, what the runtime says. */
+/**
+ * The machine's memory now.
+ *
+ * 1. /proc/meminfo, with what ZFS's cache would give back counted as available: the kernel counts it as used
+ *    (openzfs/zfs#10255).
+ * 2. macOS: `vm_stat`.
+ * 3. What the runtime says.
+ */
 export async function readMachineMemory(root = '/'): Promise<MachineMemory> {
   const text = await readKernelFile(root, 'proc/meminfo');
-  return (text === undefined ? undefined : parseMeminfo(text)) ?? runtimeMachineMemory();
+  const memory = text === undefined ? undefined : parseMeminfo(text);
+  if (memory !== undefined) {
+    const arc = await readArc(root);
+    return arc === undefined ? memory : withArc(memory, reclaimableArcBytes(arc)); // 1
+  }
+  const pages = process.platform === 'darwin' ? await readVmStat() : undefined;
+  if (pages === undefined) return runtimeMachineMemory(); // 3
+  return { ...runtimeMachineMemory(), ...pages, source: 'vm_stat' }; // 2
+}
+
+function withArc(memory: MachineMemory, arcBytes: number): MachineMemory {
+  const availableBytes = Math.min(memory.totalBytes, memory.availableBytes + arcBytes);
+  return { ...memory, availableBytes, arcBytes };
 }
 
 function runtimeMachineMemory(): MachineMemory {

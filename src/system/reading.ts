@@ -1,10 +1,11 @@
 import { type CgroupMemory, CgroupMemoryReader } from './cgroup/cgroup.js';
+import { boundOf } from './cgroup/cgroup-limits.js';
 import { type MachineMemory, readMachineMemory } from './machine-memory.js';
 import { type MemoryPressure, readCgroupPressure, readPressure } from './pressure.js';
 
-/** The memory that the server has to live in: the machine's, or its cgroup's where that is less. */
+/** The memory that the server has to live in: the machine's, or its cgroup's where that is less (limit or high). */
 export interface ServerMemory {
-  /** The smaller of the machine's total and the cgroup's limit. */
+  /** The smallest of the machine's total, the cgroup's limit and its high. */
   readonly totalBytes: number;
   /** In a limited cgroup its working set, else the machine's total − available. */
   readonly usedBytes: number;
@@ -26,13 +27,14 @@ export interface SystemReading {
   readonly source: 'cgroup' | MachineMemory['source'];
 }
 
-/** Joins machine and cgroup. A limit at or above the machine's total limits nothing. */
+/** Joins machine and cgroup. A bound at or above the machine's total bounds nothing. */
 export function serverMemory(
   machine: MachineMemory,
   cgroup: CgroupMemory | undefined,
 ): { readonly server: ServerMemory; readonly source: SystemReading['source'] } {
-  if (cgroup?.limitBytes !== undefined && cgroup.limitBytes < machine.totalBytes) {
-    return { server: shareOf(cgroup.limitBytes, cgroup.workingSetBytes), source: 'cgroup' };
+  const boundBytes = cgroup && boundOf(cgroup);
+  if (boundBytes !== undefined && boundBytes < machine.totalBytes) {
+    return { server: shareOf(boundBytes, cgroup?.workingSetBytes ?? 0), source: 'cgroup' };
   }
   const usedBytes = Math.max(0, machine.totalBytes - machine.availableBytes);
   return { server: shareOf(machine.totalBytes, usedBytes), source: machine.source };
@@ -76,10 +78,11 @@ export class SystemReader {
   }
 }
 
-let ownReader: SystemReader | undefined;
+const readers = new Map<string, SystemReader>();
 
-/** One snapshot of the system that this process runs on. */
-export function readSystem(): Promise<SystemReading> {
-  ownReader ??= new SystemReader();
-  return ownReader.read();
+/** One snapshot of the system that this process runs on, as the files below `root` show it (`memory.system_root`). */
+export function readSystem(root = '/'): Promise<SystemReading> {
+  const reader = readers.get(root) ?? new SystemReader(root);
+  readers.set(root, reader);
+  return reader.read();
 }

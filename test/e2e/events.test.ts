@@ -100,7 +100,8 @@ describe('/v1/events', () => {
       expect(process).toMatchObject({ pid: number, private_mb: number, shared_mb: number });
     }
     const { models } = await get<Models>(server, '/v1/models');
-    expect(Object.keys(state.models[0] ?? {})).toEqual(Object.keys(models[0] ?? {}));
+    const ofState = [...Object.keys(models[0] ?? {}), 'label_count'];
+    expect(Object.keys(state.models[0] ?? {}).sort()).toEqual(ofState.sort());
     const { workers } = await get<Workers>(server, '/v1/workers');
     expect(state.workers.map(({ id: worker }) => worker)).toEqual(workers.map((of) => of.id));
     expect(Object.keys(state.workers[0] ?? {})).toEqual(Object.keys(workers[0] ?? {}));

@@ -61,6 +61,8 @@ export interface Server {
   /** Everything that it has printed. */
   readonly output: () => string;
   readonly exited: Promise<Exit>;
+  /** While it is held nobody reads what it prints. */
+  readonly holdLog: (isHeld: boolean) => void;
   /** SIGTERM, then waits for the end. */
   readonly stop: () => Promise<Exit>;
   /** SIGKILL, then waits for the end. */
@@ -127,7 +129,19 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     return exited;
   };
   const { pid = -1 } = child;
-  return { url, pid, data, logs, output, exited, stop: end('SIGTERM'), kill: end('SIGKILL') };
+  const holdLog = (isHeld: boolean) =>
+    void (isHeld ? child.stdout?.pause() : child.stdout?.resume());
+  return {
+    url,
+    pid,
+    data,
+    logs,
+    output,
+    exited,
+    holdLog,
+    stop: end('SIGTERM'),
+    kill: end('SIGKILL'),
+  };
 }
 
 /** One request to the server. */

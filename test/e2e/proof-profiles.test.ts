@@ -11,7 +11,7 @@ import { exitOf, launch } from './processes.js';
 
 const WITHIN_MS = 110_000;
 /** The full number is the benchmark `proof-repeat`. */
-const REPEATS = 3;
+const REPEATS = 2;
 
 async function reportIn(out: string): Promise<ProofReport> {
   return JSON.parse(await readFile(path.join(out, 'report.json'), 'utf8'));

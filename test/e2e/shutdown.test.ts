@@ -4,6 +4,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Receipts } from '../../src/contract/receipts.js';
+import type { NotReady } from '../../src/contract/service.js';
 import type { Sessions, SessionView } from '../../src/contract/sessions.js';
 import {
   argumentsOf,
@@ -118,6 +119,24 @@ describe('SIGTERM', () => {
       expectError(await request(next, 'POST', '/v1/classify', { body: late }), 'SESSION_ENDED');
     }
     await next.stop();
+  });
+
+  test('with a drain time: it is not ready first, and who comes meanwhile is served', async () => {
+    const server = await startServer({ settings: { 'shutdown.drain_ms': 1500 } });
+    await classify(server, 'hello');
+    process.kill(server.pid, 'SIGTERM');
+    const address = '/health/ready';
+    await until('it is not ready', async () => {
+      const reply = await request<NotReady>(server, 'GET', address);
+      return reply.status === 503 && reply.body.reason === 'the server is stopping';
+    });
+    const reply = await request(server, 'POST', '/v1/classify', {
+      body: { inputs: 'a new connection' },
+      headers: { connection: 'keep-alive' },
+    });
+    expect(reply.status).toBe(200);
+    expect(reply.headers.connection).toBe('close');
+    expect(await server.exited).toEqual({ code: 0, signal: null });
   });
 
   test('and SIGINT and SIGHUP alike; twice is no more than once', async () => {

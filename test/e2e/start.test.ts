@@ -146,12 +146,12 @@ describe('a start in an odd environment', () => {
     expect(lines[0]).toMatch(/^plimsoll: /);
   });
 
-  test('with few open files it says how many it needs', async () => {
+  test.each([128, 256])('with %i open files it says how many it needs', async (files) => {
     const data = await temporaryFolder();
     const args = [MAIN, 'serve', '--port', '0', '--data', data];
     const { status, stderr } = spawnSync(
       '/bin/sh',
-      ['-c', 'ulimit -n 128 && exec "$0" "$@"', process.execPath, ...args],
+      ['-c', `ulimit -n ${files} && exec "$0" "$@"`, process.execPath, ...args],
       { env: cleanEnvironment(), encoding: 'utf8', timeout: 60_000 },
     );
     expect(status).toBe(1);

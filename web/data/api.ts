@@ -1,6 +1,7 @@
 import type {
   Answer,
   ClassifyRequest,
+  ModelDetail,
   ModelView,
   PastEvent,
   PastEvents,
@@ -55,6 +56,7 @@ export const api = {
   processes: () => ask<ProcessReadings>('GET', 'v1/memory/processes'),
   session: (id: string) => ask<SessionView>('GET', `v1/sessions/${part(id)}`),
   endSession: (id: string) => ask<SessionView>('POST', `v1/sessions/${part(id)}/end`),
+  model: (id: string) => ask<ModelDetail>('GET', `v1/models/${modelPath(id)}`),
   loadModel: (id: string) => ask<ModelView>('POST', `v1/models/${modelPath(id)}/load`),
   unloadModel: (id: string) => ask<ModelView>('POST', `v1/models/${modelPath(id)}/unload`),
   recycleWorker: (id: string) => ask<Receipt>('POST', `v1/workers/${part(id)}/recycle`),

@@ -11,7 +11,11 @@ export type {
   ShownProcess as ProcessView,
 } from '../../src/contract/events.js';
 export type { ProcessReadings, Readings } from '../../src/contract/memory.js';
-export type { ModelView } from '../../src/contract/models.js';
+export type {
+  ModelDetail,
+  ModelOfState,
+  ModelView,
+} from '../../src/contract/models.js';
 export type { PoolView } from '../../src/contract/pools.js';
 export type { ProofStarted, Proofs, ProofView as Proof } from '../../src/contract/proofs.js';
 export type { Figures, Receipt, Receipts } from '../../src/contract/receipts.js';

@@ -17,6 +17,8 @@ export interface ServerUnderTest {
   /** Set when its process has ended. */
   readonly ended: () => string | undefined;
   readonly stop: () => Promise<void>;
+  /** While it is held nobody reads what it prints. */
+  readonly holdLog: (isHeld: boolean) => void;
 }
 
 /**
@@ -81,5 +83,6 @@ export async function startListening(
     throw new Error(`the server under test: ${String(error)}\n${words.slice(-2000)}`);
   });
   api = new Api(url);
-  return { api, url, pid: child.pid ?? 0, ended: () => end, stop };
+  const holdLog = (isHeld: boolean) => void (isHeld ? lines.pause() : lines.resume());
+  return { api, url, pid: child.pid ?? 0, ended: () => end, stop, holdLog };
 }

@@ -165,7 +165,7 @@ export class Recycler {
     if (snapshot === undefined) return 'start first';
     const workers = snapshot.processes.filter(({ role }) => role === 'worker');
     const largest = Math.max(0, ...workers.map(({ memory }) => memory.privateBytes));
-    const room = reader.loadLineBytes(snapshot) - loadBytes(snapshot.system);
+    const room = reader.loadLineBytes(snapshot) - loadBytes(snapshot);
     return room > largest ? 'start first' : 'leave first';
   }
 }

@@ -37,8 +37,13 @@ export interface PreparerOptions {
   readonly batchTokens: number;
   /** Memory and time that the longest text of a model may take; see `measureRoom`. */
   readonly rowBudget: () => RoomBudget;
-  /** Called before the work; throws if the model must not be prepared here. */
-  readonly refuse: (model: Model) => void;
+  /**
+   * Asked when a model's turn has come, as memory is then.
+   *
+   * @returns called when the work has ended, however it did
+   * @throws PlimsollError INSUFFICIENT_MEMORY if it must not be prepared here, or not now
+   */
+  readonly admit: (model: Model) => Promise<() => void>;
   /** Told when a form was made, and when its full batch was measured. */
   readonly onMeasured: (model: Model, form: MappedForm) => void;
   /** Told which form of a model serves from now on, and why. */
@@ -82,7 +87,7 @@ export class Preparer {
   /**
    * The mapped form of the model as it is on disk now; made if there is none.
    *
-   * @throws PlimsollError MODEL_UNUSABLE
+   * @throws PlimsollError MODEL_UNUSABLE, INSUFFICIENT_MEMORY
    */
   ensure(model: Model): Promise<MappedForm> {
     const key = `${model.id}\n${model.signature}`;
@@ -136,8 +141,10 @@ export class Preparer {
     if (failure?.signature === model.signature) {
       throw new PlimsollError(failure.code, failure.message);
     }
-    this.#options.refuse(model);
-    const turn = this.#turn.then(() => this.#prepare(model));
+    const turn = this.#turn.then(async () => {
+      const settle = await this.#options.admit(model);
+      return this.#prepare(model).finally(settle);
+    });
     // Measuring the full batch takes memory as well: the next model waits for it.
     this.#turn = turn.then(
       () => this.measured(),

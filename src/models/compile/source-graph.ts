@@ -4,8 +4,9 @@ import path from 'node:path';
 import { systemCodeOf } from '../../errors.js';
 import { writeMappedGraph } from '../run/onnx-session.js';
 import { compileSafetensors } from './compile-safetensors.js';
+import { alignWeights } from './mend/aligned-weights.js';
+import { withoutRepeatedConstants } from './mend/repeated-constants.js';
 import { stagedGraph } from './staging.js';
-import { withoutRepeatedConstants } from './subgraphs.js';
 import { syncFile } from './written-files.js';
 
 /** A graph as it is before ONNX Runtime optimises it. */
@@ -45,6 +46,7 @@ export async function writeMapped(
 ): Promise<void> {
   await writeMappedGraph(graphFile, mappedGraph, weightsFile, isApart ? dataFolder : undefined);
   await mendSubgraphs(mappedGraph);
+  await alignWeights(mappedGraph, weightsFile);
   await syncFile(mappedGraph);
   await syncFile(path.join(path.dirname(mappedGraph), weightsFile)).catch((error: unknown) => {
     // A graph whose weights are all small has no weights file.

@@ -25,7 +25,7 @@ export interface MemoryLimits {
   readonly version: CgroupVersion;
   /** Directory of our own cgroup: the lowest that has a usage file. */
   readonly path: string;
-  /** Of the cgroup that sets `limitBytes`; without a limit that sets `highBytes`; else `path`. */
+  /** Of the cgroup that sets the smaller of `limitBytes` and `highBytes`; without either `path`. */
   readonly limitPath: string;
   readonly limitBytes: number | undefined;
   readonly highBytes: number | undefined;
@@ -57,14 +57,28 @@ export async function findMemoryLimits(root: string): Promise<MemoryLimits | und
   if (own === undefined) return undefined;
   const limiting = smallest(levels, (level) => level.limitBytes);
   const high = smallest(levels, (level) => level.highBytes);
+  const tightest = smallest(levels, boundOf);
   const hidden = own.hierarchicalLimitBytes;
   const resolved = { version: place.version, path: own.path, highBytes: high?.highBytes };
   if (hidden !== undefined && hidden < (limiting?.limitBytes ?? Number.POSITIVE_INFINITY)) {
     // It is set above the mount point, where only v1 tells of it: the highest we see is nearest.
     return { ...resolved, limitPath: levels.at(-1)?.path ?? own.path, limitBytes: hidden };
   }
-  const limitPath = (limiting ?? high ?? own).path;
+  const limitPath = (tightest ?? own).path;
   return { ...resolved, limitPath, limitBytes: limiting?.limitBytes };
+}
+
+/**
+ * The tighter of limit and high: above memory.high the kernel slows a process down until it has given memory back, so
+ * what lies between the two is no room to work in. Undefined: no bound.
+ */
+export function boundOf(of: {
+  readonly limitBytes: number | undefined;
+  readonly highBytes?: number | undefined;
+}): number | undefined {
+  const { limitBytes, highBytes } = of;
+  if (limitBytes === undefined || highBytes === undefined) return limitBytes ?? highBytes;
+  return Math.min(limitBytes, highBytes);
 }
 
 interface Level {

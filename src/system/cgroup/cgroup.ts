@@ -11,9 +11,9 @@ import type { CgroupVersion } from './cgroup-tree.js';
  * What our memory cgroup may use and does use. Meanings after cgroup-v2.rst, "Memory Interface
  * Files", and cgroup-v1/memory.rst.
  *
- * A process is under the limits of every cgroup above it. `limitBytes` is the smallest of them that
- * can be seen, and the usage is that of the cgroup which sets it, siblings included: that is what
- * the kernel compares. Of equal limits the outer one counts, since its usage is never the smaller.
+ * A process is under the limits of every cgroup above it. `limitBytes` and `highBytes` are the smallest of them that
+ * can be seen, and the usage is that of the cgroup which sets the smaller of the two, siblings included: that is what
+ * the kernel compares. Of equal bounds the outer one counts, since its usage is never the smaller.
  */
 export interface CgroupMemory {
   readonly version: CgroupVersion;

@@ -80,3 +80,58 @@ describe('admission of loads', () => {
     expect(evictions).toHaveLength(0);
   });
 });
+
+describe('admission of preparing', () => {
+  const preparing = (peakMb: number, heldMb = () => 0) => ({
+    model: 'm',
+    peakBytes: peakMb * MB,
+    heldBytes: () => heldMb() * MB,
+  });
+
+  it('promises the peak, less what readings show already', async () => {
+    const { admit } = admission(100, 200);
+    let heldMb = 0;
+    const settle = await admit.askToPrepare(preparing(80, () => heldMb));
+    expect(admit.promisedBytes).toBe(80 * MB);
+    expect(admit.ask(need(30)).state).toBe('wait');
+    heldMb = 70;
+    expect(admit.promisedBytes).toBe(10 * MB);
+    heldMb = 90;
+    expect(admit.promisedBytes).toBe(0);
+    settle();
+    admit.readingTaken();
+    heldMb = 0;
+    expect(admit.promisedBytes).toBe(0);
+  });
+
+  it('refuses for good, with figures and remedy, what the line could never take', async () => {
+    const { admit, evictions } = admission(0, 200);
+    await expect(admit.askToPrepare(preparing(201))).rejects.toMatchObject({
+      code: 'INSUFFICIENT_MEMORY',
+      message: expect.stringMatching(/201\.0 MB.*200\.0 MB.*models --prepare.*memory\.load_line/),
+      retryAfterSeconds: undefined,
+    });
+    expect(evictions).toEqual([]);
+  });
+
+  it('evicts idle models once, and takes the room that is there then', async () => {
+    const { admit, memory, evictions } = admission(150, 200);
+    const asked = admit.askToPrepare(preparing(80));
+    expect(evictions).toMatchObject([{ needed: 30 * MB, model: 'm' }]);
+    memory.loadBytes = 110 * MB;
+    evictions[0]?.done();
+    (await asked)();
+  });
+
+  it('refuses for now when that was not enough', async () => {
+    const { admit, evictions } = admission(150, 200);
+    const asked = admit.askToPrepare(preparing(80));
+    evictions[0]?.done();
+    await expect(asked).rejects.toMatchObject({
+      code: 'INSUFFICIENT_MEMORY',
+      message: expect.stringMatching(/80\.0 MB.*150\.0 MB of.*200\.0 MB/),
+      retryAfterSeconds: 5,
+    });
+    expect(evictions).toHaveLength(1);
+  });
+});

@@ -60,7 +60,6 @@ export function receiptOf(session: number, beforeMb: number, freedMb: number): R
       id: `receipt-${session}`,
       kind: 'cleanup',
       cause: 'session ended',
-      verdict: null,
       session: `session-${session}`,
     },
     ...{ started_at: '2025-08-01T10:00:00.000Z', duration_ms: 40 + session },

@@ -3,7 +3,7 @@ import { api } from '../../data/api.js';
 import { plural, words } from '../../data/format.js';
 import { useAction } from '../../data/use-action.js';
 import { useLive } from '../../data/use-live.js';
-import type { Answer, ModelView } from '../../data/wire.js';
+import type { Answer, ModelOfState } from '../../data/wire.js';
 import { FailureMessage } from '../../ui/messages.js';
 import { Name } from '../../ui/name.js';
 import { Panel } from '../../ui/panel.js';
@@ -91,13 +91,17 @@ export function TryIt() {
 }
 
 /** The chosen model in full: a closed `select` cuts long names. */
-function ModelLine({ model: { id, task, labels } }: { readonly model: ModelView }) {
-  const areNamed = labels.join('').length <= MAX_NAMED_CHARACTERS;
+function ModelLine({
+  model: { id, task, labels, label_count: labelCount },
+}: {
+  readonly model: ModelOfState;
+}) {
+  const areNamed = labels.length === labelCount && labels.join('').length <= MAX_NAMED_CHARACTERS;
   return (
     <p class="hint">
       <Name text={id} />: {task === null ? '' : `${words(task)}, `}
       {!areNamed
-        ? plural(labels.length, 'label')
+        ? plural(labelCount, 'label')
         : labels.map((label, index) => (
             <>
               {index > 0 && ' or '}
@@ -108,6 +112,6 @@ function ModelLine({ model: { id, task, labels } }: { readonly model: ModelView 
   );
 }
 
-function isBundled({ id }: ModelView): boolean {
+function isBundled({ id }: ModelOfState): boolean {
   return id === 'spam';
 }

@@ -1,12 +1,14 @@
-import { useMemo, useRef } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { api } from '../../data/api.js';
 import { mb, plural, words } from '../../data/format.js';
-import type { ModelView } from '../../data/wire.js';
+import { type Failure, failureFrom } from '../../data/use-action.js';
+import type { ModelOfState } from '../../data/wire.js';
 import { Facts } from '../../ui/facts.js';
 import { Name } from '../../ui/name.js';
 
 /** What a model's row has no room for: why it is broken, where it is loaded, all its labels. */
-export function ModelDetails({ model }: { readonly model: ModelView }) {
-  const { id, state, task, labels, reason, workers, source_mb: sourceMb } = model;
+export function ModelDetails({ model }: { readonly model: ModelOfState }) {
+  const { state, task, reason, workers, source_mb: sourceMb } = model;
   if (state === 'broken') return <p class="reason">{reason ?? 'The server gives no reason.'}</p>;
   const holders = workers.filter(({ state }) => state !== 'unloaded');
   const held = holders.map(({ worker, state }) => `${state} in ${worker}`).join(', ');
@@ -19,19 +21,37 @@ export function ModelDetails({ model }: { readonly model: ModelView }) {
           ['loaded', held === '' ? 'in no worker' : held],
         ]}
       />
-      {labels.length > 0 && <Labels id={id} labels={labels} />}
+      {model.label_count > 0 && <Labels model={model} />}
     </div>
   );
 }
 
-/** A model may have thousands of labels: they scroll, and are drawn once, not with each state. */
-function Labels({ id, labels }: { readonly id: string; readonly labels: readonly string[] }) {
+/** A model may have thousands of labels: the state has the first few, and all of them are asked for when they are looked at. */
+function Labels({ model }: { readonly model: ModelOfState }) {
+  const { id, labels: first, label_count: labelCount } = model;
+  const [all, setAll] = useState<readonly string[] | undefined>(undefined);
+  const [failure, setFailure] = useState<Failure | undefined>(undefined);
+  useEffect(() => {
+    setAll(undefined);
+    setFailure(undefined);
+    if (first.length === labelCount) return undefined;
+    let isGone = false;
+    api
+      .model(id)
+      .then(({ labels }) => isGone || setAll(labels))
+      .catch((error: unknown) => isGone || setFailure(failureFrom(error)));
+    return () => {
+      isGone = true;
+    };
+  }, [id, labelCount]);
+  const labels = all ?? first;
   const known = useRef(labels);
   if (!isSame(known.current, labels)) known.current = labels;
-  const list = useMemo(
+  // Drawn once, not with each state.
+  return useMemo(
     () => (
       <>
-        <h3>{plural(labels.length, 'label')}</h3>
+        <h3>{plural(labelCount, 'label')}</h3>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached with the keyboard */}
         <section class="labels" aria-label={`Labels of ${id}`} tabIndex={0}>
           <ol class="name-list">
@@ -42,11 +62,13 @@ function Labels({ id, labels }: { readonly id: string; readonly labels: readonly
             ))}
           </ol>
         </section>
+        {failure !== undefined && (
+          <p class="reason">The other labels cannot be shown: {failure.message}</p>
+        )}
       </>
     ),
-    [known.current],
+    [known.current, labelCount, failure],
   );
-  return list;
 }
 
 function isSame(a: readonly string[], b: readonly string[]): boolean {

@@ -3,7 +3,7 @@ import { api } from '../../data/api.js';
 import { count, mb, ms, NOTHING, plural, span, words } from '../../data/format.js';
 import { useAction } from '../../data/use-action.js';
 import { useLive } from '../../data/use-live.js';
-import type { ModelView } from '../../data/wire.js';
+import type { ModelOfState } from '../../data/wire.js';
 import { FailureMessage } from '../../ui/messages.js';
 import { Name } from '../../ui/name.js';
 import { Panel } from '../../ui/panel.js';
@@ -79,7 +79,7 @@ function ModelRow({
   now,
   action: { running, run },
 }: {
-  readonly model: ModelView;
+  readonly model: ModelOfState;
   readonly now: string | undefined;
   readonly action: ReturnType<typeof useAction>;
 }) {
@@ -128,7 +128,7 @@ function ModelRow({
 }
 
 /** The gear where all workers agree, otherwise how many hold the model in which gear. */
-function stateText({ state, workers }: ModelView): string {
+function stateText({ state, workers }: ModelOfState): string {
   if (state !== 'loaded') return words(state);
   const inGear = (gear: string) => workers.filter((of) => of.state === gear).length;
   const [hot, cold] = [inGear('hot'), inGear('cold')];

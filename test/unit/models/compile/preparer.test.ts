@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { PlimsollError } from '../../../../src/errors.js';
 import { type MappedForm, MappedForms } from '../../../../src/models/compile/mapped-form.js';
 import { Preparer, type PreparerOptions } from '../../../../src/models/compile/preparer.js';
 import type { Model } from '../../../../src/models/intake/repository.js';
@@ -25,7 +26,7 @@ class Fixture {
       batchItems: 4,
       batchTokens: 64,
       rowBudget: () => ({ bytes: 2 ** 30, ms: 60_000 }),
-      refuse: () => undefined,
+      admit: async () => () => undefined,
       onMeasured: (_model, form) => this.measured.push(form),
       log: () => undefined,
       ...changes,
@@ -165,6 +166,26 @@ describe('a failure', () => {
     expect(fixture.begun).toHaveLength(count);
     const mended = fixture.model('m', {}, 'signature-2');
     expect((await fixture.preparer.ensure(mended)).digest).toBe('digest of m');
+  });
+
+  test('for lack of room is not remembered, starts nothing, and lets the next one in', async () => {
+    const refusal = new PlimsollError('INSUFFICIENT_MEMORY', 'no room now');
+    let hasRoom = false;
+    const running: string[] = [];
+    const fixture = new Fixture({
+      admit: async ({ id }) => {
+        if (!hasRoom) throw refusal;
+        running.push(id);
+        return () => void running.splice(running.indexOf(id), 1);
+      },
+    });
+    await expect(fixture.preparer.ensure(fixture.model('m'))).rejects.toBe(refusal);
+    expect(fixture.jobs).toEqual([]);
+    hasRoom = true;
+    expect((await fixture.preparer.ensure(fixture.model('m'))).digest).toBe('digest of m');
+    const failing = fixture.preparer.ensure(fixture.model('broken', { write: 'kill' }));
+    await expect(failing).rejects.toMatchObject({ code: 'INSUFFICIENT_MEMORY' });
+    expect(running).toEqual([]);
   });
 
   test('leaves no partial form behind', async () => {

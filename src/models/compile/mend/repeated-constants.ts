@@ -4,43 +4,18 @@
  * unique". DeBERTa is exported with such a branch. Here the second ones are taken out. Field numbers are those of
  * onnx.proto.
  */
-import { type Field, fieldsOf } from './onnx/protobuf-reader.js';
-import { fieldHeader, totalBytes } from './onnx/protobuf-writer.js';
-import { withGraph } from './onnx/rewrite.js';
+import { fieldsIn, withGraphs } from '../onnx/nested-graphs.js';
+import type { Field } from '../onnx/protobuf-reader.js';
 
 /** The model without what its subgraphs hold twice; undefined if they hold nothing twice. */
 export function withoutRepeatedConstants(model: Buffer): readonly Uint8Array[] | undefined {
   let removed = 0;
-  const graphOf = (fields: readonly Field[], isSubgraph: boolean): readonly Uint8Array[] => {
+  const written = withGraphs(model, (fields, isSubgraph) => {
     const kept = isSubgraph ? onceEach(fields) : fields;
     removed += fields.length - kept.length;
-    // GraphProto: node = 1.
-    return kept.flatMap((field) => (field.number === 1 ? message(1, nodeOf(field)) : [field.raw]));
-  };
-  /** NodeProto: attribute = 5. AttributeProto: g = 6, graphs = 11. */
-  const nodeOf = ({ value }: Field): readonly Uint8Array[] =>
-    fieldsIn(value).flatMap((field) =>
-      field.number === 5
-        ? message(
-            5,
-            fieldsIn(field.value).flatMap((part) =>
-              part.number === 6 || part.number === 11
-                ? message(part.number, graphOf(fieldsIn(part.value), true))
-                : [part.raw],
-            ),
-          )
-        : [field.raw],
-    );
-  const written = withGraph(model, (fields) => graphOf(fields, false));
+    return kept;
+  });
   return removed === 0 ? undefined : written;
-}
-
-function fieldsIn(value: Field['value']): readonly Field[] {
-  return typeof value === 'number' ? [] : [...fieldsOf(value)];
-}
-
-function message(number: number, parts: readonly Uint8Array[]): readonly Uint8Array[] {
-  return [fieldHeader(number, totalBytes(parts)), ...parts];
 }
 
 /**
