@@ -33,7 +33,7 @@ import { memoryEffects, readChildren } from './memory-effects.js';
 import { ModelViews } from './model-views.js';
 import { admitPreparing } from './preparing-admission.js';
 import { ProofRuns } from './proof-runs.js';
-import { boundsIn, shadowChecks, tellVerdict } from './verdicts.js';
+import { boundsIn, shadowChecks, tellVerdict } from './verdicts/verdicts.js';
 import { WorkerViews } from './worker-views.js';
 
 /** Models bundled with the package. */

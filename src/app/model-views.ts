@@ -9,7 +9,7 @@ import type { WorkerPool } from '../inference/workers/pool.js';
 import type { MemoryManager } from '../memory/manager.js';
 import type { BrokenModel, Model, ModelRepository } from '../models/intake/repository.js';
 import { type ModelLibrary, withFindings } from '../models/library.js';
-import { shownVerdict } from './verdicts.js';
+import { shownVerdict } from './verdicts/verdicts.js';
 
 /** The models as callers see them, and what loads and unloads them. */
 export class ModelViews {

@@ -45,6 +45,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
           'batch-inputs.ts',
           'classify.ts',
           'dispatcher.ts',
+          'shadow-checks.ts',
           'model-handles.ts',
           'model-loads.ts',
           'requests.ts',

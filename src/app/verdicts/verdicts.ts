@@ -1,17 +1,17 @@
 /** Tells which form of a model serves: in the log, as an event, as a receipt, and to callers. */
-import type { ShownVerdict } from '../contract/models.js';
-import { toInstant, toMs } from '../contract/units.js';
-import { ShadowChecks } from '../inference/shadow-checks.js';
-import type { WorkerPool } from '../inference/workers/pool.js';
-import type { MemoryManager } from '../memory/manager.js';
-import { newReceiptId, type Receipt } from '../memory/receipt.js';
-import { figuresOf, type SnapshotFigures } from '../memory/snapshot.js';
-import { type Verdict, verdictLine } from '../models/compile/verify/verdict.js';
-import type { Bounds } from '../models/intake/verification.js';
-import type { ModelLibrary } from '../models/library.js';
-import { batchTimeoutMs, type Config } from '../settings/config.js';
-import type { Archive } from './archive.js';
-import type { Logger } from './log.js';
+import type { ShownVerdict } from '../../contract/models.js';
+import { toInstant, toMs } from '../../contract/units.js';
+import { ShadowChecks } from '../../inference/shadow-checks.js';
+import type { WorkerPool } from '../../inference/workers/pool.js';
+import type { MemoryManager } from '../../memory/manager.js';
+import { newReceiptId, type Receipt } from '../../memory/receipt.js';
+import { figuresOf, type SnapshotFigures } from '../../memory/snapshot.js';
+import { type Verdict, verdictLine } from '../../models/compile/verify/verdict.js';
+import type { Bounds } from '../../models/intake/verification.js';
+import type { ModelLibrary } from '../../models/library.js';
+import { batchTimeoutMs, type Config } from '../../settings/config.js';
+import type { Archive } from '../archive.js';
+import type { Logger } from '../log.js';
 
 /** What faster forms are held against. */
 export function boundsIn(config: Config): Bounds {
