@@ -14,10 +14,17 @@ export const ERRORS = {
     retryable: false,
     about: 'A web page of another site asked for something that only its own page may.',
   },
+  PULL_NOT_ALLOWED: {
+    status: 403,
+    retryable: false,
+    about:
+      'This server fetches no models over HTTP: start it with `--set hub.pull=true`, or use `plimsoll pull` or `plimsoll serve --model`.',
+  },
   NOT_FOUND: { status: 404, retryable: false, about: 'No such address.' },
   MODEL_NOT_FOUND: { status: 404, retryable: false, about: 'No model has that name.' },
   SESSION_NOT_FOUND: { status: 404, retryable: false, about: 'No session has that id.' },
   WORKER_NOT_FOUND: { status: 404, retryable: false, about: 'No worker has that id.' },
+  PULL_NOT_FOUND: { status: 404, retryable: false, about: 'No pull has that id.' },
   PROOF_NOT_FOUND: {
     status: 404,
     retryable: false,
@@ -39,6 +46,12 @@ export const ERRORS = {
     about: 'The session has its full number of users; open another one.',
   },
   SESSION_ENDED: { status: 409, retryable: false, about: 'The session has ended; open another.' },
+  MODEL_EXISTS: {
+    status: 409,
+    retryable: false,
+    about:
+      'A folder of this server has that name already: a model of a hub must not take its place.',
+  },
   RECYCLE_RUNNING: {
     status: 409,
     retryable: true,
@@ -110,6 +123,11 @@ export const ERRORS = {
       'Too many inputs are waiting, or the answer would probably come after `request.deadline_ms`.',
   },
   TOO_MANY_SESSIONS: { status: 503, retryable: true, about: 'Too many sessions are open.' },
+  TOO_MANY_PULLS: {
+    status: 503,
+    retryable: true,
+    about: 'Too many models wait to be fetched (`hub.max_waiting`).',
+  },
   TOO_MANY_VIEWERS: { status: 503, retryable: true, about: 'Too many pages are open.' },
   MEMORY_PRESSURE: {
     status: 503,
@@ -135,6 +153,17 @@ export const ERRORS = {
     status: 503,
     retryable: true,
     about: 'Redis did not answer, so its part of the cache is as it was.',
+  },
+  STORAGE_UNAVAILABLE: {
+    status: 503,
+    retryable: true,
+    about:
+      'The data folder is full, read-only or faulty, so that the model cannot be prepared now; the message says which, and what mends it.',
+  },
+  FORM_REPLACED: {
+    status: 503,
+    retryable: true,
+    about: "Files of the model's mapped form were missing or damaged; it is being made anew.",
   },
   SHUTTING_DOWN: { status: 503, retryable: true, about: 'The server is stopping.' },
   DEADLINE_EXCEEDED: {

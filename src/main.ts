@@ -28,6 +28,14 @@ function withCommonFlags(command: Command): Command {
     );
 }
 
+function withModelFlag(command: Command): Command {
+  return command.option(
+    '--model <org/name[@revision]>',
+    'model of a hub, fetched where the cache lacks it; may be repeated. Without --models only these are served',
+    (value: string, earlier: readonly string[] = []) => [...earlier, value],
+  );
+}
+
 /** Runs a command; it calls `started` when what it says about an error is no longer why it could not start. */
 type Run = (work: (started: () => void) => Promise<number>) => Promise<void>;
 
@@ -40,10 +48,13 @@ function buildProgram(run: Run): Command {
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
 
-  withCommonFlags(program.command('serve').description('start the server'))
+  withModelFlag(withCommonFlags(program.command('serve').description('start the server')))
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for a free one (default: 8000)')
-    .addHelpText('after', '\nExample:\n  plimsoll serve --models ./models --port 8000')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  plimsoll serve --models ./models --port 8000\n  plimsoll serve --model org/name --model org/other@v1.0',
+    )
     .action((flags: CommonFlags) =>
       run(async (started) => {
         // Both before the server's modules are loaded: what these allocate is to be tuned, and the starter may end meanwhile.
@@ -96,12 +107,14 @@ function buildProgram(run: Run): Command {
       run(async () => (await import('./commands/prove.js')).prove(flags)),
     );
 
-  withCommonFlags(program.command('models').description('list the models, and prepare them'))
+  const models = program.command('models').description('list the models, and prepare them');
+  withModelFlag(withCommonFlags(models))
     .option('--prepare', 'write the mapped form of every model now', false)
     .addHelpText('after', '\nExample:\n  plimsoll models --models ./models --prepare')
     .action((flags: CommonFlags & { prepare: boolean }) =>
       run(async () => (await import('./commands/models.js')).listModels(flags)),
     );
+  modelRemovals(models, run);
 
   withCommonFlags(
     program
@@ -127,6 +140,32 @@ function buildProgram(run: Run): Command {
       run(async () => (await import('./commands/show-config.js')).showConfig(flags)),
     );
   return program;
+}
+
+/** The commands below `plimsoll models` that delete. */
+function modelRemovals(models: Command, run: Run): void {
+  const withRemovalFlags = (command: Command) =>
+    withCommonFlags(command)
+      .option('--yes', 'remove without asking')
+      .option('--dry-run', 'only show what would be removed');
+  // Flags that `plimsoll models` has too are taken by it, wherever they stand.
+  withRemovalFlags(
+    models
+      .command('rm')
+      .description('remove a model from the hub’s cache, with its mapped forms')
+      .argument('<model>', 'org/name (all revisions), or org/name@revision'),
+  ).action((model: string, _flags: object, command: Command) =>
+    run(async () =>
+      (await import('./commands/models-rm.js')).removeModel(model, command.optsWithGlobals()),
+    ),
+  );
+  withRemovalFlags(
+    models.command('prune').description('remove the mapped forms of models that are gone'),
+  ).action((_flags: object, command: Command) =>
+    run(async () =>
+      (await import('./commands/models-prune.js')).pruneForms(command.optsWithGlobals()),
+    ),
+  );
 }
 
 async function main(): Promise<void> {

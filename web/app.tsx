@@ -1,6 +1,7 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { useLive } from './data/use-live.js';
+import { FetchModel } from './panels/actions/fetch-model.js';
 import { Proofs } from './panels/actions/proofs.js';
 import { TryIt } from './panels/actions/try-it.js';
 import { Events } from './panels/memory/events.js';
@@ -22,7 +23,7 @@ const BLOCKS: readonly { readonly name: string; readonly panels: readonly Compon
   { name: 'chart', panels: [MemoryChart] },
   { name: 'beside-chart', panels: [Processes, Events] },
   { name: 'tables', panels: [Sessions, Models, Workers] },
-  { name: 'side', panels: [TryIt, Proofs, CacheAndPools] },
+  { name: 'side', panels: [TryIt, FetchModel, Proofs, CacheAndPools] },
 ];
 
 export function App() {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
-import type { ModelView } from '../contract/models.js';
+import type { ModelDetail } from '../contract/models.js';
 import { messageOf } from '../errors.js';
 import { buildServer } from '../http/server.js';
 import { figuresOf } from '../memory/snapshot.js';
@@ -16,9 +16,9 @@ import { affordedConnections, hostNotes } from '../system/host/host-notes.js';
 import { readSystem } from '../system/reading.js';
 import { settledWithin } from '../system/time-limit.js';
 import { VERSION } from '../version.js';
+import { closeInterrupted } from './archive/interrupted.js';
 import { Assembly } from './assembly.js';
 import { httpServices } from './http-services.js';
-import { closeInterrupted } from './interrupted.js';
 import type { Log, Logger } from './log.js';
 
 /** Where the build puts the page. */
@@ -84,7 +84,8 @@ export class App {
    * @throws PlimsollError, Error if the models folder, the workers or the port are not available.
    */
   async start(): Promise<string> {
-    const { repository, forms, pool, memory, sessions, redis, archive } = this.#parts;
+    const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
+    await hubModels.open();
     await repository.scan();
     await forms.removeLeftovers();
     this.#warnOfSecret();
@@ -138,13 +139,14 @@ export class App {
     return this.#stopping;
   }
 
-  get modelsFolder(): string {
+  get modelsFolder(): string | undefined {
     return this.#parts.repository.root;
   }
 
   /** Describes the models without a running server; prepares them first if asked to. */
-  async describeModels(options: { readonly prepare: boolean }): Promise<readonly ModelView[]> {
-    const { repository, library, memory, views } = this.#parts;
+  async describeModels(options: { readonly prepare: boolean }): Promise<readonly ModelDetail[]> {
+    const { repository, library, memory, views, hubModels } = this.#parts;
+    await hubModels.open();
     await Promise.all([repository.scan(), memory.reader.read()]);
     for (const model of options.prepare ? repository.list() : []) {
       await library.ready(model.id).catch((error: unknown) => {
@@ -152,11 +154,17 @@ export class App {
       });
     }
     if (options.prepare) await library.measured();
-    return views.list();
+    const details: ModelDetail[] = [];
+    for (const model of await views.list()) {
+      // A folder whose name nothing finds again is told of as the list has it.
+      const bare = { ...model, origin: null, aliases: [], decisions: [], verdict: null };
+      details.push(model.state === 'broken' ? bare : await views.show(model.id).catch(() => bare));
+    }
+    return details;
   }
 
   async #stop(): Promise<boolean> {
-    const { proofs, sessions, memory, preparer, pool, archive, redis } = this.#parts;
+    const { proofs, pulls, sessions, memory, preparer, pool, archive, redis } = this.#parts;
     const graceMs = this.#config['shutdown.grace_ms'];
     let isComplete = true;
     const step = async (name: string, share: number, work: Promise<unknown> | undefined) => {
@@ -172,6 +180,7 @@ export class App {
     await this.#drain();
     // Before the server closes: a stopping proof still ends its session over HTTP.
     await step('proof', 0.2, proofs.stop());
+    await step('pulls', 0.05, pulls.stop());
     await step('requests', 0.35, this.#server?.close());
     await step('sessions', 0.2, sessions.stop(0.1 * graceMs));
     await step('memory', 0.05, memory.stop());

@@ -15,8 +15,10 @@ import type { Metrics } from '../metrics/metrics.js';
 import { safetensorsCompiler } from '../models/compile/can-compile.js';
 import { MappedForms } from '../models/compile/mapped-form.js';
 import { Preparer } from '../models/compile/preparer.js';
+import type { HubModels } from '../models/hub-models.js';
 import { ModelRepository } from '../models/intake/repository.js';
 import { ModelLibrary } from '../models/library.js';
+import type { ModelPulls } from '../models/pulls.js';
 import { loadMark, type NewMark, sessionMark } from '../page/marks.js';
 import { EventPublisher } from '../page/publisher.js';
 import { PageState } from '../page/state.js';
@@ -27,17 +29,19 @@ import { batchTimeoutMs, type Config, poolLimits, threadsPerWorker } from '../se
 import { amountInBytes } from '../settings/setting.js';
 import type { Store } from '../store/store.js';
 import { withinTime } from '../system/time-limit.js';
-import { Archive } from './archive.js';
+import { Archive } from './archive/archive.js';
+import { hubModelsOf, pullsOf } from './hub-parts.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { ModelViews } from './model-views.js';
 import { admitPreparing } from './preparing-admission.js';
 import { ProofRuns } from './proof-runs.js';
+import { replaceForm } from './replaced-form.js';
 import { boundsIn, shadowChecks, tellVerdict } from './verdicts/verdicts.js';
 import { WorkerViews } from './worker-views.js';
 
 /** Models bundled with the package. */
-const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));
+export const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));
 const WORKER_MODULE = fileURLToPath(
   new URL('../inference/workers/worker-main.js', import.meta.url),
 );
@@ -86,6 +90,8 @@ export class Assembly {
   readonly workers: WorkerViews;
   readonly events: EventPublisher;
   readonly proofs: ProofRuns;
+  readonly hubModels: HubModels;
+  readonly pulls: ModelPulls;
   /** Connection pools to other servers. */
   readonly pools: readonly NamedPool[];
   readonly #given: Given;
@@ -100,8 +106,9 @@ export class Assembly {
     this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
     const threads = threadsPerWorker(config, given.cpus);
     this.archive = this.#archive();
+    const usual = config['hub.models'] === '' ? BUNDLED_MODELS : undefined;
     this.repository = new ModelRepository(
-      config.models || BUNDLED_MODELS,
+      config.models || usual,
       config['models.dtype'],
       safetensorsCompiler,
       boundsIn(config),
@@ -123,6 +130,8 @@ export class Assembly {
     const { library, memory, dispatcher, pool } = this;
     this.views = new ModelViews({ repository, library, memory, dispatcher, pool });
     this.workers = new WorkerViews(pool, memory);
+    this.hubModels = hubModelsOf(this, given);
+    this.pulls = pullsOf(this, given);
     this.events = this.#events();
     this.proofs = new ProofRuns({
       data: config.data,
@@ -154,9 +163,9 @@ export class Assembly {
       }),
       admit: (model) => admitPreparing(model, this.memory),
       onMeasured: (model, form) => this.library.remeasured(model, form),
-      onVerdict: ({ id }, verdict) =>
-        tellVerdict(id, verdict, { ...this, log, cause: 'compared with fp32' }),
+      onVerdict: ({ id }, verdict) => tellVerdict(id, verdict, { ...this, log }),
       verifyBudgetMs: config['verify.budget_ms'],
+      onReplaced: (model, reason, form) => replaceForm({ log, ...this }, model, reason, form),
       log: (line, facts) => log.info(facts, line),
     });
   }
@@ -254,8 +263,7 @@ export class Assembly {
 
   #dispatcher(threads: number): Dispatcher {
     const { config, metrics, log } = this.#given;
-    const waiting = () => this.dispatcher.waitingCount;
-    const shadows = shadowChecks({ ...this, waiting }, this.#given, threads);
+    const shadows = shadowChecks(this, this.#given, threads);
     return new Dispatcher({
       pool: this.pool,
       onAnswered: (ready, count, input) => void shadows.answered(ready, count, input),
@@ -356,9 +364,10 @@ export class Assembly {
 
   #events(): EventPublisher {
     const { config, log } = this.#given;
-    const { memory, sessions, dispatcher, views, workers, pools, results: cache } = this;
+    const { memory, sessions, dispatcher, views, workers, pools, results: cache, pulls } = this;
     const recycleAfterUsers = config['recycle.after_users'];
-    const parts = { memory, sessions, dispatcher, views, workers, pools, cache, recycleAfterUsers };
+    const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls };
+    const parts = { ...of, recycleAfterUsers };
     const state = new PageState(parts);
     return new EventPublisher({
       maxViewers: config['page.max_viewers'],

@@ -19,9 +19,9 @@ export function httpServices(
   config: Config,
   of: { readonly metrics: Metrics } & Pick<HttpServices, 'notReadyBecause' | 'degradedBecause'>,
 ): HttpServices {
-  const { classification, views, workers, events, archive, proofs } = parts;
+  const { classification, views, workers, events, archive, proofs, pulls } = parts;
   return {
-    ...{ classification, workers, events, archive, proofs, models: views },
+    ...{ classification, workers, events, archive, proofs, pulls, models: views },
     sessions: sessionsOf(parts),
     memory: memoryOf(parts),
     cache: {

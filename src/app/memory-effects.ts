@@ -17,7 +17,7 @@ import { receiptMarks } from '../page/marks.js';
 import type { EventPublisher } from '../page/publisher.js';
 import type { Config } from '../settings/config.js';
 import { readProcessMemory } from '../system/process-memory.js';
-import type { Archive } from './archive.js';
+import type { Archive } from './archive/archive.js';
 import type { Logger } from './log.js';
 import { receiptLines } from './receipt-lines.js';
 

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { ModelDetail, ModelView } from '../contract/models.js';
 import type { Tokenized } from '../contract/tokenize.js';
 import { toInstantOrNull, toMb, toMbOrNull, toMs } from '../contract/units.js';
@@ -7,6 +8,7 @@ import { tokenizerHandleOf } from '../inference/model-handles.js';
 import { tokenizeIn } from '../inference/tokenize.js';
 import type { WorkerPool } from '../inference/workers/pool.js';
 import type { MemoryManager } from '../memory/manager.js';
+import { diskBytesOf, hubOriginOf } from '../models/intake/origin.js';
 import type { BrokenModel, Model, ModelRepository } from '../models/intake/repository.js';
 import { type ModelLibrary, withFindings } from '../models/library.js';
 import { shownVerdict } from './verdicts/verdicts.js';
@@ -56,14 +58,15 @@ export class ModelViews {
       const model = await this.#withFindings(await this.#repository.refresh(id));
       const { aliases, description } = model;
       const verdict = (await this.#library.formOf(model))?.verdict;
+      const origin = await this.#originOf(model);
       return {
-        ...{ ...(await this.#view(model)), aliases, decisions: description.decisions },
+        ...{ ...(await this.#view(model)), origin, aliases, decisions: description.decisions },
         verdict: verdict === undefined ? null : shownVerdict(verdict),
       };
     } catch (error) {
       if (!(error instanceof PlimsollError) || error.code !== 'MODEL_UNUSABLE') throw error;
       const broken = brokenView({ id: this.#repository.idOf(id), reason: error.message });
-      return { ...broken, aliases: [], decisions: [], verdict: null };
+      return { ...broken, origin: null, aliases: [], decisions: [], verdict: null };
     }
   }
 
@@ -117,6 +120,16 @@ export class ModelViews {
   async #withFindings(model: Model): Promise<Model> {
     const form = await this.#library.formOf(model);
     return form === undefined ? model : withFindings(model, form);
+  }
+
+  async #originOf({ directory }: Model): Promise<ModelDetail['origin']> {
+    const disk_mb = toMb(await diskBytesOf(directory));
+    const hub = hubOriginOf(directory);
+    if (hub !== undefined) {
+      return { kind: 'hub', folder: null, hub_id: hub.id, commit: hub.commit, disk_mb };
+    }
+    const folder = path.relative(this.#repository.root ?? directory, directory) || '.';
+    return { kind: 'folder', folder, hub_id: null, commit: null, disk_mb };
   }
 
   async #view(found: Model): Promise<ModelView> {

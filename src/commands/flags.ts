@@ -7,6 +7,8 @@ export interface CommonFlags {
   readonly models?: string;
   readonly data?: string;
   readonly dtype?: string;
+  /** Models of a hub; only some commands have the flag. */
+  readonly model?: string | readonly string[];
   readonly host?: string;
   readonly port?: string;
   readonly set: readonly string[];
@@ -39,6 +41,7 @@ export async function configFrom(flags: CommonFlags): Promise<CommandConfig> {
     'models.dtype': flags.dtype,
     'http.host': flags.host,
     'http.port': flags.port,
+    'hub.models': typeof flags.model === 'object' ? flags.model.join(',') : undefined,
   };
   for (const [key, value] of Object.entries(named)) if (value !== undefined) overrides[key] = value;
   const cpus = await availableCpus();

@@ -40,9 +40,8 @@ export class PullDisplay {
     }
     const key = `${model} ${progress.file}`;
     if (progress.kind === 'file-done') {
-      const known = this.#files.get(key);
       this.#files.delete(key);
-      const how = progress.fromCache ? 'in the cache already' : `${mb(known?.totalBytes ?? 0)} MB`;
+      const how = progress.fromCache ? 'in the cache already' : `${mb(progress.bytes)} MB`;
       this.#print(`${model}: ${progress.file}: ${how}`);
       return;
     }

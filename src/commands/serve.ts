@@ -1,6 +1,10 @@
 import { App } from '../app/app.js';
 import { createLog } from '../app/log.js';
 import { type CommonFlags, configFrom } from './flags.js';
+import { fetchNamedModels, StoppedError } from './hub-models.js';
+
+/** Exit code after Ctrl-C before it served: 128 and the number of SIGINT, as shells have it. */
+const STOPPED_BY_HAND = 130;
 
 /**
  * `plimsoll serve`: runs until it is asked to stop; exits 0 when everything has ended in time.
@@ -9,6 +13,13 @@ import { type CommonFlags, configFrom } from './flags.js';
  */
 export async function serve(flags: CommonFlags, started: () => void): Promise<number> {
   const { config, cpus, warnings } = await configFrom(flags);
+  try {
+    await fetchNamedModels(config);
+  } catch (error) {
+    if (!(error instanceof StoppedError)) throw error;
+    process.stderr.write(`plimsoll: ${error.message}\n`);
+    return STOPPED_BY_HAND;
+  }
   const output = createLog({
     level: config['log.level'],
     format: config['log.format'],

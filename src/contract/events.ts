@@ -1,11 +1,12 @@
 /** What open pages are fed with, as server-sent events. */
 import { cacheSchema } from './cache.js';
 import { pressureSchema, processRoleSchema } from './memory.js';
-import { modelOfStateSchema } from './models.js';
+import { modelOfStateSchema, pullSchema } from './models.js';
 import { poolSchema } from './pools.js';
 import { receiptSchema } from './receipts.js';
 import {
   choice,
+  flag,
   instant,
   integer,
   list,
@@ -50,6 +51,8 @@ export const pageStateSchema = object({
   workers: list(workerSchema),
   cache: cacheSchema,
   pools: list(poolSchema),
+  pull_allowed: flag('Whether models may be fetched over HTTP: `hub.pull`.'),
+  pulls: list(pullSchema, 'The newest ones.'),
 });
 export type PageState = Static<typeof pageStateSchema>;
 

@@ -1,5 +1,6 @@
 import {
   choice,
+  closed,
   instant,
   integer,
   list,
@@ -83,9 +84,19 @@ export type ModelOfState = Static<typeof modelOfStateSchema>;
 export const modelsSchema = object({ models: list(modelSchema) });
 export type Models = Static<typeof modelsSchema>;
 
+/** Where a model comes from. */
+const originSchema = object({
+  kind: choice(['folder', 'hub'], 'hub: a snapshot in the cache of a hub.'),
+  folder: nullable(text('Below the models folder; null for a model of a hub.')),
+  hub_id: nullable(text('org/name; null for a folder.')),
+  commit: nullable(text('The commit of that snapshot: 40 hex digits.')),
+  disk_mb: number('What its files take on the disk, other files of its folder too.'),
+});
+
 /** One model, with everything that was decided about it. */
 export const modelDetailSchema = object({
   ...shown,
+  origin: nullable(originSchema, 'null if it is broken.'),
   aliases: list(text(), 'Other names, from plimsoll.json.'),
   decisions: list(
     object({ about: text(), value: text(), from: text() }),
@@ -94,3 +105,33 @@ export const modelDetailSchema = object({
   verdict: nullable(verdictSchema),
 });
 export type ModelDetail = Static<typeof modelDetailSchema>;
+
+/** A model that is fetched from a hub. */
+export const pullSchema = object({
+  id: text(),
+  model: text('As it was asked for: org/name or org/name@revision.'),
+  state: choice(
+    ['waiting', 'running', 'preparing', 'done', 'failed', 'cancelled'],
+    'preparing: all is fetched, and its mapped form is made; it can no longer be cancelled. done: the model is served under the name org/name.',
+  ),
+  commit: nullable(text('What the revision stands for; null until the hub has told.')),
+  files_done: integer(),
+  files_total: nullable(integer('null until the hub has listed them.')),
+  done_mb: number('What is there, of earlier attempts too.'),
+  total_mb: nullable(number('null until the hub has told.')),
+  mb_per_s: nullable(number('Rate of the last seconds; null before it is known.')),
+  seconds_left: nullable(number('By that rate.')),
+  started_at: instant(),
+  ended_at: nullable(instant()),
+  reason: nullable(text('Why it failed, and what to do about it.')),
+});
+export type PullView = Static<typeof pullSchema>;
+
+export const pullsSchema = object({ pulls: list(pullSchema) });
+export type Pulls = Static<typeof pullsSchema>;
+
+export const startPullSchema = closed({
+  model: text({ minLength: 1, maxLength: 400, description: 'org/name or org/name@revision.' }),
+});
+
+export const pullPathSchema = object({ id: text({ maxLength: 100 }) });

@@ -1,7 +1,7 @@
 import type { CacheView, ClearedCache } from '../contract/cache.js';
 import type { EventKind } from '../contract/events.js';
 import type { MemoryView, MinuteReading, ProcessReadings, Reading } from '../contract/memory.js';
-import type { ModelDetail, ModelView } from '../contract/models.js';
+import type { ModelDetail, ModelView, PullView } from '../contract/models.js';
 import type { PoolView } from '../contract/pools.js';
 import type { ProofProfile, ProofView } from '../contract/proofs.js';
 import type { Receipt } from '../contract/receipts.js';
@@ -89,6 +89,16 @@ export interface HttpServices {
     readonly run: (profile: ProofProfile) => Promise<ProofView>;
     /** @throws PlimsollError PROOF_NOT_FOUND */
     readonly report: (id: string) => Promise<Buffer>;
+  };
+  /** Models that are fetched from a hub because somebody asked over HTTP. */
+  readonly pulls: {
+    readonly list: () => readonly PullView[];
+    /** @throws PlimsollError PULL_NOT_FOUND */
+    readonly show: (id: string) => PullView;
+    /** @throws PlimsollError PULL_NOT_ALLOWED, INVALID_REQUEST, MODEL_EXISTS, TOO_MANY_PULLS, SHUTTING_DOWN */
+    readonly start: (model: string) => Promise<PullView>;
+    /** Settles when it has ended. @throws PlimsollError PULL_NOT_ALLOWED, PULL_NOT_FOUND */
+    readonly cancel: (id: string) => Promise<PullView>;
   };
   readonly cache: {
     readonly figures: () => Promise<CacheView>;

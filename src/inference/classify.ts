@@ -9,6 +9,7 @@ import { taskOf } from '../models/intake/description.js';
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
 import { checkAnswerSize, keptLabels, wantedLabels } from './answer-budget.js';
+import { onWholeForm } from './damaged-forms.js';
 import type { Dispatcher } from './dispatcher.js';
 import { runKeyOf, textKeyOf } from './faults/faults.js';
 import { EventLoopYield } from './yielding.js';
@@ -241,7 +242,9 @@ export class Classifier {
     const asked = positions.map((index) => inputs[index] ?? '');
     const runKeys = wanted.map((key) => runKeyOf(key, keep));
     const keyed = { keys: runKeys, positions, keep, onResult: this.#keep, function: own };
-    const answer = await this.#dispatcher.submit(ready, asked, abort, user, keyed);
+    const answer = await onWholeForm(this.#library, ready, abort, (using) =>
+      this.#dispatcher.submit(using, asked, abort, user, keyed),
+    );
     const { rows: found, ...times } = answer;
     const computed = new Map<string, SourcedResult>();
     for (const [index, key] of wanted.entries()) {

@@ -3,6 +3,7 @@ import { PlimsollError } from '../errors.js';
 import type { ReadyModel } from '../models/library.js';
 import type { Gear } from '../models/run/gear.js';
 import { liveInputOf, rowOptionsOf, textsOf, workOf } from './batch-inputs.js';
+import { CondemnedForms } from './damaged-forms.js';
 import { Faults, type Refusal } from './faults/faults.js';
 import { inputRefused } from './faults/refused-texts.js';
 import { type Fault, faultOf, verdictOn } from './faults/verdict.js';
@@ -65,6 +66,7 @@ export class Dispatcher {
   readonly #running = new RunningBatches();
   /** Models whose load waits for room, with the error for callers whose deadline passes meanwhile. */
   readonly #held = new Map<string, PlimsollError>();
+  readonly condemned: CondemnedForms;
   #maxItems: number;
 
   constructor(options: DispatcherOptions) {
@@ -74,6 +76,7 @@ export class Dispatcher {
     this.#gate = new QueueGate(options);
     this.#faults = new Faults(options.batchTimeoutMs, options.onRefusal);
     this.#loads = new ModelLoads(options);
+    this.condemned = new CondemnedForms(options.pool);
   }
 
   /** Sets the most inputs of one batch: smaller batches take less memory. */
@@ -248,7 +251,7 @@ export class Dispatcher {
   #admit(worker: Worker, { model, rows, same }: Dispatch<Row>): (() => void) | undefined {
     const ready = rows[0]?.request.ready;
     if (ready === undefined) return undefined;
-    if (worker.loaded.get(model)?.digest === ready.form.digest) return () => undefined;
+    if (worker.loaded.get(model)?.digest === ready.form.instance) return () => undefined;
     try {
       const admission = this.#options.admission.ask(loadNeed(ready));
       if (admission.state === 'admitted') return admission.settle;
@@ -306,7 +309,9 @@ export class Dispatcher {
     try {
       const handle = handleOf(ready, this.#options.threads);
       const options = { timeoutMs: hardMs, budgetMs, expectedMs, ...rowOptionsOf(rows) };
+      this.condemned.check(ready);
       const result = await worker.run(handle, textsOf(rows), options);
+      this.condemned.check(ready);
       if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs, 'cold');
       this.#gate.observe(model, work.size, result.tookMs - (result.loadMs ?? 0));
       this.#faults.answered(ready, work, result.tokenizeMs + result.runMs);

@@ -11,7 +11,8 @@ export function handleOf({ model, form }: ReadyModel, threads: number): ModelHan
   const { plan, tokenizer, memoryCap } = form.findings;
   return {
     id: model.id,
-    digest: form.digest,
+    digest: form.instance,
+    files: form.files.map(({ name, bytes }) => ({ name, bytes })),
     tokenizer: tokenizerHandleOf(model, tokenizer),
     graphFile: form.graphFile,
     threads,

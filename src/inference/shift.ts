@@ -27,7 +27,7 @@ export async function shiftGear(
   const worker = pool.find(workerId);
   const others = pool.workers.filter((each) => each.state === 'ready' && each !== worker);
   const ready = await library.ready(model);
-  const holds = (each: Worker) => each.loaded.get(model)?.digest === ready.form.digest;
+  const holds = (each: Worker) => each.loaded.get(model)?.digest === ready.form.instance;
   if (worker === undefined || !holds(worker) || others.length === 0) return undefined;
   if (!others.some(holds)) {
     const standIn = others.find(({ idle }) => idle);

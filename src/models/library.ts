@@ -45,7 +45,7 @@ export class ModelLibrary {
   /**
    * The model, prepared. Costs nothing for a model that was looked at a moment ago.
    *
-   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, INSUFFICIENT_MEMORY
+   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, INSUFFICIENT_MEMORY, STORAGE_UNAVAILABLE
    */
   async ready(id: string): Promise<ReadyModel> {
     const known = this.readyNow(id);
@@ -53,8 +53,12 @@ export class ModelLibrary {
     const model = await this.#repository.refresh(id);
     const entry = this.#ready.get(model.id);
     if (entry !== undefined && entry.model.signature === model.signature) {
-      entry.checkedAtMs = this.#now();
-      return entry;
+      const fault = await this.#preparer.faultOf(entry.form, 'sizes');
+      if (fault === undefined && this.#ready.get(model.id) === entry) {
+        entry.checkedAtMs = this.#now();
+        return entry;
+      }
+      if (fault !== undefined) await this.#preparer.replace(entry.model, entry.form, fault);
     }
     return this.#adopt(model, await this.#preparer.ensure(model));
   }
@@ -69,6 +73,25 @@ export class ModelLibrary {
   /** Takes the model back to fp32: the form that serves disagrees with it. */
   async revoke({ model, form }: ReadyModel, reason: string): Promise<void> {
     await this.#preparer.revoke(model, form, reason);
+  }
+
+  /**
+   * Call it when a worker could not open the model: if its form is damaged, it is removed, and the next {@link ready}
+   * makes it anew.
+   *
+   * @returns whether it was damaged
+   * @throws PlimsollError STORAGE_UNAVAILABLE
+   */
+  async removeIfDamaged({ model, form }: ReadyModel): Promise<boolean> {
+    if (this.#ready.get(model.id)?.form.instance !== form.instance) return true;
+    const fault = await this.#preparer.faultOf(form, 'contents');
+    if (fault !== undefined) await this.#preparer.replace(model, form, fault);
+    return fault !== undefined;
+  }
+
+  /** Forgets a form that was found damaged. */
+  forget(id: string, { instance }: MappedForm): void {
+    if (this.#ready.get(id)?.form.instance === instance) this.#ready.delete(id);
   }
 
   /** Private bytes that one loaded copy of the model holds between batches, as measured. */
@@ -94,7 +117,10 @@ export class ModelLibrary {
 
   /** Takes newer measurements, unless the model has changed meanwhile. */
   remeasured(model: Model, form: MappedForm): void {
-    if (this.#ready.get(model.id)?.model.signature === model.signature) this.#adopt(model, form);
+    const entry = this.#ready.get(model.id);
+    const isSame = entry?.model.signature === model.signature;
+    // A form that was replaced meanwhile has measurements of its own.
+    if (isSame && entry.form.instance === form.instance) this.#adopt(model, form);
   }
 
   #isFresh({ checkedAtMs }: Entry): boolean {

@@ -1,7 +1,7 @@
 import type { ResultCache } from '../cache/result-cache.js';
 import { shownCache } from '../cache/shown.js';
 import type * as contract from '../contract/events.js';
-import type { ModelOfState, ModelView } from '../contract/models.js';
+import type { ModelOfState, ModelView, PullView } from '../contract/models.js';
 import { toInstant, toMb } from '../contract/units.js';
 import type { WorkerView } from '../contract/workers.js';
 import type { Dispatcher } from '../inference/dispatcher.js';
@@ -20,6 +20,9 @@ const MAX_SESSIONS = 100;
 /** The page names so many labels of a model without asking for all of them. */
 const MAX_LABELS = 8;
 
+/** Pulls that the page shows at most, the newest. */
+const MAX_PULLS = 8;
+
 /** What the page shows at one moment. */
 export class PageState {
   readonly #parts: PageStateParts;
@@ -30,7 +33,7 @@ export class PageState {
 
   /** Memory is that of the manager's last reading: nothing is read for the page. */
   async now(): Promise<contract.PageState> {
-    const { memory, sessions, dispatcher, views, workers, pools, cache } = this.#parts;
+    const { memory, sessions, dispatcher, views, workers, pools, cache, pulls } = this.#parts;
     const { reader } = memory;
     const snapshot = reader.last ?? (await reader.read());
     const figures = figuresOf(snapshot);
@@ -52,6 +55,8 @@ export class PageState {
       workers: workers.list(),
       cache: shownCache(cache.counts),
       pools: pools.map((pool) => shownPool(pool.figures)),
+      pull_allowed: pulls.isAllowed,
+      pulls: pulls.list().slice(0, MAX_PULLS),
     };
   }
 }
@@ -64,6 +69,7 @@ export interface PageStateParts {
   readonly workers: { readonly list: () => readonly WorkerView[] };
   readonly pools: readonly NamedPool[];
   readonly cache: ResultCache;
+  readonly pulls: { readonly isAllowed: boolean; readonly list: () => readonly PullView[] };
   readonly recycleAfterUsers: number;
 }
 

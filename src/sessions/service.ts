@@ -132,7 +132,10 @@ export class ClassificationService {
   #defaultOf(models: readonly { readonly id: string }[]): string | undefined {
     if (this.#defaultModel !== '') return this.#defaultModel;
     if (this.#repository.known('spam') !== undefined) return 'spam';
-    return models.length === 1 ? models[0]?.id : undefined;
+    // A model that joins later must not take the default away from one that was there.
+    const first = models.filter(({ id }) => this.#repository.named(id)?.isLate !== true);
+    const [only, ...others] = first.length > 0 ? first : models;
+    return others.length === 0 ? only?.id : undefined;
   }
 
   /** @throws PlimsollError INVALID_REQUEST if there is none, or several */

@@ -1,5 +1,6 @@
 import { CACHE_SETTINGS } from './cache.js';
 import { HTTP_SETTINGS } from './http.js';
+import { HUB_SETTINGS } from './hub.js';
 import { MEMORY_SETTINGS } from './memory.js';
 import { MODEL_SETTINGS } from './models.js';
 import { isServiceLink, nearestName } from './names.js';
@@ -14,6 +15,7 @@ import { WORK_SETTINGS } from './work.js';
 export const AREAS = {
   'HTTP server and page': HTTP_SETTINGS,
   Models: MODEL_SETTINGS,
+  Hub: HUB_SETTINGS,
   Work: WORK_SETTINGS,
   Sessions: SESSION_SETTINGS,
   Memory: MEMORY_SETTINGS,
@@ -30,6 +32,7 @@ export const AREAS = {
 export const SETTINGS = {
   ...AREAS['HTTP server and page'],
   ...AREAS.Models,
+  ...AREAS.Hub,
   ...AREAS.Work,
   ...AREAS.Sessions,
   ...AREAS.Memory,

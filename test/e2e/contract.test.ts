@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Readings } from '../../src/contract/memory.js';
 import type { Proofs } from '../../src/contract/proofs.js';
 import type { Workers } from '../../src/contract/workers.js';
+import { HubServer } from '../servers/hub.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { RedisServer } from '../servers/redis.js';
 import { postgresql, redis } from '../servers/tools.js';
@@ -23,9 +24,11 @@ import {
   request,
   type Server,
   startServer,
+  temporaryFolder,
   until,
   workerPids,
 } from './harness.js';
+import { filesOfModel } from './hub-files.js';
 
 /** One request and the status that it must get. */
 interface Asked extends Call {
@@ -41,6 +44,7 @@ interface Known {
   readonly ended: string;
   readonly worker: string;
   readonly proof: string;
+  readonly pull: string;
 }
 
 const OK: Asked = { status: 200 };
@@ -87,6 +91,15 @@ const REQUESTS: Readonly<Record<string, (known: Known) => readonly Asked[]>> = {
   'POST /v1/memory/recycle': () => [OK],
   'GET /v1/models': () => [OK],
   'GET /v1/models/{id}': () => [{ status: 200, id: 'spam' }, NOBODY],
+  'POST /v1/models/pull': () => [
+    json(202, { model: 'org/name' }),
+    json(400, { model: '../x' }),
+    json(400, {}),
+    json(409, { model: 'spam' }),
+  ],
+  'GET /v1/pulls': () => [OK],
+  'GET /v1/pulls/{id}': ({ pull }) => [{ status: 200, id: pull }, NOBODY],
+  'DELETE /v1/pulls/{id}': ({ pull }) => [{ status: 200, id: pull }, NOBODY],
   'POST /v1/tokenize': () => [
     { status: 200, body: { model: 'spam', inputs: ['a text', 'and another'] } },
     { status: 404, body: { model: 'nobody', inputs: 'a text' } },
@@ -117,6 +130,7 @@ let document: OpenApi;
 let operations: ReadonlyMap<string, Operation>;
 let store: RedisServer | undefined;
 let database: PostgresqlServer | undefined;
+let hub: HubServer;
 
 const operation = (name: string): Operation => {
   const found = operations.get(name);
@@ -150,6 +164,7 @@ async function settings() {
   database = postgresql === undefined ? undefined : await PostgresqlServer.start(postgresql);
   return {
     'worker.count': 1,
+    'hub.pull': 'true',
     'http.body_limit': 65_536,
     'records.keep_text': 'true',
     'cache.secret': 'a secret of this test',
@@ -172,7 +187,9 @@ async function playProof(): Promise<string> {
 }
 
 beforeAll(async () => {
-  const of = { settings: await settings() };
+  hub = await HubServer.start(filesOfModel('control'));
+  const environment = { HF_ENDPOINT: hub.endpoint, HF_HOME: await temporaryFolder() };
+  const of = { settings: await settings(), environment };
   // What this one keeps is of an earlier run to the next: minutes of readings, and a session.
   const first = await startServer(of);
   await classify(first, 'the first text prepares the model');
@@ -190,6 +207,7 @@ afterAll(async () => {
   await server?.stop();
   await store?.stop();
   await database?.stop();
+  await hub?.stop();
 });
 
 describe('every reply is as /openapi.json describes it', () => {
@@ -206,10 +224,13 @@ describe('every reply is as /openapi.json describes it', () => {
     await endSession(server, ended);
     await post(server, '/v1/models/spam/load');
     await post(server, '/v1/models/spam/unload');
+    const { id: pull } = (await ask('POST /v1/models/pull', json(202, { model: 'org/name' }))) as {
+      readonly id: string;
+    };
     for (const name of operations.keys()) {
       const worker = (await get<Workers>(server, '/v1/workers')).workers[0]?.id ?? '';
       const hollow: boolean[] = [];
-      for (const asked of REQUESTS[name]?.({ open, ended, worker, proof }) ?? []) {
+      for (const asked of REQUESTS[name]?.({ open, ended, worker, proof, pull }) ?? []) {
         const body = await ask(name, asked);
         if (asked.status < 300) hollow.push(isEmptyList(body));
       }

@@ -47,6 +47,9 @@ export interface ServerOptions {
   readonly isUnprepared?: boolean;
   /** A free one by default. */
   readonly port?: number;
+  /** Further flags of `plimsoll serve`. */
+  readonly flags?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
   /** A program of the fixtures in place of `plimsoll serve`; it takes the same flags. */
   readonly program?: string;
 }
@@ -90,10 +93,12 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     ...['--port', String(options.port ?? 0), '--data', data],
   ];
   if (options.models !== undefined) args.push('--models', options.models);
+  args.push(...(options.flags ?? []));
   for (const [key, value] of Object.entries(options.settings ?? {})) {
     args.push('--set', `${key}=${value}`);
   }
-  const child = launch(args, { program: options.program });
+  const { environment = {} } = options;
+  const child = launch(args, { program: options.program, environment });
   const exited = exitOf(child);
   const logs: LogLine[] = [];
   let printed = '';

@@ -33,7 +33,9 @@ export async function formsOf(
   id: string,
 ): Promise<readonly { readonly name: string; readonly mtimeMs: number }[]> {
   const folder = path.join(data, 'mapped', id.replaceAll('/', '~'));
-  const names = await readdir(folder).catch(() => []);
+  const own = ['.lock', 'sources.json'];
+  const all = await readdir(folder).catch((): string[] => []);
+  const names = all.filter((name) => !own.includes(name));
   return Promise.all(
     names.sort().map(async (name) => {
       const { mtimeMs } = await stat(path.join(folder, name, 'model.onnx')).catch(() => ({

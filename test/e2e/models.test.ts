@@ -72,7 +72,7 @@ describe('the models folder', () => {
     await server.stop();
   });
 
-  test('a model that is changed while it runs is made anew, and the old form goes', async () => {
+  test('a model that is changed while it runs is made anew, beside the old form', async () => {
     const server = await start();
     const first = await classify(server, texts, { model: 'org/name' });
     const [old] = await formsOf(data, 'org/name');
@@ -85,11 +85,10 @@ describe('the models folder', () => {
     expect(changed.results.map(topLabel)).toEqual(
       first.results.map((result) => `new ${topLabel(result)}`),
     );
-    const forms = await until('only the new form is left', async () => {
-      const all = await formsOf(data, 'org/name');
-      return all.length === 1 ? all : undefined;
-    });
-    expect(forms[0]?.name).not.toBe(old?.name);
+    // Another server may still have the old files: its form goes when nobody has used it for long.
+    const forms = await formsOf(data, 'org/name');
+    expect(forms).toHaveLength(2);
+    expect(forms).toContainEqual(old);
     expect((await stateOf(server, 'org/name'))?.labels).toEqual(Object.values(renamed));
     await server.stop();
   });

@@ -8,6 +8,8 @@ export interface HubFaults {
   /** The connection breaks after so many bytes of a large file, so many times. */
   cutAfterBytes?: number;
   cuts?: number;
+  /** A large file stops after so many bytes, until {@link HubServer.goOn}; the connection stays open. */
+  stopsAfterBytes?: number;
   /** Large files come with one byte changed. */
   damages?: boolean;
   /** Every address answers with this status and `X-Error-Code`. */
@@ -35,6 +37,7 @@ export class HubServer {
   readonly seen: SeenRequest[] = [];
   readonly faults: HubFaults = {};
   readonly #files: ReadonlyMap<string, Buffer>;
+  readonly #held: (() => void)[] = [];
   readonly #hub: Server;
   readonly #storage: Server;
   #endpoint = '';
@@ -63,6 +66,12 @@ export class HubServer {
   /** Content that was sent for a file, in requests. */
   requestsFor(file: string): readonly SeenRequest[] {
     return this.seen.filter(({ url, method }) => url.endsWith(file) && method === 'GET');
+  }
+
+  /** Sends the rest of what was stopped, and stops nothing more. */
+  goOn(): void {
+    delete this.faults.stopsAfterBytes;
+    for (const send of this.#held.splice(0)) send();
   }
 
   async stop(): Promise<void> {
@@ -129,7 +138,13 @@ export class HubServer {
     const isLong = content.byteLength > (faults.cutAfterBytes ?? 0);
     const cut = isLong && (faults.cuts ?? 0) > 0 ? faults.cutAfterBytes : undefined;
     if (cut !== undefined) faults.cuts = (faults.cuts ?? 0) - 1;
-    sendRange(request, response, content, cut);
+    const { stopsAfterBytes = Number.POSITIVE_INFINITY } = faults;
+    if (content.byteLength <= stopsAfterBytes) sendRange(request, response, content, cut);
+    else {
+      response.writeHead(200, { 'content-length': content.byteLength });
+      response.write(content.subarray(0, stopsAfterBytes));
+      this.#held.push(() => response.end(content.subarray(stopsAfterBytes)));
+    }
   }
 }
 

@@ -9,6 +9,7 @@ import type {
   Proof,
   ProofStarted,
   Proofs,
+  Pull,
   Readings,
   Receipt,
   Receipts,
@@ -64,6 +65,8 @@ export const api = {
   cleanUp: () => ask<Receipt>('POST', 'v1/memory/cleanup'),
   classify: (model: string, inputs: string) =>
     ask<Answer>('POST', 'v1/classify', { model, inputs } satisfies ClassifyRequest),
+  pull: (model: string) => ask<Pull>('POST', 'v1/models/pull', { model }),
+  cancelPull: (id: string) => ask<Pull>('DELETE', `v1/pulls/${part(id)}`),
   startProof: () => ask<ProofStarted>('POST', 'v1/proofs', { profile: 'reference' }),
 
   async sessions(limit: number): Promise<readonly SessionView[]> {

@@ -15,6 +15,7 @@ export type {
   ModelDetail,
   ModelOfState,
   ModelView,
+  PullView as Pull,
 } from '../../src/contract/models.js';
 export type { PoolView } from '../../src/contract/pools.js';
 export type { ProofStarted, Proofs, ProofView as Proof } from '../../src/contract/proofs.js';

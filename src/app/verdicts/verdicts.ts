@@ -10,7 +10,7 @@ import { type Verdict, verdictLine } from '../../models/compile/verify/verdict.j
 import type { Bounds } from '../../models/intake/verification.js';
 import type { ModelLibrary } from '../../models/library.js';
 import { batchTimeoutMs, type Config } from '../../settings/config.js';
-import type { Archive } from '../archive.js';
+import type { Archive } from '../archive/archive.js';
 import type { Logger } from '../log.js';
 
 /** What faster forms are held against. */
@@ -52,7 +52,6 @@ export function tellVerdict(
     readonly log: Logger;
     readonly archive: Archive;
     readonly memory: MemoryManager;
-    readonly cause: string;
   },
 ): void {
   const text = `${model}: ${verdictLine(verdict)}`;
@@ -65,7 +64,7 @@ export function tellVerdict(
   to.archive.keepEvent({ kind: 'verdict', text, model });
   const { last } = to.memory.reader;
   const figures = last === undefined ? UNREAD : figuresOf(last);
-  to.archive.keepReceipt(receiptOf(model, verdict, figures, to.cause));
+  to.archive.keepReceipt(receiptOf(model, verdict, figures));
 }
 
 /** Before the first reading nothing is known of memory. */
@@ -73,15 +72,16 @@ const UNREAD: SnapshotFigures = {
   ...{ serverTotalBytes: 0, serverUsedBytes: 0, serverPercent: 0, privateBytes: 0, pssBytes: 0 },
 };
 
-function receiptOf(
-  model: string,
-  verdict: Verdict,
-  figures: SnapshotFigures,
-  cause: string,
-): Receipt {
+function receiptOf(model: string, verdict: Verdict, figures: SnapshotFigures): Receipt {
   const startedAtMs = verdict.atMs - verdict.ms;
   return {
-    ...{ id: newReceiptId(verdict.atMs), kind: 'verdict', cause, session: null, startedAtMs },
+    ...{
+      id: newReceiptId(verdict.atMs),
+      kind: 'verdict',
+      cause: 'compared with fp32',
+      session: null,
+      startedAtMs,
+    },
     ...{ durationMs: verdict.ms, before: figures, after: figures },
     actions: [{ action: `${verdict.form} serves`, model, durationMs: verdict.ms, freedBytes: 0 }],
     verdict: shownVerdict(verdict),
@@ -94,7 +94,7 @@ export function shadowChecks(
     readonly pool: WorkerPool;
     readonly memory: MemoryManager;
     readonly library: ModelLibrary;
-    readonly waiting: () => number;
+    readonly dispatcher: { readonly waitingCount: number };
   },
   { config, log }: { readonly config: Config; readonly log: Logger },
   threads: number,
@@ -106,7 +106,7 @@ export function shadowChecks(
     threads,
     timeoutMs: batchTimeoutMs(config),
     workers: () => pool.workers,
-    isQuiet: () => parts.waiting() === 0 && memory.holding.size === 0,
+    isQuiet: () => parts.dispatcher.waitingCount === 0 && memory.holding.size === 0,
     admission: memory.admission,
     referenceOf: (ready) => library.referenceOf(ready),
     onDisagreement: (ready, reason) => {

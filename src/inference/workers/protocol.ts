@@ -9,10 +9,12 @@ import type { ProcessMemory } from '../../system/process-memory.js';
 /** What a worker needs to open a model. */
 export interface ModelHandle {
   readonly id: string;
-  /** Tells two versions of one model apart. */
+  /** Tells two forms of one model apart, also one from another that was made anew in its place. */
   readonly digest: string;
   readonly tokenizer: TokenizerHandle;
   readonly graphFile: string;
+  /** Files beside the graph, itself included, with the sizes that they must have. */
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
   readonly threads: number;
   /** Opened with ONNX Runtime's arena. */
   readonly arena: boolean;

@@ -2,7 +2,9 @@
  * A worker: a child process that tokenizes and runs models. It handles one request at a time, in the order
  * of arrival, and keeps only the models that it was told to load.
  */
+import path from 'node:path';
 import { messageOf, PlimsollError } from '../../errors.js';
+import { faultOfSizes } from '../../models/compile/forms/checksums.js';
 import { bestLabels } from '../../models/run/best-labels.js';
 import type { Gear } from '../../models/run/gear.js';
 import { MappedSession } from '../../models/run/onnx-session.js';
@@ -73,8 +75,11 @@ async function load(handle: ModelHandle, gear: Gear): Promise<WorkerAnswers['loa
 }
 
 /** A busy model may keep what its batches take, so the hot gear always has ONNX Runtime's arena. */
-function openSession(handle: ModelHandle, gear: Gear): Promise<MappedSession> {
-  const { arena } = handle;
+async function openSession(handle: ModelHandle, gear: Gear): Promise<MappedSession> {
+  const { arena, graphFile, files } = handle;
+  // A mapped file that is too short would end the process when a page beyond its end is read.
+  const fault = await faultOfSizes(path.dirname(graphFile), files);
+  if (fault !== undefined) throw new PlimsollError('FORM_REPLACED', fault);
   return MappedSession.open(handle.graphFile, { ...handle, gear, arena: arena || gear === 'hot' });
 }
 

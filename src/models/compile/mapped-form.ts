@@ -1,21 +1,42 @@
-import { createHash } from 'node:crypto';
-import { readFile, rename, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { systemCodeOf } from '../../errors.js';
-import { cpuFlags, cpuModel } from '../../system/cpus.js';
 import { folderNameOfForm } from '../intake/folder/names.js';
 import type { Model } from '../intake/repository.js';
 import type { Findings } from '../run/serving-plan.js';
+import { checksumsOf, type FormFile, faultOfSizes } from './forms/checksums.js';
+import { type HeldLock, lockFolder, tryLock } from './forms/folder-lock.js';
+import {
+  FORMAT_VERSION,
+  folderNameOf,
+  MANIFEST,
+  type Manifest,
+  readManifest,
+} from './forms/manifest.js';
+import { SourceDigests } from './forms/source-digests.js';
+import {
+  bytesOf,
+  namesIn,
+  readObject,
+  replaceFile,
+  syncFolder,
+  writeSynced,
+} from './forms/written-files.js';
 import { asVerdict, type Verdict } from './verify/verdict.js';
-import { bytesOf, isAlive, namesIn, readObject, syncFolder, writeSynced } from './written-files.js';
 
-/** Raise it when the way a mapped form is written changes: older ones are then made anew. */
-const FORMAT_VERSION = 6;
-const MANIFEST = 'manifest.json';
+export { runtimeKey } from './forms/manifest.js';
+
 const FOOTPRINT = 'footprint.json';
 const FINDINGS = 'findings.json';
+/** Folders that are being written, and being removed. Whoever holds the lock of the model may remove either. */
 const PARTIAL = '.partial-';
+const GONE = '.gone-';
+const FORM_NAME = /^[0-9a-f]{16}$/;
+
+const HOUR_MS = 3_600_000;
+/** A form that no server has used for this long is removed: 30 days. */
+const KEEP_UNUSED_MS = 30 * 24 * HOUR_MS;
 
 /** What a model was measured to take. `undefined`: not measured yet. */
 export interface Footprint {
@@ -60,6 +81,10 @@ export function usesArena({ arenaSpeedup }: Pick<Footprint, 'arenaSpeedup'>): bo
 export interface MappedForm {
   readonly directory: string;
   readonly graphFile: string;
+  /** Another one in its place, of the same digest, has another instance. */
+  readonly instance: string;
+  /** The files that must be there, with their sizes and digests. */
+  readonly files: readonly FormFile[];
   /** SHA-256 over the model's files: the same digest gives the same answers. */
   readonly digest: string;
   readonly footprint: Footprint;
@@ -69,14 +94,6 @@ export interface MappedForm {
   readonly verdict?: Verdict;
 }
 
-/** What a mapped form was made from, with what, and for which CPU. */
-interface Manifest {
-  readonly formatVersion: number;
-  readonly digest: string;
-  readonly signature: string;
-  readonly runtime: string;
-}
-
 /** Names of the files inside a mapped form. */
 export const MAPPED_GRAPH = 'model.onnx';
 export const MAPPED_WEIGHTS = 'weights.bin';
@@ -84,114 +101,154 @@ export const MAPPED_WEIGHTS = 'weights.bin';
 export const FAST_FORM = 'fast';
 const VERDICT = 'verdict.json';
 
-/** The ONNX Runtime version and the CPU: an optimised graph is good for this pair only. */
-export async function runtimeKey(): Promise<string> {
-  const require = createRequire(import.meta.url);
-  const manifest: unknown = require('onnxruntime-node/package.json');
-  const version =
-    typeof manifest === 'object' && manifest !== null && 'version' in manifest
-      ? String(manifest.version)
-      : 'unknown';
-  const [model, flags] = await Promise.all([cpuModel(), cpuFlags()]);
-  return `onnxruntime ${version}; ${process.arch}; ${model}; ${flags.join(' ')}`;
+/** What is found on disk for a state of a model's files. */
+export type FoundForm =
+  | { readonly state: 'none' }
+  | { readonly state: 'whole'; readonly form: MappedForm }
+  | { readonly state: 'damaged'; readonly directory: string; readonly reason: string };
+
+/** What a preparer has written. */
+export interface WrittenForm {
+  readonly digest: string;
+  readonly findings: Findings;
+  /** Graph and weights, also of a fast form. */
+  readonly files: readonly FormFile[];
+  /** Which form serves; it is kept beside the forms, as it may change. */
+  readonly verdict?: Verdict | undefined;
 }
 
-/** Where the mapped forms of a model lie: one folder for each state of its files. */
+/**
+ * Where the mapped forms lie: a folder for each model, and in it one for each state of its files, each runtime and each
+ * kind of CPU. Several servers may share it.
+ */
 export class MappedForms {
-  readonly #root: string;
+  readonly root: string;
+  /** Digests of the models' files, as far as they are known. */
+  readonly digests: SourceDigests;
   readonly #runtime: string;
+  readonly #touchedAtMs = new Map<string, number>();
 
-  /** @param runtime {@link runtimeKey}: forms that were made for another one are not used. */
+  /** @param runtime {@link runtimeKey}: forms that were made for another one are left alone. */
   constructor(dataDirectory: string, runtime: string) {
-    this.#root = path.resolve(dataDirectory, 'mapped');
+    this.root = path.resolve(dataDirectory, 'mapped');
     this.#runtime = runtime;
+    this.digests = new SourceDigests((model) => this.folderOf(model));
   }
 
   folderOf(model: Model): string {
     // Each type of weights has a place of its own; no such name holds an @.
-    const dtype = model.verification === undefined ? model.dtype : 'auto';
-    const suffix = dtype === 'fp32' ? '' : `@${dtype}`;
-    return path.join(this.#root, `${folderNameOfForm(model.id)}${suffix}`);
+    const suffix = model.dtype === 'fp32' ? suffixOf(model.verification) : `@${model.dtype}`;
+    return path.join(this.root, `${folderNameOfForm(model.id)}${suffix}`);
   }
 
-  /** A fresh folder name to write a form into before it is renamed into place. */
+  /** A fresh folder name to write a form into before it is renamed into place. Write only under {@link lock}. */
   partialFolderOf(model: Model): string {
-    const unique = `${process.pid}-${Date.now().toString(36)}`;
-    return path.join(this.folderOf(model), `${PARTIAL}${unique}`);
+    return path.join(this.folderOf(model), `${PARTIAL}${randomBytes(6).toString('hex')}`);
   }
 
-  /** The form that fits the model as it is on disk now, if there is one. */
+  /** The form that fits the model as it is on disk now, if its digest is known and the form is whole. */
   async current(model: Model): Promise<MappedForm | undefined> {
-    for (const name of await namesIn(this.folderOf(model))) {
-      if (name.startsWith(PARTIAL)) continue;
-      const directory = path.join(this.folderOf(model), name);
-      const manifest = await readManifest(directory);
-      if (
-        manifest?.formatVersion === FORMAT_VERSION &&
-        manifest.signature === model.signature &&
-        manifest.runtime === this.#runtime
-      ) {
-        const findings = await readObject(path.join(directory, FINDINGS));
-        // It is on disk before the form has its name, so that only a hand from outside takes it away.
-        if (findings === undefined) continue;
-        return this.#form(directory, manifest, model, findings as unknown as Findings);
-      }
-    }
-    return undefined;
+    const digest = await this.digests.known(model);
+    if (digest === undefined) return undefined;
+    const found = await this.find(model, digest);
+    return found.state === 'whole' ? found.form : undefined;
+  }
+
+  /** Whether forms of the model lie here, for whatever state of its files. */
+  async hasAny(model: Model): Promise<boolean> {
+    return (await namesIn(this.folderOf(model))).some((name) => FORM_NAME.test(name));
   }
 
   /**
-   * Puts a written form into place: everything is on disk before the rename, so that a kill at
-   * any moment leaves either no form or a whole one. Older forms of the model are then removed.
+   * Looks for the form of the files with that digest. Its sizes are checked, its contents are not.
+   *
+   * @throws Error if the folder cannot be read.
    */
-  async publish(
-    model: Model,
-    partial: string,
-    { digest, findings }: { readonly digest: string; readonly findings: Findings },
-    verdict?: Verdict,
-  ): Promise<MappedForm> {
-    const manifest: Manifest = {
-      formatVersion: FORMAT_VERSION,
-      digest,
-      signature: model.signature,
-      runtime: this.#runtime,
-    };
-    await writeSynced(path.join(partial, FINDINGS), JSON.stringify(findings, null, 2));
-    if (verdict !== undefined) {
-      await writeSynced(path.join(partial, VERDICT), JSON.stringify(verdict, null, 2));
+  async find(model: Model, digest: string): Promise<FoundForm> {
+    const signature = { digest, runtime: this.#runtime };
+    const name = folderNameOf(signature);
+    if (!(await namesIn(this.folderOf(model))).includes(name)) return { state: 'none' };
+    const directory = path.join(this.folderOf(model), name);
+    const damaged = (reason: string) => ({ state: 'damaged', directory, reason }) as const;
+    const manifest = await readManifest(directory);
+    if (manifest?.digest !== digest || manifest.runtime !== this.#runtime) {
+      return damaged(`${MANIFEST} is missing or broken`);
     }
-    await writeSynced(path.join(partial, MANIFEST), JSON.stringify(manifest, null, 2));
-    await syncFolder(partial);
-    const key = createHash('sha256')
-      .update(`${FORMAT_VERSION}\n${digest}\n${model.signature}\n${this.#runtime}`)
-      .digest('hex')
-      .slice(0, 16);
-    const directory = path.join(this.folderOf(model), key);
-    await this.#moveIntoPlace(partial, directory);
-    await syncFolder(this.folderOf(model));
-    await this.#removeOthers(model, key);
-    return this.#form(directory, manifest, model, findings);
+    const fault = await faultOfSizes(directory, manifest.files);
+    if (fault !== undefined) return damaged(fault);
+    const findings = await readObject(path.join(directory, FINDINGS));
+    if (findings === undefined) return damaged(`${FINDINGS} is missing or broken`);
+    await this.touch(directory);
+    const form = await this.#form(directory, manifest, model, findings as unknown as Findings);
+    return { state: 'whole', form };
   }
 
-  async #moveIntoPlace(partial: string, directory: string): Promise<void> {
+  /** What is wrong with the sizes of a form's files now; undefined if nothing is. Opens no file. */
+  async faultOf({ directory, files }: MappedForm): Promise<string | undefined> {
+    const fault = await faultOfSizes(directory, files);
+    if (fault === undefined) await this.touch(directory);
+    return fault;
+  }
+
+  /** The lock under which forms of the model are written; undefined if another server still had it after `waitMs`. */
+  lock(model: Model, waitMs: number, signal: AbortSignal): Promise<HeldLock | undefined> {
+    return lockFolder(this.folderOf(model), { waitMs, signal });
+  }
+
+  /**
+   * Puts a written form into place: everything is on disk before the rename, so that a kill at any moment leaves either
+   * no form or a whole one. If another server was faster, its form is taken.
+   */
+  async publish(model: Model, partial: string, written: WrittenForm): Promise<MappedForm> {
+    const { digest, findings } = written;
+    await writeSynced(path.join(partial, FINDINGS), JSON.stringify(findings, null, 2));
+    if (written.verdict !== undefined) {
+      await writeSynced(path.join(partial, VERDICT), JSON.stringify(written.verdict, null, 2));
+    }
+    const manifest: Manifest = {
+      ...{ formatVersion: FORMAT_VERSION, digest, runtime: this.#runtime },
+      instance: randomBytes(12).toString('hex'),
+      files: [...written.files, ...(await checksumsOf(partial, [FINDINGS]))],
+    };
+    await writeSynced(path.join(partial, MANIFEST), JSON.stringify(manifest, null, 2));
+    await syncFolder(partial);
+    const directory = path.join(this.folderOf(model), folderNameOf(manifest));
     try {
       await rename(partial, directory);
     } catch (error) {
       const code = systemCodeOf(error);
       if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-      // Another server on the same data folder was faster, or an earlier one left a broken form.
-      const whole = (await readManifest(directory)) !== undefined;
-      await rm(whole ? partial : directory, { recursive: true, force: true });
-      if (!whole) await rename(partial, directory);
+      const found = await this.find(model, digest);
+      if (found.state === 'whole') {
+        await rm(partial, { recursive: true, force: true });
+        return found.form;
+      }
+      await this.#moveAway(directory);
+      await rename(partial, directory);
     }
+    await syncFolder(this.folderOf(model));
+    await this.#removeUnused(this.folderOf(model));
+    return this.#form(directory, manifest, model, findings);
+  }
+
+  /** Removes a damaged form, unless another server has put a new one into its place. Workers keep what they have mapped. */
+  async remove({
+    directory,
+    instance,
+  }: {
+    readonly directory: string;
+    readonly instance?: string;
+  }): Promise<void> {
+    const there = await readManifest(directory);
+    const isAnother = there !== undefined && instance !== undefined && there.instance !== instance;
+    if (!isAnother) await this.#moveAway(directory);
   }
 
   /** Keeps what was measured beside the form. */
   async saveFootprint(form: MappedForm, footprint: Footprint): Promise<MappedForm> {
     const file = path.join(path.dirname(form.graphFile), FOOTPRINT);
-    const beside = `${file}.${process.pid}`;
-    await writeSynced(beside, JSON.stringify(footprint, null, 2));
-    await rename(beside, file);
+    const unique = randomBytes(6).toString('hex');
+    await replaceFile(file, JSON.stringify(footprint, null, 2), unique);
     return { ...form, footprint };
   }
 
@@ -199,44 +256,66 @@ export class MappedForms {
   async referenceOf(form: MappedForm): Promise<MappedForm | undefined> {
     const findings = await readObject(path.join(form.directory, FINDINGS));
     const manifest = await readManifest(form.directory);
-    if (findings === undefined || manifest === undefined) return undefined;
+    if (findings === undefined || manifest?.instance !== form.instance) return undefined;
     const graphFile = path.join(form.directory, MAPPED_GRAPH);
-    return {
-      ...form,
-      graphFile,
-      digest: manifest.digest,
-      findings: findings as unknown as Findings,
-    };
+    const exact = { graphFile, digest: manifest.digest };
+    return { ...form, ...exact, findings: findings as unknown as Findings };
   }
 
   /** The form under another verdict: the fp32 form serves from now on. */
   async saveVerdict(model: Model, form: MappedForm, verdict: Verdict): Promise<MappedForm> {
+    const unique = randomBytes(6).toString('hex');
     const file = path.join(form.directory, VERDICT);
-    const beside = `${file}.${process.pid}`;
-    await writeSynced(beside, JSON.stringify(verdict, null, 2));
-    await rename(beside, file);
+    await replaceFile(file, JSON.stringify(verdict, null, 2), unique);
     return (await this.current(model)) ?? form;
   }
 
   /**
-   * Removes what servers that were killed have left behind. To be called before anything is
-   * prepared: what bears our own process id is then an earlier server's (in a container every
-   * server has the same one).
+   * Removes what servers that are gone have left behind, and forms that nobody uses any more. A folder whose lock is held
+   * is left alone: its server lives. So is one that cannot be written.
    */
   async removeLeftovers(): Promise<void> {
-    for (const model of await namesIn(this.#root)) {
-      for (const name of await namesIn(path.join(this.#root, model))) {
-        const owner = Number(name.slice(PARTIAL.length).split('-')[0]);
-        const isInUse = owner !== process.pid && isAlive(owner);
-        if (!name.startsWith(PARTIAL) || isInUse) continue;
-        await rm(path.join(this.#root, model, name), { recursive: true, force: true });
+    for (const name of await namesIn(this.root)) {
+      const folder = path.join(this.root, name);
+      const lock = await tryLock(folder).catch(() => undefined);
+      if (lock === undefined) continue;
+      try {
+        await this.removeUnfinished(folder);
+        await this.#removeUnused(folder);
+      } catch {
+        // What cannot be removed does no harm.
+      } finally {
+        await lock.release();
       }
     }
   }
 
+  /** Removes what lies unfinished in a model's folder; only under its {@link lock}. */
+  async removeUnfinished(folder: string): Promise<void> {
+    for (const name of await namesIn(folder)) {
+      if (!name.startsWith(PARTIAL) && !name.startsWith(GONE)) continue;
+      await rm(path.join(folder, name), { recursive: true, force: true });
+    }
+  }
+
+  /** Removes the model's forms that no server has used today: for a disk that is nearly full. */
+  makeRoom(model: Model): Promise<void> {
+    return this.#removeUnused(this.folderOf(model), 24 * HOUR_MS);
+  }
+
+  /** Notes that the form is in use, at most once an hour. */
+  async touch(directory: string): Promise<void> {
+    const now = Date.now();
+    if (now - (this.#touchedAtMs.get(directory) ?? 0) < HOUR_MS) return;
+    this.#touchedAtMs.set(directory, now);
+    const at = new Date(now);
+    // A folder that is only read from keeps its forms anyway.
+    await utimes(path.join(directory, MANIFEST), at, at).catch(() => undefined);
+  }
+
   async #form(
     directory: string,
-    manifest: Manifest,
+    { digest, instance, files }: Manifest,
     model: Model,
     findings: Findings,
   ): Promise<MappedForm> {
@@ -252,22 +331,43 @@ export class MappedForms {
       ...measured,
       ...{ sourceBytes: model.sourceBytes, mappedBytes, prepackedBytes },
     };
-    // Other answers need another digest: results are cached under it.
-    const digest = isFast ? fastDigest(manifest.digest, verdict.digest) : manifest.digest;
     const plan = (isFast ? verdict.plan : undefined) ?? findings.plan;
     return {
-      ...{ directory, graphFile, digest, footprint, findings: { ...findings, plan } },
+      ...{ directory, graphFile, instance, files, footprint, findings: { ...findings, plan } },
+      // Other answers need another digest: results are cached under it.
+      digest: isFast ? fastDigest(digest, verdict.digest) : digest,
       ...(verdict === undefined ? {} : { verdict }),
     };
   }
 
-  async #removeOthers(model: Model, key: string): Promise<void> {
-    for (const name of await namesIn(this.folderOf(model))) {
-      if (name === key || name.startsWith(PARTIAL)) continue;
-      // Workers that still map the old files keep them until they unload.
-      await rm(path.join(this.folderOf(model), name), { recursive: true, force: true });
+  /** Forms for other files, runtimes and CPUs may be another server's: they go only when nobody has used them for long. */
+  async #removeUnused(folder: string, unusedMs = KEEP_UNUSED_MS): Promise<void> {
+    for (const name of await namesIn(folder)) {
+      const directory = path.join(folder, name);
+      if (!FORM_NAME.test(name)) continue;
+      const of = await stat(path.join(directory, MANIFEST)).catch(() => stat(directory));
+      if (Date.now() - of.mtimeMs > unusedMs) await this.#moveAway(directory);
     }
   }
+
+  /** Removes a form in one step, as others see it. */
+  async #moveAway(directory: string): Promise<void> {
+    const gone = path.join(path.dirname(directory), `${GONE}${randomBytes(6).toString('hex')}`);
+    try {
+      await rename(directory, gone);
+    } catch (error) {
+      if (systemCodeOf(error) === 'ENOENT') return;
+      throw error;
+    }
+    await rm(gone, { recursive: true, force: true });
+  }
+}
+
+/** A verdict holds for its bounds: forms that were judged by others have a folder of their own. */
+function suffixOf(verification: Model['verification']): string {
+  if (verification === undefined) return '';
+  const { labels, shift, speedup } = verification.bounds;
+  return `@auto-${labels}-${shift}-${speedup}`;
 }
 
 function fastDigest(reference: string, fast = ''): string {
@@ -285,15 +385,4 @@ async function prepackedBytesIn(graphFile: string): Promise<number> {
     for (const [, length] of places.matchAll(/\|\d+;(\d+);/g)) bytes += Number(length);
   }
   return bytes;
-}
-
-async function readManifest(directory: string): Promise<Manifest | undefined> {
-  const value = await readObject(path.join(directory, MANIFEST));
-  const { formatVersion, digest, signature, runtime } = value ?? {};
-  return typeof formatVersion === 'number' &&
-    typeof digest === 'string' &&
-    typeof signature === 'string' &&
-    typeof runtime === 'string'
-    ? { formatVersion, digest, signature, runtime }
-    : undefined;
 }

@@ -2,6 +2,8 @@
  * A throw-away process: it writes one mapped form, or measures one, and exits. It may take as much
  * memory as the model is large, and whatever a broken model does to it, it does to it alone.
  */
+import os from 'node:os';
+import path from 'node:path';
 import { messageOf, PlimsollError, systemCodeOf } from '../../errors.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
 import { dieWithParent } from '../../system/process/parent-death.js';
@@ -9,7 +11,9 @@ import { readOwnMemory, readPeakRss, resetOwnPeakRss } from '../../system/proces
 import { MappedSession } from '../run/onnx-session.js';
 import type { ServingPlan } from '../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../run/tokenizer.js';
-import { usesArena } from './mapped-form.js';
+import { checksumsOf, digestOfSources, faultOfContents } from './forms/checksums.js';
+import { asDiskFailure } from './forms/disk-failure.js';
+import { FAST_FORM, MAPPED_GRAPH, MAPPED_WEIGHTS, usesArena } from './mapped-form.js';
 import type { MeasureJob, PreparerJob, PreparerMessage } from './preparer-protocol.js';
 import { tryCandidates } from './verify/try-candidates.js';
 import { writeForm } from './write-form.js';
@@ -164,22 +168,55 @@ function tell(message: PreparerMessage): void {
   process.send?.(message);
 }
 
-/** Failures of the machine, which say nothing of the model: it is tried again. */
-const OF_THE_MACHINE = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM']);
+/** Nobody waits for it: every other process comes first. */
+const LOWEST_PRIORITY = 19;
+
+async function run(job: PreparerJob): Promise<void> {
+  switch (job.job) {
+    case 'write':
+      return tell({ type: 'written', ...(await writeForm(job)) });
+    case 'verify': {
+      const verdict = await tryCandidates(job);
+      const names = [MAPPED_GRAPH, MAPPED_WEIGHTS].map((name) => path.join(FAST_FORM, name));
+      const files = await checksumsOf(path.dirname(job.graphFile), names);
+      return tell({ type: 'verified', verdict, files });
+    }
+    case 'digest':
+      return tell({ type: 'digested', digest: await digestOfSources(job.source, job.files) });
+    case 'check': {
+      os.setPriority(LOWEST_PRIORITY);
+      const fault = await faultOfContents(job.directory, job.files);
+      return tell({ type: 'checked', ...(fault === undefined ? {} : { fault }) });
+    }
+    case 'measure':
+      return measure(job);
+    case 'shift':
+      return measureShift(job);
+  }
+}
+
+/** Where our own files lie, of what the job touches. */
+function ownFolderOf(job: PreparerJob): string {
+  if (job.job === 'digest') return '';
+  return job.job === 'check' ? job.directory : path.dirname(job.graphFile);
+}
+
+/** Lack of memory says nothing of the model: it is tried again. */
+const LACK_OF_MEMORY = 'ENOMEM';
 
 async function main(): Promise<void> {
   dieWithParent();
   adviseOutOfMemoryKiller(EXPENDABLE);
+  const job = parseJob();
   try {
-    const job = parseJob();
-    if (job.job === 'write') tell({ type: 'written', ...(await writeForm(job)) });
-    else if (job.job === 'verify') tell({ type: 'verified', verdict: await tryCandidates(job) });
-    else await (job.job === 'measure' ? measure(job) : measureShift(job));
+    await run(job);
   } catch (error) {
-    const isOfMachine = OF_THE_MACHINE.has(systemCodeOf(error) ?? '');
-    const other = isOfMachine ? 'INTERNAL' : 'MODEL_UNUSABLE';
-    const code = error instanceof PlimsollError ? error.code : other;
-    tell({ type: 'failed', code, message: messageOf(error) });
+    const other = systemCodeOf(error) === LACK_OF_MEMORY ? 'INTERNAL' : 'MODEL_UNUSABLE';
+    const known =
+      error instanceof PlimsollError
+        ? error
+        : asDiskFailure(error, ownFolderOf(job) || '/dev/null');
+    tell({ type: 'failed', code: known?.code ?? other, message: messageOf(known ?? error) });
   }
   process.disconnect?.();
 }

@@ -4,7 +4,8 @@ import type { Side } from '../intake/reading/room.js';
 import type { TokenizerFiles } from '../intake/tokenizer-files.js';
 import type { Verification } from '../intake/verification.js';
 import type { Findings } from '../run/serving-plan.js';
-import type { HotGear } from './mapped-form.js';
+import type { FormFile } from './forms/checksums.js';
+import type { HotGear, WrittenForm } from './mapped-form.js';
 import type { Labelling } from './verify/judge.js';
 import type { Verdict } from './verify/verdict.js';
 
@@ -60,6 +61,20 @@ export interface MeasureJob {
   readonly arena: boolean;
 }
 
+/** Computes the digest of a model's files. */
+export interface DigestJob {
+  readonly job: 'digest';
+  readonly source: string;
+  readonly files: readonly string[];
+}
+
+/** Compares the contents of a form's files with what was written, at the lowest priority. */
+export interface CheckJob {
+  readonly job: 'check';
+  readonly directory: string;
+  readonly files: readonly FormFile[];
+}
+
 /** Tries faster forms of a compiled model against it. */
 export interface VerifyJob extends Pick<WriteJob, 'source' | 'weights' | 'tokenizer' | 'inspect'> {
   readonly job: 'verify';
@@ -78,11 +93,14 @@ export interface VerifyJob extends Pick<WriteJob, 'source' | 'weights' | 'tokeni
 }
 
 /** What a throw-away process is asked to do; passed as JSON in its first argument. */
-export type PreparerJob = WriteJob | MeasureJob | VerifyJob;
+export type PreparerJob = WriteJob | MeasureJob | DigestJob | CheckJob | VerifyJob;
 
 /** What it answers. */
 export type PreparerMessage =
-  | { readonly type: 'written'; readonly digest: string; readonly findings: Findings }
+  | ({ readonly type: 'written' } & WrittenForm)
+  | { readonly type: 'digested'; readonly digest: string }
+  /** `fault`: what is wrong; undefined if nothing is. */
+  | { readonly type: 'checked'; readonly fault?: string }
   | { readonly type: 'loaded'; readonly loadMs: number; readonly privateBytes: number }
   | {
       readonly type: 'ran';
@@ -91,5 +109,10 @@ export type PreparerMessage =
       readonly peakBytes: number;
     }
   | ({ readonly type: 'shifted' } & HotGear)
-  | { readonly type: 'verified'; readonly verdict: Verdict }
+  | {
+      readonly type: 'verified';
+      readonly verdict: Verdict;
+      /** Of the fast form, below the folder of the fp32 form; none without one. */
+      readonly files: readonly FormFile[];
+    }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string };

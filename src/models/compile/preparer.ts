@@ -1,12 +1,13 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type ErrorCode, PlimsollError } from '../../errors.js';
-import { modelProcessOptions } from '../../system/process/tuning.js';
+import { PlimsollError } from '../../errors.js';
 import { describe } from '../intake/description.js';
 import type { Model } from '../intake/repository.js';
 import { inDirectory } from '../intake/tokenizer-files.js';
 import type { Findings } from '../run/serving-plan.js';
+import { FormChecks } from './form-checks.js';
+import { asDiskFailure, checkRoom, roomNeeded, storageUnavailable } from './forms/disk-failure.js';
+import { KnownFailures } from './forms/known-failures.js';
 import {
   FAST_FORM,
   type Footprint,
@@ -17,15 +18,10 @@ import {
   type MappedForms,
   usesArena,
 } from './mapped-form.js';
-import type {
-  MeasureJob,
-  PreparerJob,
-  PreparerMessage,
-  RoomBudget,
-  VerifyJob,
-  WriteJob,
-} from './preparer-protocol.js';
-import { referenceVerdict, revoked, type Verdict } from './verify/verdict.js';
+import { PreparerProcesses } from './preparer-processes.js';
+import type { MeasureJob, RoomBudget, WriteJob } from './preparer-protocol.js';
+import { revoked, type Verdict } from './verify/verdict.js';
+import { DEFAULT_BUDGET_MS, type Verified, verifyModel } from './verify/verify-model.js';
 
 export interface PreparerOptions {
   readonly forms: MappedForms;
@@ -50,44 +46,43 @@ export interface PreparerOptions {
   readonly onVerdict?: (model: Model, verdict: Verdict) => void;
   /** Time after which no further form of a model is tried. */
   readonly verifyBudgetMs?: number;
+  /** Told when a form was found damaged, before it is removed. `form`: if it was in use in this run. */
+  readonly onReplaced: (model: Model, reason: string, form?: MappedForm) => void;
   readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
 }
 
-const DEFAULT_BUDGET_MS = 120_000;
-
-interface Failure {
-  readonly signature: string;
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
 /**
- * Makes mapped forms, one at a time: each needs the model's size in memory once. Concurrent
- * requests for one model share the work; a model that could not be prepared is not tried again
- * before its files change.
+ * Makes mapped forms, one at a time: each needs the model's size in memory once. Concurrent requests for one model share
+ * the work, also those of other servers on the same data folder. A model that could not be prepared is not tried again
+ * before its files change; what the disk did is no failure of the model, and is tried again soon.
  */
 export class Preparer {
   readonly #options: PreparerOptions;
+  readonly #processes: PreparerProcesses;
+  readonly #checks: FormChecks;
   readonly #running = new Map<string, Promise<MappedForm>>();
-  readonly #failures = new Map<string, Failure>();
-  readonly #children = new Set<ChildProcess>();
+  readonly #failures = new KnownFailures();
   readonly #measuring = new Set<Promise<void>>();
+  /** Instances that were found damaged. */
+  readonly #condemned = new Set<string>();
+  readonly #ending = new AbortController();
   #turn: Promise<unknown> = Promise.resolve();
-  #stopped = false;
 
   constructor(options: PreparerOptions) {
     this.#options = options;
+    this.#processes = new PreparerProcesses(options.module, options.timeoutMs);
+    this.#checks = new FormChecks(this.#processes);
   }
 
   /** Process ids of the throw-away processes that run now. */
   get pids(): readonly number[] {
-    return [...this.#children].flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+    return this.#processes.pids;
   }
 
   /**
-   * The mapped form of the model as it is on disk now; made if there is none.
+   * The mapped form of the model as it is on disk now; made if there is none, or a damaged one.
    *
-   * @throws PlimsollError MODEL_UNUSABLE, INSUFFICIENT_MEMORY
+   * @throws PlimsollError MODEL_UNUSABLE, INSUFFICIENT_MEMORY, STORAGE_UNAVAILABLE
    */
   ensure(model: Model): Promise<MappedForm> {
     const key = `${model.id}\n${model.signature}`;
@@ -100,14 +95,37 @@ export class Preparer {
 
   /** Why this state of the model could not be prepared, if that was tried. */
   failureOf(model: Model): string | undefined {
-    const failure = this.#failures.get(model.id);
-    return failure?.signature === model.signature ? failure.message : undefined;
+    return this.#failures.of(model)?.message;
   }
 
   /**
-   * Takes a model back to its fp32 form, which is measured first: memory is planned with what it takes. Tells of it as of
-   * any form that was made.
+   * Looks whether a form is what was written.
+   *
+   * @param depth `sizes`: what the file system says; `contents`: every byte is read, in another process
+   * @returns what is wrong; undefined if nothing is
    */
+  async faultOf(form: MappedForm, depth: 'sizes' | 'contents'): Promise<string | undefined> {
+    try {
+      const fault = await this.#options.forms.faultOf(form);
+      const isEnough = fault !== undefined || depth === 'sizes' || this.#checks.isRecent(form);
+      return isEnough ? fault : await this.#checks.check(form);
+    } catch (error) {
+      throw this.#asDiskFailure(error);
+    }
+  }
+
+  /** Removes a form that was found damaged, and tells of it. The next {@link ensure} makes it anew. */
+  async replace(model: Model, form: MappedForm, reason: string): Promise<void> {
+    if (this.#condemned.has(form.instance)) return;
+    this.#condemned.add(form.instance);
+    this.#options.onReplaced(model, reason, form);
+    // What is still there is found damaged again, and cannot be removed by a server that may not write.
+    await this.#options.forms.remove(form).catch((error: unknown) => {
+      this.#options.log('a damaged form was not removed', { model: model.id, error });
+    });
+  }
+
+  /** Takes a model back to its fp32 form, which is measured first: memory is planned with what it takes. */
   async revoke(model: Model, form: MappedForm, reason: string): Promise<void> {
     const { forms, onVerdict } = this.#options;
     if (form.verdict?.serves !== 'fast') return;
@@ -117,43 +135,104 @@ export class Preparer {
     const turn = this.#turn.then(async () => {
       const measured = await this.#measure(model, exact.graphFile, exact.findings);
       await this.#keepMeasured(model, exact, measured);
-      await this.measured();
+      await Promise.all(this.#measuring);
     });
     this.#turn = turn.catch(() => undefined);
     await turn;
   }
 
-  /** Settles when the measurements that run in the background have ended. */
+  /** Settles when the measurements and checks that run in the background have ended. */
   async measured(): Promise<void> {
     await Promise.all(this.#measuring);
+    await this.#checks.settled();
   }
 
-  /** Ends the processes that still run. Partial forms are removed at the next start. */
+  /** Ends the processes that still run. What they have written is removed at the next start. */
   stop(): void {
-    this.#stopped = true;
-    for (const child of this.#children) child.kill('SIGKILL');
+    this.#ending.abort(new PlimsollError('SHUTTING_DOWN', 'the server is stopping'));
+    this.#processes.stop();
   }
 
   async #ensure(model: Model): Promise<MappedForm> {
-    const current = await this.#options.forms.current(model);
-    if (current !== undefined) return current;
-    const failure = this.#failures.get(model.id);
-    if (failure?.signature === model.signature) {
-      throw new PlimsollError(failure.code, failure.message);
+    try {
+      const current = await this.#find(model);
+      if (current !== undefined) return current;
+    } catch (error) {
+      throw this.#asDiskFailure(error);
     }
+    this.#failures.throwKnown(model);
     const turn = this.#turn.then(async () => {
       const settle = await this.#options.admit(model);
       return this.#prepare(model).finally(settle);
     });
     // Measuring the full batch takes memory as well: the next model waits for it.
     this.#turn = turn.then(
-      () => this.measured(),
+      () => Promise.all(this.#measuring),
       () => undefined,
     );
     return turn;
   }
 
+  /**
+   * 1. The digest of the model's files, as it is remembered.
+   * 2. It is not: the files are read, if there are forms that may fit, as in a data folder that was copied here.
+   * 3. The form of that digest, if it is whole. Its contents are checked once in a run, in the background.
+   * 4. A damaged one is removed.
+   */
+  async #find(model: Model): Promise<MappedForm | undefined> {
+    const { forms } = this.#options;
+    let digest = await forms.digests.known(model); // 1
+    if (digest === undefined) {
+      if (!(await forms.hasAny(model))) return undefined;
+      const { directory: source, files } = model;
+      ({ digest } = await this.#processes.ask({ job: 'digest', source, files }, 'digested')); // 2
+      await forms.digests.keep(model, digest);
+    }
+    const found = await forms.find(model, digest);
+    if (found.state === 'damaged') {
+      this.#options.onReplaced(model, found.reason); // 4
+      await forms.remove(found);
+    }
+    if (found.state !== 'whole') return undefined;
+    const { form } = found; // 3
+    if (this.#condemned.has(form.instance)) {
+      await forms.remove(form);
+      return undefined;
+    }
+    const log = (error: unknown) =>
+      this.#options.log('the contents of a form were not checked', { model: model.id, error });
+    this.#checks.begin(form, (fault) => void this.replace(model, form, fault), log);
+    return form;
+  }
+
+  /** Prepares under the model's lock, unless another server has done so meanwhile. */
   async #prepare(model: Model): Promise<MappedForm> {
+    const { forms, timeoutMs } = this.#options;
+    try {
+      const lock = await forms.lock(model, timeoutMs, this.#ending.signal);
+      if (lock === undefined) {
+        const reason = 'another server has been preparing this model for prepare.timeout_ms';
+        throw storageUnavailable(reason, 'end it if it hangs');
+      }
+      try {
+        await forms.removeUnfinished(forms.folderOf(model));
+        const made = await this.#find(model);
+        if (made !== undefined) return made;
+        const needed = roomNeeded(model.weights, model.sourceBytes);
+        await checkRoom(forms.folderOf(model), needed).catch(async () => {
+          await forms.makeRoom(model);
+          await checkRoom(forms.folderOf(model), needed);
+        });
+        return await this.#make(model);
+      } finally {
+        await lock.release();
+      }
+    } catch (error) {
+      throw this.#failures.remembered(model, this.#asDiskFailure(error));
+    }
+  }
+
+  async #make(model: Model): Promise<MappedForm> {
     const { forms, log } = this.#options;
     const begun = performance.now();
     const { id, dtype, sourceBytes } = model;
@@ -161,32 +240,39 @@ export class Preparer {
     const partial = forms.partialFolderOf(model);
     try {
       const graphFile = path.join(partial, MAPPED_GRAPH);
-      const written = await this.#write(this.#writeJob(model, graphFile));
+      const written = await this.#processes.ask(this.#writeJob(model, graphFile), 'written');
       // Files that contradict the graph are refused now, and once.
       describe(model.declaration, { ...written.findings, ...written.findings.plan });
-      const verdict = await this.#verify(model, graphFile, written.findings);
+      const { verdict, files } = await this.#verify(model, graphFile, written.findings);
       const isFast = verdict?.serves === 'fast';
       // A trial that was killed leaves its files.
       const left = [`${FAST_FORM}.trials`, ...(isFast ? [] : [FAST_FORM])];
       for (const name of left) await rm(path.join(partial, name), { recursive: true, force: true });
-      const [serving, plan] = isFast
-        ? [path.join(partial, FAST_FORM, MAPPED_GRAPH), verdict.plan]
-        : [graphFile, undefined];
-      const findings = plan === undefined ? written.findings : { ...written.findings, plan };
-      const measured = await this.#measure(model, serving, findings);
-      const form = await forms.publish(model, partial, written, verdict);
+      const serving = isFast ? path.join(partial, FAST_FORM, MAPPED_GRAPH) : graphFile;
+      const plan = verdict?.plan ?? written.findings.plan;
+      const measured = await this.#measure(model, serving, { ...written.findings, plan });
+      const all = { ...written, verdict, files: [...written.files, ...files] };
+      const form = await forms.publish(model, partial, all);
       if (verdict !== undefined) this.#options.onVerdict?.(model, verdict);
-      this.#failures.delete(model.id);
-      log('prepared', { model: model.id, ms: Math.round(performance.now() - begun) });
-      return this.#keepMeasured(model, form, measured);
+      await forms.digests.keep(model, written.digest);
+      this.#checks.written(form);
+      this.#failures.forget(id);
+      log('prepared', { model: id, ms: Math.round(performance.now() - begun) });
+      return await this.#keepMeasured(model, form, measured);
     } catch (error) {
-      await rm(partial, { recursive: true, force: true });
-      if (error instanceof PlimsollError && error.code === 'MODEL_UNUSABLE') {
-        const { code, message } = error;
-        this.#failures.set(model.id, { signature: model.signature, code, message });
-      }
+      await rm(partial, { recursive: true, force: true }).catch(() => undefined);
       throw error;
     }
+  }
+
+  #verify(model: Model, graphFile: string, findings: Findings): Promise<Verified> {
+    const { batchItems, verifyBudgetMs: budgetMs = DEFAULT_BUDGET_MS } = this.#options;
+    const limits = { batchItems, budgetMs };
+    return verifyModel(this.#processes, model, this.#writeJob(model, graphFile), findings, limits);
+  }
+
+  #asDiskFailure(error: unknown): unknown {
+    return asDiskFailure(error, path.dirname(this.#options.forms.root)) ?? error;
   }
 
   #writeJob(model: Model, graphFile: string): WriteJob {
@@ -202,52 +288,6 @@ export class Preparer {
     };
   }
 
-  /** Tries faster forms; undefined where there is nothing to try. Whatever goes wrong, fp32 serves. */
-  async #verify(model: Model, graphFile: string, findings: Findings): Promise<Verdict | undefined> {
-    const { verification } = model;
-    if (verification === undefined) return undefined;
-    const { threads, batchItems, verifyBudgetMs = DEFAULT_BUDGET_MS } = this.#options;
-    const { source, weights, tokenizer, inspect } = this.#writeJob(model, graphFile);
-    const {
-      labels,
-      scoring,
-      thresholds = {},
-    } = describe(model.declaration, {
-      ...findings,
-      labelCount: findings.plan.labelCount,
-    });
-    const fastFolder = path.join(path.dirname(graphFile), FAST_FORM);
-    const job: VerifyJob = {
-      ...{ job: 'verify', source, weights, tokenizer, inspect, verification, graphFile },
-      ...{ fastFolder, findings, threads, batchItems, budgetMs: verifyBudgetMs },
-      labelling: { scoring, thresholds: labels.map((label) => thresholds[label]) },
-    };
-    return new Promise((resolve, reject) => {
-      this.#run(
-        job,
-        (message) => {
-          if (message.type === 'verified') resolve(message.verdict);
-        },
-        (error) => {
-          if (error.code === 'SHUTTING_DOWN') reject(error);
-          else resolve(referenceVerdict(verification.bounds, `not verified: ${error.message}`));
-        },
-      );
-    });
-  }
-
-  #write(job: WriteJob): Promise<Written> {
-    return new Promise((resolve, reject) => {
-      this.#run(
-        job,
-        (message) => {
-          if (message.type === 'written') resolve(message);
-        },
-        reject,
-      );
-    });
-  }
-
   /** What the hot gear costs and saves; undefined if it could not be measured. */
   #measureShift(model: Model, form: MappedForm): Promise<HotGear | undefined> {
     const job = {
@@ -255,7 +295,7 @@ export class Preparer {
       arena: usesArena(form.footprint),
     };
     return new Promise((resolve) => {
-      this.#run(
+      this.#processes.run(
         { job: 'shift', ...job },
         (message) => {
           if (message.type !== 'shifted') return;
@@ -285,7 +325,7 @@ export class Preparer {
       const full = new Promise<FullBatch | undefined>((done) => {
         tellFull = done;
       });
-      this.#run(
+      this.#processes.run(
         { job: 'measure', ...job },
         (message) => {
           if (message.type === 'loaded') {
@@ -323,44 +363,6 @@ export class Preparer {
     this.#measuring.add(measuring);
     return saved;
   }
-
-  /** Runs one throw-away process. `onEnd` is told of every failure, and of silent ends. */
-  #run(
-    job: PreparerJob,
-    onMessage: (message: PreparerMessage) => void,
-    onEnd: (error: PlimsollError) => void,
-  ): void {
-    if (this.#stopped) {
-      onEnd(new PlimsollError('SHUTTING_DOWN', 'the server is stopping'));
-      return;
-    }
-    const child = fork(this.#options.module, [JSON.stringify(job)], {
-      ...modelProcessOptions(),
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    });
-    this.#children.add(child);
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      child.kill('SIGKILL');
-    }, this.#options.timeoutMs);
-    child.on('message', (message: PreparerMessage) => {
-      if (message.type === 'failed') onEnd(new PlimsollError(message.code, message.message));
-      else onMessage(message);
-    });
-    child.on('error', (error) => onEnd(new PlimsollError('INTERNAL', error.message)));
-    child.on('exit', (code, signal) => {
-      clearTimeout(timer);
-      this.#children.delete(child);
-      if (this.#stopped) onEnd(new PlimsollError('SHUTTING_DOWN', 'the server is stopping'));
-      else onEnd(endError(late, code, signal));
-    });
-  }
-}
-
-interface Written {
-  readonly digest: string;
-  readonly findings: Findings;
 }
 
 interface FullBatch {
@@ -371,19 +373,4 @@ interface FullBatch {
 
 interface Measured extends Required<Pick<Footprint, 'loadMs' | 'privateAfterLoadBytes'>> {
   readonly full: Promise<FullBatch | undefined>;
-}
-
-/** An out-of-memory kill may not happen again; any other end says something about the model. */
-function endError(late: boolean, code: number | null, signal: string | null): PlimsollError {
-  if (late) {
-    const reason = 'preparing the model took longer than prepare.timeout_ms';
-    return new PlimsollError('MODEL_UNUSABLE', reason);
-  }
-  if (signal === 'SIGKILL') {
-    const reason = 'the process that prepared the model was killed, most likely for lack of memory';
-    return new PlimsollError('INSUFFICIENT_MEMORY', reason);
-  }
-  const end = signal ?? `exit code ${code}`;
-  const reason = `the process that prepared the model ended without a result (${end})`;
-  return new PlimsollError('MODEL_UNUSABLE', reason);
 }

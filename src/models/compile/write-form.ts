@@ -1,6 +1,4 @@
 /** Compiles a model into its mapped form, and finds out how it has to be served. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Decision } from '../intake/description.js';
@@ -8,29 +6,38 @@ import { MappedSession } from '../run/onnx-session.js';
 import type { Findings } from '../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../run/tokenizer.js';
 import { compareTokenizers } from './compare-tokenizers.js';
+import { checksumsOf, digestOfSources } from './forms/checksums.js';
+import { diskFailureBehind } from './forms/disk-failure.js';
 import { inspectGraph, type MakeRow } from './inspect-graph.js';
+import { MAPPED_GRAPH, MAPPED_WEIGHTS, type WrittenForm } from './mapped-form.js';
 import { measureRoom } from './measure-room.js';
 import type { WriteJob } from './preparer-protocol.js';
-import { type SourceGraph, sourceGraph, writeMapped } from './source-graph.js';
 import { compareWithOriginal } from './verify/compare-original.js';
+import { type SourceGraph, sourceGraph, writeMapped } from './verify/source-graph.js';
 
 /** Words that rows for trials are made of; any tokenizer makes many tokens of them. */
 const TRIAL_TEXT =
   'The train was late, but we had 3 good seats and a long talk about music, rain and the price of bread. ';
 const TRIAL_REPEATS = 40;
 
-/** @throws PlimsollError MODEL_UNUSABLE */
-export async function writeForm(
-  job: WriteJob,
-): Promise<{ readonly digest: string; readonly findings: Findings }> {
-  const digest = await digestOf(job.source, job.files);
+/** @throws PlimsollError MODEL_UNUSABLE, STORAGE_UNAVAILABLE */
+export async function writeForm(job: WriteJob): Promise<WrittenForm> {
+  const digest = await digestOfSources(job.source, job.files);
   const directory = path.dirname(job.graphFile);
+  const findings = await writeGraph(job, directory);
+  return { digest, findings, files: await checksumsOf(directory, [MAPPED_GRAPH, MAPPED_WEIGHTS]) };
+}
+
+async function writeGraph(job: WriteJob, directory: string): Promise<Findings> {
   const stage = path.join(directory, 'stage');
-  await mkdir(stage, { recursive: true });
   try {
+    await mkdir(stage, { recursive: true });
     const source = await sourceGraph(job.source, job.weights, stage);
     await writeMapped(source, job.graphFile, job.weightsFile);
-    return { digest, findings: await findOut(job, source) };
+    return await findOut(job, source);
+  } catch (error) {
+    // While the staged files still take their room: afterwards the disk would look well.
+    throw (await diskFailureBehind(error, directory)) ?? error;
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
@@ -76,14 +83,4 @@ export async function rowMaker(encoder: TextEncoder): Promise<MakeRow> {
     const types = [...beforeTypes, ...content.map(() => textType), ...afterTypes];
     return { ids, types, truncated: false };
   };
-}
-
-/** SHA-256 over the names and contents of the model's files. */
-export async function digestOf(directory: string, files: readonly string[]): Promise<string> {
-  const hash = createHash('sha256');
-  for (const file of files) {
-    hash.update(`${file}\n`);
-    for await (const chunk of createReadStream(path.join(directory, file))) hash.update(chunk);
-  }
-  return hash.digest('hex');
 }

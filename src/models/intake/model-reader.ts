@@ -282,7 +282,8 @@ function verificationOf(
   if (bounds === undefined || best?.dtype !== 'fp32') return undefined;
   const shipped = others
     .filter(({ dtype, facts }) => dtype === 'q8' && facts !== undefined)
-    .map((graph) => ({ weights: [graph.file, ...externalFiles(contents, graph)] }));
+    .map((graph) => ({ weights: [graph.file, ...externalFiles(contents, graph)] }))
+    .filter(({ weights }) => weights.every((file) => contents.files.includes(file)));
   return { bounds, shipped, hasProbes: contents.files.includes(PROBE_FILE) };
 }
 
@@ -315,7 +316,8 @@ async function stateOf(
       lines.push(await stateLine(contents.directory, file));
     }
   }
-  return { files, weights, signature: lines.join('|'), sourceBytes };
+  const tried = verification === undefined ? [] : verifiedFiles(verification);
+  return { files: [...files, ...tried], weights, signature: lines.join('|'), sourceBytes };
 }
 
 /** A file that is tried only: where it is missing or broken it is not used, and nothing else suffers. */

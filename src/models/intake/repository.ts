@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { messageOf, PlimsollError } from '../../errors.js';
 import { BEST_FIRST, type Dtype } from './dtype.js';
+import { contentsOf } from './folder/contents.js';
 import { asNoFile, NoFileError } from './folder/files.js';
 import { hubIdOf, idPartOf, nearIds } from './folder/names.js';
 import { type Candidate, findCandidate, findCandidates } from './folder/walk.js';
@@ -24,12 +25,23 @@ export interface BrokenModel {
 /** Names that an error lists at most. */
 const MOST_LISTED = 20;
 
+/** A model that is served by name, wherever its folder lies. */
+export interface NamedModel {
+  readonly id: string;
+  readonly directory: string;
+  /** Whether it joined while the server ran: it does not become the model that answers when a request names none. */
+  readonly isLate: boolean;
+}
+
 /**
- * The models below one folder, or the one whose own folder it is. Folders that appear later are found when they are
- * asked for.
+ * The models below one folder, or the one whose own folder it is, and those that are served by name. Folders that
+ * appear later are found when they are asked for.
  */
 export class ModelRepository {
-  readonly #root: string;
+  /** Undefined: only models that are served by name. */
+  readonly #root: string | undefined;
+  /** By id. One of them goes before a folder of the same name. */
+  readonly #named = new Map<string, NamedModel>();
   readonly #reader: ModelReader;
   readonly #models = new Map<string, Model>();
   /** Ids by the other names that `plimsoll.json` gives a model. */
@@ -42,19 +54,33 @@ export class ModelRepository {
    * @param bounds what faster forms are held against where `auto` was asked for; without them none is tried
    */
   constructor(
-    root: string,
+    root: string | undefined,
     dtype: Dtype | 'auto' = 'auto',
     safetensors?: SafetensorsCompiler,
     bounds?: Bounds,
   ) {
-    this.#root = path.resolve(root);
+    this.#root = root === undefined ? undefined : path.resolve(root);
     const isAuto = dtype === 'auto';
     const wanted = isAuto ? BEST_FIRST : [dtype];
     this.#reader = new ModelReader(wanted, safetensors, isAuto ? bounds : undefined);
   }
 
-  get root(): string {
+  get root(): string | undefined {
     return this.#root;
+  }
+
+  /** Serves a model by name from now on, in place of an earlier one of that name. */
+  serve(model: NamedModel): void {
+    this.#named.set(model.id, model);
+  }
+
+  /** Serves a model by name no longer. */
+  forget(id: string): void {
+    this.#named.delete(id);
+  }
+
+  named(id: string): NamedModel | undefined {
+    return this.#named.get(id);
   }
 
   /**
@@ -65,7 +91,7 @@ export class ModelRepository {
   async scan(): Promise<void> {
     const found = new Map<string, Model>();
     const broken: BrokenModel[] = [];
-    for (const candidate of await findCandidates(this.#root)) {
+    for (const candidate of await this.#candidates()) {
       const { id } = candidate;
       try {
         // Two folders whose names differ in a way that ids do not show: neither may answer for the other.
@@ -117,7 +143,7 @@ export class ModelRepository {
    */
   async refresh(name: string): Promise<Model> {
     const id = this.#models.has(name) ? name : this.idOf(name);
-    const candidate = await findCandidate(this.#root, id);
+    const candidate = await this.#candidate(id);
     if (candidate === undefined) {
       this.#models.delete(id);
       throw this.#notFound(name);
@@ -137,12 +163,33 @@ export class ModelRepository {
       return await this.find(name);
     } catch (error) {
       const isUnusable = error instanceof PlimsollError && error.code === 'MODEL_UNUSABLE';
-      const candidate = isUnusable && (await findCandidate(this.#root, this.idOf(name)));
+      const candidate = isUnusable && (await this.#candidate(this.idOf(name)));
       const bare =
         candidate && 'contents' in candidate ? await bareTokenizer(candidate.contents) : undefined;
       if (bare === undefined) throw error;
       return bare;
     }
+  }
+
+  /**
+   * Reads a model as if it were served by name.
+   *
+   * @throws PlimsollError MODEL_UNUSABLE
+   */
+  async read(model: NamedModel): Promise<Model> {
+    return this.#read(await candidateOf(model));
+  }
+
+  async #candidates(): Promise<readonly Candidate[]> {
+    const named = await Promise.all([...this.#named.values()].map(candidateOf));
+    const below = this.#root === undefined ? [] : await findCandidates(this.#root);
+    return [...named, ...below.filter(({ id }) => !this.#named.has(id))];
+  }
+
+  async #candidate(id: string): Promise<Candidate | undefined> {
+    const named = this.#named.get(id);
+    if (named !== undefined) return candidateOf(named);
+    return this.#root === undefined ? undefined : findCandidate(this.#root, id);
   }
 
   #keep(model: Model): void {
@@ -182,6 +229,12 @@ export class ModelRepository {
     }
     return new PlimsollError('MODEL_NOT_FOUND', parts.join('; '));
   }
+}
+
+async function candidateOf({ id, directory }: NamedModel): Promise<Candidate> {
+  const contents = await contentsOf(directory).catch(() => undefined);
+  const problem = `its files are no longer in the hub's cache: fetch it again with "plimsoll pull ${id}"`;
+  return contents === undefined ? { id, problem } : { id, contents };
 }
 
 /** An id as the folder's name would make it, also from the name of a folder in Hugging Face's cache. */

@@ -1,4 +1,5 @@
-import { access, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { access, mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheFolderName } from './hub-id.js';
 
@@ -34,7 +35,7 @@ export class CachedModel {
     if (revision === commit) return;
     const file = path.join(this.folder, 'refs', revision);
     await mkdir(path.dirname(file), { recursive: true });
-    const temporary = `${file}.${process.pid}.tmp`;
+    const temporary = `${file}.${randomUUID()}.tmp`;
     await writeFile(temporary, commit);
     await rename(temporary, file);
   }
@@ -44,8 +45,7 @@ export class CachedModel {
     const target = path.join(this.snapshot(commit), ...file.split('/'));
     await mkdir(path.dirname(target), { recursive: true });
     const relative = path.relative(path.dirname(target), this.blob(etag));
-    const temporary = `${target}.${process.pid}.tmp`;
-    await rm(temporary, { force: true });
+    const temporary = `${target}.${randomUUID()}.tmp`;
     await symlink(relative, temporary);
     await rename(temporary, target);
   }

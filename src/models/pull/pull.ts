@@ -1,7 +1,7 @@
 import { CachedModel, exists } from './cache-folder.js';
 import { chooseFiles } from './choose-files.js';
 import { download } from './download.js';
-import { HubClient } from './hub-client.js';
+import { HubClient, type HubFile } from './hub-client.js';
 import { HubError } from './hub-error.js';
 import { type HubId, parseHubId } from './hub-id.js';
 import type { HubSettings } from './hub-settings.js';
@@ -11,14 +11,25 @@ const CONCURRENT_FILES = 3;
 
 /** What a pull tells while it works. */
 export type PullProgress =
-  | { readonly kind: 'listed'; readonly files: number; readonly commit: string }
+  | {
+      readonly kind: 'listed';
+      readonly files: number;
+      readonly commit: string;
+      /** Bytes of all of them, those in the cache too; undefined where the hub does not tell. */
+      readonly totalBytes: number | undefined;
+    }
   | {
       readonly kind: 'bytes';
       readonly file: string;
       readonly bytes: number;
       readonly totalBytes: number;
     }
-  | { readonly kind: 'file-done'; readonly file: string; readonly fromCache: boolean };
+  | {
+      readonly kind: 'file-done';
+      readonly file: string;
+      readonly bytes: number;
+      readonly fromCache: boolean;
+    };
 
 export interface PullOptions {
   readonly settings: HubSettings;
@@ -74,7 +85,7 @@ async function fetchModel(
     files.map((file) => file.path),
     options.dtype,
   );
-  onProgress({ kind: 'listed', files: chosen.length, commit });
+  onProgress({ kind: 'listed', files: chosen.length, commit, totalBytes: bytesOf(files, chosen) });
   const work = [...chosen];
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
@@ -115,7 +126,26 @@ async function fetchFile(
     await download({ client, head, name: `${id}: ${file}`, target, signal, onBytes });
   }
   await cached.link(commit, file, head.etag);
-  onProgress({ kind: 'file-done', file, fromCache });
+  onProgress({ kind: 'file-done', file, bytes: head.sizeBytes, fromCache });
+}
+
+function bytesOf(files: readonly HubFile[], chosen: readonly string[]): number | undefined {
+  const sizes = files.filter((file) => chosen.includes(file.path)).map((file) => file.sizeBytes);
+  return sizes.reduce(
+    (sum, size) => (sum === undefined || size === undefined ? undefined : sum + size),
+    0,
+  );
+}
+
+/**
+ * The model as the cache has it; nothing is asked of the hub.
+ *
+ * @throws HubError `offline` if an earlier pull has not brought all of it; Error for what is no id
+ */
+export async function findInCache(settings: HubSettings, model: string): Promise<PulledModel> {
+  const wanted = parseHubId(model);
+  const why = `it has to be fetched first, with "plimsoll pull ${model}" or "plimsoll serve --model ${model}"`;
+  return fromCache(wanted, new CachedModel(settings.cacheFolder, wanted.id), why);
 }
 
 /** @throws HubError `offline` if an earlier pull has not brought all of it */

@@ -74,6 +74,7 @@ export function model(id = 'm', graphFile = 'form/model.onnx', digest = 'digest-
     model: aModel(id),
     form: {
       ...{ directory: 'form', graphFile, digest, findings: plainFindings() },
+      ...{ instance: digest, files: [] },
       footprint: { sourceBytes: 1, mappedBytes: 1, prepackedBytes: 0 },
     },
   };

@@ -14,7 +14,7 @@ function model(id: string): ReadyModel {
     model: aModel(id, { labels: ['a', 'b', 'c'] }),
     form: {
       ...{ directory: 'form', graphFile: 'form/model.onnx', digest: 'd' },
-      ...{ findings: plainFindings(3) },
+      ...{ findings: plainFindings(3), instance: 'd', files: [] },
       footprint: { sourceBytes: 1, mappedBytes: 1, prepackedBytes: 1 },
     },
   };

@@ -7,6 +7,7 @@ import { memoryRoutes } from './memory.js';
 import { modelRoutes } from './models.js';
 import { poolRoutes } from './pools.js';
 import { proofRoutes } from './proofs.js';
+import { pullRoutes } from './pulls.js';
 import { recordRoutes } from './records.js';
 import { sessionRoutes } from './sessions.js';
 import { tokenizeRoutes } from './tokenize.js';
@@ -21,6 +22,7 @@ export const plimsoll: Door = {
     recordRoutes(app, services);
     memoryRoutes(app, services);
     modelRoutes(app, services);
+    pullRoutes(app, services);
     tokenizeRoutes(app, services);
     poolRoutes(app, services);
     configRoutes(app, services);

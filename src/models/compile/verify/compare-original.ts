@@ -5,7 +5,7 @@ import type { Dtype } from '../../intake/dtype.js';
 import { MappedSession } from '../../run/onnx-session.js';
 import type { ServingPlan } from '../../run/serving-plan.js';
 import type { MakeRow } from '../inspect-graph.js';
-import type { SourceGraph } from '../source-graph.js';
+import type { SourceGraph } from './source-graph.js';
 
 /**
  * Most by which logits may differ, as a part of the largest of them. Optimising changes the order of sums (1e-6 in

@@ -4,14 +4,14 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { MappedSession } from '../../run/onnx-session.js';
 import type { ServingPlan } from '../../run/serving-plan.js';
+import { digestOfSources } from '../forms/checksums.js';
 import { inspectGraph, type MakeRow } from '../inspect-graph.js';
 import { MAPPED_GRAPH, MAPPED_WEIGHTS } from '../mapped-form.js';
 import type { InspectOptions } from '../preparer-protocol.js';
 import { QUANTISED_GRAPH, quantisePerToken } from '../quantise/per-token.js';
 import type { PerTokenOptions } from '../quantise/per-token-graph.js';
-import { type SourceGraph, sourceGraph, writeMapped } from '../source-graph.js';
-import { digestOf } from '../write-form.js';
 import type { OpenForm } from './answers.js';
+import { type SourceGraph, sourceGraph, writeMapped } from './source-graph.js';
 
 /** Raise it when quantising changes: the same options then give other answers. */
 const QUANTISER = 1;
@@ -68,7 +68,7 @@ export async function makeShipped(
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
-  const digest = await digestOf(files.source, files.weights);
+  const digest = await digestOfSources(files.source, files.weights);
   const session = await open(folder, threads);
   const { plan } = await inspectGraph(session, makeRow, {
     ...inspect,

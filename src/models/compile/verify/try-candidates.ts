@@ -5,13 +5,12 @@ import { messageOf } from '../../../errors.js';
 import { cpuFlags } from '../../../system/cpus.js';
 import { MappedSession } from '../../run/onnx-session.js';
 import { type Encoding, TextEncoder } from '../../run/tokenizer.js';
+import { bytesOf } from '../forms/written-files.js';
 import type { MakeRow } from '../inspect-graph.js';
 import type { VerifyJob } from '../preparer-protocol.js';
 import { productsOf } from '../quantise/per-token.js';
 import type { ProductFacts } from '../quantise/per-token-graph.js';
-import { type SourceGraph, sourceGraph } from '../source-graph.js';
 import { rowMaker } from '../write-form.js';
-import { bytesOf } from '../written-files.js';
 import { answersOf, type OpenForm, PROBE_BATCH, speedOf } from './answers.js';
 import { agreementOf, boundsFor, fasterFirst, isTooSlow, objection } from './judge.js';
 import {
@@ -24,6 +23,7 @@ import {
 } from './ladder.js';
 import { makeOwn, makeShipped, type WrittenForm } from './make-candidate.js';
 import { builtInTexts, ownTexts, unlikeNeighbours } from './probe-set.js';
+import { type SourceGraph, sourceGraph } from './source-graph.js';
 import type { CandidateVerdict, Verdict } from './verdict.js';
 
 /** Tokens of the longest row of the probe set: longer ones say little more and take far longer. */

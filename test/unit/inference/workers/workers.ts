@@ -52,6 +52,7 @@ export function handle(id: string, changes: Partial<ModelHandle> = {}): ModelHan
   return {
     id,
     digest: 'digest-1',
+    files: [],
     tokenizer: {
       ...{ files: TOKENIZER, choice: { kind: 'javascript' } },
       ...{ maxTokens: 128, truncationSide: undefined },

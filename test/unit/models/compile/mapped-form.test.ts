@@ -1,16 +1,33 @@
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { FormFile } from '../../../../src/models/compile/forms/checksums.js';
 import { MappedForms, runtimeKey } from '../../../../src/models/compile/mapped-form.js';
 import type { Model } from '../../../../src/models/intake/repository.js';
 import { aModel, plainFindings } from '../described.js';
 import { temporaryFolder, write } from '../folders.js';
 
 const DIGEST = 'd'.repeat(64);
-/** More than any system gives out (pid_max is at most 2^22). */
-const NOBODY = 2 ** 22 + 1;
+const OTHER = 'e'.repeat(64);
+const DAY_MS = 86_400_000;
 
-const WRITTEN = { digest: DIGEST, findings: plainFindings() };
+const FILES = { 'model.onnx': 'graph', 'weights.bin': 'weights' };
+
+function described(files: Readonly<Record<string, string>>): readonly FormFile[] {
+  return Object.entries(files).map(([name, content]) => {
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    return { name, bytes: content.length, sha256 };
+  });
+}
+
+const WRITTEN = { digest: DIGEST, findings: plainFindings(), files: described(FILES) };
+
+/** The form for the files with that digest, if it is whole. */
+async function wholeOf(forms: MappedForms, of: Model, digest = DIGEST) {
+  const found = await forms.find(of, digest);
+  return found.state === 'whole' ? found.form : undefined;
+}
 
 function model(changes: Partial<Model> = {}): Model {
   const facts = { directory: '/models/org/name', signature: 'signature-1', sourceBytes: 500 };
@@ -25,7 +42,7 @@ function newForms(data = temporaryFolder(), runtime = 'runtime-1'): MappedForms 
 function writePartial(forms: MappedForms, of: Model, name?: string): string {
   const partial =
     name === undefined ? forms.partialFolderOf(of) : path.join(forms.folderOf(of), name);
-  write(partial, { 'model.onnx': 'graph', 'weights.bin': 'weights' });
+  write(partial, FILES);
   return partial;
 }
 
@@ -33,23 +50,23 @@ describe('publishing', () => {
   test('puts the form into place, whole, where it is found again, also by the next server', async () => {
     const data = temporaryFolder();
     const forms = newForms(data);
-    expect(await forms.current(model())).toBeUndefined();
+    expect(await wholeOf(forms, model())).toBeUndefined();
     const partial = writePartial(forms, model());
     const form = await forms.publish(model(), partial, WRITTEN);
     expect(existsSync(partial)).toBe(false);
     expect(form.digest).toBe(DIGEST);
     expect(existsSync(form.graphFile)).toBe(true);
     expect(form.footprint).toEqual({ sourceBytes: 500, mappedBytes: 12, prepackedBytes: 0 });
-    expect(await newForms(data).current(model())).toEqual(form);
+    expect(await wholeOf(newForms(data), model())).toEqual(form);
   });
 
   test('a form is for this state of the files and this runtime only', async () => {
     const data = temporaryFolder();
     const forms = newForms(data);
     await forms.publish(model(), writePartial(forms, model()), WRITTEN);
-    expect(await forms.current(model({ signature: 'signature-2' }))).toBeUndefined();
-    expect(await forms.current(model({ id: 'other' }))).toBeUndefined();
-    expect(await newForms(data, 'runtime-2').current(model())).toBeUndefined();
+    expect(await wholeOf(forms, model(), OTHER)).toBeUndefined();
+    expect(await wholeOf(forms, model({ id: 'other' }))).toBeUndefined();
+    expect(await wholeOf(newForms(data, 'runtime-2'), model())).toBeUndefined();
   });
 
   test('a form of other weights of the model has a place of its own', async () => {
@@ -58,23 +75,40 @@ describe('publishing', () => {
     const form = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
     const other = await forms.publish(q8, writePartial(forms, q8), WRITTEN);
     expect(other.directory).not.toBe(form.directory);
-    expect(await forms.current(model())).toEqual(form);
-    expect(await forms.current(q8)).toEqual(other);
+    expect(await wholeOf(forms, model())).toEqual(form);
+    expect(await wholeOf(forms, q8)).toEqual(other);
   });
 
-  test('removes the older forms of the model, and of no other', async () => {
-    const forms = newForms();
-    const old = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
-    const other = model({ id: 'other' });
-    const kept = await forms.publish(other, writePartial(forms, other), WRITTEN);
-    const changed = model({ signature: 'signature-2' });
-    const fresh = await forms.publish(changed, writePartial(forms, changed), {
-      ...WRITTEN,
-      digest: 'e'.repeat(64),
-    });
-    expect(existsSync(old.directory)).toBe(false);
-    expect(existsSync(kept.directory)).toBe(true);
-    expect(readdirSync(forms.folderOf(model()))).toEqual([path.basename(fresh.directory)]);
+  test('forms for other files, runtimes and CPUs lie side by side until nobody uses them', async () => {
+    const data = temporaryFolder();
+    const [here, elsewhere] = [newForms(data), newForms(data, 'runtime-2')];
+    const publish = (forms: MappedForms, digest = DIGEST) =>
+      forms.publish(model(), writePartial(forms, model()), { ...WRITTEN, digest });
+    const old = await publish(here);
+    const others = await publish(elsewhere);
+    const aged = (days: number) => new Date(Date.now() - days * DAY_MS);
+    utimesSync(path.join(old.directory, 'manifest.json'), aged(31), aged(31));
+    utimesSync(path.join(others.directory, 'manifest.json'), aged(29), aged(29));
+    const fresh = await publish(here, OTHER);
+    expect([old, others, fresh].map(({ directory }) => existsSync(directory))).toEqual([
+      ...[false, true, true],
+    ]);
+    expect(await wholeOf(elsewhere, model())).toEqual(others);
+    expect(await wholeOf(here, model(), OTHER)).toEqual(fresh);
+  });
+
+  test('a form that is used stays', async () => {
+    const data = temporaryFolder();
+    const old = await newForms(data).publish(
+      model(),
+      writePartial(newForms(data), model()),
+      WRITTEN,
+    );
+    const at = new Date(Date.now() - 31 * DAY_MS);
+    utimesSync(path.join(old.directory, 'manifest.json'), at, at);
+    expect(await wholeOf(newForms(data), model())).toEqual(old);
+    await newForms(data).removeLeftovers();
+    expect(await wholeOf(newForms(data), model())).toEqual(old);
   });
 
   test('twice at once leaves one form, whole', async () => {
@@ -92,7 +126,7 @@ describe('publishing', () => {
     const [first] = published;
     for (const form of published) expect(form).toEqual(first);
     expect(readdirSync(newForms(data).folderOf(model()))).toHaveLength(1);
-    expect(await newForms(data).current(model())).toEqual(first);
+    expect(await wholeOf(newForms(data), model())).toEqual(first);
   });
 
   test('replaces a form whose manifest is broken', async () => {
@@ -106,11 +140,11 @@ describe('publishing', () => {
       '{"formatVersion":"1","digest":1}',
     ]) {
       writeFileSync(path.join(form.directory, 'manifest.json'), broken);
-      expect(await forms.current(model()), broken).toBeUndefined();
+      expect(await wholeOf(forms, model()), broken).toBeUndefined();
     }
     const again = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
     expect(again.directory).toBe(form.directory);
-    expect(await forms.current(model())).toEqual(again);
+    expect(await wholeOf(forms, model())).toEqual(again);
   });
 
   test('a partial form is never taken for a whole one, even with a manifest', async () => {
@@ -124,7 +158,7 @@ describe('publishing', () => {
     };
     rmSync(form.directory, { recursive: true });
     write(writePartial(forms, model()), { 'manifest.json': manifest });
-    expect(await forms.current(model())).toBeUndefined();
+    expect(await wholeOf(forms, model())).toBeUndefined();
   });
 });
 
@@ -136,8 +170,10 @@ describe('the footprint', () => {
       'prepacked_0\u0012\u002d-MatMul+6709067513041045288|4096;5;0p\u0001B,' +
       'prepacked_1\u0012-MatMul+12|8192;1;0|8193;2;0p\u0001 a|1;1000 b';
     const partial = forms.partialFolderOf(model());
-    write(partial, { 'model.onnx': graph, 'weights.bin': 'weights and more' });
-    const { footprint } = await forms.publish(model(), partial, WRITTEN);
+    const written = { 'model.onnx': graph, 'weights.bin': 'weights and more' };
+    write(partial, written);
+    const files = described(written);
+    const { footprint } = await forms.publish(model(), partial, { ...WRITTEN, files });
     expect(footprint.prepackedBytes).toBe(8);
     expect(footprint.mappedBytes).toBe(graph.length + 'weights and more'.length - 8);
   });
@@ -154,7 +190,7 @@ describe('the footprint', () => {
       loadMs: 12,
       peakBytes: 99,
     });
-    expect(await newForms(data).current(model())).toEqual(saved);
+    expect(await wholeOf(newForms(data), model())).toEqual(saved);
     expect(readdirSync(form.directory).sort()).toEqual([
       'findings.json',
       'footprint.json',
@@ -168,27 +204,25 @@ describe('the footprint', () => {
     const forms = newForms();
     const form = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
     writeFileSync(path.join(form.directory, 'footprint.json'), '{"loadMs": ');
-    expect(await forms.current(model())).toEqual(form);
+    expect(await wholeOf(forms, model())).toEqual(form);
   });
 });
 
 describe('leftovers', () => {
-  test('of processes that are gone are removed, whole forms and those of living ones stay', async () => {
-    const forms = newForms();
+  test('are removed, unless a server holds the lock of the model', async () => {
+    const data = temporaryFolder();
+    const forms = newForms(data);
     const form = await forms.publish(model(), writePartial(forms, model()), WRITTEN);
-    const dead = writePartial(forms, model(), `.partial-${NOBODY}-x`);
-    const odd = writePartial(forms, model(), '.partial-');
-    const living = writePartial(forms, model(), `.partial-${process.ppid}-x`);
+    const left = ['.partial-x', '.partial-', '.gone-x'].map((name) =>
+      writePartial(forms, model(), name),
+    );
+    const lock = await newForms(data).lock(model(), 0, new AbortController().signal);
     await forms.removeLeftovers();
-    expect([dead, odd].filter(existsSync)).toEqual([]);
-    expect([form.directory, living].every(existsSync)).toBe(true);
-  });
-
-  test('of an earlier server that had our process id are removed: in a container it always has', async () => {
-    const forms = newForms();
-    const old = writePartial(forms, model(), `.partial-${process.pid}-x`);
+    expect(left.every(existsSync)).toBe(true);
+    await lock?.release();
     await forms.removeLeftovers();
-    expect(existsSync(old)).toBe(false);
+    expect(left.filter(existsSync)).toEqual([]);
+    expect(await wholeOf(forms, model())).toEqual(form);
   });
 
   test('where nothing was ever prepared there are none', async () => {
@@ -198,6 +232,6 @@ describe('leftovers', () => {
 
 test('the runtime key names the version and the CPU, and stays the same', async () => {
   const key = await runtimeKey();
-  expect(key).toMatch(/^onnxruntime \d+\.\d+\.\d+; \w+; .+; .+/);
+  expect(key).toMatch(/^onnxruntime \d+\.\d+\.\d+; \w+; .+/);
   expect(await runtimeKey()).toBe(key);
 });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -15,6 +15,7 @@ class Fixture {
   readonly root = temporaryFolder();
   readonly forms = new MappedForms(path.join(this.root, 'data'), 'runtime');
   readonly measured: MappedForm[] = [];
+  readonly replaced: string[] = [];
   readonly preparer: Preparer;
 
   constructor(changes: Partial<PreparerOptions> = {}) {
@@ -27,6 +28,7 @@ class Fixture {
       batchTokens: 64,
       rowBudget: () => ({ bytes: 2 ** 30, ms: 60_000 }),
       admit: async () => () => undefined,
+      onReplaced: (_model, reason) => this.replaced.push(reason),
       onMeasured: (_model, form) => this.measured.push(form),
       log: () => undefined,
       ...changes,
@@ -151,6 +153,88 @@ describe('preparing', () => {
   });
 });
 
+describe('a form that is there', () => {
+  test('is found by its digest when the files look new, as after a copy', async () => {
+    const fixture = new Fixture();
+    const { directory } = await fixture.preparer.ensure(fixture.model('m'));
+    await fixture.preparer.measured();
+    const next = new Fixture({
+      forms: new MappedForms(path.join(fixture.root, 'data'), 'runtime'),
+    });
+    const copied = fixture.model('m', {}, 'signature of the copy');
+    expect((await next.preparer.ensure(copied)).directory).toBe(directory);
+    expect(fixture.begun.filter((line) => line.startsWith('begin write'))).toHaveLength(1);
+    expect(fixture.begun).toContain('begin digest m');
+  });
+
+  test('is checked once in a run; one that has changed is made anew, and told of', async () => {
+    const fixture = new Fixture();
+    const model = fixture.model('m');
+    const old = await fixture.preparer.ensure(model);
+    await fixture.preparer.measured();
+    writeFileSync(old.graphFile, 'GRAPH');
+    const next = new Fixture({ forms: fixture.forms });
+    // The sizes are right: it is used until its contents have been read.
+    expect((await next.preparer.ensure(model)).instance).toBe(old.instance);
+    await until(() => next.replaced.length > 0);
+    expect(next.replaced).toEqual(['model.onnx has changed']);
+    await until(() => !existsSync(old.directory));
+    const fresh = await next.preparer.ensure(model);
+    expect(fresh.instance).not.toBe(old.instance);
+    expect(readFileSync(fresh.graphFile, 'utf8')).toBe('graph');
+    await next.preparer.measured();
+    expect(next.replaced).toHaveLength(1);
+  });
+
+  test.each([
+    ['cut', (form: MappedForm) => writeFileSync(form.graphFile, 'g'), /1 bytes instead of 5/],
+    ['emptied', (form: MappedForm) => rmSync(form.graphFile), /model.onnx is missing/],
+    [
+      'without its manifest',
+      (form: MappedForm) => rmSync(path.join(form.directory, 'manifest.json')),
+      /manifest.json is missing/,
+    ],
+  ])('and was %s is made anew before it is used', async (_case, damage, reason) => {
+    const fixture = new Fixture();
+    const model = fixture.model('m');
+    const old = await fixture.preparer.ensure(model);
+    await fixture.preparer.measured();
+    damage(old);
+    expect((await fixture.preparer.ensure(model)).instance).not.toBe(old.instance);
+    expect(fixture.replaced).toEqual([expect.stringMatching(reason)]);
+  });
+});
+
+test('two servers prepare a model once', async () => {
+  const fixture = new Fixture();
+  const data = path.join(fixture.root, 'data');
+  const other = new Fixture({ forms: new MappedForms(data, 'runtime') });
+  const model = fixture.model('m');
+  const forms = await Promise.all([fixture.preparer.ensure(model), other.preparer.ensure(model)]);
+  expect(forms[0].instance).toBe(forms[1].instance);
+  expect(fixture.begun.filter((line) => line.startsWith('begin write'))).toHaveLength(1);
+  expect(fixture.replaced).toEqual([]);
+});
+
+test('a failure of the disk is not the model’s: it is tried again after a while', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const fixture = new Fixture();
+  const model = fixture.model('m', { write: 'disk' });
+  const tried = () => fixture.begun.length;
+  const failing = () => expect(fixture.preparer.ensure(model)).rejects;
+  await failing().toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryAfterSeconds: 1 });
+  await failing().toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryAfterSeconds: 1 });
+  expect(tried()).toBe(1);
+  expect(fixture.preparer.failureOf(model)).toBeUndefined();
+  vi.advanceTimersByTime(1001);
+  await failing().toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryAfterSeconds: 2 });
+  expect(tried()).toBe(2);
+  vi.advanceTimersByTime(2001);
+  fixture.model('m');
+  expect((await fixture.preparer.ensure(model)).digest).toBe('digest of m');
+});
+
 describe('a failure', () => {
   test.each([
     ['refused', { write: 'refuse' }, 'refused on purpose'],
@@ -192,7 +276,7 @@ describe('a failure', () => {
     const fixture = new Fixture();
     const model = fixture.model('m', { measure: 'exit' });
     await expect(fixture.preparer.ensure(model)).rejects.toThrow();
-    expect(readdirSync(fixture.forms.folderOf(model))).toEqual([]);
+    expect(readdirSync(fixture.forms.folderOf(model))).toEqual(['.lock']);
   });
 
   test.each(['write', 'measure'])('for lack of memory (%s) is not remembered', async (job) => {

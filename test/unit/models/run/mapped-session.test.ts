@@ -49,7 +49,7 @@ describe('a mapped model', () => {
     const model = aModel('m', { directory: folder });
     await mkdir(forms.folderOf(model), { recursive: true });
     const { footprint } = await forms.publish(model, folder, {
-      ...{ digest: 'd'.repeat(64), findings: plainFindings() },
+      ...{ digest: 'd'.repeat(64), findings: plainFindings(), files: [] },
     });
     const products = (await stat(BUNDLED)).size - 8192 * 128 * 4;
     // Every product's weights a second time, and nothing else.

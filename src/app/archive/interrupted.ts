@@ -1,4 +1,4 @@
-import { type Receipt, sharedReceipt, shownReceipt } from '../memory/receipt.js';
+import { type Receipt, sharedReceipt, shownReceipt } from '../../memory/receipt.js';
 import type { Archive } from './archive.js';
 
 /** A server without a heartbeat for this long is gone; each sends one a minute. */

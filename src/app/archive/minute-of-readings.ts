@@ -1,5 +1,5 @@
-import type { RingReading } from '../memory/ring.js';
-import type { StoredReading } from '../store/reader.js';
+import type { RingReading } from '../../memory/ring.js';
+import type { StoredReading } from '../../store/reader.js';
 
 const MINUTE_MS = 60_000;
 

@@ -1,23 +1,25 @@
 import { randomBytes } from 'node:crypto';
-import type { MinuteReading } from '../contract/memory.js';
-import type * as contract from '../contract/receipts.js';
-import type { ClassificationRecord, PastEvent } from '../contract/records.js';
-import type * as sessions from '../contract/sessions.js';
-import { messageOf, PlimsollError } from '../errors.js';
-import type { RecordQuery } from '../http/services.js';
-import type { Receipt } from '../memory/receipt.js';
-import type { RingReading } from '../memory/ring.js';
-import type { Answered } from '../sessions/service.js';
-import type { SessionView } from '../sessions/session.js';
-import { storedSession } from '../sessions/shown.js';
-import { DataSlot } from '../store/data-slot.js';
-import type { OpenSession, ReceiptFilter, StoreReader } from '../store/reader.js';
-import { BATCH_ROWS, Recorder } from '../store/recorder.js';
-import type { Classified } from '../store/row-buffer.js';
-import { type Row, rowOf, sortable, type TableName } from '../store/rows.js';
-import { shownEvent, shownMinute, shownRecord, shownUser } from '../store/shown.js';
-import { SpillFile } from '../store/spill-file.js';
-import type { Store } from '../store/store.js';
+import type { MinuteReading } from '../../contract/memory.js';
+import type * as contract from '../../contract/receipts.js';
+import type { ClassificationRecord, PastEvent } from '../../contract/records.js';
+import type * as sessions from '../../contract/sessions.js';
+import { messageOf, PlimsollError } from '../../errors.js';
+import type { RecordQuery } from '../../http/services.js';
+import type { Receipt } from '../../memory/receipt.js';
+import type { RingReading } from '../../memory/ring.js';
+import type { Answered } from '../../sessions/service.js';
+import type { SessionView } from '../../sessions/session.js';
+import { storedSession } from '../../sessions/shown.js';
+import { DataSlot } from '../../store/data-slot.js';
+import type { OpenSession, ReceiptFilter, StoreReader } from '../../store/reader.js';
+import { BATCH_ROWS, Recorder } from '../../store/recorder.js';
+import type { Classified } from '../../store/row-buffer.js';
+import { type Row, rowOf, sortable, type TableName } from '../../store/rows.js';
+import { shownEvent, shownMinute, shownRecord, shownUser } from '../../store/shown.js';
+import { SpillFile } from '../../store/spill-file.js';
+import type { Store } from '../../store/store.js';
+import type { Logger } from '../log.js';
+import { type Minute, MinuteOfReadings } from './minute-of-readings.js';
 import {
   classifiedOf,
   eventRow,
@@ -26,9 +28,7 @@ import {
   sessionRow,
   UserHashes,
   userRow,
-} from './archive-rows.js';
-import type { Logger } from './log.js';
-import { type Minute, MinuteOfReadings } from './minute-of-readings.js';
+} from './rows.js';
 
 export interface ArchiveOptions {
   readonly store: Store;

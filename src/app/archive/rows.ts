@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
-import { type Receipt, shownReceipt } from '../memory/receipt.js';
-import type { Answered } from '../sessions/service.js';
-import type { SessionView } from '../sessions/session.js';
-import { shownSession } from '../sessions/shown.js';
-import type { Classified } from '../store/row-buffer.js';
-import { type Row, rowOf } from '../store/rows.js';
+import { type Receipt, shownReceipt } from '../../memory/receipt.js';
+import type { Answered } from '../../sessions/service.js';
+import type { SessionView } from '../../sessions/session.js';
+import { shownSession } from '../../sessions/shown.js';
+import type { Classified } from '../../store/row-buffer.js';
+import { type Row, rowOf } from '../../store/rows.js';
 
 /** An event; `text` is a line for people. */
 export interface NewEvent {

@@ -1,13 +1,13 @@
 /** From a model's files to a graph that ONNX Runtime can open, and from such a graph to a mapped one. */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { systemCodeOf } from '../../errors.js';
-import { writeMappedGraph } from '../run/onnx-session.js';
-import { compileSafetensors } from './compile-safetensors.js';
-import { alignWeights } from './mend/aligned-weights.js';
-import { withoutRepeatedConstants } from './mend/repeated-constants.js';
-import { stagedGraph } from './staging.js';
-import { syncFile } from './written-files.js';
+import { systemCodeOf } from '../../../errors.js';
+import { writeMappedGraph } from '../../run/onnx-session.js';
+import { compileSafetensors } from '../compile-safetensors.js';
+import { syncFile } from '../forms/written-files.js';
+import { alignWeights } from '../mend/aligned-weights.js';
+import { withoutRepeatedConstants } from '../mend/repeated-constants.js';
+import { stagedGraph } from '../staging.js';
 
 /** A graph as it is before ONNX Runtime optimises it. */
 export interface SourceGraph {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { classifiedOf, eventRow, UserHashes, userRow } from '../../../src/app/archive-rows.js';
-import { RowBuffer } from '../../../src/store/row-buffer.js';
-import { rowOf } from '../../../src/store/rows.js';
+import { classifiedOf, eventRow, UserHashes, userRow } from '../../../../src/app/archive/rows.js';
+import { RowBuffer } from '../../../../src/store/row-buffer.js';
+import { rowOf } from '../../../../src/store/rows.js';
 
 const ANSWER = {
   model: 'org/model',

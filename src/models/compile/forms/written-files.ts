@@ -1,17 +1,27 @@
-import { open, readdir, readFile, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { systemCodeOf } from '../../errors.js';
+import { systemCodeOf } from '../../../errors.js';
 
 /** Writes back what the kernel holds of a file: until then its mapped pages count as private. */
 export async function syncFile(file: string): Promise<void> {
   const handle = await open(file, 'r+');
-  await handle.sync();
-  await handle.close();
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Writes a small file and waits until it is on disk. */
 export async function writeSynced(file: string, content: string): Promise<void> {
-  await writeFile(file, content, { flush: true });
+  await writeFile(file, content, { flush: true, mode: 0o600 });
+}
+
+/** Replaces a small file in one step. `unique` keeps two writers apart. */
+export async function replaceFile(file: string, content: string, unique: string): Promise<void> {
+  const beside = `${file}.${unique}`;
+  await writeSynced(beside, content);
+  await rename(beside, file);
 }
 
 /** Makes a rename inside the folder durable. */
@@ -22,10 +32,24 @@ export async function syncFolder(directory: string): Promise<void> {
   await handle.close();
 }
 
-/** The JSON object in a file; undefined if it is missing or broken. */
+/** Codes of files that are missing or cannot be read for good; others say nothing about the file. */
+const BROKEN = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EIO', 'ELOOP']);
+
+/**
+ * The JSON object in a file; undefined if it is missing or broken.
+ *
+ * @throws Error if the file cannot be opened for another reason: too many open files, no permission.
+ */
 export async function readObject(file: string): Promise<Record<string, unknown> | undefined> {
+  let text: string;
   try {
-    const value: unknown = JSON.parse(await readFile(file, 'utf8'));
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (BROKEN.has(systemCodeOf(error) ?? '')) return undefined;
+    throw error;
+  }
+  try {
+    const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? { ...value } : undefined;
   } catch {
     return undefined;
@@ -49,15 +73,4 @@ export async function namesIn(directory: string): Promise<readonly string[]> {
     if (systemCodeOf(error) === 'ENOENT' || systemCodeOf(error) === 'ENOTDIR') return [];
     throw error;
   });
-}
-
-/** Whether a process with that id runs. */
-export function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemCodeOf(error) === 'EPERM';
-  }
 }

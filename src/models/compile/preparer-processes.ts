@@ -1,0 +1,110 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { PlimsollError, systemCodeOf } from '../../errors.js';
+import { modelProcessOptions } from '../../system/process/tuning.js';
+import { asDiskFailure, storageUnavailable } from './forms/disk-failure.js';
+import type { PreparerJob, PreparerMessage } from './preparer-protocol.js';
+
+/** The throw-away processes that run now: each does one job, and ends. */
+export class PreparerProcesses {
+  readonly #module: string;
+  readonly #timeoutMs: number;
+  readonly #children = new Set<ChildProcess>();
+  #stopped = false;
+
+  /** @param module path of the built preparer-main module */
+  constructor(module: string, timeoutMs: number) {
+    this.#module = module;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Process ids of those that run now. */
+  get pids(): readonly number[] {
+    return [...this.#children].flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+  }
+
+  /** Ends those that run; no others start. */
+  stop(): void {
+    this.#stopped = true;
+    for (const child of this.#children) child.kill('SIGKILL');
+  }
+
+  /** Runs one job that has one answer. */
+  ask<T extends PreparerMessage['type']>(
+    job: PreparerJob,
+    type: T,
+  ): Promise<Extract<PreparerMessage, { readonly type: T }>> {
+    return new Promise((resolve, reject) => {
+      const isAnswer = (
+        message: PreparerMessage,
+      ): message is Extract<PreparerMessage, { readonly type: T }> => message.type === type;
+      const onMessage = (message: PreparerMessage) => {
+        if (isAnswer(message)) resolve(message);
+      };
+      this.run(job, onMessage, reject);
+    });
+  }
+
+  /** Runs one job. `onEnd` is told of every failure, and of silent ends. */
+  run(
+    job: PreparerJob,
+    onMessage: (message: PreparerMessage) => void,
+    onEnd: (error: PlimsollError) => void,
+  ): void {
+    if (this.#stopped) {
+      onEnd(new PlimsollError('SHUTTING_DOWN', 'the server is stopping'));
+      return;
+    }
+    const child = fork(this.#module, [JSON.stringify(job)], {
+      ...modelProcessOptions(),
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    this.#children.add(child);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill('SIGKILL');
+    }, this.#timeoutMs);
+    child.on('message', (message: PreparerMessage) => {
+      if (message.type === 'failed') onEnd(new PlimsollError(message.code, message.message));
+      else onMessage(message);
+    });
+    child.on('error', (error) => {
+      // A process that could not be started has no exit.
+      if (child.pid === undefined) {
+        clearTimeout(timer);
+        this.#children.delete(child);
+      }
+      onEnd(asDiskFailure(error, '/dev/null') ?? new PlimsollError('INTERNAL', describe(error)));
+    });
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer);
+      this.#children.delete(child);
+      if (this.#stopped) onEnd(new PlimsollError('SHUTTING_DOWN', 'the server is stopping'));
+      else onEnd(endError(late, code, signal));
+    });
+  }
+}
+
+function describe(error: Error): string {
+  return `a process could not be started (${systemCodeOf(error) ?? error.message})`;
+}
+
+/** What the kernel or the disk did may not happen again; any other end says something about the model. */
+function endError(late: boolean, code: number | null, signal: string | null): PlimsollError {
+  if (late) {
+    const reason = 'preparing the model took longer than prepare.timeout_ms';
+    return new PlimsollError('MODEL_UNUSABLE', reason);
+  }
+  if (signal === 'SIGKILL') {
+    const reason = 'the process that prepared the model was killed, most likely for lack of memory';
+    return new PlimsollError('INSUFFICIENT_MEMORY', reason);
+  }
+  // A mapped page that the disk could not give.
+  if (signal === 'SIGBUS') {
+    const reason = 'a file that was mapped into memory was cut off, or its disk could not read it';
+    return storageUnavailable(reason, 'look for errors of the disk in the kernel’s log');
+  }
+  const end = signal ?? `exit code ${code}`;
+  const reason = `the process that prepared the model ended without a result (${end})`;
+  return new PlimsollError('MODEL_UNUSABLE', reason);
+}

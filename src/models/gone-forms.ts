@@ -1,0 +1,64 @@
+import { rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { namesIn } from './compile/forms/written-files.js';
+import { folderNameOfForm } from './intake/folder/names.js';
+import { diskBytesOf } from './intake/origin.js';
+
+/** Mapped forms of one model and one type of weights. */
+export interface FormsFolder {
+  /** The folder's name below `mapped/`: the id with `~` for `/`, and the type of weights after an `@`. */
+  readonly name: string;
+  readonly directory: string;
+  readonly bytes: number;
+}
+
+/** What somebody writes to at the moment is left alone: forms of so young a folder, ms. */
+const YOUNG_MS = 600_000;
+
+/**
+ * The folders of mapped forms that belong to none of these models. A form can always be made again; it costs time.
+ *
+ * @param ids of all models whose forms are kept, of every type of weights
+ */
+export async function formsOfOthers(
+  dataFolder: string,
+  ids: readonly string[],
+  now = Date.now(),
+): Promise<readonly FormsFolder[]> {
+  const root = path.resolve(dataFolder, 'mapped');
+  const kept = new Set(ids.map(folderNameOfForm));
+  const found: FormsFolder[] = [];
+  for (const name of await namesIn(root)) {
+    if (kept.has(name.replace(/@[a-z0-9]+$/, ''))) continue;
+    const directory = path.join(root, name);
+    if (await isBeingWritten(directory, now)) continue;
+    found.push({ name, directory, bytes: await diskBytesOf(directory) });
+  }
+  return found;
+}
+
+/** The folders of mapped forms of one model. */
+export async function formsOf(dataFolder: string, id: string): Promise<readonly FormsFolder[]> {
+  const root = path.resolve(dataFolder, 'mapped');
+  const own = folderNameOfForm(id);
+  const names = (await namesIn(root)).filter((name) => name.replace(/@[a-z0-9]+$/, '') === own);
+  return Promise.all(
+    names.map(async (name) => {
+      const directory = path.join(root, name);
+      return { name, directory, bytes: await diskBytesOf(directory) };
+    }),
+  );
+}
+
+export async function removeForms(folders: readonly FormsFolder[]): Promise<void> {
+  for (const { directory } of folders) await rm(directory, { recursive: true, force: true });
+}
+
+async function isBeingWritten(directory: string, now: number): Promise<boolean> {
+  for (const name of await namesIn(directory)) {
+    if (!name.startsWith('.')) continue;
+    const found = await stat(path.join(directory, name)).catch(() => undefined);
+    if (found !== undefined && now - found.mtimeMs < YOUNG_MS) return true;
+  }
+  return false;
+}

@@ -1,0 +1,29 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { formsOf, formsOfOthers, removeForms } from '../../../src/models/gone-forms.js';
+
+test('forms of models that are there stay, of every type; those being written too', async () => {
+  const data = mkdtempSync(path.join(tmpdir(), 'plimsoll-forms-'));
+  const folder = (name: string) => path.join(data, 'mapped', name);
+  for (const name of ['spam', 'spam@q8', 'org~name', 'org~gone@fp16', 'org~busy']) {
+    mkdirSync(path.join(folder(name), 'form'), { recursive: true });
+    writeFileSync(path.join(folder(name), 'form', 'weights.bin'), 'x'.repeat(5000));
+  }
+  mkdirSync(path.join(folder('org~busy'), '.partial-1'));
+  const gone = await formsOfOthers(data, ['spam', 'org/name']);
+  expect(gone.map(({ name }) => name)).toEqual(['org~gone@fp16']);
+  expect(gone[0]?.bytes).toBeGreaterThanOrEqual(5000);
+  // What a server left half written long ago is nobody's.
+  const longAgo = new Date(Date.now() - 3_600_000);
+  utimesSync(path.join(folder('org~busy'), '.partial-1'), longAgo, longAgo);
+  await removeForms(await formsOfOthers(data, ['spam', 'org/name']));
+  const there = ['spam', 'spam@q8', 'org~name', 'org~gone@fp16', 'org~busy'].map((name) =>
+    existsSync(folder(name)),
+  );
+  expect(there).toEqual([true, true, true, false, false]);
+  expect((await formsOf(data, 'spam')).map(({ name }) => name)).toEqual(['spam', 'spam@q8']);
+  expect(await formsOfOthers(path.join(data, 'nothing'), [])).toEqual([]);
+  rmSync(data, { recursive: true });
+});
