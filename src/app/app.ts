@@ -157,7 +157,7 @@ export class App {
     const details: ModelDetail[] = [];
     for (const model of await views.list()) {
       // A folder whose name nothing finds again is told of as the list has it.
-      const bare = { ...model, origin: null, aliases: [], decisions: [] };
+      const bare = { ...model, origin: null, aliases: [], decisions: [], verdict: null };
       details.push(model.state === 'broken' ? bare : await views.show(model.id).catch(() => bare));
     }
     return details;

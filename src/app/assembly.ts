@@ -36,6 +36,7 @@ import { memoryEffects, readChildren } from './memory-effects.js';
 import { admitPreparing } from './preparing-admission.js';
 import { ProofRuns } from './proof-runs.js';
 import { replaceForm } from './replaced-form.js';
+import { boundsIn, shadowChecks, tellVerdict } from './verdicts/verdicts.js';
 import { ModelViews } from './views/model-views.js';
 import { WorkerViews } from './views/worker-views.js';
 
@@ -110,6 +111,7 @@ export class Assembly {
       config.models || usual,
       config['models.dtype'],
       safetensorsCompiler,
+      boundsIn(config),
     );
     this.forms = new MappedForms(config.data, given.runtime);
     this.preparer = this.#preparer(threads);
@@ -161,6 +163,8 @@ export class Assembly {
       }),
       admit: (model) => admitPreparing(model, this.memory),
       onMeasured: (model, form) => this.library.remeasured(model, form),
+      onVerdict: ({ id }, verdict) => tellVerdict(id, verdict, { ...this, log }),
+      verifyBudgetMs: config['verify.budget_ms'],
       onReplaced: (model, reason, form) => replaceForm({ log, ...this }, model, reason, form),
       log: (line, facts) => log.info(facts, line),
     });
@@ -259,8 +263,10 @@ export class Assembly {
 
   #dispatcher(threads: number): Dispatcher {
     const { config, metrics, log } = this.#given;
+    const shadows = shadowChecks(this, this.#given, threads);
     return new Dispatcher({
       pool: this.pool,
+      onAnswered: (ready, count, input) => void shadows.answered(ready, count, input),
       limits: { maxItems: config['batch.max_items'], maxSize: config['batch.max_characters'] },
       threads,
       maxWaiting: config['queue.max_inputs'],

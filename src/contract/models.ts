@@ -18,6 +18,36 @@ export const heldSchema = choice(
   'Not loaded, loaded in the cold gear, or in the hot one.',
 );
 
+/** What trying one faster form has shown. */
+const candidateSchema = object({
+  form: text(),
+  outcome: choice(['used', 'verified', 'refused', 'not tried']),
+  reason: text(),
+  rows: optional(number('Rows that were compared with fp32.')),
+  labels_percent: optional(number('Rows with the same label as in fp32.')),
+  clear_flips: optional(number('Rows with another label though fp32 was far from it.')),
+  near_flips: optional(number('Rows with another label that fp32 was within the bound of.')),
+  shift: optional(number('Largest difference of a score from fp32.')),
+  neighbours: optional(number('Largest change of a score by the rows beside it.')),
+  one_row_speedup: optional(number('CPU time of fp32 ÷ that of this form, for one row.')),
+  batch_speedup: optional(number('The same for a batch.')),
+});
+
+export const verdictSchema = object(
+  {
+    form: text('The form that serves.'),
+    reason: text(),
+    at: instant(),
+    took_ms: number(),
+    least_labels_percent: number('The bound `verify.labels`.'),
+    most_shift: number('The bound `verify.shift`.'),
+    least_speedup: number('The bound `verify.speedup`.'),
+    candidates: list(candidateSchema),
+  },
+  'How the faster forms of a model agree with its fp32 form, as measured on this machine.',
+);
+export type ShownVerdict = Static<typeof verdictSchema>;
+
 const shown = {
   id: text(),
   task: nullable(text('null if it is broken.')),
@@ -31,6 +61,8 @@ const shown = {
   workers: list(object({ worker: text(), state: heldSchema })),
   graph: nullable(text('The graph that is served, below its folder.')),
   graph_reason: nullable(text('Why that one.')),
+  form: nullable(text('The form that serves, of those that were tried; null if none were.')),
+  form_reason: nullable(text('Why that one.')),
   source_mb: nullable(number()),
   mapped_mb: nullable(number('Weights that are mapped; null until they are measured.')),
   private_mb: nullable(number('Measured after a full batch.')),
@@ -70,6 +102,7 @@ export const modelDetailSchema = object({
     object({ about: text(), value: text(), from: text() }),
     'What was decided about it, and the file, rule or measurement that decided.',
   ),
+  verdict: nullable(verdictSchema),
 });
 export type ModelDetail = Static<typeof modelDetailSchema>;
 

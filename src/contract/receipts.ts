@@ -1,3 +1,4 @@
+import { verdictSchema } from './models.js';
 import { limitedSpan } from './schema/lists.js';
 import {
   choice,
@@ -35,7 +36,7 @@ export type ReceiptAction = Static<typeof receiptActionSchema>;
 export const receiptSchema = object(
   {
     id: text(),
-    kind: choice(['cleanup', 'unload', 'eviction', 'recycle', 'pressure', 'shift']),
+    kind: choice(['cleanup', 'unload', 'eviction', 'recycle', 'pressure', 'shift', 'verdict']),
     cause: text(),
     session: nullable(text()),
     started_at: instant(),
@@ -45,6 +46,7 @@ export const receiptSchema = object(
     freed_mb: number('server_used_mb before − after; negative if it rose.'),
     freed_private_mb: number('private_mb before − after; negative if it rose.'),
     actions: list(receiptActionSchema),
+    verdict: optional(verdictSchema),
   },
   'The stored record of one action on memory. MB = 2^20 bytes.',
 );

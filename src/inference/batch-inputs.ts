@@ -2,6 +2,8 @@
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { BatchWork } from './faults/time-budgets.js';
 import type { Row } from './requests.js';
+import type { LiveInput } from './shadow-checks.js';
+import type { RowResult } from './workers/protocol.js';
 import type { RunOptions } from './workers/run-options.js';
 
 export function textsOf(rows: readonly Row[]): readonly string[] {
@@ -33,4 +35,9 @@ function functionsOf(rows: readonly Row[]): readonly ScoreFunction[] | undefined
   return rows.map(
     ({ request }) => request.keyed?.function ?? request.ready.model.description.scoring,
   );
+}
+
+/** An input with what was answered. */
+export function liveInputOf({ text, request }: Row, result: RowResult): LiveInput {
+  return { text, function: request.keyed?.function, result };
 }

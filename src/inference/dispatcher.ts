@@ -2,7 +2,7 @@ import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { ReadyModel } from '../models/library.js';
 import type { Gear } from '../models/run/gear.js';
-import { rowOptionsOf, textsOf, workOf } from './batch-inputs.js';
+import { liveInputOf, rowOptionsOf, textsOf, workOf } from './batch-inputs.js';
 import { CondemnedForms } from './damaged-forms.js';
 import { Faults, type Refusal } from './faults/faults.js';
 import { inputRefused } from './faults/refused-texts.js';
@@ -23,6 +23,7 @@ import {
   withJoined,
 } from './requests.js';
 import { type JoinedRows, RunningBatches } from './running-batches.js';
+import type { LiveInput } from './shadow-checks.js';
 import type { BatchResult, StepResult } from './workers/protocol.js';
 import type { Worker } from './workers/worker.js';
 
@@ -38,6 +39,8 @@ export interface DispatcherOptions extends ModelLoadsOptions {
   readonly onArrival: (model: string) => void;
   /** Called for every batch that was answered. */
   readonly onBatch: (batch: BatchFacts) => void;
+  /** Called when the answers of a batch of `count` inputs have left, with the first of them. */
+  readonly onAnswered?: (ready: ReadyModel, count: number, input: LiveInput) => void;
   /** Called when a text or a model is refused for a while. */
   readonly onRefusal?: (refusal: Refusal) => void;
 }
@@ -317,6 +320,9 @@ export class Dispatcher {
       const retried = rows.some(({ losses }) => losses > 0);
       const { tokenizeMs, runMs } = result;
       this.#options.onBatch({ model, items: rows.length, tokenizeMs, runMs, retried });
+      const [one] = result.rows;
+      if (one !== undefined)
+        this.#options.onAnswered?.(ready, rows.length, liveInputOf(first, one));
     } catch (error) {
       this.#running.closeTo(joined);
       const fault = faultOf(error);

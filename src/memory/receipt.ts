@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import type { ShownVerdict } from '../contract/models.js';
 import type * as contract from '../contract/receipts.js';
 import { toInstant, toMb, toMs } from '../contract/units.js';
 import { type SnapshotFigures, shownFigures } from './snapshot.js';
 
 /** What a receipt is about. */
-export type ReceiptKind = 'cleanup' | 'unload' | 'eviction' | 'recycle' | 'pressure' | 'shift';
+export type ReceiptKind = contract.Receipt['kind'];
 
 /** One step of a receipt. */
 export interface ReceiptAction {
@@ -32,6 +33,8 @@ export interface Receipt {
   readonly before: SnapshotFigures;
   readonly after: SnapshotFigures;
   readonly actions: readonly ReceiptAction[];
+  /** What trying faster forms of a model has shown; kind `verdict` only. */
+  readonly verdict?: ShownVerdict;
 }
 
 /** Ids that sort by time: milliseconds in base 36, then a random part. */
@@ -69,6 +72,7 @@ export function shownReceipt(receipt: Receipt): contract.Receipt {
     freed_mb: toMb(freedBytes(receipt)),
     freed_private_mb: toMb(freedPrivateBytes(receipt)),
     actions: receipt.actions.map(shownAction),
+    ...(receipt.verdict === undefined ? {} : { verdict: receipt.verdict }),
   };
 }
 

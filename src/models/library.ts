@@ -63,6 +63,18 @@ export class ModelLibrary {
     return this.#adopt(model, await this.#preparer.ensure(model));
   }
 
+  /** The model with its fp32 form where a fast form serves, to compare with; undefined if it has changed meanwhile. */
+  async referenceOf({ model, form }: ReadyModel): Promise<ReadyModel | undefined> {
+    if (this.#ready.get(model.id)?.form.digest !== form.digest) return undefined;
+    const reference = await this.#forms.referenceOf(form);
+    return reference && { model, form: reference };
+  }
+
+  /** Takes the model back to fp32: the form that serves disagrees with it. */
+  async revoke({ model, form }: ReadyModel, reason: string): Promise<void> {
+    await this.#preparer.revoke(model, form, reason);
+  }
+
   /**
    * Call it when a worker could not open the model: if its form is damaged, it is removed, and the next {@link ready}
    * makes it anew.

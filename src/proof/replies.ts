@@ -93,8 +93,10 @@ export function parseMemory(body: unknown) {
 export type MemoryReply = NonNullable<ReturnType<typeof parseMemory>>;
 
 function parseReceipt(body: unknown) {
-  const receipt = needing(told(receiptSchema, body), ['id']);
-  if (receipt === null) return null;
+  const found = needing(told(receiptSchema, body), ['id']);
+  if (found === null) return null;
+  // A report is about memory: what a comparison of forms has shown is none of it.
+  const { verdict: _, ...receipt } = found;
   const actions = there(receipt.actions).map(({ entries: _, ...action }) => action);
   return {
     ...receipt,

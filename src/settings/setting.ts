@@ -52,6 +52,23 @@ export function integer(
   };
 }
 
+/** A number within bounds, with up to six decimals. */
+export function decimal(
+  options: Common & { readonly default: number; readonly min: number; readonly max: number },
+): Setting<number> {
+  const bounds = `a number from ${options.min} to ${options.max}`;
+  return {
+    ...common(options, bounds),
+    parse: (text) => {
+      const value = /^\d{1,15}(?:\.\d{1,6})?$/.test(text.trim()) ? Number(text) : Number.NaN;
+      if (!(value >= options.min && value <= options.max)) throw refuse(text, bounds, options.unit);
+      return value;
+    },
+    fallback: () => options.default,
+    fallbackText: String(options.default),
+  };
+}
+
 /** One of a few words. */
 export function choice<const W extends string>(
   options: Common & { readonly default: W; readonly words: readonly W[] },

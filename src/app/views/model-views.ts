@@ -11,6 +11,7 @@ import type { MemoryManager } from '../../memory/manager.js';
 import { diskBytesOf, hubOriginOf } from '../../models/intake/origin.js';
 import type { BrokenModel, Model, ModelRepository } from '../../models/intake/repository.js';
 import { type ModelLibrary, withFindings } from '../../models/library.js';
+import { shownVerdict } from '../verdicts/verdicts.js';
 
 /** The models as callers see them, and what loads and unloads them. */
 export class ModelViews {
@@ -56,12 +57,16 @@ export class ModelViews {
     try {
       const model = await this.#withFindings(await this.#repository.refresh(id));
       const { aliases, description } = model;
+      const verdict = (await this.#library.formOf(model))?.verdict;
       const origin = await this.#originOf(model);
-      return { ...(await this.#view(model)), origin, aliases, decisions: description.decisions };
+      return {
+        ...{ ...(await this.#view(model)), origin, aliases, decisions: description.decisions },
+        verdict: verdict === undefined ? null : shownVerdict(verdict),
+      };
     } catch (error) {
       if (!(error instanceof PlimsollError) || error.code !== 'MODEL_UNUSABLE') throw error;
       const broken = brokenView({ id: this.#repository.idOf(id), reason: error.message });
-      return { ...broken, origin: null, aliases: [], decisions: [] };
+      return { ...broken, origin: null, aliases: [], decisions: [], verdict: null };
     }
   }
 
@@ -147,6 +152,8 @@ export class ModelViews {
         })),
       graph: model.graphFile,
       graph_reason: graph?.from ?? null,
+      form: form?.verdict?.form ?? null,
+      form_reason: form?.verdict?.reason ?? null,
       source_mb: toMb(model.sourceBytes),
       mapped_mb: toMbOrNull(footprint?.mappedBytes),
       private_mb: toMbOrNull(footprint?.privateAfterBatchBytes ?? footprint?.privateAfterLoadBytes),
@@ -158,7 +165,14 @@ export class ModelViews {
 
 function brokenView({ id, reason }: BrokenModel): ModelView {
   const unknown = { task: null, dtype: null, graph: null, graph_reason: null, source_mb: null };
-  const unmeasured = { mapped_mb: null, private_mb: null, load_ms: null, last_used_at: null };
+  const unmeasured = {
+    form: null,
+    form_reason: null,
+    mapped_mb: null,
+    private_mb: null,
+    load_ms: null,
+    last_used_at: null,
+  };
   return { id, state: 'broken', reason, labels: [], workers: [], ...unknown, ...unmeasured };
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { systemCodeOf } from '../../errors.js';
@@ -23,6 +23,7 @@ import {
   syncFolder,
   writeSynced,
 } from './forms/written-files.js';
+import { asVerdict, type Verdict } from './verify/verdict.js';
 
 export { runtimeKey } from './forms/manifest.js';
 
@@ -89,11 +90,16 @@ export interface MappedForm {
   readonly footprint: Footprint;
   /** How it has to be served, as was found out when it was made. */
   readonly findings: Findings;
+  /** Set where faster forms were tried: which one serves, and why. */
+  readonly verdict?: Verdict;
 }
 
 /** Names of the files inside a mapped form. */
 export const MAPPED_GRAPH = 'model.onnx';
 export const MAPPED_WEIGHTS = 'weights.bin';
+/** The folder of the fast form inside of that of the fp32 form. */
+export const FAST_FORM = 'fast';
+const VERDICT = 'verdict.json';
 
 /** What is found on disk for a state of a model's files. */
 export type FoundForm =
@@ -105,8 +111,10 @@ export type FoundForm =
 export interface WrittenForm {
   readonly digest: string;
   readonly findings: Findings;
-  /** Graph and weights. */
+  /** Graph and weights, also of a fast form. */
   readonly files: readonly FormFile[];
+  /** Which form serves; it is kept beside the forms, as it may change. */
+  readonly verdict?: Verdict | undefined;
 }
 
 /**
@@ -129,7 +137,7 @@ export class MappedForms {
 
   folderOf(model: Model): string {
     // Each type of weights has a place of its own; no such name holds an @.
-    const suffix = model.dtype === 'fp32' ? '' : `@${model.dtype}`;
+    const suffix = model.dtype === 'fp32' ? suffixOf(model.verification) : `@${model.dtype}`;
     return path.join(this.root, `${folderNameOfForm(model.id)}${suffix}`);
   }
 
@@ -194,6 +202,9 @@ export class MappedForms {
   async publish(model: Model, partial: string, written: WrittenForm): Promise<MappedForm> {
     const { digest, findings } = written;
     await writeSynced(path.join(partial, FINDINGS), JSON.stringify(findings, null, 2));
+    if (written.verdict !== undefined) {
+      await writeSynced(path.join(partial, VERDICT), JSON.stringify(written.verdict, null, 2));
+    }
     const manifest: Manifest = {
       ...{ formatVersion: FORMAT_VERSION, digest, runtime: this.#runtime },
       instance: randomBytes(12).toString('hex'),
@@ -235,10 +246,28 @@ export class MappedForms {
 
   /** Keeps what was measured beside the form. */
   async saveFootprint(form: MappedForm, footprint: Footprint): Promise<MappedForm> {
-    const file = path.join(form.directory, FOOTPRINT);
+    const file = path.join(path.dirname(form.graphFile), FOOTPRINT);
     const unique = randomBytes(6).toString('hex');
     await replaceFile(file, JSON.stringify(footprint, null, 2), unique);
     return { ...form, footprint };
+  }
+
+  /** The fp32 form beside a fast one; undefined if the form is gone. */
+  async referenceOf(form: MappedForm): Promise<MappedForm | undefined> {
+    const findings = await readObject(path.join(form.directory, FINDINGS));
+    const manifest = await readManifest(form.directory);
+    if (findings === undefined || manifest?.instance !== form.instance) return undefined;
+    const graphFile = path.join(form.directory, MAPPED_GRAPH);
+    const exact = { graphFile, digest: manifest.digest };
+    return { ...form, ...exact, findings: findings as unknown as Findings };
+  }
+
+  /** The form under another verdict: the fp32 form serves from now on. */
+  async saveVerdict(model: Model, form: MappedForm, verdict: Verdict): Promise<MappedForm> {
+    const unique = randomBytes(6).toString('hex');
+    const file = path.join(form.directory, VERDICT);
+    await replaceFile(file, JSON.stringify(verdict, null, 2), unique);
+    return (await this.current(model)) ?? form;
   }
 
   /**
@@ -290,16 +319,25 @@ export class MappedForms {
     model: Model,
     findings: Findings,
   ): Promise<MappedForm> {
-    const graphFile = path.join(directory, MAPPED_GRAPH);
-    const allBytes = await bytesOf(directory, [MAPPED_GRAPH, MAPPED_WEIGHTS]);
+    const verdict = asVerdict(await readObject(path.join(directory, VERDICT)));
+    const isFast = verdict?.serves === 'fast';
+    const folder = isFast ? path.join(directory, FAST_FORM) : directory;
+    const graphFile = path.join(folder, MAPPED_GRAPH);
+    const allBytes = await bytesOf(folder, [MAPPED_GRAPH, MAPPED_WEIGHTS]);
     const prepackedBytes = await prepackedBytesIn(graphFile);
     const mappedBytes = allBytes - prepackedBytes;
-    const measured = (await readObject(path.join(directory, FOOTPRINT))) ?? {};
+    const measured = (await readObject(path.join(folder, FOOTPRINT))) ?? {};
     const footprint = {
       ...measured,
       ...{ sourceBytes: model.sourceBytes, mappedBytes, prepackedBytes },
     };
-    return { directory, graphFile, instance, files, digest, footprint, findings };
+    const plan = (isFast ? verdict.plan : undefined) ?? findings.plan;
+    return {
+      ...{ directory, graphFile, instance, files, footprint, findings: { ...findings, plan } },
+      // Other answers need another digest: results are cached under it.
+      digest: isFast ? fastDigest(digest, verdict.digest) : digest,
+      ...(verdict === undefined ? {} : { verdict }),
+    };
   }
 
   /** Forms for other files, runtimes and CPUs may be another server's: they go only when nobody has used them for long. */
@@ -323,6 +361,17 @@ export class MappedForms {
     }
     await rm(gone, { recursive: true, force: true });
   }
+}
+
+/** A verdict holds for its bounds: forms that were judged by others have a folder of their own. */
+function suffixOf(verification: Model['verification']): string {
+  if (verification === undefined) return '';
+  const { labels, shift, speedup } = verification.bounds;
+  return `@auto-${labels}-${shift}-${speedup}`;
+}
+
+function fastDigest(reference: string, fast = ''): string {
+  return createHash('sha256').update(`${reference}\n${fast}`).digest('hex');
 }
 
 /**

@@ -11,10 +11,11 @@ import { readOwnMemory, readPeakRss, resetOwnPeakRss } from '../../system/proces
 import { MappedSession } from '../run/onnx-session.js';
 import type { ServingPlan } from '../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../run/tokenizer.js';
-import { digestOfSources, faultOfContents } from './forms/checksums.js';
+import { checksumsOf, digestOfSources, faultOfContents } from './forms/checksums.js';
 import { asDiskFailure } from './forms/disk-failure.js';
-import { usesArena } from './mapped-form.js';
+import { FAST_FORM, MAPPED_GRAPH, MAPPED_WEIGHTS, usesArena } from './mapped-form.js';
 import type { MeasureJob, PreparerJob, PreparerMessage } from './preparer-protocol.js';
+import { tryCandidates } from './verify/try-candidates.js';
 import { writeForm } from './write-form.js';
 
 /** The kernel takes this process first when memory runs out (proc(5), oom_score_adj). */
@@ -174,6 +175,12 @@ async function run(job: PreparerJob): Promise<void> {
   switch (job.job) {
     case 'write':
       return tell({ type: 'written', ...(await writeForm(job)) });
+    case 'verify': {
+      const verdict = await tryCandidates(job);
+      const names = [MAPPED_GRAPH, MAPPED_WEIGHTS].map((name) => path.join(FAST_FORM, name));
+      const files = await checksumsOf(path.dirname(job.graphFile), names);
+      return tell({ type: 'verified', verdict, files });
+    }
     case 'digest':
       return tell({ type: 'digested', digest: await digestOfSources(job.source, job.files) });
     case 'check': {

@@ -2,9 +2,12 @@ import type { ErrorCode } from '../../errors.js';
 import type { Dtype } from '../intake/dtype.js';
 import type { Side } from '../intake/reading/room.js';
 import type { TokenizerFiles } from '../intake/tokenizer-files.js';
+import type { Verification } from '../intake/verification.js';
 import type { Findings } from '../run/serving-plan.js';
 import type { FormFile } from './forms/checksums.js';
 import type { HotGear, WrittenForm } from './mapped-form.js';
+import type { Labelling } from './verify/judge.js';
+import type { Verdict } from './verify/verdict.js';
 
 /** What a graph is inspected with. */
 export interface InspectOptions {
@@ -72,8 +75,25 @@ export interface CheckJob {
   readonly files: readonly FormFile[];
 }
 
+/** Tries faster forms of a compiled model against it. */
+export interface VerifyJob extends Pick<WriteJob, 'source' | 'weights' | 'tokenizer' | 'inspect'> {
+  readonly job: 'verify';
+  readonly verification: Verification;
+  /** The compiled fp32 form. */
+  readonly graphFile: string;
+  /** Where the fast form goes; a folder that does not exist yet. */
+  readonly fastFolder: string;
+  readonly findings: Findings;
+  readonly threads: number;
+  /** Rows of the largest batch. */
+  readonly batchItems: number;
+  /** Time after which no further form is tried. */
+  readonly budgetMs: number;
+  readonly labelling: Labelling;
+}
+
 /** What a throw-away process is asked to do; passed as JSON in its first argument. */
-export type PreparerJob = WriteJob | MeasureJob | DigestJob | CheckJob;
+export type PreparerJob = WriteJob | MeasureJob | DigestJob | CheckJob | VerifyJob;
 
 /** What it answers. */
 export type PreparerMessage =
@@ -89,4 +109,10 @@ export type PreparerMessage =
       readonly peakBytes: number;
     }
   | ({ readonly type: 'shifted' } & HotGear)
+  | {
+      readonly type: 'verified';
+      readonly verdict: Verdict;
+      /** Of the fast form, below the folder of the fp32 form; none without one. */
+      readonly files: readonly FormFile[];
+    }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string };

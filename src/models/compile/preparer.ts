@@ -1,13 +1,15 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type ErrorCode, PlimsollError } from '../../errors.js';
+import { PlimsollError } from '../../errors.js';
 import { describe } from '../intake/description.js';
 import type { Model } from '../intake/repository.js';
 import { inDirectory } from '../intake/tokenizer-files.js';
 import type { Findings } from '../run/serving-plan.js';
 import { FormChecks } from './form-checks.js';
 import { asDiskFailure, checkRoom, roomNeeded, storageUnavailable } from './forms/disk-failure.js';
+import { KnownFailures } from './forms/known-failures.js';
 import {
+  FAST_FORM,
   type Footprint,
   type HotGear,
   MAPPED_GRAPH,
@@ -18,6 +20,8 @@ import {
 } from './mapped-form.js';
 import { PreparerProcesses } from './preparer-processes.js';
 import type { MeasureJob, RoomBudget, WriteJob } from './preparer-protocol.js';
+import { revoked, type Verdict } from './verify/verdict.js';
+import { DEFAULT_BUDGET_MS, type Verified, verifyModel } from './verify/verify-model.js';
 
 export interface PreparerOptions {
   readonly forms: MappedForms;
@@ -38,26 +42,14 @@ export interface PreparerOptions {
   readonly admit: (model: Model) => Promise<() => void>;
   /** Told when a form was made, and when its full batch was measured. */
   readonly onMeasured: (model: Model, form: MappedForm) => void;
+  /** Told which form of a model serves from now on, and why. */
+  readonly onVerdict?: (model: Model, verdict: Verdict) => void;
+  /** Time after which no further form of a model is tried. */
+  readonly verifyBudgetMs?: number;
   /** Told when a form was found damaged, before it is removed. `form`: if it was in use in this run. */
   readonly onReplaced: (model: Model, reason: string, form?: MappedForm) => void;
   readonly log: (line: string, facts: Readonly<Record<string, unknown>>) => void;
 }
-
-interface Failure {
-  readonly signature: string;
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
-/** A disk that failed is left alone for a while, which doubles with each failure in a row. */
-interface DiskFailure {
-  readonly error: PlimsollError;
-  readonly delayMs: number;
-  readonly untilMs: number;
-}
-
-const FIRST_DELAY_MS = 1000;
-const MOST_DELAY_MS = 30_000;
 
 /**
  * Makes mapped forms, one at a time: each needs the model's size in memory once. Concurrent requests for one model share
@@ -69,8 +61,7 @@ export class Preparer {
   readonly #processes: PreparerProcesses;
   readonly #checks: FormChecks;
   readonly #running = new Map<string, Promise<MappedForm>>();
-  readonly #failures = new Map<string, Failure>();
-  readonly #diskFailures = new Map<string, DiskFailure>();
+  readonly #failures = new KnownFailures();
   readonly #measuring = new Set<Promise<void>>();
   /** Instances that were found damaged. */
   readonly #condemned = new Set<string>();
@@ -104,8 +95,7 @@ export class Preparer {
 
   /** Why this state of the model could not be prepared, if that was tried. */
   failureOf(model: Model): string | undefined {
-    const failure = this.#failures.get(model.id);
-    return failure?.signature === model.signature ? failure.message : undefined;
+    return this.#failures.of(model)?.message;
   }
 
   /**
@@ -135,6 +125,22 @@ export class Preparer {
     });
   }
 
+  /** Takes a model back to its fp32 form, which is measured first: memory is planned with what it takes. */
+  async revoke(model: Model, form: MappedForm, reason: string): Promise<void> {
+    const { forms, onVerdict } = this.#options;
+    if (form.verdict?.serves !== 'fast') return;
+    const verdict = revoked(form.verdict, reason);
+    const exact = await forms.saveVerdict(model, form, verdict);
+    onVerdict?.(model, verdict);
+    const turn = this.#turn.then(async () => {
+      const measured = await this.#measure(model, exact.graphFile, exact.findings);
+      await this.#keepMeasured(model, exact, measured);
+      await Promise.all(this.#measuring);
+    });
+    this.#turn = turn.catch(() => undefined);
+    await turn;
+  }
+
   /** Settles when the measurements and checks that run in the background have ended. */
   async measured(): Promise<void> {
     await Promise.all(this.#measuring);
@@ -154,7 +160,7 @@ export class Preparer {
     } catch (error) {
       throw this.#asDiskFailure(error);
     }
-    this.#throwKnownFailure(model);
+    this.#failures.throwKnown(model);
     const turn = this.#turn.then(async () => {
       const settle = await this.#options.admit(model);
       return this.#prepare(model).finally(settle);
@@ -199,19 +205,6 @@ export class Preparer {
     return form;
   }
 
-  #throwKnownFailure(model: Model): void {
-    const failure = this.#failures.get(model.id);
-    if (failure?.signature === model.signature) {
-      throw new PlimsollError(failure.code, failure.message);
-    }
-    const disk = this.#diskFailures.get(model.id);
-    const leftMs = (disk?.untilMs ?? 0) - performance.now();
-    if (disk === undefined || leftMs <= 0) return;
-    const { code, message } = disk.error;
-    const retryAfterSeconds = Math.ceil(leftMs / 1000);
-    throw new PlimsollError(code, message, { retryAfterSeconds });
-  }
-
   /** Prepares under the model's lock, unless another server has done so meanwhile. */
   async #prepare(model: Model): Promise<MappedForm> {
     const { forms, timeoutMs } = this.#options;
@@ -235,7 +228,7 @@ export class Preparer {
         await lock.release();
       }
     } catch (error) {
-      throw this.#remembered(model, this.#asDiskFailure(error));
+      throw this.#failures.remembered(model, this.#asDiskFailure(error));
     }
   }
 
@@ -250,12 +243,20 @@ export class Preparer {
       const written = await this.#processes.ask(this.#writeJob(model, graphFile), 'written');
       // Files that contradict the graph are refused now, and once.
       describe(model.declaration, { ...written.findings, ...written.findings.plan });
-      const measured = await this.#measure(model, graphFile, written.findings);
-      const form = await forms.publish(model, partial, written);
+      const { verdict, files } = await this.#verify(model, graphFile, written.findings);
+      const isFast = verdict?.serves === 'fast';
+      // A trial that was killed leaves its files.
+      const left = [`${FAST_FORM}.trials`, ...(isFast ? [] : [FAST_FORM])];
+      for (const name of left) await rm(path.join(partial, name), { recursive: true, force: true });
+      const serving = isFast ? path.join(partial, FAST_FORM, MAPPED_GRAPH) : graphFile;
+      const plan = verdict?.plan ?? written.findings.plan;
+      const measured = await this.#measure(model, serving, { ...written.findings, plan });
+      const all = { ...written, verdict, files: [...written.files, ...files] };
+      const form = await forms.publish(model, partial, all);
+      if (verdict !== undefined) this.#options.onVerdict?.(model, verdict);
       await forms.digests.keep(model, written.digest);
       this.#checks.written(form);
-      this.#failures.delete(id);
-      this.#diskFailures.delete(id);
+      this.#failures.forget(id);
       log('prepared', { model: id, ms: Math.round(performance.now() - begun) });
       return await this.#keepMeasured(model, form, measured);
     } catch (error) {
@@ -264,25 +265,14 @@ export class Preparer {
     }
   }
 
-  #asDiskFailure(error: unknown): unknown {
-    return asDiskFailure(error, path.dirname(this.#options.forms.root)) ?? error;
+  #verify(model: Model, graphFile: string, findings: Findings): Promise<Verified> {
+    const { batchItems, verifyBudgetMs: budgetMs = DEFAULT_BUDGET_MS } = this.#options;
+    const limits = { batchItems, budgetMs };
+    return verifyModel(this.#processes, model, this.#writeJob(model, graphFile), findings, limits);
   }
 
-  /** Notes a failure, so that the work is not done again for nothing. @returns the error */
-  #remembered(model: Model, error: unknown): unknown {
-    if (!(error instanceof PlimsollError)) return error;
-    const { code, message } = error;
-    if (code === 'MODEL_UNUSABLE') {
-      this.#failures.set(model.id, { signature: model.signature, code, message });
-    } else if (code === 'STORAGE_UNAVAILABLE') {
-      const last = this.#diskFailures.get(model.id)?.delayMs ?? FIRST_DELAY_MS / 2;
-      const delayMs = Math.min(MOST_DELAY_MS, last * 2);
-      const untilMs = performance.now() + delayMs;
-      this.#diskFailures.set(model.id, { error, delayMs, untilMs });
-      const retryAfterSeconds = Math.ceil(delayMs / 1000);
-      return new PlimsollError(code, message, { cause: error, retryAfterSeconds });
-    }
-    return error;
+  #asDiskFailure(error: unknown): unknown {
+    return asDiskFailure(error, path.dirname(this.#options.forms.root)) ?? error;
   }
 
   #writeJob(model: Model, graphFile: string): WriteJob {

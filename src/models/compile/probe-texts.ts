@@ -4,7 +4,7 @@
  */
 
 /** A few words in each of many scripts. */
-const WORDS: readonly string[] = [
+export const WORDS: readonly string[] = [
   'The quick brown fox jumps over the lazy dog',
   "I can't believe it's not butter, don't you?",
   'Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich, ja: ẞ und ß',

@@ -1,23 +1,19 @@
 /** Compiles a model into its mapped form, and finds out how it has to be served. */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { systemCodeOf } from '../../errors.js';
 import type { Decision } from '../intake/description.js';
-import { MappedSession, writeMappedGraph } from '../run/onnx-session.js';
+import { MappedSession } from '../run/onnx-session.js';
 import type { Findings } from '../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../run/tokenizer.js';
 import { compareTokenizers } from './compare-tokenizers.js';
-import { compileSafetensors } from './compile-safetensors.js';
 import { checksumsOf, digestOfSources } from './forms/checksums.js';
 import { diskFailureBehind } from './forms/disk-failure.js';
-import { syncFile } from './forms/written-files.js';
 import { inspectGraph, type MakeRow } from './inspect-graph.js';
 import { MAPPED_GRAPH, MAPPED_WEIGHTS, type WrittenForm } from './mapped-form.js';
 import { measureRoom } from './measure-room.js';
-import { alignWeights } from './mend/aligned-weights.js';
-import { withoutRepeatedConstants } from './mend/repeated-constants.js';
 import type { WriteJob } from './preparer-protocol.js';
-import { stagedGraph } from './staging.js';
+import { compareWithOriginal } from './verify/compare-original.js';
+import { type SourceGraph, sourceGraph, writeMapped } from './verify/source-graph.js';
 
 /** Words that rows for trials are made of; any tokenizer makes many tokens of them. */
 const TRIAL_TEXT =
@@ -28,24 +24,17 @@ const TRIAL_REPEATS = 40;
 export async function writeForm(job: WriteJob): Promise<WrittenForm> {
   const digest = await digestOfSources(job.source, job.files);
   const directory = path.dirname(job.graphFile);
-  await writeGraph(job, directory);
-  const findings = await findOut(job);
+  const findings = await writeGraph(job, directory);
   return { digest, findings, files: await checksumsOf(directory, [MAPPED_GRAPH, MAPPED_WEIGHTS]) };
 }
 
-async function writeGraph(job: WriteJob, directory: string): Promise<void> {
+async function writeGraph(job: WriteJob, directory: string): Promise<Findings> {
   const stage = path.join(directory, 'stage');
   try {
     await mkdir(stage, { recursive: true });
-    const { graph, dataFolder } = await sourceGraph(job, stage);
-    await writeMappedGraph(graph, job.graphFile, job.weightsFile, dataFolder);
-    await mendSubgraphs(job.graphFile);
-    await alignWeights(job.graphFile, job.weightsFile);
-    await syncFile(job.graphFile);
-    await syncFile(path.join(directory, job.weightsFile)).catch((error: unknown) => {
-      // A graph whose weights are all small has no weights file.
-      if (systemCodeOf(error) !== 'ENOENT') throw error;
-    });
+    const source = await sourceGraph(job.source, job.weights, stage);
+    await writeMapped(source, job.graphFile, job.weightsFile);
+    return await findOut(job, source);
   } catch (error) {
     // While the staged files still take their room: afterwards the disk would look well.
     throw (await diskFailureBehind(error, directory)) ?? error;
@@ -54,27 +43,7 @@ async function writeGraph(job: WriteJob, directory: string): Promise<void> {
   }
 }
 
-/** The graph to optimise: the model's own, or one that is written for its safetensors. */
-async function sourceGraph(
-  { source, weights }: WriteJob,
-  stage: string,
-): Promise<{ readonly graph: string; readonly dataFolder?: string }> {
-  if (weights[0]?.endsWith('.onnx') === true) {
-    return { graph: await stagedGraph(source, weights, stage) };
-  }
-  const { graphFile, dataFolder } = await compileSafetensors(source, stage);
-  return { graph: graphFile, dataFolder };
-}
-
-async function mendSubgraphs(graphFile: string): Promise<void> {
-  const mended = withoutRepeatedConstants(await readFile(graphFile));
-  if (mended === undefined) return;
-  const beside = `${graphFile}.mended`;
-  await writeFile(beside, Buffer.concat(mended));
-  await rename(beside, graphFile);
-}
-
-async function findOut(job: WriteJob): Promise<Findings> {
+async function findOut(job: WriteJob, source: SourceGraph): Promise<Findings> {
   const { inspect, tokenizer: files } = job;
   const { choice, why } = await compareTokenizers(files);
   const encoder = await TextEncoder.open(files, inspect.maxTokens, choice);
@@ -83,7 +52,9 @@ async function findOut(job: WriteJob): Promise<Findings> {
   try {
     const { plan, decisions } = await inspectGraph(session, makeRow, inspect);
     const room = await measureRoom(session, plan, makeRow, inspect.maxTokens, job.budget);
-    return { plan, tokenizer: choice, ...room, decisions: [...decisions, ...textDecisions()] };
+    const compared = await compareWithOriginal(session, source, plan, makeRow, inspect.dtype);
+    const all = [...decisions, ...textDecisions(), compared];
+    return { plan, tokenizer: choice, ...room, decisions: all };
   } finally {
     await session.release();
   }
@@ -97,7 +68,7 @@ async function findOut(job: WriteJob): Promise<Findings> {
 }
 
 /** Rows of real tokens, of any length, framed as a text is. */
-async function rowMaker(encoder: TextEncoder): Promise<MakeRow> {
+export async function rowMaker(encoder: TextEncoder): Promise<MakeRow> {
   const whole = await (await encoder.native()).idsOf([TRIAL_TEXT.repeat(TRIAL_REPEATS)]);
   const words = whole[0] !== undefined && whole[0].length > 0 ? whole[0] : [0];
   const { before, beforeTypes, textType, after, afterTypes } = encoder.frame;

@@ -18,11 +18,11 @@ const GRAPH_NAMES: Readonly<Record<Dtype, string>> = {
 };
 
 /**
- * What is taken where a model has several: fastest first on a CPU (`npm run bench -- gears`), and 4 bits last, as
- * they change scores the most. ONNX Runtime has no half-precision products for x86: it turns fp16 weights into fp32
- * on every run, so they save mapped bytes but no time.
+ * What is taken where a model has several and nobody asked for one: the most exact first, as the faster ones have to
+ * agree with it before they serve (`compile/verify`). ONNX Runtime has no half-precision products for x86: it turns
+ * fp16 weights into fp32 on every run, so they save mapped bytes but no time.
  */
-export const BEST_FIRST: readonly Dtype[] = ['q8', 'fp32', 'fp64', 'fp16', 'bf16', 'q4'];
+export const BEST_FIRST: readonly Dtype[] = ['fp32', 'fp64', 'fp16', 'bf16', 'q8', 'q4'];
 
 /** Where the graph of that type usually lies below a model's folder. */
 export function graphFileOf(dtype: Dtype): string {

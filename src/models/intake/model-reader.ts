@@ -19,6 +19,7 @@ import { type GraphFacts, readGraphFacts } from './graph/graph-facts.js';
 import { OVERRIDES_FILE } from './reading/overrides.js';
 import { roomOf } from './reading/room.js';
 import { inDirectory, type TokenizerFiles, tokenizerFilesIn } from './tokenizer-files.js';
+import { type Bounds, PROBE_FILE, type Verification, verifiedFiles } from './verification.js';
 
 /** A model as it lies on disk. */
 export interface Model {
@@ -45,6 +46,8 @@ export interface Model {
   readonly signature: string;
   /** Bytes of its weights: the graph and its external data. */
   readonly sourceBytes: number;
+  /** Set where faster forms of it are tried against its fp32 form. */
+  readonly verification?: Verification;
 }
 
 /** What compiles models that have safetensors and no graph. */
@@ -73,12 +76,15 @@ function checkpointOf({ files, safetensors }: FolderContents): string | undefine
 export class ModelReader {
   readonly #wanted: readonly Dtype[];
   readonly #safetensors: SafetensorsCompiler | undefined;
+  readonly #bounds: Bounds | undefined;
   /** By path: a graph is read again only when it has changed. */
   readonly #facts = new Map<string, KnownFacts>();
 
-  constructor(wanted: readonly Dtype[], safetensors?: SafetensorsCompiler) {
+  /** @param bounds what faster forms are held against; without them none is tried */
+  constructor(wanted: readonly Dtype[], safetensors?: SafetensorsCompiler, bounds?: Bounds) {
     this.#wanted = wanted;
     this.#safetensors = safetensors;
+    this.#bounds = bounds;
   }
 
   /**
@@ -117,9 +123,14 @@ export class ModelReader {
       own,
       ...tokenizer.all,
     ];
-    const state = await stateOf(contents, best, [
-      ...new Set(small.filter((at) => at !== undefined)),
-    ]);
+    const verification =
+      overrides.dtype === undefined ? verificationOf(contents, graphs, this.#bounds) : undefined;
+    const state = await stateOf(
+      contents,
+      best,
+      [...new Set(small.filter((at) => at !== undefined))],
+      verification,
+    );
     const chosen: Decision = {
       ...{ about: 'graph', value: `${best.file} (${best.dtype})` },
       from: whyThisOne(graphs, wanted, overrides.dtype !== undefined),
@@ -129,6 +140,7 @@ export class ModelReader {
       ...{ id, directory, declaration, graphs, tokenizer, aliases: overrides.alias ?? [] },
       description: { ...described, decisions: [chosen, ...described.decisions] },
       ...{ dtype: best.dtype, graphFile: best.file, ...state }, // 5
+      ...(verification === undefined ? {} : { verification }),
     };
   }
 
@@ -261,10 +273,25 @@ function externalFiles(
   });
 }
 
+/** Undefined where there is no fp32 form to compare with, or nobody wants to know. */
+function verificationOf(
+  contents: FolderContents,
+  [best, ...others]: readonly GraphFile[],
+  bounds: Bounds | undefined,
+): Verification | undefined {
+  if (bounds === undefined || best?.dtype !== 'fp32') return undefined;
+  const shipped = others
+    .filter(({ dtype, facts }) => dtype === 'q8' && facts !== undefined)
+    .map((graph) => ({ weights: [graph.file, ...externalFiles(contents, graph)] }))
+    .filter(({ weights }) => weights.every((file) => contents.files.includes(file)));
+  return { bounds, shipped, hasProbes: contents.files.includes(PROBE_FILE) };
+}
+
 async function stateOf(
   contents: FolderContents,
   graph: GraphFile,
   small: readonly string[],
+  verification: Verification | undefined,
 ): Promise<Pick<Model, 'files' | 'weights' | 'signature' | 'sourceBytes'>> {
   const weights = [graph.file, ...externalFiles(contents, graph)];
   const files = [...small, ...weights];
@@ -282,7 +309,25 @@ async function stateOf(
       throw unusable(`${file} cannot be used: ${error.message}`);
     }
   }
-  return { files, weights, signature: lines.join('|'), sourceBytes };
+  if (verification !== undefined) {
+    const { labels, shift, speedup } = verification.bounds;
+    lines.push(`verified:${labels}:${shift}:${speedup}`);
+    for (const file of verifiedFiles(verification)) {
+      lines.push(await stateLine(contents.directory, file));
+    }
+  }
+  const tried = verification === undefined ? [] : verifiedFiles(verification);
+  return { files: [...files, ...tried], weights, signature: lines.join('|'), sourceBytes };
+}
+
+/** A file that is tried only: where it is missing or broken it is not used, and nothing else suffers. */
+async function stateLine(directory: string, file: string): Promise<string> {
+  try {
+    const { size, mtimeMs, ino } = await factsOf(path.join(directory, file));
+    return `${file}:${size}:${Math.floor(mtimeMs)}:${ino}`;
+  } catch (error) {
+    return `${file}:${messageOf(error)}`;
+  }
 }
 
 /** The tokenizer of a folder that cannot be served. */

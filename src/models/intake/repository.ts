@@ -12,6 +12,7 @@ import {
   ModelReader,
   type SafetensorsCompiler,
 } from './model-reader.js';
+import type { Bounds } from './verification.js';
 
 export type { Model } from './model-reader.js';
 
@@ -48,16 +49,20 @@ export class ModelRepository {
   #broken: readonly BrokenModel[] = [];
 
   /**
-   * @param dtype the only type of weights that is taken; `auto`: the best that a model has
+   * @param dtype the only type of weights that is taken; `auto`: the most exact that a model has
    * @param safetensors tells which models can be compiled from their safetensors; none without it
+   * @param bounds what faster forms are held against where `auto` was asked for; without them none is tried
    */
   constructor(
     root: string | undefined,
     dtype: Dtype | 'auto' = 'auto',
     safetensors?: SafetensorsCompiler,
+    bounds?: Bounds,
   ) {
     this.#root = root === undefined ? undefined : path.resolve(root);
-    this.#reader = new ModelReader(dtype === 'auto' ? BEST_FIRST : [dtype], safetensors);
+    const isAuto = dtype === 'auto';
+    const wanted = isAuto ? BEST_FIRST : [dtype];
+    this.#reader = new ModelReader(wanted, safetensors, isAuto ? bounds : undefined);
   }
 
   get root(): string | undefined {

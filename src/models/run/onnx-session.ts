@@ -91,6 +91,25 @@ export class MappedSession {
     return new MappedSession(session);
   }
 
+  /**
+   * Opens a graph as it was written, with nothing optimised: what its mapped form is compared with.
+   *
+   * @param dataFolder where its external data lies, if not beside it
+   * @throws PlimsollError MODEL_UNUSABLE
+   */
+  static async openOriginal(graphFile: string, dataFolder?: string): Promise<MappedSession> {
+    const elsewhere =
+      dataFolder === undefined ? {} : { model_external_initializers_file_folder_path: dataFolder };
+    const session = await create(dataFolder === undefined ? graphFile : await readFile(graphFile), {
+      graphOptimizationLevel: 'disabled',
+      intraOpNumThreads: 1,
+      enableCpuMemArena: false,
+      logSeverityLevel: LOG_ERRORS,
+      extra: { session: { disable_prepacking: '1', ...elsewhere } },
+    });
+    return new MappedSession(session);
+  }
+
   get inputs(): readonly ValueFacts[] {
     return this.#session.inputMetadata.map(valueFacts);
   }

@@ -1,9 +1,11 @@
 /** A model folder served without a server: read, compiled and run in this process, as the parts of it do it. */
 import path from 'node:path';
+import type { WriteJob } from '../../../src/models/compile/preparer-protocol.js';
 import { writeForm } from '../../../src/models/compile/write-form.js';
 import { describe as described } from '../../../src/models/intake/description.js';
 import { type Model, ModelRepository } from '../../../src/models/intake/repository.js';
 import { inDirectory } from '../../../src/models/intake/tokenizer-files.js';
+import type { Bounds } from '../../../src/models/intake/verification.js';
 import { MappedSession } from '../../../src/models/run/onnx-session.js';
 import { scoresOf } from '../../../src/models/run/scores.js';
 import type { Findings } from '../../../src/models/run/serving-plan.js';
@@ -11,6 +13,7 @@ import { TextEncoder } from '../../../src/models/run/tokenizer.js';
 
 export interface Served {
   readonly model: Model;
+  readonly job: WriteJob;
   readonly findings: Findings;
   readonly encoder: TextEncoder;
   readonly labels: readonly string[];
@@ -22,21 +25,27 @@ export interface Served {
 }
 
 /** @throws PlimsollError as the server would */
-export async function served(root: string, id: string, scratch: string): Promise<Served> {
-  const repository = new ModelRepository(root);
+export async function served(
+  root: string,
+  id: string,
+  scratch: string,
+  bounds?: Bounds,
+): Promise<Served> {
+  const repository = new ModelRepository(root, 'auto', undefined, bounds);
   const model = await repository.find(id);
   const { description: of, declaration, directory, files, weights, dtype } = model;
   const tokenizer = inDirectory(directory, model.tokenizer);
   const graphFile = path.join(scratch, 'form', 'model.onnx');
   const { padTokenId, padTypeId, positionOffset, paddingSide, maxTokens } = of;
-  const { findings } = await writeForm({
+  const job: WriteJob = {
     ...{ job: 'write', source: directory, files, weights, tokenizer, graphFile },
     ...{ weightsFile: 'weights.bin', threads: 1, budget: { bytes: 2 ** 31, ms: 60_000 } },
     inspect: {
       ...{ dtype, maxTokens, padTokenId, padTypeId, positionOffset, paddingSide },
       labels: declaration.overrides.labels?.length ?? declaration.labels.count,
     },
-  });
+  };
+  const { findings } = await writeForm(job);
   const { plan } = findings;
   const {
     labels,
@@ -64,5 +73,5 @@ export async function served(root: string, id: string, scratch: string): Promise
     await hot.release();
   };
   const [ask, askHot] = [asking(session), asking(hot)];
-  return { model, findings, encoder, labels, ask, askHot, release };
+  return { model, job, findings, encoder, labels, ask, askHot, release };
 }

@@ -18,6 +18,9 @@ export function ModelDetails({ model }: { readonly model: ModelOfState }) {
         facts={[
           ...(task === null ? [] : [['task', words(task)] as const]),
           ...(sourceMb === null ? [] : [['files', `${mb(sourceMb)} MB`] as const]),
+          ...(model.form === null
+            ? []
+            : [['form', `${model.form} (${model.form_reason ?? ''})`] as const]),
           ['loaded', held === '' ? 'in no worker' : held],
         ]}
       />

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Dtype } from '../../../../src/models/intake/dtype.js';
 import { ModelRepository } from '../../../../src/models/intake/repository.js';
+import { DEFAULT_BOUNDS } from '../../../../src/models/intake/verification.js';
 import { temporaryFolder, write, writeModel } from '../folders.js';
 
 async function scanned(root: string): Promise<ModelRepository> {
@@ -198,6 +199,11 @@ describe('of several weights', () => {
     [
       ['onnx/model.onnx', 'onnx/model_quantized.onnx', 'onnx/model_quantized.onnx_data'],
       'auto',
+      'fp32 onnx/model.onnx 13',
+    ],
+    [
+      ['onnx/model.onnx', 'onnx/model_quantized.onnx', 'onnx/model_quantized.onnx_data'],
+      'q8',
       'q8 onnx/model_quantized.onnx 9',
     ],
     [['onnx/model.onnx', 'onnx/model_quantized.onnx'], 'fp32', 'fp32 onnx/model.onnx 13'],
@@ -211,14 +217,26 @@ describe('of several weights', () => {
     expect(await dtypeOf(names, wanted)).toBe(found);
   });
 
-  test('only those that are used change the signature', async () => {
+  test('only those that are used, or tried, change the signature', async () => {
     const root = temporaryFolder();
     const folder = writeModel(root, 'a', FILES);
-    const repository = await scanned(root);
-    const { signature } = await repository.refresh('a');
+    const tried = new ModelRepository(root, 'auto', undefined, DEFAULT_BOUNDS);
+    const others = { ...DEFAULT_BOUNDS, shift: 0.04 };
+    const signatures = async () => [
+      (await (await scanned(root)).refresh('a')).signature,
+      (await tried.refresh('a')).signature,
+    ];
+    const before = await signatures();
+    const stricter = await new ModelRepository(root, 'auto', undefined, others).find('a');
+    expect(stricter.signature).not.toBe(before[1]);
+    appendFileSync(path.join(folder, 'onnx/model_quantized.onnx'), ' ');
+    const between = await signatures();
+    expect(between[0]).toBe(before[0]);
+    const { verification } = await tried.refresh('a');
+    expect(verification?.bounds).toBe(DEFAULT_BOUNDS);
     appendFileSync(path.join(folder, 'onnx/model.onnx'), ' ');
-    expect((await repository.refresh('a')).signature).toBe(signature);
-    appendFileSync(path.join(folder, 'onnx/model_quantized.onnx_data'), ' ');
-    expect((await repository.refresh('a')).signature).not.toBe(signature);
+    const after = await signatures();
+    expect(after[0]).not.toBe(before[0]);
+    expect(after[1]).not.toBe(between[1]);
   });
 });
