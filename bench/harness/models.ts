@@ -18,6 +18,8 @@ export interface CachedModel {
   readonly directory: string;
   /** Size of its ONNX file. */
   readonly bytes: number;
+  /** Type of the weights that it is prepared and served with; fp32 if it is left out. */
+  readonly dtype?: Dtype | 'auto';
 }
 
 export const bundledFolder = path.join(projectFolder, 'models', 'spam');
@@ -70,7 +72,7 @@ export async function syntheticModels(
     progress.at(`model ${id}`);
     const options = { shape, seed, directory, tokenizerDirectory, dtype };
     const { bytes } = await generateSyntheticModel(options);
-    models.push({ id, directory, bytes });
+    models.push({ id, directory, bytes, dtype });
   }
   await prepare(models, progress);
   return models;
@@ -114,7 +116,7 @@ export async function quantisedModel(model: CachedModel, progress: Progress): Pr
   const file = path.join(directory, 'onnx', 'model_quantized.onnx');
   await quantiseFile(path.join(model.directory, 'onnx', 'model.onnx'), file);
   const { size: bytes } = await stat(file);
-  const quantised = { id, directory, bytes };
+  const quantised = { id, directory, bytes, dtype: 'q8' } as const;
   await prepare([quantised], progress);
   return quantised;
 }

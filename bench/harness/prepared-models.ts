@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Dtype } from '../../src/models/intake/dtype.js';
 import { NotRunError } from './benchmark.js';
 import { projectFolder, serverEnvironment, serverProgram } from './program.js';
 import type { Progress } from './progress.js';
@@ -35,9 +36,23 @@ export function mappedFolder(): string {
   return path.join(benchFolder(), 'data', 'mapped');
 }
 
+interface Preparable {
+  readonly id: string;
+  readonly directory: string;
+  readonly dtype?: Dtype | 'auto';
+}
+
 /** Makes the mapped forms that are missing, with the program's own command. */
-export async function prepare(
-  models: readonly { readonly id: string; readonly directory: string }[],
+export async function prepare(models: readonly Preparable[], progress: Progress): Promise<void> {
+  for (const dtype of new Set(models.map(({ dtype = 'fp32' }) => dtype))) {
+    const group = models.filter((model) => (model.dtype ?? 'fp32') === dtype);
+    await prepareAll(group, dtype, progress);
+  }
+}
+
+async function prepareAll(
+  models: readonly Preparable[],
+  dtype: Dtype | 'auto',
   progress: Progress,
 ): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'plimsoll-bench-models-'));
@@ -47,6 +62,7 @@ export async function prepare(
     progress.at(`preparing ${models.length} models`);
     const data = path.join(benchFolder(), 'data');
     const args = [serverProgram, 'models', '--prepare', '--models', folder, '--data', data];
+    args.push('--dtype', dtype);
     const child = spawn(process.execPath, args, {
       env: serverEnvironment(),
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,6 +1,7 @@
 /** The server under test: the built program, in its own process, on a free port and a fresh data folder. */
 import { mkdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
+import type { Dtype } from '../../src/models/intake/dtype.js';
 import type { Deferring } from './benchmark.js';
 import type { MemoryCgroup } from './machine/cgroup.js';
 import { type CachedModel, mappedFolder } from './models.js';
@@ -56,10 +57,19 @@ export async function layOutModels(
   return { modelsFolder, data };
 }
 
+/** The type that all of the models are measured in; by default a server chooses among forms, which would be another one elsewhere. */
+function dtypeOf(models: readonly CachedModel[]): Dtype | 'auto' {
+  const [first = 'fp32', ...others] = new Set(models.map(({ dtype = 'fp32' }) => dtype));
+  return others.length === 0 ? first : 'auto';
+}
+
 /** @returns the server's arguments */
 async function layOut(folder: string, { models, settings }: ServerOptions): Promise<string[]> {
   const { modelsFolder, data } = await layOutModels(folder, models);
-  const set = { 'log.format': 'json', 'log.level': 'info', ...settings };
+  const set = {
+    ...{ 'log.format': 'json', 'log.level': 'info', 'models.dtype': dtypeOf(models) },
+    ...settings,
+  };
   return [
     'serve',
     ...['--host', '127.0.0.1', '--port', '0', '--models', modelsFolder, '--data', data],

@@ -13,7 +13,8 @@ import {
   sizeOf,
 } from '../harness/benchmark.js';
 import { isMeasured, measuredOr, type NotMeasured } from '../harness/checks.js';
-import { type CachedModel, measuredModels, titleOf } from '../harness/models.js';
+import { bundledModel, type CachedModel, measuredModels, titleOf } from '../harness/models.js';
+import { prepare } from '../harness/prepared-models.js';
 import { temporaryFolder } from '../harness/program.js';
 import { type ServerUnderTest, startListening } from '../harness/programs/listening.js';
 import { installedPeer } from '../harness/programs/peer.js';
@@ -23,7 +24,12 @@ import { closedUsers, measuredUsers, warmUp } from '../harness/users/closed-user
 import { mailSource, spreadMails } from '../harness/users/mails.js';
 
 const LEAST_RATE_RATIO = 2;
+/** The bundled model is so small that HTTP is a good part of its work. */
+const LEAST_BUNDLED_RATE_RATIO = 1.4;
 const MOST_MEMORY_RATIO = 0.5;
+const MOST_MEMORY_RATIO_OF_LARGEST = 0.3;
+/** The server's default takes the fastest form that was verified: scores may differ by as much (`verify.shift`). */
+const MOST_DIFFERENCE = 0.05;
 const USERS = 32;
 const SIZES = { full: { rounds: 3, ms: 6000 }, quick: { rounds: 1, ms: 4000 } };
 
@@ -42,6 +48,8 @@ interface Side {
 }
 
 interface Compared {
+  /** The form that the server took. */
+  readonly form: string;
   readonly server: Side;
   readonly peer: Side;
 }
@@ -52,15 +60,23 @@ async function run(context: Context): Promise<Outcome> {
   const checks: Check[] = [];
   const facts: Fact[] = [];
   const details: Record<string, unknown> = { users: USERS };
-  for (const model of await measuredModels(context)) {
+  for (const fp32 of await measuredModels(context)) {
+    const model = { ...fp32, dtype: 'auto' } as const;
+    context.progress.at(`${model.id}: the fastest form that agrees with fp32`);
+    await prepare([model], context.progress);
     const compared = await measuredOr(() => compare(context, folder, model));
     checks.push(...checksOf(model.id, compared));
     if (!isMeasured(compared)) continue;
     headlines.push(
       `${titleOf(model.id)} ${rateRatio(compared).toFixed(2)} and ${memoryRatio(compared).toFixed(2)}`,
     );
+    facts.push({ fact: `${model.id}: form in use`, value: compared.form });
     facts.push(...factsOf(model.id, 'server', compared), ...factsOf(model.id, 'peer', compared));
-    details[model.id] = { server: detailsOf(compared.server), peer: detailsOf(compared.peer) };
+    details[model.id] = {
+      form: compared.form,
+      server: detailsOf(compared.server),
+      peer: detailsOf(compared.peer),
+    };
   }
   return { headline: headlines.join(', '), checks, facts, details };
 }
@@ -77,12 +93,20 @@ function checksOf(id: string, compared: Compared | NotMeasured): readonly Check[
   const figure = (of: (compared: Compared) => number) =>
     isMeasured(compared) ? rounded(of(compared)) : compared;
   return [
-    atLeast(`${id}: items/s ÷ the peer’s`, figure(rateRatio), LEAST_RATE_RATIO),
-    atMost(`${id}: private memory ÷ the peer’s`, figure(memoryRatio), MOST_MEMORY_RATIO),
+    atLeast(
+      `${id}: items/s ÷ the peer’s`,
+      figure(rateRatio),
+      id === bundledModel.id ? LEAST_BUNDLED_RATE_RATIO : LEAST_RATE_RATIO,
+    ),
+    atMost(
+      `${id}: private memory ÷ the peer’s`,
+      figure(memoryRatio),
+      id.startsWith('bert-base') ? MOST_MEMORY_RATIO_OF_LARGEST : MOST_MEMORY_RATIO,
+    ),
   ];
 }
 
-function factsOf(id: string, who: keyof Compared, compared: Compared): readonly Fact[] {
+function factsOf(id: string, who: 'server' | 'peer', compared: Compared): readonly Fact[] {
   const { rates, latency, privateMb } = compared[who];
   return [
     { fact: `${id}: the ${who}`, value: spread(rates, ' items/s', 1) },
@@ -103,7 +127,8 @@ async function compare(context: Context, folder: string, model: CachedModel): Pr
   const server = await startServer(context, { models: [model], settings });
   const peer = await startPeer(context, folder, model);
   const sides = { server, peer };
-  const compared: Compared = { server: emptySide(), peer: emptySide() };
+  const { form } = await server.api.model(id);
+  const compared = { form: form ?? 'fp32', server: emptySide(), peer: emptySide() };
   const nextText = mailSource(spreadMails());
   const options = { users: USERS, ms, modelOf: () => id, nextText };
   try {
@@ -148,7 +173,8 @@ async function sameAnswer(
     [server, peer].map(async ({ api }) => topLabels(await api.classify({ model, inputs }))),
   );
   const [a, b] = [ours?.[0], theirs?.[0]];
-  if (a?.label === b?.label && Math.abs((a?.score ?? 0) - (b?.score ?? 1)) < 1e-3) return;
+  if (a?.label === b?.label && Math.abs((a?.score ?? 0) - (b?.score ?? 1)) <= MOST_DIFFERENCE)
+    return;
   throw new Error(`the server says ${JSON.stringify(a)}, the peer ${JSON.stringify(b)}`);
 }
 
