@@ -31,7 +31,7 @@ function withCommonFlags(command: Command): Command {
 function withModelFlag(command: Command): Command {
   return command.option(
     '--model <org/name[@revision]>',
-    'model of a hub, fetched where the cache lacks it; may be repeated. Without --models only these are served',
+    'model of a hub, fetched where the cache lacks it; may be repeated. Without --models only these are served (default: none)',
     (value: string, earlier: readonly string[] = []) => [...earlier, value],
   );
 }
@@ -53,7 +53,7 @@ function buildProgram(run: Run): Command {
     .option('--port <number>', 'port to listen on, 0 for a free one (default: 8000)')
     .addHelpText(
       'after',
-      '\nExamples:\n  plimsoll serve --models ./models --port 8000\n  plimsoll serve --model org/name --model org/other@v1.0',
+      '\nExample:\n  plimsoll serve --models ./models --port 8000\n  plimsoll serve --model org/name --model org/other@v1.0',
     )
     .action((flags: CommonFlags) =>
       run(async (started) => {

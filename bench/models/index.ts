@@ -2,6 +2,7 @@ import type { Benchmark } from '../harness/benchmark.js';
 import { cold } from './cold.js';
 import { gears } from './gears.js';
 import { messages } from './messages.js';
+import { pull } from './pull.js';
 import { sameScores } from './same-scores.js';
 import { shift } from './shift.js';
 import { tokenizer } from './tokenizer.js';
@@ -14,4 +15,5 @@ export const benchmarks: readonly Benchmark[] = [
   gears,
   tokenizer,
   messages,
+  pull,
 ];

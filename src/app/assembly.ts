@@ -33,12 +33,12 @@ import { Archive } from './archive/archive.js';
 import { hubModelsOf, pullsOf } from './hub-parts.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
-import { ModelViews } from './model-views.js';
 import { admitPreparing } from './preparing-admission.js';
 import { ProofRuns } from './proof-runs.js';
 import { replaceForm } from './replaced-form.js';
 import { boundsIn, shadowChecks, tellVerdict } from './verdicts/verdicts.js';
-import { WorkerViews } from './worker-views.js';
+import { ModelViews } from './views/model-views.js';
+import { WorkerViews } from './views/worker-views.js';
 
 /** Models bundled with the package. */
 export const BUNDLED_MODELS = fileURLToPath(new URL('../../models', import.meta.url));

@@ -1,6 +1,7 @@
-import { rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { namesIn } from './compile/forms/written-files.js';
+import { systemCodeOf } from '../errors.js';
+import { LOCK_FILE } from './compile/forms/folder-lock.js';
 import { folderNameOfForm } from './intake/folder/names.js';
 import { diskBytesOf } from './intake/origin.js';
 
@@ -54,9 +55,18 @@ export async function removeForms(folders: readonly FormsFolder[]): Promise<void
   for (const { directory } of folders) await rm(directory, { recursive: true, force: true });
 }
 
+/** Names in a folder; none if it is not there. */
+function namesIn(directory: string): Promise<readonly string[]> {
+  return readdir(directory).catch((error: unknown) => {
+    if (systemCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+}
+
 async function isBeingWritten(directory: string, now: number): Promise<boolean> {
   for (const name of await namesIn(directory)) {
-    if (!name.startsWith('.')) continue;
+    // The lock stays when the work is done.
+    if (!name.startsWith('.') || name === LOCK_FILE) continue;
     const found = await stat(path.join(directory, name)).catch(() => undefined);
     if (found !== undefined && now - found.mtimeMs < YOUNG_MS) return true;
   }

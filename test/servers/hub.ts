@@ -63,6 +63,11 @@ export class HubServer {
     return this.#endpoint;
   }
 
+  /** Address of the storage that large files are redirected to. */
+  get storage(): string {
+    return addressOf(this.#storage);
+  }
+
   /** Content that was sent for a file, in requests. */
   requestsFor(file: string): readonly SeenRequest[] {
     return this.seen.filter(({ url, method }) => url.endsWith(file) && method === 'GET');
@@ -132,8 +137,9 @@ export class HubServer {
   #serveStorage(request: IncomingMessage, response: ServerResponse): void {
     this.#see('storage', request);
     const file = decodeURIComponent((request.url ?? '').replace('/blob/', ''));
-    const content = Buffer.from(this.#files.get(file) ?? '');
     const { faults } = this;
+    const whole = this.#files.get(file) ?? Buffer.alloc(0);
+    const content = faults.damages === true ? Buffer.from(whole) : whole;
     if (faults.damages === true) content[content.byteLength >> 1] = 255 - (content.at(0) ?? 0);
     const isLong = content.byteLength > (faults.cutAfterBytes ?? 0);
     const cut = isLong && (faults.cuts ?? 0) > 0 ? faults.cutAfterBytes : undefined;
@@ -171,8 +177,15 @@ function addressOf(server: Server): string {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
+/** Digests that are known: a large file is asked for more than once. */
+const digests = new WeakMap<Buffer, string>();
+
 function sha256(content: Buffer): string {
-  return createHash('sha256').update(content).digest('hex');
+  const known = digests.get(content);
+  if (known !== undefined) return known;
+  const digest = createHash('sha256').update(content).digest('hex');
+  digests.set(content, digest);
+  return digest;
 }
 
 function gitId(content: Buffer): string {

@@ -1,10 +1,10 @@
-import type { Receipt } from '../contract/receipts.js';
-import { toMbOrNull } from '../contract/units.js';
-import type { WorkerView } from '../contract/workers.js';
-import { PlimsollError } from '../errors.js';
-import type { WorkerPool } from '../inference/workers/pool.js';
-import type { MemoryManager } from '../memory/manager.js';
-import { shownReceipt } from '../memory/receipt.js';
+import type { Receipt } from '../../contract/receipts.js';
+import { toMbOrNull } from '../../contract/units.js';
+import type { WorkerView } from '../../contract/workers.js';
+import { PlimsollError } from '../../errors.js';
+import type { WorkerPool } from '../../inference/workers/pool.js';
+import type { MemoryManager } from '../../memory/manager.js';
+import { shownReceipt } from '../../memory/receipt.js';
 
 /** The workers as callers see them, and what replaces one. */
 export class WorkerViews {

@@ -1,17 +1,17 @@
 import path from 'node:path';
-import type { ModelDetail, ModelView } from '../contract/models.js';
-import type { Tokenized } from '../contract/tokenize.js';
-import { toInstantOrNull, toMb, toMbOrNull, toMs } from '../contract/units.js';
-import { PlimsollError } from '../errors.js';
-import type { Dispatcher } from '../inference/dispatcher.js';
-import { tokenizerHandleOf } from '../inference/model-handles.js';
-import { tokenizeIn } from '../inference/tokenize.js';
-import type { WorkerPool } from '../inference/workers/pool.js';
-import type { MemoryManager } from '../memory/manager.js';
-import { diskBytesOf, hubOriginOf } from '../models/intake/origin.js';
-import type { BrokenModel, Model, ModelRepository } from '../models/intake/repository.js';
-import { type ModelLibrary, withFindings } from '../models/library.js';
-import { shownVerdict } from './verdicts/verdicts.js';
+import type { ModelDetail, ModelView } from '../../contract/models.js';
+import type { Tokenized } from '../../contract/tokenize.js';
+import { toInstantOrNull, toMb, toMbOrNull, toMs } from '../../contract/units.js';
+import { PlimsollError } from '../../errors.js';
+import type { Dispatcher } from '../../inference/dispatcher.js';
+import { tokenizerHandleOf } from '../../inference/model-handles.js';
+import { tokenizeIn } from '../../inference/tokenize.js';
+import type { WorkerPool } from '../../inference/workers/pool.js';
+import type { MemoryManager } from '../../memory/manager.js';
+import { diskBytesOf, hubOriginOf } from '../../models/intake/origin.js';
+import type { BrokenModel, Model, ModelRepository } from '../../models/intake/repository.js';
+import { type ModelLibrary, withFindings } from '../../models/library.js';
+import { shownVerdict } from '../verdicts/verdicts.js';
 
 /** The models as callers see them, and what loads and unloads them. */
 export class ModelViews {
