@@ -1,5 +1,6 @@
+import path from 'node:path';
 import type { LoadNeed } from '../memory/admission.js';
-import { usesArena } from '../models/compile/mapped-form.js';
+import { type MappedForm, usesArena } from '../models/compile/mapped-form.js';
 import type { Model } from '../models/intake/repository.js';
 import { inDirectory } from '../models/intake/tokenizer-files.js';
 import type { ReadyModel } from '../models/library.js';
@@ -12,7 +13,7 @@ export function handleOf({ model, form }: ReadyModel, threads: number): ModelHan
   return {
     id: model.id,
     digest: form.instance,
-    files: form.files.map(({ name, bytes }) => ({ name, bytes })),
+    files: filesBeside(form),
     tokenizer: tokenizerHandleOf(model, tokenizer),
     graphFile: form.graphFile,
     threads,
@@ -21,6 +22,14 @@ export function handleOf({ model, form }: ReadyModel, threads: number): ModelHan
     ...(memoryCap === undefined ? {} : { memoryCap }),
     scoring: model.description.scoring,
   };
+}
+
+/** The files in the graph's own folder: a form that has a fast one beside it has others. */
+function filesBeside({ directory, graphFile, files }: MappedForm): ModelHandle['files'] {
+  const folder = path.relative(directory, path.dirname(graphFile));
+  return files
+    .filter(({ name }) => path.join(path.dirname(name)) === path.join(folder))
+    .map(({ name, bytes }) => ({ name: path.basename(name), bytes }));
 }
 
 /** What a worker has to know of a model's tokenizer. */

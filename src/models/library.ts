@@ -72,7 +72,8 @@ export class ModelLibrary {
 
   /** Takes the model back to fp32: the form that serves disagrees with it. */
   async revoke({ model, form }: ReadyModel, reason: string): Promise<void> {
-    await this.#preparer.revoke(model, form, reason);
+    const exact = await this.#preparer.revoke(model, form, reason);
+    if (this.#ready.get(model.id)?.form.instance === form.instance) this.#adopt(model, exact);
   }
 
   /**

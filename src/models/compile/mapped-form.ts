@@ -81,7 +81,7 @@ export function usesArena({ arenaSpeedup }: Pick<Footprint, 'arenaSpeedup'>): bo
 export interface MappedForm {
   readonly directory: string;
   readonly graphFile: string;
-  /** Another one in its place, of the same digest, has another instance. */
+  /** Another one in its place, of the same digest, has another instance; so has the fast form beside an fp32 form. */
   readonly instance: string;
   /** The files that must be there, with their sizes and digests. */
   readonly files: readonly FormFile[];
@@ -100,6 +100,7 @@ export const MAPPED_WEIGHTS = 'weights.bin';
 /** The folder of the fast form inside of that of the fp32 form. */
 export const FAST_FORM = 'fast';
 const VERDICT = 'verdict.json';
+const FAST_INSTANCE = '-fast';
 
 /** What is found on disk for a state of a model's files. */
 export type FoundForm =
@@ -240,7 +241,8 @@ export class MappedForms {
     readonly instance?: string;
   }): Promise<void> {
     const there = await readManifest(directory);
-    const isAnother = there !== undefined && instance !== undefined && there.instance !== instance;
+    const isAnother =
+      there !== undefined && instance !== undefined && !isOf(instance, there.instance);
     if (!isAnother) await this.#moveAway(directory);
   }
 
@@ -256,9 +258,11 @@ export class MappedForms {
   async referenceOf(form: MappedForm): Promise<MappedForm | undefined> {
     const findings = await readObject(path.join(form.directory, FINDINGS));
     const manifest = await readManifest(form.directory);
-    if (findings === undefined || manifest?.instance !== form.instance) return undefined;
+    if (findings === undefined || manifest === undefined) return undefined;
+    const { instance, digest } = manifest;
+    if (!isOf(form.instance, instance)) return undefined;
     const graphFile = path.join(form.directory, MAPPED_GRAPH);
-    const exact = { graphFile, digest: manifest.digest };
+    const exact = { graphFile, digest, instance };
     return { ...form, ...exact, findings: findings as unknown as Findings };
   }
 
@@ -333,7 +337,8 @@ export class MappedForms {
     };
     const plan = (isFast ? verdict.plan : undefined) ?? findings.plan;
     return {
-      ...{ directory, graphFile, instance, files, footprint, findings: { ...findings, plan } },
+      ...{ directory, graphFile, files, footprint, findings: { ...findings, plan } },
+      instance: isFast ? `${instance}${FAST_INSTANCE}` : instance,
       // Other answers need another digest: results are cached under it.
       digest: isFast ? fastDigest(digest, verdict.digest) : digest,
       ...(verdict === undefined ? {} : { verdict }),
@@ -368,6 +373,11 @@ function suffixOf(verification: Model['verification']): string {
   if (verification === undefined) return '';
   const { labels, shift, speedup } = verification.bounds;
   return `@auto-${labels}-${shift}-${speedup}`;
+}
+
+/** Whether it is the instance of the manifest, or of the fast form beside it. */
+function isOf(instance: string, written: string): boolean {
+  return instance === written || instance === `${written}${FAST_INSTANCE}`;
 }
 
 function fastDigest(reference: string, fast = ''): string {

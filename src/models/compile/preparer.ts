@@ -126,19 +126,21 @@ export class Preparer {
   }
 
   /** Takes a model back to its fp32 form, which is measured first: memory is planned with what it takes. */
-  async revoke(model: Model, form: MappedForm, reason: string): Promise<void> {
+  async revoke(model: Model, form: MappedForm, reason: string): Promise<MappedForm> {
     const { forms, onVerdict } = this.#options;
-    if (form.verdict?.serves !== 'fast') return;
+    if (form.verdict?.serves !== 'fast') return form;
     const verdict = revoked(form.verdict, reason);
     const exact = await forms.saveVerdict(model, form, verdict);
     onVerdict?.(model, verdict);
     const turn = this.#turn.then(async () => {
       const measured = await this.#measure(model, exact.graphFile, exact.findings);
-      await this.#keepMeasured(model, exact, measured);
-      await Promise.all(this.#measuring);
+      return this.#keepMeasured(model, exact, measured);
     });
-    this.#turn = turn.catch(() => undefined);
-    await turn;
+    this.#turn = turn.then(
+      () => Promise.all(this.#measuring),
+      () => undefined,
+    );
+    return turn;
   }
 
   /** Settles when the measurements and checks that run in the background have ended. */
