@@ -1,7 +1,7 @@
 /** The server's interface, as far as the benchmarks use it. */
 import type { Answer, ClassifyRequest, LabelScore } from '../../src/contract/classify.js';
 import type { MemoryView } from '../../src/contract/memory.js';
-import type { Models } from '../../src/contract/models.js';
+import type { ModelDetail, Models } from '../../src/contract/models.js';
 import type { Receipt, Receipts } from '../../src/contract/receipts.js';
 import type { SessionView } from '../../src/contract/sessions.js';
 import { HttpClient, type Reply } from './http-client.js';
@@ -67,6 +67,10 @@ export class Api {
 
   models(): Promise<Models> {
     return this.#get('/v1/models');
+  }
+
+  model(id: string): Promise<ModelDetail> {
+    return this.#get(`/v1/models/${id}`);
   }
 
   async load(model: string): Promise<void> {
