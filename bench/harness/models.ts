@@ -83,21 +83,37 @@ export interface FamilyModel extends CachedModel {
   readonly plain: CachedModel;
 }
 
+/** A generated model of a family as safetensors, not prepared. */
+export async function checkpointModel(
+  name: FamilyName,
+  size: FamilySize,
+  progress: Progress,
+  dtype: 'F32' | 'BF16' = 'F32',
+): Promise<CachedModel> {
+  const id = `${name}-${size}${dtype === 'F32' ? '' : '-bf16'}`;
+  const directory = path.join(benchFolder(), 'models', id);
+  progress.at(`model ${id}`);
+  const tokenizerDirectory = tokenizerFolder();
+  const options = { name, size, seed: 1, dtype, directory, tokenizerDirectory };
+  return { id, directory, bytes: await generateFamilyModel(options) };
+}
+
+/** The same model as a graph over the same weights, for a plain session. @param model its weights are F32 */
+export async function plainModelOf({ directory, bytes }: CachedModel): Promise<CachedModel> {
+  const folder = await plainGraphOf(directory, tokenizerFolder());
+  return { id: path.basename(folder), directory: folder, bytes };
+}
+
 /** A generated model of a family, prepared. */
 export async function familyModel(
   name: FamilyName,
   size: FamilySize,
   progress: Progress,
 ): Promise<FamilyModel> {
-  const id = `${name}-${size}`;
-  const directory = path.join(benchFolder(), 'models', id);
-  progress.at(`model ${id}`);
-  const tokenizerDirectory = tokenizerFolder();
-  const options = { name, size, seed: 1, dtype: 'F32', directory, tokenizerDirectory } as const;
-  const bytes = await generateFamilyModel(options);
-  const plain = await plainGraphOf(directory, tokenizerDirectory);
-  await prepare([{ id, directory }], progress);
-  return { id, directory, bytes, plain: { id: path.basename(plain), directory: plain, bytes } };
+  const model = await checkpointModel(name, size, progress);
+  const plain = await plainModelOf(model);
+  await prepare([model], progress);
+  return { ...model, plain };
 }
 
 /**

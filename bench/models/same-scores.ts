@@ -1,5 +1,4 @@
-import type { Answer } from '../../src/contract/classify.js';
-import { type Api, describeFailure } from '../harness/api.js';
+import type { Api } from '../harness/api.js';
 import {
   atLeast,
   atMost,
@@ -19,6 +18,7 @@ import { rounded } from '../harness/spread.js';
 import { gearsOf } from '../harness/users/hot-gear.js';
 import { realMails } from '../harness/users/mails.js';
 import { familyNames } from '../synthetic/family-shapes.js';
+import { differencesFrom, type ScoreDifferences } from './scores.js';
 
 const TEXTS = { full: 1000, quick: 100 };
 const MOST_DIFFERENCE = 1e-4;
@@ -63,9 +63,7 @@ async function ofFamilies(context: Context): Promise<Part> {
     const expected = await raw.scores(texts, 2);
     await raw.stop();
     for (const gear of ['cold', 'hot'] as const) {
-      const found = await compare(context, model, gear, texts, expected, {
-        'models.dtype': 'fp32',
-      });
+      const found = await compare(context, model, gear, texts, expected);
       largest = Math.max(largest, found.difference);
       checks.push(
         atMost(
@@ -133,35 +131,19 @@ async function compare(
   model: CachedModel,
   gear: 'cold' | 'hot',
   texts: readonly string[],
-  { labels, scores: expected }: RawScores,
-  more: Readonly<Record<string, string>> = {},
-): Promise<{ readonly difference: number; readonly otherLabels: number }> {
-  const settings = { ...UNCACHED, ...more, 'models.gear': gear };
+  expected: RawScores,
+): Promise<ScoreDifferences> {
+  const settings = { ...UNCACHED, 'models.gear': gear };
   const server = await startServer(context, { models: [model], settings });
   await server.api.load(model.id);
   if (gear === 'hot') await allHot(server.api, model.id);
-  let difference = 0;
-  let otherLabels = 0;
-  let done = 0;
-  for (let size = 1; done < texts.length; size = (size % 53) + 7) {
-    context.progress.at(`${model.id}, ${gear}: text ${done} of ${texts.length}`);
-    const part = texts.slice(done, done + size);
-    const reply = await server.api.classify({ model: model.id, inputs: part });
-    if (reply.status !== 200) throw new Error(describeFailure(reply));
-    for (const [row, result] of (reply.body as Answer).results.entries()) {
-      const wanted = expected[done + row] ?? [];
-      for (const { label, score } of result) {
-        difference = Math.max(difference, Math.abs(score - (wanted[labels.indexOf(label)] ?? 9)));
-      }
-      const top = labels[wanted.indexOf(Math.max(...wanted))];
-      if (result[0]?.label !== top) otherLabels += 1;
-    }
-    done += part.length;
-  }
+  const found = await differencesFrom(server.api, model.id, texts, expected, (done) =>
+    context.progress.at(`${model.id}, ${gear}: text ${done} of ${texts.length}`),
+  );
   const gears = await gearsOf(server.api, model.id);
   if (gears.some((each) => each !== gear)) throw new Error(`it ran in ${gears.join(', ')}`);
   await server.stop();
-  return { difference, otherLabels };
+  return found;
 }
 
 /** Waits until every worker holds it in the hot gear. */
