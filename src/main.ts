@@ -47,7 +47,11 @@ function buildProgram(run: Run): Command {
     .version(VERSION)
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
+  for (const add of [addServe, addProve, addModels, addPull, addConfig]) add(program, run);
+  return program;
+}
 
+function addServe(program: Command, run: Run): void {
   withModelFlag(withCommonFlags(program.command('serve').description('start the server')))
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for a free one (default: 8000)')
@@ -63,7 +67,9 @@ function buildProgram(run: Run): Command {
         return (await import('./commands/serve.js')).serve(flags, started);
       }),
     );
+}
 
+function addProve(program: Command, run: Run): void {
   withCommonFlags(
     program.command('prove').description('load-test a server and write a report that judges it'),
   )
@@ -106,7 +112,9 @@ function buildProgram(run: Run): Command {
     .action((flags: ProveFlags) =>
       run(async () => (await import('./commands/prove.js')).prove(flags)),
     );
+}
 
+function addModels(program: Command, run: Run): void {
   const models = program.command('models').description('list the models, and prepare them');
   withModelFlag(withCommonFlags(models))
     .option('--prepare', 'write the mapped form of every model now', false)
@@ -115,7 +123,9 @@ function buildProgram(run: Run): Command {
       run(async () => (await import('./commands/models.js')).listModels(flags)),
     );
   modelRemovals(models, run);
+}
 
+function addPull(program: Command, run: Run): void {
   withCommonFlags(
     program
       .command('pull')
@@ -130,7 +140,9 @@ function buildProgram(run: Run): Command {
     .action((models: string[], flags: CommonFlags) =>
       run(async () => (await import('./commands/pull.js')).pull(models, flags)),
     );
+}
 
+function addConfig(program: Command, run: Run): void {
   withCommonFlags(program.command('config').description('show every setting and its value'))
     .option('--host <address>', 'as for serve (default: 127.0.0.1)')
     .option('--port <number>', 'as for serve (default: 8000)')
@@ -139,7 +151,6 @@ function buildProgram(run: Run): Command {
     .action((flags: CommonFlags & { markdown: boolean }) =>
       run(async () => (await import('./commands/show-config.js')).showConfig(flags)),
     );
-  return program;
 }
 
 /** The commands below `plimsoll models` that delete. */
