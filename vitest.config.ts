@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Each file starts real servers of its own; much of the time is waiting, so two files share two cores well. */
@@ -17,6 +18,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 20_000,
+          // The default leaves one core to the runner, which hardly uses it: on two cores that is half.
+          maxWorkers: Math.max(2, availableParallelism() - 1),
           // Unit tests load ONNX Runtime in their own process; it would report usage over the network.
           env: { ORT_DISABLE_TELEMETRY: '1' },
         },
