@@ -95,6 +95,8 @@ describe('/v1/models', () => {
       ),
       graph: 'onnx/model.onnx',
       graph_reason: expect.stringMatching(/\S/),
+      form: null,
+      form_reason: null,
       source_mb: expect.any(Number),
       mapped_mb: expect.any(Number),
       private_mb: expect.any(Number),

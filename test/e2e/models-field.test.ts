@@ -85,12 +85,15 @@ function expectRight(id: string, reply: Reply<Answer>, rows: readonly number[]):
   return true;
 }
 
+/** Folders with fp32 and with q8 alone; a faster form would be asked for less than 1e-4. */
+const EXACT = { 'models.dtype': 'auto', 'verify.speedup': 100, 'verify.budget_ms': 1000 };
 let data: string;
 
 // Prepared before anybody asks: a request would not wait for that on a busy machine.
 beforeAll(async () => {
   data = path.join(await temporaryFolder(), 'data');
-  const args = ['models', '--prepare', '--models', FOLDERS, '--data', data];
+  const set = Object.entries(EXACT).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+  const args = ['models', '--prepare', '--models', FOLDERS, '--data', data, ...set];
   const listed = await run(args, { withinMs: 1_700_000 });
   expect(listed.code, listed.stderr).toBe(1);
   expect(listed.stdout).toMatch(/^control: text-classification, 2 labels, fp32, .*mapped/m);
@@ -101,7 +104,11 @@ describe('cold, computed and from the cache', () => {
   let server: Server;
 
   beforeAll(async () => {
-    server = await startServer({ models: FOLDERS, data, settings: { 'models.gear': 'cold' } });
+    server = await startServer({
+      models: FOLDERS,
+      data,
+      settings: { ...EXACT, 'models.gear': 'cold' },
+    });
   });
 
   afterAll(() => server.stop());
@@ -226,7 +233,7 @@ describe('cold, computed and from the cache', () => {
 const HOT = ['control', 'deberta-v2-now', 'graph-batch-1', 'q8-root', 'xlnet-pads-left'];
 
 test('hot: the same scores', async () => {
-  const settings = { 'models.gear': 'hot', 'cache.max_size': '0', 'worker.count': 2 };
+  const settings = { ...EXACT, 'models.gear': 'hot', 'cache.max_size': '0', 'worker.count': 2 };
   const server = await startServer({ models: FOLDERS, data, settings });
   for (const id of HOT) {
     const { texts } = expectedOf(id);

@@ -177,10 +177,19 @@ describe('the models folder', () => {
 
   test('`plimsoll models` lists them and prepares them', async () => {
     const fresh = `${await temporaryFolder()}/data`;
-    const listed = await run(['models', '--models', models, '--data', fresh]);
+    const fp32 = ['--dtype', 'fp32'];
+    const listed = await run(['models', '--models', models, '--data', fresh, ...fp32]);
     expect(listed.code).toBe(0);
     expect(listed.stdout).toMatch(/^single: text-classification.*not prepared yet$/m);
-    const prepared = await run(['models', '--models', models, '--data', fresh, '--prepare']);
+    const prepared = await run([
+      'models',
+      '--models',
+      models,
+      '--data',
+      fresh,
+      '--prepare',
+      ...fp32,
+    ]);
     expect(prepared.code, prepared.stderr).toBe(0);
     expect(prepared.stdout).toMatch(/^org\/name: .*mapped [\d.]+ MB, opens in \d+ ms/m);
     expect(prepared.stdout).not.toContain('not prepared yet');

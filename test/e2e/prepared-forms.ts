@@ -18,7 +18,8 @@ const AMPLE_MS = 600_000;
 /** @returns what takes the forms away after the last test */
 export default async function prepareForms({ provide }: TestProject): Promise<() => Promise<void>> {
   const data = await mkdtemp(path.join(tmpdir(), 'plimsoll-e2e-prepared-'));
-  const args = ['models', '--prepare', '--data', data];
+  // As the servers of the tests serve them.
+  const args = ['models', '--prepare', '--dtype', 'fp32', '--data', data];
   const { code, signal, stdout, stderr } = await run(args, { withinMs: AMPLE_MS });
   if (code !== 0) {
     throw new Error(`the bundled model was not prepared (${signal ?? code}): ${stdout}${stderr}`);

@@ -11,7 +11,10 @@ import { get, post, type Server, startServer, temporaryFolder, until } from './h
 const FOLDERS = fileURLToPath(new URL('../fixtures/reference', import.meta.url));
 const EXACT = 1e-3;
 /** Such small models gain nothing by integers: here only the answers decide. `q8-fine` is off by up to 0.064. */
-const BOUNDS = { 'verify.speedup': 0, 'verify.shift': 0.1, 'cache.max_size': 0 };
+const BOUNDS = {
+  ...{ 'models.dtype': 'auto', 'verify.speedup': 0, 'verify.shift': 0.1 },
+  'cache.max_size': 0,
+};
 
 interface Expected {
   readonly texts: readonly string[];
