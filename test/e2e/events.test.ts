@@ -93,6 +93,8 @@ describe('/v1/events', () => {
         redis: null,
       },
       pools: [],
+      pull_allowed: false,
+      pulls: [],
     });
     const names = state.processes.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(['main', 'worker-1', 'worker-2']));
