@@ -180,7 +180,7 @@ describe('the models folder', () => {
     const fp32 = ['--dtype', 'fp32'];
     const listed = await run(['models', '--models', models, '--data', fresh, ...fp32]);
     expect(listed.code).toBe(0);
-    expect(listed.stdout).toMatch(/^single: text-classification.*not prepared yet$/m);
+    expect(listed.stdout).toMatch(/^single: text-classification.*not prepared yet,/m);
     const prepared = await run([
       'models',
       '--models',

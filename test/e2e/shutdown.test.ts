@@ -215,7 +215,8 @@ describe('SIGKILL of the main process', () => {
         argumentsOf(pid).some((argument) => argument.endsWith('preparer-main.js')),
       );
       if (found === undefined || !existsSync(mapped)) return undefined;
-      if (readdirSync(mapped, { recursive: true }).length < 2) return undefined;
+      const written = readdirSync(mapped, { recursive: true, encoding: 'utf8' });
+      if (!written.some((name) => /(stage|model\.onnx)$/.test(name))) return undefined;
       stopIt(found);
       return found;
     });
