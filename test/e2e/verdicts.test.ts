@@ -62,15 +62,15 @@ describe('the verdict', () => {
     expect(receipts.map(({ actions }) => actions[0]?.model)).toContain('q8-noise');
   });
 
-  test('a shipped q8 that agrees serves', async () => {
+  test('a shipped q8 that agrees may serve', async () => {
     expect(await differenceOf('q8-fine')).toBeLessThan(0.1);
     const { form, form_reason: reason, verdict } = await modelOf('q8-fine');
-    expect(form).toMatch(/^q8 /);
     expect(reason).toBeTruthy();
-    expect(verdict?.candidates.find((candidate) => candidate.form === form)).toMatchObject({
-      outcome: 'used',
-      labels_percent: expect.any(Number),
-    });
+    const shipped = verdict?.candidates.find((candidate) => candidate.form.startsWith('q8 '));
+    // Of several that agree the fastest serves: which one that is depends on the machine.
+    expect(shipped?.outcome).toMatch(/^(used|verified)$/);
+    expect(shipped?.labels_percent).toBeGreaterThanOrEqual(99.5);
+    expect(verdict?.candidates.find((candidate) => candidate.form === form)?.outcome).toBe('used');
   });
 
   test('is kept over a restart; live inputs that disagree take the model back to fp32', async () => {
