@@ -38,7 +38,7 @@ const isHalfThere = (folder: string) =>
   existsSync(folder) &&
   readdirSync(folder)
     .filter((name) => name.endsWith('.incomplete'))
-    .some((name) => statSync(path.join(folder, name)).size === HALF);
+    .some((name) => statSync(path.join(folder, name), { throwIfNoEntry: false })?.size === HALF);
 
 test.each([
   ['pull', ['pull', 'org/name']],
