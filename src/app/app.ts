@@ -181,9 +181,9 @@ export class App {
     // Before the server closes: a stopping proof still ends its session over HTTP.
     await step('proof', 0.2, proofs.stop());
     await step('pulls', 0.05, pulls.stop());
-    await step('requests', 0.35, this.#server?.close());
+    await step('requests', 0.3, this.#server?.close());
     await step('sessions', 0.2, sessions.stop(0.1 * graceMs));
-    await step('memory', 0.05, memory.stop());
+    await step('memory', 0.1, memory.stop());
     preparer.stop();
     await step('workers', 0.1, pool.stop(0.05 * graceMs));
     await step('Redis', 0.05, redis?.stop());
