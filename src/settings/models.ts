@@ -74,7 +74,7 @@ export const MODEL_SETTINGS = {
     about: 'Inputs of a model after which `verify.every` ends.',
   }),
   'verify.budget_ms': integer({
-    default: 120_000,
+    default: 20_000,
     min: 1000,
     max: HOUR_MS,
     unit: 'ms',

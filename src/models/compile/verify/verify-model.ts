@@ -11,7 +11,7 @@ import type { VerifyJob, WriteJob } from '../preparer-protocol.js';
 import { referenceVerdict, type Verdict } from './verdict.js';
 
 /** Time after which no further form of a model is tried, if no other is set. */
-export const DEFAULT_BUDGET_MS = 120_000;
+export const DEFAULT_BUDGET_MS = 20_000;
 
 /** What the trials have shown; nothing where there is nothing to try. */
 export interface Verified {
