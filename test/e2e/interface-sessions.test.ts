@@ -168,7 +168,7 @@ describe('/v1/receipts', () => {
     expect([newest?.id, next?.id]).toEqual([asked.id, cleanup.id]);
     expect(await receipts('kind=recycle&session=nobody')).toEqual([]);
     expect(await receipts(`since=${asked.started_at}`)).toStrictEqual([asked]);
-    expect((await receipts(`until=${asked.started_at}`))[0]?.id).toBe(cleanup.id);
+    expect((await receipts(`kind=cleanup&until=${asked.started_at}`))[0]?.id).toBe(cleanup.id);
   });
 
   test('refuses what is no filter', async () => {
