@@ -41,6 +41,20 @@ export function modelAddress(url: string, below: string): ModelAddress | undefin
   return model === undefined || model === '' ? undefined : { model, version, action };
 }
 
+export interface RepositoryAddress {
+  readonly model: string;
+  readonly action: 'load' | 'unload';
+}
+
+/** The address of a load or an unload; undefined if it is none. @param url as it was sent. */
+export function repositoryAddress(url: string): RepositoryAddress | undefined {
+  const [, id = '', action] =
+    /^\/v2\/repository\/models\/([^?]+)\/(load|unload)(?:\?.*)?$/.exec(url) ?? [];
+  const model = decoded(id);
+  if (model === undefined || (action !== 'load' && action !== 'unload')) return undefined;
+  return { model, action };
+}
+
 /** Whether a model has that version: it has one. */
 export function hasVersion({ version }: ModelAddress): boolean {
   return version === undefined || version === '' || version === VERSION;

@@ -35,26 +35,65 @@ export function outputsFor(
   return outputs;
 }
 
-/** Writes the reply. */
+/** One output of a reply: as it is, or its best classes. */
+export type Part = WantedOutput;
+
+/**
+ * The outputs of a request, checked.
+ *
+ * @param scored names of those that have a number for each label.
+ * @throws PlimsollError INVALID_REQUEST where classes of another one are wanted.
+ */
+export function partsOf(
+  wanted: readonly WantedOutput[],
+  scored: readonly string[],
+): readonly Part[] {
+  for (const { name, classes } of wanted) {
+    if (classes === undefined || scored.includes(name)) continue;
+    throw invalid(
+      `classification is for outputs with a number for each label, which ${name} is not`,
+    );
+  }
+  return wanted;
+}
+
+/**
+ * Writes the reply.
+ *
+ * @param tensors make the outputs, by their names: only those that are wanted are made.
+ */
 export function writeReply(
-  model: string,
-  id: string | undefined,
-  outputs: readonly { readonly tensor: OutputTensor; readonly isBinary: boolean }[],
+  {
+    model,
+    id,
+    labels,
+  }: {
+    readonly model: string;
+    readonly id: string | undefined;
+    readonly labels: readonly string[];
+  },
+  parts: readonly Part[],
+  tensors: Readonly<Record<string, () => OutputTensor>>,
 ): InferReply {
   const chunks: Buffer[] = [];
-  const shown = outputs.map(({ tensor, isBinary }) => {
+  const outputs = parts.flatMap(({ name: wanted, isBinary, classes }) => {
+    const made = tensors[wanted]?.();
+    if (made === undefined) return [];
+    const isScored = made.datatype === 'FP32' && classes !== undefined;
+    const tensor = isScored ? classesOf(made, labels, classes) : made;
     const { name, datatype, shape } = tensor;
     if (!isBinary) {
-      return { name, datatype, shape, data: datatype === 'FP32' ? tensor.numbers : tensor.texts };
+      const data = tensor.datatype === 'FP32' ? tensor.numbers : tensor.texts;
+      return [{ name, datatype, shape, data }];
     }
     const bytes = bytesOf(tensor);
     chunks.push(bytes);
-    return { name, datatype, shape, parameters: { binary_data_size: bytes.length } };
+    return [{ name, datatype, shape, parameters: { binary_data_size: bytes.length } }];
   });
   const named = id === undefined ? {} : { id };
-  const json = { model_name: model, model_version: VERSION, ...named, outputs: shown };
+  const json = { model_name: model, model_version: VERSION, ...named, outputs };
   const head = Buffer.from(JSON.stringify(json));
-  if (!outputs.some(({ isBinary }) => isBinary)) return { body: head, jsonBytes: undefined };
+  if (!parts.some(({ isBinary }) => isBinary)) return { body: head, jsonBytes: undefined };
   return { body: Buffer.concat([head, ...chunks]), jsonBytes: head.length };
 }
 
