@@ -85,6 +85,12 @@ export const ERRORS = {
     retryable: false,
     about: 'An input is empty, not a string, or there are too many of them.',
   },
+  TASK_NOT_SUPPORTED: {
+    status: 422,
+    retryable: false,
+    about:
+      'The model does other tasks than the one that was asked; the message says which, and what kind of model this takes.',
+  },
   UNKNOWN_HOST: {
     status: 421,
     retryable: false,
