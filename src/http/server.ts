@@ -10,6 +10,8 @@ import {
 } from './connections.js';
 import { DOORS } from './doors/doors.js';
 import { asPlimsollError, type FaultLog, replyWithError } from './errors.js';
+import { declareScope, requireScopes, type ScopedRoute } from './guards/scopes.js';
+import { type Refusal, siteGuard } from './guards/site-guard.js';
 import { jsonBody } from './json-body.js';
 import { rememberMethods } from './methods.js';
 import { describeRoutes, openApiRoute } from './openapi.js';
@@ -18,7 +20,6 @@ import { takeRestOfBody } from './rest-of-body.js';
 import { secureReplies } from './security-headers.js';
 import { serviceRoutes } from './service-routes.js';
 import type { HttpServices } from './services.js';
-import { type Refusal, siteGuard } from './site-guard.js';
 import { replyToUnparsed } from './unparsed.js';
 
 export interface ServerOptions {
@@ -38,6 +39,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** By `performance.now()`. */
     arrivedMs: number;
+  }
+  interface FastifyInstance {
+    /** Every route with the scope that it needs. */
+    scopeTable: () => readonly ScopedRoute[];
   }
 }
 
@@ -71,6 +76,7 @@ export async function buildServer(
   app.server.headersTimeout = HEADERS_TIMEOUT_MS;
   limitConnections(app.server, options.maxConnections);
   const methodsOf = rememberMethods(app);
+  app.decorate('scopeTable', requireScopes(app));
   acceptJson(app);
   renderErrors(app, services, options.logger, methodsOf);
   countRequests(app, services);
@@ -85,6 +91,8 @@ export async function buildServer(
 
 /** Routes that answer with documents: the page and the documentation. */
 async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise<void> {
+  // A browser opens documents without a key; they hold nothing of this server's, and the page asks for the key.
+  declareScope(app, 'open');
   secureReplies(app, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_SECURITY_POLICY });
   await pageRoutes(app, pageFolder);
