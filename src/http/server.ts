@@ -10,9 +10,11 @@ import {
 } from './connections.js';
 import { DOORS } from './doors/doors.js';
 import { asPlimsollError, type FaultLog, replyWithError } from './errors.js';
+import { guardRoutes, type KeyCheck } from './guards/key-guard.js';
 import { declareScope, requireScopes, type ScopedRoute } from './guards/scopes.js';
 import { type Refusal, siteGuard } from './guards/site-guard.js';
 import { jsonBody } from './json-body.js';
+import { keyRoutes } from './key-routes.js';
 import { rememberMethods } from './methods.js';
 import { describeRoutes, openApiRoute } from './openapi.js';
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
@@ -29,6 +31,8 @@ export interface ServerOptions {
   readonly host: string;
   /** Further names of the server, see {@link siteGuard}. */
   readonly names: readonly string[];
+  /** Who may ask: see {@link guardRoutes}. */
+  readonly keys: KeyCheck;
   readonly version: string;
   /** Folder of the built page; without one `/` leads to the documentation. */
   readonly pageFolder: string;
@@ -81,6 +85,7 @@ export async function buildServer(
   renderErrors(app, services, options.logger, methodsOf);
   countRequests(app, services);
   beginRequests(app, [whileClosing(app), withoutHost(app), siteGuard(options.host, options.names)]);
+  guardRoutes(app, options.keys);
   await describeRoutes(app, options.version);
   dataRoutes(app, services);
   await app.register((documents, _options, done) => {
@@ -102,6 +107,7 @@ async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise
 function dataRoutes(app: FastifyInstance, services: HttpServices): void {
   for (const door of DOORS) door.open(app, services);
   serviceRoutes(app, services);
+  keyRoutes(app, services);
   openApiRoute(app);
 }
 
