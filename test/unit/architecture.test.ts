@@ -26,7 +26,7 @@ const FLOORS: Floors = [
   [['commands/']],
   [['app/']],
   [['page/'], ['http/']],
-  [['sessions/']],
+  [['sessions/'], ['keys/']],
   [['tasks/']],
   [['inference/']],
   [['cache/'], ['models/'], ['memory/'], ['store/'], ['proof/']],
