@@ -18,6 +18,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   addRoute(app, {
     method: 'POST',
     url: '/v1/classify',
+    scope: 'classify',
     summary: 'Classify one text, or several',
     tag: 'classification',
     body: classifyRequestSchema(limits.maxInputs),

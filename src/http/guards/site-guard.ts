@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { EVENTS_URL } from '../contract/events.js';
-import { PlimsollError } from '../errors.js';
+import { EVENTS_URL } from '../../contract/events.js';
+import { PlimsollError } from '../../errors.js';
 
 /** Methods that change nothing. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
