@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../errors.js';
 import type { Side } from '../../models/intake/reading/room.js';
 import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
 import type { TokenizerFiles } from '../../models/intake/tokenizer-files.js';
+import type { Entity, TokenOptions } from '../../models/run/entities.js';
 import type { Gear } from '../../models/run/gear.js';
 import type { ServingPlan, TokenizerChoice } from '../../models/run/serving-plan.js';
 import type { ProcessMemory } from '../../system/process-memory.js';
@@ -47,6 +48,8 @@ export type WorkerRequest =
       readonly keep?: readonly (number | undefined)[] | undefined;
       /** For each input what is applied to its logits; left out where all have the model's own. */
       readonly functions?: readonly ScoreFunction[] | undefined;
+      /** For each input what is asked of a model that classifies tokens. */
+      readonly tokens?: readonly (TokenOptions | undefined)[] | undefined;
     }
   /** Tokens of texts as a model sees them; the model itself need not be loaded. */
   | {
@@ -64,10 +67,12 @@ export type NumberedRequest = WorkerRequest & { readonly id: number };
 
 /** Outcome of one input. */
 export interface RowResult {
-  /** Score of each label, by index; with `labels` the scores of those. */
+  /** Score of each label, by index; with `labels` the scores of those; none with `entities`. */
   readonly scores: readonly number[];
   /** Indexes of the best labels, best first, if not all are returned. */
   readonly labels?: readonly number[];
+  /** What a model that classifies tokens finds. */
+  readonly entities?: readonly Entity[];
   readonly truncated: boolean;
 }
 

@@ -253,14 +253,15 @@ export class Worker {
   async run(
     handle: ModelHandle,
     inputs: readonly string[],
-    { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity, functions, keep }: RunOptions,
+    { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity, ...of }: RunOptions,
   ): Promise<Ran> {
     const batch = this.#batches.assign(handle.id, expectedMs);
     const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
       // Sent together to save a round trip: the worker handles its messages in order.
       const loading = this.load(handle, gear, timeoutMs);
-      const request = { type: 'run', model: handle.id, inputs, functions, keep } as const;
+      const { functions, keep, tokens } = of;
+      const request = { type: 'run', model: handle.id, inputs, functions, keep, tokens } as const;
       const running = this.#channel.call(request, limit, handle.threads);
       running.catch(() => undefined);
       const loadMs = await loading;

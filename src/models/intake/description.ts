@@ -37,9 +37,12 @@ export interface Decision {
   readonly from: string;
 }
 
+/** What a model answers for a text: scores of labels for all of it, or for each of its tokens. */
+export type ModelTask = 'text-classification' | 'token-classification';
+
 /** What has to be known of a model to serve it, beside its graph. */
 export interface ModelDescription {
-  readonly task: 'text-classification';
+  readonly task: ModelTask;
   /** What turns logits into scores, unless a request asks for another. */
   readonly scoring: ScoreFunction;
   /** Label of each output, by its index. */
