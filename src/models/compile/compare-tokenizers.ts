@@ -30,16 +30,20 @@ const NO_LIMIT = 1_000_000;
  * Encodes the probe corpus with both.
  *
  * 1. The native one frames a text as was read from its post-processor; otherwise the model cannot be served.
- * 2. The lean one cannot be opened: native.
+ * 2. Places of tokens are needed, which the lean one does not know, or it cannot be opened: native.
  * 3. They differ in samples of a uniform block (Chinese characters, Korean syllables), or in many characters: native.
  * 4. They differ in a few characters: the lean one, and texts that hold one of those go to the native one.
  * 5. They differ in a text without such a character: native.
  *
  * @throws PlimsollError MODEL_UNUSABLE if the native one refuses the files
  */
-export async function compareTokenizers(files: TokenizerFiles): Promise<Compared> {
+export async function compareTokenizers(
+  files: TokenizerFiles,
+  needsPlaces = false,
+): Promise<Compared> {
   const reference = await TextEncoder.open(files, NO_LIMIT, { kind: 'native' });
   await expectSameFrame(reference); // 1
+  if (needsPlaces) return native('it alone knows where tokens stand in a text'); // 2
   let lean: TextEncoder;
   try {
     lean = await TextEncoder.open(files, NO_LIMIT, { kind: 'javascript' });
