@@ -23,6 +23,8 @@ export interface ModelHandle {
   /** Longer texts are refused: they would not fit into memory. */
   readonly memoryCap?: { readonly tokens: number; readonly bytes: number };
   readonly scoring: ScoreFunction;
+  /** By index; for models that classify tokens. */
+  readonly labels?: readonly string[];
 }
 
 /** Everything that a worker needs to tokenize as a model does. */
