@@ -178,6 +178,11 @@ function taskOfConfig(config: JsonObject): ModelTask {
   );
 }
 
+function taskFrom(config: JsonObject): string {
+  const isNamed = architecturesOf(config).length > 0;
+  return isNamed ? 'config.json: architectures' : 'config.json names no architecture';
+}
+
 /** What an owner can say of the scores of texts means nothing for tokens. */
 function refuseOverrides({ function: scoring, thresholds, moderations }: Overrides): void {
   const told = Object.entries({ function: scoring, thresholds, moderations });
@@ -223,7 +228,7 @@ export function describe(declaration: Declaration, measured?: Measured): ModelDe
     ...(thresholds === undefined ? {} : { thresholds }),
     ...(moderations === undefined ? {} : { moderations }),
     decisions: [
-      { about: 'task', value: task, from: 'config.json: architectures' },
+      { about: 'task', value: task, from: taskFrom(config) },
       { about: 'labels', value: shortened(labels.names), from: labels.from },
       { about: 'function', value: scoring.function, from: scoring.from },
       { about: 'max_tokens', value: String(room.maxTokens), from: room.from },
