@@ -14,8 +14,8 @@ const WITHOUT_UNKNOWN = /^PreTrainedTokenizer(?:Fast)?$/;
 /**
  * The unknown token:
  *
- * 1. As tokenizer_config.json names it.
- * 2. As special_tokens_map.json does, which is read only beside a config that does not list the added tokens.
+ * 1. As special_tokens_map.json names it, which is read only beside a config that does not list the added tokens.
+ * 2. As tokenizer_config.json does; with null there is none.
  * 3. Other classes than the bare one have a default of their own, which is what the tokenizer's model makes of the
  *    unknown. Byte-level models know every text: it is the added token of that name.
  */
@@ -28,7 +28,7 @@ export function wordFactsOf(json: JsonObject, config: JsonObject, special: JsonO
   const isBare = WITHOUT_UNKNOWN.test(String(config.tokenizer_class));
   return {
     hasPrefix: typeof prefix === 'string' && prefix !== '',
-    unknown: named ?? (isBare ? undefined : (unknownOf(model) ?? addedUnknown(json))),
+    unknown: named ?? (hasNone ? undefined : (unknownOf(model) ?? addedUnknown(json))),
   };
 }
 

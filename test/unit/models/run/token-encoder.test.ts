@@ -115,6 +115,8 @@ describe('the unknown token', () => {
     ['the config’s', [unigram, { unk_token: { content: '<x>' } }, {}], '<x>'],
     ['the map’s', [unigram, {}, { unk_token: '<y>' }], '<y>'],
     ['not the map’s', [unigram, { added_tokens_decoder: {} }, { unk_token: '<y>' }], '<u>'],
+    ['the map’s before the config’s', [unigram, { unk_token: '<x>' }, { unk_token: '<y>' }], '<y>'],
+    ['none, as the config says', [unigram, { unk_token: null }, {}], undefined],
     ['the model’s', [model({ type: 'WordPiece', unk_token: '[UNK]' }), {}, {}], '[UNK]'],
     ['none', [unigram, { tokenizer_class: 'PreTrainedTokenizerFast' }, {}], undefined],
     ['an added one', [{ added_tokens: [{ content: '<unk>' }] }, {}, {}], '<unk>'],
