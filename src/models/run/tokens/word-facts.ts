@@ -23,9 +23,10 @@ export function wordFactsOf(json: JsonObject, config: JsonObject, special: JsonO
   const model = isObject(json.model) ? json.model : {};
   const prefix = model.continuing_subword_prefix;
   const isListed = isObject(config.added_tokens_decoder);
-  const named =
-    contentOf(config.unk_token) ?? (isListed ? undefined : contentOf(special.unk_token));
+  const mapped = isListed ? undefined : contentOf(special.unk_token);
+  const named = mapped ?? contentOf(config.unk_token);
   const isBare = WITHOUT_UNKNOWN.test(String(config.tokenizer_class));
+  const hasNone = config.unk_token === null || isBare;
   return {
     hasPrefix: typeof prefix === 'string' && prefix !== '',
     unknown: named ?? (hasNone ? undefined : (unknownOf(model) ?? addedUnknown(json))),
