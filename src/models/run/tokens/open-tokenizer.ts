@@ -27,13 +27,16 @@ export async function readTokenizer(
 ): Promise<EffectiveTokenizer & { readonly words: WordFacts }> {
   const optional = { optional: true } as const;
   const config = files.config === undefined ? {} : await readJson(files.config, optional);
-  const special =
-    files.specialTokens === undefined ? {} : await readJson(files.specialTokens, optional);
+  const readSpecial = async () =>
+    files.specialTokens === undefined ? {} : readJson(files.specialTokens, optional);
   const large = { maxBytes: MAX_TOKENIZER_BYTES };
   if (files.json !== undefined) {
     const read = effectiveTokenizer(await readJson(files.json, large), config);
+    // It may name the unknown token; all else is in tokenizer.json, so that a broken one does no harm.
+    const special = await readSpecial().catch(() => ({}));
     return { ...read, words: wordFactsOf(read.json, config, special) };
   }
+  const special = await readSpecial();
   const file = files.vocabulary ?? files.vocabularyJson ?? '';
   try {
     const read = effectiveTokenizer(await madeOfVocabulary(files, config, special), {
