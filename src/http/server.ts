@@ -10,7 +10,11 @@ import {
 } from './connections.js';
 import { DOORS } from './doors/doors.js';
 import { asPlimsollError, type FaultLog, replyWithError } from './errors.js';
+import { guardRoutes, type KeyCheck } from './guards/key-guard.js';
+import { declareScope, requireScopes, type ScopedRoute } from './guards/scopes.js';
+import { type Refusal, siteGuard } from './guards/site-guard.js';
 import { jsonBody } from './json-body.js';
+import { keyRoutes } from './key-routes.js';
 import { rememberMethods } from './methods.js';
 import { describeRoutes, openApiRoute } from './openapi.js';
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
@@ -18,7 +22,6 @@ import { takeRestOfBody } from './rest-of-body.js';
 import { secureReplies } from './security-headers.js';
 import { serviceRoutes } from './service-routes.js';
 import type { HttpServices } from './services.js';
-import { type Refusal, siteGuard } from './site-guard.js';
 import { replyToUnparsed } from './unparsed.js';
 
 export interface ServerOptions {
@@ -28,6 +31,8 @@ export interface ServerOptions {
   readonly host: string;
   /** Further names of the server, see {@link siteGuard}. */
   readonly names: readonly string[];
+  /** Who may ask: see {@link guardRoutes}. */
+  readonly keys: KeyCheck;
   readonly version: string;
   /** Folder of the built page; without one `/` leads to the documentation. */
   readonly pageFolder: string;
@@ -38,6 +43,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** By `performance.now()`. */
     arrivedMs: number;
+  }
+  interface FastifyInstance {
+    /** Every route with the scope that it needs. */
+    scopeTable: () => readonly ScopedRoute[];
   }
 }
 
@@ -71,10 +80,12 @@ export async function buildServer(
   app.server.headersTimeout = HEADERS_TIMEOUT_MS;
   limitConnections(app.server, options.maxConnections);
   const methodsOf = rememberMethods(app);
+  app.decorate('scopeTable', requireScopes(app));
   acceptJson(app);
   renderErrors(app, services, options.logger, methodsOf);
   countRequests(app, services);
   beginRequests(app, [whileClosing(app), withoutHost(app), siteGuard(options.host, options.names)]);
+  guardRoutes(app, options.keys);
   await describeRoutes(app, options.version);
   dataRoutes(app, services);
   await app.register((documents, _options, done) => {
@@ -85,6 +96,8 @@ export async function buildServer(
 
 /** Routes that answer with documents: the page and the documentation. */
 async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise<void> {
+  // A browser opens documents without a key; they hold nothing of this server's, and the page asks for the key.
+  declareScope(app, 'open');
   secureReplies(app, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_SECURITY_POLICY });
   await pageRoutes(app, pageFolder);
@@ -94,6 +107,7 @@ async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise
 function dataRoutes(app: FastifyInstance, services: HttpServices): void {
   for (const door of DOORS) door.open(app, services);
   serviceRoutes(app, services);
+  keyRoutes(app, services);
   openApiRoute(app);
 }
 

@@ -4,6 +4,7 @@ import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
 import type { TokenizerFiles } from '../../models/intake/tokenizer-files.js';
 import type { Entity, TokenOptions } from '../../models/run/entities.js';
 import type { Gear } from '../../models/run/gear.js';
+import type { RowInput } from '../../models/run/row-input.js';
 import type { ServingPlan, TokenizerChoice } from '../../models/run/serving-plan.js';
 import type { ProcessMemory } from '../../system/process-memory.js';
 
@@ -45,12 +46,12 @@ export type WorkerRequest =
   | {
       readonly type: 'run';
       readonly model: string;
-      readonly inputs: readonly string[];
+      readonly inputs: readonly RowInput[];
       /** Best labels to return of each input; all of them if undefined. */
       readonly keep?: readonly (number | undefined)[] | undefined;
       /** For each input what is applied to its logits; left out where all have the model's own. */
       readonly functions?: readonly ScoreFunction[] | undefined;
-      /** For each input what is asked of a model that classifies tokens. */
+      /** For each input what is asked of a model that labels tokens. */
       readonly tokens?: readonly (TokenOptions | undefined)[] | undefined;
     }
   /** Tokens of texts as a model sees them; the model itself need not be loaded. */
@@ -73,7 +74,7 @@ export interface RowResult {
   readonly scores: readonly number[];
   /** Indexes of the best labels, best first, if not all are returned. */
   readonly labels?: readonly number[];
-  /** What a model that classifies tokens finds. */
+  /** What a model that labels tokens found; there are no scores then. */
   readonly entities?: readonly Entity[];
   readonly truncated: boolean;
 }

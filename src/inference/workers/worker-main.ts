@@ -148,7 +148,12 @@ async function runTokens(
     encoder: await TokenEncoder.open(encoder),
     check: (rows) => refuseTooLong(rows, handle),
   };
-  const { rows, ...times } = await classifyTokens(classifier, inputs, tokens);
+  const texts = inputs.map((input) => {
+    if (typeof input === 'string') return input;
+    const reason = 'a model that classifies tokens takes one text, not a pair and not token ids';
+    throw new PlimsollError('INVALID_INPUT', reason);
+  });
+  const { rows, ...times } = await classifyTokens(classifier, texts, tokens);
   return { rows: rows.map((row) => ({ scores: [], ...row })), ...times };
 }
 

@@ -56,6 +56,10 @@ export interface ModelDescription {
   readonly paddingSide: Side;
   /** Undefined: as tokenizer.json says, which only workers read. */
   readonly truncationSide: Side | undefined;
+  /** Rows of the embedding table; undefined where config.json does not say. */
+  readonly vocabularySize: number | undefined;
+  /** Token types that there are, at least 1. */
+  readonly tokenTypes: number;
   /** By label: it is left out of an answer where its score is lower. */
   readonly thresholds?: Readonly<Record<string, number>>;
   readonly moderations?: Readonly<Record<string, Moderation>>;
@@ -144,6 +148,11 @@ export async function readOverridesFile(file: string | undefined): Promise<Overr
   }
 }
 
+/** The largest vocabularies have a million tokens. */
+const MAX_VOCABULARY = 100_000_000;
+/** BERT's. */
+const USUAL_TYPES = 2;
+
 /** Architectures by what they give scores for: a text, or each of its tokens. */
 const HEADS: readonly (readonly [ModelTask, RegExp])[] = [
   ['text-classification', /(?:Sequence|Text)Classification/],
@@ -225,6 +234,8 @@ export function describe(declaration: Declaration, measured?: Measured): ModelDe
     positionOffset: offset,
     paddingSide: sideOf(tokenizer.padding_side),
     truncationSide: typeof truncationSide === 'string' ? sideOf(truncationSide) : undefined,
+    vocabularySize: boundedInteger(config.vocab_size, 1, MAX_VOCABULARY),
+    tokenTypes: Math.max(1, boundedInteger(config.type_vocab_size, 0, MAX_TOKENS) ?? USUAL_TYPES),
     ...(thresholds === undefined ? {} : { thresholds }),
     ...(moderations === undefined ? {} : { moderations }),
     decisions: [

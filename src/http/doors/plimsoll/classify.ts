@@ -6,7 +6,8 @@ import type { Abortable } from '../../../cache/abortable.js';
 import { answerSchema, classifyRequestSchema } from '../../../contract/classify.js';
 import { PlimsollError } from '../../../errors.js';
 import { EventLoopYield } from '../../../inference/yielding.js';
-import type { SessionAnswer, SessionRequest } from '../../../sessions/service.js';
+import type { Asked, SessionAnswer } from '../../../sessions/service.js';
+import type { TextClassification } from '../../../tasks/text-classification.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 import { AnswerText } from './answer-text.js';
@@ -23,6 +24,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
   addRoute(app, {
     method: 'POST',
     url: '/v1/classify',
+    scope: 'classify',
     summary: 'Classify one text, or several',
     tag: 'classification',
     body: classifyRequestSchema(limits.maxInputs),
@@ -31,7 +33,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
       const { inputs, model, top_k: topK, function_to_apply: asked, session, user } = request.body;
       const all = typeof inputs === 'string' ? [inputs] : inputs;
       const named = user ?? users.of(request.ip);
-      const call: SessionRequest = {
+      const call: Asked & TextClassification = {
         ...{ inputs: all, model, topK, function: asked, session },
         user: named,
       };
@@ -65,7 +67,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices): vo
   const waited = async (
     answer: Promise<SessionAnswer>,
     stop: CallerStop,
-    { inputs, session }: SessionRequest,
+    { inputs, session }: Asked & TextClassification,
     out: FastifyReply,
   ) => {
     try {
