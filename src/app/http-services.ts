@@ -17,7 +17,10 @@ import type { Assembly } from './assembly.js';
 export function httpServices(
   parts: Assembly,
   config: Config,
-  of: { readonly metrics: Metrics } & Pick<HttpServices, 'notReadyBecause' | 'degradedBecause'>,
+  of: { readonly metrics: Metrics } & Pick<
+    HttpServices,
+    'keys' | 'notReadyBecause' | 'degradedBecause'
+  >,
 ): HttpServices {
   const { classification, views, workers, events, archive, proofs, pulls } = parts;
   return {

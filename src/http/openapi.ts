@@ -26,7 +26,8 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
 
 /** `/openapi.json` */
 export function openApiRoute(app: FastifyInstance): void {
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  const config = { scope: 'open' } as const;
+  app.get('/openapi.json', { config, schema: { hide: true } }, async () => app.swagger());
 }
 
 /** The router takes all addresses of a model as one, as ids hold slashes; callers see each. */

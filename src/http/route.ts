@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { errorSchema } from '../contract/errors.js';
 import type { Schema, Static } from '../contract/schema/schema.js';
+import type { RouteScope } from './guards/scopes.js';
 
 declare const WRITTEN: unique symbol;
 
@@ -14,6 +15,8 @@ export type Replies = Readonly<Record<number, Schema<unknown>>>;
 export interface Route<P, Q, B, R extends Replies> {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly url: string;
+  /** What a caller's key must allow, where keys are on. */
+  readonly scope: RouteScope;
   readonly summary: string;
   /** Where /openapi.json groups it. */
   readonly tag: string;
@@ -41,11 +44,12 @@ export function addRoute<P, Q, B, const R extends Replies>(
   app: FastifyInstance,
   route: Route<P, Q, B, R>,
 ): void {
-  const { method, url, summary, tag, path, query, body, replies, produces, handle } = route;
+  const { method, url, scope, summary, tag, path, query, body, replies, produces, handle } = route;
   const { errors = errorSchema } = route;
   app.route<{ Params: P; Querystring: Q; Body: B }>({
     method,
     url,
+    config: { scope },
     ...(route.withoutHead === true ? { exposeHeadRoute: false } : {}),
     schema: {
       summary,

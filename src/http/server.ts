@@ -12,9 +12,13 @@ import {
   REQUEST_TIMEOUT_MS,
   TIMEOUT_CHECK_MS,
 } from './connections.js';
-import { errorFormOf, openDoors, type Refuse } from './doors/open-doors.js';
+import { chosenDoors, errorFormOf, openDoors, type Refuse } from './doors/open-doors.js';
 import { asPlimsollError, type FaultLog, ownErrors, replyWithError } from './errors.js';
+import { guardRoutes, type KeyCheck } from './guards/key-guard.js';
+import { declareScope, requireScopes, type ScopedRoute } from './guards/scopes.js';
+import { type Refusal, siteGuard } from './guards/site-guard.js';
 import { jsonBody } from './json-body.js';
+import { keyRoutes } from './key-routes.js';
 import { rememberMethods } from './methods.js';
 import { describeRoutes, openApiRoute } from './openapi.js';
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
@@ -22,7 +26,6 @@ import { takeRestOfBody } from './rest-of-body.js';
 import { secureReplies } from './security-headers.js';
 import { serviceRoutes } from './service-routes.js';
 import type { HttpServices } from './services.js';
-import { type Refusal, siteGuard } from './site-guard.js';
 import { replyToUnparsed } from './unparsed.js';
 
 export interface ServerOptions {
@@ -32,8 +35,10 @@ export interface ServerOptions {
   readonly host: string;
   /** Further names of the server, see {@link siteGuard}. */
   readonly names: readonly string[];
-  /** Names of the doors that are open. */
-  readonly doors: ReadonlySet<string>;
+  /** Who may ask: see {@link guardRoutes}. */
+  readonly keys: KeyCheck;
+  /** Names of the doors that are open; all by default. */
+  readonly doors?: ReadonlySet<string>;
   readonly version: string;
   /** Folder of the built page; without one `/` leads to the documentation. */
   readonly pageFolder: string;
@@ -44,6 +49,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** By `performance.now()`. */
     arrivedMs: number;
+  }
+  interface FastifyInstance {
+    /** Every route with the scope that it needs. */
+    scopeTable: () => readonly ScopedRoute[];
   }
 }
 
@@ -84,13 +93,15 @@ export async function buildServer(
   app.server.headersTimeout = HEADERS_TIMEOUT_MS;
   limitConnections(app.server, options.maxConnections);
   const methodsOf = rememberMethods(app);
+  app.decorate('scopeTable', requireScopes(app));
   acceptJson(app);
   const refuse = refusing(services, options.logger);
   renderErrors(app, refuse, methodsOf);
   countRequests(app, services);
   beginRequests(app, [whileClosing(app), withoutHost(app), siteGuard(options.host, options.names)]);
+  guardRoutes(app, options.keys);
   await describeRoutes(app, options.version);
-  dataRoutes(app, services, { open: options.doors, refuse });
+  dataRoutes(app, services, { open: options.doors ?? chosenDoors('all'), refuse });
   await app.register((documents, _options, done) => {
     documentRoutes(documents, options.pageFolder).then(() => done(), done);
   });
@@ -99,6 +110,8 @@ export async function buildServer(
 
 /** Routes that answer with documents: the page and the documentation. */
 async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise<void> {
+  // A browser opens documents without a key; they hold nothing of this server's, and the page asks for the key.
+  declareScope(app, 'open');
   secureReplies(app, { contentSecurityPolicy: CONTENT_SECURITY_POLICY });
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_SECURITY_POLICY });
   await pageRoutes(app, pageFolder);
@@ -112,6 +125,7 @@ function dataRoutes(
 ): void {
   openDoors(app, services, doors);
   serviceRoutes(app, services);
+  keyRoutes(app, services);
   openApiRoute(app);
 }
 

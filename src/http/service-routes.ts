@@ -11,6 +11,7 @@ export function serviceRoutes(app: FastifyInstance, services: HttpServices): voi
   addRoute(app, {
     method: 'GET',
     url: '/health/live',
+    scope: 'open',
     summary: 'The process answers',
     tag,
     replies: { 200: liveSchema },
@@ -20,6 +21,7 @@ export function serviceRoutes(app: FastifyInstance, services: HttpServices): voi
   addRoute(app, {
     method: 'GET',
     url: '/health/ready',
+    scope: 'open',
     summary: 'Requests can be taken; degraded: without another server',
     tag,
     replies: { 200: readySchema, 503: notReadySchema },
@@ -38,6 +40,7 @@ export function serviceRoutes(app: FastifyInstance, services: HttpServices): voi
   addRoute(app, {
     method: 'GET',
     url: '/metrics',
+    scope: 'read',
     summary: 'Prometheus metrics',
     tag,
     produces: 'text/plain',

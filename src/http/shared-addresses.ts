@@ -2,11 +2,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Schema } from '../contract/schema/schema.js';
 import { PlimsollError } from '../errors.js';
 import type { ErrorForm } from './errors.js';
+import type { RouteScope } from './guards/scopes.js';
 import type { Replies, Route } from './route.js';
 
 /** A route at an address that several protocols have: `/rerank` is TEI's and vLLM's. */
 export interface SharedRoute {
   readonly url: string;
+  readonly scope: RouteScope;
   readonly summary: string;
   readonly tag: string;
   /** The field by which a body is known to be this protocol's: no other one at the address has it. */
@@ -34,9 +36,9 @@ export function sharedRoute<B, const R extends Replies>(
   route: Route<unknown, unknown, B, R> & { readonly body: Schema<B> },
   mark: string,
 ): SharedRoute {
-  const { url, summary, tag, body, replies, handle } = route;
+  const { url, scope, summary, tag, body, replies, handle } = route;
   return {
-    ...{ url, summary, tag, mark, body, replies },
+    ...{ url, scope, summary, tag, mark, body, replies },
     // The schema has been checked when this is called.
     handle: (request, reply) => handle(request as Parameters<typeof handle>[0], reply),
   };
@@ -73,7 +75,10 @@ export function openSharedAddresses(
       url,
       schema: open.length === 0 ? { hide: true } : schema,
       // Described, not checked: which schema counts is known when the body is.
-      config: { swaggerTransform: (of) => ({ url: of.url, schema: { ...of.schema, body } }) },
+      config: {
+        scope: first.route.scope,
+        swaggerTransform: (of) => ({ url: of.url, schema: { ...of.schema, body } }),
+      },
       serializerCompiler: () => (body) => JSON.stringify(body),
       errorHandler: (error, request, reply) => {
         refuse(error, request, reply, (claimOf(request.body, all) ?? first).errors);

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PlimsollError } from '../../errors.js';
-import type { SessionAnswer } from '../../sessions/service.js';
+import type { Asked, SessionAnswer } from '../../sessions/service.js';
 import type { HttpServices } from '../services.js';
 import { CallerStop } from './caller-stop.js';
 import { Callers, SESSION_HEADER } from './callers.js';
@@ -10,13 +10,6 @@ export interface Named {
   readonly model: string | undefined;
   readonly session?: string | undefined;
   readonly user?: string | undefined;
-}
-
-/** Who asks whom, as the tasks need it. */
-export interface Asked {
-  readonly model: string | undefined;
-  readonly session: string | undefined;
-  readonly user: string;
 }
 
 /** What the calls of every door have in common: who asks, how long they wait, what is counted, how they fail. */
@@ -40,19 +33,19 @@ export class Calls {
    * @param ask puts the question. Its answer may be there at once: awaiting it then would cost a turn.
    * @param write makes the reply's body. `tookMs` counts from the call.
    */
-  answer<A extends SessionAnswer, T>(
+  answer<R, T>(
     request: FastifyRequest,
     reply: FastifyReply,
     named: Named,
-    ask: (asked: Asked, stop: CallerStop) => A | Promise<A>,
-    write: (answer: A, tookMs: number) => T,
+    ask: (asked: Asked, stop: CallerStop) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
+    write: (answer: SessionAnswer<R>, tookMs: number) => T,
   ): T | Promise<T> {
     const { model } = named;
     const session = this.callers.sessionOf(request, named.session);
     const user = this.callers.userOf(request, named.user);
     const stop = this.stop(request);
-    const give = (answer: A): T => {
-      this.note(answer, answer.results.length, reply);
+    const give = (answer: SessionAnswer<R>): T => {
+      this.note(answer, reply);
       return write(answer, performance.now() - stop.beganMs);
     };
     try {
@@ -64,10 +57,9 @@ export class Calls {
     }
   }
 
-  /** Counts what was answered, and names the session in the reply. */
-  note(answer: SessionAnswer, inputs: number, reply: FastifyReply): void {
-    this.#services.metrics.inputs.add(answer.model, inputs);
-    void reply.header(SESSION_HEADER, answer.session);
+  /** Names the session in the reply. */
+  note({ session }: { readonly session: string }, reply: FastifyReply): void {
+    void reply.header(SESSION_HEADER, session);
   }
 
   /** Fails with what the caller is to be told: a session of an earlier run has ended, others never were. */

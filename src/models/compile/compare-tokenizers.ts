@@ -29,17 +29,29 @@ const NO_LIMIT = 1_000_000;
 /**
  * Encodes the probe corpus with both.
  *
- * 1. The native one frames a text as was read from its post-processor; otherwise the model cannot be served.
- * 2. The lean one cannot be opened: native.
+ * 1. The native one frames a text as was read from its post-processor; otherwise the model cannot be served. Where it
+ *    frames two texts otherwise, pairs are refused.
+ * 2. Places of tokens are needed, which the lean one does not know, or it cannot be opened: native.
  * 3. They differ in samples of a uniform block (Chinese characters, Korean syllables), or in many characters: native.
  * 4. They differ in a few characters: the lean one, and texts that hold one of those go to the native one.
  * 5. They differ in a text without such a character: native.
  *
  * @throws PlimsollError MODEL_UNUSABLE if the native one refuses the files
  */
-export async function compareTokenizers(files: TokenizerFiles): Promise<Compared> {
+export async function compareTokenizers(
+  files: TokenizerFiles,
+  needsPlaces = false,
+): Promise<Compared> {
   const reference = await TextEncoder.open(files, NO_LIMIT, { kind: 'native' });
   await expectSameFrame(reference); // 1
+  const pairs = (await hasSamePairFrame(reference)) ? {} : ({ isPairUnknown: true } as const);
+  const { choice, why } = needsPlaces
+    ? native('it alone knows where tokens stand in a text') // 2
+    : await leanOrNative(files, reference);
+  return { choice: { ...choice, ...pairs }, why };
+}
+
+async function leanOrNative(files: TokenizerFiles, reference: TextEncoder): Promise<Compared> {
   let lean: TextEncoder;
   try {
     lean = await TextEncoder.open(files, NO_LIMIT, { kind: 'javascript' });
@@ -87,6 +99,22 @@ async function expectSameFrame(encoder: TextEncoder): Promise<void> {
       throw new PlimsollError('MODEL_UNUSABLE', reason);
     }
   }
+}
+
+/** Of a tokenizer that takes no two texts the encoder knows that itself. */
+async function hasSamePairFrame(encoder: TextEncoder): Promise<boolean> {
+  if (!encoder.takesPairs) return true;
+  const native = await encoder.native();
+  for (const [text, pair] of [
+    ['a', 'b'],
+    ['hello world', 'a'],
+  ] as const) {
+    const whole = await native.framed(text, pair);
+    const [own] = await encoder.encodeAll([{ text, pair, cut: 'longest_first' }]);
+    if (own?.ids.join() !== whole.ids.join() || own.types?.join() !== whole.types.join())
+      return false;
+  }
+  return true;
 }
 
 /** The texts of which the two make different ids. */

@@ -37,6 +37,8 @@ export interface ServingPlan {
   /** The output that holds the logits. */
   readonly output: string;
   readonly labelCount: number;
+  /** Whether the output has logits for each token, [rows, tokens, labels], rather than for each row. */
+  readonly perToken?: boolean;
   readonly grouping: RowGrouping;
   readonly paddingSide: Side;
   readonly padTokenId: number;
@@ -54,6 +56,8 @@ export interface TokenizerChoice {
   readonly kind: 'javascript' | 'native';
   /** Texts in which this regular expression finds a character go to the native one. */
   readonly except?: string;
+  /** The native one frames two texts otherwise than their post-processor was read, so they are refused. */
+  readonly isPairUnknown?: true;
 }
 
 /** What preparing a model found out, kept beside its mapped form. */

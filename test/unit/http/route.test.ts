@@ -29,6 +29,7 @@ describe('a route', () => {
     addRoute(app, {
       method: 'POST',
       url: '/things/:id',
+      scope: 'classify',
       summary: 'A thing',
       tag: 'things',
       path: object({ id: text({ maxLength: 3 }) }),
@@ -55,6 +56,7 @@ describe('a route', () => {
     addRoute(app, {
       method: 'GET',
       url: '/page',
+      scope: 'read',
       withoutHead: true,
       summary: 'A page',
       tag: 'things',

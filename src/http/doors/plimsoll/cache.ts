@@ -10,6 +10,7 @@ export function cacheRoutes(app: FastifyInstance, { cache }: HttpServices): void
   addRoute(app, {
     method: 'GET',
     url: '/v1/cache',
+    scope: 'read',
     summary: 'What each tier of the result cache holds and has done',
     tag,
     replies: { 200: cacheSchema },
@@ -19,6 +20,7 @@ export function cacheRoutes(app: FastifyInstance, { cache }: HttpServices): void
   addRoute(app, {
     method: 'DELETE',
     url: '/v1/cache',
+    scope: 'manage',
     summary: 'Remove every cached result; in Redis those of other servers too',
     tag,
     query: clearCacheQuerySchema,

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { answerSchema, classifyRequestSchema } from '../../../contract/classify.js';
-import type { SessionAnswer, SessionRequest } from '../../../sessions/service.js';
+import type { Asked, SessionAnswer } from '../../../sessions/service.js';
+import type { TextClassification } from '../../../tasks/text-classification.js';
 import type { CallerStop } from '../../calls/caller-stop.js';
 import type { Calls } from '../../calls/calls.js';
 import { LARGE_ANSWER_SCORES, slicedBody } from '../../calls/slices.js';
@@ -18,6 +19,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   addRoute(app, {
     method: 'POST',
     url: '/v1/classify',
+    scope: 'classify',
     summary: 'Classify one text, or several',
     tag: 'classification',
     body: classifyRequestSchema(limits.maxInputs),
@@ -27,7 +29,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
       const { inputs, model, top_k: topK, function_to_apply: asked } = request.body;
       const all = typeof inputs === 'string' ? [inputs] : inputs;
       const session = callers.sessionOf(request, request.body.session);
-      const call: SessionRequest = {
+      const call: Asked & TextClassification = {
         ...{ inputs: all, model, topK, function: asked, session },
         user: callers.userOf(request, request.body.user),
       };
@@ -35,7 +37,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
       try {
         const answer = classification.classify(call, stop);
         // An answer from the in-process cache is here already; awaiting it would cost a turn.
-        if (!(answer instanceof Promise)) return reply(answer, stop, all.length, out);
+        if (!(answer instanceof Promise)) return reply(answer, stop, out);
         return waited(answer, stop, call, out);
       } catch (error) {
         stop.clear();
@@ -48,10 +50,9 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   const reply = (
     answer: SessionAnswer,
     { beganMs }: CallerStop,
-    inputs: number,
     out: FastifyReply,
   ) => {
-    calls.note(answer, inputs, out);
+    calls.note(answer, out);
     // Fastify sends a text as it is.
     void out.header('content-type', JSON_TYPE);
     const totalMs = performance.now() - beganMs;
@@ -61,11 +62,11 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   const waited = async (
     answer: Promise<SessionAnswer>,
     stop: CallerStop,
-    { inputs, session }: SessionRequest,
+    { session }: Asked,
     out: FastifyReply,
   ) => {
     try {
-      return reply(await answer, stop, inputs.length, out);
+      return reply(await answer, stop, out);
     } catch (error) {
       return await calls.refused(error, session);
     } finally {

@@ -8,6 +8,7 @@ export function configRoutes(app: FastifyInstance, { settings }: HttpServices): 
   addRoute(app, {
     method: 'GET',
     url: '/v1/config',
+    scope: 'read',
     summary: 'Every setting with its value; secrets are not shown',
     tag: 'service',
     replies: { 200: settingsSchema },

@@ -21,6 +21,7 @@ export function eventRoutes(app: FastifyInstance, { events }: HttpServices): voi
   addRoute(app, {
     method: 'GET',
     url: EVENTS_URL,
+    scope: 'read',
     // A HEAD would wait for the end of the stream.
     withoutHead: true,
     summary: 'What the page shows, as server-sent events: a `state` every second, and marks',

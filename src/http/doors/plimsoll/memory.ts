@@ -20,6 +20,7 @@ export function memoryRoutes(app: FastifyInstance, { memory, archive }: HttpServ
   addRoute(app, {
     method: 'GET',
     url: '/v1/memory',
+    scope: 'read',
     summary: 'Memory now: the machine’s, the load line, and each process’s',
     tag,
     replies: { 200: memorySchema },
@@ -29,6 +30,7 @@ export function memoryRoutes(app: FastifyInstance, { memory, archive }: HttpServ
   addRoute(app, {
     method: 'GET',
     url: '/v1/memory/readings',
+    scope: 'read',
     summary: 'Readings since a time: one a second of the last hour, before that one a minute',
     tag,
     query: sinceQuerySchema,
@@ -43,6 +45,7 @@ export function memoryRoutes(app: FastifyInstance, { memory, archive }: HttpServ
   addRoute(app, {
     method: 'GET',
     url: '/v1/memory/processes',
+    scope: 'read',
     summary: 'Readings by process since a time, at most of the last half hour',
     tag,
     query: sinceQuerySchema,
@@ -53,6 +56,7 @@ export function memoryRoutes(app: FastifyInstance, { memory, archive }: HttpServ
   addRoute(app, {
     method: 'POST',
     url: '/v1/memory/cleanup',
+    scope: 'manage',
     summary: 'Give back now what nobody needs; the reply is the receipt',
     tag,
     replies: { 200: receiptSchema },
@@ -62,6 +66,7 @@ export function memoryRoutes(app: FastifyInstance, { memory, archive }: HttpServ
   addRoute(app, {
     method: 'POST',
     url: '/v1/memory/recycle',
+    scope: 'manage',
     summary: 'Replace every worker, unload every model, clear the in-process caches',
     tag,
     replies: { 200: receiptSchema },

@@ -12,6 +12,7 @@ export function modelRoutes(app: FastifyInstance, { models }: HttpServices): voi
   addRoute(app, {
     method: 'GET',
     url: '/v1/models',
+    scope: 'any',
     summary: 'Every model in the repository',
     tag,
     replies: { 200: modelsSchema },
@@ -21,6 +22,7 @@ export function modelRoutes(app: FastifyInstance, { models }: HttpServices): voi
   addRoute(app, {
     method: 'GET',
     url: '/v1/models/*',
+    scope: 'any',
     summary: 'One model ({id}), with everything that was decided about it and why',
     tag,
     path: object({ '*': text() }),
@@ -32,6 +34,7 @@ export function modelRoutes(app: FastifyInstance, { models }: HttpServices): voi
   addRoute(app, {
     method: 'POST',
     url: '/v1/models/*',
+    scope: 'manage',
     summary: 'Open ({id}/load) or release ({id}/unload) a model in the workers',
     tag,
     path: object({ '*': text() }),

@@ -8,6 +8,7 @@ export function poolRoutes(app: FastifyInstance, { pools }: HttpServices): void 
   addRoute(app, {
     method: 'GET',
     url: '/v1/pools',
+    scope: 'read',
     summary: 'Pools of connections to Redis and PostgreSQL; none where they are not used',
     tag: 'pools',
     replies: { 200: poolsSchema },

@@ -21,6 +21,7 @@ export function proofRoutes(app: FastifyInstance, { proofs }: HttpServices): voi
   addRoute(app, {
     method: 'POST',
     url: '/v1/proofs',
+    scope: 'manage',
     summary: 'Start a proof of this server: a load test that judges it; one at a time',
     tag,
     body: startProofSchema,
@@ -34,6 +35,7 @@ export function proofRoutes(app: FastifyInstance, { proofs }: HttpServices): voi
   addRoute(app, {
     method: 'GET',
     url: '/v1/proofs',
+    scope: 'read',
     summary: 'Proofs of this server, the newest first',
     tag,
     replies: { 200: proofsSchema },
@@ -43,6 +45,7 @@ export function proofRoutes(app: FastifyInstance, { proofs }: HttpServices): voi
   addRoute(app, {
     method: 'GET',
     url: '/v1/proofs/:id/report',
+    scope: 'read',
     summary: 'The report of a proof, as a page',
     tag,
     path: proofPathSchema,

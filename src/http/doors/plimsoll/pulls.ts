@@ -15,6 +15,7 @@ export function pullRoutes(app: FastifyInstance, { pulls }: HttpServices): void 
   addRoute(app, {
     method: 'POST',
     url: '/v1/models/pull',
+    scope: 'manage',
     summary: 'Fetch a model from the hub and serve it; `hub.pull` must allow it',
     tag,
     body: startPullSchema,
@@ -28,6 +29,7 @@ export function pullRoutes(app: FastifyInstance, { pulls }: HttpServices): void 
   addRoute(app, {
     method: 'GET',
     url: '/v1/pulls',
+    scope: 'read',
     summary: 'Models that are being fetched, and the last ones that were; the newest first',
     tag,
     replies: { 200: pullsSchema },
@@ -37,6 +39,7 @@ export function pullRoutes(app: FastifyInstance, { pulls }: HttpServices): void 
   addRoute(app, {
     method: 'GET',
     url: '/v1/pulls/:id',
+    scope: 'read',
     summary: 'How far a pull is',
     tag,
     path: pullPathSchema,
@@ -47,6 +50,7 @@ export function pullRoutes(app: FastifyInstance, { pulls }: HttpServices): void 
   addRoute(app, {
     method: 'DELETE',
     url: '/v1/pulls/:id',
+    scope: 'manage',
     summary: 'Cancel a pull; what it has fetched is kept for the next one',
     tag,
     path: pullPathSchema,

@@ -18,6 +18,7 @@ export function recordRoutes(app: FastifyInstance, { archive, sessions }: HttpSe
   addRoute(app, {
     method: 'GET',
     url: '/v1/records',
+    scope: 'read',
     summary: 'Records of classifications, one for each input, newest first',
     tag,
     query: recordsQuerySchema,
@@ -33,6 +34,7 @@ export function recordRoutes(app: FastifyInstance, { archive, sessions }: HttpSe
   addRoute(app, {
     method: 'GET',
     url: '/v1/events/past',
+    scope: 'read',
     summary: 'What has happened: loads, unloads, workers, pressure, other servers; newest first',
     tag,
     query: pastEventsQuerySchema,
@@ -46,6 +48,7 @@ export function recordRoutes(app: FastifyInstance, { archive, sessions }: HttpSe
   addRoute(app, {
     method: 'GET',
     url: '/v1/sessions/:id/users',
+    scope: 'read',
     summary: 'Users of a session, as hashes, in the order in which they came',
     tag: 'sessions',
     path: sessionPathSchema,

@@ -19,6 +19,7 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
   addRoute(app, {
     method: 'POST',
     url: '/v1/sessions',
+    scope: 'classify',
     summary: 'Open a session',
     tag,
     body: openSessionSchema,
@@ -32,6 +33,7 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
   addRoute(app, {
     method: 'GET',
     url: '/v1/sessions',
+    scope: 'read',
     summary: 'Sessions, open and past, newest first',
     tag,
     query: sessionsQuerySchema,
@@ -48,6 +50,7 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
   addRoute(app, {
     method: 'GET',
     url: '/v1/sessions/:id',
+    scope: 'any',
     summary: 'One session',
     tag,
     path: sessionPathSchema,
@@ -64,6 +67,7 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
   addRoute(app, {
     method: 'POST',
     url: '/v1/sessions/:id/end',
+    scope: 'classify',
     summary: 'End a session; the reply has the receipt of its cleanup',
     tag,
     path: sessionPathSchema,
@@ -79,6 +83,7 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
   addRoute(app, {
     method: 'GET',
     url: '/v1/receipts',
+    scope: 'read',
     summary: 'Receipts of cleanups, unloads, evictions, recycles and shifts, newest first',
     tag,
     query: receiptsQuerySchema,

@@ -8,6 +8,7 @@ export function tokenizeRoutes(app: FastifyInstance, { limits, models }: HttpSer
   addRoute(app, {
     method: 'POST',
     url: '/v1/tokenize',
+    scope: 'classify',
     summary: 'What a model sees of a text: ids, tokens and their places',
     tag: 'models',
     body: tokenizeRequestSchema(limits.maxInputs),

@@ -11,6 +11,7 @@ export function workerRoutes(app: FastifyInstance, { workers }: HttpServices): v
   addRoute(app, {
     method: 'GET',
     url: '/v1/workers',
+    scope: 'read',
     summary: 'The worker processes, the oldest first',
     tag,
     replies: { 200: workersSchema },
@@ -20,6 +21,7 @@ export function workerRoutes(app: FastifyInstance, { workers }: HttpServices): v
   addRoute(app, {
     method: 'POST',
     url: '/v1/workers/:id/recycle',
+    scope: 'manage',
     summary: 'Replace one worker without losing its running batch; the reply is the receipt',
     tag,
     path: workerPathSchema,

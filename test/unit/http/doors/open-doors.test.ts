@@ -27,6 +27,7 @@ function door(name: string, field: string): Door {
       addRoute(app, {
         method: 'POST',
         url: `/${name}/own`,
+        scope: 'classify',
         summary: 'Own',
         tag: name,
         body: closed({ [field]: list(text()) }),
@@ -39,6 +40,7 @@ function door(name: string, field: string): Door {
         {
           method: 'POST',
           url: '/both',
+          scope: 'classify',
           summary: 'Both',
           tag: name,
           body: closed({ [field]: list(text()) }),

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { EVENTS_URL } from '../contract/events.js';
-import { PlimsollError } from '../errors.js';
+import { EVENTS_URL } from '../../contract/events.js';
+import { PlimsollError } from '../../errors.js';
 
 /** Methods that change nothing. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -87,7 +87,8 @@ function parsedName(host: string): string {
   return (bracketed ?? plain ?? host).toLowerCase().replace(/\.$/, '');
 }
 
-function isLoopback(name: string): boolean {
+/** Whether nobody on another machine can reach this address. */
+export function isLoopback(name: string): boolean {
   return /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|::1)$/.test(name);
 }
 

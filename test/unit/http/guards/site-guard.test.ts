@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { knownHosts, refusalOf } from '../../../src/http/site-guard.js';
+import { knownHosts, refusalOf } from '../../../../src/http/guards/site-guard.js';
 
 const local = knownHosts('127.0.0.1', []);
 const post = (headers: Record<string, string>) =>
