@@ -281,12 +281,7 @@ export class Assembly {
         log.warn({ model, reason }, line);
         this.archive.keepEvent({ kind: 'refusal', text: `${line}: ${reason}`, model });
       },
-      onBatch: ({ model, items, runMs, retried }) => {
-        metrics.batches.inc({ model });
-        metrics.batchItems.observe(items);
-        metrics.batchSeconds.observe({ model }, runMs / 1000);
-        if (retried) metrics.retriedBatches.inc();
-      },
+      onBatch: (batch) => metrics.ranBatch(batch),
       onLoad: (model, worker, loadMs, gear) => {
         // Reload times are of the cold gear; the cost of a shift is measured separately.
         if (gear === 'cold') this.memory.ledger.loaded(model, loadMs);
@@ -389,7 +384,13 @@ export class Assembly {
       }),
       repository,
       defaultModel: config['models.default'],
-      onAnswer: (answered) => archive.keepAnswer(answered),
+      onAnswer: (answered) => {
+        const { answer, tookMs } = answered;
+        const isCached = !answer.cached.includes(false);
+        metrics.models.answered(answer.model, { ...answer.timing, isCached, tookMs });
+        return archive.keepAnswer(answered);
+      },
+      onFailure: (model, tookMs) => metrics.models.failed(repository.idOf(model), tookMs),
       admit: () => {
         if (!this.memory.holding.has('refuse_requests')) return;
         const message = 'memory is over the load line: no requests until it falls';

@@ -12,6 +12,7 @@ import type { Tokenized } from '../contract/tokenize.js';
 import type { WorkerView } from '../contract/workers.js';
 import type { MadeKey, NewKey } from '../keys/key-register.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { ModelDescription } from '../models/intake/description.js';
 import type { ClassificationService } from '../sessions/service.js';
 import type { ReceiptFilter, RecordFilter } from '../store/reader.js';
 
@@ -51,6 +52,10 @@ export interface HttpServices {
   readonly models: {
     /** A model, usable or broken. @throws PlimsollError MODEL_NOT_FOUND */
     readonly show: (id: string) => Promise<ModelDetail>;
+    /** What a model does. @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE */
+    readonly task: (id: string) => ModelDescription['task'] | Promise<ModelDescription['task']>;
+    /** Its labels in the order of its outputs, as it is served. */
+    readonly labels: (id: string) => readonly string[] | Promise<readonly string[]>;
     /** What a model sees of each text, also of one whose graph cannot be served. */
     readonly tokenize: (id: string, inputs: readonly string[]) => Promise<Tokenized>;
     readonly list: () => Promise<readonly ModelView[]>;

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { DeferredCounter, RequestMetrics } from './deferred-metrics.js';
+import { ModelStatistics } from './model-statistics.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -85,6 +86,8 @@ export interface GaugeSources {
 /** All metrics. Each is named here and counted in one place. */
 export class Metrics {
   readonly registry = new Registry();
+  /** What is counted of each model apart. */
+  readonly models = new ModelStatistics();
 
   readonly requests = new RequestMetrics(
     this.registry,
@@ -199,6 +202,22 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
+  }
+
+  /** Counts a batch that was answered. */
+  ranBatch(batch: {
+    readonly model: string;
+    readonly items: number;
+    readonly tokenizeMs: number;
+    readonly runMs: number;
+    readonly retried: boolean;
+  }): void {
+    const { model, items, runMs, retried } = batch;
+    this.models.ran(model, items, batch);
+    this.batches.inc({ model });
+    this.batchItems.observe(items);
+    this.batchSeconds.observe({ model }, runMs / 1000);
+    if (retried) this.retriedBatches.inc();
   }
 
   /** Registers the gauges; they are read when metrics are scraped. */

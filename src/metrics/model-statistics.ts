@@ -5,16 +5,16 @@ export interface Duration {
 }
 
 /** Batches of one size. */
-export interface BatchesOfSize extends Duration {
+export interface BatchesOfSize {
   readonly rows: number;
+  readonly tokenized: Duration;
+  readonly run: Duration;
 }
 
 /** What was counted of one model since the server started. */
 export interface ModelFigures {
   /** Time of the last request that was answered, ms since 1970; 0 if there was none. */
   readonly lastAnsweredAtMs: number;
-  /** Rows that were computed, not taken from the cache. */
-  readonly computedRows: number;
   /** Requests, from their arrival at the model to their answer. */
   readonly answered: Duration;
   readonly failed: Duration;
@@ -30,8 +30,8 @@ export interface ModelFigures {
 
 /** An answer, as far as it is counted. */
 export interface CountedAnswer {
-  readonly rows: number;
-  readonly computedRows: number;
+  /** Whether every row was in the cache. */
+  readonly isCached: boolean;
   readonly tookMs: number;
   readonly queueMs: number;
   readonly tokenizeMs: number;
@@ -53,14 +53,13 @@ class Sum implements Duration {
 
 class Figures {
   lastAnsweredAtMs = 0;
-  computedRows = 0;
   readonly answered = new Sum();
   readonly failed = new Sum();
   readonly cacheHits = new Sum();
   readonly queued = new Sum();
   readonly tokenized = new Sum();
   readonly run = new Sum();
-  readonly bySize = new Map<number, Sum>();
+  readonly bySize = new Map<number, { readonly tokenized: Sum; readonly run: Sum }>();
 }
 
 /** Counts by model what Prometheus' metrics count for all models together. It owns the counts. */
@@ -73,11 +72,10 @@ export class ModelStatistics {
     if (figures === undefined) return;
     figures.lastAnsweredAtMs = Date.now();
     figures.answered.add(answer.tookMs);
-    if (answer.computedRows === 0) {
+    if (answer.isCached) {
       figures.cacheHits.add(answer.tookMs);
       return;
     }
-    figures.computedRows += answer.computedRows;
     figures.queued.add(answer.queueMs);
     figures.tokenized.add(answer.tokenizeMs);
     figures.run.add(answer.runMs);
@@ -88,20 +86,21 @@ export class ModelStatistics {
     this.#of(model)?.failed.add(tookMs);
   }
 
-  /** A batch was run. @param rows of it. */
-  ran(model: string, rows: number, runMs: number): void {
+  /** A batch was answered. @param rows of it. */
+  ran(model: string, rows: number, took: { readonly tokenizeMs: number; readonly runMs: number }) {
     const bySize = this.#of(model)?.bySize;
     if (bySize === undefined) return;
     const known = bySize.get(rows);
-    const sum = known ?? new Sum();
-    if (known === undefined) bySize.set(rows, sum);
-    sum.add(runMs);
+    const sums = known ?? { tokenized: new Sum(), run: new Sum() };
+    if (known === undefined) bySize.set(rows, sums);
+    sums.tokenized.add(took.tokenizeMs);
+    sums.run.add(took.runMs);
   }
 
   /** What was counted; all zero for a model that nobody has asked yet. */
   of(model: string): ModelFigures {
     const { bySize, ...figures } = this.#models.get(model) ?? new Figures();
-    const batches = [...bySize].map(([rows, { count, totalMs }]) => ({ rows, count, totalMs }));
+    const batches = [...bySize].map(([rows, sums]) => ({ rows, ...sums }));
     return { ...figures, batches: batches.sort((a, b) => a.rows - b.rows) };
   }
 

@@ -59,6 +59,7 @@ export class ClassificationService {
   #scannedAtMs = Number.NEGATIVE_INFINITY;
   readonly #admit: () => void;
   readonly #onAnswer: (answered: Answered) => Promise<void> | undefined;
+  readonly #onFailure: (model: string, tookMs: number) => void;
 
   constructor(parts: {
     readonly registry: SessionRegistry;
@@ -70,6 +71,8 @@ export class ClassificationService {
     readonly admit: () => void;
     /** Told of every answer before it is given. @returns what the answer is to wait for, if anything */
     readonly onAnswer: (answered: Answered) => Promise<void> | undefined;
+    /** Told of every request to a model that failed. */
+    readonly onFailure?: (model: string, tookMs: number) => void;
   }) {
     this.#registry = parts.registry;
     this.#classifier = parts.classifier;
@@ -77,6 +80,7 @@ export class ClassificationService {
     this.#defaultModel = parts.defaultModel;
     this.#admit = parts.admit;
     this.#onAnswer = parts.onAnswer;
+    this.#onFailure = parts.onFailure ?? (() => undefined);
   }
 
   /**
@@ -152,6 +156,7 @@ export class ClassificationService {
     };
     const fail = (error: unknown): never => {
       seat.leave(false);
+      this.#onFailure(model, performance.now() - begunMs);
       throw error;
     };
     try {

@@ -129,7 +129,8 @@ export class Inference {
         if (jsonBytes === undefined) return reply.type(JSON_TYPE).send(body);
         return reply.header(LENGTH_HEADER, jsonBytes).type(BINARY_TYPE).send(body);
       });
-    return this.#calls.answer<SessionAnswer<R>, Sent>(request, reply, { model }, ask, write);
+    const sent = this.#calls.answer<R, Sent>(request, reply, { model }, ask, write);
+    return sent instanceof Promise ? sent.then((one) => one) : sent;
   }
 }
 

@@ -32,8 +32,8 @@ export function statsOf(
     name: model.id,
     version: VERSION,
     last_inference: figures.lastAnsweredAtMs,
-    inference_count: figures.computedRows,
-    execution_count: batches.reduce((sum, { count }) => sum + count, 0),
+    inference_count: batches.reduce((sum, { rows, run: { count } }) => sum + rows * count, 0),
+    execution_count: batches.reduce((sum, { run: { count } }) => sum + count, 0),
     inference_stats: {
       success: shown(answered),
       fail: shown(failed),
@@ -44,10 +44,10 @@ export function statsOf(
       cache_hit: shown(cacheHits), // 1
       cache_miss: { count: run.count, ns: 0 },
     },
-    batch_stats: batches.map(({ rows, ...of }) => ({
-      batch_size: rows,
-      compute_input: UNMEASURED,
-      compute_infer: shown(of),
+    batch_stats: batches.map((of) => ({
+      batch_size: of.rows,
+      compute_input: shown(of.tokenized),
+      compute_infer: shown(of.run),
       compute_output: UNMEASURED,
     })),
     memory_usage: memoryOf(model),

@@ -47,11 +47,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   });
 
   const texts = new AnswerText();
-  const reply = (
-    answer: SessionAnswer,
-    { beganMs }: CallerStop,
-    out: FastifyReply,
-  ) => {
+  const reply = (answer: SessionAnswer, { beganMs }: CallerStop, out: FastifyReply) => {
     calls.note(answer, out);
     // Fastify sends a text as it is.
     void out.header('content-type', JSON_TYPE);

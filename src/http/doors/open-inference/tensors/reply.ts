@@ -76,7 +76,7 @@ export function writeReply(
   tensors: Readonly<Record<string, () => OutputTensor>>,
 ): InferReply {
   const chunks: Buffer[] = [];
-  const outputs = parts.flatMap(({ name: wanted, isBinary, classes }) => {
+  const outputs = parts.flatMap(({ name: wanted, isBinary, classes }): readonly object[] => {
     const made = tensors[wanted]?.();
     if (made === undefined) return [];
     const isScored = made.datatype === 'FP32' && classes !== undefined;

@@ -103,12 +103,12 @@ describe('statistics', () => {
   test('are what was counted', () => {
     const counts = new ModelStatistics();
     const times = { queueMs: 1, tokenizeMs: 2, runMs: 3 };
-    counts.answered('m', { rows: 4, computedRows: 3, tookMs: 10, ...times });
-    counts.answered('m', { rows: 4, computedRows: 0, tookMs: 0.5, ...times });
+    counts.answered('m', { isCached: false, tookMs: 10, ...times });
+    counts.answered('m', { isCached: true, tookMs: 0.5, ...times });
     counts.failed('m', 7);
-    counts.ran('m', 2, 1.5);
-    counts.ran('m', 1, 1.5);
-    counts.ran('other', 1, 1);
+    counts.ran('m', 2, times);
+    counts.ran('m', 1, times);
+    counts.ran('other', 1, times);
     const stats = statsOf(held, counts.of('m'));
     expect(stats).toMatchObject({
       ...{ name: 'm', version: '1', inference_count: 3, execution_count: 2 },

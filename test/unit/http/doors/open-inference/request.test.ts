@@ -32,7 +32,7 @@ const inputsOf = (...inputs: readonly object[]) => json({ inputs });
 
 describe('what a client writes is read as it was', () => {
   const way = fc.constantFrom<Way>('flat', 'nested', 'binary');
-  const text = fc.string({ unit: 'binary' }).filter((one) => one.isWellFormed());
+  const text = fc.string({ unit: 'binary' }).filter((one) => !/\p{Surrogate}/u.test(one));
   const texts = fc.array(text, { minLength: 1, maxLength: 5 }).map(
     (elements): ClientTensor => ({
       ...{ name: 'text', datatype: 'BYTES', shape: [elements.length, 1], elements },
