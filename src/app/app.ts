@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { ModelDetail } from '../contract/models.js';
 import { messageOf } from '../errors.js';
+import { chosenDoors } from '../http/doors/open-doors.js';
 import { buildServer } from '../http/server.js';
 import { figuresOf } from '../memory/snapshot.js';
 import { Metrics } from '../metrics/metrics.js';
@@ -53,6 +54,7 @@ export class App {
     { logger: log, lostLines }: Log,
     workerModule?: string,
   ): Promise<App> {
+    chosenDoors(config['http.doors']);
     const [system, runtime] = await Promise.all([
       readSystem(config['memory.system_root']),
       runtimeKey(),
@@ -121,6 +123,7 @@ export class App {
           .map((name) => name.trim())
           .filter((name) => name !== ''),
         keys: this.#access.check(host),
+        doors: chosenDoors(this.#config['http.doors']),
         version: VERSION,
         pageFolder: PAGE_FOLDER,
         logger: this.#log,

@@ -26,6 +26,10 @@ function inputs(maxInputs: number): Schema<string | readonly string[]> {
 /** Functions that make scores of a model's outputs; `none` leaves them as they are. */
 export const SCORE_FUNCTIONS = ['softmax', 'sigmoid', 'none'] as const;
 
+/** Longest id of a session, and longest name of a user, in a request. */
+export const MAX_SESSION_CHARACTERS = 100;
+export const MAX_USER_CHARACTERS = 128;
+
 /** @param maxInputs texts of one request at most (`request.max_inputs`). */
 export function classifyRequestSchema(maxInputs: number) {
   return closed({
@@ -38,8 +42,8 @@ export function classifyRequestSchema(maxInputs: number) {
         'What is applied to the outputs; by default what the model asks for.',
       ),
     ),
-    session: optional(text({ minLength: 1, maxLength: 100 })),
-    user: optional(text({ minLength: 1, maxLength: 128 })),
+    session: optional(text({ minLength: 1, maxLength: MAX_SESSION_CHARACTERS })),
+    user: optional(text({ minLength: 1, maxLength: MAX_USER_CHARACTERS })),
   });
 }
 export type ClassifyRequest = Static<ReturnType<typeof classifyRequestSchema>>;

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import type { ErrorBody } from '../contract/errors.js';
+import { type ErrorBody, errorSchema } from '../contract/errors.js';
+import type { Schema } from '../contract/schema/schema.js';
 import { type ErrorCode, PlimsollError } from '../errors.js';
 import { DATA_HEADERS } from './page.js';
 
@@ -20,6 +21,14 @@ const GONE_CODES: ReadonlySet<string> = new Set([
   'ERR_STREAM_PREMATURE_CLOSE',
 ]);
 
+/** How a protocol writes errors. */
+export interface ErrorForm {
+  /** Of the bodies. */
+  readonly schema: Schema<unknown>;
+  readonly statusOf: (error: PlimsollError) => number;
+  readonly bodyOf: (error: PlimsollError) => object;
+}
+
 /** Where faults of ours are told with their details. */
 export interface FaultLog {
   readonly error: (facts: object, line: string) => void;
@@ -31,18 +40,30 @@ export function errorBody(error: PlimsollError): ErrorBody {
   return { error: { code, message, retryable } };
 }
 
+/** Plimsoll's own form. */
+export const ownErrors: ErrorForm = {
+  schema: errorSchema,
+  statusOf: ({ status }) => status,
+  bodyOf: errorBody,
+};
+
 /**
  * The error that the caller sees for whatever was thrown. The server's own faults are shown without details.
  *
  * @param body of the request, to explain what is wrong with its inputs.
+ * @param maxInputs undefined for a protocol whose inputs have another shape than ours.
  */
-export function asPlimsollError(error: unknown, body: unknown, maxInputs: number): PlimsollError {
+export function asPlimsollError(
+  error: unknown,
+  body: unknown,
+  maxInputs: number | undefined,
+): PlimsollError {
   if (error instanceof PlimsollError) return error;
   const { code, statusCode, validation, message } = (error ?? {}) as Partial<FastifyError>;
   if (validation !== undefined) {
     const [first] = validation;
     const where = first?.instancePath ?? '';
-    if (where.startsWith('/inputs')) {
+    if (maxInputs !== undefined && where.startsWith('/inputs')) {
       return new PlimsollError('INVALID_INPUT', explainInputs(body, maxInputs));
     }
     return new PlimsollError('INVALID_REQUEST', explainField(where, first));
@@ -69,6 +90,7 @@ export function replyWithError(
   request: FastifyRequest,
   reply: FastifyReply,
   log: FaultLog,
+  form: ErrorForm = ownErrors,
 ): FastifyReply {
   if (error.status >= 500 && error.code === 'INTERNAL') {
     log.error({ err: error.cause ?? error, reqId: request.id }, 'a request met a fault');
@@ -77,7 +99,7 @@ export function replyWithError(
     reply.header('retry-after', String(error.retryAfterSeconds));
   }
   reply.headers(DATA_HEADERS).header('x-request-id', request.id);
-  return reply.code(error.status).send(errorBody(error));
+  return reply.code(form.statusOf(error)).send(form.bodyOf(error));
 }
 
 interface ValidationFact {

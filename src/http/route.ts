@@ -8,8 +8,8 @@ declare const WRITTEN: unique symbol;
 /** JSON that was written by hand; only who wrote it can say of which type it is. */
 export type JsonText<T> = string & { readonly [WRITTEN]: T };
 
-/** Schemas of the replies by their status; errors need none, all routes have them alike. */
-type Replies = Readonly<Record<number, Schema<unknown>>>;
+/** Schemas of the replies by their status; errors need none, all routes of a door have them alike. */
+export type Replies = Readonly<Record<number, Schema<unknown>>>;
 
 /** One route: its address, its part of the contract, and what answers. */
 export interface Route<P, Q, B, R extends Replies> {
@@ -24,6 +24,8 @@ export interface Route<P, Q, B, R extends Replies> {
   readonly query?: Schema<Q>;
   readonly body?: Schema<B>;
   readonly replies: R;
+  /** The shape of its errors, where it is not ours. */
+  readonly errors?: Schema<unknown>;
   /** Content type of the replies, where they are not JSON. */
   readonly produces?: string;
   /** By default a GET is there for HEAD too. */
@@ -43,6 +45,7 @@ export function addRoute<P, Q, B, const R extends Replies>(
   route: Route<P, Q, B, R>,
 ): void {
   const { method, url, scope, summary, tag, path, query, body, replies, produces, handle } = route;
+  const { errors = errorSchema } = route;
   app.route<{ Params: P; Querystring: Q; Body: B }>({
     method,
     url,
@@ -54,7 +57,7 @@ export function addRoute<P, Q, B, const R extends Replies>(
       ...(path === undefined ? {} : { params: path }),
       ...(query === undefined ? {} : { querystring: query }),
       ...(body === undefined ? {} : { body }),
-      response: { ...described(replies, produces), '4xx': errorSchema, '5xx': errorSchema },
+      response: { ...described(replies, produces), '4xx': errors, '5xx': errors },
     },
     handler: handle,
   });

@@ -1,5 +1,9 @@
 import swaggerUi from '@fastify/swagger-ui';
-import fastify, { type FastifyInstance, type onSendHookHandler } from 'fastify';
+import fastify, {
+  type FastifyInstance,
+  type FastifyRequest,
+  type onSendHookHandler,
+} from 'fastify';
 import { PlimsollError } from '../errors.js';
 import { EventLoopYield } from '../inference/yielding.js';
 import {
@@ -8,8 +12,8 @@ import {
   REQUEST_TIMEOUT_MS,
   TIMEOUT_CHECK_MS,
 } from './connections.js';
-import { DOORS } from './doors/doors.js';
-import { asPlimsollError, type FaultLog, replyWithError } from './errors.js';
+import { chosenDoors, errorFormOf, openDoors, type Refuse } from './doors/open-doors.js';
+import { asPlimsollError, type FaultLog, ownErrors, replyWithError } from './errors.js';
 import { guardRoutes, type KeyCheck } from './guards/key-guard.js';
 import { declareScope, requireScopes, type ScopedRoute } from './guards/scopes.js';
 import { type Refusal, siteGuard } from './guards/site-guard.js';
@@ -33,6 +37,8 @@ export interface ServerOptions {
   readonly names: readonly string[];
   /** Who may ask: see {@link guardRoutes}. */
   readonly keys: KeyCheck;
+  /** Names of the doors that are open; all by default. */
+  readonly doors?: ReadonlySet<string>;
   readonly version: string;
   /** Folder of the built page; without one `/` leads to the documentation. */
   readonly pageFolder: string;
@@ -70,7 +76,14 @@ export async function buildServer(
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (error, request, reply) => {
-      void replyWithError(asPlimsollError(error, undefined, 0), request, reply, options.logger);
+      const form = errorFormOf(addressOf(request));
+      void replyWithError(
+        asPlimsollError(error, undefined, 0),
+        request,
+        reply,
+        options.logger,
+        form,
+      );
     },
     ajv: {
       customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true },
@@ -82,12 +95,13 @@ export async function buildServer(
   const methodsOf = rememberMethods(app);
   app.decorate('scopeTable', requireScopes(app));
   acceptJson(app);
-  renderErrors(app, services, options.logger, methodsOf);
+  const refuse = refusing(services, options.logger);
+  renderErrors(app, refuse, methodsOf);
   countRequests(app, services);
   beginRequests(app, [whileClosing(app), withoutHost(app), siteGuard(options.host, options.names)]);
   guardRoutes(app, options.keys);
   await describeRoutes(app, options.version);
-  dataRoutes(app, services);
+  dataRoutes(app, services, { open: options.doors ?? chosenDoors('all'), refuse });
   await app.register((documents, _options, done) => {
     documentRoutes(documents, options.pageFolder).then(() => done(), done);
   });
@@ -104,8 +118,12 @@ async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise
 }
 
 /** Routes that answer with data. */
-function dataRoutes(app: FastifyInstance, services: HttpServices): void {
-  for (const door of DOORS) door.open(app, services);
+function dataRoutes(
+  app: FastifyInstance,
+  services: HttpServices,
+  doors: { readonly open: ReadonlySet<string>; readonly refuse: Refuse },
+): void {
+  openDoors(app, services, doors);
   serviceRoutes(app, services);
   keyRoutes(app, services);
   openApiRoute(app);
@@ -127,28 +145,39 @@ function acceptJson(app: FastifyInstance): void {
   });
 }
 
+/** Answers with errors in the form of the protocol that was asked. */
+function refusing({ limits }: HttpServices, log: FaultLog): Refuse {
+  return (error, request, reply, form) => {
+    const maxInputs = form === ownErrors ? limits.maxInputs : undefined;
+    const refusal = asPlimsollError(error, request.body, maxInputs);
+    if (refusal.code === 'BODY_TOO_LARGE') takeRestOfBody(request.raw, reply);
+    return replyWithError(refusal, request, reply, log, form);
+  };
+}
+
 function renderErrors(
   app: FastifyInstance,
-  { limits }: HttpServices,
-  log: FaultLog,
+  refuse: Refuse,
   methodsOf: (address: string) => readonly string[],
 ): void {
-  app.setErrorHandler((error, request, reply) => {
-    const refusal = asPlimsollError(error, request.body, limits.maxInputs);
-    if (refusal.code === 'BODY_TOO_LARGE') takeRestOfBody(request.raw, reply);
-    return replyWithError(refusal, request, reply, log);
-  });
+  app.setErrorHandler((error, request, reply) => refuse(error, request, reply, ownErrors));
   app.setNotFoundHandler((request, reply) => {
     const address = `${request.method} ${request.url.slice(0, 200)}`;
-    const allowed = methodsOf(request.url.split('?', 1)[0] ?? '');
+    const form = errorFormOf(addressOf(request));
+    const allowed = methodsOf(addressOf(request));
     if (allowed.length === 0 || allowed.includes(request.method)) {
       const message = `there is no ${address}; /docs lists every address`;
-      return replyWithError(new PlimsollError('NOT_FOUND', message), request, reply, log);
+      return refuse(new PlimsollError('NOT_FOUND', message), request, reply, form);
     }
     const message = `there is no ${address}; it takes ${allowed.join(', ')}`;
     reply.header('allow', allowed.join(', '));
-    return replyWithError(new PlimsollError('METHOD_NOT_ALLOWED', message), request, reply, log);
+    return refuse(new PlimsollError('METHOD_NOT_ALLOWED', message), request, reply, form);
   });
+}
+
+/** The address of a request without its query. */
+function addressOf({ url }: FastifyRequest): string {
+  return url.split('?', 1)[0] ?? '';
 }
 
 /**

@@ -64,6 +64,12 @@ export const HTTP_SETTINGS = {
     about:
       'Names, divided by commas, that requests may give the server in `Host`, beside loopback ones.',
   }),
+  'http.doors': text({
+    default: 'all',
+    needed: true,
+    about:
+      'Protocols that the server speaks, divided by commas (docs/doors.md); `/health` and `/metrics` answer always.',
+  }),
   'http.body_limit': integer({
     default: 4 * 1024 * 1024,
     min: 1024,

@@ -1,9 +1,19 @@
 import type { FastifyInstance } from 'fastify';
+import type { Calls } from '../calls/calls.js';
+import type { ErrorForm } from '../errors.js';
 import type { HttpServices } from '../services.js';
+import type { SharedRoute } from '../shared-addresses.js';
 
 /** One protocol under which callers reach the server. */
 export interface Door {
+  /** As the setting `http.doors` names it. */
   readonly name: string;
-  /** Adds the routes of the protocol. */
-  readonly open: (app: FastifyInstance, services: HttpServices) => void;
+  /** How the protocol writes errors, whoever notices them. */
+  readonly errors: ErrorForm;
+  /** Beginnings of addresses that are this protocol's alone, without the last slash; none by default. */
+  readonly prefixes?: readonly string[];
+  /** Adds the routes at addresses that no other protocol has. */
+  readonly open: (app: FastifyInstance, services: HttpServices, calls: Calls) => void;
+  /** Routes at addresses that other protocols may have too; a field of the body tells them apart. */
+  readonly shared?: (services: HttpServices, calls: Calls) => readonly SharedRoute[];
 }

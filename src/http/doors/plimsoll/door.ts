@@ -1,3 +1,4 @@
+import { ownErrors } from '../../errors.js';
 import type { Door } from '../door.js';
 import { cacheRoutes } from './cache.js';
 import { classifyRoutes } from './classify.js';
@@ -16,8 +17,9 @@ import { workerRoutes } from './workers.js';
 /** Plimsoll's own protocol, which the page, the proof and the benchmarks speak. */
 export const plimsoll: Door = {
   name: 'plimsoll',
-  open: (app, services) => {
-    classifyRoutes(app, services);
+  errors: ownErrors,
+  open: (app, services, calls) => {
+    classifyRoutes(app, services, calls);
     sessionRoutes(app, services);
     recordRoutes(app, services);
     memoryRoutes(app, services);

@@ -1,0 +1,74 @@
+import { createHmac } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import { LRUCache } from 'lru-cache';
+import { MAX_SESSION_CHARACTERS, MAX_USER_CHARACTERS } from '../../contract/classify.js';
+import { PlimsollError } from '../../errors.js';
+
+/** In a request: the session that it belongs to. In a reply: the session that answered. */
+export const SESSION_HEADER = 'x-plimsoll-session';
+/** Who asks. */
+export const USER_HEADER = 'x-plimsoll-user';
+
+/** Hashed addresses that are remembered: about 100 KB. */
+const KNOWN_ADDRESSES = 512;
+
+/** Says who asks, and in which session. */
+export class Callers {
+  readonly #addresses: AddressUsers;
+
+  /** @param secret key of the hash that stands for an address. */
+  constructor(secret: string) {
+    this.#addresses = new AddressUsers(secret);
+  }
+
+  /**
+   * The user: as the body says, else the header, else the caller's hashed address.
+   *
+   * @throws PlimsollError INVALID_REQUEST for a header that is too long
+   */
+  userOf(request: FastifyRequest, inBody: string | undefined): string {
+    return (
+      inBody ??
+      headerOf(request, USER_HEADER, MAX_USER_CHARACTERS) ??
+      this.#addresses.of(request.ip)
+    );
+  }
+
+  /**
+   * The session: as the body says, else the header; undefined if neither does.
+   *
+   * @throws PlimsollError INVALID_REQUEST for a header that is too long
+   */
+  sessionOf(request: FastifyRequest, inBody: string | undefined): string | undefined {
+    return inBody ?? headerOf(request, SESSION_HEADER, MAX_SESSION_CHARACTERS);
+  }
+}
+
+/** One of our headers; an empty one counts as missing. */
+function headerOf(request: FastifyRequest, name: string, most: number): string | undefined {
+  const value = request.raw.headers[name];
+  if (typeof value !== 'string' || value === '') return undefined;
+  if (value.length <= most) return value;
+  const message = `the header ${name} has ${value.length} characters; at most ${most} are allowed`;
+  throw new PlimsollError('INVALID_REQUEST', message);
+}
+
+/** Names callers who give none by their address, of which only a keyed hash is kept. */
+class AddressUsers {
+  readonly #secret: string;
+  /** Most requests come from few addresses. */
+  readonly #known = new LRUCache<string, string>({ max: KNOWN_ADDRESSES });
+
+  constructor(secret: string) {
+    this.#secret = secret;
+  }
+
+  of(address: string): string {
+    const known = this.#known.get(address);
+    if (known !== undefined) return known;
+    const hash = createHmac('sha256', this.#secret).update(address).digest('hex');
+    const user = `address-${hash.slice(0, 12)}`;
+    this.#known.set(address, user);
+    return user;
+  }
+}

@@ -1,0 +1,98 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { PlimsollError } from '../../errors.js';
+import type { Asked, SessionAnswer } from '../../sessions/service.js';
+import type { HttpServices } from '../services.js';
+import { CallerStop } from './caller-stop.js';
+import { Callers, SESSION_HEADER } from './callers.js';
+
+/** Who asks whom, as a body names them; headers fill in what it lacks. */
+export interface Named {
+  readonly model: string | undefined;
+  readonly session?: string | undefined;
+  readonly user?: string | undefined;
+}
+
+/** What the calls of every door have in common: who asks, how long they wait, what is counted, how they fail. */
+export class Calls {
+  readonly callers: Callers;
+  readonly #services: HttpServices;
+
+  constructor(services: HttpServices) {
+    this.callers = new Callers(services.userSecret);
+    this.#services = services;
+  }
+
+  /** The end of the caller's patience; whoever takes it clears it. */
+  stop(request: FastifyRequest): CallerStop {
+    return new CallerStop(request, this.#services.limits.deadlineMs);
+  }
+
+  /**
+   * Asks for one request and writes the answer.
+   *
+   * @param ask puts the question. Its answer may be there at once: awaiting it then would cost a turn.
+   * @param write makes the reply's body. `tookMs` counts from the call.
+   */
+  answer<R, T>(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    named: Named,
+    ask: (asked: Asked, stop: CallerStop) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
+    write: (answer: SessionAnswer<R>, tookMs: number) => T,
+  ): T | Promise<T> {
+    const { model } = named;
+    const session = this.callers.sessionOf(request, named.session);
+    const user = this.callers.userOf(request, named.user);
+    const stop = this.stop(request);
+    const give = (answer: SessionAnswer<R>): T => {
+      this.note(answer, reply);
+      return write(answer, performance.now() - stop.beganMs);
+    };
+    try {
+      const answer = ask({ model, session, user }, stop);
+      return answer instanceof Promise ? this.#waited(answer, stop, session, give) : give(answer);
+    } catch (error) {
+      stop.clear();
+      return this.refused(error, session);
+    }
+  }
+
+  /** Names the session in the reply. */
+  note({ session }: { readonly session: string }, reply: FastifyReply): void {
+    void reply.header(SESSION_HEADER, session);
+  }
+
+  /** Fails with what the caller is to be told: a session of an earlier run has ended, others never were. */
+  async refused(error: unknown, session: string | undefined): Promise<never> {
+    throw (await this.#isArchived(error, session))
+      ? new PlimsollError('SESSION_ENDED', `session ${session} has ended`)
+      : error;
+  }
+
+  async #waited<A, T>(
+    answer: Promise<A>,
+    stop: CallerStop,
+    session: string | undefined,
+    give: (answer: A) => T,
+  ): Promise<T> {
+    try {
+      return give(await answer);
+    } catch (error) {
+      return await this.refused(error, session);
+    } finally {
+      stop.clear();
+    }
+  }
+
+  /** Whether the error says that a session was not found, and that session ended in an earlier run or long ago. */
+  async #isArchived(error: unknown, session: string | undefined): Promise<boolean> {
+    if (!(error instanceof PlimsollError) || error.code !== 'SESSION_NOT_FOUND') return false;
+    if (session === undefined) return false;
+    try {
+      return (await this.#services.archive.session(session)) !== undefined;
+    } catch {
+      // Without the database nobody knows, so the session counts as not found.
+      return false;
+    }
+  }
+}
