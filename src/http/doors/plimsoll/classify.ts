@@ -32,6 +32,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
       const call: Asked & TextClassification = {
         ...{ inputs: all, model, topK, function: asked, session },
         user: callers.userOf(request, request.body.user),
+        take: calls.takeOf(request, out),
       };
       const stop = calls.stop(request);
       try {
@@ -47,11 +48,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   });
 
   const texts = new AnswerText();
-  const reply = (
-    answer: SessionAnswer,
-    { beganMs }: CallerStop,
-    out: FastifyReply,
-  ) => {
+  const reply = (answer: SessionAnswer, { beganMs }: CallerStop, out: FastifyReply) => {
     calls.note(answer, out);
     // Fastify sends a text as it is.
     void out.header('content-type', JSON_TYPE);
