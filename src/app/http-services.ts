@@ -19,7 +19,7 @@ export function httpServices(
   config: Config,
   of: { readonly metrics: Metrics } & Pick<
     HttpServices,
-    'keys' | 'notReadyBecause' | 'degradedBecause'
+    'keys' | 'keyCheck' | 'notReadyBecause' | 'degradedBecause'
   >,
 ): HttpServices {
   const { classification, views, workers, events, archive, proofs, pulls } = parts;

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PlimsollError } from '../../errors.js';
 import type { Asked, SessionAnswer } from '../../sessions/service.js';
+import { takeInputs } from '../guards/key-guard.js';
 import type { HttpServices } from '../services.js';
 import { CallerStop } from './caller-stop.js';
 import { Callers, SESSION_HEADER } from './callers.js';
@@ -49,12 +50,18 @@ export class Calls {
       return write(answer, performance.now() - stop.beganMs);
     };
     try {
-      const answer = ask({ model, session, user }, stop);
+      const answer = ask({ model, session, user, take: this.takeOf(request, reply) }, stop);
       return answer instanceof Promise ? this.#waited(answer, stop, session, give) : give(answer);
     } catch (error) {
       stop.clear();
       return this.refused(error, session);
     }
+  }
+
+  /** What takes inputs from the limit of the caller's key; undefined for one without. */
+  takeOf(request: FastifyRequest, reply: FastifyReply): Asked['take'] {
+    if (request.caller?.inputsPerMinute === undefined) return undefined;
+    return (rows) => takeInputs(this.#services.keyCheck, request, reply, rows);
   }
 
   /** Names the session in the reply. */

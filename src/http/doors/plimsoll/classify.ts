@@ -37,6 +37,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
       const call: Asked & TextClassification = {
         ...{ inputs: all, model, topK, function: asked, threshold, session },
         user: callers.userOf(request, request.body.user),
+        take: calls.takeOf(request, out),
       };
       const stop = calls.stop(request);
       try {
