@@ -1,6 +1,7 @@
 import type { Benchmark } from '../harness/benchmark.js';
 import { fairness } from './fairness.js';
 import { gate } from './gate.js';
+import { keys } from './keys.js';
 import { latency } from './latency.js';
 import { overload } from './overload.js';
 import { page } from './page.js';
@@ -19,6 +20,7 @@ export const benchmarks: readonly Benchmark[] = [
   fairness,
   overload,
   gate,
+  keys,
   peerNode,
   scaleModels,
   page,
