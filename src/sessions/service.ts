@@ -78,6 +78,15 @@ export class ClassificationService {
     return this.#classifyWith(model, request, abort);
   }
 
+  /**
+   * The model that a request is for: the one that it names, else the default one.
+   *
+   * @throws PlimsollError INVALID_REQUEST if there is no default one
+   */
+  idOf(name: string | undefined): string | Promise<string> {
+    return name ?? this.#theDefaultModel() ?? this.#lookForDefault();
+  }
+
   #classifyWith(
     model: string,
     request: SessionRequest,

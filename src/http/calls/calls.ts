@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PlimsollError } from '../../errors.js';
-import type { SessionAnswer } from '../../sessions/service.js';
 import type { HttpServices } from '../services.js';
 import { CallerStop } from './caller-stop.js';
 import { Callers, SESSION_HEADER } from './callers.js';
+import type { TaskAnswer } from './tasks.js';
 
 /** Who asks whom, as a body names them; headers fill in what it lacks. */
 export interface Named {
@@ -40,7 +40,7 @@ export class Calls {
    * @param ask puts the question. Its answer may be there at once: awaiting it then would cost a turn.
    * @param write makes the reply's body. `tookMs` counts from the call.
    */
-  answer<A extends SessionAnswer, T>(
+  answer<A extends TaskAnswer<unknown>, T>(
     request: FastifyRequest,
     reply: FastifyReply,
     named: Named,
@@ -65,7 +65,7 @@ export class Calls {
   }
 
   /** Counts what was answered, and names the session in the reply. */
-  note(answer: SessionAnswer, inputs: number, reply: FastifyReply): void {
+  note(answer: TaskAnswer<unknown>, inputs: number, reply: FastifyReply): void {
     this.#services.metrics.inputs.add(answer.model, inputs);
     void reply.header(SESSION_HEADER, answer.session);
   }

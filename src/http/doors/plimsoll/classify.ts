@@ -3,13 +3,11 @@ import { answerSchema, classifyRequestSchema } from '../../../contract/classify.
 import type { SessionAnswer, SessionRequest } from '../../../sessions/service.js';
 import type { CallerStop } from '../../calls/caller-stop.js';
 import type { Calls } from '../../calls/calls.js';
+import { JSON_TYPE } from '../../calls/json.js';
 import { LARGE_ANSWER_SCORES, slicedBody } from '../../calls/slices.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 import { AnswerText } from './answer-text.js';
-
-/** The content type that fastify sets when it serialises. */
-const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** `POST /v1/classify` */
 export function classifyRoutes(app: FastifyInstance, services: HttpServices, calls: Calls): void {
