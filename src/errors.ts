@@ -9,6 +9,17 @@ export const ERRORS = {
     retryable: false,
     about: 'A field is missing, unknown, of the wrong type or out of bounds; the message names it.',
   },
+  UNAUTHORIZED: {
+    status: 401,
+    retryable: false,
+    about:
+      'This server asks for a key, and there was none, or one that it does not know, or that is expired or revoked. Send it as `Authorization: Bearer …`, `X-API-Key` or `api-key`.',
+  },
+  FORBIDDEN: {
+    status: 403,
+    retryable: false,
+    about: 'The key is valid, and lacks the scope that the address needs; the message names it.',
+  },
   CROSS_SITE: {
     status: 403,
     retryable: false,
@@ -25,6 +36,11 @@ export const ERRORS = {
   SESSION_NOT_FOUND: { status: 404, retryable: false, about: 'No session has that id.' },
   WORKER_NOT_FOUND: { status: 404, retryable: false, about: 'No worker has that id.' },
   PULL_NOT_FOUND: { status: 404, retryable: false, about: 'No pull has that id.' },
+  KEY_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    about: 'The database has no key of that name that is not revoked.',
+  },
   PROOF_NOT_FOUND: {
     status: 404,
     retryable: false,
@@ -51,6 +67,11 @@ export const ERRORS = {
     retryable: false,
     about:
       'A folder of this server has that name already: a model of a hub must not take its place.',
+  },
+  KEY_EXISTS: {
+    status: 409,
+    retryable: false,
+    about: 'There is a key of that name, or there are 10,000 keys already.',
   },
   RECYCLE_RUNNING: {
     status: 409,
@@ -85,6 +106,12 @@ export const ERRORS = {
     retryable: false,
     about: 'An input is empty, not a string, or there are too many of them.',
   },
+  TASK_NOT_SUPPORTED: {
+    status: 422,
+    retryable: false,
+    about:
+      'The model does other tasks than the one that was asked; the message says which, and what kind of model this takes.',
+  },
   UNKNOWN_HOST: {
     status: 421,
     retryable: false,
@@ -105,6 +132,12 @@ export const ERRORS = {
     status: 429,
     retryable: true,
     about: 'This user holds its full share of the queue already.',
+  },
+  RATE_LIMITED: {
+    status: 429,
+    retryable: true,
+    about:
+      'The key has used up its requests of this second or its inputs of this minute, or too many wrong keys came from this address; `Retry-After` says when to go on.',
   },
   CLIENT_GONE: {
     status: 499,

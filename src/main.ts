@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import type { CommonFlags } from './commands/flags.js';
+import type { CreateFlags } from './commands/keys/keys.js';
 import type { ProveFlags } from './commands/prove.js';
 import { reportUncaught, startFailure } from './commands/start-failure.js';
 import { SettingError } from './settings/setting.js';
@@ -47,7 +48,7 @@ function buildProgram(run: Run): Command {
     .version(VERSION)
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
-  for (const add of [addServe, addProve, addModels, addPull, addConfig]) add(program, run);
+  for (const add of [addServe, addProve, addModels, addPull, addKeys, addConfig]) add(program, run);
   return program;
 }
 
@@ -150,6 +151,42 @@ function addConfig(program: Command, run: Run): void {
     .addHelpText('after', '\nExample:\n  PLIMSOLL_SESSION_MAX_USERS=4 plimsoll config')
     .action((flags: CommonFlags & { markdown: boolean }) =>
       run(async () => (await import('./commands/show-config.js')).showConfig(flags)),
+    );
+}
+
+function addKeys(program: Command, run: Run): void {
+  const keys = program
+    .command('keys')
+    .description('make, list and end the keys of callers; the server may run meanwhile or not')
+    .addHelpText(
+      'after',
+      '\nExample:\n  plimsoll keys create ops --scope manage\n  plimsoll keys create team-a --requests-per-second 20 --expires 90d',
+    );
+  const named = (command: Command) => withCommonFlags(command).argument('<name>', 'of the key');
+  named(keys.command('create').description('make a key; its secret is shown this once'))
+    .option(
+      '--scope <scope>',
+      'classify: ask models; read: see sessions, records, metrics and the page; manage: all of it and more. May be repeated (default: classify)',
+      (value: string, earlier: readonly string[] = []) => [...earlier, value],
+    )
+    .option('--requests-per-second <n>', 'most requests in a second (default: no limit)')
+    .option('--inputs-per-minute <n>', 'most inputs in a minute (default: no limit)')
+    .option('--expires <time>', 'how long it is valid: 90d, 12h (default: for good)')
+    .action((name: string, flags: CreateFlags) =>
+      run(async () => (await import('./commands/keys/keys.js')).createKey(name, flags)),
+    );
+  withCommonFlags(keys.command('list').description('list the keys, revoked ones too')).action(
+    (flags: CommonFlags) =>
+      run(async () => (await import('./commands/keys/keys.js')).listKeys(flags)),
+  );
+  named(keys.command('revoke').description('end a key: it stops working within a second')).action(
+    (name: string, flags: CommonFlags) =>
+      run(async () => (await import('./commands/keys/keys.js')).revokeKey(name, flags)),
+  );
+  named(keys.command('rotate').description('give a key another secret'))
+    .option('--grace <time>', 'how long the old one works too: 10m, 1h (default: 0s)')
+    .action((name: string, flags: CommonFlags & { grace?: string }) =>
+      run(async () => (await import('./commands/keys/keys.js')).rotateKey(name, flags)),
     );
 }
 

@@ -17,6 +17,7 @@ import { affordedConnections, hostNotes } from '../system/host/host-notes.js';
 import { readSystem } from '../system/reading.js';
 import { settledWithin } from '../system/time-limit.js';
 import { VERSION } from '../version.js';
+import { Access } from './access.js';
 import { closeInterrupted } from './archive/interrupted.js';
 import { Assembly } from './assembly.js';
 import { httpServices } from './http-services.js';
@@ -33,6 +34,7 @@ export class App {
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly #parts: Assembly;
+  readonly #access: Access;
   #server: FastifyInstance | undefined;
   #state: AppState = 'starting';
   #stopping: Promise<boolean> | undefined;
@@ -69,14 +71,22 @@ export class App {
       ...{ config, totalBytes, cpus, log, store, runtime, metrics },
       ...(workerModule === undefined ? {} : { workerModule }),
     });
-    return new App(config, log, metrics, parts);
+    const access = new Access({ config, store, redis: parts.redis, metrics, log });
+    return new App({ config, log, metrics, parts, access });
   }
 
-  private constructor(config: Config, log: Logger, metrics: Metrics, parts: Assembly) {
-    this.#config = config;
-    this.#log = log;
-    this.#metrics = metrics;
-    this.#parts = parts;
+  private constructor(of: {
+    readonly config: Config;
+    readonly log: Logger;
+    readonly metrics: Metrics;
+    readonly parts: Assembly;
+    readonly access: Access;
+  }) {
+    this.#config = of.config;
+    this.#log = of.log;
+    this.#metrics = of.metrics;
+    this.#parts = of.parts;
+    this.#access = of.access;
   }
 
   /**
@@ -87,6 +97,8 @@ export class App {
    */
   async start(): Promise<string> {
     const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
+    // Before anything costs time: who forgot a key wants to know at once.
+    await this.#access.start(this.#config['http.host']);
     await hubModels.open();
     await repository.scan();
     await forms.removeLeftovers();
@@ -111,12 +123,14 @@ export class App {
           .map((name) => name.trim())
           .filter((name) => name !== ''),
         doors: chosenDoors(this.#config['http.doors']),
+        keys: this.#access.check(host),
         version: VERSION,
         pageFolder: PAGE_FOLDER,
         logger: this.#log,
       },
       httpServices(this.#parts, this.#config, {
         metrics: this.#metrics,
+        keys: this.#access.services,
         notReadyBecause: () => this.#notReadyBecause(),
         degradedBecause: () => this.#degradedBecause(),
       }),
@@ -125,7 +139,7 @@ export class App {
     const backlog = maxConnections;
     await this.#server.listen({ host, port, backlog });
     const address = addressOf(this.#server.server.address());
-    await this.#parts.proofs.start(address);
+    await this.#parts.proofs.start(address, this.#access.keys.own);
     this.#state = 'ready';
     void this.#prepareAhead();
     return address;
@@ -190,6 +204,7 @@ export class App {
     preparer.stop();
     await step('workers', 0.1, pool.stop(0.05 * graceMs));
     await step('Redis', 0.05, redis?.stop());
+    this.#access.keys.stop();
     await archive.close();
     this.#state = 'stopped';
     return isComplete;
@@ -219,6 +234,8 @@ export class App {
     const { database, file } = this.#parts.archive.figures;
     const reasons: string[] = [];
     const { watch } = this.#parts.memory;
+    const stale = this.#access.keys.staleBecause;
+    if (stale !== '') reasons.push(stale);
     if (watch.state !== 'fresh') reasons.push(watch.reason);
     if (redis !== '') reasons.push(`Redis does not answer, results are not shared: ${redis}`);
     if (database !== '') reasons.push(`the database takes no records: ${database}`);

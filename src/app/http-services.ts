@@ -18,7 +18,10 @@ import type { Assembly } from './assembly.js';
 export function httpServices(
   parts: Assembly,
   config: Config,
-  of: { readonly metrics: Metrics } & Pick<HttpServices, 'notReadyBecause' | 'degradedBecause'>,
+  of: { readonly metrics: Metrics } & Pick<
+    HttpServices,
+    'keys' | 'notReadyBecause' | 'degradedBecause'
+  >,
 ): HttpServices {
   const { classification, workers, events, archive, proofs, pulls } = parts;
   return {
@@ -36,6 +39,7 @@ export function httpServices(
     limits: {
       maxInputs: config['request.max_inputs'],
       deadlineMs: config['request.deadline_ms'],
+      maxConnections: config['http.max_connections'],
     },
     userSecret: config['cache.secret'] || randomBytes(32).toString('hex'),
   };

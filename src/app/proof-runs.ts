@@ -6,6 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ProofProfile, ProofView } from '../contract/proofs.js';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
+import { PROVE_KEY_VARIABLE } from '../settings/http.js';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const RECORD = 'proof.json';
@@ -40,6 +41,7 @@ export class ProofRuns {
   /** The oldest first. */
   readonly #proofs = new Map<string, ProofView>();
   #url = '';
+  #key = '';
   #running: { readonly child: ChildProcess; readonly ended: Promise<void> } | undefined;
   #starting = false;
   #stopped = false;
@@ -49,9 +51,15 @@ export class ProofRuns {
     this.#folder = path.join(options.data, 'proofs');
   }
 
-  /** Finds the proofs of earlier runs. @param address the server's address. */
-  async start(address: string): Promise<void> {
+  /**
+   * Finds the proofs of earlier runs.
+   *
+   * @param address the server's address.
+   * @param key that proofs ask with.
+   */
+  async start(address: string, key: string): Promise<void> {
     this.#url = loopbackOf(address);
+    this.#key = key;
     const found = await Promise.all((await namesIn(this.#folder)).map((id) => this.#find(id)));
     const known = found.filter((proof) => proof !== undefined);
     known.sort((a, b) => a.started_at.localeCompare(b.started_at));
@@ -63,9 +71,13 @@ export class ProofRuns {
     return [...this.#proofs.values()].reverse();
   }
 
-  /** Starts one. @throws PlimsollError PROOF_RUNNING, SHUTTING_DOWN */
+  /** Starts one. @throws PlimsollError PROOF_RUNNING, SHUTTING_DOWN, INVALID_REQUEST */
   async run(profile: ProofProfile): Promise<ProofView> {
     if (this.#stopped) throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping');
+    if (!this.#url.startsWith('http')) {
+      const message = 'a proof needs a port: this server listens on a Unix socket';
+      throw new PlimsollError('INVALID_REQUEST', message);
+    }
     if (this.#starting || this.#running !== undefined) {
       throw new PlimsollError('PROOF_RUNNING', 'a proof is running; its state is at /v1/proofs', {
         retryAfterSeconds: 5,
@@ -130,7 +142,8 @@ export class ProofRuns {
     const { maxUsers } = this.#options;
     const args = ['prove', '--url', this.#url, '--out', out];
     if (maxUsers < 8) args.push('--users', String(maxUsers));
-    const child = fork(MAIN, args, { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    const env = { ...process.env, [PROVE_KEY_VARIABLE]: this.#key, ...ownCertificate(this.#url) };
+    const child = fork(MAIN, args, { env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     const log = createWriteStream(path.join(out, 'output.log'));
     log.on('error', (error) => this.#options.log('a proof’s output is lost', { id, err: error }));
     child.stdout?.pipe(log, { end: false });
@@ -206,6 +219,11 @@ export class ProofRuns {
       return undefined;
     }
   }
+}
+
+/** The server's certificate is of its public name, and the proof asks it by its loopback address. */
+function ownCertificate(url: string): Readonly<Record<string, string>> {
+  return url.startsWith('https:') ? { NODE_TLS_REJECT_UNAUTHORIZED: '0' } : {};
 }
 
 function urlOf(id: string): string {

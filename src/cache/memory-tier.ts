@@ -7,7 +7,19 @@ export interface CachedResult {
   readonly scores: readonly number[];
   /** Indexes of the best labels, best first, if not all labels are kept. */
   readonly labels?: readonly number[];
+  /** What was found in a text by a model that labels tokens; there are no scores then. */
+  readonly entities?: readonly CachedEntity[];
   readonly truncated: boolean;
+}
+
+/** An entity of a text, as the worker found it. */
+export interface CachedEntity {
+  readonly label: string;
+  readonly score: number;
+  readonly word: string;
+  readonly start: number;
+  readonly end: number;
+  readonly index?: number;
 }
 
 /** Size and hit counts of the cache. */
@@ -23,6 +35,8 @@ export interface CacheFigures {
 /** Bytes of one entry without its scores: key, entry, list links; measured with --expose-gc. */
 const ENTRY_OVERHEAD_BYTES = 220;
 const BYTES_PER_SCORE = 8;
+/** An object of six fields, two numbers on the heap, the head of a text. */
+const ENTITY_BYTES = 120;
 /** Precision of expiry; lru-cache's default of 1 ms reads the clock and sets a timer each millisecond. */
 const TTL_RESOLUTION_MS = 100;
 
@@ -40,8 +54,10 @@ export class MemoryTier {
       maxSize: options.maxBytes,
       ttl: options.ttlSeconds * 1000,
       ttlResolution: TTL_RESOLUTION_MS,
-      sizeCalculation: ({ scores, labels = [] }) =>
-        ENTRY_OVERHEAD_BYTES + (scores.length + labels.length) * BYTES_PER_SCORE,
+      sizeCalculation: ({ scores, labels = [], entities = [] }) =>
+        ENTRY_OVERHEAD_BYTES +
+        (scores.length + labels.length) * BYTES_PER_SCORE +
+        entities.reduce((sum, { word }) => sum + ENTITY_BYTES + 2 * word.length, 0),
     });
   }
 

@@ -1,5 +1,5 @@
 import { createHash, hash, timingSafeEqual } from 'node:crypto';
-import type { CachedResult } from './memory-tier.js';
+import type { CachedEntity, CachedResult } from './memory-tier.js';
 
 /** Written first, so that a server of another version reads a miss, not scores. */
 const VERSION = 2;
@@ -13,6 +13,7 @@ const BYTES_PER_LABEL = 4;
 /** Bits of the flag. */
 const TRUNCATED = 1;
 const BEST_LABELS = 2;
+const ENTITIES = 4;
 /** HMAC-SHA256 cut to half, as RFC 2104 (section 5) allows. */
 const TAG_BYTES = 16;
 /** SHA-256's block and digest. */
@@ -58,18 +59,25 @@ export class ResultCodec {
 
   /** @param name the key in Redis. */
   encode(name: string, { result, expiresAtMs }: StoredResult): Buffer {
-    const { scores, labels, truncated } = result;
+    const { scores, labels, entities, truncated } = result;
+    if (entities !== undefined)
+      return this.#sealed(name, entitiesValue(entities, truncated, expiresAtMs));
     const bytesEach = BYTES_PER_SCORE + (labels === undefined ? 0 : BYTES_PER_LABEL);
     const end = HEADER_BYTES + scores.length * bytesEach;
     const bytes = Buffer.alloc(end + TAG_BYTES);
-    bytes.writeUInt8(VERSION, 0);
-    bytes.writeUInt8((truncated ? TRUNCATED : 0) | (labels === undefined ? 0 : BEST_LABELS), 1);
-    bytes.writeUIntLE(Math.floor(expiresAtMs), TIME_AT, TIME_BYTES);
+    const flags = (truncated ? TRUNCATED : 0) | (labels === undefined ? 0 : BEST_LABELS);
+    writeHeader(bytes, flags, expiresAtMs);
     scores.forEach((score, index) => {
       const scoreEnd = HEADER_BYTES + (index + 1) * bytesEach;
       bytes.writeDoubleLE(score, scoreEnd - BYTES_PER_SCORE);
       if (labels !== undefined) bytes.writeUInt32LE(labels[index] ?? 0, scoreEnd - bytesEach);
     });
+    return this.#sealed(name, bytes);
+  }
+
+  /** @param bytes a value with room for the tag at its end. */
+  #sealed(name: string, bytes: Buffer): Buffer {
+    const end = bytes.length - TAG_BYTES;
     this.#computeTag(name, bytes, end);
     this.#tag.copy(bytes, end);
     return bytes;
@@ -112,9 +120,36 @@ export class ResultCodec {
   }
 }
 
+function writeHeader(bytes: Buffer, flags: number, expiresAtMs: number): void {
+  bytes.writeUInt8(VERSION, 0);
+  bytes.writeUInt8(flags, 1);
+  bytes.writeUIntLE(Math.floor(expiresAtMs), TIME_AT, TIME_BYTES);
+}
+
+/** Entities are texts and numbers of any length, so they are written as JSON. */
+function entitiesValue(
+  entities: readonly CachedEntity[],
+  truncated: boolean,
+  expiresAtMs: number,
+): Buffer {
+  const json = JSON.stringify(entities);
+  const bytes = Buffer.alloc(HEADER_BYTES + Buffer.byteLength(json) + TAG_BYTES);
+  writeHeader(bytes, ENTITIES | (truncated ? TRUNCATED : 0), expiresAtMs);
+  bytes.write(json, HEADER_BYTES);
+  return bytes;
+}
+
+/** The tag says that this server, or one with its secret, wrote the value: the shape is what it writes. */
+function entitiesIn(bytes: Buffer, truncated: boolean): CachedResult | undefined {
+  const entities: unknown = JSON.parse(bytes.toString('utf8', HEADER_BYTES));
+  if (!Array.isArray(entities)) return undefined;
+  return { scores: [], entities: entities as readonly CachedEntity[], truncated };
+}
+
 /** The result in a value without its tag; undefined if it is none of a model with so many labels. */
 function resultIn(bytes: Buffer, labels: number): CachedResult | undefined {
   const flags = bytes.readUInt8(1);
+  if ((flags & ENTITIES) !== 0) return entitiesIn(bytes, (flags & TRUNCATED) !== 0);
   const isBest = (flags & BEST_LABELS) !== 0;
   const bytesEach = BYTES_PER_SCORE + (isBest ? BYTES_PER_LABEL : 0);
   const count = (bytes.length - HEADER_BYTES) / bytesEach;

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { OPEN_WORDS } from '../settings/http.js';
 import { PARENT_VARIABLE } from '../system/process/parent-death.js';
 import type { CommonFlags } from './flags.js';
 
@@ -9,6 +10,9 @@ const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const START_TIMEOUT_MS = 60_000;
 const PREPARED_STEP_MS = 50;
 const STOP_TIMEOUT_MS = 30_000;
+
+/** Its proof is the only one who knows the port; the keys of the data folder are other callers'. */
+const UNLOCKED = { PLIMSOLL_HTTP_OPEN: OPEN_WORDS };
 
 export interface OwnServer {
   readonly url: string;
@@ -37,7 +41,7 @@ export async function startOwnServer(
   // A process group of its own: Ctrl-C ends the proof, which then ends the server. A proof that is killed takes it along.
   const child = spawn(process.execPath, args, {
     detached: true,
-    env: { ...process.env, [PARENT_VARIABLE]: String(process.pid), ...environment },
+    env: { ...process.env, ...UNLOCKED, [PARENT_VARIABLE]: String(process.pid), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log = createWriteStream(logFile);

@@ -66,6 +66,7 @@ export async function prove(flags: ProveFlags): Promise<number> {
   try {
     const result = await runProof({
       url: own?.url ?? flags.url ?? '',
+      key: own === undefined ? (await configFrom(flags)).config['prove.key'] : undefined,
       plan,
       inputs: flags.inputs ?? HELD_OUT_MAILS,
       out: flags.out,

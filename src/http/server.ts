@@ -12,11 +12,19 @@ import {
   REQUEST_TIMEOUT_MS,
   TIMEOUT_CHECK_MS,
 } from './connections.js';
-import { chosenDoors, errorFormOf, openDoors, type Refuse } from './doors/open-doors.js';
+import {
+  chosenDoors,
+  errorFormOf,
+  type OpenOptions,
+  openDoors,
+  type Refuse,
+} from './doors/open-doors.js';
 import { asPlimsollError, type FaultLog, ownErrors, replyWithError } from './errors.js';
+import { guardRoutes, type KeyCheck } from './guards/key-guard.js';
 import { declareScope, requireScopes, type ScopedRoute } from './guards/scopes.js';
 import { type Refusal, siteGuard } from './guards/site-guard.js';
 import { jsonBody } from './json-body.js';
+import { keyRoutes } from './key-routes.js';
 import { rememberMethods } from './methods.js';
 import { describeRoutes, openApiRoute } from './openapi.js';
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
@@ -35,6 +43,8 @@ export interface ServerOptions {
   readonly names: readonly string[];
   /** Names of the doors that are open; all by default. */
   readonly doors?: ReadonlySet<string>;
+  /** Who may ask: see {@link guardRoutes}. */
+  readonly keys: KeyCheck;
   readonly version: string;
   /** Folder of the built page; without one `/` leads to the documentation. */
   readonly pageFolder: string;
@@ -95,8 +105,10 @@ export async function buildServer(
   renderErrors(app, refuse, methodsOf);
   countRequests(app, services);
   beginRequests(app, [whileClosing(app), withoutHost(app), siteGuard(options.host, options.names)]);
+  guardRoutes(app, options.keys);
   await describeRoutes(app, options.version);
-  dataRoutes(app, services, { open: options.doors ?? chosenDoors('all'), refuse });
+  const open = options.doors ?? chosenDoors('all');
+  dataRoutes(app, services, { open, refuse, keys: options.keys });
   await app.register((documents, _options, done) => {
     documentRoutes(documents, options.pageFolder).then(() => done(), done);
   });
@@ -113,13 +125,10 @@ async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise
 }
 
 /** Routes that answer with data. */
-function dataRoutes(
-  app: FastifyInstance,
-  services: HttpServices,
-  doors: { readonly open: ReadonlySet<string>; readonly refuse: Refuse },
-): void {
+function dataRoutes(app: FastifyInstance, services: HttpServices, doors: OpenOptions): void {
   openDoors(app, services, doors);
   serviceRoutes(app, services);
+  keyRoutes(app, services);
   openApiRoute(app);
 }
 

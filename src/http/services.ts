@@ -6,10 +6,11 @@ import type { PoolView } from '../contract/pools.js';
 import type { ProofProfile, ProofView } from '../contract/proofs.js';
 import type { Receipt } from '../contract/receipts.js';
 import type { ClassificationRecord, PastEvent } from '../contract/records.js';
-import type { SettingView } from '../contract/service.js';
+import type { KeyView, SettingView } from '../contract/service.js';
 import type { SessionUsers, SessionView } from '../contract/sessions.js';
 import type { Tokenized } from '../contract/tokenize.js';
 import type { WorkerView } from '../contract/workers.js';
+import type { MadeKey, NewKey } from '../keys/key-register.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { ModelDescription } from '../models/intake/description.js';
 import type { ClassificationService } from '../sessions/service.js';
@@ -118,6 +119,13 @@ export interface HttpServices {
     /** @throws PlimsollError REDIS_UNAVAILABLE */
     readonly clear: (tier: 'memory' | 'redis' | 'both') => Promise<ClearedCache>;
   };
+  /** The keys of callers. Changes throw PlimsollError INVALID_REQUEST, KEY_EXISTS, KEY_NOT_FOUND, DATABASE_UNAVAILABLE. */
+  readonly keys: {
+    readonly list: () => readonly KeyView[];
+    readonly create: (key: NewKey) => Promise<MadeKey>;
+    readonly revoke: (name: string) => Promise<void>;
+    readonly rotate: (name: string, graceMs: number) => Promise<MadeKey>;
+  };
   readonly settings: readonly SettingView[];
   /** Pools of connections to other servers. */
   readonly pools: () => readonly PoolView[];
@@ -129,6 +137,7 @@ export interface HttpServices {
   readonly limits: {
     readonly maxInputs: number;
     readonly deadlineMs: number;
+    readonly maxConnections: number;
   };
   /** Key of the hash that stands for a caller's address. */
   readonly userSecret: string;

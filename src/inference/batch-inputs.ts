@@ -1,27 +1,47 @@
 /** What the rows of a batch bring to a worker. */
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
+import type { TokenOptions } from '../models/run/entities.js';
+import { charactersOf, type RowInput } from '../models/run/row-input.js';
 import type { BatchWork } from './faults/time-budgets.js';
 import type { Row } from './requests.js';
 import type { LiveInput } from './shadow-checks.js';
 import type { RowResult } from './workers/protocol.js';
 import type { RunOptions } from './workers/run-options.js';
 
-export function textsOf(rows: readonly Row[]): readonly string[] {
-  return rows.map(({ text }) => text);
+export function inputsOf(rows: readonly Row[]): readonly RowInput[] {
+  return rows.map(({ input }) => input);
+}
+
+/** Inputs count with at most this many characters for each token that the model takes: the rest is cut. */
+const CHARACTERS_PER_TOKEN = 6;
+
+/**
+ * Characters of each row, up to what the model takes of it: an estimate of its cost. Of a text that is cut into chunks the
+ * model takes all.
+ */
+export function sizesOf(
+  inputs: readonly RowInput[],
+  maxTokens: number,
+  tokens: TokenOptions | undefined,
+): readonly number[] {
+  const fits = tokens?.stride === undefined ? maxTokens * CHARACTERS_PER_TOKEN : Infinity;
+  return inputs.map((input) => Math.max(1, Math.min(charactersOf(input), fits)));
 }
 
 export function workOf(rows: readonly Row[]): BatchWork {
   let [size, characters] = [0, 0];
   for (const row of rows) {
     size += row.size;
-    characters += row.text.length;
+    characters += charactersOf(row.input);
   }
   return { size, characters };
 }
 
 /** What differs between rows; left out where all are alike. */
-export function rowOptionsOf(rows: readonly Row[]): Pick<RunOptions, 'keep' | 'functions'> {
-  return { keep: keepOf(rows), functions: functionsOf(rows) };
+export function rowOptionsOf(
+  rows: readonly Row[],
+): Pick<RunOptions, 'keep' | 'functions' | 'tokens'> {
+  return { keep: keepOf(rows), functions: functionsOf(rows), tokens: tokensOf(rows) };
 }
 
 /** Undefined if every label of every row is wanted. */
@@ -37,7 +57,13 @@ function functionsOf(rows: readonly Row[]): readonly ScoreFunction[] | undefined
   );
 }
 
+/** What is asked of each row of a model that labels tokens; undefined for other models. */
+function tokensOf(rows: readonly Row[]): RunOptions['tokens'] {
+  if (rows.every(({ request }) => request.keyed?.tokens === undefined)) return undefined;
+  return rows.map(({ request }) => request.keyed?.tokens);
+}
+
 /** An input with what was answered. */
-export function liveInputOf({ text, request }: Row, result: RowResult): LiveInput {
-  return { text, function: request.keyed?.function, result };
+export function liveInputOf({ input, request }: Row, result: RowResult): LiveInput {
+  return { input, function: request.keyed?.function, result };
 }

@@ -2,53 +2,39 @@ import { type Abortable, unlessAborted } from '../cache/abortable.js';
 import { CacheKeys, type KeyScope } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { StoredResult } from '../cache/redis-value.js';
-import type { CacheSource, ResultCache, SourcedResult } from '../cache/result-cache.js';
+import type { ResultCache, SourcedResult } from '../cache/result-cache.js';
 import { PlimsollError } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { taskOf } from '../models/intake/description.js';
-import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
+import { keyTextOf, kindOf, type RowInput } from '../models/run/row-input.js';
 import { checkAnswerSize, keptLabels, wantedLabels } from './answer-budget.js';
+import { type Classification, countOf, fillIn, newAnswer, type Timing } from './answers.js';
 import { onWholeForm } from './damaged-forms.js';
 import type { Dispatcher } from './dispatcher.js';
 import { runKeyOf, textKeyOf } from './faults/faults.js';
+import type { RowPlan, RowTask } from './row-task.js';
 import { EventLoopYield } from './yielding.js';
 
-export interface ClassifyRequest {
+export interface ClassifyRequest<R> {
   readonly model: string;
-  readonly inputs: readonly string[];
+  readonly task: RowTask<R>;
   /** The caller; users are served in turn. */
   readonly user: string;
-  /** Number of labels to return for each input, best first; all if undefined. */
-  readonly topK: number | undefined;
-  /** What is applied to the logits; the model's own if undefined. */
-  readonly function?: ScoreFunction | undefined;
 }
 
-export interface LabelScore {
-  readonly label: string;
-  readonly score: number;
-}
-
-export interface Classification {
-  readonly model: string;
-  /** One list for each input, best label first. */
-  readonly results: readonly (readonly LabelScore[])[];
-  readonly truncated: readonly boolean[];
-  readonly cached: readonly CacheSource[];
-  /** Cache key of each input. */
-  readonly inputHashes: readonly string[];
-  readonly timing: {
-    readonly queueMs: number;
-    readonly tokenizeMs: number;
-    readonly runMs: number;
-  };
+interface Asked<R> {
+  readonly plan: RowPlan<R>;
+  readonly user: string;
 }
 
 /** Larger requests are looked up in slices, so that others are served in between. */
 const AT_ONCE = 64;
 /** Length of a slice: about the time of ten small requests. */
 const SLICE_MS = 2;
+
+/** Scopes of one model that are remembered. */
+const MOST_SCOPES = 64;
 
 /** Scores that are put into the answer between two turns of the event loop. */
 const SCORES_PER_SLICE = 4096;
@@ -60,7 +46,7 @@ interface Lookup {
   isKnown: boolean;
 }
 
-/** From texts to scores: cache → dispatcher → worker; computed results go into the cache. */
+/** From rows to answers: cache → dispatcher → worker; computed results go into the cache. */
 export class Classifier {
   readonly #library: ModelLibrary;
   readonly #dispatcher: Dispatcher;
@@ -68,8 +54,8 @@ export class Classifier {
   readonly #metrics: Metrics;
   readonly #keys: CacheKeys;
   readonly #maxAnswerScores: number;
-  /** By the function that a request asks for; most ask for none. */
-  readonly #scopes = new WeakMap<ReadyModel, Map<ScoreFunction | undefined, KeyScope>>();
+  /** By what a request asks for; most ask for nothing. */
+  readonly #scopes = new WeakMap<ReadyModel, Map<string, KeyScope>>();
   readonly #yield = new EventLoopYield();
 
   constructor(parts: {
@@ -93,10 +79,13 @@ export class Classifier {
    * Synchronous if every result is in memory.
    *
    * @param abort its signal is read only if there is something to wait for.
-   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, ANSWER_TOO_LARGE, INPUT_REFUSED, QUEUE_FULL,
+   * @throws PlimsollError those of the task; MODEL_NOT_FOUND, MODEL_UNUSABLE, ANSWER_TOO_LARGE, INPUT_REFUSED, QUEUE_FULL,
    *    WORKER_LOST; the signal's reason
    */
-  classify(request: ClassifyRequest, abort: Abortable): Classification | Promise<Classification> {
+  classify<R>(
+    request: ClassifyRequest<R>,
+    abort: Abortable,
+  ): Classification<R> | Promise<Classification<R>> {
     const ready = this.#library.readyNow(request.model);
     if (ready !== undefined) return this.#answer(ready, request, abort);
     return unlessAborted(this.#library.ready(request.model), abort.signal).then((found) =>
@@ -104,56 +93,65 @@ export class Classifier {
     );
   }
 
-  #answer(
+  #answer<R>(
     ready: ReadyModel,
-    request: ClassifyRequest,
+    { task, user }: ClassifyRequest<R>,
     abort: Abortable,
-  ): Classification | Promise<Classification> {
-    const { inputs, topK } = request;
-    const labels = ready.model.description.labels.length;
-    checkAnswerSize({ inputs: inputs.length, labels, topK }, this.#maxAnswerScores);
+  ): Classification<R> | Promise<Classification<R>> {
+    const { description } = ready.model;
+    const plan = task.plan(description);
+    const { rows, topK } = plan;
+    const labels = description.labels.length;
+    checkAnswerSize({ inputs: rows.length, labels, topK }, this.#maxAnswerScores);
     const wanted = wantedLabels(labels, topK);
     const found: Lookup = {
       // Allocated at their final length: a growing array reserves room that most requests never need.
-      keys: new Array<string>(inputs.length),
-      rows: new Array<SourcedResult | undefined>(inputs.length),
+      keys: new Array<string>(rows.length),
+      rows: new Array<SourcedResult | undefined>(rows.length),
       isKnown: true,
     };
-    if (inputs.length > AT_ONCE) return this.#answerInSlices(ready, request, found, abort);
-    const scope = this.#scopeOf(ready, request.function);
+    const asked = { plan, user };
+    if (rows.length > AT_ONCE) return this.#answerInSlices(ready, asked, found, abort);
     // Plain loops here and below: this is the hot path of cached answers.
-    for (let index = 0; index < inputs.length; index += 1) {
-      this.#lookUp(scope, inputs[index] ?? '', index, found, wanted);
+    for (let index = 0; index < rows.length; index += 1) {
+      this.#lookUp(ready, plan, index, found, wanted);
     }
     return found.isKnown
-      ? this.#reply(ready, found.keys, found.rows, request.topK, NOTHING_TO_RUN)
-      : this.#complete(ready, request, found, abort);
+      ? this.#reply(ready, plan, found, NOTHING_TO_RUN)
+      : this.#complete(ready, asked, found, abort);
   }
 
-  async #answerInSlices(
+  async #answerInSlices<R>(
     ready: ReadyModel,
-    request: ClassifyRequest,
+    asked: Asked<R>,
     found: Lookup,
     abort: Abortable,
-  ): Promise<Classification> {
-    const scope = this.#scopeOf(ready, request.function);
-    const wanted = wantedLabels(ready.model.description.labels.length, request.topK);
+  ): Promise<Classification<R>> {
+    const { plan } = asked;
+    const wanted = wantedLabels(ready.model.description.labels.length, plan.topK);
     let sliceEndsMs = performance.now() + SLICE_MS;
-    for (const [index, input] of request.inputs.entries()) {
+    for (let index = 0; index < plan.rows.length; index += 1) {
       if (performance.now() > sliceEndsMs) {
         await this.#yield.next();
         abort.signal.throwIfAborted();
         sliceEndsMs = performance.now() + SLICE_MS;
       }
-      this.#lookUp(scope, input, index, found, wanted);
+      this.#lookUp(ready, plan, index, found, wanted);
     }
     return found.isKnown
-      ? this.#replyInSlices(ready, found.keys, found.rows, request.topK, NOTHING_TO_RUN)
-      : this.#complete(ready, request, found, abort);
+      ? this.#replyInSlices(ready, plan, found, NOTHING_TO_RUN)
+      : this.#complete(ready, asked, found, abort);
   }
 
-  #lookUp(scope: KeyScope, input: string, index: number, found: Lookup, wanted: number): void {
-    const key = this.#keys.of(scope, input);
+  #lookUp<R>(
+    ready: ReadyModel,
+    plan: RowPlan<R>,
+    index: number,
+    found: Lookup,
+    wanted: number,
+  ): void {
+    const row = plan.rows[index] ?? '';
+    const key = this.#keys.of(this.#scopeOf(ready, plan, row), keyTextOf(row));
     const result = this.#cache.memory.get(key);
     const isEnough = result !== undefined && hasLabels(result, wanted);
     found.keys[index] = key;
@@ -161,28 +159,40 @@ export class Classifier {
     found.isKnown &&= isEnough;
   }
 
-  #scopeOf(ready: ReadyModel, asked: ScoreFunction | undefined): KeyScope {
+  #scopeOf<R>(ready: ReadyModel, { function: asked, tokens }: RowPlan<R>, row: RowInput): KeyScope {
     let scopes = this.#scopes.get(ready);
     if (scopes === undefined) {
       scopes = new Map();
       this.#scopes.set(ready, scopes);
     }
-    const known = scopes.get(asked);
+    const kind = kindOf(row);
+    // A text of its own only where there is more to tell: most rows are plain texts.
+    const own = kind === '' ? (asked ?? '') : `${kind} ${asked ?? ''}`;
+    const name = tokens === undefined ? own : `${own} ${JSON.stringify(tokens)}`;
+    const known = scopes.get(name);
     if (known !== undefined) return known;
-    const scope = { digest: ready.form.digest, task: taskOf(ready.model.description, asked) };
-    scopes.set(asked, scope);
+    const task = taskOf(ready.model.description, asked);
+    const more = tokens === undefined ? kind : `${kind} ${JSON.stringify(tokens)}`;
+    const scope = {
+      digest: ready.form.digest,
+      task: more === '' ? task : `${task} ${more}`,
+    };
+    // What callers choose must not fill the memory.
+    if (scopes.size >= MOST_SCOPES) scopes.clear();
+    scopes.set(name, scope);
     return scope;
   }
 
   /** Looks up in Redis what memory does not have, and computes the rest. */
-  async #complete(
+  async #complete<R>(
     ready: ReadyModel,
-    { inputs, user, topK, function: own }: ClassifyRequest,
-    { keys, rows }: Lookup,
+    { plan, user }: Asked<R>,
+    found: Lookup,
     abort: Abortable,
-  ): Promise<Classification> {
+  ): Promise<Classification<R>> {
+    const { keys, rows } = found;
     const labels = ready.model.description.labels.length;
-    const wanted = wantedLabels(labels, topK);
+    const wanted = wantedLabels(labels, plan.topK);
     const keep = keptLabels(labels, wanted);
     // A result that is being computed now arrives here before it arrives in Redis.
     const isComputing = (key: string) => this.#dispatcher.isComputing(runKeyOf(key, keep));
@@ -190,9 +200,9 @@ export class Classifier {
     const looking = this.#cache.findInRedis(asked, labels);
     if (looking !== undefined) this.#take(await looking, asked, keys, rows, wanted);
     const times = rows.includes(undefined)
-      ? await this.#compute(ready, { inputs, user, keep, abort, own }, keys, rows)
+      ? await this.#compute(ready, { plan, user, keep, abort }, keys, rows)
       : NOTHING_TO_RUN;
-    return this.#replyInSlices(ready, keys, rows, topK, times);
+    return this.#replyInSlices(ready, plan, found, times);
   }
 
   /** Fills in what Redis has, or what memory has got meanwhile. */
@@ -223,25 +233,27 @@ export class Classifier {
    *
    * @returns the timings
    */
-  async #compute(
+  async #compute<R>(
     ready: ReadyModel,
     of: {
-      readonly inputs: readonly string[];
+      readonly plan: RowPlan<R>;
       readonly user: string;
       readonly keep: number | undefined;
-      readonly own: ScoreFunction | undefined;
       readonly abort: Abortable;
     },
     keys: readonly string[],
     rows: (SourcedResult | undefined)[],
-  ): Promise<Answer> {
-    const { inputs, user, keep, own, abort } = of;
+  ): Promise<Timing> {
+    const { keep, abort, user } = of;
+    const { rows: inputs, rowsPerAnswer, function: own, tokens } = of.plan;
     const places = new Map(keys.map((key, index) => [key, index]));
     const wanted = missingOf(keys, rows);
-    const positions = wanted.map((key) => places.get(key) ?? 0);
-    const asked = positions.map((index) => inputs[index] ?? '');
+    const at = wanted.map((key) => places.get(key) ?? 0);
+    const asked = at.map((index) => inputs[index] ?? '');
     const runKeys = wanted.map((key) => runKeyOf(key, keep));
-    const keyed = { keys: runKeys, positions, keep, onResult: this.#keep, function: own };
+    const positions = at.map((index) => Math.floor(index / rowsPerAnswer));
+    const what = { keep, function: own, tokens };
+    const keyed = { keys: runKeys, positions, onResult: this.#keep, ...what };
     const answer = await onWholeForm(this.#library, ready, abort, (using) =>
       this.#dispatcher.submit(using, asked, abort, user, keyed),
     );
@@ -260,49 +272,49 @@ export class Classifier {
   readonly #keep = (runKey: string, result: CachedResult): void =>
     this.#cache.store(textKeyOf(runKey), result);
 
-  #reply(
+  #reply<R>(
     ready: ReadyModel,
-    keys: readonly string[],
-    rows: readonly (SourcedResult | undefined)[],
-    topK: number | undefined,
-    timing: Answer,
-  ): Classification {
-    const answer = newAnswer(ready.model.id, keys, timing);
-    for (let index = 0; index < rows.length; index += 1) {
-      fillIn(answer, index, ready, rows[index], topK);
+    plan: RowPlan<R>,
+    { keys, rows }: Lookup,
+    timing: Timing,
+  ): Classification<R> {
+    const answer = newAnswer(ready.model.id, plan, keys, timing);
+    for (let index = 0; index < answer.results.length; index += 1) {
+      fillIn(answer, index, plan, rows);
     }
-    this.#count(answer.cached);
+    this.#count(ready, rows);
     return answer;
   }
 
-  /** Ranks the labels of a large answer in slices, and serves others in between. */
-  async #replyInSlices(
+  /** Makes a large answer in slices, and serves others in between. */
+  async #replyInSlices<R>(
     ready: ReadyModel,
-    keys: readonly string[],
-    rows: readonly (SourcedResult | undefined)[],
-    topK: number | undefined,
-    timing: Answer,
-  ): Promise<Classification> {
-    const answer = newAnswer(ready.model.id, keys, timing);
+    plan: RowPlan<R>,
+    { keys, rows }: Lookup,
+    timing: Timing,
+  ): Promise<Classification<R>> {
+    const answer = newAnswer(ready.model.id, plan, keys, timing);
     let scores = 0;
-    for (let index = 0; index < rows.length; index += 1) {
-      fillIn(answer, index, ready, rows[index], topK);
-      scores += rows[index]?.result.scores.length ?? 0;
+    for (let index = 0; index < answer.results.length; index += 1) {
+      fillIn(answer, index, plan, rows);
+      const one = rows[index * plan.rowsPerAnswer]?.result.scores.length ?? 0;
+      scores += one * plan.rowsPerAnswer;
       if (scores < SCORES_PER_SLICE) continue;
       scores = 0;
       await this.#yield.next();
     }
-    this.#count(answer.cached);
+    this.#count(ready, rows);
     return answer;
   }
 
-  #count(cached: readonly CacheSource[]): void {
-    const { cacheHits, cacheMisses } = this.#metrics;
-    const memory = countOf(cached, 'memory');
-    const redis = countOf(cached, 'redis');
+  #count({ model }: ReadyModel, rows: readonly (SourcedResult | undefined)[]): void {
+    const { cacheHits, cacheMisses, inputs } = this.#metrics;
+    const memory = countOf(rows, 'memory');
+    const redis = countOf(rows, 'redis');
+    inputs.add(model.id, rows.length);
     if (memory > 0) cacheHits.add('memory', memory);
     if (redis > 0) cacheHits.add('redis', redis);
-    if (memory + redis < cached.length) cacheMisses.inc(cached.length - memory - redis);
+    if (memory + redis < rows.length) cacheMisses.inc(rows.length - memory - redis);
   }
 }
 
@@ -315,74 +327,9 @@ function missingOf(
   return [...new Set(keys.filter((_, index) => rows[index] === undefined))];
 }
 
-function countOf(cached: readonly CacheSource[], source: CacheSource): number {
-  let count = 0;
-  for (const one of cached) if (one === source) count += 1;
-  return count;
-}
-
-type Answer = Classification['timing'];
-
-interface AnswerInMaking extends Classification {
-  readonly results: (readonly LabelScore[])[];
-  readonly truncated: boolean[];
-  readonly cached: CacheSource[];
-}
-
-function newAnswer(model: string, keys: readonly string[], timing: Answer): AnswerInMaking {
-  const { length } = keys;
-  const results = new Array<readonly LabelScore[]>(length);
-  const truncated = new Array<boolean>(length);
-  const cached = new Array<CacheSource>(length);
-  return { model, results, truncated, cached, inputHashes: keys, timing };
-}
-
-function fillIn(
-  answer: AnswerInMaking,
-  index: number,
-  ready: ReadyModel,
-  row: SourcedResult | undefined,
-  topK: number | undefined,
-): void {
-  if (row === undefined) throw new PlimsollError('INTERNAL', 'an input was left unanswered');
-  answer.results[index] = ranked(ready, row.result, topK);
-  answer.truncated[index] = row.result.truncated;
-  answer.cached[index] = row.source;
-}
-
 /** Whether the result has that many labels; one with all of them has enough in any case. */
 function hasLabels({ labels }: CachedResult, wanted: number): boolean {
   return labels === undefined || labels.length >= wanted;
 }
 
-const NOTHING_TO_RUN: Answer = { queueMs: 0, tokenizeMs: 0, runMs: 0 };
-
-function ranked(
-  { model }: ReadyModel,
-  row: CachedResult,
-  topK: number | undefined,
-): readonly LabelScore[] {
-  const { labels, thresholds } = model.description;
-  const { scores, labels: best } = row;
-  const list = new Array<LabelScore>(scores.length);
-  for (let index = 0; index < scores.length; index += 1) {
-    const label = best === undefined ? index : (best[index] ?? index);
-    list[index] = { label: labels[label] ?? `LABEL_${label}`, score: scores[index] ?? 0 };
-  }
-  if (!isRanked(list)) list.sort((a, b) => b.score - a.score);
-  const kept =
-    thresholds === undefined
-      ? list
-      : list.filter(({ label, score }) => score >= (thresholds[label] ?? Number.NEGATIVE_INFINITY));
-  return topK === undefined ? kept : kept.slice(0, topK);
-}
-
-/** Sorting allocates more than the list itself, and with few labels is often not needed. */
-function isRanked(list: readonly LabelScore[]): boolean {
-  let last = Number.POSITIVE_INFINITY;
-  for (const { score } of list) {
-    if (score > last) return false;
-    last = score;
-  }
-  return true;
-}
+const NOTHING_TO_RUN: Timing = { queueMs: 0, tokenizeMs: 0, runMs: 0 };

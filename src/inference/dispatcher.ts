@@ -2,7 +2,8 @@ import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { ReadyModel } from '../models/library.js';
 import type { Gear } from '../models/run/gear.js';
-import { liveInputOf, rowOptionsOf, textsOf, workOf } from './batch-inputs.js';
+import type { RowInput } from '../models/run/row-input.js';
+import { inputsOf, liveInputOf, rowOptionsOf, sizesOf, workOf } from './batch-inputs.js';
 import { CondemnedForms } from './damaged-forms.js';
 import { Faults, type Refusal } from './faults/faults.js';
 import { inputRefused } from './faults/refused-texts.js';
@@ -52,9 +53,6 @@ export interface BatchFacts {
   readonly runMs: number;
   readonly retried: boolean;
 }
-
-/** Inputs count with at most this many characters for each token that the model takes: the rest is cut. */
-const CHARACTERS_PER_TOKEN = 6;
 
 /** Owns the queue: hands inputs to workers as the scheduler decides, and joins the answers. */
 export class Dispatcher {
@@ -110,14 +108,13 @@ export class Dispatcher {
    */
   submit(
     ready: ReadyModel,
-    inputs: readonly string[],
+    inputs: readonly RowInput[],
     abort: Abortable,
     user = '',
     keyed?: Keyed,
   ): Promise<Answer> {
     const model = ready.model.id;
-    const fits = ready.model.description.maxTokens * CHARACTERS_PER_TOKEN;
-    const sizes = inputs.map((text) => Math.max(1, Math.min(text.length, fits)));
+    const sizes = sizesOf(inputs, ready.model.description.maxTokens, keyed?.tokens);
     const size = sizes.reduce((sum, each) => sum + each, 0);
     let expectedMs: number;
     try {
@@ -149,8 +146,8 @@ export class Dispatcher {
       );
       signal.addEventListener('abort', cancel, { once: true });
       this.#options.onArrival(model);
-      inputs.forEach((text, index) => {
-        const row = { model, user, size: sizes[index] ?? 1, request, index, text };
+      inputs.forEach((input, index) => {
+        const row = { model, user, size: sizes[index] ?? 1, request, index, input };
         const { keep } = keyed ?? {};
         this.#enter({ ...row, keep, losses: 0, alone: false, key: keyed?.keys[index] });
       });
@@ -310,7 +307,7 @@ export class Dispatcher {
       const handle = handleOf(ready, this.#options.threads);
       const options = { timeoutMs: hardMs, budgetMs, expectedMs, ...rowOptionsOf(rows) };
       this.condemned.check(ready);
-      const result = await worker.run(handle, textsOf(rows), options);
+      const result = await worker.run(handle, inputsOf(rows), options);
       this.condemned.check(ready);
       if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs, 'cold');
       this.#gate.observe(model, work.size, result.tookMs - (result.loadMs ?? 0));

@@ -1,5 +1,7 @@
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ReadyModel } from '../models/library.js';
+import type { TokenOptions } from '../models/run/entities.js';
+import type { RowInput } from '../models/run/row-input.js';
 import type { WaitingRow } from './queue/waiting-rows.js';
 import type { RowResult } from './workers/protocol.js';
 
@@ -19,6 +21,8 @@ export interface Keyed {
   readonly keys: readonly string[];
   /** What is applied to the logits, if it is not the model's own; the keys tell it apart. */
   readonly function?: ScoreFunction | undefined;
+  /** What is asked of a model that labels tokens; the keys tell it apart. */
+  readonly tokens?: TokenOptions | undefined;
   /** Place of each input in the caller's request, for messages; by default its own. */
   readonly positions?: readonly number[];
   /** Best labels to return for each input; all if undefined. Part of the keys if given. */
@@ -49,7 +53,7 @@ export interface Request {
 export interface Row extends WaitingRow {
   readonly request: Request;
   readonly index: number;
-  readonly text: string;
+  readonly input: RowInput;
   /** Best labels to return; all if undefined. */
   readonly keep: number | undefined;
   /** Workers that ended while they ran it. */

@@ -3,6 +3,7 @@ import type { LoadAdmission } from '../memory/admission.js';
 import { agreementOf, boundsFor, objection } from '../models/compile/verify/judge.js';
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ReadyModel } from '../models/library.js';
+import type { RowInput } from '../models/run/row-input.js';
 import { handleOf, loadNeed } from './model-handles.js';
 import type { RowResult } from './workers/protocol.js';
 import type { Worker } from './workers/worker.js';
@@ -33,7 +34,7 @@ export interface ShadowChecksOptions {
 
 /** An input that has been answered. */
 export interface LiveInput {
-  readonly text: string;
+  readonly input: RowInput;
   readonly function: ScoreFunction | undefined;
   readonly result: RowResult;
 }
@@ -116,7 +117,7 @@ export class ShadowChecks {
     const handle = { ...handleOf(reference, threads), id: shadowIdOf(ready.model.id) };
     const functions = input.function === undefined ? undefined : [input.function];
     try {
-      const { rows } = await worker.run(handle, [input.text], { timeoutMs, functions });
+      const { rows } = await worker.run(handle, [input.input], { timeoutMs, functions });
       const scores = rows[0]?.scores;
       if (scores !== undefined) this.#judge(ready, input, scores, tally); // 4
     } finally {

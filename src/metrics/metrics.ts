@@ -136,6 +136,11 @@ export class Metrics {
     'Texts and models that are refused for a while because they ended workers or took far too long',
     ['what'],
   );
+  readonly keyRefusals = this.#counter(
+    'plimsoll_key_refusals_total',
+    'Requests refused for their key: missing, unknown, expired, revoked, scope, limit, or attempts from one address',
+    ['reason'],
+  );
   readonly retriedBatches = this.#counter(
     'plimsoll_batches_retried_total',
     'Batches that ran again after their worker died',

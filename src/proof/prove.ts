@@ -30,6 +30,8 @@ const MOST_REPORT = { maxOutputLength: 512 * 2 ** 20 };
 export interface ProofOptions {
   /** The server, for example `http://127.0.0.1:8000`. */
   readonly url: string;
+  /** Key to ask the server with; none where it asks for none. */
+  readonly key?: string | undefined;
   readonly plan: Plan;
   /** A `.jsonl` or `.jsonl.gz` file, or a folder of `.txt` files. */
   readonly inputs: string;
@@ -108,9 +110,9 @@ export async function runProof(
     runTimeoutMs: options.timeoutMs,
   };
   await checkReady(options.url, settings.requestTimeoutMs, options.signal);
-  const { url, plan, signal, disturber } = options;
+  const { url, key, plan, signal, disturber } = options;
   observe({ kind: 'run started' });
-  const run = await runLoad({ url, plan, signal, disturber, inputSet, ...settings }, observe);
+  const run = await runLoad({ url, key, plan, signal, disturber, inputSet, ...settings }, observe);
   const report = buildReport(run, {
     ...settings,
     url,

@@ -1,31 +1,48 @@
 import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
-import type { Classification, Classifier } from '../inference/classify.js';
-import type { ScoreFunction } from '../models/intake/reading/scoring.js';
+import type { Classification } from '../inference/answers.js';
+import type { Classifier } from '../inference/classify.js';
+import type { LabelScore, RowTask } from '../inference/row-task.js';
 import type { ModelRepository } from '../models/intake/repository.js';
+import type { Entity } from '../models/run/entities.js';
+import { writtenOf } from '../tasks/input.js';
+import { type Logits, logits } from '../tasks/logits.js';
+import { type Rerank, rerank } from '../tasks/rerank.js';
+import { type TextClassification, textClassification } from '../tasks/text-classification.js';
+import { type TokenClassification, tokenClassification } from '../tasks/token-classification.js';
+import { type ZeroShot, zeroShot } from '../tasks/zero-shot.js';
 import type { SessionRegistry } from './registry.js';
 
-export interface SessionRequest {
-  readonly inputs: readonly string[];
+/** Who asks, and which model; what is asked is beside it. */
+export interface Asked {
+  /** Undefined: the server's own choice. */
   readonly model: string | undefined;
-  readonly topK: number | undefined;
-  /** What is applied to the logits; the model's own if undefined. */
-  readonly function?: ScoreFunction | undefined;
+  /** Undefined: the ambient session. */
   readonly session: string | undefined;
   readonly user: string;
 }
 
-export interface SessionAnswer extends Classification {
+export interface SessionAnswer<R = readonly LabelScore[]> extends Classification<R> {
   readonly session: string;
   readonly user: string;
 }
 
 /** An answer as it is recorded. */
 export interface Answered {
-  readonly answer: SessionAnswer;
-  readonly inputs: readonly string[];
+  readonly answer: SessionAnswer<unknown>;
+  /** What is recorded of one of its results. */
+  readonly best: (index: number) => LabelScore | undefined;
+  readonly inputOf: (index: number) => string;
   readonly tookMs: number;
 }
+
+/** A task with what was asked in words, for the records. */
+interface Call<R> extends Asked {
+  readonly task: RowTask<R>;
+  readonly inputOf: (index: number) => string;
+}
+
+type Given<R> = SessionAnswer<R> | Promise<SessionAnswer<R>>;
 
 /** Time between two looks at the models folder for a default model. */
 const SCAN_AGAIN_MS = 5000;
@@ -63,19 +80,51 @@ export class ClassificationService {
   }
 
   /**
-   * Seats the user in the session, classifies, and frees the seat. Synchronous if every result is in
-   * memory: an answer that waits for nothing should not pay for a promise.
+   * Labels of texts, or of pairs of texts. Synchronous if every result is in memory: an answer that waits for nothing
+   * should not pay for a promise. So are the other tasks below.
    *
    * @param abort its signal is read only if there is something to wait for.
-   * @throws PlimsollError those of the registry's `enter` and of the classifier
+   * @throws PlimsollError those of the registry's `enter`, of the task and of the classifier
    */
-  classify(request: SessionRequest, abort: Abortable): SessionAnswer | Promise<SessionAnswer> {
+  classify(request: Asked & TextClassification, abort: Abortable): Given<readonly LabelScore[]> {
+    const { inputs } = request;
+    const inputOf = (index: number) => writtenOf(inputs[index] ?? '');
+    return this.#ask({ ...whoOf(request), task: textClassification(request), inputOf }, abort);
+  }
+
+  /** Labels that the model was not trained for, best first. */
+  zeroShot(request: Asked & ZeroShot, abort: Abortable): Given<readonly LabelScore[]> {
+    const inputOf = (index: number) => request.texts[index] ?? '';
+    return this.#ask({ ...whoOf(request), task: zeroShot(request), inputOf }, abort);
+  }
+
+  /** How well documents answer a query: one score each, in their order. */
+  rerank(request: Asked & Rerank, abort: Abortable): Given<number> {
+    const { query, documents } = request;
+    const inputOf = (index: number) => `${query}\n${documents[index] ?? ''}`;
+    return this.#ask({ ...whoOf(request), task: rerank(request), inputOf }, abort);
+  }
+
+  /** The named things of texts. */
+  tokens(request: Asked & TokenClassification, abort: Abortable): Given<readonly Entity[]> {
+    const inputOf = (index: number) => request.texts[index] ?? '';
+    return this.#ask({ ...whoOf(request), task: tokenClassification(request), inputOf }, abort);
+  }
+
+  /** Raw outputs of rows of token ids. */
+  logits(request: Asked & Logits, abort: Abortable): Given<readonly number[]> {
+    const inputOf = (index: number) => request.rows[index]?.ids.join(' ') ?? '';
+    return this.#ask({ ...whoOf(request), task: logits(request), inputOf }, abort);
+  }
+
+  /** Seats the user in the session, runs the task, and frees the seat. */
+  #ask<R>(call: Call<R>, abort: Abortable): Given<R> {
     this.#admit();
-    const model = request.model ?? this.#theDefaultModel();
+    const model = call.model ?? this.#theDefaultModel();
     if (model === undefined) {
-      return this.#lookForDefault().then((id) => this.#classifyWith(id, request, abort));
+      return this.#lookForDefault().then((id) => this.#askOf(id, call, abort));
     }
-    return this.#classifyWith(model, request, abort);
+    return this.#askOf(model, call, abort);
   }
 
   /**
@@ -87,29 +136,26 @@ export class ClassificationService {
     return name ?? this.#theDefaultModel() ?? this.#lookForDefault();
   }
 
-  #classifyWith(
-    model: string,
-    request: SessionRequest,
-    abort: Abortable,
-  ): SessionAnswer | Promise<SessionAnswer> {
-    if (this.#repository.known(model) !== undefined) return this.#seat(model, request, abort);
+  #askOf<R>(model: string, call: Call<R>, abort: Abortable): Given<R> {
+    if (this.#repository.known(model) !== undefined) return this.#seat(model, call, abort);
     // An unknown model must not take a seat in a session.
-    return this.#repository.find(model).then(() => this.#seat(model, request, abort));
+    return this.#repository.find(model).then(() => this.#seat(model, call, abort));
   }
 
-  #seat(
+  #seat<R>(
     model: string,
-    request: SessionRequest,
+    { user, session: asked, task, inputOf }: Call<R>,
     abort: Abortable,
-  ): SessionAnswer | Promise<SessionAnswer> {
+  ): Given<R> {
     const begunMs = performance.now();
-    const { inputs, topK, user, function: asked } = request;
-    const seat = this.#registry.enter(request.session, user, model);
-    const give = (found: Classification): SessionAnswer | Promise<SessionAnswer> => {
+    const seat = this.#registry.enter(asked, user, model);
+    const give = (found: Classification<R>): Given<R> => {
       const { model: of, results, truncated, cached, inputHashes, timing } = found;
       const { session } = seat;
       const answer = { model: of, results, truncated, cached, inputHashes, timing, session, user };
-      const room = this.#onAnswer({ answer, inputs, tookMs: performance.now() - begunMs });
+      const best = (index: number) => task.best(results[index] as R);
+      const tookMs = performance.now() - begunMs;
+      const room = this.#onAnswer({ answer, best, inputOf, tookMs });
       seat.leave(true);
       return room === undefined ? answer : room.then(() => answer);
     };
@@ -118,10 +164,7 @@ export class ClassificationService {
       throw error;
     };
     try {
-      const found = this.#classifier.classify(
-        { model, inputs, topK, user, function: asked },
-        abort,
-      );
+      const found = this.#classifier.classify({ model, task, user }, abort);
       return found instanceof Promise ? found.then(give, fail) : give(found);
     } catch (error) {
       return fail(error);
@@ -172,4 +215,8 @@ export class ClassificationService {
     }
     return this.#scan;
   }
+}
+
+function whoOf({ model, session, user }: Asked): Asked {
+  return { model, session, user };
 }

@@ -84,6 +84,9 @@ export function readConfig(
     }
   }
   const config = Object.freeze(values) as Config;
+  if ((values['http.tls.cert'] === '') !== (values['http.tls.key'] === '')) {
+    problems.push('http.tls.cert and http.tls.key: one needs the other');
+  }
   for (const pool of problems.length > 0 ? [] : (['database', 'redis'] as const)) {
     const { min, max } = poolLimits(config, pool);
     if (min > max) problems.push(`${pool}.pool.min (${min}) is above ${pool}.pool.max (${max})`);

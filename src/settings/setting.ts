@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /** A setting's value as text cannot be used. The message names the setting, its bounds and unit. */
 export class SettingError extends Error {
   override readonly name = 'SettingError';
@@ -159,6 +161,32 @@ function isAddress(value: string, protocols: readonly string[]): boolean {
   } catch {
     return false;
   }
+}
+
+/** Proxies in front of the server: none (`off`), how many, or their addresses. */
+export function proxies(options: Common & { readonly default: 'off' }): Setting<string> {
+  const bounds =
+    'off, a number of proxies from 1 to 16, or addresses divided by commas (IP, IP/bits, loopback, linklocal, uniquelocal)';
+  return {
+    ...common(options, bounds),
+    parse: (value) => {
+      const words = value.split(',').map((word) => word.trim());
+      const isNumber = words.length === 1 && /^([1-9]|1[0-6])$/.test(words[0] ?? '');
+      if (words[0] !== 'off' && !isNumber && !words.every(isProxy)) {
+        throw refuse(value, bounds, options.unit);
+      }
+      return words.join(',');
+    },
+    fallback: () => options.default,
+    fallbackText: options.default,
+  };
+}
+
+function isProxy(word: string): boolean {
+  if (/^(loopback|linklocal|uniquelocal)$/.test(word)) return true;
+  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(word) ?? [];
+  const version = isIP(address);
+  return version !== 0 && Number(bits ?? 0) <= (version === 4 ? 32 : 128);
 }
 
 /** `true` or `false`. */

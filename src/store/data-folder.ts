@@ -4,7 +4,7 @@ const PRIVATE = 0o700;
 const OTHERS = 0o077;
 const STICKY = 0o1000;
 /** What a data folder holds. */
-const OURS = /^(plimsoll\.db.*|records|mapped|proofs|models|jobs)$/;
+const OURS = /^(plimsoll\.db.*|keys\.json|records|mapped|proofs|models|jobs)$/;
 
 /**
  * Makes the data folder if it is missing, for its owner alone: the texts of users may be in it. An existing

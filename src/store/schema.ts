@@ -79,3 +79,27 @@ export interface Schema {
     input: string | null;
   };
 }
+
+/** Tables that servers change at once, beside those that the recorder fills. */
+export type KeySchema = {
+  /** Keys of callers, revoked ones too. */
+  api_keys: {
+    name: string;
+    /** SHA-256 of the secret, in hex. */
+    digest: string;
+    /** Divided by commas. */
+    scopes: string;
+    requests_per_second: number | null;
+    inputs_per_minute: number | null;
+    created_at_ms: number;
+    expires_at_ms: number | null;
+    revoked_at_ms: number | null;
+    /** The secret before the last rotation; valid until `old_until_ms`. */
+    old_digest: string | null;
+    old_until_ms: number | null;
+  };
+  /** One row, whose number rises with every change of a key. */
+  key_revision: { id: number; revision: number };
+};
+
+export const KEY_TABLES: readonly (keyof KeySchema)[] = ['api_keys', 'key_revision'];

@@ -3,6 +3,7 @@ import type { Backend } from './databases/backend.js';
 import { isAboutRows, reasonOf } from './databases/errors.js';
 import { PostgresDatabase } from './databases/postgres.js';
 import { SqliteDatabase } from './databases/sqlite.js';
+import { KeyTable } from './key-table.js';
 import { StoreReader } from './reader.js';
 import { type KeepLimits, Retention } from './retention.js';
 import { RowWriter } from './row-writer.js';
@@ -17,12 +18,15 @@ export class Store {
   readonly #writer = new RowWriter();
   readonly #retention: Retention;
   readonly #reader: StoreReader;
+  /** The keys of callers. */
+  readonly keys: KeyTable;
   #onRestored: () => void = () => undefined;
 
   private constructor(backend: Backend) {
     this.#backend = backend;
     this.#retention = new Retention(backend);
     this.#reader = new StoreReader(backend);
+    this.keys = new KeyTable(backend);
   }
 
   /**

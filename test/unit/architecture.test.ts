@@ -26,7 +26,8 @@ const FLOORS: Floors = [
   [['commands/']],
   [['app/']],
   [['page/'], ['http/']],
-  [['sessions/']],
+  [['sessions/'], ['keys/']],
+  [['tasks/']],
   [['inference/']],
   [['cache/'], ['models/'], ['memory/'], ['store/'], ['proof/']],
   [['system/'], ['pools/']],
@@ -42,6 +43,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
       [
         [
           'answer-budget.ts',
+          'answers.ts',
           'batch-inputs.ts',
           'classify.ts',
           'damaged-forms.ts',
@@ -50,6 +52,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
           'model-handles.ts',
           'model-loads.ts',
           'requests.ts',
+          'row-task.ts',
           'running-batches.ts',
           'shift.ts',
           'tokenize.ts',

@@ -50,7 +50,7 @@ export function userRow(session: string, userHash: string, atMs: number): Row {
 
 /** Calls `keep` for each input of an answer. Builds no row, because this is the hot path. */
 export function classifiedOf(
-  { answer, inputs, tookMs }: Answered,
+  { answer, best: bestOf, inputOf, tookMs }: Answered,
   of: {
     readonly run: string;
     readonly request: number;
@@ -62,8 +62,8 @@ export function classifiedOf(
 ): void {
   const { session, model } = answer;
   const { run, request, atMs, userHash, keepText } = of;
-  for (let index = 0; index < inputs.length; index += 1) {
-    const best = answer.results[index]?.[0];
+  for (let index = 0; index < answer.results.length; index += 1) {
+    const best = bestOf(index);
     keep({
       run,
       request,
@@ -77,7 +77,7 @@ export function classifiedOf(
       score: best?.score ?? 0,
       ms: tookMs,
       tier: answer.cached[index] || null,
-      input: keepText ? (inputs[index] ?? '') : null,
+      input: keepText ? inputOf(index) : null,
     });
   }
 }

@@ -1,9 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PlimsollError } from '../../errors.js';
+import type { Asked, SessionAnswer } from '../../sessions/service.js';
+import { type KeyCheck, takeInputs } from '../guards/key-guard.js';
 import type { HttpServices } from '../services.js';
 import { CallerStop } from './caller-stop.js';
 import { Callers, SESSION_HEADER } from './callers.js';
-import type { TaskAnswer } from './tasks.js';
 
 /** Who asks whom, as a body names them; headers fill in what it lacks. */
 export interface Named {
@@ -12,21 +13,25 @@ export interface Named {
   readonly user?: string | undefined;
 }
 
-/** Who asks whom, as the tasks need it. */
-export interface Asked {
-  readonly model: string | undefined;
-  readonly session: string | undefined;
-  readonly user: string;
+/** One call of a door. */
+export interface Call {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly named: Named;
+  /** Rows that it costs. */
+  readonly rows: number;
 }
 
 /** What the calls of every door have in common: who asks, how long they wait, what is counted, how they fail. */
 export class Calls {
   readonly callers: Callers;
   readonly #services: HttpServices;
+  readonly #keys: KeyCheck;
 
-  constructor(services: HttpServices) {
+  constructor(services: HttpServices, keys: KeyCheck) {
     this.callers = new Callers(services.userSecret);
     this.#services = services;
+    this.#keys = keys;
   }
 
   /** The end of the caller's patience; whoever takes it clears it. */
@@ -35,23 +40,42 @@ export class Calls {
   }
 
   /**
+   * Takes the inputs of a request from the limit of its key.
+   *
+   * @returns undefined where there is nothing to wait for.
+   * @throws PlimsollError RATE_LIMITED
+   */
+  takeInputs(request: FastifyRequest, reply: FastifyReply, inputs: number) {
+    return takeInputs(this.#keys, request, reply, inputs);
+  }
+
+  /**
    * Asks for one request and writes the answer.
    *
+   * @param rows what it costs: the limit of a key counts them.
    * @param ask puts the question. Its answer may be there at once: awaiting it then would cost a turn.
    * @param write makes the reply's body. `tookMs` counts from the call.
    */
-  answer<A extends TaskAnswer<unknown>, T>(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    named: Named,
-    ask: (asked: Asked, stop: CallerStop) => A | Promise<A>,
-    write: (answer: A, tookMs: number) => T,
+  answer<R, T>(
+    { request, reply, named, rows }: Call,
+    ask: (asked: Asked, stop: CallerStop) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
+    write: (answer: SessionAnswer<R>, tookMs: number) => T | Promise<T>,
+  ): T | Promise<T> {
+    const taking = this.takeInputs(request, reply, rows);
+    const put = () => this.#put({ request, reply, named, rows }, ask, write);
+    return taking === undefined ? put() : taking.then(put);
+  }
+
+  #put<R, T>(
+    { request, reply, named }: Call,
+    ask: (asked: Asked, stop: CallerStop) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
+    write: (answer: SessionAnswer<R>, tookMs: number) => T | Promise<T>,
   ): T | Promise<T> {
     const { model } = named;
     const session = this.callers.sessionOf(request, named.session);
     const user = this.callers.userOf(request, named.user);
     const stop = this.stop(request);
-    const give = (answer: A): T => {
+    const give = (answer: SessionAnswer<R>): T | Promise<T> => {
       this.note(answer, answer.results.length, reply);
       return write(answer, performance.now() - stop.beganMs);
     };
@@ -65,7 +89,7 @@ export class Calls {
   }
 
   /** Counts what was answered, and names the session in the reply. */
-  note(answer: TaskAnswer<unknown>, inputs: number, reply: FastifyReply): void {
+  note(answer: SessionAnswer<unknown>, inputs: number, reply: FastifyReply): void {
     this.#services.metrics.inputs.add(answer.model, inputs);
     void reply.header(SESSION_HEADER, answer.session);
   }
@@ -81,10 +105,10 @@ export class Calls {
     answer: Promise<A>,
     stop: CallerStop,
     session: string | undefined,
-    give: (answer: A) => T,
+    give: (answer: A) => T | Promise<T>,
   ): Promise<T> {
     try {
-      return give(await answer);
+      return await give(await answer);
     } catch (error) {
       return await this.refused(error, session);
     } finally {

@@ -1,6 +1,7 @@
 import type { Door } from './door.js';
 import { huggingFace } from './huggingface/door.js';
 import { plimsoll } from './plimsoll/door.js';
+import { tei } from './tei/door.js';
 
 /** The protocols that the server speaks. Each has a folder here; where two claim a body, the first answers. */
-export const DOORS: readonly Door[] = [plimsoll, huggingFace];
+export const DOORS: readonly Door[] = [plimsoll, huggingFace, tei];

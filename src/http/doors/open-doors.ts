@@ -3,10 +3,18 @@ import { PlimsollError } from '../../errors.js';
 import { SettingError } from '../../settings/setting.js';
 import { Calls } from '../calls/calls.js';
 import { type ErrorForm, ownErrors } from '../errors.js';
+import type { KeyCheck } from '../guards/key-guard.js';
 import type { HttpServices } from '../services.js';
 import { type Claim, openSharedAddresses } from '../shared-addresses.js';
 import type { Door } from './door.js';
 import { DOORS } from './doors.js';
+
+export interface OpenOptions {
+  /** Names of the doors that answer; the others tell who asks that they are closed. */
+  readonly open: ReadonlySet<string>;
+  readonly refuse: Refuse;
+  readonly keys: KeyCheck;
+}
 
 /** Answers with an error in a protocol's form. */
 export type Refuse = (
@@ -46,16 +54,14 @@ export function errorFormOf(address: string, doors: readonly Door[] = DOORS): Er
 
 /**
  * Adds the routes of every door. A closed one keeps its addresses, and tells who asks there that it is closed.
- *
- * @param open names of the doors that answer.
  */
 export function openDoors(
   app: FastifyInstance,
   services: HttpServices,
-  { open, refuse }: { readonly open: ReadonlySet<string>; readonly refuse: Refuse },
+  { open, refuse, keys }: OpenOptions,
   doors: readonly Door[] = DOORS,
 ): void {
-  const calls = new Calls(services);
+  const calls = new Calls(services, keys);
   const claims: Claim[] = [];
   for (const door of doors) {
     const closed = open.has(door.name) ? undefined : closedError(door.name);

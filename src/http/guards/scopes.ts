@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { NeededScope } from '../../keys/key.js';
 
 /**
  * What a caller needs to reach a route, where keys are on:
@@ -9,8 +10,7 @@ import type { FastifyInstance } from 'fastify';
  * - `read`: a key that may see sessions, records, metrics and the page.
  * - `manage`: a key that may load, recycle, pull, prove and make keys.
  */
-export const ROUTE_SCOPES = ['open', 'any', 'classify', 'read', 'manage'] as const;
-export type RouteScope = (typeof ROUTE_SCOPES)[number];
+export type RouteScope = NeededScope;
 
 /** One line of the table of routes and scopes. */
 export interface ScopedRoute {

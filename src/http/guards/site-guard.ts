@@ -87,7 +87,8 @@ function parsedName(host: string): string {
   return (bracketed ?? plain ?? host).toLowerCase().replace(/\.$/, '');
 }
 
-function isLoopback(name: string): boolean {
+/** Whether nobody on another machine can reach this address. */
+export function isLoopback(name: string): boolean {
   return /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|::1)$/.test(name);
 }
 

@@ -2,7 +2,9 @@ import type { ErrorCode } from '../../errors.js';
 import type { Side } from '../../models/intake/reading/room.js';
 import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
 import type { TokenizerFiles } from '../../models/intake/tokenizer-files.js';
+import type { Entity, TokenOptions } from '../../models/run/entities.js';
 import type { Gear } from '../../models/run/gear.js';
+import type { RowInput } from '../../models/run/row-input.js';
 import type { ServingPlan, TokenizerChoice } from '../../models/run/serving-plan.js';
 import type { ProcessMemory } from '../../system/process-memory.js';
 
@@ -42,11 +44,13 @@ export type WorkerRequest =
   | {
       readonly type: 'run';
       readonly model: string;
-      readonly inputs: readonly string[];
+      readonly inputs: readonly RowInput[];
       /** Best labels to return of each input; all of them if undefined. */
       readonly keep?: readonly (number | undefined)[] | undefined;
       /** For each input what is applied to its logits; left out where all have the model's own. */
       readonly functions?: readonly ScoreFunction[] | undefined;
+      /** For each input what is asked of a model that labels tokens. */
+      readonly tokens?: readonly (TokenOptions | undefined)[] | undefined;
     }
   /** Tokens of texts as a model sees them; the model itself need not be loaded. */
   | {
@@ -68,6 +72,8 @@ export interface RowResult {
   readonly scores: readonly number[];
   /** Indexes of the best labels, best first, if not all are returned. */
   readonly labels?: readonly number[];
+  /** What a model that labels tokens found; there are no scores then. */
+  readonly entities?: readonly Entity[];
   readonly truncated: boolean;
 }
 

@@ -10,6 +10,7 @@ export interface RunOptions {
   readonly gear?: Gear;
   readonly functions?: RunRequest['functions'];
   readonly keep?: RunRequest['keep'];
+  readonly tokens?: RunRequest['tokens'];
   /** Expected run time; undefined while nothing was measured. See `BatchPrefetch`. */
   readonly expectedMs?: number;
 }

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { PlimsollError } from '../../errors.js';
 import type { Gear } from '../../models/run/gear.js';
+import type { RowInput } from '../../models/run/row-input.js';
 import { unhurriedFor } from '../../system/priority.js';
 import type { ProcessMemory } from '../../system/process-memory.js';
 import { settledWithin } from '../../system/time-limit.js';
@@ -250,17 +251,15 @@ export class Worker {
    * @returns `tookMs` since the worker was free for the batch, loading included
    * @throws PlimsollError the model cannot be opened; BatchError the batch failed; WorkerGoneError
    */
-  async run(
-    handle: ModelHandle,
-    inputs: readonly string[],
-    { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity, functions, keep }: RunOptions,
-  ): Promise<Ran> {
+  async run(handle: ModelHandle, inputs: readonly RowInput[], options: RunOptions): Promise<Ran> {
+    const { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity } = options;
+    const { functions, keep, tokens } = options;
     const batch = this.#batches.assign(handle.id, expectedMs);
     const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
       // Sent together to save a round trip: the worker handles its messages in order.
       const loading = this.load(handle, gear, timeoutMs);
-      const request = { type: 'run', model: handle.id, inputs, functions, keep } as const;
+      const request = { type: 'run', model: handle.id, inputs, functions, keep, tokens } as const;
       const running = this.#channel.call(request, limit, handle.threads);
       running.catch(() => undefined);
       const loadMs = await loading;

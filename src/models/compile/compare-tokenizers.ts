@@ -29,7 +29,8 @@ const NO_LIMIT = 1_000_000;
 /**
  * Encodes the probe corpus with both.
  *
- * 1. The native one frames a text as was read from its post-processor; otherwise the model cannot be served.
+ * 1. The native one frames a text as was read from its post-processor; otherwise the model cannot be served. Where it
+ *    frames two texts otherwise, pairs are refused.
  * 2. The lean one cannot be opened: native.
  * 3. They differ in samples of a uniform block (Chinese characters, Korean syllables), or in many characters: native.
  * 4. They differ in a few characters: the lean one, and texts that hold one of those go to the native one.
@@ -40,6 +41,12 @@ const NO_LIMIT = 1_000_000;
 export async function compareTokenizers(files: TokenizerFiles): Promise<Compared> {
   const reference = await TextEncoder.open(files, NO_LIMIT, { kind: 'native' });
   await expectSameFrame(reference); // 1
+  const pairs = (await hasSamePairFrame(reference)) ? {} : ({ isPairUnknown: true } as const);
+  const { choice, why } = await leanOrNative(files, reference);
+  return { choice: { ...choice, ...pairs }, why };
+}
+
+async function leanOrNative(files: TokenizerFiles, reference: TextEncoder): Promise<Compared> {
   let lean: TextEncoder;
   try {
     lean = await TextEncoder.open(files, NO_LIMIT, { kind: 'javascript' });
@@ -87,6 +94,22 @@ async function expectSameFrame(encoder: TextEncoder): Promise<void> {
       throw new PlimsollError('MODEL_UNUSABLE', reason);
     }
   }
+}
+
+/** Of a tokenizer that takes no two texts the encoder knows that itself. */
+async function hasSamePairFrame(encoder: TextEncoder): Promise<boolean> {
+  if (!encoder.takesPairs) return true;
+  const native = await encoder.native();
+  for (const [text, pair] of [
+    ['a', 'b'],
+    ['hello world', 'a'],
+  ] as const) {
+    const whole = await native.framed(text, pair);
+    const [own] = await encoder.encodeAll([{ text, pair, cut: 'longest_first' }]);
+    if (own?.ids.join() !== whole.ids.join() || own.types?.join() !== whole.types.join())
+      return false;
+  }
+  return true;
 }
 
 /** The texts of which the two make different ids. */

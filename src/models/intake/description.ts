@@ -39,7 +39,7 @@ export interface Decision {
 
 /** What has to be known of a model to serve it, beside its graph. */
 export interface ModelDescription {
-  readonly task: 'text-classification';
+  readonly task: 'text-classification' | 'token-classification';
   /** What turns logits into scores, unless a request asks for another. */
   readonly scoring: ScoreFunction;
   /** Label of each output, by its index. */
@@ -53,6 +53,10 @@ export interface ModelDescription {
   readonly paddingSide: Side;
   /** Undefined: as tokenizer.json says, which only workers read. */
   readonly truncationSide: Side | undefined;
+  /** Rows of the embedding table; undefined where config.json does not say. */
+  readonly vocabularySize: number | undefined;
+  /** Token types that there are, at least 1. */
+  readonly tokenTypes: number;
   /** By label: it is left out of an answer where its score is lower. */
   readonly thresholds?: Readonly<Record<string, number>>;
   readonly moderations?: Readonly<Record<string, Moderation>>;
@@ -138,6 +142,11 @@ export async function readOverridesFile(file: string | undefined): Promise<Overr
   }
 }
 
+/** The largest vocabularies have a million tokens. */
+const MAX_VOCABULARY = 100_000_000;
+/** BERT's. */
+const USUAL_TYPES = 2;
+
 /** Architectures that end in one row of scores for a text. */
 const CLASSIFIER = /(?:Sequence|Text)Classification/;
 /** Architectures that end before any head. */
@@ -198,6 +207,8 @@ export function describe(declaration: Declaration, measured?: Measured): ModelDe
     positionOffset: offset,
     paddingSide: sideOf(tokenizer.padding_side),
     truncationSide: typeof truncationSide === 'string' ? sideOf(truncationSide) : undefined,
+    vocabularySize: boundedInteger(config.vocab_size, 1, MAX_VOCABULARY),
+    tokenTypes: Math.max(1, boundedInteger(config.type_vocab_size, 0, MAX_TOKENS) ?? USUAL_TYPES),
     ...(thresholds === undefined ? {} : { thresholds }),
     ...(moderations === undefined ? {} : { moderations }),
     decisions: [

@@ -54,6 +54,8 @@ export interface TokenizerChoice {
   readonly kind: 'javascript' | 'native';
   /** Texts in which this regular expression finds a character go to the native one. */
   readonly except?: string;
+  /** The native one frames two texts otherwise than their post-processor was read, so they are refused. */
+  readonly isPairUnknown?: true;
 }
 
 /** What preparing a model found out, kept beside its mapped form. */

@@ -2,12 +2,14 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { messageOf, PlimsollError } from '../../errors.js';
 import type { Side } from '../intake/reading/room.js';
 import type { TokenizerFiles } from '../intake/tokenizer-files.js';
+import { type IdsInput, isIds, type PairInput, type RowInput } from './row-input.js';
 import type { TokenizerChoice } from './serving-plan.js';
 import { hasLongMarkRun } from './text-guard.js';
 import { cutBehind, hasRunOver, type WordBreaks, wordBreaksOf } from './tokens/cuts.js';
-import { type Frame, frameOf, isPlain } from './tokens/frame.js';
+import { type Frame, frameOf, isPlain, type PairFrame, pairFrameOf } from './tokens/frame.js';
 import { type DetailedTokens, NativeTokenizer } from './tokens/native-tokenizer.js';
 import { readTokenizer, usualFiles } from './tokens/open-tokenizer.js';
+import { pairLengths } from './tokens/pair-lengths.js';
 
 /** One text as the model takes it. */
 export interface Encoding {
@@ -60,7 +62,10 @@ export class TextEncoder {
   readonly #breaks: WordBreaks;
   readonly #except: RegExp | undefined;
   readonly #side: Side;
+  readonly #maxTokens: number;
   readonly #contentTokens: number;
+  /** How two texts are framed, or why that is not known. */
+  readonly #pairFrame: PairFrame | string;
   /** Characters that a token of long texts stands for: it decides what a text costs, never what comes out. */
   #charactersPerToken = FIRST_CHARACTERS_PER_TOKEN;
 
@@ -69,6 +74,7 @@ export class TextEncoder {
     readonly lean: Tokenizer | undefined;
     readonly readJson: () => Promise<string>;
     readonly frame: Frame;
+    readonly pairFrame: PairFrame | string;
     readonly breaks: WordBreaks;
     readonly except: string | undefined;
     readonly side: Side;
@@ -79,6 +85,8 @@ export class TextEncoder {
     this.#readJson = parts.readJson;
     this.#frame = parts.frame;
     this.#isPlain = isPlain(parts.frame);
+    this.#pairFrame = parts.pairFrame;
+    this.#maxTokens = parts.maxTokens;
     this.#breaks = parts.breaks;
     this.#except = parts.except === undefined ? undefined : new RegExp(parts.except, 'u');
     this.#side = parts.side;
@@ -108,6 +116,7 @@ export class TextEncoder {
         lean: isNative ? undefined : new Tokenizer(json, {}),
         readJson: async () => JSON.stringify((await readTokenizer(files)).json),
         frame: frameOf(json.post_processor),
+        pairFrame: options.isPairUnknown ? UNKNOWN_PAIR : pairFrameOrReason(json.post_processor),
         breaks: wordBreaksOf(json),
         except: options.except,
         side: options.truncationSide ?? truncationSide,
@@ -125,6 +134,11 @@ export class TextEncoder {
     return this.#side;
   }
 
+  /** Whether its post-processor says how two texts are framed. */
+  get takesPairs(): boolean {
+    return typeof this.#pairFrame !== 'string';
+  }
+
   get frame(): Frame {
     return this.#frame;
   }
@@ -135,11 +149,18 @@ export class TextEncoder {
     return this.#native;
   }
 
-  /** Every text, by whichever tokenizer is right for it. */
-  async encodeAll(texts: readonly string[]): Promise<readonly Encoding[]> {
+  /**
+   * Every row, by whichever tokenizer is right for it.
+   *
+   * @throws PlimsollError INVALID_INPUT if the model does not take such a row
+   */
+  async encodeAll(rows: readonly RowInput[]): Promise<readonly Encoding[]> {
     const encodings: Encoding[] = [];
-    for (const text of texts)
-      encodings.push(this.#encodeLean(text) ?? (await this.#encodeNative(text)));
+    for (const row of rows) {
+      if (typeof row === 'string') encodings.push(this.#framed(await this.#contentOf(row)));
+      else if (isIds(row)) encodings.push(this.#given(row));
+      else encodings.push(await this.#encodePair(row));
+    }
     return encodings;
   }
 
@@ -149,9 +170,9 @@ export class TextEncoder {
    * @throws Error if the encoder has none, or the text has to go to the native one
    */
   encode(text: string): Encoding {
-    const encoding = this.#encodeLean(text);
-    if (encoding === undefined) throw new Error('this text takes the native tokenizer');
-    return encoding;
+    const content = this.#leanContent(text);
+    if (content === undefined) throw new Error('this text takes the native tokenizer');
+    return this.#framed(content);
   }
 
   /**
@@ -177,8 +198,13 @@ export class TextEncoder {
     return { ...encoding, details };
   }
 
+  /** Token ids of a text without special tokens; of one that is too long at least as many as fit, and one more. */
+  async #contentOf(text: string): Promise<readonly number[]> {
+    return this.#leanContent(text) ?? (await this.#nativeContent(text));
+  }
+
   /** Undefined if the text has to go to the native tokenizer. */
-  #encodeLean(text: string): Encoding | undefined {
+  #leanContent(text: string): readonly number[] | undefined {
     const lean = this.#lean;
     if (lean === undefined) return undefined;
     const encode = (part: string) => {
@@ -188,10 +214,7 @@ export class TextEncoder {
       const ids: readonly number[] = lean.encode(wellFormed(part), PLAIN).ids;
       return ids;
     };
-    if (this.#side === 'left') {
-      const ids = encode(text);
-      return ids && this.#framed(ids);
-    }
+    if (this.#side === 'left') return encode(text);
     const enough = this.#contentTokens + CUT_MARGIN_TOKENS;
     let length = this.#firstLength(enough);
     for (;;) {
@@ -200,20 +223,20 @@ export class TextEncoder {
       if (part === undefined || ids === undefined) return undefined;
       if (part.length === text.length || ids.length > enough) {
         if (part.length < text.length) this.#learn(part.length / ids.length);
-        return this.#framed(ids);
+        return ids;
       }
       length = longer(length, enough, ids.length);
     }
   }
 
-  async #encodeNative(text: string): Promise<Encoding> {
+  async #nativeContent(text: string): Promise<readonly number[]> {
     const native = await this.native();
     const enough = this.#contentTokens + CUT_MARGIN_TOKENS;
     let length = this.#firstLength(enough);
     for (;;) {
       const part = this.#side === 'left' ? text : (this.#beginning(text, length) ?? text);
       const [ids = []] = await native.idsOf([wellFormed(part)]);
-      if (part.length === text.length || ids.length > enough) return this.#framed(ids);
+      if (part.length === text.length || ids.length > enough) return ids;
       length = longer(length, enough, ids.length);
     }
   }
@@ -235,14 +258,66 @@ export class TextEncoder {
     return text.length <= LONGEST_LEAN_TEXT ? text : undefined;
   }
 
+  #kept(content: readonly number[], tokens: number): readonly number[] {
+    if (content.length <= tokens) return content;
+    return this.#side === 'left'
+      ? content.slice(content.length - tokens)
+      : content.slice(0, tokens);
+  }
+
+  #given({ ids, types }: IdsInput): Encoding {
+    if (ids.length > this.#maxTokens) {
+      const reason = `a row has ${ids.length} token ids, and the model takes ${this.#maxTokens}`;
+      throw new PlimsollError('INVALID_INPUT', reason);
+    }
+    return types === undefined ? { ids, truncated: false } : { ids, types, truncated: false };
+  }
+
+  async #encodePair(row: PairInput): Promise<Encoding> {
+    const { text, pair, cut } = row;
+    const frame = this.#pairFrame;
+    if (typeof frame === 'string') {
+      throw new PlimsollError('INVALID_INPUT', `the model takes no two texts: ${frame}`);
+    }
+    const [first, second] = [await this.#contentOf(text), await this.#contentOf(pair)];
+    const [before, between, after] = frame.pieces;
+    const special = before.ids.length + between.ids.length + after.ids.length;
+    const room = Math.max(0, this.#maxTokens - special);
+    const lengths = pairLengths(...(await this.#countsOf(first, second, row)), room, cut);
+    if (lengths === undefined) {
+      const reason = `the second text has ${second.length} tokens or more, and may not be cut: with ${special} special tokens nothing is left for the first of the ${this.#maxTokens} that the model takes`;
+      throw new PlimsollError('INVALID_INPUT', reason);
+    }
+    const kept = [this.#kept(first, lengths[0]), this.#kept(second, lengths[1])] as const;
+    const { firstType, secondType } = frame;
+    return {
+      ids: [...before.ids, ...kept[0], ...between.ids, ...kept[1], ...after.ids],
+      types: [
+        ...[...before.types, ...kept[0].map(() => firstType), ...between.types],
+        ...[...kept[1].map(() => secondType), ...after.types],
+      ],
+      truncated: kept[0].length < first.length || kept[1].length < second.length,
+    };
+  }
+
+  /** Tokens of two texts. Of two that are both far too long the longer one gets the odd token, so they are counted whole. */
+  async #countsOf(
+    first: readonly number[],
+    second: readonly number[],
+    { text, pair, cut }: PairInput,
+  ): Promise<readonly [number, number]> {
+    const most = this.#contentTokens + CUT_MARGIN_TOKENS;
+    const areParts = first.length > most && second.length > most;
+    if (!areParts || cut === 'only_first') return [first.length, second.length];
+    const native = await this.native();
+    const [a = [], b = []] = await native.idsOf([wellFormed(text), wellFormed(pair)]);
+    return [a.length, b.length];
+  }
+
   #framed(content: readonly number[]): Encoding {
     const { before, after, beforeTypes, textType, afterTypes } = this.#frame;
     const truncated = content.length > this.#contentTokens;
-    const kept = truncated
-      ? this.#side === 'left'
-        ? content.slice(-this.#contentTokens)
-        : content.slice(0, this.#contentTokens)
-      : content;
+    const kept = this.#kept(content, this.#contentTokens);
     const ids = [...before, ...kept, ...after];
     if (this.#isPlain) return { ids, truncated };
     const types = [...beforeTypes, ...kept.map(() => textType), ...afterTypes];
@@ -251,6 +326,17 @@ export class TextEncoder {
 }
 
 const PLAIN = { add_special_tokens: false } as const;
+
+const UNKNOWN_PAIR = 'its post_processor frames two texts in a way that is not known';
+
+/** A model whose tokenizer has no place for a second text is served all the same. */
+function pairFrameOrReason(postProcessor: unknown): PairFrame | string {
+  try {
+    return pairFrameOf(postProcessor);
+  } catch (error) {
+    return messageOf(error);
+  }
+}
 
 function longer(length: number, enough: number, tokens: number): number {
   const perToken = length / Math.max(1, tokens);

@@ -25,6 +25,8 @@ export interface ClientOptions {
   readonly requestTimeoutMs: number;
   /** Maximum connections: one for each concurrent user and one for the readings. */
   readonly connections: number;
+  /** Key to ask with; empty for none. */
+  readonly key?: string | undefined;
 }
 
 export interface CallOptions {
@@ -41,12 +43,15 @@ interface RawReply {
 export class ProofClient {
   readonly #base: URL;
   readonly #timeoutMs: number;
+  readonly #authorization: http.OutgoingHttpHeaders;
   readonly #agent: http.Agent;
   readonly #transport: typeof http | typeof https;
 
   constructor(options: ClientOptions) {
     this.#base = new URL(options.url.endsWith('/') ? options.url : `${options.url}/`);
     this.#timeoutMs = options.requestTimeoutMs;
+    const { key = '' } = options;
+    this.#authorization = key === '' ? {} : { authorization: `Bearer ${key}` };
     this.#transport = this.#base.protocol === 'https:' ? https : http;
     this.#agent = new this.#transport.Agent({
       keepAlive: true,
@@ -98,7 +103,10 @@ export class ProofClient {
     body: string | null,
     signal: AbortSignal,
   ): Promise<RawReply> {
-    const headers: http.OutgoingHttpHeaders = { accept: 'application/json, text/plain' };
+    const headers: http.OutgoingHttpHeaders = {
+      accept: 'application/json, text/plain',
+      ...this.#authorization,
+    };
     if (body !== null) {
       headers['content-type'] = 'application/json';
       headers['content-length'] = Buffer.byteLength(body);

@@ -22,6 +22,8 @@ const RECOVERY_SHARE = 0.25;
 
 export interface LoadOptions {
   readonly url: string;
+  /** Key to ask the server with; none where it asks for none. */
+  readonly key?: string | undefined;
   readonly plan: Plan;
   readonly inputSet: InputSet;
   /** Model, or several separated by commas; default: the server's default. */
@@ -61,10 +63,10 @@ class LoadPlayer {
   constructor(options: LoadOptions, observe: (event: LoadEvent) => void) {
     this.#options = options;
     this.#observe = observe;
-    const { url, requestTimeoutMs, plan, seed, inputSet, disturber } = options;
+    const { url, key, requestTimeoutMs, plan, seed, inputSet, disturber } = options;
     const senders = plan.ratePerS === null ? plan.users : MAX_IN_FLIGHT;
     const connections = senders + 2;
-    this.#client = new ProofClient({ url, requestTimeoutMs, connections });
+    this.#client = new ProofClient({ url, key, requestTimeoutMs, connections });
     this.#timeout = AbortSignal.timeout(options.runTimeoutMs);
     this.#stop = AbortSignal.any([options.signal, this.#timeout]);
     this.#backgroundCpu = new BackgroundCpu(url);

@@ -104,7 +104,31 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   },
   // Changes nothing: marks tables that are where database.schema says, and must never be moved again.
   [OWN_SCHEMA]: { async up(): Promise<void> {} },
+  '0005_keys': { up: createKeys },
 };
+
+/** The keys of callers. The row in `key_revision` counts changes, so that servers notice one by reading a number. */
+async function createKeys(database: Kysely<unknown>): Promise<void> {
+  await database.schema
+    .createTable('api_keys')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('digest', 'text', (column) => column.notNull())
+    .addColumn('scopes', 'text', (column) => column.notNull())
+    .addColumn('requests_per_second', 'integer')
+    .addColumn('inputs_per_minute', 'integer')
+    .addColumn('created_at_ms', 'bigint', (column) => column.notNull())
+    .addColumn('expires_at_ms', 'bigint')
+    .addColumn('revoked_at_ms', 'bigint')
+    .addColumn('old_digest', 'text')
+    .addColumn('old_until_ms', 'bigint')
+    .execute();
+  await database.schema
+    .createTable('key_revision')
+    .addColumn('id', 'integer', (column) => column.primaryKey())
+    .addColumn('revision', 'bigint', (column) => column.notNull())
+    .execute();
+  await sql`insert into key_revision (id, revision) values (1, 0)`.execute(database);
+}
 
 async function nameServers(database: Kysely<unknown>): Promise<void> {
   await database.schema

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { onTestFinished } from 'vitest';
+import type { KeyCheck } from '../../../src/http/guards/key-guard.js';
 import { buildServer, type ServerOptions } from '../../../src/http/server.js';
 import type { HttpServices } from '../../../src/http/services.js';
 import { Metrics } from '../../../src/metrics/metrics.js';
@@ -11,7 +12,7 @@ import { Metrics } from '../../../src/metrics/metrics.js';
 export async function builtServer(options: Partial<ServerOptions> = {}): Promise<FastifyInstance> {
   const given: Partial<HttpServices> = {
     metrics: new Metrics(),
-    limits: { maxInputs: 8, deadlineMs: 1000 },
+    limits: { maxInputs: 8, deadlineMs: 1000, maxConnections: 64 },
     userSecret: 'secret',
     settings: [],
     notReadyBecause: () => '',
@@ -24,6 +25,7 @@ export async function builtServer(options: Partial<ServerOptions> = {}): Promise
       maxConnections: 64,
       host: '127.0.0.1',
       names: [],
+      keys: NO_KEYS,
       version: '0',
       pageFolder: '/nowhere',
       logger: { error: () => undefined },
@@ -34,6 +36,16 @@ export async function builtServer(options: Partial<ServerOptions> = {}): Promise
   onTestFinished(() => app.close());
   return app;
 }
+
+/** Keys are off. */
+export const NO_KEYS: KeyCheck = {
+  find: () => ({ kind: 'unknown' }),
+  remembers: () => false,
+  need: () => 'off',
+  takeRequest: () => undefined,
+  takeInputs: () => undefined,
+  onRefusal: () => undefined,
+};
 
 /** A service of which the routes take what they like; calling any of it fails. */
 const missing: object = new Proxy(

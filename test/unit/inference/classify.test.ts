@@ -5,12 +5,14 @@ import { ResultCache } from '../../../src/cache/result-cache.js';
 import { Classifier } from '../../../src/inference/classify.js';
 import type { Dispatcher } from '../../../src/inference/dispatcher.js';
 import { Metrics } from '../../../src/metrics/metrics.js';
+import { charactersOf, type RowInput } from '../../../src/models/run/row-input.js';
+import { textClassification } from '../../../src/tasks/text-classification.js';
 
 type Find = (keys: readonly string[]) => Promise<readonly (StoredResult | undefined)[]>;
 
 /** A classifier whose Redis and workers are the test's: the score of a text is its length. */
 function fixture(maxBytes: number) {
-  const computed: (readonly string[])[] = [];
+  const computed: (readonly RowInput[])[] = [];
   const asked: (readonly string[])[] = [];
   const parts: { find: Find; computing: Set<string> } = {
     find: async (keys) => keys.map(() => undefined),
@@ -24,14 +26,15 @@ function fixture(maxBytes: number) {
     },
     store: () => undefined,
   };
-  const model = { id: 'm', description: { labels: ['length'], problem: 'multi_label' } };
+  const description = { task: 'text-classification', labels: ['length'], scoring: 'sigmoid' };
+  const model = { id: 'm', description };
   const classifier = new Classifier({
     library: { readyNow: () => ({ model, form: { digest: 'd' } }) } as never,
     dispatcher: {
       isComputing: (key: string) => parts.computing.has(key),
       submit: async (...[, texts, , , keyed]: Parameters<Dispatcher['submit']>) => {
         computed.push(texts);
-        const rows = texts.map((text) => ({ scores: [text.length], truncated: false }));
+        const rows = texts.map((text) => ({ scores: [charactersOf(text)], truncated: false }));
         rows.forEach((row, index) => {
           keyed?.onResult(keyed.keys[index] ?? '', row);
         });
@@ -44,7 +47,11 @@ function fixture(maxBytes: number) {
   });
   const classify = async (...inputs: readonly string[]) => {
     const stop = { signal: new AbortController().signal };
-    const request = { model: 'm', inputs, user: 'u', topK: undefined };
+    const request = {
+      model: 'm',
+      task: textClassification({ inputs, topK: undefined }),
+      user: 'u',
+    };
     const { results, cached, inputHashes } = await classifier.classify(request, stop);
     return { scores: results.map(([best]) => best?.score), cached, keys: inputHashes };
   };
@@ -104,7 +111,7 @@ test('what came into memory while Redis was asked is not computed again', async 
 describe('a model of many labels', () => {
   const LABELS = 1000;
   /** The score of a label is 1 ÷ (1 + its distance from the text's length). */
-  const scoreOf = (text: string, label: number) => 1 / (1 + Math.abs(label - text.length));
+  const scoreOf = (text: RowInput, label: number) => 1 / (1 + Math.abs(label - charactersOf(text)));
   function many(maxAnswerScores = 100_000) {
     const runs: { readonly keep: number | undefined; readonly keys: readonly string[] }[] = [];
     const dispatcher = {
@@ -124,7 +131,8 @@ describe('a model of many labels', () => {
       },
     };
     const labels = Array.from({ length: LABELS }, (_, label) => `label ${label}`);
-    const model = { id: 'm', description: { labels, problem: 'multi_label' } };
+    const description = { task: 'text-classification', labels, scoring: 'sigmoid' };
+    const model = { id: 'm', description };
     const classifier = new Classifier({
       library: { readyNow: () => ({ model, form: { digest: 'd' } }) } as never,
       dispatcher: dispatcher as never,
@@ -135,7 +143,7 @@ describe('a model of many labels', () => {
     });
     const classify = async (inputs: readonly string[], topK?: number) =>
       classifier.classify(
-        { model: 'm', inputs, user: 'u', topK },
+        { model: 'm', task: textClassification({ inputs, topK }), user: 'u' },
         { signal: new AbortController().signal },
       );
     return { runs, classify };

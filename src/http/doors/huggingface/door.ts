@@ -6,10 +6,11 @@ import {
   hfRequestSchema,
 } from '../../../contract/doors/hugging-face.js';
 import { object, text } from '../../../contract/schema/schema.js';
+import type { LabelScore } from '../../../inference/row-task.js';
+import type { Entity } from '../../../models/run/entities.js';
 import type { Calls } from '../../calls/calls.js';
 import { jsonReply } from '../../calls/json.js';
 import { LabelLists } from '../../calls/label-lists.js';
-import { type Entity, tasksOf } from '../../calls/tasks.js';
 import { addRoute, type JsonText } from '../../route.js';
 import type { HttpServices, ModelFacts } from '../../services.js';
 import type { Door } from '../door.js';
@@ -53,37 +54,35 @@ export const huggingFace: Door = {
 type Reply = JsonText<unknown> | FastifyReply;
 
 function asking({ models, classification, limits }: HttpServices, calls: Calls) {
-  const tasks = tasksOf(classification);
   const lists = new LabelLists();
 
   const put = (question: Question, id: string, request: FastifyRequest, reply: FastifyReply) => {
-    const named = { model: id };
-    const { kind, isList } = question;
-    if (kind === 'text-classification') {
-      const { inputs, topK, function: asked } = question;
-      return calls.answer<Awaited<ReturnType<typeof tasks.classify>>, Reply>(
-        ...([request, reply, named] as const),
-        (who, stop) => tasks.classify({ ...who, inputs, topK, function: asked }, stop),
+    const call = { request, reply, named: { model: id }, rows: rowsOf(question) };
+    const { isList } = question;
+    if (question.kind === 'text-classification') {
+      const { inputs, topK, function: own } = question;
+      return calls.answer<readonly LabelScore[], Reply>(
+        call,
+        (who, stop) => classification.classify({ ...who, inputs, topK, function: own }, stop),
         // Nested, also for one text.
         ({ results }) => lists.sendAll(reply, results),
       );
     }
-    if (kind === 'zero-shot-classification') {
-      const { texts, candidateLabels, hypothesisTemplate, multiLabel } = question;
-      const how = { texts, candidateLabels, hypothesisTemplate, multiLabel };
-      return calls.answer<Awaited<ReturnType<typeof tasks.zeroShot>>, Reply>(
-        ...([request, reply, named] as const),
-        (who, stop) => tasks.zeroShot({ ...who, ...how }, stop),
+    if (question.kind === 'zero-shot-classification') {
+      return calls.answer<readonly LabelScore[], Reply>(
+        call,
+        (who, stop) => classification.zeroShot({ ...who, ...question }, stop),
         ({ results }) =>
           isList ? lists.sendAll(reply, results) : lists.sendOne(reply, results[0] ?? []),
       );
     }
-    const { texts, aggregation, ignoreLabels, stride } = question;
-    return calls.answer<Awaited<ReturnType<typeof tasks.tokens>>, Reply>(
-      ...([request, reply, named] as const),
-      (who, stop) => tasks.tokens({ ...who, texts, aggregation, ignoreLabels, stride }, stop),
+    return calls.answer<readonly Entity[], Reply>(
+      call,
+      (who, stop) => classification.tokens({ ...who, ...question }, stop),
       ({ results }) => {
-        const shown = results.map((entities) => entities.map((of) => shownEntity(of, aggregation)));
+        const shown = results.map((found) =>
+          found.map((entity) => shownEntity(entity, question.aggregation)),
+        );
         return jsonReply(reply, isList ? shown : (shown[0] ?? []));
       },
     );
@@ -102,6 +101,13 @@ function asking({ models, classification, limits }: HttpServices, calls: Calls) 
     const facts = models.facts(id);
     return facts instanceof Promise ? facts.then(go) : go(facts);
   };
+}
+
+function rowsOf(question: Question): number {
+  if (question.kind === 'text-classification') return question.inputs.length;
+  const { texts } = question;
+  const each = question.kind === 'token-classification' ? 1 : question.candidateLabels.length;
+  return texts.length * each;
 }
 
 /** As the pipeline names it: the label of a token, or of a group of tokens. */

@@ -1,8 +1,9 @@
 import type { HfParameters } from '../../../contract/doors/hugging-face.js';
 import { PlimsollError } from '../../../errors.js';
 import type { ScoreFunction } from '../../../models/intake/reading/scoring.js';
+import type { Aggregation } from '../../../models/run/entities.js';
+import type { TextInput } from '../../../tasks/input.js';
 import { fieldsIn, kindOf, listIn, odd, oneOrMore, textIn } from '../../calls/fields.js';
-import type { Aggregation, TextInput } from '../../calls/tasks.js';
 
 /** What a body asks. `isList`: whether its inputs were a list, and so its answer is one. */
 export type Question = { readonly isList: boolean } & (

@@ -1,6 +1,7 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { answerSchema, classifyRequestSchema } from '../../../contract/classify.js';
-import type { SessionAnswer, SessionRequest } from '../../../sessions/service.js';
+import type { Asked, SessionAnswer } from '../../../sessions/service.js';
+import type { TextClassification } from '../../../tasks/text-classification.js';
 import type { CallerStop } from '../../calls/caller-stop.js';
 import type { Calls } from '../../calls/calls.js';
 import { JSON_TYPE } from '../../calls/json.js';
@@ -26,22 +27,29 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
       const { inputs, model, top_k: topK, function_to_apply: asked } = request.body;
       const all = typeof inputs === 'string' ? [inputs] : inputs;
       const session = callers.sessionOf(request, request.body.session);
-      const call: SessionRequest = {
+      const call: Asked & TextClassification = {
         ...{ inputs: all, model, topK, function: asked, session },
         user: callers.userOf(request, request.body.user),
       };
-      const stop = calls.stop(request);
-      try {
-        const answer = classification.classify(call, stop);
-        // An answer from the in-process cache is here already; awaiting it would cost a turn.
-        if (!(answer instanceof Promise)) return reply(answer, stop, all.length, out);
-        return waited(answer, stop, call, out);
-      } catch (error) {
-        stop.clear();
-        return calls.refused(error, session);
-      }
+      const taking = calls.takeInputs(request, out, all.length);
+      return taking === undefined
+        ? ask(call, request, out)
+        : taking.then(() => ask(call, request, out));
     },
   });
+
+  const ask = (call: Asked & TextClassification, request: FastifyRequest, out: FastifyReply) => {
+    const stop = calls.stop(request);
+    try {
+      const answer = classification.classify(call, stop);
+      // An answer from the in-process cache is here already; awaiting it would cost a turn.
+      if (!(answer instanceof Promise)) return reply(answer, stop, call.inputs.length, out);
+      return waited(answer, stop, call, out);
+    } catch (error) {
+      stop.clear();
+      return calls.refused(error, call.session);
+    }
+  };
 
   const texts = new AnswerText();
   const reply = (
@@ -60,7 +68,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   const waited = async (
     answer: Promise<SessionAnswer>,
     stop: CallerStop,
-    { inputs, session }: SessionRequest,
+    { inputs, session }: Asked & TextClassification,
     out: FastifyReply,
   ) => {
     try {

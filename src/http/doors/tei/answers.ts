@@ -3,17 +3,21 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type {
   teiInfoSchema,
   teiPredictSchema,
+  teiRanksSchema,
   teiRerankSchema,
   teiTokenizeSchema,
 } from '../../../contract/doors/tei.js';
 import type { Static } from '../../../contract/schema/schema.js';
 import { PlimsollError } from '../../../errors.js';
+import type { LabelScore } from '../../../inference/row-task.js';
+import type { SessionAnswer } from '../../../sessions/service.js';
+import type { TextInput } from '../../../tasks/input.js';
+import { bestFirst } from '../../../tasks/rerank.js';
 import { VERSION } from '../../../version.js';
 import type { Calls } from '../../calls/calls.js';
-import { oneOrMore, odd, textIn, textsIn } from '../../calls/fields.js';
+import { odd, oneOrMore, textIn, textsIn } from '../../calls/fields.js';
 import { jsonReply } from '../../calls/json.js';
 import { LabelLists } from '../../calls/label-lists.js';
-import { type TaskAnswer, tasksOf } from '../../calls/tasks.js';
 import type { JsonText } from '../../route.js';
 import type { HttpServices, ModelFacts } from '../../services.js';
 import { EmptyBatch } from './errors.js';
@@ -22,19 +26,18 @@ import { teiTokens } from './tokens.js';
 import { checkTruncation } from './truncation.js';
 
 type Reply = JsonText<unknown> | FastifyReply;
-type Tasks = ReturnType<typeof tasksOf>;
+
+type Ranks = JsonText<Static<typeof teiRanksSchema>>;
 
 /** Answers of one model, each in TEI's shape. `model`: undefined for the default one. */
 export class TeiAnswers {
   readonly #services: HttpServices;
   readonly #calls: Calls;
-  readonly #tasks: Tasks;
   readonly #lists = new LabelLists();
 
   constructor(services: HttpServices, calls: Calls) {
     this.#services = services;
     this.#calls = calls;
-    this.#tasks = tasksOf(services.classification);
   }
 
   predict(
@@ -43,12 +46,12 @@ export class TeiAnswers {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Reply | Promise<Reply> {
-    const { limits } = this.#services;
+    const { limits, classification } = this.#services;
     const { inputs, isBatch } = predicted(body.inputs, limits.maxInputs);
     const how = { inputs, topK: undefined, function: functionOf(body.raw_scores) };
-    return this.#calls.answer<Awaited<ReturnType<Tasks['classify']>>, Reply | Promise<Reply>>(
-      ...[request, reply, { model }] as const,
-      (who, stop) => this.#tasks.classify({ ...who, ...how }, stop),
+    return this.#calls.answer<readonly LabelScore[], Reply>(
+      { request, reply, named: { model }, rows: inputs.length },
+      (who, stop) => classification.classify({ ...who, ...how }, stop),
       (answer, tookMs) =>
         this.#unlessCut(body, answer, () => {
           setTimes(reply, answer, tookMs, charactersOf(inputs));
@@ -65,23 +68,24 @@ export class TeiAnswers {
     body: Static<typeof teiRerankSchema>,
     request: FastifyRequest,
     reply: FastifyReply,
-  ): Reply | Promise<Reply> {
+  ): Ranks | Promise<Ranks> {
     if (body.texts.length === 0) throw new EmptyBatch('texts');
     const query = textIn(body.query, 'query');
-    const documents = textsIn(body.texts, 'texts', this.#services.limits.maxInputs);
+    const { limits, classification } = this.#services;
+    const documents = textsIn(body.texts, 'texts', limits.maxInputs);
     const how = { query, documents, function: functionOf(body.raw_scores) };
-    return this.#calls.answer<Awaited<ReturnType<Tasks['rerank']>>, Reply | Promise<Reply>>(
-      ...[request, reply, { model }] as const,
-      (who, stop) => this.#tasks.rerank({ ...who, ...how }, stop),
+    return this.#calls.answer<number, Ranks>(
+      { request, reply, named: { model }, rows: documents.length },
+      (who, stop) => classification.rerank({ ...who, ...how }, stop),
       (answer, tookMs) =>
         this.#unlessCut(body, answer, () => {
           setTimes(reply, answer, tookMs, charactersOf(documents) + query.length);
-          const ranks = answer.results.map((score, index) => ({
-            index,
-            score,
-            ...(body.return_text === true ? { text: documents[index] ?? '' } : {}),
-          }));
-          return jsonReply(reply, ranks.sort((a, b) => b.score - a.score || a.index - b.index));
+          const ranks: Static<typeof teiRanksSchema> = bestFirst(answer.results);
+          if (body.return_text !== true) return jsonReply(reply, ranks);
+          return jsonReply(
+            reply,
+            ranks.map((rank) => ({ ...rank, text: documents[rank.index] ?? '' })),
+          );
         }),
     );
   }
@@ -112,7 +116,7 @@ export class TeiAnswers {
       model_sha: origin?.commit ?? null,
       model_dtype: DTYPES[dtype] ?? dtype,
       model_type: labels.length === 1 ? { reranker: of } : { classifier: of },
-      max_concurrent_requests: limits.maxWaitingRows,
+      max_concurrent_requests: limits.maxConnections,
       max_input_length: maxTokens,
       max_client_batch_size: limits.maxInputs,
       auto_truncate: true,
@@ -128,11 +132,11 @@ export class TeiAnswers {
   }
 
   /** Checks what was cut; the facts of a model that has just answered are nearly always there. */
-  #unlessCut(
+  #unlessCut<T>(
     body: Parameters<typeof checkTruncation>[0],
-    { model, truncated }: TaskAnswer<unknown>,
-    write: () => Reply,
-  ): Reply | Promise<Reply> {
+    { model, truncated }: SessionAnswer<unknown>,
+    write: () => T,
+  ): T | Promise<T> {
     if (!truncated.includes(true)) return write();
     const go = ({ maxTokens }: ModelFacts) => {
       checkTruncation(body, truncated, maxTokens);
@@ -156,7 +160,7 @@ function functionOf(rawScores: boolean | undefined): 'none' | undefined {
   return rawScores === true ? 'none' : undefined;
 }
 
-function charactersOf(inputs: readonly (string | { text: string; text_pair: string })[]): number {
+function charactersOf(inputs: readonly TextInput[]): number {
   let sum = 0;
   for (const input of inputs) {
     sum += typeof input === 'string' ? input.length : input.text.length + input.text_pair.length;
@@ -167,7 +171,7 @@ function charactersOf(inputs: readonly (string | { text: string; text_pair: stri
 /** TEI's headers: whole milliseconds, and characters. */
 function setTimes(
   reply: FastifyReply,
-  { timing: { queueMs, tokenizeMs, runMs } }: TaskAnswer<unknown>,
+  { timing: { queueMs, tokenizeMs, runMs } }: SessionAnswer<unknown>,
   tookMs: number,
   characters: number,
 ): void {

@@ -1,5 +1,5 @@
+import type { TextInput } from '../../../tasks/input.js';
 import { kindOf, odd, textIn } from '../../calls/fields.js';
-import type { TextInput } from '../../calls/tasks.js';
 import { EmptyBatch } from './errors.js';
 
 /** What `/predict` is asked. */

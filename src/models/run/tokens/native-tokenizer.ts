@@ -41,9 +41,12 @@ export class NativeTokenizer {
     return encodings.map((encoding) => encoding.getIds());
   }
 
-  /** Ids and token types of a text as the library itself frames it. */
-  async framed(text: string): Promise<{ ids: readonly number[]; types: readonly number[] }> {
-    const encoding = await this.#tokenizer.encode(text);
+  /** Ids and token types of a text, or of two, as the library itself frames it. */
+  async framed(
+    text: string,
+    pair: string | null = null,
+  ): Promise<{ ids: readonly number[]; types: readonly number[] }> {
+    const encoding = await this.#tokenizer.encode(text, pair);
     return { ids: encoding.getIds(), types: encoding.getTypeIds() };
   }
 

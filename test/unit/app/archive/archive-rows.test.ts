@@ -15,7 +15,13 @@ const ANSWER = {
 } as const;
 
 test('an answer becomes a row for each input, its values under their columns', () => {
-  const answered = { answer: ANSWER, inputs: ['a\0b', 'c'], tookMs: 1.23456 };
+  const inputs = ['a\0b', 'c'];
+  const answered = {
+    answer: ANSWER,
+    best: (index: number) => ANSWER.results[index]?.[0],
+    inputOf: (index: number) => inputs[index] ?? '',
+    tookMs: 1.23456,
+  };
   const of = { run: 'run', request: 37, atMs: 17, userHash: 'u' };
   const rows = (keepText: boolean) => {
     const buffer = new RowBuffer();

@@ -1,0 +1,74 @@
+import type { CachedResult } from '../cache/memory-tier.js';
+import type { LabelScore, RowTask } from '../inference/row-task.js';
+import type { ModelDescription } from '../models/intake/description.js';
+import type { ScoreFunction } from '../models/intake/reading/scoring.js';
+import { rowsOf, type TextInput } from './input.js';
+import { expectTask } from './models.js';
+
+export interface TextClassification {
+  readonly inputs: readonly TextInput[];
+  /** Labels of each answer at most, best first; all if undefined. */
+  readonly topK: number | undefined;
+  /** What is applied to the logits; the model's own if undefined. */
+  readonly function?: ScoreFunction | undefined;
+  /** Labels with a lower score are left out. */
+  readonly threshold?: number | undefined;
+}
+
+/** One text, or two, to labels with scores, best first. */
+export function textClassification(asked: TextClassification): RowTask<readonly LabelScore[]> {
+  const { inputs, topK, function: own, threshold } = asked;
+  return {
+    plan: (description) => {
+      expectTask(description, 'text-classification');
+      return {
+        rows: rowsOf(inputs),
+        rowsPerAnswer: 1,
+        topK,
+        function: own,
+        answer: (results, index) => {
+          const result = results[index]?.result;
+          return result === undefined ? [] : ranked(description, result, topK, threshold);
+        },
+      };
+    },
+    best,
+  };
+}
+
+/** The best label: the first. */
+export function best(labels: readonly LabelScore[]): LabelScore | undefined {
+  return labels[0];
+}
+
+function ranked(
+  { labels, thresholds }: ModelDescription,
+  { scores, labels: bestLabels }: CachedResult,
+  topK: number | undefined,
+  threshold: number | undefined,
+): readonly LabelScore[] {
+  const list = new Array<LabelScore>(scores.length);
+  for (let index = 0; index < scores.length; index += 1) {
+    const label = bestLabels === undefined ? index : (bestLabels[index] ?? index);
+    list[index] = { label: labels[label] ?? `LABEL_${label}`, score: scores[index] ?? 0 };
+  }
+  if (!isRanked(list)) list.sort((a, b) => b.score - a.score);
+  const kept =
+    thresholds === undefined && threshold === undefined
+      ? list
+      : list.filter(
+          ({ label, score }) =>
+            score >= (threshold ?? thresholds?.[label] ?? Number.NEGATIVE_INFINITY),
+        );
+  return topK === undefined ? kept : kept.slice(0, topK);
+}
+
+/** Sorting allocates more than the list itself, and with few labels is often not needed. */
+function isRanked(list: readonly LabelScore[]): boolean {
+  let last = Number.POSITIVE_INFINITY;
+  for (const { score } of list) {
+    if (score > last) return false;
+    last = score;
+  }
+  return true;
+}
