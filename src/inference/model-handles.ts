@@ -21,6 +21,7 @@ export function handleOf({ model, form }: ReadyModel, threads: number): ModelHan
     plan,
     ...(memoryCap === undefined ? {} : { memoryCap }),
     scoring: model.description.scoring,
+    ...(plan.perToken === true ? { labels: model.description.labels } : {}),
   };
 }
 

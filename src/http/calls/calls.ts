@@ -11,15 +11,8 @@ export interface Named {
   readonly model: string | undefined;
   readonly session?: string | undefined;
   readonly user?: string | undefined;
-}
-
-/** One call of a door. */
-export interface Call {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-  readonly named: Named;
-  /** Rows that it costs. */
-  readonly rows: number;
+  /** Rows that the request costs: the limit of a key counts them. One by default. */
+  readonly rows?: number;
 }
 
 /** What the calls of every door have in common: who asks, how long they wait, what is counted, how they fail. */
@@ -52,22 +45,25 @@ export class Calls {
   /**
    * Asks for one request and writes the answer.
    *
-   * @param rows what it costs: the limit of a key counts them.
    * @param ask puts the question. Its answer may be there at once: awaiting it then would cost a turn.
    * @param write makes the reply's body. `tookMs` counts from the call.
    */
   answer<R, T>(
-    { request, reply, named, rows }: Call,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    named: Named,
     ask: (asked: Asked, stop: CallerStop) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
     write: (answer: SessionAnswer<R>, tookMs: number) => T | Promise<T>,
   ): T | Promise<T> {
-    const taking = this.takeInputs(request, reply, rows);
-    const put = () => this.#put({ request, reply, named, rows }, ask, write);
+    const taking = this.takeInputs(request, reply, named.rows ?? 1);
+    const put = () => this.#put(request, reply, named, ask, write);
     return taking === undefined ? put() : taking.then(put);
   }
 
   #put<R, T>(
-    { request, reply, named }: Call,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    named: Named,
     ask: (asked: Asked, stop: CallerStop) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
     write: (answer: SessionAnswer<R>, tookMs: number) => T | Promise<T>,
   ): T | Promise<T> {
@@ -76,7 +72,7 @@ export class Calls {
     const user = this.callers.userOf(request, named.user);
     const stop = this.stop(request);
     const give = (answer: SessionAnswer<R>): T | Promise<T> => {
-      this.note(answer, answer.results.length, reply);
+      this.note(answer, reply);
       return write(answer, performance.now() - stop.beganMs);
     };
     try {
@@ -89,8 +85,8 @@ export class Calls {
   }
 
   /** Counts what was answered, and names the session in the reply. */
-  note(answer: SessionAnswer<unknown>, inputs: number, reply: FastifyReply): void {
-    this.#services.metrics.inputs.add(answer.model, inputs);
+  note(answer: SessionAnswer<unknown>, reply: FastifyReply): void {
+    this.#services.metrics.inputs.add(answer.model, answer.results.length);
     void reply.header(SESSION_HEADER, answer.session);
   }
 

@@ -24,6 +24,8 @@ export interface ModelHandle {
   /** Longer texts are refused: they would not fit into memory. */
   readonly memoryCap?: { readonly tokens: number; readonly bytes: number };
   readonly scoring: ScoreFunction;
+  /** By index; for models that classify tokens. */
+  readonly labels?: readonly string[];
 }
 
 /** Everything that a worker needs to tokenize as a model does. */
@@ -68,7 +70,7 @@ export type NumberedRequest = WorkerRequest & { readonly id: number };
 
 /** Outcome of one input. */
 export interface RowResult {
-  /** Score of each label, by index; with `labels` the scores of those. */
+  /** Score of each label, by index; with `labels` the scores of those; none with `entities`. */
   readonly scores: readonly number[];
   /** Indexes of the best labels, best first, if not all are returned. */
   readonly labels?: readonly number[];

@@ -6,9 +6,11 @@ import path from 'node:path';
 import { messageOf, PlimsollError } from '../../errors.js';
 import { faultOfSizes } from '../../models/compile/forms/checksums.js';
 import { bestLabels } from '../../models/run/best-labels.js';
+import { classifyTokens, type TokenClassifier } from '../../models/run/classify-tokens.js';
 import type { Gear } from '../../models/run/gear.js';
 import { MappedSession } from '../../models/run/onnx-session.js';
 import { scoresOf } from '../../models/run/scores.js';
+import { TokenEncoder } from '../../models/run/token-encoder.js';
 import { type Encoding, TextEncoder } from '../../models/run/tokenizer.js';
 import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
@@ -108,10 +110,12 @@ async function shift(id: string): Promise<void> {
   await cold.release();
 }
 
-async function run({ model: id, inputs, functions, keep }: RunRequest): Promise<BatchResult> {
+async function run(request: RunRequest): Promise<BatchResult> {
+  const { model: id, inputs, functions, keep } = request;
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
   const { plan, scoring } = model.handle;
+  if (plan.perToken === true) return runTokens(model, request);
   const { labelCount } = plan;
   const begun = performance.now();
   const encodings = await model.encoder.encodeAll(inputs);
@@ -133,6 +137,24 @@ async function run({ model: id, inputs, functions, keep }: RunRequest): Promise<
     tokenizeMs: tokenized - begun,
     runMs: ran - tokenized,
   };
+}
+
+async function runTokens(
+  { handle, session, encoder }: OpenModel,
+  { inputs, tokens }: RunRequest,
+): Promise<BatchResult> {
+  const classifier: TokenClassifier = {
+    ...{ session, plan: handle.plan, labels: handle.labels ?? [] },
+    encoder: await TokenEncoder.open(encoder),
+    check: (rows) => refuseTooLong(rows, handle),
+  };
+  const texts = inputs.map((input) => {
+    if (typeof input === 'string') return input;
+    const reason = 'a model that classifies tokens takes one text, not a pair and not token ids';
+    throw new PlimsollError('INVALID_INPUT', reason);
+  });
+  const { rows, ...times } = await classifyTokens(classifier, texts, tokens);
+  return { rows: rows.map((row) => ({ scores: [], ...row })), ...times };
 }
 
 /** A text that would take more memory than there is must not take the worker along. */

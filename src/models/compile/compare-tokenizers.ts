@@ -31,18 +31,23 @@ const NO_LIMIT = 1_000_000;
  *
  * 1. The native one frames a text as was read from its post-processor; otherwise the model cannot be served. Where it
  *    frames two texts otherwise, pairs are refused.
- * 2. The lean one cannot be opened: native.
+ * 2. Places of tokens are needed, which the lean one does not know, or it cannot be opened: native.
  * 3. They differ in samples of a uniform block (Chinese characters, Korean syllables), or in many characters: native.
  * 4. They differ in a few characters: the lean one, and texts that hold one of those go to the native one.
  * 5. They differ in a text without such a character: native.
  *
  * @throws PlimsollError MODEL_UNUSABLE if the native one refuses the files
  */
-export async function compareTokenizers(files: TokenizerFiles): Promise<Compared> {
+export async function compareTokenizers(
+  files: TokenizerFiles,
+  needsPlaces = false,
+): Promise<Compared> {
   const reference = await TextEncoder.open(files, NO_LIMIT, { kind: 'native' });
   await expectSameFrame(reference); // 1
   const pairs = (await hasSamePairFrame(reference)) ? {} : ({ isPairUnknown: true } as const);
-  const { choice, why } = await leanOrNative(files, reference);
+  const { choice, why } = needsPlaces
+    ? native('it alone knows where tokens stand in a text') // 2
+    : await leanOrNative(files, reference);
   return { choice: { ...choice, ...pairs }, why };
 }
 

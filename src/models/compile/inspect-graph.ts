@@ -7,7 +7,7 @@ import { messageOf, PlimsollError } from '../../errors.js';
 import type { Decision } from '../intake/description.js';
 import type { Dtype } from '../intake/dtype.js';
 import type { Side } from '../intake/reading/room.js';
-import { fixedSizes, possibleBindings, possibleOutputs } from '../run/bindings.js';
+import { fixedSizes, possibleBindings, possibleOutputs, type ValueFacts } from '../run/bindings.js';
 import { logitsOf, type MappedSession } from '../run/onnx-session.js';
 import type { Logits } from '../run/scores.js';
 import type { InputBinding, RowGrouping, ServingPlan } from '../run/serving-plan.js';
@@ -73,22 +73,31 @@ interface Way {
   readonly isGuess: boolean;
 }
 
-function waysOf(session: MappedSession, { labels }: InspectOptions): readonly Way[] {
+function waysOf(session: MappedSession, { labels, perToken }: InspectOptions): readonly Way[] {
   const { inputs, outputs } = session;
   try {
     const bindings = possibleBindings(inputs);
-    const names = possibleOutputs(outputs, labels);
-    if (names.length === 0) {
-      const all = outputs.map(({ name, type, shape }) => `${name} ${type} [${shape.join(', ')}]`);
-      throw new Error(
-        `its outputs are ${all.join(', ').slice(0, 300)}; none of them holds one row of scores for a text: an encoder without a classification head cannot be served`,
-      );
-    }
+    const names = possibleOutputs(outputs, labels, perToken);
+    if (names.length === 0) throw new Error(noOutput(outputs, perToken));
     const isGuess = bindings.length > 1;
     return bindings.flatMap((bound) => names.map((output) => ({ inputs: bound, output, isGuess })));
   } catch (error) {
     throw new PlimsollError('MODEL_UNUSABLE', messageOf(error));
   }
+}
+
+function noOutput(outputs: readonly ValueFacts[], perToken: boolean): string {
+  const all = outputs.map(({ name, type, shape }) => `${name} ${type} [${shape.join(', ')}]`);
+  const found = `its outputs are ${all.join(', ').slice(0, 300)}; none of them holds one row of scores for`;
+  if (perToken) {
+    return `${found} each token, though config.json names an architecture that ends in ForTokenClassification: mend its architectures, or export the model anew with --task token-classification`;
+  }
+  const isForTokens = outputs.some(
+    ({ name, shape }) => /logits/.test(name.toLowerCase()) && shape.length === 3,
+  );
+  return isForTokens
+    ? `${found} a text: they are scores of tokens, and config.json names no architecture that ends in ForTokenClassification: mend its architectures, or export the model anew with --task text-classification`
+    : `${found} a text: an encoder without a classification head cannot be served`;
 }
 
 async function inspectWay(
@@ -107,12 +116,13 @@ async function inspectWay(
   };
   const most = Math.min(options.maxTokens, fixedLength ?? options.maxTokens);
   const short = makeRow(Math.min(SHORT, most));
-  const { labelCount, isWithoutRows } = shapeOf(
-    await session.runRaw([short], bare),
-    fixedRows ?? 1,
-  );
+  const output = await session.runRaw([short], bare);
+  const { labelCount, isWithoutRows } = options.perToken
+    ? tokenShapeOf(output, fixedRows ?? 1, fixedLength ?? short.ids.length)
+    : shapeOf(output, fixedRows ?? 1);
   const alone: ServingPlan = {
     ...{ ...bare, labelCount },
+    ...(options.perToken ? { perToken: true } : {}),
     ...(isWithoutRows || way.inputs.some(({ rank }) => rank === 1) ? { fixedRows: 1 } : {}),
   };
   const trial = new Trial(session, alone, makeRow, TOLERANCE[options.dtype]);
@@ -121,11 +131,31 @@ async function inspectWay(
   return { plan, decisions: [...inputDecisions(plan), found.decision] };
 }
 
+interface OutputShape {
+  readonly labelCount: number;
+  /** Whether the rows' dimension was squeezed away, so that the graph takes one row. */
+  readonly isWithoutRows: boolean;
+}
+
+/** How many labels an output has for each token, from what came out for rows of so many tokens. */
+function tokenShapeOf(output: Tensor, rows: number, length: number): OutputShape {
+  const { dims, type } = output;
+  const labelCount = dims.at(-1) ?? 0;
+  if (logitsOf(output) !== undefined && labelCount > 0) {
+    const [first, second] = dims;
+    if (dims.length === 3 && first === rows && second === length) {
+      return { labelCount, isWithoutRows: false };
+    }
+    if (dims.length === 2 && rows === 1 && first === length) {
+      return { labelCount, isWithoutRows: true };
+    }
+  }
+  const reason = `its output is ${type} [${dims.join(', ')}] where scores for each of ${length} tokens of ${rows} texts are expected, as config.json names an architecture that ends in ForTokenClassification`;
+  throw new PlimsollError('MODEL_UNUSABLE', reason);
+}
+
 /** How many labels an output has, from what came out for so many rows. */
-function shapeOf(
-  output: Tensor,
-  rows: number,
-): { readonly labelCount: number; readonly isWithoutRows: boolean } {
+function shapeOf(output: Tensor, rows: number): OutputShape {
   const { dims, type } = output;
   const logits = logitsOf(output);
   const [first, second] = dims;

@@ -14,6 +14,8 @@ export interface InspectOptions {
   readonly dtype: Dtype;
   /** Labels that the files name, if they do. */
   readonly labels: number | undefined;
+  /** Whether the model classifies tokens, by its files. */
+  readonly perToken: boolean;
   readonly padTokenId: number;
   readonly padTypeId: number;
   readonly positionOffset: number;

@@ -280,13 +280,14 @@ export class Preparer {
   #writeJob(model: Model, graphFile: string): WriteJob {
     const { description: of, directory: source, files, weights, declaration, dtype } = model;
     const { padTokenId, padTypeId, positionOffset, paddingSide, maxTokens } = of;
+    const perToken = of.task === 'token-classification';
     const labels = declaration.overrides.labels?.length ?? declaration.labels.count;
     const pads = { padTokenId, padTypeId, positionOffset, paddingSide };
     return {
       ...{ job: 'write', source, files, weights, graphFile, weightsFile: MAPPED_WEIGHTS },
       ...{ threads: this.#options.threads, budget: this.#options.rowBudget() },
       tokenizer: inDirectory(source, model.tokenizer),
-      inspect: { dtype, labels, maxTokens, ...pads },
+      inspect: { dtype, labels, perToken, maxTokens, ...pads },
     };
   }
 

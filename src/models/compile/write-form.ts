@@ -45,7 +45,7 @@ async function writeGraph(job: WriteJob, directory: string): Promise<Findings> {
 
 async function findOut(job: WriteJob, source: SourceGraph): Promise<Findings> {
   const { inspect, tokenizer: files } = job;
-  const { choice, why } = await compareTokenizers(files);
+  const { choice, why } = await compareTokenizers(files, inspect.perToken);
   const encoder = await TextEncoder.open(files, inspect.maxTokens, choice);
   const makeRow = await rowMaker(encoder);
   const session = await MappedSession.open(job.graphFile, { threads: job.threads, arena: false });
@@ -61,7 +61,7 @@ async function findOut(job: WriteJob, source: SourceGraph): Promise<Findings> {
 
   function textDecisions(): readonly Decision[] {
     return [
-      { about: 'tokenizer', value: choice.kind, from: `measured: ${why}` },
+      { about: 'tokenizer', value: choice.kind, from: inspect.perToken ? why : `measured: ${why}` },
       { about: 'cut off', value: encoder.truncationSide, from: 'the tokenizer’s files' },
     ];
   }

@@ -1,10 +1,13 @@
 /** Why a folder cannot be served: what it holds, what is missing, and what mends it. Pure. */
 import path from 'node:path';
+import type { ModelTask } from './description.js';
 import type { FolderContents } from './folder/contents.js';
 
-const EXPORT = 'optimum-cli export onnx --model . --task text-classification .';
-const SAVE_MODEL =
-  "python -c \"from transformers import AutoModelForSequenceClassification as M; M.from_pretrained('.').save_pretrained('.')\"";
+const exportAs = (task: ModelTask) => `optimum-cli export onnx --model . --task ${task} .`;
+const saveAs = (task: ModelTask) => {
+  const head = task === 'token-classification' ? 'Token' : 'Sequence';
+  return `python -c "from transformers import AutoModelFor${head}Classification as M; M.from_pretrained('.').save_pretrained('.')"`;
+};
 const SAVE_TOKENIZER =
   "python -c \"from transformers import AutoTokenizer as T; T.from_pretrained('.').save_pretrained('.')\"";
 const DOWNLOAD = (files: string) => `hf download ORG/NAME ${files} --local-dir .`;
@@ -29,33 +32,39 @@ export function noGraphReason(
   contents: FolderContents,
   /** Why its safetensors cannot be compiled; undefined if it has none. */
   safetensorsProblem: string | undefined,
+  task: ModelTask,
 ): string {
   const missing = ['an ONNX graph'];
   if (contents.configs.length === 0) missing.unshift('config.json');
   if (contents.tokenizers.length === 0) missing.push('tokenizer.json');
-  return reasonFor(contents, missing, remedyFor(contents, safetensorsProblem));
+  return reasonFor(contents, missing, remedyFor(contents, safetensorsProblem, task));
 }
 
-function remedyFor(contents: FolderContents, safetensorsProblem: string | undefined): string {
+function remedyFor(
+  contents: FolderContents,
+  safetensorsProblem: string | undefined,
+  task: ModelTask,
+): string {
   const [other] = contents.otherWeights;
+  const exporting = exportAs(task);
   const names = [...contents.safetensors, ...contents.otherWeights].map((at) => path.basename(at));
   if (names.length > 0 && names.every((name) => name.startsWith('adapter_'))) {
     return 'These are the weights of an adapter alone: merge it into its base model (peft: merge_and_unload), save that, and export it';
   }
   if (contents.safetensors.length > 0) {
     const why = safetensorsProblem ?? 'safetensors alone are not compiled';
-    return `${contents.safetensors[0]}: ${why}. To mend it, run in its folder: ${EXPORT}`;
+    return `${contents.safetensors[0]}: ${why}. To mend it, run in its folder: ${exporting}`;
   }
   if (other === undefined) {
     return `There are no weights at all. To mend it, fetch them into its folder: ${DOWNLOAD('--include "onnx/*" "*.json"')}`;
   }
   if (/\.(?:bin|pt|pth|ckpt|pkl)$/i.test(other)) {
-    return `${other} is a pickle, which can run code when it is read, so it is never opened. To mend it, run in its folder: ${EXPORT} (or, for safetensors: ${SAVE_MODEL})`;
+    return `${other} is a pickle, which can run code when it is read, so it is never opened. To mend it, run in its folder: ${exporting} (or, for safetensors: ${saveAs(task)})`;
   }
   if (/\.gguf$/i.test(other)) {
-    return `${other} is for llama.cpp, and cannot be turned back: take the original weights, and run in their folder: ${EXPORT}`;
+    return `${other} is for llama.cpp, and cannot be turned back: take the original weights, and run in their folder: ${exporting}`;
   }
-  return `${other} is of another framework. To mend it, run in its folder: ${EXPORT}`;
+  return `${other} is of another framework. To mend it, run in its folder: ${exporting}`;
 }
 
 export function noConfigReason(contents: FolderContents): string {

@@ -37,9 +37,12 @@ export interface Decision {
   readonly from: string;
 }
 
+/** What a model answers for a text: scores of labels for all of it, or for each of its tokens. */
+export type ModelTask = 'text-classification' | 'token-classification';
+
 /** What has to be known of a model to serve it, beside its graph. */
 export interface ModelDescription {
-  readonly task: 'text-classification' | 'token-classification';
+  readonly task: ModelTask;
   /** What turns logits into scores, unless a request asks for another. */
   readonly scoring: ScoreFunction;
   /** Label of each output, by its index. */
@@ -80,6 +83,7 @@ export interface DescriptionFiles {
 
 /** What the files say before it is known how many outputs the graph has. */
 export interface Declaration {
+  readonly task: ModelTask;
   readonly labels: DeclaredLabels;
   readonly activation: Scoring | undefined;
   readonly problemType: unknown;
@@ -105,15 +109,17 @@ export async function readDeclaration(
     ? await readJson(files.sentenceTransformers, optional)
     : {};
   try {
-    refuseOtherTasks(config);
+    const task = taskOfConfig(config);
+    if (task === 'token-classification') refuseOverrides(overrides);
     // What the owner says makes what the files say of no account, wrong or not.
     const activation =
       overrides.function === undefined ? declaredActivation(config, others) : undefined;
     const labels = declaredLabels(config);
     const room = roomOf(config, tokenizer);
     const problemType = config.problem_type;
-    return { labels, activation, problemType, room, config, tokenizer, overrides };
+    return { task, labels, activation, problemType, room, config, tokenizer, overrides };
   } catch (error) {
+    if (error instanceof PlimsollError) throw error;
     throw new PlimsollError('MODEL_UNUSABLE', `config.json cannot be used: ${messageOf(error)}`);
   }
 }
@@ -147,8 +153,11 @@ const MAX_VOCABULARY = 100_000_000;
 /** BERT's. */
 const USUAL_TYPES = 2;
 
-/** Architectures that end in one row of scores for a text. */
-const CLASSIFIER = /(?:Sequence|Text)Classification/;
+/** Architectures by what they give scores for: a text, or each of its tokens. */
+const HEADS: readonly (readonly [ModelTask, RegExp])[] = [
+  ['text-classification', /(?:Sequence|Text)Classification/],
+  ['token-classification', /TokenClassification/],
+];
 /** Architectures that end before any head. */
 const ENCODER = /Model$/;
 
@@ -158,17 +167,38 @@ export function architecturesOf(config: JsonObject): readonly string[] {
   return named.filter((name): name is string => typeof name === 'string');
 }
 
-/** Without a name the graph's outputs decide. */
-function refuseOtherTasks(config: JsonObject): void {
+/**
+ * The task of the first architecture that has one. Without any name it is text classification, as far as the graph's
+ * outputs allow.
+ */
+function taskOfConfig(config: JsonObject): ModelTask {
   const names = architecturesOf(config);
-  if (names.length === 0 || names.some((name) => CLASSIFIER.test(name))) return;
+  if (names.length === 0) return 'text-classification';
+  for (const name of names) {
+    const head = HEADS.find(([, pattern]) => pattern.test(name));
+    if (head !== undefined) return head[0];
+  }
   const all = names.join(', ').slice(0, 200);
   const what = names.every((name) => ENCODER.test(name))
     ? 'an encoder without a classification head'
     : 'made for another task';
   throw new Error(
-    `its architecture is ${all}, ${what}; models that end in ForSequenceClassification can be served: fine-tune one, or take a classifier that was made from it`,
+    `its architecture is ${all}, ${what}; models that end in ForSequenceClassification or ForTokenClassification can be served: fine-tune one, or take a classifier that was made from it`,
   );
+}
+
+function taskFrom(config: JsonObject): string {
+  const isNamed = architecturesOf(config).length > 0;
+  return isNamed ? 'config.json: architectures' : 'config.json names no architecture';
+}
+
+/** What an owner can say of the scores of texts means nothing for tokens. */
+function refuseOverrides({ function: scoring, thresholds, moderations }: Overrides): void {
+  const told = Object.entries({ function: scoring, thresholds, moderations });
+  const named = told.filter(([, value]) => value !== undefined).map(([name]) => name);
+  if (named.length === 0) return;
+  const reason = `${OVERRIDES_FILE} names ${named.join(', ')}, which only models that classify texts have; this one classifies tokens: leave it out`;
+  throw new PlimsollError('MODEL_UNUSABLE', reason);
 }
 
 /** What was found out about a model when it was prepared; none of it before that. */
@@ -186,19 +216,16 @@ export interface Measured {
  * @throws PlimsollError MODEL_UNUSABLE if the graph contradicts the files
  */
 export function describe(declaration: Declaration, measured?: Measured): ModelDescription {
-  const { config, tokenizer, overrides, activation, problemType } = declaration;
+  const { task, config, tokenizer, overrides } = declaration;
   const labels = labelsOf(declaration, measured?.labelCount);
-  const scoring =
-    overrides.function === undefined
-      ? (activation ?? scoringOf(problemType, labels.names.length))
-      : { function: overrides.function, from: `${OVERRIDES_FILE}: function` };
+  const scoring = scoringWith(declaration, labels.names.length);
   const room = roomWith(declaration, measured);
   const truncationSide = tokenizer.truncation_side;
   const offset = positionOffset(config);
   const padTokenId = boundedInteger(config.pad_token_id, 0, MAX_TOKENS) ?? (offset > 0 ? 1 : 0);
   const { thresholds, moderations } = overrides;
   return {
-    task: 'text-classification',
+    task,
     labels: labels.names,
     scoring: scoring.function,
     maxTokens: room.maxTokens,
@@ -212,6 +239,7 @@ export function describe(declaration: Declaration, measured?: Measured): ModelDe
     ...(thresholds === undefined ? {} : { thresholds }),
     ...(moderations === undefined ? {} : { moderations }),
     decisions: [
+      { about: 'task', value: task, from: taskFrom(config) },
       { about: 'labels', value: shortened(labels.names), from: labels.from },
       { about: 'function', value: scoring.function, from: scoring.from },
       { about: 'max_tokens', value: String(room.maxTokens), from: room.from },
@@ -222,6 +250,23 @@ export function describe(declaration: Declaration, measured?: Measured): ModelDe
       ...(measured?.decisions ?? []),
     ],
   };
+}
+
+/** 1. Tokens: softmax, whatever the files say. 2. What the owner says. 3. What the files say, or their kind is. */
+function scoringWith(
+  { task, overrides, activation, problemType }: Declaration,
+  labelCount: number,
+): Scoring {
+  if (task === 'token-classification') {
+    return {
+      function: 'softmax',
+      from: 'token classification: the labels of a token exclude one another',
+    }; // 1
+  }
+  if (overrides.function !== undefined) {
+    return { function: overrides.function, from: `${OVERRIDES_FILE}: function` }; // 2
+  }
+  return activation ?? scoringOf(problemType, labelCount); // 3
 }
 
 function labelsOf(

@@ -186,7 +186,7 @@ export class ModelReader {
     const [config] = configs;
     const read = config === undefined ? undefined : path.join(directory, config);
     // It says first what no export would mend: another task, or an encoder alone.
-    if (read !== undefined) await readDeclaration({ config: read });
+    const declared = read === undefined ? undefined : await readDeclaration({ config: read });
     const checkpoint = checkpointOf(contents);
     const problem =
       safetensors.length === 0
@@ -194,7 +194,7 @@ export class ModelReader {
         : await this.#safetensors?.refuse(read === undefined ? {} : await readJson(read));
     const isMissing = checkpoint === undefined || this.#safetensors === undefined;
     if (isMissing || read === undefined || problem !== undefined) {
-      throw unusable(noGraphReason(contents, problem));
+      throw unusable(noGraphReason(contents, problem, declared?.task ?? 'text-classification'));
     }
     const { size } = await factsOf(path.join(directory, checkpoint));
     return graphFile(checkpoint, size, undefined);

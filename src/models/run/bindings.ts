@@ -128,7 +128,8 @@ const OTHER_OUTPUT = /hidden|pool|embed|attention|attn|state|past|present|cache|
 /**
  * The outputs that may be the logits, the likeliest first.
  *
- * 1. Numbers with a fraction, of one or two dimensions: one row of scores for each text.
+ * 1. Numbers with a fraction, of one or two dimensions: one row of scores for each text. For each token: of three,
+ *    or of two where the graph takes a single text. Graphs may leave the dimensions open.
  * 2. Named `logits`; then as scores are; then those whose width is the number of labels; then the rest.
  *
  * @param labels how many labels the files name, if they do
@@ -136,14 +137,17 @@ const OTHER_OUTPUT = /hidden|pool|embed|attention|attn|state|past|present|cache|
 export function possibleOutputs(
   outputs: readonly ValueFacts[],
   labels: number | undefined,
+  perToken = false,
 ): readonly string[] {
+  const fits = ({ length }: readonly unknown[]) =>
+    perToken ? length === 3 || length === 2 || length === 0 : length <= 2;
   const fitting = outputs.filter(
     ({ type, shape, name }) =>
-      OUTPUT_TYPES.includes(type) && shape.length <= 2 && !OTHER_OUTPUT.test(name.toLowerCase()), // 1
+      OUTPUT_TYPES.includes(type) && fits(shape) && !OTHER_OUTPUT.test(name.toLowerCase()), // 1
   );
   const rank = ({ name, shape }: ValueFacts): number => {
     const plain = plainName(name);
-    const width = shape.length === 2 ? shape[1] : 1;
+    const width = shape.length >= 2 ? shape.at(-1) : 1;
     const isWide = labels !== undefined && width === labels ? 0 : 1;
     if (plain === 'logits') return 0;
     if (/logit/.test(plain)) return 1 + isWide;

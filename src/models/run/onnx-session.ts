@@ -121,26 +121,38 @@ export class MappedSession {
   /**
    * Runs rows, in as many batches as they need: all at once where they may be neighbours.
    *
-   * @returns raw logits, one row of `plan.labelCount` for each input.
+   * @returns raw logits, one row after the other: `plan.labelCount` of each row, or of each of its tokens without pads
    * @throws PlimsollError MODEL_UNUSABLE if the outputs are not of that shape, or not finite
    */
   async run(rows: readonly Encoding[], plan: ServingPlan): Promise<Logits> {
-    const lengths = rows.map(({ ids }) => ids.length);
-    const batches = batchesOf(lengths, plan);
-    const [only] = batches;
-    if (batches.length === 1 && only !== undefined) return this.#runBatch(rows, plan);
-    const all = new Float64Array(rows.length * plan.labelCount);
+    const batches = batchesOf(
+      rows.map(({ ids }) => ids.length),
+      plan,
+    );
+    if (batches.length === 1) return this.#runBatch(rows, plan);
+    const places = placesOf(rows, plan);
+    const all = new Float64Array(places.at(-1) ?? 0);
     for (const batch of batches) {
-      const logits = await this.#runBatch(
-        batch.flatMap((row) => rows[row] ?? []),
-        plan,
-      );
+      const those = batch.flatMap((row) => rows[row] ?? []);
+      const logits = await this.#runBatch(those, plan);
+      const from = placesOf(those, plan);
       for (const [at, row] of batch.entries()) {
-        const from = at * plan.labelCount;
-        all.set(logits.subarray(from, from + plan.labelCount), row * plan.labelCount);
+        all.set(logits.subarray(from[at], from[at + 1]), places[row]);
       }
     }
     return all;
+  }
+
+  /**
+   * Runs rows of a model that classifies tokens.
+   *
+   * @returns for each row the logits of its tokens, special tokens included, pads left out
+   * @throws PlimsollError MODEL_UNUSABLE
+   */
+  async runTokens(rows: readonly Encoding[], plan: ServingPlan): Promise<readonly Logits[]> {
+    const logits = await this.run(rows, plan);
+    const places = placesOf(rows, plan);
+    return rows.map((_, row) => logits.subarray(places[row], places[row + 1]));
   }
 
   /**
@@ -164,30 +176,66 @@ export class MappedSession {
   }
 
   async #runBatch(rows: readonly Encoding[], plan: ServingPlan): Promise<Logits> {
-    const logits = await this.runRaw(rows, plan);
-    const data = logitsOf(logits);
-    const expected = (plan.fixedRows ?? rows.length) * plan.labelCount;
+    const output = await this.runRaw(rows, plan);
+    const data = logitsOf(output);
+    const count = plan.fixedRows ?? rows.length;
+    const length =
+      plan.fixedLength ?? rows.reduce((most, { ids }) => Math.max(most, ids.length), 1);
+    const shape = plan.perToken === true ? [count, length] : [count];
+    const expected = shape.reduce((all, size) => all * size, plan.labelCount);
     if (data === undefined || data.length !== expected) {
+      const dims = [...shape, plan.labelCount].join(', ');
       throw new PlimsollError(
         'MODEL_UNUSABLE',
-        `its output is ${logits.type} [${logits.dims.join(', ')}] where numbers of shape [${plan.fixedRows ?? rows.length}, ${plan.labelCount}] are expected`,
+        `its output is ${output.type} [${output.dims.join(', ')}] where numbers of shape [${dims}] are expected`,
       );
     }
-    for (const value of data) {
+    const logits =
+      plan.perToken === true
+        ? withoutPads(data, rows, length, plan)
+        : data.subarray(0, rows.length * plan.labelCount);
+    for (const value of logits) {
       if (!Number.isFinite(value)) {
         const reason = `its output holds ${value} for this input, which is no score`;
         throw new PlimsollError('MODEL_UNUSABLE', reason);
       }
     }
-    return expected === rows.length * plan.labelCount
-      ? data
-      : data.subarray(0, rows.length * plan.labelCount);
+    return logits;
   }
 
   /** Gives the session's memory back. */
   async release(): Promise<void> {
     await this.#session.release();
   }
+}
+
+/** Where the logits of each row begin, and where the last end. */
+function placesOf(
+  rows: readonly Encoding[],
+  { labelCount, perToken }: ServingPlan,
+): readonly number[] {
+  const places = [0];
+  for (const [row, { ids }] of rows.entries()) {
+    places.push((places[row] ?? 0) + labelCount * (perToken === true ? ids.length : 1));
+  }
+  return places;
+}
+
+/** The logits of the rows' own tokens: what stands for pads means nothing, and need not be finite. */
+function withoutPads(
+  data: Logits,
+  rows: readonly Encoding[],
+  length: number,
+  plan: ServingPlan,
+): Logits {
+  const places = placesOf(rows, plan);
+  const kept = new Float32Array(places.at(-1) ?? 0);
+  for (const [row, { ids }] of rows.entries()) {
+    const first = row * length + (plan.paddingSide === 'left' ? length - ids.length : 0);
+    const begin = first * plan.labelCount;
+    kept.set(data.subarray(begin, begin + ids.length * plan.labelCount), places[row]);
+  }
+  return kept;
 }
 
 function valueFacts(value: InferenceSession.ValueMetadata): ValueFacts {

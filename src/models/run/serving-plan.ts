@@ -37,6 +37,8 @@ export interface ServingPlan {
   /** The output that holds the logits. */
   readonly output: string;
   readonly labelCount: number;
+  /** Whether the output has logits for each token, [rows, tokens, labels], rather than for each row. */
+  readonly perToken?: boolean;
   readonly grouping: RowGrouping;
   readonly paddingSide: Side;
   readonly padTokenId: number;

@@ -10,6 +10,7 @@ import { type Frame, frameOf, isPlain, type PairFrame, pairFrameOf } from './tok
 import { type DetailedTokens, NativeTokenizer } from './tokens/native-tokenizer.js';
 import { readTokenizer, usualFiles } from './tokens/open-tokenizer.js';
 import { pairLengths } from './tokens/pair-lengths.js';
+import type { WordFacts } from './tokens/word-facts.js';
 
 /** One text as the model takes it. */
 export interface Encoding {
@@ -64,6 +65,7 @@ export class TextEncoder {
   readonly #side: Side;
   readonly #maxTokens: number;
   readonly #contentTokens: number;
+  readonly #words: WordFacts;
   /** How two texts are framed, or why that is not known. */
   readonly #pairFrame: PairFrame | string;
   /** Characters that a token of long texts stands for: it decides what a text costs, never what comes out. */
@@ -79,6 +81,7 @@ export class TextEncoder {
     readonly except: string | undefined;
     readonly side: Side;
     readonly maxTokens: number;
+    readonly words: WordFacts;
   }) {
     this.#json = parts.json;
     this.#lean = parts.lean;
@@ -90,6 +93,7 @@ export class TextEncoder {
     this.#breaks = parts.breaks;
     this.#except = parts.except === undefined ? undefined : new RegExp(parts.except, 'u');
     this.#side = parts.side;
+    this.#words = parts.words;
     const { before, after } = parts.frame;
     this.#contentTokens = Math.max(1, parts.maxTokens - before.length - after.length);
   }
@@ -106,7 +110,7 @@ export class TextEncoder {
     options: EncoderOptions = {},
   ): Promise<TextEncoder> {
     const files = typeof where === 'string' ? usualFiles(where) : where;
-    const { json, truncationSide } = await readTokenizer(files);
+    const { json, truncationSide, words } = await readTokenizer(files);
     try {
       const isNative = options.kind === 'native';
       const encoder = new TextEncoder({
@@ -120,7 +124,7 @@ export class TextEncoder {
         breaks: wordBreaksOf(json),
         except: options.except,
         side: options.truncationSide ?? truncationSide,
-        maxTokens,
+        ...{ maxTokens, words },
       });
       if (isNative) await encoder.native();
       return encoder;
@@ -141,6 +145,16 @@ export class TextEncoder {
 
   get frame(): Frame {
     return this.#frame;
+  }
+
+  /** The most tokens of a text, special ones left out. */
+  get contentTokens(): number {
+    return this.#contentTokens;
+  }
+
+  /** What its files say of words. */
+  get words(): WordFacts {
+    return this.#words;
   }
 
   /** The native tokenizer of the same files, opened when it is first asked for. */
@@ -218,7 +232,7 @@ export class TextEncoder {
     const enough = this.#contentTokens + CUT_MARGIN_TOKENS;
     let length = this.#firstLength(enough);
     for (;;) {
-      const part = this.#beginning(text, length);
+      const part = this.beginning(text, length);
       const ids = part === undefined ? undefined : encode(part);
       if (part === undefined || ids === undefined) return undefined;
       if (part.length === text.length || ids.length > enough) {
@@ -234,7 +248,7 @@ export class TextEncoder {
     const enough = this.#contentTokens + CUT_MARGIN_TOKENS;
     let length = this.#firstLength(enough);
     for (;;) {
-      const part = this.#side === 'left' ? text : (this.#beginning(text, length) ?? text);
+      const part = this.#side === 'left' ? text : (this.beginning(text, length) ?? text);
       const [ids = []] = await native.idsOf([wellFormed(part)]);
       if (part.length === text.length || ids.length > enough) return ids;
       length = longer(length, enough, ids.length);
@@ -250,7 +264,7 @@ export class TextEncoder {
   }
 
   /** The text up to a place where it may be cut, at or behind that length; undefined if there is none near. */
-  #beginning(text: string, length: number): string | undefined {
+  beginning(text: string, length: number): string | undefined {
     if (length >= text.length) return text;
     const at = cutBehind(text, length, CUT_REACH, this.#breaks);
     if (at !== undefined) return text.slice(0, at);
@@ -347,6 +361,6 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 const LONE_SURROGATES = /\p{Surrogate}/gu;
 
 /** Half characters, which no UTF-8 can hold, become U+FFFD in both tokenizers. */
-function wellFormed(text: string): string {
+export function wellFormed(text: string): string {
   return LONE_SURROGATE.test(text) ? text.replace(LONE_SURROGATES, '\ufffd') : text;
 }

@@ -13,6 +13,7 @@ export const TOKENIZER: TokenizerFiles = {
 /** What the files of a model with these labels say. */
 export function declarationOf(labels: readonly string[], maxTokens = 128): Declaration {
   return {
+    task: 'text-classification',
     labels: { names: new Map(labels.entries()), count: labels.length, from: 'a test' },
     ...{ activation: undefined, problemType: undefined, config: {}, tokenizer: {}, overrides: {} },
     room: { maxTokens, from: 'a test' },

@@ -44,6 +44,10 @@ export interface GraphForm {
   readonly external?: string;
   /** Logits become infinite for texts that hold token 7. */
   readonly infinite?: boolean;
+  /** Logits of each token: its row of the table, and a small part of the sum of all. No token types, no positions. */
+  readonly perToken?: boolean;
+  /** With `perToken`: the rows' dimension is squeezed away. */
+  readonly withoutRows?: boolean;
 }
 
 const TYPE = { ...dataTypes, double: 11, int32: 6, bool: 9 };
@@ -67,6 +71,16 @@ export function logitsByHand(
     if (names[3]) sum += ids.reduce((all, _id, at) => all + at, 0) * 0.015625;
     return sum;
   });
+}
+
+/** What a graph with `perToken` gives for each token. */
+export function tokenLogitsByHand(
+  ids: readonly number[],
+  labels: number,
+): readonly (readonly number[])[] {
+  const count = Array.from({ length: labels }, (_, label) => label);
+  const sums = count.map((label) => ids.reduce((all, id) => all + weightOf(id, label), 0));
+  return ids.map((id) => count.map((label) => weightOf(id, label) + 0.015625 * (sums[label] ?? 0)));
 }
 
 const USUAL = ['input_ids', 'attention_mask', 'token_type_ids', ''];
@@ -106,7 +120,11 @@ export function tinyGraph(form: GraphForm): Buffer {
     );
     rows = node('Mul', [rows, weights], 'masked');
   }
-  let logits = node('ReduceSum', [rows, 'tokens'], 'sums', { keepdims: 0 });
+  const perToken = form.perToken === true;
+  const sums = node('ReduceSum', [rows, 'tokens'], 'sums', { keepdims: perToken ? 1 : 0 });
+  let logits = perToken
+    ? node('Add', [rows, node('Mul', [sums, 'small'], 'all_part')], 'token_logits')
+    : sums;
   const add = (input: string, scale: string) => {
     const seen =
       mask === ''
@@ -115,8 +133,8 @@ export function tinyGraph(form: GraphForm): Buffer {
     const sum = node('ReduceSum', [cast(seen, 'float'), 'tokens'], `${input}_sum`, { keepdims: 1 });
     logits = node('Add', [logits, node('Mul', [sum, scale], `${input}_part`)], `${input}_added`);
   };
-  if (types !== '') add(types, 'half');
-  if (positions !== '') add(positions, 'small');
+  if (types !== '' && !perToken) add(types, 'half');
+  if (positions !== '' && !perToken) add(positions, 'small');
   if (form.neighbours === true) {
     const mean = node('ReduceMean', [logits], 'mean', { axes: [0], keepdims: 1 });
     logits = node('Sub', [logits, node('Mul', [mean, 'half'], 'part')], 'mixed');
@@ -134,12 +152,15 @@ export function tinyGraph(form: GraphForm): Buffer {
   }
   if (form.branch === true) logits = node('If', ['yes'], 'branched', {}, branches(logits));
   if (form.squeezed === true) logits = node('Squeeze', [logits, 'last_one'], 'squeezed');
+  if (form.withoutRows === true) logits = node('Squeeze', [logits, 'first_axis'], 'flat');
   const outputType = form.outputType ?? 'float';
   if (outputType !== 'float') logits = cast(logits, outputType);
   const name = form.output ?? 'logits';
   node('Identity', [logits], name);
+  const tokenShape = form.withoutRows === true ? ['sequence'] : ['batch', 'sequence'];
+  const rowShape = perToken ? tokenShape : ['batch'];
   const outputs = [
-    value('output', name, outputType, form.squeezed === true ? ['batch'] : ['batch', labels]),
+    value('output', name, outputType, form.squeezed === true ? rowShape : [...rowShape, labels]),
   ];
   if (form.before === 'last_hidden_state') {
     node('Identity', ['embedded'], form.before);
@@ -155,6 +176,7 @@ export function tinyGraph(form: GraphForm): Buffer {
       : externalTable(labels, form.external),
     ...[floats('half', [], [0.5]), floats('small', [], [0.015625]), floats('one', [], [1])],
     ...[whole('last', [1], [-1]), whole('tokens', [1], [1]), whole('last_one', [1], [1])],
+    whole('first_axis', [1], [0]),
     whole('seven', [], [7], type),
     ...[whole('one_index', [], [1]), whole('zero_index', [], [0]), whole('one_step', [], [1])],
     ...(form.positions === undefined

@@ -57,12 +57,14 @@ function asking({ models, classification, limits }: HttpServices, calls: Calls) 
   const lists = new LabelLists();
 
   const put = (question: Question, id: string, request: FastifyRequest, reply: FastifyReply) => {
-    const call = { request, reply, named: { model: id }, rows: rowsOf(question) };
+    const named = { model: id, rows: rowsOf(question) };
     const { isList } = question;
     if (question.kind === 'text-classification') {
       const { inputs, topK, function: own } = question;
       return calls.answer<readonly LabelScore[], Reply>(
-        call,
+        request,
+        reply,
+        named,
         (who, stop) => classification.classify({ ...who, inputs, topK, function: own }, stop),
         // Nested, also for one text.
         ({ results }) => lists.sendAll(reply, results),
@@ -70,14 +72,18 @@ function asking({ models, classification, limits }: HttpServices, calls: Calls) 
     }
     if (question.kind === 'zero-shot-classification') {
       return calls.answer<readonly LabelScore[], Reply>(
-        call,
+        request,
+        reply,
+        named,
         (who, stop) => classification.zeroShot({ ...who, ...question }, stop),
         ({ results }) =>
           isList ? lists.sendAll(reply, results) : lists.sendOne(reply, results[0] ?? []),
       );
     }
     return calls.answer<readonly Entity[], Reply>(
-      call,
+      request,
+      reply,
+      named,
       (who, stop) => classification.tokens({ ...who, ...question }, stop),
       ({ results }) => {
         const shown = results.map((found) =>

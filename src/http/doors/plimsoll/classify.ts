@@ -43,7 +43,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
     try {
       const answer = classification.classify(call, stop);
       // An answer from the in-process cache is here already; awaiting it would cost a turn.
-      if (!(answer instanceof Promise)) return reply(answer, stop, call.inputs.length, out);
+      if (!(answer instanceof Promise)) return reply(answer, stop, out);
       return waited(answer, stop, call, out);
     } catch (error) {
       stop.clear();
@@ -52,13 +52,8 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   };
 
   const texts = new AnswerText();
-  const reply = (
-    answer: SessionAnswer,
-    { beganMs }: CallerStop,
-    inputs: number,
-    out: FastifyReply,
-  ) => {
-    calls.note(answer, inputs, out);
+  const reply = (answer: SessionAnswer, { beganMs }: CallerStop, out: FastifyReply) => {
+    calls.note(answer, out);
     // Fastify sends a text as it is.
     void out.header('content-type', JSON_TYPE);
     const totalMs = performance.now() - beganMs;
@@ -68,11 +63,11 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   const waited = async (
     answer: Promise<SessionAnswer>,
     stop: CallerStop,
-    { inputs, session }: Asked & TextClassification,
+    { session }: Asked,
     out: FastifyReply,
   ) => {
     try {
-      return reply(await answer, stop, inputs.length, out);
+      return reply(await answer, stop, out);
     } catch (error) {
       return await calls.refused(error, session);
     } finally {

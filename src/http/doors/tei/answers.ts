@@ -50,7 +50,9 @@ export class TeiAnswers {
     const { inputs, isBatch } = predicted(body.inputs, limits.maxInputs);
     const how = { inputs, topK: undefined, function: functionOf(body.raw_scores) };
     return this.#calls.answer<readonly LabelScore[], Reply>(
-      { request, reply, named: { model }, rows: inputs.length },
+      request,
+      reply,
+      { model, rows: inputs.length },
       (who, stop) => classification.classify({ ...who, ...how }, stop),
       (answer, tookMs) =>
         this.#unlessCut(body, answer, () => {
@@ -75,7 +77,9 @@ export class TeiAnswers {
     const documents = textsIn(body.texts, 'texts', limits.maxInputs);
     const how = { query, documents, function: functionOf(body.raw_scores) };
     return this.#calls.answer<number, Ranks>(
-      { request, reply, named: { model }, rows: documents.length },
+      request,
+      reply,
+      { model, rows: documents.length },
       (who, stop) => classification.rerank({ ...who, ...how }, stop),
       (answer, tookMs) =>
         this.#unlessCut(body, answer, () => {

@@ -1,4 +1,4 @@
-import type { Tokenizer } from 'tokenizers';
+import type { Decoder, Tokenizer } from 'tokenizers';
 
 /** A text as the native tokenizer sees it, special tokens included. */
 export interface DetailedTokens {
@@ -16,6 +16,7 @@ const PLAIN = { addSpecialTokens: false } as const;
  */
 export class NativeTokenizer {
   readonly #tokenizer: Tokenizer;
+  #decoder: Decoder | null | undefined;
 
   private constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer;
@@ -58,6 +59,17 @@ export class NativeTokenizer {
       tokens: encoding.getTokens(),
       offsets: encoding.getOffsets().map(([begin = 0, end = 0]) => [begin, end]),
     };
+  }
+
+  /** Tokens as a text, as the tokenizer's decoder joins them. */
+  join(tokens: readonly string[]): string {
+    this.#decoder ??= this.#tokenizer.getDecoder();
+    return this.#decoder?.decode([...tokens]) ?? tokens.join(' ');
+  }
+
+  /** The id of a token; undefined if there is none. */
+  idOf(token: string): number | undefined {
+    return this.#tokenizer.tokenToId(token) ?? undefined;
   }
 
   /** Tokens by id, as the vocabulary writes them. */

@@ -5,6 +5,7 @@ import { type JsonObject, MAX_TOKENIZER_BYTES, readJson } from '../../intake/fol
 import type { TokenizerFiles } from '../../intake/tokenizer-files.js';
 import { type EffectiveTokenizer, effectiveTokenizer } from './tokenizer-json.js';
 import { bertTokenizer, byteLevelTokenizer } from './vocabulary.js';
+import { type WordFacts, wordFactsOf } from './word-facts.js';
 
 /** The usual files of a folder. */
 export function usualFiles(directory: string): TokenizerFiles {
@@ -21,22 +22,29 @@ export function usualFiles(directory: string): TokenizerFiles {
  * @param files by their whole paths
  * @throws PlimsollError MODEL_UNUSABLE
  */
-export async function readTokenizer(files: TokenizerFiles): Promise<EffectiveTokenizer> {
+export async function readTokenizer(
+  files: TokenizerFiles,
+): Promise<EffectiveTokenizer & { readonly words: WordFacts }> {
   const optional = { optional: true } as const;
   const config = files.config === undefined ? {} : await readJson(files.config, optional);
+  const readSpecial = async () =>
+    files.specialTokens === undefined ? {} : readJson(files.specialTokens, optional);
   const large = { maxBytes: MAX_TOKENIZER_BYTES };
   if (files.json !== undefined) {
-    return effectiveTokenizer(await readJson(files.json, large), config);
+    const read = effectiveTokenizer(await readJson(files.json, large), config);
+    // It may name the unknown token; all else is in tokenizer.json, so that a broken one does no harm.
+    const special = await readSpecial().catch(() => ({}));
+    return { ...read, words: wordFactsOf(read.json, config, special) };
   }
-  const special =
-    files.specialTokens === undefined ? {} : await readJson(files.specialTokens, optional);
+  const special = await readSpecial();
   const file = files.vocabulary ?? files.vocabularyJson ?? '';
   try {
-    return effectiveTokenizer(await madeOfVocabulary(files, config, special), {
+    const read = effectiveTokenizer(await madeOfVocabulary(files, config, special), {
       // What the constructor of its class would set is set already.
       truncation_side: config.truncation_side,
       split_special_tokens: config.split_special_tokens,
     });
+    return { ...read, words: wordFactsOf(read.json, config, special) };
   } catch (error) {
     if (error instanceof PlimsollError) throw error;
     const reason = `${path.basename(file)} cannot be used: ${messageOf(error)}`;

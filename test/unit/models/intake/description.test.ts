@@ -5,6 +5,7 @@ import {
   type ModelDescription,
   readDeclaration,
 } from '../../../../src/models/intake/description.js';
+import type { Overrides } from '../../../../src/models/intake/reading/overrides.js';
 import { type Files, temporaryFolder, writeModel } from '../folders.js';
 
 const CONFIG = { id2label: { '0': 'a', '1': 'b' } };
@@ -28,10 +29,44 @@ test('reads task, labels, function, room and padding', async () => {
 test('says what decided each of them', async () => {
   const { decisions } = await describeWith({});
   expect(decisions).toEqual([
+    { about: 'task', value: 'text-classification', from: 'config.json: architectures' },
     { about: 'labels', value: 'ham, spam', from: 'config.json: id2label' },
     { about: 'function', value: 'softmax', from: '2 outputs, and no other problem_type' },
     { about: 'max_tokens', value: '128', from: 'tokenizer_config.json: model_max_length' },
   ]);
+});
+
+describe('token classification', () => {
+  const config = { ...CONFIG, architectures: ['BertForTokenClassification'] };
+
+  test('is told by the architecture; its function is softmax, whatever the files say', async () => {
+    const changes = { 'config.json': { ...config, problem_type: 'multi_label_classification' } };
+    const { task, scoring, decisions } = await describeWith(changes);
+    expect({ task, scoring }).toEqual({ task: 'token-classification', scoring: 'softmax' });
+    const from = 'config.json: architectures';
+    expect(decisions).toContainEqual({ about: 'task', value: 'token-classification', from });
+  });
+
+  test('the first architecture with a head counts', async () => {
+    const taskOf = async (...architectures: readonly string[]) =>
+      (await describeWith({ 'config.json': { ...config, architectures } })).task;
+    const [token, text] = ['RobertaForTokenClassification', 'RobertaForSequenceClassification'];
+    expect(await taskOf('RobertaModel', token, text)).toBe('token-classification');
+    expect(await taskOf(text, token)).toBe('text-classification');
+    expect(await taskOf()).toBe('text-classification');
+  });
+
+  test('what an owner says of the scores of texts is refused by name', async () => {
+    const folder = writeModel(temporaryFolder(), 'm', { 'config.json': config });
+    const files = { config: `${folder}/config.json` };
+    const reading = (overrides: Overrides) => readDeclaration(files, overrides);
+    await expect(reading({ function: 'sigmoid', thresholds: { a: 0.5 } })).rejects.toMatchObject({
+      code: 'MODEL_UNUSABLE',
+      message: expect.stringMatching(/^plimsoll\.json names function, thresholds,/),
+    });
+    const { task } = await reading({ labels: ['a', 'b'], maxTokens: 64 });
+    expect(task).toBe('token-classification');
+  });
 });
 
 /** What config.json says of labels, the outputs of the graph, and the labels of the answer. */

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { compileSafetensors } from '../../../../../src/models/compile/compile-safetensors.js';
 import { describeNetwork } from '../../../../../src/models/compile/families/describe.js';
 import { pickFamily } from '../../../../../src/models/compile/families/pick.js';
+import { FAMILIES } from '../../../../../src/models/compile/families/registry.js';
 import type { JsonObject } from '../../../../../src/models/intake/folder/json.js';
 import { temporaryFolder } from '../../folders.js';
 import { encode, randomTensors, writeFolder } from '../checkpoints.js';
@@ -144,6 +145,34 @@ describe('weights', () => {
     expect(message).toContain('bert.encoder.layer.1.attention.self.query.weight is missing');
     expect(message).toMatch(/; and 21 more$/);
   });
+});
+
+describe('the head of tokens', () => {
+  const all = FAMILIES.flatMap(({ classes, modelTypes }) =>
+    classes.map((begin, at) => [begin, modelTypes[at] ?? modelTypes[0]] as const),
+  );
+
+  test.each(all)(
+    '%s: its tensors are missed by name, those of the other head are not',
+    (begin, type) => {
+      const config = {
+        ...{ model_type: type, architectures: [`${begin}ForTokenClassification`] },
+        ...{ num_hidden_layers: 1, num_labels: 7 },
+      };
+      const { task, parameters } = describeNetwork(config, new Map());
+      expect(task).toBe('token');
+      const problems = parameters.problems.join('; ');
+      expect(problems).toContain('classifier.weight');
+      expect(problems).toContain('classifier.bias');
+      const names = [...parameters.needed.keys()].filter((name) => !/layers?[.]\d/.test(name));
+      const head = names.filter((name) =>
+        /^classifier|^head|pooler|pre_classifier|out_proj/.test(name),
+      );
+      const before = begin === 'ModernBert' ? ['head.dense.weight', 'head.norm.weight'] : [];
+      expect(head).toEqual([...before, 'classifier.weight', 'classifier.bias']);
+      expect(parameters.needed.get('classifier.weight')?.shape[0]).toBe(7);
+    },
+  );
 });
 
 describe('whatever config.json holds', () => {
