@@ -28,7 +28,7 @@ const common = { tag, errors: teiErrorSchema } as const;
 export const tei: Door = {
   name: 'tei',
   errors: teiErrors,
-  prefixes: ['/tei'],
+  prefixes: ['/tei', '/predict', '/info', '/tokenize'],
   open: (app, services, calls) => {
     const answers = new TeiAnswers(services, calls);
     for (const base of ['', '/tei']) routesOfDefault(app, base, answers);
