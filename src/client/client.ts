@@ -17,7 +17,24 @@ export interface ClientOptions {
   readonly user?: string;
   /** The longest time that one request may take, ms; none by default, as the server has a deadline of its own. */
   readonly timeoutMs?: number;
+  /** What sends the requests; `fetch` by default. */
+  readonly send?: Send;
 }
+
+/** A reply as a transport hands it on: a parsed body, or the text where it is not JSON. */
+export interface Received {
+  readonly status: number;
+  readonly body: unknown;
+  readonly retryAfter?: string | undefined;
+}
+
+/** Sends one request and waits for its whole reply. */
+export type Send = (
+  method: 'GET' | 'POST',
+  address: string,
+  body: unknown,
+  headers: Readonly<Record<string, string>>,
+) => Promise<Received>;
 
 /** A refusal of the server, or of something before it. */
 export class PlimsollClientError extends Error {
@@ -30,13 +47,14 @@ export class PlimsollClientError extends Error {
   /** Seconds to wait before that, if the server has said so. */
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(status: number, body: Partial<ErrorBody> | undefined, retryAfter: string | null) {
-    const { code, message, retryable } = body?.error ?? {};
-    super(message ?? `the server answered with ${status}`);
+  constructor({ status, body, retryAfter }: Received) {
+    const { code, message, retryable } = errorIn(body) ?? {};
+    const text = typeof body === 'string' ? `: ${body.slice(0, 200)}` : '';
+    super(message ?? `the server answered with ${status}${text}`);
     this.status = status;
     this.code = code;
     this.retryable = retryable ?? false;
-    this.retryAfterSeconds = retryAfter === null ? undefined : Number(retryAfter);
+    this.retryAfterSeconds = retryAfter === undefined ? undefined : Number(retryAfter);
   }
 }
 
@@ -101,22 +119,23 @@ export class PlimsollClient {
     return this.#send('POST', '/v1/memory/recycle');
   }
 
-  async #send<T>(method: string, address: string, body?: unknown): Promise<T> {
+  async #send<T>(method: 'GET' | 'POST', address: string, body?: unknown): Promise<T> {
+    const send = this.#options.send ?? this.#fetch;
+    const received = await send(method, address, body, this.#headers(body !== undefined));
+    if (received.status >= 200 && received.status < 300) return received.body as T;
+    throw new PlimsollClientError(received);
+  }
+
+  readonly #fetch: Send = async (method, address, body, headers) => {
     const { url, timeoutMs } = this.#options;
     const response = await fetch(new URL(address, url), {
-      method,
-      headers: this.#headers(body !== undefined),
+      ...{ method, headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(timeoutMs === undefined ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
     });
-    if (response.ok) return (await response.json()) as T;
-    const text = await response.text();
-    throw new PlimsollClientError(
-      response.status,
-      errorIn(text),
-      response.headers.get('retry-after'),
-    );
-  }
+    const retryAfter = response.headers.get('retry-after') ?? undefined;
+    return { status: response.status, body: parsed(await response.text()), retryAfter };
+  };
 
   #headers(hasBody: boolean): Readonly<Record<string, string>> {
     const { key, session, user } = this.#options;
@@ -134,13 +153,17 @@ function pathOf(id: string): string {
   return id.split('/').map(encodeURIComponent).join('/');
 }
 
-/** The body of an error; a proxy may answer with something else than JSON. */
-function errorIn(text: string): Partial<ErrorBody> | undefined {
+/** A proxy may answer with something else than JSON. */
+function parsed(text: string): unknown {
   try {
-    const body: unknown = JSON.parse(text);
-    const isOurs = typeof body === 'object' && body !== null && 'error' in body;
-    return isOurs && typeof body.error === 'object' ? (body as Partial<ErrorBody>) : undefined;
+    return JSON.parse(text);
   } catch {
-    return undefined;
+    return text;
   }
+}
+
+function errorIn(body: unknown): Partial<ErrorBody['error']> | undefined {
+  const isOurs = typeof body === 'object' && body !== null && 'error' in body;
+  if (!isOurs || typeof body.error !== 'object' || body.error === null) return undefined;
+  return body.error;
 }
