@@ -1,4 +1,5 @@
 import type { Benchmark } from '../harness/benchmark.js';
+import { doors } from './doors.js';
 import { fairness } from './fairness.js';
 import { gate } from './gate.js';
 import { keys } from './keys.js';
@@ -18,6 +19,7 @@ export const benchmarks: readonly Benchmark[] = [
   latency,
   topology,
   fairness,
+  doors,
   overload,
   gate,
   keys,

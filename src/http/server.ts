@@ -7,7 +7,13 @@ import fastify, {
 } from 'fastify';
 import { PlimsollError } from '../errors.js';
 import { EventLoopYield } from '../inference/yielding.js';
-import { chosenDoors, errorFormOf, openDoors, type Refuse } from './doors/open-doors.js';
+import {
+  chosenDoors,
+  errorFormOf,
+  type OpenOptions,
+  openDoors,
+  type Refuse,
+} from './doors/open-doors.js';
 import { asPlimsollError, type FaultLog, ownErrors, replyWithError } from './errors.js';
 import { allowOrigins } from './guards/cors.js';
 import { guardRoutes, type KeyCheck } from './guards/key-guard.js';
@@ -117,7 +123,8 @@ export async function buildServer(
   beginRequests(app, [whileClosing(app), withoutHost(app), site]);
   guardRoutes(app, options.keys);
   await describeRoutes(app, options.version);
-  dataRoutes(app, services, { open: options.doors ?? chosenDoors('all'), refuse });
+  const open = options.doors ?? chosenDoors('all');
+  dataRoutes(app, services, { open, refuse });
   await app.register((documents, _options, done) => {
     documentRoutes(documents, options.pageFolder).then(() => done(), done);
   });
@@ -151,11 +158,7 @@ async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise
 }
 
 /** Routes that answer with data. */
-function dataRoutes(
-  app: FastifyInstance,
-  services: HttpServices,
-  doors: { readonly open: ReadonlySet<string>; readonly refuse: Refuse },
-): void {
+function dataRoutes(app: FastifyInstance, services: HttpServices, doors: OpenOptions): void {
   openDoors(app, services, doors);
   serviceRoutes(app, services);
   keyRoutes(app, services);

@@ -12,6 +12,7 @@ import type { Tokenized } from '../contract/tokenize.js';
 import type { WorkerView } from '../contract/workers.js';
 import type { MadeKey, NewKey } from '../keys/key-register.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { ModelDescription } from '../models/intake/description.js';
 import type { ClassificationService } from '../sessions/service.js';
 import type { ReceiptFilter, RecordFilter } from '../store/reader.js';
 import type { KeyCheck } from './guards/key-guard.js';
@@ -20,6 +21,12 @@ import type { KeyCheck } from './guards/key-guard.js';
 export interface RecordQuery extends Omit<RecordFilter, 'userHash'> {
   readonly user?: string | undefined;
 }
+
+/** What doors have to know of a model before they ask it. */
+export type ModelFacts = { readonly id: string; readonly dtype: string } & Pick<
+  ModelDescription,
+  'task' | 'labels' | 'maxTokens' | 'moderations'
+>;
 
 /** The stream to an open page. */
 export interface PageStream {
@@ -50,6 +57,12 @@ export interface HttpServices {
     readonly processes: (sinceMs: number) => ProcessReadings;
   };
   readonly models: {
+    /**
+     * Facts of a model, of the default one if undefined; at once if it has been read already.
+     *
+     * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, INVALID_REQUEST
+     */
+    readonly facts: (name: string | undefined) => ModelFacts | Promise<ModelFacts>;
     /** A model, usable or broken. @throws PlimsollError MODEL_NOT_FOUND */
     readonly show: (id: string) => Promise<ModelDetail>;
     /** What a model sees of each text, also of one whose graph cannot be served. */
@@ -127,6 +140,7 @@ export interface HttpServices {
   readonly limits: {
     readonly maxInputs: number;
     readonly deadlineMs: number;
+    readonly maxConnections: number;
   };
   /** Key of the hash that stands for a caller's address. */
   readonly userSecret: string;

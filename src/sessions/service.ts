@@ -167,6 +167,15 @@ export class ClassificationService {
     return this.#askOf(model, call, abort);
   }
 
+  /**
+   * The model that a request is for: the one that it names, else the default one.
+   *
+   * @throws PlimsollError INVALID_REQUEST if there is no default one
+   */
+  idOf(name: string | undefined): string | Promise<string> {
+    return name ?? this.#theDefaultModel() ?? this.#lookForDefault();
+  }
+
   #askOf<R>(model: string, call: Call<R>, abort: Abortable): Given<R> {
     if (this.#repository.known(model) !== undefined) return this.#seat(model, call, abort);
     // An unknown model must not take a seat in a session.

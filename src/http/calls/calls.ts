@@ -39,13 +39,13 @@ export class Calls {
     reply: FastifyReply,
     named: Named,
     ask: (asked: Asked, stop: CallerStop) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
-    write: (answer: SessionAnswer<R>, tookMs: number) => T,
+    write: (answer: SessionAnswer<R>, tookMs: number) => T | Promise<T>,
   ): T | Promise<T> {
     const { model } = named;
     const session = this.callers.sessionOf(request, named.session);
     const user = this.callers.userOf(request, named.user);
     const stop = this.stop(request);
-    const give = (answer: SessionAnswer<R>): T => {
+    const give = (answer: SessionAnswer<R>): T | Promise<T> => {
       this.note(answer, reply);
       return write(answer, performance.now() - stop.beganMs);
     };
@@ -80,10 +80,10 @@ export class Calls {
     answer: Promise<A>,
     stop: CallerStop,
     session: string | undefined,
-    give: (answer: A) => T,
+    give: (answer: A) => T | Promise<T>,
   ): Promise<T> {
     try {
-      return give(await answer);
+      return await give(await answer);
     } catch (error) {
       return await this.refused(error, session);
     } finally {

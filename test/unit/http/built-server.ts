@@ -12,7 +12,7 @@ import { Metrics } from '../../../src/metrics/metrics.js';
 export async function builtServer(options: Partial<ServerOptions> = {}): Promise<FastifyInstance> {
   const given: Partial<HttpServices> = {
     metrics: new Metrics(),
-    limits: { maxInputs: 8, deadlineMs: 1000 },
+    limits: { maxInputs: 8, deadlineMs: 1000, maxConnections: 64 },
     userSecret: 'secret',
     settings: [],
     keyCheck: NO_KEYS,

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import {
   answerSchema,
   type ClassifyRequest,
@@ -9,13 +9,11 @@ import type { TextInput } from '../../../tasks/input.js';
 import type { TextClassification } from '../../../tasks/text-classification.js';
 import type { CallerStop } from '../../calls/caller-stop.js';
 import type { Calls } from '../../calls/calls.js';
+import { JSON_TYPE } from '../../calls/json.js';
 import { LARGE_ANSWER_SCORES, slicedBody } from '../../calls/slices.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 import { AnswerText } from './answer-text.js';
-
-/** The content type that fastify sets when it serialises. */
-const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** `POST /v1/classify` */
 export function classifyRoutes(app: FastifyInstance, services: HttpServices, calls: Calls): void {
@@ -39,18 +37,22 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
         user: callers.userOf(request, request.body.user),
         take: calls.takeOf(request, out),
       };
-      const stop = calls.stop(request);
-      try {
-        const answer = classification.classify(call, stop);
-        // An answer from the in-process cache is here already; awaiting it would cost a turn.
-        if (!(answer instanceof Promise)) return reply(answer, stop, out);
-        return waited(answer, stop, call, out);
-      } catch (error) {
-        stop.clear();
-        return calls.refused(error, session);
-      }
+      return ask(call, request, out);
     },
   });
+
+  const ask = (call: Asked & TextClassification, request: FastifyRequest, out: FastifyReply) => {
+    const stop = calls.stop(request);
+    try {
+      const answer = classification.classify(call, stop);
+      // An answer from the in-process cache is here already; awaiting it would cost a turn.
+      if (!(answer instanceof Promise)) return reply(answer, stop, out);
+      return waited(answer, stop, call, out);
+    } catch (error) {
+      stop.clear();
+      return calls.refused(error, call.session);
+    }
+  };
 
   const texts = new AnswerText();
   const reply = (answer: SessionAnswer, { beganMs }: CallerStop, out: FastifyReply) => {
