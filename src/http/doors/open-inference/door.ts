@@ -42,6 +42,7 @@ function serverRoutes(app: FastifyInstance, services: HttpServices): void {
   addRoute(app, {
     method: 'GET',
     url: '/v2',
+    scope: 'any',
     summary: 'The server and the extensions that it has',
     tag,
     errors: oipErrorSchema,
@@ -52,6 +53,7 @@ function serverRoutes(app: FastifyInstance, services: HttpServices): void {
   addRoute(app, {
     method: 'GET',
     url: '/v2/health/live',
+    scope: 'open',
     summary: 'The process answers',
     tag,
     errors: oipErrorSchema,
@@ -62,6 +64,7 @@ function serverRoutes(app: FastifyInstance, services: HttpServices): void {
   addRoute(app, {
     method: 'GET',
     url: '/v2/health/ready',
+    scope: 'open',
     summary: 'Requests can be taken',
     tag,
     errors: oipErrorSchema,

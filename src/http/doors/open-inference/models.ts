@@ -37,6 +37,7 @@ export function modelRoutes(
   addRoute(app, {
     method: 'GET',
     url: '/v2/models/stats',
+    scope: 'any',
     summary: 'What was counted of every model',
     tag,
     errors,
@@ -51,6 +52,7 @@ export function modelRoutes(
   addRoute(app, {
     method: 'GET',
     url: '/v2/models/*',
+    scope: 'any',
     summary: `One model: ${KNOWN}`,
     tag,
     path: object({ '*': text() }),
@@ -99,6 +101,7 @@ export function modelRoutes(
   addRoute(app, {
     method: 'POST',
     url: '/v2/models/*',
+    scope: 'classify',
     summary: 'Ask a model: {model}/infer, or {model}/versions/1/infer',
     tag,
     path: object({ '*': text() }),

@@ -21,6 +21,7 @@ export function repositoryRoutes(
   addRoute(app, {
     method: 'POST',
     url: '/v2/repository/index',
+    scope: 'any',
     summary: 'Every model, and whether it is ready; {"ready": true}: only those that are',
     tag,
     errors: oipErrorSchema,
@@ -39,6 +40,7 @@ export function repositoryRoutes(
   addRoute(app, {
     method: 'POST',
     url: '/v2/repository/models/*',
+    scope: 'manage',
     summary: 'Open ({model}/load) or release ({model}/unload) a model in the workers',
     tag,
     path: object({ '*': text() }),
