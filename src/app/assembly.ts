@@ -386,9 +386,9 @@ export class Assembly {
       classifier: new Classifier({
         ...{ library, dispatcher, cache, metrics, secret },
         maxAnswerScores: config['request.max_answer_scores'],
+        maxRows: config['request.max_inputs'],
       }),
-      repository,
-      defaultModel: config['models.default'],
+      ...{ repository, defaultModel: config['models.default'] },
       onAnswer: (answered) => archive.keepAnswer(answered),
       admit: () => {
         if (!this.memory.holding.has('refuse_requests')) return;

@@ -20,7 +20,7 @@ export function httpServices(
   config: Config,
   of: { readonly metrics: Metrics } & Pick<
     HttpServices,
-    'keys' | 'notReadyBecause' | 'degradedBecause'
+    'keys' | 'keyCheck' | 'notReadyBecause' | 'degradedBecause'
   >,
 ): HttpServices {
   const { classification, workers, events, archive, proofs, pulls } = parts;

@@ -15,6 +15,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import type { ModelDescription } from '../models/intake/description.js';
 import type { ClassificationService } from '../sessions/service.js';
 import type { ReceiptFilter, RecordFilter } from '../store/reader.js';
+import type { KeyCheck } from './guards/key-guard.js';
 
 /** A filter that names the user; only the archive knows how names are hashed. */
 export interface RecordQuery extends Omit<RecordFilter, 'userHash'> {
@@ -119,6 +120,8 @@ export interface HttpServices {
     /** @throws PlimsollError REDIS_UNAVAILABLE */
     readonly clear: (tier: 'memory' | 'redis' | 'both') => Promise<ClearedCache>;
   };
+  /** Limits of keys. */
+  readonly keyCheck: KeyCheck;
   /** The keys of callers. Changes throw PlimsollError INVALID_REQUEST, KEY_EXISTS, KEY_NOT_FOUND, DATABASE_UNAVAILABLE. */
   readonly keys: {
     readonly list: () => readonly KeyView[];

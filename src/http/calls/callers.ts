@@ -22,7 +22,7 @@ export class Callers {
   }
 
   /**
-   * The user: as the body says, else the header, else the name of the key, else the caller's hashed address.
+   * The user: as the body says, else the header, else the key's name, else the caller's hashed address.
    *
    * @throws PlimsollError INVALID_REQUEST for a header that is too long
    */

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PlimsollError } from '../../errors.js';
 import type { Asked, SessionAnswer } from '../../sessions/service.js';
-import { type KeyCheck, takeInputs } from '../guards/key-guard.js';
+import { takeInputs } from '../guards/key-guard.js';
 import type { HttpServices } from '../services.js';
 import { CallerStop } from './caller-stop.js';
 import { Callers, SESSION_HEADER } from './callers.js';
@@ -11,35 +11,21 @@ export interface Named {
   readonly model: string | undefined;
   readonly session?: string | undefined;
   readonly user?: string | undefined;
-  /** Rows that the request costs: the limit of a key counts them. One by default. */
-  readonly rows?: number;
 }
 
 /** What the calls of every door have in common: who asks, how long they wait, what is counted, how they fail. */
 export class Calls {
   readonly callers: Callers;
   readonly #services: HttpServices;
-  readonly #keys: KeyCheck;
 
-  constructor(services: HttpServices, keys: KeyCheck) {
+  constructor(services: HttpServices) {
     this.callers = new Callers(services.userSecret);
     this.#services = services;
-    this.#keys = keys;
   }
 
   /** The end of the caller's patience; whoever takes it clears it. */
   stop(request: FastifyRequest): CallerStop {
     return new CallerStop(request, this.#services.limits.deadlineMs);
-  }
-
-  /**
-   * Takes the inputs of a request from the limit of its key.
-   *
-   * @returns undefined where there is nothing to wait for.
-   * @throws PlimsollError RATE_LIMITED
-   */
-  takeInputs(request: FastifyRequest, reply: FastifyReply, inputs: number) {
-    return takeInputs(this.#keys, request, reply, inputs);
   }
 
   /**
@@ -55,18 +41,6 @@ export class Calls {
     ask: (asked: Asked, stop: CallerStop) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
     write: (answer: SessionAnswer<R>, tookMs: number) => T | Promise<T>,
   ): T | Promise<T> {
-    const taking = this.takeInputs(request, reply, named.rows ?? 1);
-    const put = () => this.#put(request, reply, named, ask, write);
-    return taking === undefined ? put() : taking.then(put);
-  }
-
-  #put<R, T>(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    named: Named,
-    ask: (asked: Asked, stop: CallerStop) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
-    write: (answer: SessionAnswer<R>, tookMs: number) => T | Promise<T>,
-  ): T | Promise<T> {
     const { model } = named;
     const session = this.callers.sessionOf(request, named.session);
     const user = this.callers.userOf(request, named.user);
@@ -76,7 +50,7 @@ export class Calls {
       return write(answer, performance.now() - stop.beganMs);
     };
     try {
-      const answer = ask({ model, session, user }, stop);
+      const answer = ask({ model, session, user, take: this.takeOf(request, reply) }, stop);
       return answer instanceof Promise ? this.#waited(answer, stop, session, give) : give(answer);
     } catch (error) {
       stop.clear();
@@ -84,10 +58,15 @@ export class Calls {
     }
   }
 
-  /** Counts what was answered, and names the session in the reply. */
-  note(answer: SessionAnswer<unknown>, reply: FastifyReply): void {
-    this.#services.metrics.inputs.add(answer.model, answer.results.length);
-    void reply.header(SESSION_HEADER, answer.session);
+  /** What takes inputs from the limit of the caller's key; undefined for one without. */
+  takeOf(request: FastifyRequest, reply: FastifyReply): Asked['take'] {
+    if (request.caller?.inputsPerMinute === undefined) return undefined;
+    return (rows) => takeInputs(this.#services.keyCheck, request, reply, rows);
+  }
+
+  /** Names the session in the reply. */
+  note({ session }: { readonly session: string }, reply: FastifyReply): void {
+    void reply.header(SESSION_HEADER, session);
   }
 
   /** Fails with what the caller is to be told: a session of an earlier run has ended, others never were. */

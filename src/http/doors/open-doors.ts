@@ -3,7 +3,6 @@ import { PlimsollError } from '../../errors.js';
 import { SettingError } from '../../settings/setting.js';
 import { Calls } from '../calls/calls.js';
 import { type ErrorForm, ownErrors } from '../errors.js';
-import type { KeyCheck } from '../guards/key-guard.js';
 import type { HttpServices } from '../services.js';
 import { type Claim, openSharedAddresses } from '../shared-addresses.js';
 import type { Door } from './door.js';
@@ -13,7 +12,6 @@ export interface OpenOptions {
   /** Names of the doors that answer; the others tell who asks that they are closed. */
   readonly open: ReadonlySet<string>;
   readonly refuse: Refuse;
-  readonly keys: KeyCheck;
 }
 
 /** Answers with an error in a protocol's form. */
@@ -58,10 +56,10 @@ export function errorFormOf(address: string, doors: readonly Door[] = DOORS): Er
 export function openDoors(
   app: FastifyInstance,
   services: HttpServices,
-  { open, refuse, keys }: OpenOptions,
+  { open, refuse }: OpenOptions,
   doors: readonly Door[] = DOORS,
 ): void {
-  const calls = new Calls(services, keys);
+  const calls = new Calls(services);
   const claims: Claim[] = [];
   for (const door of doors) {
     const closed = open.has(door.name) ? undefined : closedError(door.name);

@@ -57,7 +57,7 @@ function asking({ models, classification, limits }: HttpServices, calls: Calls) 
   const lists = new LabelLists();
 
   const put = (question: Question, id: string, request: FastifyRequest, reply: FastifyReply) => {
-    const named = { model: id, rows: rowsOf(question) };
+    const named = { model: id };
     const { isList } = question;
     if (question.kind === 'text-classification') {
       const { inputs, topK, function: own } = question;
@@ -107,13 +107,6 @@ function asking({ models, classification, limits }: HttpServices, calls: Calls) 
     const facts = models.facts(id);
     return facts instanceof Promise ? facts.then(go) : go(facts);
   };
-}
-
-function rowsOf(question: Question): number {
-  if (question.kind === 'text-classification') return question.inputs.length;
-  const { texts } = question;
-  const each = question.kind === 'token-classification' ? 1 : question.candidateLabels.length;
-  return texts.length * each;
 }
 
 /** As the pipeline names it: the label of a token, or of a group of tokens. */

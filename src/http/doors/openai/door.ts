@@ -91,7 +91,7 @@ function moderating({ models, classification, limits }: HttpServices, calls: Cal
       return calls.answer<readonly LabelScore[], Reply>(
         request,
         reply,
-        { model: facts.id, rows: inputs.length },
+        { model: facts.id },
         (who, stop) => classification.classify({ ...who, ...how }, stop),
         ({ model: id, results }) =>
           jsonReply(reply, {

@@ -1,6 +1,11 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { answerSchema, classifyRequestSchema } from '../../../contract/classify.js';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import {
+  answerSchema,
+  type ClassifyRequest,
+  classifyRequestSchema,
+} from '../../../contract/classify.js';
 import type { Asked, SessionAnswer } from '../../../sessions/service.js';
+import type { TextInput } from '../../../tasks/input.js';
 import type { TextClassification } from '../../../tasks/text-classification.js';
 import type { CallerStop } from '../../calls/caller-stop.js';
 import type { Calls } from '../../calls/calls.js';
@@ -24,32 +29,26 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
     replies: { 200: answerSchema },
     // Not by `calls.answer`: what that costs in closures is measurable here.
     handle: (request, out) => {
-      const { inputs, model, top_k: topK, function_to_apply: asked } = request.body;
-      const all = typeof inputs === 'string' ? [inputs] : inputs;
+      const { inputs, model, top_k: topK, function_to_apply: asked, threshold } = request.body;
+      const all = isList(inputs) ? inputs : [inputs];
       const session = callers.sessionOf(request, request.body.session);
       const call: Asked & TextClassification = {
-        ...{ inputs: all, model, topK, function: asked, session },
+        ...{ inputs: all, model, topK, function: asked, threshold, session },
         user: callers.userOf(request, request.body.user),
+        take: calls.takeOf(request, out),
       };
-      const taking = calls.takeInputs(request, out, all.length);
-      return taking === undefined
-        ? ask(call, request, out)
-        : taking.then(() => ask(call, request, out));
+      const stop = calls.stop(request);
+      try {
+        const answer = classification.classify(call, stop);
+        // An answer from the in-process cache is here already; awaiting it would cost a turn.
+        if (!(answer instanceof Promise)) return reply(answer, stop, out);
+        return waited(answer, stop, call, out);
+      } catch (error) {
+        stop.clear();
+        return calls.refused(error, session);
+      }
     },
   });
-
-  const ask = (call: Asked & TextClassification, request: FastifyRequest, out: FastifyReply) => {
-    const stop = calls.stop(request);
-    try {
-      const answer = classification.classify(call, stop);
-      // An answer from the in-process cache is here already; awaiting it would cost a turn.
-      if (!(answer instanceof Promise)) return reply(answer, stop, out);
-      return waited(answer, stop, call, out);
-    } catch (error) {
-      stop.clear();
-      return calls.refused(error, call.session);
-    }
-  };
 
   const texts = new AnswerText();
   const reply = (answer: SessionAnswer, { beganMs }: CallerStop, out: FastifyReply) => {
@@ -79,4 +78,8 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
 function isLarge({ results }: SessionAnswer): boolean {
   // Every input has as many labels.
   return results.length * (results[0]?.length ?? 0) > LARGE_ANSWER_SCORES;
+}
+
+function isList(inputs: ClassifyRequest['inputs']): inputs is readonly TextInput[] {
+  return Array.isArray(inputs);
 }

@@ -11,6 +11,7 @@ import { proofRoutes } from './proofs.js';
 import { pullRoutes } from './pulls.js';
 import { recordRoutes } from './records.js';
 import { sessionRoutes } from './sessions.js';
+import { taskRoutes } from './tasks.js';
 import { tokenizeRoutes } from './tokenize.js';
 import { workerRoutes } from './workers.js';
 
@@ -20,6 +21,7 @@ export const plimsoll: Door = {
   errors: ownErrors,
   open: (app, services, calls) => {
     classifyRoutes(app, services, calls);
+    taskRoutes(app, services, calls);
     sessionRoutes(app, services);
     recordRoutes(app, services);
     memoryRoutes(app, services);

@@ -52,7 +52,7 @@ export class TeiAnswers {
     return this.#calls.answer<readonly LabelScore[], Reply>(
       request,
       reply,
-      { model, rows: inputs.length },
+      { model },
       (who, stop) => classification.classify({ ...who, ...how }, stop),
       (answer, tookMs) =>
         this.#unlessCut(body, answer, () => {
@@ -79,7 +79,7 @@ export class TeiAnswers {
     return this.#calls.answer<number, Ranks>(
       request,
       reply,
-      { model, rows: documents.length },
+      { model },
       (who, stop) => classification.rerank({ ...who, ...how }, stop),
       (answer, tookMs) =>
         this.#unlessCut(body, answer, () => {

@@ -46,7 +46,7 @@ export class VllmAnswers {
     return this.#calls.answer<readonly LabelScore[], Text<typeof vllmClassifyReplySchema>>(
       request,
       reply,
-      { model: body.model ?? undefined, rows: inputs.length },
+      { model: body.model ?? undefined },
       (who, stop) => classification.classify({ ...who, ...how, function: own }, stop),
       ({ model, results }) => {
         const write = ({ labels }: ModelFacts) => {
@@ -78,7 +78,7 @@ export class VllmAnswers {
       return this.#calls.answer<readonly LabelScore[], Text<typeof vllmScoreReplySchema>>(
         request,
         reply,
-        { model: id, rows: inputs.length },
+        { model: id },
         (who, stop) => classification.classify({ ...who, ...how, function: own }, stop),
         ({ model, results }) => {
           const data = results.map(([first], index) => {
@@ -104,7 +104,7 @@ export class VllmAnswers {
     return this.#calls.answer<number, Text<typeof vllmRerankReplySchema>>(
       request,
       reply,
-      { model: body.model ?? undefined, rows: documents.length },
+      { model: body.model ?? undefined },
       (who, stop) => classification.rerank({ ...who, query, documents, function: own }, stop),
       (answer) => jsonReply(reply, ranked(answer, documents, body)),
     );

@@ -5,7 +5,6 @@ import type { Door } from '../../../../src/http/doors/door.js';
 import { DOORS } from '../../../../src/http/doors/doors.js';
 import { chosenDoors, errorFormOf, openDoors } from '../../../../src/http/doors/open-doors.js';
 import { asPlimsollError, type ErrorForm, replyWithError } from '../../../../src/http/errors.js';
-import type { KeyCheck } from '../../../../src/http/guards/key-guard.js';
 import { addRoute } from '../../../../src/http/route.js';
 import type { HttpServices } from '../../../../src/http/services.js';
 import { sharedRoute } from '../../../../src/http/shared-addresses.js';
@@ -67,8 +66,6 @@ function opened(open: readonly string[]): FastifyInstance {
     SERVICES,
     {
       open: new Set(open),
-      // Nobody sends a key here.
-      keys: {} as KeyCheck,
       refuse: (error, request, reply, form) =>
         replyWithError(asPlimsollError(error, undefined, undefined), request, reply, log, form),
     },
