@@ -7,7 +7,13 @@ import fastify, {
 } from 'fastify';
 import { PlimsollError } from '../errors.js';
 import { EventLoopYield } from '../inference/yielding.js';
-import { chosenDoors, errorFormOf, openDoors, type Refuse } from './doors/open-doors.js';
+import {
+  chosenDoors,
+  errorFormOf,
+  type OpenOptions,
+  openDoors,
+  type Refuse,
+} from './doors/open-doors.js';
 import { asPlimsollError, type FaultLog, ownErrors, replyWithError } from './errors.js';
 import { allowOrigins } from './guards/cors.js';
 import { guardRoutes, type KeyCheck } from './guards/key-guard.js';
@@ -117,7 +123,12 @@ export async function buildServer(
   beginRequests(app, [whileClosing(app), withoutHost(app), site]);
   guardRoutes(app, options.keys);
   await describeRoutes(app, options.version);
+<<<<<<< HEAD
   dataRoutes(app, services, { open: options.doors ?? chosenDoors('all'), refuse });
+=======
+  const open = options.doors ?? chosenDoors('all');
+  dataRoutes(app, services, { open, refuse });
+>>>>>>> main
   await app.register((documents, _options, done) => {
     documentRoutes(documents, options.pageFolder).then(() => done(), done);
   });

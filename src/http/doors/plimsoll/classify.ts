@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 import type { FastifyInstance, FastifyReply } from 'fastify';
+=======
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+>>>>>>> main
 import {
   answerSchema,
   type ClassifyRequest,
@@ -37,6 +41,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
         user: callers.userOf(request, request.body.user),
         take: calls.takeOf(request, out),
       };
+<<<<<<< HEAD
       const stop = calls.stop(request);
       try {
         const answer = classification.classify(call, stop);
@@ -47,6 +52,9 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
         stop.clear();
         return calls.refused(error, session);
       }
+=======
+      return ask(call, request, out);
+>>>>>>> main
     },
   });
 
