@@ -123,12 +123,8 @@ export async function buildServer(
   beginRequests(app, [whileClosing(app), withoutHost(app), site]);
   guardRoutes(app, options.keys);
   await describeRoutes(app, options.version);
-<<<<<<< HEAD
-  dataRoutes(app, services, { open: options.doors ?? chosenDoors('all'), refuse });
-=======
   const open = options.doors ?? chosenDoors('all');
   dataRoutes(app, services, { open, refuse });
->>>>>>> main
   await app.register((documents, _options, done) => {
     documentRoutes(documents, options.pageFolder).then(() => done(), done);
   });
@@ -162,11 +158,7 @@ async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise
 }
 
 /** Routes that answer with data. */
-function dataRoutes(
-  app: FastifyInstance,
-  services: HttpServices,
-  doors: { readonly open: ReadonlySet<string>; readonly refuse: Refuse },
-): void {
+function dataRoutes(app: FastifyInstance, services: HttpServices, doors: OpenOptions): void {
   openDoors(app, services, doors);
   serviceRoutes(app, services);
   keyRoutes(app, services);

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-import type { FastifyInstance, FastifyReply } from 'fastify';
-=======
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
->>>>>>> main
 import {
   answerSchema,
   type ClassifyRequest,
@@ -41,22 +37,22 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
         user: callers.userOf(request, request.body.user),
         take: calls.takeOf(request, out),
       };
-<<<<<<< HEAD
-      const stop = calls.stop(request);
-      try {
-        const answer = classification.classify(call, stop);
-        // An answer from the in-process cache is here already; awaiting it would cost a turn.
-        if (!(answer instanceof Promise)) return reply(answer, stop, out);
-        return waited(answer, stop, call, out);
-      } catch (error) {
-        stop.clear();
-        return calls.refused(error, session);
-      }
-=======
       return ask(call, request, out);
->>>>>>> main
     },
   });
+
+  const ask = (call: Asked & TextClassification, request: FastifyRequest, out: FastifyReply) => {
+    const stop = calls.stop(request);
+    try {
+      const answer = classification.classify(call, stop);
+      // An answer from the in-process cache is here already; awaiting it would cost a turn.
+      if (!(answer instanceof Promise)) return reply(answer, stop, out);
+      return waited(answer, stop, call, out);
+    } catch (error) {
+      stop.clear();
+      return calls.refused(error, call.session);
+    }
+  };
 
   const texts = new AnswerText();
   const reply = (answer: SessionAnswer, { beganMs }: CallerStop, out: FastifyReply) => {
