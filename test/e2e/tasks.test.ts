@@ -9,7 +9,7 @@ import type {
   RerankAnswer,
   TokenClassificationAnswer,
   ZeroShotAnswer,
-} from '../../src/contract/tasks.js';
+} from '../../src/contract/doors/tasks.js';
 import { post, request, type Server, startServer } from './harness.js';
 import { expectError } from './shapes.js';
 

@@ -6,13 +6,13 @@ import {
   tokenClassificationRequestSchema,
   zeroShotAnswerSchema,
   zeroShotRequestSchema,
-} from '../../../contract/tasks.js';
-import { toMs } from '../../../contract/units.js';
-import type { SessionAnswer } from '../../../sessions/service.js';
-import { bestFirst } from '../../../tasks/rerank.js';
-import type { Calls } from '../../calls/calls.js';
-import { addRoute } from '../../route.js';
-import type { HttpServices } from '../../services.js';
+} from '../../../../contract/doors/tasks.js';
+import { toMs } from '../../../../contract/units.js';
+import type { SessionAnswer } from '../../../../sessions/service.js';
+import { bestFirst } from '../../../../tasks/rerank.js';
+import type { Calls } from '../../../calls/calls.js';
+import { addRoute } from '../../../route.js';
+import type { HttpServices } from '../../../services.js';
 
 const scope = 'classify';
 const tag = 'classification';

@@ -3,16 +3,16 @@ import {
   answerSchema,
   type ClassifyRequest,
   classifyRequestSchema,
-} from '../../../contract/classify.js';
-import type { Asked, SessionAnswer } from '../../../sessions/service.js';
-import type { TextInput } from '../../../tasks/input.js';
-import type { TextClassification } from '../../../tasks/text-classification.js';
-import type { CallerStop } from '../../calls/caller-stop.js';
-import type { Calls } from '../../calls/calls.js';
-import { JSON_TYPE } from '../../calls/json.js';
-import { LARGE_ANSWER_SCORES, slicedBody } from '../../calls/slices.js';
-import { addRoute } from '../../route.js';
-import type { HttpServices } from '../../services.js';
+} from '../../../../contract/classify.js';
+import type { Asked, SessionAnswer } from '../../../../sessions/service.js';
+import type { TextInput } from '../../../../tasks/input.js';
+import type { TextClassification } from '../../../../tasks/text-classification.js';
+import type { CallerStop } from '../../../calls/caller-stop.js';
+import type { Calls } from '../../../calls/calls.js';
+import { JSON_TYPE } from '../../../calls/json.js';
+import { LARGE_ANSWER_SCORES, slicedBody } from '../../../calls/slices.js';
+import { addRoute } from '../../../route.js';
+import type { HttpServices } from '../../../services.js';
 import { AnswerText } from './answer-text.js';
 
 /** `POST /v1/classify` */

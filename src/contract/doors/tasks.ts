@@ -1,5 +1,5 @@
 /** What is asked beside plain classification: labels of the caller's own, documents by a query, names in a text. */
-import { MAX_SESSION_CHARACTERS, MAX_USER_CHARACTERS, resultSourceSchema } from './classify.js';
+import { MAX_SESSION_CHARACTERS, MAX_USER_CHARACTERS, resultSourceSchema } from '../classify.js';
 import {
   choice,
   closed,
@@ -13,7 +13,7 @@ import {
   type Schema,
   type Static,
   text,
-} from './schema/schema.js';
+} from '../schema/schema.js';
 
 /** Longest label, template or query: far beyond what any model takes. */
 const MAX_PHRASE_CHARACTERS = 10_000;
