@@ -30,7 +30,10 @@ afterAll(async () => {
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 
-async function classify(body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string>): Promise<Response> {
+async function classify(
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string>,
+): Promise<Response> {
   return fetch(`${server.url}/v1/classify`, {
     method: 'POST',
     body,

@@ -1,7 +1,9 @@
 import { ownErrors } from '../../errors.js';
 import type { Door } from '../door.js';
-import { cacheRoutes } from './cache.js';
 import { classifyRoutes } from './asking/classify.js';
+import { taskRoutes } from './asking/tasks.js';
+import { tokenizeRoutes } from './asking/tokenize.js';
+import { cacheRoutes } from './cache.js';
 import { configRoutes } from './config.js';
 import { eventRoutes } from './events.js';
 import { memoryRoutes } from './memory.js';
@@ -11,8 +13,6 @@ import { proofRoutes } from './proofs.js';
 import { pullRoutes } from './pulls.js';
 import { recordRoutes } from './records.js';
 import { sessionRoutes } from './sessions.js';
-import { taskRoutes } from './asking/tasks.js';
-import { tokenizeRoutes } from './asking/tokenize.js';
 import { workerRoutes } from './workers.js';
 
 /** Plimsoll's own protocol, which the page, the proof and the benchmarks speak. */
