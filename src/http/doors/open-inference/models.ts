@@ -1,0 +1,131 @@
+import type { FastifyInstance } from 'fastify';
+import type { ModelDetail } from '../../../contract/models.js';
+import { object, text } from '../../../contract/schema/schema.js';
+import { PlimsollError } from '../../../errors.js';
+import type { Calls } from '../../calls/calls.js';
+import { addRoute } from '../../route.js';
+import type { HttpServices } from '../../services.js';
+import { hasVersion, type ModelAddress, modelAddress } from './address.js';
+import type { Unloads } from './availability.js';
+import { Inference } from './infer.js';
+import { configOf, metadataOf } from './metadata.js';
+import { tag } from './repository.js';
+import {
+  configSchema,
+  inferSchema,
+  metadataSchema,
+  modelReadySchema,
+  oipErrorSchema,
+  statsSchema,
+} from './schemas.js';
+import { statsOf } from './statistics.js';
+
+const errors = oipErrorSchema;
+const BELOW = '/v2/models/';
+const KNOWN = '{model}, with /versions/1 or without it, then /ready, /config, /stats or nothing';
+
+/** `/v2/models/…` */
+export function modelRoutes(
+  app: FastifyInstance,
+  services: HttpServices,
+  calls: Calls,
+  unloads: Unloads,
+): void {
+  const { models, metrics } = services;
+  const inference = new Inference(services, calls);
+
+  addRoute(app, {
+    method: 'GET',
+    url: '/v2/models/stats',
+    scope: 'any',
+    summary: 'What was counted of every model',
+    tag,
+    errors,
+    replies: { 200: statsSchema },
+    handle: async () => {
+      const all = (await models.list()).filter(({ state }) => state !== 'broken');
+      return { model_stats: all.map((model) => statsOf(model, metrics.models.of(model.id))) };
+    },
+  });
+
+  // Ids of models hold slashes, which the router allows at an address's end only: see address.ts.
+  addRoute(app, {
+    method: 'GET',
+    url: '/v2/models/*',
+    scope: 'any',
+    summary: `One model: ${KNOWN}`,
+    tag,
+    path: object({ '*': text() }),
+    errors,
+    replies: {
+      200: {
+        anyOf: [metadataSchema, modelReadySchema, configSchema, statsSchema],
+      },
+      503: modelReadySchema,
+    },
+    handle: async ({ raw }, reply) => {
+      const address = addressOf(raw.url);
+      const model = await models.show(address.model);
+      const body = shownAs(address, model);
+      if (body.status !== 200) reply.code(body.status);
+      return reply.send(body.of);
+    },
+  });
+
+  const shownAs = ({ action }: ModelAddress, model: ModelDetail) => {
+    switch (action) {
+      case 'ready':
+        return readinessOf(model);
+      case 'config':
+        return { status: 200, of: configOf(model) };
+      case 'stats':
+        return {
+          status: 200,
+          of: { model_stats: [statsOf(model, metrics.models.of(model.id))] },
+        };
+      case 'metadata':
+        return { status: 200, of: metadataOf(model) };
+      case 'infer':
+        throw new PlimsollError('METHOD_NOT_ALLOWED', 'inference is asked for with POST');
+    }
+  };
+
+  /** Clients look at the status alone. */
+  const readinessOf = (model: ModelDetail) => {
+    const { state, reason } = unloads.availabilityOf(model);
+    if (state === 'READY') return { status: 200, of: { name: model.id, ready: true } };
+    const error = `model ${model.id} is not ready: ${reason}`;
+    return { status: 503, of: { name: model.id, ready: false, error } };
+  };
+
+  addRoute(app, {
+    method: 'POST',
+    url: '/v2/models/*',
+    scope: 'classify',
+    summary: 'Ask a model: {model}/infer, or {model}/versions/1/infer',
+    tag,
+    path: object({ '*': text() }),
+    errors,
+    replies: { 200: inferSchema },
+    handle: (request, reply) => {
+      const { model, action } = addressOf(request.raw.url);
+      if (action !== 'infer') throw notFound(request.raw.url);
+      const { body } = request as { readonly body: unknown };
+      return inference.answer(model, body instanceof Buffer ? body : undefined, request, reply);
+    },
+  });
+}
+
+/** @throws PlimsollError NOT_FOUND */
+function addressOf(url: string | undefined): ModelAddress {
+  const address = modelAddress(url ?? '', BELOW);
+  if (address === undefined) throw notFound(url);
+  if (hasVersion(address)) return address;
+  const message = `model ${address.model} has no version ${address.version}: its only version is 1`;
+  throw new PlimsollError('MODEL_NOT_FOUND', message);
+}
+
+function notFound(url = ''): PlimsollError {
+  const known = `addresses below ${BELOW} are ${KNOWN}; POST {model}/infer asks a model`;
+  return new PlimsollError('NOT_FOUND', `there is no ${url.slice(0, 200)}; ${known}`);
+}

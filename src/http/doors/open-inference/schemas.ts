@@ -1,0 +1,122 @@
+/** The shapes of the Open Inference protocol and of Triton's extensions, as this server writes them. */
+import {
+  choice,
+  flag,
+  integer,
+  list,
+  number,
+  object,
+  optional,
+  type Schema,
+  type Static,
+  text,
+} from '../../../contract/schema/schema.js';
+
+export const oipErrorSchema = object({ error: text() }, 'Every error has this shape.');
+
+export const serverSchema = object({
+  name: text(),
+  version: text(),
+  extensions: list(text(), 'Extensions of Triton that this server has.'),
+});
+
+export const liveSchema = object({ live: flag() });
+export const readySchema = object({ live: flag(), ready: flag(), error: optional(text()) });
+export const modelReadySchema = object({ name: text(), ready: flag(), error: optional(text()) });
+
+const tensorSchema = object({
+  name: text(),
+  datatype: text(),
+  shape: list(integer('-1: of any size.')),
+});
+
+export const metadataSchema = object({
+  name: text(),
+  versions: list(text()),
+  platform: text(),
+  inputs: list(tensorSchema),
+  outputs: list(tensorSchema),
+});
+export type ModelMetadata = Static<typeof metadataSchema>;
+
+const configTensor = {
+  name: text(),
+  data_type: text(),
+  dims: list(integer()),
+};
+
+export const configSchema = object({
+  name: text(),
+  platform: text(),
+  backend: text(),
+  max_batch_size: integer('0: the first size of each tensor is that of the batch.'),
+  input: list(object({ ...configTensor, optional: flag() })),
+  output: list(object(configTensor)),
+  parameters: object({}, 'By name, each as {string_value}.') as Schema<
+    Readonly<Record<string, { readonly string_value: string }>>
+  >,
+});
+export type ModelConfig = Static<typeof configSchema>;
+
+export const indexSchema = list(
+  object({
+    name: text(),
+    version: text(),
+    state: choice(['READY', 'UNAVAILABLE']),
+    reason: text(),
+  }),
+);
+export type RepositoryIndex = Static<typeof indexSchema>;
+
+/** What a load or an unload is answered with. */
+export const doneSchema = object({});
+
+const durationSchema = object({ count: integer(), ns: integer() });
+export type ShownDuration = Static<typeof durationSchema>;
+
+export const statsSchema = object({
+  model_stats: list(
+    object({
+      name: text(),
+      version: text(),
+      last_inference: integer('Milliseconds since 1970; 0: there was none.'),
+      inference_count: integer('Rows that were computed.'),
+      execution_count: integer('Batches that were run.'),
+      inference_stats: object({
+        success: durationSchema,
+        fail: durationSchema,
+        queue: durationSchema,
+        compute_input: durationSchema,
+        compute_infer: durationSchema,
+        compute_output: durationSchema,
+        cache_hit: durationSchema,
+        cache_miss: durationSchema,
+      }),
+      batch_stats: list(
+        object({
+          batch_size: integer(),
+          compute_input: durationSchema,
+          compute_infer: durationSchema,
+          compute_output: durationSchema,
+        }),
+      ),
+      memory_usage: list(object({ type: text(), id: integer(), byte_size: integer() })),
+    }),
+  ),
+});
+export type ModelStats = Static<typeof statsSchema>['model_stats'][number];
+
+export const inferSchema = object({
+  model_name: text(),
+  model_version: text(),
+  id: optional(text()),
+  outputs: list(
+    object({
+      name: text(),
+      datatype: text(),
+      shape: list(integer()),
+      data: optional(list(number(), 'Texts for BYTES.')),
+      parameters: optional(object({ binary_data_size: integer() })),
+    }),
+  ),
+});

@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { PlimsollError } from '../../../../../src/errors.js';
+import { statusOf } from '../../../../../src/http/doors/open-inference/errors.js';
+import {
+  entitiesTensor,
+  labelTensor,
+  logitsTensor,
+  scoreTensor,
+} from '../../../../../src/http/doors/open-inference/outputs.js';
+import {
+  classesOf,
+  outputsFor,
+  partsOf,
+  writeReply,
+} from '../../../../../src/http/doors/open-inference/tensors/reply.js';
+import type { WantedOutput } from '../../../../../src/http/doors/open-inference/tensors/request.js';
+import { readReply } from './client.js';
+
+const LABELS = ['a:b', 'ü', ''];
+const wanted = (name: string, fields: Partial<WantedOutput> = {}): WantedOutput => ({
+  ...{ name, isBinary: false, classes: undefined, ...fields },
+});
+const RESULTS = [
+  [
+    { label: 'ü', score: 0.5 },
+    { label: 'a:b', score: 0.25 },
+    { label: '', score: 0.125 },
+  ],
+  [
+    { label: '', score: 1 },
+    { label: 'ü', score: 0 },
+    { label: 'a:b', score: 0 },
+  ],
+];
+const TENSORS = {
+  label: () => labelTensor(RESULTS),
+  score: () => scoreTensor(RESULTS, LABELS),
+};
+
+describe('what a client reads is what was written', () => {
+  test.each([false, true])('scores stand in the order of the labels; in bytes: %s', (isBinary) => {
+    const parts = [wanted('label', { isBinary }), wanted('score', { isBinary })];
+    const of = { model: 'org/name', id: 'ä', labels: LABELS };
+    const { body, jsonBytes } = writeReply(of, parts, TENSORS);
+    expect(jsonBytes === undefined).toBe(!isBinary);
+    const { json, elements } = readReply(body, jsonBytes);
+    expect(json).toMatchObject({ model_name: 'org/name', model_version: '1', id: 'ä' });
+    expect(json.outputs.map(({ shape }) => shape)).toEqual([[2], [2, 3]]);
+    expect(elements('label')).toEqual(['ü', '']);
+    expect(elements('score')).toEqual([0.25, 0.5, 0.125, 0, 0, 1]);
+  });
+
+  test('any numbers and texts, each output in bytes or not', () => {
+    const float = fc.float({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
+    const text = fc.string({ unit: 'grapheme' });
+    fc.assert(
+      fc.property(
+        fc.array(float, { minLength: 1, maxLength: 9 }),
+        fc.array(text, { minLength: 1, maxLength: 5 }),
+        fc.boolean(),
+        fc.boolean(),
+        (numbers, texts, first, second) => {
+          const { body, jsonBytes } = writeReply(
+            { model: 'm', id: undefined, labels: [] },
+            [wanted('x', { isBinary: first }), wanted('y', { isBinary: second })],
+            {
+              x: () => logitsTensor([numbers], numbers.length),
+              y: () => ({ name: 'y', datatype: 'BYTES', shape: [texts.length], texts }),
+            },
+          );
+          const { json, elements } = readReply(body, jsonBytes);
+          expect(json).not.toHaveProperty('id');
+          expect([elements('logits'), elements('y')]).toEqual([numbers, texts]);
+        },
+      ),
+    );
+  });
+
+  test('entities are JSON', () => {
+    const entity = { label: 'PER', score: 0.5, word: 'Ada', start: 0, end: 3 };
+    const tensor = entitiesTensor([[entity], []]);
+    expect(tensor).toMatchObject({ shape: [2], texts: [JSON.stringify([entity]), '[]'] });
+  });
+});
+
+describe('classes', () => {
+  test('value:index:label, the best first, no more than there are', () => {
+    const tensor = scoreTensor(RESULTS, LABELS);
+    expect(classesOf(tensor, LABELS, 2)).toEqual({
+      ...{ name: 'score', datatype: 'BYTES', shape: [2, 2] },
+      texts: ['0.5:1:ü', '0.25:0:a:b', '1:2:', '0:0:a:b'],
+    });
+    expect(classesOf(tensor, LABELS, 99).shape).toEqual([2, 3]);
+  });
+
+  test('are for numbers only', () => {
+    const parts = [wanted('label', { classes: 1 })];
+    expect(() => partsOf(parts, ['score'])).toThrow(/which label is not/);
+  });
+});
+
+describe('which outputs', () => {
+  const request = { id: undefined, parameters: {}, inputs: [] };
+
+  test('all in the form that was asked for, where none is named', () => {
+    const asked = { ...request, outputs: undefined, isBinary: true };
+    expect(outputsFor(asked, ['label', 'score'])).toEqual([
+      wanted('label', { isBinary: true }),
+      wanted('score', { isBinary: true }),
+    ]);
+  });
+
+  test('an unknown one is refused', () => {
+    const asked = { ...request, outputs: [wanted('logits')], isBinary: false };
+    expect(() => outputsFor(asked, ['label', 'score'])).toThrow(/no output "logits".*label, score/);
+  });
+
+  test('scores of labels that share a name cannot be told apart', () => {
+    try {
+      scoreTensor([[{ label: 'x', score: 1 }]], ['x', 'x']);
+    } catch (error) {
+      expect(error instanceof PlimsollError ? statusOf(error) : 0).toBe(501);
+      return;
+    }
+    expect.unreachable();
+  });
+});
