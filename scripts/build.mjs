@@ -14,12 +14,12 @@ process.on('exit', () => {
   for (const folder of [made, old]) rmSync(folder, { recursive: true, force: true });
 });
 const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
-const { status } = spawnSync(
-  process.execPath,
-  [compiler, '-p', 'tsconfig.build.json', '--outDir', made],
-  { cwd: root, stdio: 'inherit' },
-);
-if (status !== 0) process.exit(status ?? 1);
+// The second one writes the types of `plimsoll/client`.
+for (const project of ['tsconfig.build.json', 'tsconfig.client.json']) {
+  const args = [compiler, '-p', project, '--outDir', made];
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
 chmodSync(path.join(made, 'main.js'), 0o755);
 await build({
   configFile: path.join(root, 'web/vite.config.mjs'),

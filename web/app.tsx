@@ -1,5 +1,6 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { currentKey, saveWithKey } from './data/key.js';
 import { useLive } from './data/use-live.js';
 import { FetchModel } from './panels/actions/fetch-model.js';
 import { Proofs } from './panels/actions/proofs.js';
@@ -17,6 +18,7 @@ import { Workers } from './panels/service/workers.js';
 import { routeOf } from './route.js';
 import { ConnectionBanner } from './ui/connection-banner.js';
 import { Header } from './ui/header.js';
+import { KeyForm } from './ui/key-form.js';
 
 /** The overview's blocks. `layout.css` places them in one, two or three columns; a panel is one entry here. */
 const BLOCKS: readonly { readonly name: string; readonly panels: readonly ComponentType[] }[] = [
@@ -28,7 +30,9 @@ const BLOCKS: readonly { readonly name: string; readonly panels: readonly Compon
 
 export function App() {
   const route = useRoute();
-  const { connection, state } = useLive();
+  const live = useLive();
+  const { connection, state } = live;
+  if (connection.state === 'locked') return <KeyForm reason={connection.reason} />;
   return (
     <>
       <a class="skip" href="#main">
@@ -44,7 +48,18 @@ export function App() {
       <footer class="foot">
         <p>
           Plimsoll {state?.version}. MB are 2<sup>20</sup> bytes. <a href="docs">API</a>{' '}
-          <a href="metrics">Metrics</a> <a href="licences.txt">Licences</a>
+          <a href="metrics" onClick={(event) => saveWithKey(event, 'metrics', 'metrics.txt')}>
+            Metrics
+          </a>{' '}
+          <a href="licences.txt">Licences</a>
+          {currentKey() !== '' && (
+            <>
+              {' '}
+              <button type="button" onClick={() => live.useKey('')}>
+                Forget the key
+              </button>
+            </>
+          )}
         </p>
       </footer>
     </>

@@ -6,6 +6,8 @@ import { connect, type Socket } from 'node:net';
 
 export interface LoadJob {
   readonly port: number;
+  /** `/v1/classify` by default. */
+  readonly path?: string;
   /** JSON bodies, sent in turn. */
   readonly bodies: readonly string[];
   readonly connections: number;
@@ -27,9 +29,9 @@ export interface LoadResult {
 
 const HEAD_END = '\r\n\r\n';
 
-function requestOf(body: string): Buffer {
+function requestOf(body: string, path: string): Buffer {
   const bytes = Buffer.from(body);
-  const head = `POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${bytes.length}`;
+  const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${bytes.length}`;
   return Buffer.concat([Buffer.from(head + HEAD_END), bytes]);
 }
 
@@ -42,7 +44,7 @@ function lengthOf(reply: Buffer): number | undefined {
 }
 
 async function load(job: LoadJob): Promise<LoadResult> {
-  const requests = job.bodies.map(requestOf);
+  const requests = job.bodies.map((body) => requestOf(body, job.path ?? '/v1/classify'));
   const latencyMs: number[] = [];
   const wanted = Buffer.from(job.wanted);
   let [answered, wrong, firstWrong, next] = [0, 0, '', 0];

@@ -1,4 +1,5 @@
 /** The server's interface, as far as the benchmarks use it. */
+import { PlimsollClient, type Send } from '../../src/client/client.js';
 import type { Answer, ClassifyRequest, LabelScore } from '../../src/contract/classify.js';
 import type { MemoryView } from '../../src/contract/memory.js';
 import type { ModelDetail, Models } from '../../src/contract/models.js';
@@ -14,10 +15,14 @@ const MOST_RECEIPTS = 999;
 
 export class Api {
   readonly #client: HttpClient;
+  /** The typed client over the same connections. */
+  readonly #typed: PlimsollClient;
 
   /** @param maxSockets further requests wait in the client; their waiting counts as response time. */
   constructor(url: string, maxSockets?: number) {
     this.#client = new HttpClient(url, maxSockets);
+    const send: Send = (method, address, body) => this.#client.send(method, address, body);
+    this.#typed = new PlimsollClient({ url, send });
   }
 
   /** Never rejects: the benchmark judges whether it succeeded. */
@@ -35,14 +40,14 @@ export class Api {
   }
 
   async endSession(id: string): Promise<SessionView & { readonly cleanup: Receipt }> {
-    const session = await this.#post<SessionView>(`/v1/sessions/${id}/end`);
+    const session = await this.#typed.endSession(id);
     const { cleanup } = session;
     if (cleanup === null) throw new Error(`session ${id} ended without a receipt`);
     return { ...session, cleanup };
   }
 
   memory(): Promise<MemoryView> {
-    return this.#get('/v1/memory');
+    return this.#typed.memory();
   }
 
   /** Receipts of that kind since then, oldest first. */
@@ -70,19 +75,19 @@ export class Api {
   }
 
   model(id: string): Promise<ModelDetail> {
-    return this.#get(`/v1/models/${id}`);
+    return this.#typed.model(id);
   }
 
   async load(model: string): Promise<void> {
-    await this.#post(`/v1/models/${model}/load`);
+    await this.#typed.load(model);
   }
 
   async unload(model: string): Promise<void> {
-    await this.#post(`/v1/models/${model}/unload`);
+    await this.#typed.unload(model);
   }
 
   async recycle(): Promise<Receipt> {
-    return this.#post('/v1/memory/recycle');
+    return this.#typed.recycle();
   }
 
   close(): void {
@@ -91,12 +96,6 @@ export class Api {
 
   async #get<T>(path: string): Promise<T> {
     return this.#wanted(await this.#client.send('GET', path));
-  }
-
-  async #post<T>(path: string): Promise<T> {
-    return this.#wanted(
-      await this.#client.send('POST', path, path === '/v1/sessions' ? {} : undefined),
-    );
   }
 
   #wanted<T>(reply: Reply): T {

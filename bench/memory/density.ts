@@ -124,10 +124,10 @@ async function filesOf(models: readonly CachedModel[]): Promise<readonly string[
   for (const { id, directory } of models) {
     files.push(path.join(directory, 'onnx', 'model.onnx'));
     const mapped = path.join(mappedFolder(), id);
-    for (const form of await readdir(mapped)) {
-      for (const name of await readdir(path.join(mapped, form))) {
-        files.push(path.join(mapped, form, name));
-      }
+    // Beside the folders of the forms lies the file of their lock.
+    const entries = await readdir(mapped, { withFileTypes: true, recursive: true });
+    for (const entry of entries) {
+      if (entry.isFile()) files.push(path.join(entry.parentPath, entry.name));
     }
   }
   return files;

@@ -113,9 +113,9 @@ function factsOf({ id }: CachedModel, measured: Measured): readonly Fact[] {
 }
 
 async function measure(context: Context, model: CachedModel): Promise<Measured> {
-  const found = await new ModelRepository(path.dirname(model.directory)).find(
-    path.basename(model.directory),
-  );
+  // By the weights that were prepared: a form of others is none.
+  const repository = new ModelRepository(path.dirname(model.directory), model.dtype ?? 'fp32');
+  const found = await repository.find(path.basename(model.directory));
   const forms = new MappedForms(path.dirname(mappedFolder()), await runtimeKey());
   const form = await forms.current(found);
   if (form === undefined) throw new Error(`${model.id} is not prepared`);

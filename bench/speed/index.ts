@@ -1,6 +1,8 @@
 import type { Benchmark } from '../harness/benchmark.js';
+import { doors } from './doors.js';
 import { fairness } from './fairness.js';
 import { gate } from './gate.js';
+import { keys } from './keys.js';
 import { latency } from './latency.js';
 import { overload } from './overload.js';
 import { page } from './page.js';
@@ -17,8 +19,10 @@ export const benchmarks: readonly Benchmark[] = [
   latency,
   topology,
   fairness,
+  doors,
   overload,
   gate,
+  keys,
   peerNode,
   scaleModels,
   page,

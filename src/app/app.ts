@@ -6,7 +6,9 @@ import type { FastifyInstance } from 'fastify';
 import type { ModelDetail } from '../contract/models.js';
 import { messageOf } from '../errors.js';
 import { chosenDoors } from '../http/doors/open-doors.js';
-import { buildServer } from '../http/server.js';
+import { parseOrigins } from '../http/guards/cors.js';
+import { buildServer, type ServerOptions } from '../http/server.js';
+import { removeLeftSocket, restrictSocket } from '../http/wire/unix-socket.js';
 import { figuresOf } from '../memory/snapshot.js';
 import { Metrics } from '../metrics/metrics.js';
 import { runtimeKey } from '../models/compile/mapped-form.js';
@@ -98,7 +100,7 @@ export class App {
   async start(): Promise<string> {
     const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
     // Before anything costs time: who forgot a key wants to know at once.
-    await this.#access.start(this.#config['http.host']);
+    await this.#access.start(reachedAt(this.#config));
     await hubModels.open();
     await repository.scan();
     await forms.removeLeftovers();
@@ -113,6 +115,7 @@ export class App {
     this.#whenStarted();
     this.#observe();
     const { 'http.host': host, 'http.port': port, 'http.names': names } = this.#config;
+    const keyCheck = this.#access.check(reachedAt(this.#config));
     this.#server = await buildServer(
       {
         bodyLimitBytes: this.#config['http.body_limit'],
@@ -122,7 +125,10 @@ export class App {
           .split(',')
           .map((name) => name.trim())
           .filter((name) => name !== ''),
-        keys: this.#access.check(host),
+        keys: keyCheck,
+        trustProxy: this.#config['http.trust_proxy'],
+        origins: parseOrigins(this.#config['http.cors']),
+        ...tlsOf(this.#config),
         doors: chosenDoors(this.#config['http.doors']),
         version: VERSION,
         pageFolder: PAGE_FOLDER,
@@ -131,14 +137,18 @@ export class App {
       httpServices(this.#parts, this.#config, {
         metrics: this.#metrics,
         keys: this.#access.services,
+        keyCheck,
         notReadyBecause: () => this.#notReadyBecause(),
         degradedBecause: () => this.#degradedBecause(),
       }),
     );
     // By default the kernel queues 511 connections and drops the rest, whose clients retry after 1, 3 and 7 s.
     const backlog = maxConnections;
-    await this.#server.listen({ host, port, backlog });
-    const address = addressOf(this.#server.server.address());
+    const socket = this.#config['http.socket'];
+    if (socket === '') await this.#server.listen({ host, port, backlog });
+    else await listenAt(this.#server, socket, backlog);
+    const scheme = this.#config['http.tls.cert'] === '' ? 'http' : 'https';
+    const address = addressOf(this.#server.server.address(), scheme);
     await this.#parts.proofs.start(address, this.#access.keys.own);
     this.#state = 'ready';
     void this.#prepareAhead();
@@ -340,8 +350,24 @@ const NOTHING_READ = {
   processes: [],
 } as const;
 
-function addressOf(address: AddressInfo | string | null): string {
-  if (address === null || typeof address === 'string') return String(address);
+/** The address by which it is judged who can reach the server: a Unix socket is reached on this machine alone. */
+function reachedAt(config: Config): string {
+  return config['http.socket'] === '' ? config['http.host'] : 'localhost';
+}
+
+function tlsOf(config: Config): Pick<ServerOptions, 'tls'> {
+  const { 'http.tls.cert': cert, 'http.tls.key': key } = config;
+  return cert === '' ? {} : { tls: { cert, key } };
+}
+
+async function listenAt(server: FastifyInstance, path: string, backlog: number): Promise<void> {
+  await removeLeftSocket(path);
+  await server.listen({ path, backlog });
+  restrictSocket(path);
+}
+
+function addressOf(address: AddressInfo | string | null, scheme: string): string {
+  if (address === null || typeof address === 'string') return `unix:${address}`;
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `http://${host}:${address.port}`;
+  return `${scheme}://${host}:${address.port}`;
 }

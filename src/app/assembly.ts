@@ -381,13 +381,11 @@ export class Assembly {
       classifier: new Classifier({
         ...{ library, dispatcher, cache, metrics, secret },
         maxAnswerScores: config['request.max_answer_scores'],
+        maxRows: config['request.max_inputs'],
       }),
-      repository,
-      defaultModel: config['models.default'],
+      ...{ repository, defaultModel: config['models.default'] },
       onAnswer: (answered) => {
-        const { answer, tookMs } = answered;
-        const isCached = !answer.cached.includes(false);
-        metrics.models.answered(answer.model, { ...answer.timing, isCached, tookMs });
+        metrics.models.answered(answered);
         return archive.keepAnswer(answered);
       },
       onFailure: (model, tookMs) => metrics.models.failed(repository.idOf(model), tookMs),

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { shownCache, shownCleared } from '../cache/shown.js';
 import { toMb } from '../contract/units.js';
-import type { HttpServices } from '../http/services.js';
+import type { HttpServices, ModelFacts } from '../http/services.js';
 import { shownProcesses } from '../memory/process-ring.js';
 import { shownReceipt } from '../memory/receipt.js';
 import { shownReading } from '../memory/ring.js';
 import { shownMemory } from '../memory/snapshot.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { Model } from '../models/intake/repository.js';
 import { shownPool } from '../pools/shown.js';
 import { shownSession } from '../sessions/shown.js';
 import type { Config } from '../settings/config.js';
@@ -19,12 +20,13 @@ export function httpServices(
   config: Config,
   of: { readonly metrics: Metrics } & Pick<
     HttpServices,
-    'keys' | 'notReadyBecause' | 'degradedBecause'
+    'keys' | 'keyCheck' | 'notReadyBecause' | 'degradedBecause'
   >,
 ): HttpServices {
-  const { classification, views, workers, events, archive, proofs, pulls } = parts;
+  const { classification, workers, events, archive, proofs, pulls } = parts;
   return {
-    ...{ classification, workers, events, archive, proofs, pulls, models: views },
+    ...{ classification, workers, events, archive, proofs, pulls },
+    models: modelsOf(parts),
     sessions: sessionsOf(parts),
     memory: memoryOf(parts),
     cache: {
@@ -37,8 +39,37 @@ export function httpServices(
     limits: {
       maxInputs: config['request.max_inputs'],
       deadlineMs: config['request.deadline_ms'],
+      maxConnections: config['http.max_connections'],
     },
     userSecret: config['cache.secret'] || randomBytes(32).toString('hex'),
+  };
+}
+
+function modelsOf({
+  views,
+  library,
+  repository,
+  classification,
+}: Assembly): HttpServices['models'] {
+  const factsOf = ({ id, dtype, description }: Model): ModelFacts => {
+    const { task, labels, maxTokens, moderations } = description;
+    return { id, dtype, task, labels, maxTokens, ...(moderations && { moderations }) };
+  };
+  const known = (id: string): ModelFacts | Promise<ModelFacts> => {
+    // What preparing has found out counts, where it has been prepared.
+    const model = library.readyNow(id)?.model ?? repository.known(id);
+    return model === undefined ? repository.find(id).then(factsOf) : factsOf(model);
+  };
+  return {
+    list: () => views.list(),
+    show: (id) => views.show(id),
+    tokenize: (id, inputs) => views.tokenize(id, inputs),
+    load: (id) => views.load(id),
+    unload: (id) => views.unload(id),
+    facts: (name) => {
+      const id = classification.idOf(name);
+      return id instanceof Promise ? id.then(known) : known(id);
+    },
   };
 }
 

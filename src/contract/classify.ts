@@ -13,12 +13,21 @@ import {
   text,
 } from './schema/schema.js';
 
-/** What is classified: one text, or several. */
-function inputs(maxInputs: number): Schema<string | readonly string[]> {
-  const input = text({ pattern: '\\S' });
+/** Two texts that the model reads together: a premise and a hypothesis, a question and a passage. */
+export interface TextPair {
+  readonly text: string;
+  readonly text_pair: string;
+}
+
+/** What is classified: one text or pair, or several. */
+function inputs(maxInputs: number): Schema<string | TextPair | readonly (string | TextPair)[]> {
+  const words = { pattern: '\\S' };
+  const pair = closed({ text: text(words), text_pair: text(words) });
+  const input: Schema<string | TextPair> = { anyOf: [text(words), pair] };
   return {
-    description: 'One text, or several.',
-    anyOf: [input, list(input, { minItems: 1, maxItems: maxInputs })],
+    description:
+      'One text, or several. Instead of a text two that the model reads together: {"text", "text_pair"}.',
+    anyOf: [text(words), pair, list(input, { minItems: 1, maxItems: maxInputs })],
     examples: ['Subject: You have won\n\nClick here to claim your prize'],
   };
 }
@@ -42,6 +51,7 @@ export function classifyRequestSchema(maxInputs: number) {
         'What is applied to the outputs; by default what the model asks for.',
       ),
     ),
+    threshold: optional(number('Labels with a lower score are left out.')),
     session: optional(text({ minLength: 1, maxLength: MAX_SESSION_CHARACTERS })),
     user: optional(text({ minLength: 1, maxLength: MAX_USER_CHARACTERS })),
   });

@@ -2,31 +2,41 @@ import swaggerUi from '@fastify/swagger-ui';
 import fastify, {
   type FastifyInstance,
   type FastifyRequest,
+  type FastifyServerOptions,
   type onSendHookHandler,
 } from 'fastify';
 import { PlimsollError } from '../errors.js';
 import { EventLoopYield } from '../inference/yielding.js';
 import {
-  HEADERS_TIMEOUT_MS,
-  limitConnections,
-  REQUEST_TIMEOUT_MS,
-  TIMEOUT_CHECK_MS,
-} from './connections.js';
-import { chosenDoors, errorFormOf, openDoors, type Refuse } from './doors/open-doors.js';
+  chosenDoors,
+  errorFormOf,
+  type OpenOptions,
+  openDoors,
+  type Refuse,
+} from './doors/open-doors.js';
 import { asPlimsollError, type FaultLog, ownErrors, replyWithError } from './errors.js';
+import { allowOrigins } from './guards/cors.js';
 import { guardRoutes, type KeyCheck } from './guards/key-guard.js';
 import { declareScope, requireScopes, type ScopedRoute } from './guards/scopes.js';
 import { type Refusal, siteGuard } from './guards/site-guard.js';
-import { jsonBody } from './json-body.js';
 import { keyRoutes } from './key-routes.js';
 import { rememberMethods } from './methods.js';
 import { describeRoutes, openApiRoute } from './openapi.js';
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
-import { takeRestOfBody } from './rest-of-body.js';
 import { secureReplies } from './security-headers.js';
 import { serviceRoutes } from './service-routes.js';
 import type { HttpServices } from './services.js';
-import { replyToUnparsed } from './unparsed.js';
+import {
+  HEADERS_TIMEOUT_MS,
+  limitConnections,
+  REQUEST_TIMEOUT_MS,
+  TIMEOUT_CHECK_MS,
+} from './wire/connections.js';
+import { jsonBody } from './wire/json-body.js';
+import { unpackBodies } from './wire/packed-body.js';
+import { takeRestOfBody } from './wire/rest-of-body.js';
+import { type TlsFiles, type TlsLog, tlsServer } from './wire/tls.js';
+import { replyToUnparsed } from './wire/unparsed.js';
 
 export interface ServerOptions {
   readonly bodyLimitBytes: number;
@@ -35,6 +45,12 @@ export interface ServerOptions {
   readonly host: string;
   /** Further names of the server, see {@link siteGuard}. */
   readonly names: readonly string[];
+  /** As `http.trust_proxy` has it. */
+  readonly trustProxy?: string;
+  /** Origins whose pages may ask. */
+  readonly origins?: ReadonlySet<string>;
+  /** Certificate and key, for HTTPS. */
+  readonly tls?: TlsFiles;
   /** Who may ask: see {@link guardRoutes}. */
   readonly keys: KeyCheck;
   /** Names of the doors that are open; all by default. */
@@ -42,7 +58,7 @@ export interface ServerOptions {
   readonly version: string;
   /** Folder of the built page; without one `/` leads to the documentation. */
   readonly pageFolder: string;
-  readonly logger: FaultLog;
+  readonly logger: FaultLog & TlsLog;
 }
 
 declare module 'fastify' {
@@ -67,6 +83,8 @@ export async function buildServer(
   const app = fastify({
     // Fastify makes a logger for each request, which costs more than a cached answer. Faults are logged in errors.ts.
     logger: false,
+    ...trusted(options.trustProxy),
+    ...secured(options),
     bodyLimit: options.bodyLimitBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
@@ -95,17 +113,39 @@ export async function buildServer(
   const methodsOf = rememberMethods(app);
   app.decorate('scopeTable', requireScopes(app));
   acceptJson(app);
+  unpackBodies(app);
   const refuse = refusing(services, options.logger);
   renderErrors(app, refuse, methodsOf);
   countRequests(app, services);
-  beginRequests(app, [whileClosing(app), withoutHost(app), siteGuard(options.host, options.names)]);
+  const { host, names, origins = new Set<string>(), trustProxy = 'off' } = options;
+  allowOrigins(app, origins);
+  const site = siteGuard(host, names, { origins, trustsProxy: trustProxy !== 'off' });
+  beginRequests(app, [whileClosing(app), withoutHost(app), site]);
   guardRoutes(app, options.keys);
   await describeRoutes(app, options.version);
-  dataRoutes(app, services, { open: options.doors ?? chosenDoors('all'), refuse });
+  const open = options.doors ?? chosenDoors('all');
+  dataRoutes(app, services, { open, refuse });
   await app.register((documents, _options, done) => {
     documentRoutes(documents, options.pageFolder).then(() => done(), done);
   });
   return app;
+}
+
+/** Whose `X-Forwarded-…` count: so many proxies, or those at the addresses. */
+function trusted(written = 'off'): Pick<FastifyServerOptions, 'trustProxy'> {
+  if (written === 'off') return {};
+  if (!/^\d+$/.test(written)) return { trustProxy: written };
+  return { trustProxy: (_address, hop) => hop < Number(written) };
+}
+
+function secured({ tls, logger }: ServerOptions): Pick<FastifyServerOptions, 'serverFactory'> {
+  if (tls === undefined) return {};
+  const more = {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    requireHostHeader: false,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+  };
+  return { serverFactory: (handler) => tlsServer(tls, more, handler, logger) };
 }
 
 /** Routes that answer with documents: the page and the documentation. */
@@ -118,11 +158,7 @@ async function documentRoutes(app: FastifyInstance, pageFolder: string): Promise
 }
 
 /** Routes that answer with data. */
-function dataRoutes(
-  app: FastifyInstance,
-  services: HttpServices,
-  doors: { readonly open: ReadonlySet<string>; readonly refuse: Refuse },
-): void {
+function dataRoutes(app: FastifyInstance, services: HttpServices, doors: OpenOptions): void {
   openDoors(app, services, doors);
   serviceRoutes(app, services);
   keyRoutes(app, services);

@@ -15,11 +15,18 @@ import type { Metrics } from '../metrics/metrics.js';
 import type { ModelDescription } from '../models/intake/description.js';
 import type { ClassificationService } from '../sessions/service.js';
 import type { ReceiptFilter, RecordFilter } from '../store/reader.js';
+import type { KeyCheck } from './guards/key-guard.js';
 
 /** A filter that names the user; only the archive knows how names are hashed. */
 export interface RecordQuery extends Omit<RecordFilter, 'userHash'> {
   readonly user?: string | undefined;
 }
+
+/** What doors have to know of a model before they ask it. */
+export type ModelFacts = { readonly id: string; readonly dtype: string } & Pick<
+  ModelDescription,
+  'task' | 'labels' | 'maxTokens' | 'moderations'
+>;
 
 /** The stream to an open page. */
 export interface PageStream {
@@ -50,6 +57,12 @@ export interface HttpServices {
     readonly processes: (sinceMs: number) => ProcessReadings;
   };
   readonly models: {
+    /**
+     * Facts of a model, of the default one if undefined; at once if it has been read already.
+     *
+     * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, INVALID_REQUEST
+     */
+    readonly facts: (name: string | undefined) => ModelFacts | Promise<ModelFacts>;
     /** A model, usable or broken. @throws PlimsollError MODEL_NOT_FOUND */
     readonly show: (id: string) => Promise<ModelDetail>;
     /** What a model does. @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE */
@@ -111,6 +124,8 @@ export interface HttpServices {
     /** @throws PlimsollError REDIS_UNAVAILABLE */
     readonly clear: (tier: 'memory' | 'redis' | 'both') => Promise<ClearedCache>;
   };
+  /** Limits of keys. */
+  readonly keyCheck: KeyCheck;
   /** The keys of callers. Changes throw PlimsollError INVALID_REQUEST, KEY_EXISTS, KEY_NOT_FOUND, DATABASE_UNAVAILABLE. */
   readonly keys: {
     readonly list: () => readonly KeyView[];
@@ -129,6 +144,7 @@ export interface HttpServices {
   readonly limits: {
     readonly maxInputs: number;
     readonly deadlineMs: number;
+    readonly maxConnections: number;
   };
   /** Key of the hash that stands for a caller's address. */
   readonly userSecret: string;

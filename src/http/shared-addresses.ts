@@ -87,7 +87,7 @@ export function openSharedAddresses(
         const claim = claimOf(request.body, all);
         if (claim === undefined) throw unknownBody(url, open);
         if (claim.closed !== undefined) throw claim.closed;
-        check(request, claim.route.body);
+        checkedBody(request, claim.route.body);
         return claim.route.handle(request, reply);
       },
     });
@@ -108,11 +108,15 @@ function unknownBody(url: string, open: readonly Claim[]): PlimsollError {
   return new PlimsollError(open.length === 0 ? 'NOT_FOUND' : 'INVALID_REQUEST', message);
 }
 
-/** @throws what fastify throws for a body that does not fit its schema */
-function check(request: FastifyRequest, schema: Schema<unknown>): void {
+/**
+ * Checks a body where its schema is known only when the address, or the body, has been looked at.
+ *
+ * @throws what fastify throws for a body that does not fit its schema
+ */
+export function checkedBody<B>(request: FastifyRequest, schema: Schema<B>): B {
   // Fastify compiles a schema at its first use and remembers what it compiled.
   const validate = request.compileValidationSchema(schema, 'body');
-  if (validate(request.body)) return;
+  if (validate(request.body)) return request.body as B;
   throw Object.assign(new Error('the body does not fit'), { validation: validate.errors });
 }
 

@@ -11,6 +11,17 @@ export function wantedLabels(labels: number, topK: number | undefined): number {
 }
 
 /**
+ * A short request may mean many rows: texts × labels.
+ *
+ * @throws PlimsollError INVALID_INPUT
+ */
+export function checkRows(rows: number, most: number): void {
+  if (rows <= most) return;
+  const message = `the request makes ${rows} rows for the model; the most is ${most} (request.max_inputs)`;
+  throw new PlimsollError('INVALID_INPUT', message);
+}
+
+/**
  * Checks the size of an answer before anything of it runs.
  *
  * @throws PlimsollError ANSWER_TOO_LARGE

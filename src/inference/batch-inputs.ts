@@ -2,6 +2,7 @@
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { TokenOptions } from '../models/run/entities.js';
 import { charactersOf, type RowInput } from '../models/run/row-input.js';
+import { MOST_TOKENS_OF_TEXT } from '../models/run/tokens/chunks.js';
 import type { BatchWork } from './faults/time-budgets.js';
 import type { Row } from './requests.js';
 import type { LiveInput } from './shadow-checks.js';
@@ -16,16 +17,25 @@ export function inputsOf(rows: readonly Row[]): readonly RowInput[] {
 const CHARACTERS_PER_TOKEN = 6;
 
 /**
- * Characters of each row, up to what the model takes of it: an estimate of its cost. Of a text that is cut into chunks the
- * model takes all.
+ * Characters of each row: an estimate of its cost.
+ *
+ * 1. Up to what the model takes of it: the rest is cut off.
+ * 2. A text that is cut into chunks: all of it, and what chunks share once more for each of them.
  */
 export function sizesOf(
   inputs: readonly RowInput[],
   maxTokens: number,
   tokens: TokenOptions | undefined,
 ): readonly number[] {
-  const fits = tokens?.stride === undefined ? maxTokens * CHARACTERS_PER_TOKEN : Infinity;
-  return inputs.map((input) => Math.max(1, Math.min(charactersOf(input), fits)));
+  const { stride } = tokens ?? {};
+  const overlap = stride === undefined ? 1 : maxTokens / Math.max(1, maxTokens - stride);
+  const most = stride === undefined ? maxTokens : Math.max(maxTokens, MOST_TOKENS_OF_TEXT);
+  return inputs.map((input) => {
+    const characters = charactersOf(input);
+    // A text of no more characters than the model takes tokens is one chunk.
+    const all = characters <= maxTokens ? characters : Math.ceil(characters * overlap);
+    return Math.max(1, Math.min(all, most * CHARACTERS_PER_TOKEN));
+  });
 }
 
 export function workOf(rows: readonly Row[]): BatchWork {

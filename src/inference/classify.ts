@@ -8,7 +8,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import { taskOf } from '../models/intake/description.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
 import { keyTextOf, kindOf, type RowInput } from '../models/run/row-input.js';
-import { checkAnswerSize, keptLabels, wantedLabels } from './answer-budget.js';
+import { checkAnswerSize, checkRows, keptLabels, wantedLabels } from './answer-budget.js';
 import { type Classification, countOf, fillIn, newAnswer, type Timing } from './answers.js';
 import { onWholeForm } from './damaged-forms.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -54,6 +54,7 @@ export class Classifier {
   readonly #metrics: Metrics;
   readonly #keys: CacheKeys;
   readonly #maxAnswerScores: number;
+  readonly #maxRows: number;
   /** By what a request asks for; most ask for nothing. */
   readonly #scopes = new WeakMap<ReadyModel, Map<string, KeyScope>>();
   readonly #yield = new EventLoopYield();
@@ -66,12 +67,15 @@ export class Classifier {
     readonly secret: string;
     /** Most scores of one answer; unlimited by default. */
     readonly maxAnswerScores?: number;
+    /** Most rows of one request; unlimited by default. */
+    readonly maxRows?: number;
   }) {
     this.#library = parts.library;
     this.#dispatcher = parts.dispatcher;
     this.#cache = parts.cache;
     this.#metrics = parts.metrics;
     this.#keys = new CacheKeys(parts.secret);
+    this.#maxRows = parts.maxRows ?? Number.POSITIVE_INFINITY;
     this.#maxAnswerScores = parts.maxAnswerScores ?? Number.POSITIVE_INFINITY;
   }
 
@@ -102,6 +106,7 @@ export class Classifier {
     const plan = task.plan(description);
     const { rows, topK } = plan;
     const labels = description.labels.length;
+    checkRows(rows.length, this.#maxRows);
     checkAnswerSize({ inputs: rows.length, labels, topK }, this.#maxAnswerScores);
     const wanted = wantedLabels(labels, topK);
     const found: Lookup = {

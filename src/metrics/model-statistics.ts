@@ -30,12 +30,17 @@ export interface ModelFigures {
 
 /** An answer, as far as it is counted. */
 export interface CountedAnswer {
-  /** Whether every row was in the cache. */
-  readonly isCached: boolean;
   readonly tookMs: number;
-  readonly queueMs: number;
-  readonly tokenizeMs: number;
-  readonly runMs: number;
+  readonly answer: {
+    readonly model: string;
+    /** Where each result came from; false: it was computed. */
+    readonly cached: readonly (false | string)[];
+    readonly timing: {
+      readonly queueMs: number;
+      readonly tokenizeMs: number;
+      readonly runMs: number;
+    };
+  };
 }
 
 /** Most models that are counted apart; a server has far fewer. */
@@ -67,18 +72,18 @@ export class ModelStatistics {
   readonly #models = new Map<string, Figures>();
 
   /** A request was answered. */
-  answered(model: string, answer: CountedAnswer): void {
+  answered({ answer: { model, cached, timing }, tookMs }: CountedAnswer): void {
     const figures = this.#of(model);
     if (figures === undefined) return;
     figures.lastAnsweredAtMs = Date.now();
-    figures.answered.add(answer.tookMs);
-    if (answer.isCached) {
-      figures.cacheHits.add(answer.tookMs);
+    figures.answered.add(tookMs);
+    if (!cached.includes(false)) {
+      figures.cacheHits.add(tookMs);
       return;
     }
-    figures.queued.add(answer.queueMs);
-    figures.tokenized.add(answer.tokenizeMs);
-    figures.run.add(answer.runMs);
+    figures.queued.add(timing.queueMs);
+    figures.tokenized.add(timing.tokenizeMs);
+    figures.run.add(timing.runMs);
   }
 
   /** A request to a model that there is was not answered. */

@@ -20,6 +20,12 @@ export interface Asked {
   /** Undefined: the ambient session. */
   readonly session: string | undefined;
   readonly user: string;
+  /**
+   * Takes rows from the limit of the caller's key, where it has one.
+   *
+   * @returns what the request is to wait for, if anything. @throws PlimsollError RATE_LIMITED
+   */
+  readonly take?: ((rows: number) => Promise<void> | undefined) | undefined;
 }
 
 export interface SessionAnswer<R = readonly LabelScore[]> extends Classification<R> {
@@ -39,6 +45,8 @@ export interface Answered {
 /** A task with what was asked in words, for the records. */
 interface Call<R> extends Asked {
   readonly task: RowTask<R>;
+  /** What it costs. */
+  readonly rows: number;
   readonly inputOf: (index: number) => string;
 }
 
@@ -93,42 +101,83 @@ export class ClassificationService {
   classify(request: Asked & TextClassification, abort: Abortable): Given<readonly LabelScore[]> {
     const { inputs } = request;
     const inputOf = (index: number) => writtenOf(inputs[index] ?? '');
-    return this.#ask({ ...whoOf(request), task: textClassification(request), inputOf }, abort);
+    return this.#ask(
+      { ...whoOf(request), task: textClassification(request), rows: inputs.length, inputOf },
+      abort,
+    );
   }
 
   /** Labels that the model was not trained for, best first. */
   zeroShot(request: Asked & ZeroShot, abort: Abortable): Given<readonly LabelScore[]> {
     const inputOf = (index: number) => request.texts[index] ?? '';
-    return this.#ask({ ...whoOf(request), task: zeroShot(request), inputOf }, abort);
+    return this.#ask(
+      {
+        ...whoOf(request),
+        task: zeroShot(request),
+        rows: request.texts.length * request.candidateLabels.length,
+        inputOf,
+      },
+      abort,
+    );
   }
 
   /** How well documents answer a query: one score each, in their order. */
   rerank(request: Asked & Rerank, abort: Abortable): Given<number> {
     const { query, documents } = request;
     const inputOf = (index: number) => `${query}\n${documents[index] ?? ''}`;
-    return this.#ask({ ...whoOf(request), task: rerank(request), inputOf }, abort);
+    return this.#ask(
+      { ...whoOf(request), task: rerank(request), rows: documents.length, inputOf },
+      abort,
+    );
   }
 
   /** The named things of texts. */
   tokens(request: Asked & TokenClassification, abort: Abortable): Given<readonly Entity[]> {
     const inputOf = (index: number) => request.texts[index] ?? '';
-    return this.#ask({ ...whoOf(request), task: tokenClassification(request), inputOf }, abort);
+    return this.#ask(
+      {
+        ...whoOf(request),
+        task: tokenClassification(request),
+        rows: request.texts.length,
+        inputOf,
+      },
+      abort,
+    );
   }
 
   /** Raw outputs of rows of token ids. */
   logits(request: Asked & Logits, abort: Abortable): Given<readonly number[]> {
     const inputOf = (index: number) => request.rows[index]?.ids.join(' ') ?? '';
-    return this.#ask({ ...whoOf(request), task: logits(request), inputOf }, abort);
+    return this.#ask(
+      { ...whoOf(request), task: logits(request), rows: request.rows.length, inputOf },
+      abort,
+    );
   }
 
   /** Seats the user in the session, runs the task, and frees the seat. */
   #ask<R>(call: Call<R>, abort: Abortable): Given<R> {
     this.#admit();
+    const taken = call.take?.(call.rows);
+    return taken === undefined
+      ? this.#askAny(call, abort)
+      : taken.then(() => this.#askAny(call, abort));
+  }
+
+  #askAny<R>(call: Call<R>, abort: Abortable): Given<R> {
     const model = call.model ?? this.#theDefaultModel();
     if (model === undefined) {
       return this.#lookForDefault().then((id) => this.#askOf(id, call, abort));
     }
     return this.#askOf(model, call, abort);
+  }
+
+  /**
+   * The model that a request is for: the one that it names, else the default one.
+   *
+   * @throws PlimsollError INVALID_REQUEST if there is no default one
+   */
+  idOf(name: string | undefined): string | Promise<string> {
+    return name ?? this.#theDefaultModel() ?? this.#lookForDefault();
   }
 
   #askOf<R>(model: string, call: Call<R>, abort: Abortable): Given<R> {
@@ -213,6 +262,6 @@ export class ClassificationService {
   }
 }
 
-function whoOf({ model, session, user }: Asked): Asked {
-  return { model, session, user };
+function whoOf({ model, session, user, take }: Asked): Asked {
+  return { model, session, user, take };
 }

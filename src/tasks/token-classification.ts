@@ -1,6 +1,11 @@
 import { PlimsollError } from '../errors.js';
 import type { RowTask } from '../inference/row-task.js';
-import type { Aggregation, Entity } from '../models/run/entities.js';
+import {
+  type Aggregation,
+  checkTokenOptions,
+  DEFAULT_IGNORED,
+  type Entity,
+} from '../models/run/entities.js';
 import { expectTask } from './models.js';
 
 export interface TokenClassification {
@@ -13,15 +18,11 @@ export interface TokenClassification {
   readonly stride?: number | undefined;
 }
 
-const USUAL_IGNORED: readonly string[] = ['O'];
-
 /** The named things of a text, with their places. */
 export function tokenClassification(asked: TokenClassification): RowTask<readonly Entity[]> {
-  const { texts, aggregation = 'none', ignoreLabels = USUAL_IGNORED, stride } = asked;
-  if (stride !== undefined && aggregation === 'none') {
-    const reason = 'with stride the aggregation has to be simple, first, average or max';
-    throw new PlimsollError('INVALID_REQUEST', reason);
-  }
+  const { texts, aggregation = 'none', ignoreLabels = DEFAULT_IGNORED, stride } = asked;
+  const tokens = { aggregation, ignoreLabels, ...(stride === undefined ? {} : { stride }) };
+  checkTokenOptions(tokens);
   return {
     plan: (description) => {
       expectTask(description, 'token-classification');
@@ -34,7 +35,7 @@ export function tokenClassification(asked: TokenClassification): RowTask<readonl
         rowsPerAnswer: 1,
         topK: undefined,
         function: undefined,
-        tokens: { aggregation, ignoreLabels, ...(stride === undefined ? {} : { stride }) },
+        tokens,
         answer: (results, index) => results[index]?.result.entities ?? [],
       };
     },

@@ -31,7 +31,7 @@ const FLOORS: Floors = [
   [['inference/']],
   [['cache/'], ['models/'], ['memory/'], ['store/'], ['proof/']],
   [['system/'], ['pools/']],
-  [['settings/'], ['metrics/']],
+  [['settings/'], ['metrics/'], ['client/']],
   [['contract/'], ['errors.ts'], ['version.ts']],
 ];
 

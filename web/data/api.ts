@@ -1,3 +1,4 @@
+import { keyHeaders } from './key.js';
 import type {
   Answer,
   ClassifyRequest,
@@ -34,7 +35,8 @@ const READ_TIMEOUT_MS = 15_000;
 /** @throws ApiError with the server's message; status 0 when it did not answer. */
 async function ask<T>(method: string, address: string, body?: unknown): Promise<T> {
   const json = body === undefined ? {} : { body: JSON.stringify(body) };
-  const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+  const type = body === undefined ? {} : { 'content-type': 'application/json' };
+  const headers = { ...type, ...keyHeaders() };
   let reply: Response;
   try {
     const signal = method === 'GET' ? AbortSignal.timeout(READ_TIMEOUT_MS) : null;

@@ -1,3 +1,4 @@
+import { type Ending, MessageReader } from './message-reader.js';
 import type { Mark, State } from './wire.js';
 
 /** The state of this page's connection to the server. */
@@ -7,6 +8,8 @@ export type Connection =
   | { readonly state: 'live'; readonly restoredAfterMs?: number }
   /** The tab is hidden, so the page has closed its stream. */
   | { readonly state: 'paused' }
+  /** The server asks for a key, or for another one. */
+  | { readonly state: 'locked'; readonly reason: string }
   /** The server does not answer, or refuses; the page keeps trying. */
   | { readonly state: 'lost'; readonly sinceMs: number; readonly reason: string };
 
@@ -24,47 +27,46 @@ const CHECK_INTERVAL_MS = 1000;
 const HIDDEN_LIMIT_MS = 3000;
 
 /**
- * The server's event stream. It reconnects by itself, also after a refusal (where EventSource gives
- * up) and after silence (where EventSource notices nothing).
+ * The server's event stream. It reconnects by itself, also after a refusal and after silence. A server that asks for a key is
+ * asked again when there is one.
  */
 export class EventStream {
   readonly #listener: EventStreamListener;
-  #source: EventSource | undefined;
+  #source: MessageReader | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #pause: ReturnType<typeof setTimeout> | undefined;
   #lastMessageMs = 0;
-  #messages = 0;
   #connection: Connection = { state: 'connecting' };
 
   constructor(listener: EventStreamListener) {
     this.#listener = listener;
     setInterval(() => this.#checkSilence(), CHECK_INTERVAL_MS);
     document.addEventListener('visibilitychange', () => this.#onVisibility());
-    this.#open();
+    this.open();
   }
 
-  #open(): void {
+  /** Connects anew: with another key, or because the last stream was lost. */
+  open(): void {
     clearTimeout(this.#retry);
     this.#source?.close();
-    const source = new EventSource('v1/events');
-    this.#source = source;
     this.#lastMessageMs = performance.now();
-    source.addEventListener('state', ({ data }: MessageEvent<string>) => {
-      this.#onMessage();
-      this.#listener.onState(JSON.parse(data) as State);
+    const source = new MessageReader('v1/events', {
+      onMessage: (kind, data) => {
+        if (source !== this.#source) return;
+        this.#onMessage();
+        if (kind === 'state') this.#listener.onState(JSON.parse(data) as State);
+        else if (kind === 'mark') this.#listener.onMark(JSON.parse(data) as Mark);
+      },
+      onEnd: (ending) => this.#onLost(source, ending),
     });
-    source.addEventListener('mark', ({ data }: MessageEvent<string>) => {
-      this.#onMessage();
-      this.#listener.onMark(JSON.parse(data) as Mark);
-    });
-    source.addEventListener('error', () => void this.#onLost(source));
+    this.#source = source;
   }
 
   /** A tab that becomes visible reconnects; the page then fetches what it missed. */
   #onVisibility(): void {
     clearTimeout(this.#pause);
     if (!document.hidden) {
-      if (this.#connection.state === 'paused') this.#open();
+      if (this.#connection.state === 'paused') this.open();
       return;
     }
     this.#pause = setTimeout(() => {
@@ -76,7 +78,6 @@ export class EventStream {
   }
 
   #onMessage(): void {
-    this.#messages += 1;
     this.#lastMessageMs = performance.now();
     if (this.#connection.state === 'live') return;
     const lost = this.#connection.state === 'lost' ? this.#connection : undefined;
@@ -86,22 +87,23 @@ export class EventStream {
 
   #checkSilence(): void {
     if (this.#source === undefined) return;
-    if (performance.now() - this.#lastMessageMs > SILENCE_LIMIT_MS) void this.#onLost(this.#source);
+    if (performance.now() - this.#lastMessageMs < SILENCE_LIMIT_MS) return;
+    this.#onLost(this.#source, { kind: 'no answer' });
   }
 
-  async #onLost(source: EventSource): Promise<void> {
+  #onLost(source: MessageReader, ending: Ending): void {
     if (source !== this.#source) return;
     source.close();
     this.#source = undefined;
-    this.#retry = setTimeout(() => this.#open(), RETRY_MS);
-    const received = this.#messages;
-    const silentSinceMs = Date.now() - (performance.now() - this.#lastMessageMs);
-    const reason = await lossReason();
-    // While that was asked, the tab may have been hidden, or the stream may have come back.
-    if (this.#connection.state === 'paused' || this.#messages !== received) return;
+    if (ending.kind === 'refused' && (ending.status === 401 || ending.status === 403)) {
+      this.#become({ state: 'locked', reason: ending.message });
+      return;
+    }
+    this.#retry = setTimeout(() => this.open(), RETRY_MS);
     const connection = this.#connection;
+    const silentSinceMs = Date.now() - (performance.now() - this.#lastMessageMs);
     const sinceMs = connection.state === 'lost' ? connection.sinceMs : silentSinceMs;
-    this.#become({ state: 'lost', sinceMs, reason });
+    this.#become({ state: 'lost', sinceMs, reason: reasonOf(ending) });
   }
 
   #become(connection: Connection): void {
@@ -110,18 +112,11 @@ export class EventStream {
   }
 }
 
-/** EventSource does not say why it failed, so one more request asks. */
-async function lossReason(): Promise<string> {
-  try {
-    const signal = AbortSignal.timeout(RETRY_MS);
-    const reply = await fetch('v1/events', { signal, headers: { accept: 'text/event-stream' } });
-    if (reply.ok) {
-      await reply.body?.cancel();
-      return 'The event stream was interrupted.';
-    }
-    const { error } = (await reply.json()) as { error?: { message?: string } };
-    return `The server refuses the event stream: ${error?.message ?? reply.status}.`;
-  } catch {
-    return 'The server does not answer.';
+function reasonOf(ending: Ending): string {
+  if (ending.kind === 'refused') {
+    return `The server refuses the event stream: ${ending.message}.`;
   }
+  return ending.kind === 'interrupted'
+    ? 'The event stream was interrupted.'
+    : 'The server does not answer.';
 }

@@ -1,6 +1,7 @@
 import { api } from './api.js';
 import { type Connection, EventStream } from './event-stream.js';
 import { History } from './history.js';
+import { keepKey } from './key.js';
 import { Marks } from './marks.js';
 import type { Mark, SessionView, State } from './wire.js';
 
@@ -29,8 +30,10 @@ export class LiveData {
   readonly #listeners = new Set<() => void>();
   #isScheduled = false;
 
+  readonly #stream: EventStream;
+
   constructor() {
-    new EventStream({
+    this.#stream = new EventStream({
       onState: (state) => this.#onState(state),
       onMark: (mark) => this.#onMark(mark),
       onConnection: (connection) => this.#onConnection(connection),
@@ -40,6 +43,14 @@ export class LiveData {
   /** The server was replaced by another version after this page was loaded. */
   get isOutdated(): boolean {
     return this.state !== undefined && this.state.version !== this.#version;
+  }
+
+  /** Asks with another key from now on. @param key empty: without one. */
+  useKey(key: string): void {
+    keepKey(key);
+    this.connection = { state: 'connecting' };
+    this.#stream.open();
+    this.#changed();
   }
 
   /** @returns the function that unsubscribes. */

@@ -7,6 +7,7 @@ const THEMES: readonly Theme[] = ['system', 'light', 'dark'];
 const CONNECTION_TEXT: Readonly<Record<Connection['state'], string>> = {
   connecting: 'connecting …',
   paused: 'connecting …',
+  locked: 'asks for a key',
   live: 'live',
   lost: 'no connection',
 };

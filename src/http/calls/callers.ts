@@ -22,7 +22,7 @@ export class Callers {
   }
 
   /**
-   * The user: as the body says, else the header, else the caller's hashed address.
+   * The user: as the body says, else the header, else the key's name, else the caller's hashed address.
    *
    * @throws PlimsollError INVALID_REQUEST for a header that is too long
    */
@@ -30,6 +30,7 @@ export class Callers {
     return (
       inBody ??
       headerOf(request, USER_HEADER, MAX_USER_CHARACTERS) ??
+      request.caller?.keyName ??
       this.#addresses.of(request.ip)
     );
   }

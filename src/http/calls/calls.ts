@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PlimsollError } from '../../errors.js';
 import type { Asked, SessionAnswer } from '../../sessions/service.js';
+import { takeInputs } from '../guards/key-guard.js';
 import type { HttpServices } from '../services.js';
 import { CallerStop } from './caller-stop.js';
 import { Callers, SESSION_HEADER } from './callers.js';
@@ -38,23 +39,29 @@ export class Calls {
     reply: FastifyReply,
     named: Named,
     ask: (asked: Asked, stop: CallerStop) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
-    write: (answer: SessionAnswer<R>, tookMs: number) => T,
+    write: (answer: SessionAnswer<R>, tookMs: number) => T | Promise<T>,
   ): T | Promise<T> {
     const { model } = named;
     const session = this.callers.sessionOf(request, named.session);
     const user = this.callers.userOf(request, named.user);
     const stop = this.stop(request);
-    const give = (answer: SessionAnswer<R>): T => {
+    const give = (answer: SessionAnswer<R>): T | Promise<T> => {
       this.note(answer, reply);
       return write(answer, performance.now() - stop.beganMs);
     };
     try {
-      const answer = ask({ model, session, user }, stop);
+      const answer = ask({ model, session, user, take: this.takeOf(request, reply) }, stop);
       return answer instanceof Promise ? this.#waited(answer, stop, session, give) : give(answer);
     } catch (error) {
       stop.clear();
       return this.refused(error, session);
     }
+  }
+
+  /** What takes inputs from the limit of the caller's key; undefined for one without. */
+  takeOf(request: FastifyRequest, reply: FastifyReply): Asked['take'] {
+    if (request.caller?.inputsPerMinute === undefined) return undefined;
+    return (rows) => takeInputs(this.#services.keyCheck, request, reply, rows);
   }
 
   /** Names the session in the reply. */
@@ -73,10 +80,10 @@ export class Calls {
     answer: Promise<A>,
     stop: CallerStop,
     session: string | undefined,
-    give: (answer: A) => T,
+    give: (answer: A) => T | Promise<T>,
   ): Promise<T> {
     try {
-      return give(await answer);
+      return await give(await answer);
     } catch (error) {
       return await this.refused(error, session);
     } finally {

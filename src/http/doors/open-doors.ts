@@ -8,6 +8,12 @@ import { type Claim, openSharedAddresses } from '../shared-addresses.js';
 import type { Door } from './door.js';
 import { DOORS } from './doors.js';
 
+export interface OpenOptions {
+  /** Names of the doors that answer; the others tell who asks that they are closed. */
+  readonly open: ReadonlySet<string>;
+  readonly refuse: Refuse;
+}
+
 /** Answers with an error in a protocol's form. */
 export type Refuse = (
   error: unknown,
@@ -46,13 +52,11 @@ export function errorFormOf(address: string, doors: readonly Door[] = DOORS): Er
 
 /**
  * Adds the routes of every door. A closed one keeps its addresses, and tells who asks there that it is closed.
- *
- * @param open names of the doors that answer.
  */
 export function openDoors(
   app: FastifyInstance,
   services: HttpServices,
-  { open, refuse }: { readonly open: ReadonlySet<string>; readonly refuse: Refuse },
+  { open, refuse }: OpenOptions,
   doors: readonly Door[] = DOORS,
 ): void {
   const calls = new Calls(services);

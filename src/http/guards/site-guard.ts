@@ -11,10 +11,22 @@ export type Refusal = (request: FastifyRequest) => PlimsollError | undefined;
 
 export interface GuardedRequest {
   readonly method: string;
+  /** Whether who watches the server asks: probes use addresses, not names. */
+  readonly isProbe?: boolean;
   /** Address of its route, such as `/v1/sessions/:id`. */
   readonly route: string | undefined;
   readonly headers: IncomingHttpHeaders;
 }
+
+/** Beside the server's names. */
+export interface SiteOptions {
+  /** Whose pages may ask: see `http.cors`. */
+  readonly origins?: ReadonlySet<string>;
+  /** Whether `X-Forwarded-Host` counts. */
+  readonly trustsProxy?: boolean;
+}
+
+const PROBES = /^\/(health\/(live|ready)|metrics)(\?|$)/;
 
 /**
  * Keeps pages of other sites from using this server through the browser of somebody who can reach it.
@@ -24,13 +36,20 @@ export interface GuardedRequest {
  * @param names further names of the server.
  * @returns why a request is refused, if it is.
  */
-export function siteGuard(listensOn: string, names: readonly string[]): Refusal {
+export function siteGuard(
+  listensOn: string,
+  names: readonly string[],
+  { origins = new Set(), trustsProxy = false }: SiteOptions = {},
+): Refusal {
   const known = knownHosts(listensOn, names);
   return (request) => {
-    const { method, headers } = request;
+    const { method, raw } = request;
+    // With a proxy in front the name that the browser used is in X-Forwarded-Host.
+    const headers = trustsProxy ? { ...raw.headers, host: request.host } : raw.headers;
+    const isProbe = PROBES.test(request.url);
     // Fastify builds `routeOptions` anew on each access, and only safe methods need it.
     const route = SAFE_METHODS.has(method) ? request.routeOptions.url : undefined;
-    return refusalOf({ method, route, headers }, known);
+    return refusalOf({ method, route, headers, isProbe }, known, origins);
   };
 }
 
@@ -49,24 +68,27 @@ export function knownHosts(
 /**
  * Decides in this order:
  *
- * 1. Where the server's names are known: a `Host` that is neither one of them nor loopback is refused.
+ * 1. Where the server's names are known, but for health and metrics: a `Host` that is neither one of them nor loopback is refused.
  * 2. Safe methods pass, but for the stream of events: it takes one of few places.
- * 3. `Sec-Fetch-Site`, if it is there, decides: it must be `same-origin`, or `none` (typed by the user).
- * 4. Otherwise `Origin` decides: it must name the same host as `Host`.
+ * 3. Pages of the origins in `http.cors` pass.
+ * 4. `Sec-Fetch-Site`, if it is there, decides: it must be `same-origin`, or `none` (typed by the user).
+ * 5. Otherwise `Origin` decides: it must name the same host as `Host`.
  */
 export function refusalOf(
-  { method, route, headers }: GuardedRequest,
+  { method, route, headers, isProbe = false }: GuardedRequest,
   known: ReadonlySet<string> | undefined,
+  origins: ReadonlySet<string> = new Set(),
 ): PlimsollError | undefined {
   const host = headers.host ?? '';
   const name = nameOf(host);
-  if (known !== undefined && host !== '' && !known.has(name) && !isLoopback(name)) {
+  if (!isProbe && known !== undefined && host !== '' && !known.has(name) && !isLoopback(name)) {
     const message = `this server is not called "${name.slice(0, 100)}" (http.names)`;
     return new PlimsollError('UNKNOWN_HOST', message);
   }
   if (SAFE_METHODS.has(method) && route !== EVENTS_URL) return undefined;
   const site = headers['sec-fetch-site'];
   const origin = headers.origin;
+  if (origin !== undefined && origins.has(origin)) return undefined;
   if (site === 'same-origin' || site === 'none') return undefined;
   if (site === undefined && (origin === undefined || isSame(origin, host))) return undefined;
   const who = origin === undefined ? 'another site' : `"${origin.slice(0, 100)}"`;

@@ -2,12 +2,10 @@
 import { PlimsollError } from '../../errors.js';
 import type { TextToken, WordRules } from './entities.js';
 import { type Encoding, type TextEncoder, wellFormed } from './tokenizer.js';
-import { chunksOf, type Range, tokensOfChunks } from './tokens/chunks.js';
+import { chunksOf, MOST_TOKENS_OF_TEXT, type Range, tokensOfChunks } from './tokens/chunks.js';
 import { isPlain } from './tokens/frame.js';
 import type { DetailedTokens, NativeTokenizer } from './tokens/native-tokenizer.js';
 
-/** Tokens that the chunks of one text may have together, those that chunks share counted each time: 64 × 512. */
-const MOST_TOKENS_OF_TEXT = 32_768;
 /** Tokens beyond those that are needed: a token that was added to the vocabulary may reach across a cut. */
 const CUT_MARGIN_TOKENS = 128;
 const FIRST_CHARACTERS_PER_TOKEN = 6;

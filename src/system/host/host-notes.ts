@@ -8,7 +8,7 @@ export interface HostNote {
 
 /**
  * Files beside the connections of clients that are served: some 50 of the server at rest, those that it reads at once, and
- * 64 connections that are taken in before others give way to them (`http/connections.ts`).
+ * 64 connections that are taken in before others give way to them (`http/wire/connections.ts`).
  */
 export const OWN_FILES = 192;
 /** Share of the machine's swap that is in use from which on the machine is said to swap. */

@@ -12,9 +12,10 @@ import { Metrics } from '../../../src/metrics/metrics.js';
 export async function builtServer(options: Partial<ServerOptions> = {}): Promise<FastifyInstance> {
   const given: Partial<HttpServices> = {
     metrics: new Metrics(),
-    limits: { maxInputs: 8, deadlineMs: 1000 },
+    limits: { maxInputs: 8, deadlineMs: 1000, maxConnections: 64 },
     userSecret: 'secret',
     settings: [],
+    keyCheck: NO_KEYS,
     notReadyBecause: () => '',
     degradedBecause: () => [],
   };
@@ -28,7 +29,7 @@ export async function builtServer(options: Partial<ServerOptions> = {}): Promise
       keys: NO_KEYS,
       version: '0',
       pageFolder: '/nowhere',
-      logger: { error: () => undefined },
+      logger: { error: () => undefined, info: () => undefined, warn: () => undefined },
       ...options,
     },
     rooms as HttpServices,

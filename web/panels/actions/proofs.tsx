@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../../data/api.js';
 import { clock, plural } from '../../data/format.js';
+import { saveWithKey } from '../../data/key.js';
 import { useAction } from '../../data/use-action.js';
 import { useLive } from '../../data/use-live.js';
 import type { Proof } from '../../data/wire.js';
@@ -69,6 +70,7 @@ function Progress({ proof }: { readonly proof: Proof }) {
 
 function EndedProof({ proof, now }: { readonly proof: Proof; readonly now: string | undefined }) {
   const { state, reason } = proof;
+  const address = proof.report_url ?? '';
   return (
     <li>
       <span class={`verdict verdict-${state}`}>{VERDICTS[state]}</span>
@@ -76,7 +78,12 @@ function EndedProof({ proof, now }: { readonly proof: Proof; readonly now: strin
         {proof.profile}, {clock(proof.started_at, now)}
       </span>
       {proof.report_url !== null && (
-        <a href={proof.report_url} target="_blank" rel="noreferrer">
+        <a
+          href={proof.report_url}
+          target="_blank"
+          rel="noreferrer"
+          onClick={(event) => saveWithKey(event, address, `proof-${proof.id}.html`)}
+        >
           Open the report<span class="visually-hidden"> in a new tab</span>
         </a>
       )}

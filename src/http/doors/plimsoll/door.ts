@@ -1,7 +1,9 @@
 import { ownErrors } from '../../errors.js';
 import type { Door } from '../door.js';
+import { classifyRoutes } from './asking/classify.js';
+import { taskRoutes } from './asking/tasks.js';
+import { tokenizeRoutes } from './asking/tokenize.js';
 import { cacheRoutes } from './cache.js';
-import { classifyRoutes } from './classify.js';
 import { configRoutes } from './config.js';
 import { eventRoutes } from './events.js';
 import { memoryRoutes } from './memory.js';
@@ -11,7 +13,6 @@ import { proofRoutes } from './proofs.js';
 import { pullRoutes } from './pulls.js';
 import { recordRoutes } from './records.js';
 import { sessionRoutes } from './sessions.js';
-import { tokenizeRoutes } from './tokenize.js';
 import { workerRoutes } from './workers.js';
 
 /** Plimsoll's own protocol, which the page, the proof and the benchmarks speak. */
@@ -20,6 +21,7 @@ export const plimsoll: Door = {
   errors: ownErrors,
   open: (app, services, calls) => {
     classifyRoutes(app, services, calls);
+    taskRoutes(app, services, calls);
     sessionRoutes(app, services);
     recordRoutes(app, services);
     memoryRoutes(app, services);

@@ -1,6 +1,9 @@
 /** How a long text is cut into chunks that overlap: as the `tokenizers` library cuts what overflows. Pure. */
 import type { Side } from '../../intake/reading/room.js';
 
+/** Tokens that the chunks of one text may have together, those that chunks share counted each time: 64 × 512. */
+export const MOST_TOKENS_OF_TEXT = 32_768;
+
 /** First token of a chunk, and the one behind its last. */
 export type Range = readonly [begin: number, end: number];
 

@@ -103,8 +103,9 @@ describe('statistics', () => {
   test('are what was counted', () => {
     const counts = new ModelStatistics();
     const times = { queueMs: 1, tokenizeMs: 2, runMs: 3 };
-    counts.answered('m', { isCached: false, tookMs: 10, ...times });
-    counts.answered('m', { isCached: true, tookMs: 0.5, ...times });
+    const answer = { model: 'm', timing: times };
+    counts.answered({ answer: { ...answer, cached: ['memory', false] }, tookMs: 10 });
+    counts.answered({ answer: { ...answer, cached: ['memory', 'redis'] }, tookMs: 0.5 });
     counts.failed('m', 7);
     counts.ran('m', 2, times);
     counts.ran('m', 1, times);

@@ -2,10 +2,10 @@ import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import fastify from 'fastify';
 import { afterAll, expect, test } from 'vitest';
-import { type Answer, answerSchema } from '../../../../../src/contract/classify.js';
-import { toMs } from '../../../../../src/contract/units.js';
-import { AnswerText } from '../../../../../src/http/doors/plimsoll/answer-text.js';
-import type { SessionAnswer } from '../../../../../src/sessions/service.js';
+import { type Answer, answerSchema } from '../../../../../../src/contract/classify.js';
+import { toMs } from '../../../../../../src/contract/units.js';
+import { AnswerText } from '../../../../../../src/http/doors/plimsoll/asking/answer-text.js';
+import type { SessionAnswer } from '../../../../../../src/sessions/service.js';
 
 const name = fc.string({ unit: 'binary' });
 const ms = fc.double({ min: 0, max: 1e6, noNaN: true });

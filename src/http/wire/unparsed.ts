@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import { type ErrorCode, PlimsollError } from '../errors.js';
-import { errorBody } from './errors.js';
+import { type ErrorCode, PlimsollError } from '../../errors.js';
+import { errorBody } from '../errors.js';
 
 /** Node's codes of requests that it could not read, and what the caller is told. */
 const KNOWN: Readonly<Record<string, readonly [ErrorCode, string]>> = {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { limitConnections } from '../../../src/http/connections.js';
+import { limitConnections } from '../../../../src/http/wire/connections.js';
 
 const MAX = 3;
 const servers: Server[] = [];

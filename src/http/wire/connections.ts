@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 
 /** Time in which the head of a request must have arrived, ms. */
 export const HEADERS_TIMEOUT_MS = 10_000;
@@ -24,7 +25,9 @@ export function limitConnections(server: Server, maxConnections: number): void {
   const running = new Map<Socket, number>();
 
   server.maxConnections = maxConnections + SPARE_CONNECTIONS;
-  server.on('connection', (socket: Socket) => {
+  // Over TLS requests come on the socket that was secured.
+  const event = server instanceof TlsServer ? 'secureConnection' : 'connection';
+  server.on(event, (socket: Socket) => {
     socket.once('close', () => {
       idle.delete(socket);
       running.delete(socket);

@@ -1,6 +1,6 @@
 import fastify from 'fastify';
 import { expect, onTestFinished, test } from 'vitest';
-import { jsonBody } from '../../../src/http/json-body.js';
+import { jsonBody } from '../../../../src/http/wire/json-body.js';
 
 type Outcome = { readonly value: unknown } | { readonly refused: string };
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
-import { tokenizedSchema, tokenizeRequestSchema } from '../../../contract/tokenize.js';
-import { addRoute } from '../../route.js';
-import type { HttpServices } from '../../services.js';
+import { tokenizedSchema, tokenizeRequestSchema } from '../../../../contract/tokenize.js';
+import { addRoute } from '../../../route.js';
+import type { HttpServices } from '../../../services.js';
 
 /** `POST /v1/tokenize` */
 export function tokenizeRoutes(app: FastifyInstance, { limits, models }: HttpServices): void {

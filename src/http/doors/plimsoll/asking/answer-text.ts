@@ -1,7 +1,7 @@
-import type { Answer } from '../../../contract/classify.js';
-import { toMs } from '../../../contract/units.js';
-import type { SessionAnswer } from '../../../sessions/service.js';
-import type { JsonText } from '../../route.js';
+import type { Answer } from '../../../../contract/classify.js';
+import { toMs } from '../../../../contract/units.js';
+import type { SessionAnswer } from '../../../../sessions/service.js';
+import type { JsonText } from '../../../route.js';
 
 /** Quoted names of models, sessions, users and labels that are remembered: about 100 KB. */
 const KNOWN_NAMES = 512;

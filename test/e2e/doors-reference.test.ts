@@ -1,0 +1,277 @@
+/** Reference models through every door that has its task: one server, the same scores. */
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { request, type Server, startServer } from './harness.js';
+
+const REFERENCE = fileURLToPath(new URL('../fixtures/reference', import.meta.url));
+
+type Scores = Readonly<Record<string, number>>;
+type Listed = readonly { readonly label: string; readonly score: number }[];
+interface Pair {
+  readonly text: string;
+  readonly text_pair: string;
+}
+interface Expected {
+  readonly status: number | readonly number[];
+  readonly may_refuse?: number;
+  readonly tolerance: number;
+  readonly texts: readonly string[];
+  readonly scores?: readonly Scores[];
+  readonly pairs?: readonly (Pair & { readonly scores: Scores })[];
+  readonly rerank?: readonly {
+    readonly query: string;
+    readonly documents: readonly string[];
+    readonly scores: readonly number[];
+  }[];
+  readonly zero_shot?: readonly {
+    readonly text: string;
+    readonly candidate_labels: readonly string[];
+    readonly multi_label: boolean;
+    readonly hypothesis_template: string;
+    readonly labels: readonly string[];
+    readonly scores: readonly number[];
+  }[];
+  readonly token_classification?: readonly {
+    readonly text: number;
+    readonly aggregation_strategy: string;
+    readonly stride?: number;
+    readonly ignore_labels?: readonly string[];
+    readonly entities: readonly (readonly [string, number, string, number, number, number?])[];
+  }[];
+}
+
+const expectedOf = (name: string) =>
+  JSON.parse(readFileSync(path.join(REFERENCE, name, 'expected.json'), 'utf8')) as Expected;
+
+/** Some of each task: all of them take two minutes, and run where EVERY_REFERENCE is set. */
+const USUAL = [
+  'ner-roberta',
+  'pair-electra-st',
+  'pair-roberta',
+  'q8-fine',
+  'rerank-bert',
+  'st-bert-5-multi-label',
+  'zs-deberta-v2-2-labels',
+];
+const isEvery = process.env.EVERY_REFERENCE !== undefined;
+
+/** Those that have to be served. */
+const NAMES = readdirSync(REFERENCE, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name)
+  .filter((name) => {
+    const { status, may_refuse: mayRefuse } = expectedOf(name);
+    const isServed = status === 200 && mayRefuse === undefined;
+    return isServed && (isEvery || USUAL.includes(name));
+  });
+
+let server: Server;
+let models: string;
+
+beforeAll(async () => {
+  models = mkdtempSync(path.join(tmpdir(), 'plimsoll-reference-'));
+  for (const name of NAMES) {
+    cpSync(path.join(REFERENCE, name), path.join(models, name), { recursive: true });
+    const labels = Object.keys(expectedOf(name).scores?.[0] ?? {});
+    // Each label is a category of its own, so that what OpenAI's door says of it is its score.
+    const moderations = Object.fromEntries(labels.map((of) => [of, { categories: [of], from: 0 }]));
+    if (labels.length > 0) {
+      writeFileSync(path.join(models, name, 'plimsoll.json'), JSON.stringify({ moderations }));
+    }
+  }
+  server = await startServer({ models });
+}, 120_000);
+
+afterAll(() => rmSync(models, { recursive: true, force: true }));
+
+async function ask<T>(url: string, body: object): Promise<T> {
+  const reply = await request<T>(server, 'POST', url, { body });
+  expect(`${url}: ${reply.status} ${reply.status === 200 ? '' : reply.text}`).toBe(`${url}: 200 `);
+  return reply.body;
+}
+
+type Input = string | Pair;
+interface LabelsDoor {
+  readonly door: string;
+  readonly pairs: boolean;
+  readonly ask: (name: string, inputs: readonly Input[]) => Promise<readonly Scores[]>;
+}
+const scoresOf = (listed: Listed): Scores =>
+  Object.fromEntries(listed.map(({ label, score }) => [label, score]));
+
+/** How each door is asked for labels. */
+const LABELS: readonly LabelsDoor[] = [
+  {
+    door: 'Plimsoll',
+    pairs: false,
+    ask: async (model, inputs) => {
+      const { results } = await ask<{ results: readonly Listed[] }>('/v1/classify', {
+        model,
+        inputs,
+      });
+      return results.map(scoresOf);
+    },
+  },
+  {
+    door: 'Hugging Face',
+    pairs: true,
+    ask: async (name, inputs) =>
+      (await ask<readonly Listed[]>(`/models/${name}`, { inputs })).map(scoresOf),
+  },
+  {
+    door: 'TEI',
+    pairs: true,
+    ask: async (name, all) => {
+      const inputs = all.map((of) => (typeof of === 'string' ? [of] : [of.text, of.text_pair]));
+      return (await ask<readonly Listed[]>(`/tei/${name}/predict`, { inputs })).map(scoresOf);
+    },
+  },
+  {
+    door: 'OpenAI',
+    pairs: false,
+    ask: async (model, input) => {
+      interface Moderated {
+        readonly results: readonly {
+          readonly category_scores: Scores;
+          readonly category_applied_input_types: Readonly<Record<string, readonly string[]>>;
+        }[];
+      }
+      const { results } = await ask<Moderated>('/v1/moderations', { model, input });
+      return results.map(({ category_scores: scores, category_applied_input_types: types }) =>
+        Object.fromEntries(Object.entries(scores).filter(([name]) => types[name]?.length === 1)),
+      );
+    },
+  },
+  {
+    door: 'vLLM',
+    pairs: false,
+    ask: async (model, input) => {
+      interface Classified {
+        readonly data: readonly { readonly probs: readonly number[]; readonly label: string }[];
+      }
+      const { data } = await ask<Classified>('/classify', { model, input });
+      const file = path.join(REFERENCE, model, 'config.json');
+      const { id2label = {} } = JSON.parse(readFileSync(file, 'utf8')) as {
+        readonly id2label?: Readonly<Record<string, string>>;
+      };
+      return data.map(({ probs }) =>
+        Object.fromEntries(probs.map((score, at) => [id2label[at] ?? `LABEL_${at}`, score])),
+      );
+    },
+  },
+];
+
+function expectScores(got: Scores | undefined, expected: Scores, tolerance: number): void {
+  expect(Object.keys(got ?? {}).sort()).toEqual(Object.keys(expected).sort());
+  for (const [label, score] of Object.entries(expected))
+    expectScore(got?.[label], score, tolerance);
+}
+
+function expectScore(got: number | undefined, expected: number, tolerance: number): void {
+  expect(Math.abs((got ?? Number.NaN) - expected)).toBeLessThan(tolerance);
+}
+
+describe.each(NAMES)('%s', (name) => {
+  const { texts, scores, pairs = [], rerank = [], zero_shot: zero = [], ...of } = expectedOf(name);
+  const { tolerance, token_classification: tokens = [] } = of;
+
+  test.runIf(scores !== undefined)(
+    'labels, through every door',
+    async () => {
+      for (const { ask: askDoor, pairs: takesPairs } of LABELS) {
+        for (const [index, got] of (await askDoor(name, texts)).entries()) {
+          expectScores(got, scores?.[index] ?? {}, tolerance);
+        }
+        if (!takesPairs || pairs.length === 0) continue;
+        const asked = pairs.map(({ text, text_pair }) => ({ text, text_pair }));
+        for (const [index, got] of (await askDoor(name, asked)).entries()) {
+          expectScores(got, pairs[index]?.scores ?? {}, tolerance);
+        }
+      }
+    },
+    60_000,
+  );
+
+  test.runIf(rerank.length > 0)(
+    'ranks, through TEI, vLLM and Cohere',
+    async () => {
+      type Rank = { readonly index: number; readonly score: number };
+      interface Ranked {
+        readonly results: readonly { readonly index: number; readonly relevance_score: number }[];
+      }
+      for (const { query, documents, scores: wanted } of rerank) {
+        const found = await ask<readonly Rank[]>(`/tei/${name}/rerank`, {
+          query,
+          texts: documents,
+        });
+        const all: Rank[] = [...found];
+        for (const url of ['/rerank', '/v1/rerank', '/v2/rerank']) {
+          const { results } = await ask<Ranked>(url, { model: name, query, documents });
+          all.push(...results.map(({ index, relevance_score: score }) => ({ index, score })));
+        }
+        const body = { model: name, text_1: query, text_2: documents };
+        all.push(...(await ask<{ data: readonly Rank[] }>('/score', body)).data);
+        expect(all).toHaveLength(5 * documents.length);
+        for (const { index, score } of all)
+          expectScore(score, wanted[index] ?? Number.NaN, tolerance);
+      }
+    },
+    60_000,
+  );
+
+  test.runIf(zero.length > 0)(
+    'zero-shot, through Hugging Face',
+    async () => {
+      for (const { text: inputs, labels, scores: wanted, ...parameters } of zero) {
+        const { candidate_labels, multi_label, hypothesis_template } = parameters;
+        const asked = {
+          inputs,
+          parameters: { candidate_labels, multi_label, hypothesis_template },
+        };
+        const got = await ask<Listed>(`/hf/${name}`, asked);
+        expect(got.map(({ label }) => label)).toEqual(labels);
+        for (const [index, { score }] of got.entries()) {
+          expectScore(score, wanted[index] ?? Number.NaN, tolerance);
+        }
+      }
+    },
+    60_000,
+  );
+
+  test.runIf(tokens.length > 0)(
+    'entities, through Hugging Face',
+    async () => {
+      interface Shown {
+        readonly entity?: string;
+        readonly entity_group?: string;
+        readonly score: number;
+        readonly word: string;
+        readonly start: number;
+        readonly end: number;
+      }
+      for (const { text, entities, ...parameters } of tokens) {
+        const { aggregation_strategy, stride, ignore_labels } = parameters;
+        const asked = {
+          inputs: texts[text],
+          parameters: { aggregation_strategy, stride, ignore_labels },
+        };
+        const got = await ask<readonly Shown[]>(`/models/${name}`, asked);
+        expect(
+          got.map((found) => [
+            found.entity ?? found.entity_group,
+            found.word,
+            found.start,
+            found.end,
+          ]),
+        ).toEqual(entities.map(([label, , word, start, end]) => [label, word, start, end]));
+        for (const [index, { score }] of got.entries()) {
+          expectScore(score, entities[index]?.[1] ?? Number.NaN, tolerance);
+        }
+      }
+    },
+    60_000,
+  );
+});

@@ -1,0 +1,53 @@
+import fastify from 'fastify';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { PlimsollClient, PlimsollClientError } from '../../../src/client/client.js';
+
+const app = fastify();
+app.post('/v1/classify', async ({ headers, body }) => ({ headers, body }));
+app.get('/v1/models/*', async ({ url }) => ({ url }));
+app.post('/v1/memory/recycle', async (_request, reply) =>
+  reply
+    .code(503)
+    .header('retry-after', '7')
+    .send({ error: { code: 'SHUTTING_DOWN', message: 'the server is stopping', retryable: true } }),
+);
+app.get('/v1/memory', async (_request, reply) => reply.code(502).type('text/html').send('<p>no'));
+let url: string;
+beforeAll(async () => {
+  url = await app.listen({ host: '127.0.0.1', port: 0 });
+});
+afterAll(() => app.close());
+
+test('sends the key, the user and the session with every request', async () => {
+  const client = new PlimsollClient({
+    url,
+    key: 'k',
+    user: 'ada',
+    session: 's',
+    timeoutMs: 10_000,
+  });
+  expect(await client.classify({ inputs: 'a' })).toMatchObject({
+    headers: { authorization: 'Bearer k', 'x-plimsoll-user': 'ada', 'x-plimsoll-session': 's' },
+    body: { inputs: 'a' },
+  });
+});
+
+test('writes ids into addresses: slashes stay', async () => {
+  const client = new PlimsollClient({ url });
+  expect(await client.model('org/a b')).toMatchObject({ url: '/v1/models/org/a%20b' });
+});
+
+test('a refusal has its code, and when to come again', async () => {
+  const refused = new PlimsollClient({ url }).recycle();
+  await expect(refused).rejects.toBeInstanceOf(PlimsollClientError);
+  await expect(refused).rejects.toMatchObject({
+    ...{ status: 503, code: 'SHUTTING_DOWN', message: 'the server is stopping' },
+    ...{ retryable: true, retryAfterSeconds: 7 },
+  });
+});
+
+test('what a proxy says in between is told too', async () => {
+  await expect(new PlimsollClient({ url }).memory()).rejects.toMatchObject({
+    ...{ status: 502, code: undefined, message: 'the server answered with 502: <p>no' },
+  });
+});
