@@ -63,6 +63,7 @@ function modelsOf({
   return {
     list: () => views.list(),
     show: (id) => views.show(id),
+    labels: (id) => views.labels(id),
     tokenize: (id, inputs) => views.tokenize(id, inputs),
     load: (id) => views.load(id),
     unload: (id) => views.unload(id),

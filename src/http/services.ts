@@ -65,9 +65,7 @@ export interface HttpServices {
     readonly facts: (name: string | undefined) => ModelFacts | Promise<ModelFacts>;
     /** A model, usable or broken. @throws PlimsollError MODEL_NOT_FOUND */
     readonly show: (id: string) => Promise<ModelDetail>;
-    /** What a model does. @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE */
-    readonly task: (id: string) => ModelDescription['task'] | Promise<ModelDescription['task']>;
-    /** Its labels in the order of its outputs, as it is served. */
+    /** A model's labels in the order of its outputs, as it is served. */
     readonly labels: (id: string) => readonly string[] | Promise<readonly string[]>;
     /** What a model sees of each text, also of one whose graph cannot be served. */
     readonly tokenize: (id: string, inputs: readonly string[]) => Promise<Tokenized>;

@@ -8,13 +8,10 @@ import { tokenizerHandleOf } from '../../inference/model-handles.js';
 import { tokenizeIn } from '../../inference/tokenize.js';
 import type { WorkerPool } from '../../inference/workers/pool.js';
 import type { MemoryManager } from '../../memory/manager.js';
-import type { ModelDescription } from '../../models/intake/description.js';
 import { diskBytesOf, hubOriginOf } from '../../models/intake/origin.js';
 import type { BrokenModel, Model, ModelRepository } from '../../models/intake/repository.js';
 import { type ModelLibrary, withFindings } from '../../models/library.js';
 import { shownVerdict } from '../verdicts/verdicts.js';
-
-type Task = ModelDescription['task'];
 
 /** The models as callers see them, and what loads and unloads them. */
 export class ModelViews {
@@ -74,18 +71,7 @@ export class ModelViews {
   }
 
   /**
-   * What a model does, as its files say: at once where they were read before.
-   *
-   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE
-   */
-  task(id: string): Task | Promise<Task> {
-    const known = this.#repository.known(id);
-    if (known !== undefined) return known.description.task;
-    return this.#repository.find(id).then(({ description }) => description.task);
-  }
-
-  /**
-   * Its labels in the order of its outputs: at once where it was asked a moment ago.
+   * A model's labels in the order of its outputs: at once where it was asked a moment ago.
    *
    * @throws PlimsollError those of {@link ModelLibrary.ready}
    */

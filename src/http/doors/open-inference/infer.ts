@@ -53,9 +53,8 @@ export class Inference {
     const asked = readRequest(body ?? Buffer.alloc(0), header?.toString(), INPUTS);
     const rows = rowsOf(asked, this.#services.limits.maxInputs);
     const exchange = { model, asked, request, reply };
-    const task = this.#services.models.task(model);
-    return then(task, (does) => {
-      if (does === 'token-classification') {
+    return then(this.#services.models.facts(model), ({ task }) => {
+      if (task === 'token-classification') {
         if (rows.kind === 'ids') throw new NotSupported(NO_IDS_FOR_TOKENS);
         return this.#entities(exchange, rows.rows);
       }
@@ -129,8 +128,7 @@ export class Inference {
         if (jsonBytes === undefined) return reply.type(JSON_TYPE).send(body);
         return reply.header(LENGTH_HEADER, jsonBytes).type(BINARY_TYPE).send(body);
       });
-    const sent = this.#calls.answer<R, Sent>(request, reply, { model }, ask, write);
-    return sent instanceof Promise ? sent.then((one) => one) : sent;
+    return this.#calls.answer<R, FastifyReply>(request, reply, { model }, ask, write);
   }
 }
 
