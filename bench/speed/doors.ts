@@ -64,6 +64,14 @@ const OTHERS: readonly AskedDoor[] = [
     body: (input) => ({ model: 'spam', input }),
     wanted: '"probs"',
   },
+  {
+    name: 'open-inference',
+    path: '/v2/models/spam/infer',
+    body: (text) => ({
+      inputs: [{ name: 'text', datatype: 'BYTES', shape: [1], data: [text] }],
+    }),
+    wanted: '"outputs":[{',
+  },
 ];
 
 export const doors: Benchmark = {

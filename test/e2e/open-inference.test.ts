@@ -279,8 +279,13 @@ test('what runs the server and its models', async () => {
   expect(await get(server, '/v2/health/ready')).toEqual({ live: true, ready: true });
   const shown = await get(server, '/v2/models/spam/versions/1');
   expect(shown).toMatchObject({ name: 'spam', platform: 'onnx_onnxv1', versions: ['1'] });
-  const config = await get<{ readonly name: string }>(server, '/v2/models/org/pairs/config');
+  const config = await get<{
+    readonly name: string;
+    readonly parameters: Readonly<Record<string, { readonly string_value: string }>>;
+  }>(server, '/v2/models/org/pairs/config');
   expect(config.name).toBe('org/pairs');
+  const { labels } = await get<{ labels: readonly string[] }>(server, '/v1/models/org/pairs');
+  expect(JSON.parse(config.parameters.labels?.string_value ?? '')).toEqual(labels);
 
   const readiness = async () =>
     (await request(server, 'GET', '/v2/models/spam/versions/1/ready')).status;

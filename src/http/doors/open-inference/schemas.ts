@@ -4,7 +4,6 @@ import {
   flag,
   integer,
   list,
-  number,
   object,
   optional,
   type Schema,
@@ -45,6 +44,11 @@ const configTensor = {
   dims: list(integer()),
 };
 
+const parametersSchema: Schema<Readonly<Record<string, { readonly string_value: string }>>> = {
+  type: 'object',
+  additionalProperties: object({ string_value: text() }),
+};
+
 export const configSchema = object({
   name: text(),
   platform: text(),
@@ -52,9 +56,7 @@ export const configSchema = object({
   max_batch_size: integer('0: the first size of each tensor is that of the batch.'),
   input: list(object({ ...configTensor, optional: flag() })),
   output: list(object(configTensor)),
-  parameters: object({}, 'By name, each as {string_value}.') as Schema<
-    Readonly<Record<string, { readonly string_value: string }>>
-  >,
+  parameters: parametersSchema,
 });
 export type ModelConfig = Static<typeof configSchema>;
 
@@ -106,6 +108,9 @@ export const statsSchema = object({
 });
 export type ModelStats = Static<typeof statsSchema>['model_stats'][number];
 
+/** A number, or a text for BYTES. */
+const elementSchema: Schema<number | string> = { type: ['number', 'string'] };
+
 export const inferSchema = object({
   model_name: text(),
   model_version: text(),
@@ -115,7 +120,7 @@ export const inferSchema = object({
       name: text(),
       datatype: text(),
       shape: list(integer()),
-      data: optional(list(number(), 'Texts for BYTES.')),
+      data: optional(list(elementSchema)),
       parameters: optional(object({ binary_data_size: integer() })),
     }),
   ),
