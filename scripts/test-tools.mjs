@@ -1,9 +1,10 @@
-// What the tests need beyond npm: a Redis, a PostgreSQL with pgbouncer, and a browser, all from Debian's packages. `npm test` installs
-// what is missing where it may (Debian, as root); otherwise the tests that need it are skipped by name.
+// What the tests need beyond npm: a Redis, a PostgreSQL with pgbouncer, and a browser, all from Debian's packages, and Python's
+// clients of other protocols. `npm test` installs what is missing where it may (Debian, as root); otherwise the tests that need it are skipped by name.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { installPython } from './test-python.mjs';
 
 const POSTGRESQL_FOLDER = '/usr/lib/postgresql';
 
@@ -52,24 +53,39 @@ export function findTool(name) {
   return findProgram(TOOLS[name].program);
 }
 
-/** Installs what is missing, where it may; tells the names of what is still missing. */
-export function installTools() {
-  const missing = () => Object.keys(TOOLS).filter((name) => findTool(name) === undefined);
-  const wanted = missing();
-  if (wanted.length === 0) return [];
-  const packages = wanted.map((name) => TOOLS[name].package);
-  if (process.getuid?.() !== 0 || findProgram('apt-get') === undefined) {
-    process.stdout.write(`missing, and not installed from here: ${packages.join(', ')}\n`);
-    return wanted;
-  }
-  const apt = (...args) =>
+/** What Debian's package manager would install with; undefined where it may not. */
+function aptGet() {
+  if (process.getuid?.() !== 0 || findProgram('apt-get') === undefined) return undefined;
+  return (...args) =>
     spawnSync('apt-get', args, {
       stdio: ['ignore', 'inherit', 'inherit'],
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
     });
+}
+
+/** Installs what is missing, where it may; tells the names of what is still missing. */
+export function installTools() {
+  const missing = () => Object.keys(TOOLS).filter((name) => findTool(name) === undefined);
+  const packages = missing().map((name) => TOOLS[name].package);
+  const apt = aptGet();
+  if (packages.length > 0 && apt === undefined) {
+    process.stdout.write(`missing, and not installed from here: ${packages.join(', ')}\n`);
+  }
+  if (packages.length > 0 && apt !== undefined) {
+    apt('update', '-qq');
+    apt('install', '-y', '-qq', '--no-install-recommends', ...packages);
+  }
+  return hasPythonClients(apt) ? missing() : [...missing(), 'tritonclient'];
+}
+
+/** Debian's Python comes without what makes environments. */
+function hasPythonClients(apt) {
+  const python = findProgram('python3');
+  if (python !== undefined && installPython(python) !== undefined) return true;
+  if (apt === undefined) return false;
   apt('update', '-qq');
-  apt('install', '-y', '-qq', '--no-install-recommends', ...packages);
-  return missing();
+  apt('install', '-y', '-qq', '--no-install-recommends', 'python3-venv');
+  return installPython('/usr/bin/python3') !== undefined;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

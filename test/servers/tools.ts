@@ -1,3 +1,4 @@
+import { findPython } from '../../scripts/test-python.mjs';
 import { findTool } from '../../scripts/test-tools.mjs';
 
 /** Path of PostgreSQL's program; undefined where it is not installed. */
@@ -11,3 +12,6 @@ export const redis: string | undefined = findTool('redis');
 
 /** Path of Chromium's program; undefined where it is not installed. */
 export const chromium: string | undefined = findTool('chromium');
+
+/** A Python that has the clients of other protocols: see scripts/test-python.mjs. */
+export const pythonClients: string | undefined = findPython();

@@ -1,7 +1,8 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ModelDetail } from '../../../contract/models.js';
 import { object, text } from '../../../contract/schema/schema.js';
 import { PlimsollError } from '../../../errors.js';
+import { allows } from '../../../keys/key.js';
 import type { Calls } from '../../calls/calls.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
@@ -63,8 +64,9 @@ export function modelRoutes(
       },
       503: modelReadySchema,
     },
-    handle: async ({ raw }, reply) => {
+    handle: async ({ raw, caller }, reply) => {
       const address = addressOf(raw.url);
+      if (address.action === 'stats') expectReader(caller);
       const model = await models.show(address.model);
       const body = shownAs(address, model);
       if (body.status !== 200) reply.code(body.status);
@@ -114,6 +116,13 @@ export function modelRoutes(
       return inference.answer(model, body instanceof Buffer ? body : undefined, request, reply);
     },
   });
+}
+
+/** The route is for any key, and figures are for those that may read. @throws PlimsollError FORBIDDEN */
+function expectReader(caller: FastifyRequest['caller']): void {
+  if (caller === undefined || allows(caller.scopes, 'read')) return;
+  const message = `the key "${caller.keyName}" lacks the scope "read" that statistics need`;
+  throw new PlimsollError('FORBIDDEN', message);
 }
 
 /** @throws PlimsollError NOT_FOUND */
