@@ -9,6 +9,7 @@ interface Content {
 
 export interface Operation {
   readonly summary: string;
+  readonly tags?: readonly string[];
   readonly requestBody?: Content;
   readonly responses: Readonly<Record<string, Content & { readonly description: string }>>;
 }

@@ -67,6 +67,12 @@ const REQUESTS: Readonly<Record<string, (known: Known) => readonly Asked[]>> = {
     { status: 413, raw: `"${'a'.repeat(70_000)}"` },
     { status: 415, raw: 'a', headers: { 'content-type': 'text/plain' } },
   ],
+  'POST /v1/zero-shot-classification': () => [
+    json(400, {}),
+    json(422, { inputs: 'a', candidate_labels: ['b'] }),
+  ],
+  'POST /v1/reranking': () => [json(400, {}), json(422, { query: 'a', documents: ['b'] })],
+  'POST /v1/token-classification': () => [json(400, {}), json(422, { inputs: 'a' })],
   'POST /v1/sessions': () => [json(201, { max_users: 3 }), json(400, { max_users: 0 })],
   'GET /v1/sessions': () => [OK, query(200, 'limit=1'), query(400, 'limit=0')],
   'GET /v1/sessions/{id}': ({ open, ended }) => [
@@ -122,7 +128,19 @@ const REQUESTS: Readonly<Record<string, (known: Known) => readonly Asked[]>> = {
   'GET /metrics': () => [OK],
 };
 
-/** Every route refuses these, whatever it does: a name that the server does not have. */
+/** Other protocols' routes are asked by the tests of their doors, those of keys by the tests of keys. */
+function isOwn([, { tags = [] }]: readonly [string, Operation]): boolean {
+  return !tags.some((tag) => OTHERS.has(tag));
+}
+
+const OTHERS = new Set([
+  ...['TEI', 'vLLM and Cohere', 'OpenAI', 'Hugging Face', 'open inference'],
+  'keys',
+]);
+/** Probes ask by address, so these answer whatever name they are asked by. */
+const BY_ANY_NAME = new Set(['GET /health/live', 'GET /health/ready', 'GET /metrics']);
+
+/** Every other route refuses these, whatever it does: a name that the server does not have. */
 const REFUSED: Asked = { status: 421, headers: { host: 'elsewhere.example' } };
 
 let server: Server;
@@ -200,7 +218,7 @@ beforeAll(async () => {
   await first.stop();
   server = await startServer({ ...of, data: first.data });
   document = await get<OpenApi>(server, '/openapi.json');
-  operations = operationsOf(document);
+  operations = new Map([...operationsOf(document)].filter(isOwn));
 });
 
 afterAll(async () => {
@@ -242,7 +260,9 @@ describe('every reply is as /openapi.json describes it', () => {
   }, 240_000);
 
   test('what no route takes', async () => {
-    for (const name of operations.keys()) await ask(name, { ...REFUSED, id: 'x' });
+    for (const name of operations.keys()) {
+      if (!BY_ANY_NAME.has(name)) await ask(name, { ...REFUSED, id: 'x' });
+    }
   });
 
   test('the stream of events: each state and each mark', async () => {

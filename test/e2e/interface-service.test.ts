@@ -177,7 +177,9 @@ describe('health, metrics and description', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(routes).toEqual(expect.arrayContaining(EVERY_ROUTE));
-    expect(routes.filter((route) => route.includes('*'))).toEqual([]);
+    // Ids of models in other protocols' addresses may hold slashes.
+    const open = routes.filter((route) => route.includes('*'));
+    expect(open.filter((route) => / \/v1\//.test(route))).toEqual([]);
     for (const operation of Object.values(described.paths).flatMap((of) => Object.values(of))) {
       expect(operation.summary).toMatch(/\S/);
       expect(Object.keys(operation.responses).length).toBeGreaterThan(0);
