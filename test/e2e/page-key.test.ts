@@ -25,7 +25,7 @@ describe.skipIf(chromium === undefined)('the page of a server that asks for keys
 
   test('asks for one, keeps it for the tab, and its stream and its actions send it', async () => {
     const page = await browser.openAnyway(server, { width: 360, height: 780 });
-    const field = page.getByLabel('Key');
+    const field = page.getByLabel('Key', { exact: true });
     await field.waitFor();
     expect(await findLayoutFaults(page)).toEqual([]);
     expect(await findViolations(page)).toEqual([]);
@@ -43,14 +43,14 @@ describe.skipIf(chromium === undefined)('the page of a server that asks for keys
     await page.reload();
     await page.locator('.gauge-used').waitFor();
     await page.getByRole('button', { name: 'Forget the key' }).click();
-    await page.getByLabel('Key').fill(MANAGE);
+    await page.getByLabel('Key', { exact: true }).fill(MANAGE);
     await page.keyboard.press('Enter');
     await page.locator('.gauge-used').waitFor();
     await panel(page, 'Try it').getByRole('textbox').fill('Hello');
     await panel(page, 'Try it').getByRole('button', { name: 'Classify' }).click();
     await panel(page, 'Try it').getByText('ham', { exact: true }).first().waitFor();
     const another = await browser.openAnyway(server);
-    await another.getByLabel('Key').waitFor();
+    await another.getByLabel('Key', { exact: true }).waitFor();
     expect(await page.evaluate('JSON.stringify(localStorage)')).toBe('{}');
     expect(await page.evaluate('document.cookie')).toBe('');
     await another.close();
