@@ -1,6 +1,7 @@
 import { CACHE_SETTINGS } from './cache.js';
 import { HTTP_SETTINGS } from './http.js';
 import { HUB_SETTINGS } from './hub.js';
+import { JOB_SETTINGS } from './jobs.js';
 import { MEMORY_SETTINGS } from './memory.js';
 import { MODEL_SETTINGS } from './models.js';
 import { isServiceLink, nearestName } from './names.js';
@@ -21,6 +22,7 @@ export const AREAS = {
   Memory: MEMORY_SETTINGS,
   Cache: { ...CACHE_SETTINGS, ...poolSettings('redis', 'Redis') },
   'Records and database': { ...RECORDS_SETTINGS, ...poolSettings('database', 'PostgreSQL') },
+  'Jobs and fleet': JOB_SETTINGS,
   Process: PROCESS_SETTINGS,
 } as const;
 
@@ -38,6 +40,7 @@ export const SETTINGS = {
   ...AREAS.Memory,
   ...AREAS.Cache,
   ...AREAS['Records and database'],
+  ...AREAS['Jobs and fleet'],
   ...AREAS.Process,
 } as const;
 

@@ -26,7 +26,7 @@ const FLOORS: Floors = [
   [['commands/']],
   [['app/']],
   [['page/'], ['http/']],
-  [['sessions/'], ['keys/']],
+  [['sessions/'], ['keys/'], ['jobs/']],
   [['tasks/']],
   [['inference/']],
   [['cache/'], ['models/'], ['memory/'], ['store/'], ['proof/']],

@@ -1,0 +1,46 @@
+/** Where a job reads and writes: folders of this machine, http(s):// and s3:// addresses. */
+
+/** One file of the input. Small: jobs hold references, never rows. */
+export interface FileRef {
+  /** Absolute path, or http(s):// or s3:// address. */
+  readonly url: string;
+  readonly bytes: number;
+  /** Changes whenever the content does: ETag, or size and time of the last change. */
+  readonly version: string;
+}
+
+/** Bytes from `start` up to `end`, which is left out; to the end of the file where it is undefined. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end?: number | undefined;
+}
+
+/** Reads files of one kind of place. */
+export interface Reader {
+  /**
+   * Files that a pattern names, in the order of their names.
+   *
+   * @throws InputError if there is none, or it cannot be read
+   */
+  list(pattern: string, signal: AbortSignal): AsyncIterable<FileRef>;
+  /** @throws InputError if the file is gone, or is another one than it was */
+  read(file: FileRef, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+export interface Written {
+  readonly url: string;
+  readonly bytes: number;
+  /** Hexadecimal. */
+  readonly sha256: string;
+}
+
+/** Writes files into one folder, or below one s3:// address. */
+export interface Writer {
+  /**
+   * Writes a file whole or not at all: beside, then renamed (S3: one upload with `If-None-Match: *`). A file that is there
+   * stays: its name is a function of its content, so it is what would have been written.
+   */
+  write(name: string, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Written>;
+  /** What is there under that name, with its checksum. */
+  find(name: string, signal: AbortSignal): Promise<Written | undefined>;
+}

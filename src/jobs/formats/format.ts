@@ -1,0 +1,68 @@
+/** What a job reads from files and writes into parts, whatever their format. */
+import type { Compression, FileFormat } from '../../contract/jobs.js';
+import type { FileRef } from '../files/place.js';
+
+/**
+ * A shard's part of its file. `bytes`: the rows whose first byte is within it (plain JSONL and CSV). `rows`: by number from the
+ * start of the file (Parquet, and packed files, which are read from their beginning).
+ */
+export interface ShardRange {
+  readonly unit: 'bytes' | 'rows';
+  readonly start: number;
+  /** Left out; undefined: to the end of the file. */
+  readonly end?: number | undefined;
+}
+
+/** Columns of one row, as they are in the file: text, numbers, truth values, null, lists, objects. */
+export type Columns = Readonly<Record<string, unknown>>;
+
+/** One row, or why it is none. `at`: the number of its line or row within the shard, from 0. */
+export type InputRow =
+  | { readonly at: number; readonly columns: Columns }
+  | { readonly at: number; readonly bad: string };
+
+export interface InputOptions {
+  readonly format: FileFormat;
+  readonly compression: Compression;
+  /** Of CSV; undefined: found by the first line. */
+  readonly delimiter?: string | undefined;
+  /** Columns that are needed; a format that can leaves out the others. Undefined: all. */
+  readonly columns?: readonly string[] | undefined;
+}
+
+/** One format of input files. */
+export interface InputFormat {
+  /** Cuts a file into shards of about `shardRows` rows, one after another, without holding more than one piece of it. */
+  plan(
+    file: FileRef,
+    options: InputOptions,
+    shardRows: number,
+    signal: AbortSignal,
+  ): AsyncIterable<ShardRange>;
+  /** The rows of a shard, in slices of some hundred, in order. Broken ones are told, not thrown. */
+  read(
+    file: FileRef,
+    range: ShardRange,
+    options: InputOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<readonly InputRow[]>;
+}
+
+/** Columns of a part, in their order. `json`: lists and objects; JSONL has them as they are, CSV and Parquet as JSON text. */
+export interface OutputColumn {
+  readonly name: string;
+  readonly type: 'text' | 'number' | 'integer' | 'flag' | 'json';
+}
+
+export interface OutputOptions {
+  readonly format: FileFormat;
+  readonly compression: Compression;
+  /** Undefined: JSONL only, each row with what it has. */
+  readonly columns: readonly OutputColumn[];
+}
+
+/** Turns rows into the bytes of a part. The same rows give the same bytes. */
+export type Encode = (
+  slices: AsyncIterable<readonly Columns[]>,
+  options: OutputOptions,
+) => AsyncIterable<Uint8Array>;
