@@ -3,13 +3,13 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
+import type { ToldServer } from '../contract/fleet.js';
 import type { ModelDetail } from '../contract/models.js';
 import { messageOf } from '../errors.js';
 import { chosenDoors } from '../http/doors/open-doors.js';
 import { parseOrigins } from '../http/guards/cors.js';
 import { buildServer, type ServerOptions } from '../http/server.js';
 import { removeLeftSocket, restrictSocket } from '../http/wire/unix-socket.js';
-import { figuresOf } from '../memory/snapshot.js';
 import { Metrics } from '../metrics/metrics.js';
 import { runtimeKey } from '../models/compile/mapped-form.js';
 import { type Config, poolLimits } from '../settings/config.js';
@@ -22,8 +22,10 @@ import { VERSION } from '../version.js';
 import { Access } from './access.js';
 import { closeInterrupted } from './archive/interrupted.js';
 import { Assembly } from './assembly.js';
+import { reachableAt, toldServer } from './fleet/told.js';
 import { httpServices } from './http-services.js';
 import type { Log, Logger } from './log.js';
+import { observe } from './observed.js';
 
 /** Where the build puts the page. */
 const PAGE_FOLDER = fileURLToPath(new URL('../web', import.meta.url));
@@ -39,6 +41,9 @@ export class App {
   readonly #access: Access;
   #server: FastifyInstance | undefined;
   #state: AppState = 'starting';
+  readonly #startedAtMs = Date.now();
+  #address: string | null = null;
+  readonly #leaving: (() => Promise<void>)[] = [];
   #stopping: Promise<boolean> | undefined;
   #whenStarted: () => void = () => undefined;
   readonly #started = new Promise<void>((resolve) => {
@@ -99,6 +104,7 @@ export class App {
    */
   async start(): Promise<string> {
     const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
+    const { fleet } = this.#parts;
     // Before anything costs time: who forgot a key wants to know at once.
     await this.#access.start(reachedAt(this.#config));
     await hubModels.open();
@@ -111,9 +117,10 @@ export class App {
     await Promise.all([pool.start(), redis?.start()]);
     await memory.start();
     sessions.start();
+    await fleet.start(sessions, () => this.#told());
     archive.keepEvent({ kind: 'server_started', text: `version ${VERSION}` });
     this.#whenStarted();
-    this.#observe();
+    observe(this.#parts, this.#metrics);
     const { 'http.host': host, 'http.port': port, 'http.names': names } = this.#config;
     const keyCheck = this.#access.check(reachedAt(this.#config));
     this.#server = await buildServer(
@@ -151,8 +158,15 @@ export class App {
     const address = addressOf(this.#server.server.address(), scheme);
     await this.#parts.proofs.start(address, this.#access.keys.own);
     this.#state = 'ready';
+    this.#address = reachableAt(address);
+    void fleet.beat();
     void this.#prepareAhead();
     return address;
+  }
+
+  /** Calls the listener as soon as the server is asked to stop, while it still answers: who works for others hands that back. */
+  whenLeaving(listener: () => Promise<void>): void {
+    this.#leaving.push(listener);
   }
 
   /**
@@ -192,6 +206,7 @@ export class App {
 
   async #stop(): Promise<boolean> {
     const { proofs, pulls, sessions, memory, preparer, pool, archive, redis } = this.#parts;
+    const { fleet } = this.#parts;
     const graceMs = this.#config['shutdown.grace_ms'];
     let isComplete = true;
     const step = async (name: string, share: number, work: Promise<unknown> | undefined) => {
@@ -204,12 +219,16 @@ export class App {
     };
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
+    void fleet.beat();
+    const handedBack = Promise.all(this.#leaving.map((leave) => leave()));
     await this.#drain();
+    await step('work handed back', 0.1, handedBack);
     // Before the server closes: a stopping proof still ends its session over HTTP.
     await step('proof', 0.2, proofs.stop());
     await step('pulls', 0.05, pulls.stop());
     await step('requests', 0.3, this.#server?.close());
     await step('sessions', 0.2, sessions.stop(0.1 * graceMs));
+    await step('fleet', 0.05, fleet.leave());
     await step('memory', 0.1, memory.stop());
     preparer.stop();
     await step('workers', 0.1, pool.stop(0.05 * graceMs));
@@ -230,6 +249,18 @@ export class App {
     await new Promise((resolve) => setTimeout(resolve, drainMs));
   }
 
+  /** What the other servers of the fleet are told. */
+  #told(): ToldServer {
+    const reason = this.#notReadyBecause();
+    const states = { starting: 'starting', stopping: 'draining', stopped: 'draining' } as const;
+    const state =
+      this.#state === 'ready' ? (reason === '' ? 'ready' : 'not ready') : states[this.#state];
+    return toldServer(this.#parts, this.#config, {
+      ...{ id: this.#parts.fleet.id, state, reason, shards: 0 },
+      ...{ address: this.#address, startedAtMs: this.#startedAtMs },
+    });
+  }
+
   #notReadyBecause(): string {
     if (this.#state !== 'ready') return `the server is ${this.#state}`;
     const ready = this.#parts.pool.workers.some(({ state }) => state === 'ready');
@@ -247,7 +278,10 @@ export class App {
     const stale = this.#access.keys.staleBecause;
     if (stale !== '') reasons.push(stale);
     if (watch.state !== 'fresh') reasons.push(watch.reason);
-    if (redis !== '') reasons.push(`Redis does not answer, results are not shared: ${redis}`);
+    if (redis !== '')
+      reasons.push(
+        `Redis does not answer, ${this.#parts.fleet.directory === undefined ? 'results are' : 'results and sessions are'} not shared: ${redis}`,
+      );
     if (database !== '') reasons.push(`the database takes no records: ${database}`);
     if (file !== '') reasons.push(`the file for records cannot be written: ${file}`);
     return reasons;
@@ -263,6 +297,7 @@ export class App {
         archive,
         servers: [archive.server, ...slots.map(({ server }) => server)],
         isOurs: (id) => sessions.find(id) !== undefined,
+        isShared: async (id) => (await this.#parts.fleet.elsewhere(id))?.state === 'open',
         cleanup: (session) => {
           const cause = 'session interrupted';
           return memory.cleanup({ cause, session, stillUsed: () => true });
@@ -300,36 +335,6 @@ export class App {
     this.#log.warn(line);
   }
 
-  #observe(): void {
-    const { memory, dispatcher, sessions, cache, pool, redis, archive } = this.#parts;
-    this.#metrics.observe({
-      memory: () => {
-        const { last } = memory.reader;
-        if (last === undefined) return NOTHING_READ;
-        const { serverTotalBytes, serverUsedBytes } = figuresOf(last);
-        return {
-          serverTotalBytes,
-          serverUsedBytes,
-          loadLineBytes: memory.reader.loadLineBytes(last),
-          pressure: memory.reader.level,
-          processes: last.processes.map(({ role, worker, memory: of }) => ({
-            name: worker ?? role,
-            privateBytes: of.privateBytes,
-            pssBytes: of.pssBytes,
-          })),
-        };
-      },
-      waitingInputs: () => dispatcher.waitingCount,
-      openSessions: () => sessions.openCount,
-      usersSinceRecycle: () => memory.usersSinceRecycle,
-      cache: () => cache.figures,
-      redis: () => redis && { ...redis.figures, state: redis.state },
-      records: () => archive.figures,
-      pools: () => this.#parts.pools.map(({ figures }) => figures),
-      loadedModels: () => new Set(pool.workers.flatMap(({ loaded }) => [...loaded.keys()])).size,
-    });
-  }
-
   /** Prepares the models before their first request; a failure is logged and reported again on request. */
   async #prepareAhead(): Promise<void> {
     const { repository, library } = this.#parts;
@@ -341,14 +346,6 @@ export class App {
     }
   }
 }
-
-const NOTHING_READ = {
-  serverTotalBytes: 0,
-  serverUsedBytes: 0,
-  loadLineBytes: 0,
-  pressure: 'normal',
-  processes: [],
-} as const;
 
 /** The address by which it is judged who can reach the server: a Unix socket is reached on this machine alone. */
 function reachedAt(config: Config): string {

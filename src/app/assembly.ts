@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { MemoryTier } from '../cache/memory-tier.js';
-import { RedisTier } from '../cache/redis-tier.js';
+import type { RedisTier } from '../cache/redis-tier.js';
 import { ResultCache } from '../cache/result-cache.js';
 import { messageOf, PlimsollError } from '../errors.js';
 import { Classifier } from '../inference/classify.js';
@@ -25,16 +25,19 @@ import { PageState } from '../page/state.js';
 import type { NamedPool } from '../pools/pool.js';
 import { SessionRegistry } from '../sessions/registry.js';
 import { ClassificationService } from '../sessions/service.js';
-import { batchTimeoutMs, type Config, poolLimits, threadsPerWorker } from '../settings/config.js';
+import { shownShared } from '../sessions/shown.js';
+import { batchTimeoutMs, type Config, threadsPerWorker } from '../settings/config.js';
 import { amountInBytes } from '../settings/setting.js';
 import type { Store } from '../store/store.js';
 import { withinTime } from '../system/time-limit.js';
 import { Archive } from './archive/archive.js';
+import { Fleet } from './fleet/fleet.js';
 import { hubModelsOf, pullsOf } from './hub-parts.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { admitPreparing } from './preparing-admission.js';
 import { ProofRuns } from './proof-runs.js';
+import { redisOf } from './redis-part.js';
 import { replaceForm } from './replaced-form.js';
 import { boundsIn, shadowChecks, tellVerdict } from './verdicts/verdicts.js';
 import { ModelViews } from './views/model-views.js';
@@ -83,6 +86,7 @@ export class Assembly {
   /** Undefined without `redis.url`. */
   readonly redis: RedisTier | undefined;
   readonly results: ResultCache;
+  readonly fleet: Fleet;
   readonly memory: MemoryManager;
   readonly sessions: SessionRegistry;
   readonly classification: ClassificationService;
@@ -102,7 +106,7 @@ export class Assembly {
     const { config, store } = given;
     this.#given = given;
     this.#secret = config['cache.secret'] || randomBytes(32).toString('hex');
-    this.redis = this.#redis();
+    this.redis = redisOf(given, this.#secret, (event) => this.archive.keepEvent(event));
     this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
     const threads = threadsPerWorker(config, given.cpus);
     this.archive = this.#archive();
@@ -125,6 +129,7 @@ export class Assembly {
     this.pool = this.#pool();
     this.memory = this.#memory();
     this.dispatcher = this.#dispatcher(threads);
+    this.fleet = new Fleet({ ...given, redis: this.redis, archive: this.archive });
     this.sessions = this.#sessions();
     this.classification = this.#classification();
     const { library, memory, dispatcher, pool } = this;
@@ -184,36 +189,6 @@ export class Assembly {
       keepReceipts: config['receipts.keep'],
       keepRecords: config['records.keep'],
       maxAgeMs: config['records.max_age'] * 1000,
-    });
-  }
-
-  #redis(): RedisTier | undefined {
-    const { config, metrics, log } = this.#given;
-    const url = config['redis.url'];
-    if (url === '') return undefined;
-    return new RedisTier({
-      url,
-      secret: this.#secret,
-      limits: poolLimits(config, 'redis'),
-      ttlSeconds: config['cache.ttl'],
-      lookupBudgetMs: config['redis.lookup_budget_ms'],
-      retryMs: config['redis.retry_ms'],
-      onState: (reason) => {
-        const [back, away] = [
-          'Redis answers again: results are shared through it',
-          'Redis does not answer: it is left alone, requests go on without',
-        ];
-        if (reason === undefined) log.info(back);
-        else log.warn({ reason }, away);
-        const [kind, text] =
-          reason === undefined ? ['redis_back', back] : ['redis_away', `${away} (${reason})`];
-        this.archive.keepEvent({ kind, text });
-      },
-      onRefusal: (reason) => {
-        if (reason === undefined) log.info('Redis takes writes again');
-        else log.warn({ reason }, 'Redis takes no writes: results are not shared until it does');
-      },
-      onLookup: (ms) => metrics.redisLookupSeconds.observe(ms / 1000),
     });
   }
 
@@ -324,8 +299,12 @@ export class Assembly {
           metrics.sessionsEnded.inc({ cause: session.endCause ?? 'unknown' });
           this.events.mark(sessionMark(session));
         }
-        this.archive.keepSession(session);
+        const { directory } = this.fleet;
+        if (session.shared === undefined || directory === undefined) {
+          this.archive.keepSession(session);
+        } else this.archive.keepShared(shownShared(session, directory));
       },
+      directory: this.fleet.directory,
       onUser: (session, user) => {
         metrics.users.inc();
         this.archive.keepUser(session, user);
@@ -360,8 +339,9 @@ export class Assembly {
   #events(): EventPublisher {
     const { config, log } = this.#given;
     const { memory, sessions, dispatcher, views, workers, pools, results: cache, pulls } = this;
+    const { fleet } = this;
     const recycleAfterUsers = config['recycle.after_users'];
-    const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls };
+    const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls, fleet };
     const parts = { ...of, recycleAfterUsers };
     const state = new PageState(parts);
     return new EventPublisher({

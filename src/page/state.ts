@@ -1,6 +1,7 @@
 import type { ResultCache } from '../cache/result-cache.js';
 import { shownCache } from '../cache/shown.js';
 import type * as contract from '../contract/events.js';
+import type { FleetView } from '../contract/fleet.js';
 import type { ModelOfState, ModelView, PullView } from '../contract/models.js';
 import type { WorkerView } from '../contract/state/workers.js';
 import { toInstant, toMb } from '../contract/units.js';
@@ -33,12 +34,13 @@ export class PageState {
 
   /** Memory is that of the manager's last reading: nothing is read for the page. */
   async now(): Promise<contract.PageState> {
-    const { memory, sessions, dispatcher, views, workers, pools, cache, pulls } = this.#parts;
+    const { memory, sessions, dispatcher, views, workers, pools, cache, pulls, fleet } =
+      this.#parts;
     const { reader } = memory;
     const snapshot = reader.last ?? (await reader.read());
     const figures = figuresOf(snapshot);
     // Awaited before anything is read, so that all of the state is of one moment.
-    const models = await views.listKnown();
+    const [models, servers] = await Promise.all([views.listKnown(), fleet.shown()]);
     return {
       at: toInstant(Date.now()),
       version: VERSION,
@@ -57,6 +59,7 @@ export class PageState {
       pools: pools.map((pool) => shownPool(pool.figures)),
       pull_allowed: pulls.isAllowed,
       pulls: pulls.list().slice(0, MAX_PULLS),
+      fleet: servers,
     };
   }
 }
@@ -70,6 +73,7 @@ export interface PageStateParts {
   readonly pools: readonly NamedPool[];
   readonly cache: ResultCache;
   readonly pulls: { readonly isAllowed: boolean; readonly list: () => readonly PullView[] };
+  readonly fleet: { readonly shown: () => Promise<FleetView | null> };
   readonly recycleAfterUsers: number;
 }
 

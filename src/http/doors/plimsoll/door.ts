@@ -6,6 +6,7 @@ import { tokenizeRoutes } from './asking/tokenize.js';
 import { cacheRoutes } from './cache.js';
 import { configRoutes } from './config.js';
 import { eventRoutes } from './events.js';
+import { fleetRoutes } from './fleet.js';
 import { memoryRoutes } from './memory.js';
 import { modelRoutes } from './models.js';
 import { poolRoutes } from './pools.js';
@@ -25,6 +26,7 @@ export const plimsoll: Door = {
     sessionRoutes(app, services);
     recordRoutes(app, services);
     memoryRoutes(app, services);
+    fleetRoutes(app, services);
     modelRoutes(app, services);
     pullRoutes(app, services);
     tokenizeRoutes(app, services);
