@@ -10,6 +10,7 @@ export type {
   PageState as State,
   ShownProcess as ProcessView,
 } from '../../src/contract/events.js';
+export type { FleetServer, SessionFleet } from '../../src/contract/fleet.js';
 export type {
   ModelDetail,
   ModelOfState,
