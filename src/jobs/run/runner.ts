@@ -25,7 +25,7 @@ export interface JobModels {
   /** Whether this machine has the model, and memory for it now. */
   mayRun(model: string): boolean;
   /** @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE */
-  about(model: string): Promise<JobModel & Pick<ModelDescription, 'task'>>;
+  about(model: string): Promise<JobModel & { readonly description: ModelDescription }>;
   /** One answer for each input, in what callers leave of the workers. */
   answers<R>(
     of: { readonly model: string; readonly task: RowTask<R>; readonly user: string },
@@ -47,7 +47,7 @@ export interface RunnerParts {
   readonly openSession: (user: string, model: string) => ShardSession;
   readonly server: string;
   /** Called with every slice of rows that is done, and the bad ones among them. */
-  readonly onRows: (job: string, rows: number, bad: number) => void;
+  readonly onRows: (rows: number, bad: number) => void;
 }
 
 /** Shards of a piece of planning. */
@@ -93,17 +93,18 @@ export class JobRunner implements JobWork {
     yield { shards, files, bytes };
   }
 
-  async run({ id, request }: JobState, shard: Shard, signal: AbortSignal): Promise<ShardResult> {
+  async run(job: JobState, shard: Shard, signal: AbortSignal): Promise<ShardResult> {
     const { models, openSession, server } = this.#parts;
+    const { id, request } = job;
     const beganMs = performance.now();
     const asked = request.model ?? '';
     try {
-      const { task: own, ...model } = await models.about(asked);
-      const task = askedTask(request, own);
+      const { description, ...model } = await models.about(asked);
+      const task = askedTask(request, description.task);
       const user = `job ${id}`;
       const session = openSession(user, model.id);
       try {
-        const done = await this.#write({ id, request }, shard, { model, task, user }, signal);
+        const done = await this.#write(job, shard, { model, task, user }, signal);
         await session.end(true);
         return { ...done, server, tookMs: performance.now() - beganMs, model };
       } catch (error) {
@@ -116,30 +117,32 @@ export class JobRunner implements JobWork {
   }
 
   async finish(
-    { id, request, ...state }: JobState,
+    job: JobState,
     shards: AsyncIterable<ShardState>,
     signal: AbortSignal,
   ): Promise<string> {
-    const writer = this.#parts.places.writer(request.output);
-    const chunks = manifestOf({ id, request, ...state }, shards);
+    checkErrors(job, 0);
+    const writer = this.#parts.places.writer(job.request.output);
     // A job that is retried has another manifest in the end.
-    const { url } = await writer.replace(manifestNameOf(id), chunks, signal);
+    const chunks = manifestOf(job, shards);
+    const { url } = await writer.replace(manifestNameOf(job.id), chunks, signal);
     return url;
   }
 
   async #write(
-    { id, request }: Pick<JobState, 'id' | 'request'>,
+    job: JobState,
     shard: Shard,
     of: { readonly model: JobModel; readonly task: AskedTask; readonly user: string },
     signal: AbortSignal,
   ): Promise<Omit<ShardResult, 'server' | 'tookMs' | 'model'>> {
     const { places, formats } = this.#parts;
+    const { request } = job;
     const options = inputOptionsOf(request, shard.file);
     const name = partNameOf(request, shard);
     const count = { rows: 0, bad: 0 };
     const slices = formats.input(options.format).read(shard.file, shard.range, options, signal);
     const answered = this.#answered(slices, request, of, signal);
-    const counted = this.#counted(id, answered, count);
+    const counted = this.#counted(job, answered, count);
     const rows = asColumns(counted, (row) => partRow(row, request, of.task, of.model));
     const { first, all } = await peeked(rows);
     const output = outputOptionsOf(request, shard.file, of.task, first);
@@ -168,7 +171,7 @@ export class JobRunner implements JobWork {
   }
 
   async *#counted(
-    job: string,
+    job: JobState,
     slices: AsyncIterable<readonly AnsweredRow[]>,
     count: { rows: number; bad: number },
   ): AsyncGenerator<readonly AnsweredRow[]> {
@@ -176,10 +179,18 @@ export class JobRunner implements JobWork {
       const bad = slice.filter((row) => 'bad' in row).length;
       count.rows += slice.length;
       count.bad += bad;
-      this.#parts.onRows(job, slice.length, bad);
+      this.#parts.onRows(slice.length, bad);
+      checkErrors(job, count.bad);
       yield slice;
     }
   }
+}
+
+/** @throws JobFailure if more rows were bad than the job allows */
+function checkErrors({ request, bad }: JobState, more: number): void {
+  const { max_errors: most } = request;
+  if (most === undefined || bad + more <= most) return;
+  throw new JobFailure(`${bad + more} bad rows are more than max_errors allows (${most})`);
 }
 
 async function* asColumns(
