@@ -6,6 +6,8 @@ import { tokenizeRoutes } from './asking/tokenize.js';
 import { cacheRoutes } from './cache.js';
 import { configRoutes } from './config.js';
 import { eventRoutes } from './events.js';
+import { jobEventRoutes } from './jobs/job-events.js';
+import { jobRoutes } from './jobs/jobs.js';
 import { memoryRoutes } from './memory.js';
 import { modelRoutes } from './models.js';
 import { poolRoutes } from './pools.js';
@@ -34,5 +36,7 @@ export const plimsoll: Door = {
     eventRoutes(app, services);
     cacheRoutes(app, services);
     proofRoutes(app, services);
+    jobRoutes(app, services);
+    jobEventRoutes(app, services);
   },
 };
