@@ -9,7 +9,7 @@ import { chosenDoors } from '../http/doors/open-doors.js';
 import { parseOrigins } from '../http/guards/cors.js';
 import { buildServer, type ServerOptions } from '../http/server.js';
 import { removeLeftSocket, restrictSocket } from '../http/wire/unix-socket.js';
-import { figuresOf } from '../memory/snapshot.js';
+import type { JobService } from '../jobs/service.js';
 import { Metrics } from '../metrics/metrics.js';
 import { runtimeKey } from '../models/compile/mapped-form.js';
 import { type Config, poolLimits } from '../settings/config.js';
@@ -21,14 +21,18 @@ import { settledWithin } from '../system/time-limit.js';
 import { VERSION } from '../version.js';
 import { Access } from './access.js';
 import { closeInterrupted } from './archive/interrupted.js';
-import { Assembly } from './assembly.js';
+import { Assembly, type Given } from './assembly.js';
 import { httpServices } from './http-services.js';
 import type { Log, Logger } from './log.js';
+import { observe } from './metric-sources.js';
 
 /** Where the build puts the page. */
 const PAGE_FOLDER = fileURLToPath(new URL('../web', import.meta.url));
 
 type AppState = 'starting' | 'ready' | 'stopping' | 'stopped';
+
+/** What differs for programs that compose a server of their own. */
+export type AppOptions = Pick<Given, 'folders' | 'stateFolder' | 'workerModule'>;
 
 /** The whole server: starts and stops its parts in order. */
 export class App {
@@ -48,13 +52,12 @@ export class App {
   /**
    * Opens the database and identifies the CPU; nothing runs before {@link start}.
    *
-   * @param workerModule module that workers run, for programs that compose a server of their own.
    */
   static async create(
     config: Config,
     cpus: number,
     { logger: log, lostLines }: Log,
-    workerModule?: string,
+    options: AppOptions = {},
   ): Promise<App> {
     chosenDoors(config['http.doors']);
     const [system, runtime] = await Promise.all([
@@ -64,14 +67,14 @@ export class App {
     const url = config['database.url'];
     const store =
       url === ''
-        ? await Store.open(config.data)
+        ? await Store.open(options.stateFolder ?? config.data)
         : await Store.connect(url, poolLimits(config, 'database'), config['database.schema']);
     const metrics = new Metrics();
     metrics.observeLog(lostLines);
     const { totalBytes } = system.server;
     const parts = new Assembly({
       ...{ config, totalBytes, cpus, log, store, runtime, metrics },
-      ...(workerModule === undefined ? {} : { workerModule }),
+      ...options,
     });
     const access = new Access({ config, store, redis: parts.redis, metrics, log });
     return new App({ config, log, metrics, parts, access });
@@ -98,9 +101,25 @@ export class App {
    * @throws PlimsollError, Error if the models folder, the workers or the port are not available.
    */
   async start(): Promise<string> {
-    const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
     // Before anything costs time: who forgot a key wants to know at once.
     await this.#access.start(reachedAt(this.#config));
+    return this.#listen(await this.#startParts());
+  }
+
+  /**
+   * Starts everything for jobs, and listens nowhere.
+   *
+   * @throws PlimsollError, Error if the models folder or the workers are not available.
+   */
+  async startForJobs(): Promise<JobService> {
+    await this.#startParts();
+    this.#state = 'ready';
+    return this.#parts.jobs.service;
+  }
+
+  /** @returns connections that may be open */
+  async #startParts(): Promise<number> {
+    const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
     await hubModels.open();
     await repository.scan();
     await forms.removeLeftovers();
@@ -113,7 +132,12 @@ export class App {
     sessions.start();
     archive.keepEvent({ kind: 'server_started', text: `version ${VERSION}` });
     this.#whenStarted();
-    this.#observe();
+    observe(this.#metrics, this.#parts);
+    await this.#parts.jobs.start();
+    return maxConnections;
+  }
+
+  async #listen(maxConnections: number): Promise<string> {
     const { 'http.host': host, 'http.port': port, 'http.names': names } = this.#config;
     const keyCheck = this.#access.check(reachedAt(this.#config));
     this.#server = await buildServer(
@@ -191,7 +215,7 @@ export class App {
   }
 
   async #stop(): Promise<boolean> {
-    const { proofs, pulls, sessions, memory, preparer, pool, archive, redis } = this.#parts;
+    const { proofs, pulls, jobs, sessions, memory, preparer, pool, archive, redis } = this.#parts;
     const graceMs = this.#config['shutdown.grace_ms'];
     let isComplete = true;
     const step = async (name: string, share: number, work: Promise<unknown> | undefined) => {
@@ -205,6 +229,7 @@ export class App {
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
     await this.#drain();
+    await step('jobs', 0.1, jobs.stop());
     // Before the server closes: a stopping proof still ends its session over HTTP.
     await step('proof', 0.2, proofs.stop());
     await step('pulls', 0.05, pulls.stop());
@@ -213,6 +238,7 @@ export class App {
     await step('memory', 0.1, memory.stop());
     preparer.stop();
     await step('workers', 0.1, pool.stop(0.05 * graceMs));
+    await step('queue of jobs', 0.05, jobs.close());
     await step('Redis', 0.05, redis?.stop());
     this.#access.keys.stop();
     await archive.close();
@@ -300,36 +326,6 @@ export class App {
     this.#log.warn(line);
   }
 
-  #observe(): void {
-    const { memory, dispatcher, sessions, cache, pool, redis, archive } = this.#parts;
-    this.#metrics.observe({
-      memory: () => {
-        const { last } = memory.reader;
-        if (last === undefined) return NOTHING_READ;
-        const { serverTotalBytes, serverUsedBytes } = figuresOf(last);
-        return {
-          serverTotalBytes,
-          serverUsedBytes,
-          loadLineBytes: memory.reader.loadLineBytes(last),
-          pressure: memory.reader.level,
-          processes: last.processes.map(({ role, worker, memory: of }) => ({
-            name: worker ?? role,
-            privateBytes: of.privateBytes,
-            pssBytes: of.pssBytes,
-          })),
-        };
-      },
-      waitingInputs: () => dispatcher.waitingCount,
-      openSessions: () => sessions.openCount,
-      usersSinceRecycle: () => memory.usersSinceRecycle,
-      cache: () => cache.figures,
-      redis: () => redis && { ...redis.figures, state: redis.state },
-      records: () => archive.figures,
-      pools: () => this.#parts.pools.map(({ figures }) => figures),
-      loadedModels: () => new Set(pool.workers.flatMap(({ loaded }) => [...loaded.keys()])).size,
-    });
-  }
-
   /** Prepares the models before their first request; a failure is logged and reported again on request. */
   async #prepareAhead(): Promise<void> {
     const { repository, library } = this.#parts;
@@ -341,14 +337,6 @@ export class App {
     }
   }
 }
-
-const NOTHING_READ = {
-  serverTotalBytes: 0,
-  serverUsedBytes: 0,
-  loadLineBytes: 0,
-  pressure: 'normal',
-  processes: [],
-} as const;
 
 /** The address by which it is judged who can reach the server: a Unix socket is reached on this machine alone. */
 function reachedAt(config: Config): string {

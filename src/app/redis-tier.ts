@@ -1,0 +1,38 @@
+import { RedisTier } from '../cache/redis-tier.js';
+import { poolLimits } from '../settings/config.js';
+import type { Archive } from './archive/archive.js';
+import type { Given } from './assembly.js';
+
+/** Redis for results; undefined without `redis.url`. */
+export function redisOf(
+  { config, metrics, log }: Pick<Given, 'config' | 'metrics' | 'log'>,
+  secret: string,
+  keepEvent: Archive['keepEvent'],
+): RedisTier | undefined {
+  const url = config['redis.url'];
+  if (url === '') return undefined;
+  return new RedisTier({
+    url,
+    secret,
+    limits: poolLimits(config, 'redis'),
+    ttlSeconds: config['cache.ttl'],
+    lookupBudgetMs: config['redis.lookup_budget_ms'],
+    retryMs: config['redis.retry_ms'],
+    onState: (reason) => {
+      const [back, away] = [
+        'Redis answers again: results are shared through it',
+        'Redis does not answer: it is left alone, requests go on without',
+      ];
+      if (reason === undefined) log.info(back);
+      else log.warn({ reason }, away);
+      const [kind, text] =
+        reason === undefined ? ['redis_back', back] : ['redis_away', `${away} (${reason})`];
+      keepEvent({ kind, text });
+    },
+    onRefusal: (reason) => {
+      if (reason === undefined) log.info('Redis takes writes again');
+      else log.warn({ reason }, 'Redis takes no writes: results are not shared until it does');
+    },
+    onLookup: (ms) => metrics.redisLookupSeconds.observe(ms / 1000),
+  });
+}
