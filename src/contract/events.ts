@@ -1,8 +1,6 @@
 /** What open pages are fed with, as server-sent events. */
 import { cacheSchema } from './cache.js';
-import { pressureSchema, processRoleSchema } from './memory.js';
 import { modelOfStateSchema, pullSchema } from './models.js';
-import { poolSchema } from './pools.js';
 import { receiptSchema } from './receipts.js';
 import {
   choice,
@@ -17,7 +15,9 @@ import {
   text,
 } from './schema/schema.js';
 import { endedSessionSchema, openSessionViewSchema } from './sessions.js';
-import { workerSchema } from './workers.js';
+import { pressureSchema, processRoleSchema } from './state/memory.js';
+import { poolSchema } from './state/pools.js';
+import { workerSchema } from './state/workers.js';
 
 /** Address of the stream. It takes one of few places, so guards know it by name. */
 export const EVENTS_URL = '/v1/events';

@@ -1,15 +1,20 @@
 import type { CacheView, ClearedCache } from '../contract/cache.js';
 import type { EventKind } from '../contract/events.js';
-import type { MemoryView, MinuteReading, ProcessReadings, Reading } from '../contract/memory.js';
 import type { ModelDetail, ModelView, PullView } from '../contract/models.js';
-import type { PoolView } from '../contract/pools.js';
 import type { ProofProfile, ProofView } from '../contract/proofs.js';
 import type { Receipt } from '../contract/receipts.js';
 import type { ClassificationRecord, PastEvent } from '../contract/records.js';
 import type { KeyView, SettingView } from '../contract/service.js';
 import type { SessionUsers, SessionView } from '../contract/sessions.js';
+import type {
+  MemoryView,
+  MinuteReading,
+  ProcessReadings,
+  Reading,
+} from '../contract/state/memory.js';
+import type { PoolView } from '../contract/state/pools.js';
+import type { WorkerView } from '../contract/state/workers.js';
 import type { Tokenized } from '../contract/tokenize.js';
-import type { WorkerView } from '../contract/workers.js';
 import type { MadeKey, NewKey } from '../keys/key-register.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { ModelDescription } from '../models/intake/description.js';

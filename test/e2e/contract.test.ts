@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Readings } from '../../src/contract/memory.js';
 import type { Proofs } from '../../src/contract/proofs.js';
-import type { Workers } from '../../src/contract/workers.js';
+import type { Readings } from '../../src/contract/state/memory.js';
+import type { Workers } from '../../src/contract/state/workers.js';
 import { HubServer } from '../servers/hub.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { RedisServer } from '../servers/redis.js';

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { MemoryView } from '../../src/contract/memory.js';
 import type { Models, ModelView } from '../../src/contract/models.js';
+import type { MemoryView } from '../../src/contract/state/memory.js';
 import type { OpenApi } from './contract-document.js';
 import {
   childrenOf,

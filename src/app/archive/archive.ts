@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import type { MinuteReading } from '../../contract/memory.js';
 import type * as contract from '../../contract/receipts.js';
 import type { ClassificationRecord, PastEvent } from '../../contract/records.js';
 import type * as sessions from '../../contract/sessions.js';
+import type { MinuteReading } from '../../contract/state/memory.js';
 import { messageOf, PlimsollError } from '../../errors.js';
 import type { RecordQuery } from '../../http/services.js';
 import type { Receipt } from '../../memory/receipt.js';

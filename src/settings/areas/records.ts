@@ -1,4 +1,4 @@
-import { flag, identifier, integer, memoryAmount, text } from './setting.js';
+import { flag, identifier, integer, memoryAmount, text } from '../setting.js';
 
 /** The settings of what is recorded, and of what happens while the database does not take it. */
 export const RECORDS_SETTINGS = {

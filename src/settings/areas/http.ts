@@ -1,4 +1,4 @@
-import { choice, integer, proxies, text } from './setting.js';
+import { choice, integer, proxies, text } from '../setting.js';
 
 /** What `http.open` must say. */
 export const OPEN_WORDS = 'anyone-may-use-and-manage-this-server';

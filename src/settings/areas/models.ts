@@ -1,4 +1,4 @@
-import { choice, decimal, integer, text } from './setting.js';
+import { choice, decimal, integer, text } from '../setting.js';
 
 const HOUR_MS = 3_600_000;
 

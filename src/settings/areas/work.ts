@@ -1,4 +1,4 @@
-import { integer } from './setting.js';
+import { integer } from '../setting.js';
 
 const HOUR_MS = 3_600_000;
 

@@ -1,4 +1,4 @@
-import { flag, integer, text } from './setting.js';
+import { flag, integer, text } from '../setting.js';
 
 /** The settings of models that come from a hub. */
 export const HUB_SETTINGS = {

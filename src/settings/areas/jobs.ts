@@ -1,4 +1,4 @@
-import { choice, flag, integer, serverAddress, text } from './setting.js';
+import { choice, flag, integer, serverAddress, text } from '../setting.js';
 
 /** The settings of bulk jobs, and of what this server does in a fleet. */
 export const JOB_SETTINGS = {

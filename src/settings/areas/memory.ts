@@ -1,4 +1,4 @@
-import { integer, memoryAmount, text } from './setting.js';
+import { integer, memoryAmount, text } from '../setting.js';
 
 /** The settings of the memory manager. */
 export const MEMORY_SETTINGS = {

@@ -1,4 +1,4 @@
-import { integer, type Setting } from './setting.js';
+import { integer, type Setting } from '../setting.js';
 
 type Bound = 'min' | 'max' | 'wait_ms' | 'idle_ms' | 'lifetime' | 'check_after_idle_ms';
 

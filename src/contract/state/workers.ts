@@ -8,7 +8,7 @@ import {
   object,
   type Static,
   text,
-} from './schema/schema.js';
+} from '../schema/schema.js';
 
 export const workerSchema = object({
   id: text(),

@@ -1,11 +1,11 @@
 import path from 'node:path';
-import type { LoadNeed } from '../memory/admission.js';
-import { type MappedForm, usesArena } from '../models/compile/mapped-form.js';
-import type { Model } from '../models/intake/repository.js';
-import { inDirectory } from '../models/intake/tokenizer-files.js';
-import type { ReadyModel } from '../models/library.js';
-import type { TokenizerChoice } from '../models/run/serving-plan.js';
-import type { ModelHandle, TokenizerHandle } from './workers/protocol.js';
+import type { LoadNeed } from '../../memory/admission.js';
+import { type MappedForm, usesArena } from '../../models/compile/mapped-form.js';
+import type { Model } from '../../models/intake/repository.js';
+import { inDirectory } from '../../models/intake/tokenizer-files.js';
+import type { ReadyModel } from '../../models/library.js';
+import type { TokenizerChoice } from '../../models/run/serving-plan.js';
+import type { ModelHandle, TokenizerHandle } from '../workers/protocol.js';
 
 /** What a worker has to know of a model. */
 export function handleOf({ model, form }: ReadyModel, threads: number): ModelHandle {

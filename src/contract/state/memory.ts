@@ -1,4 +1,4 @@
-import { since } from './schema/lists.js';
+import { since } from '../schema/lists.js';
 import {
   choice,
   closed,
@@ -10,7 +10,7 @@ import {
   type Static,
   text,
   tuple,
-} from './schema/schema.js';
+} from '../schema/schema.js';
 
 const PRESSURES = ['normal', 'elevated', 'critical'] as const;
 export const pressureSchema = choice(PRESSURES);

@@ -1,4 +1,4 @@
-import { choice, integer } from './setting.js';
+import { choice, integer } from '../setting.js';
 
 /** The settings of the process: its end and its log. */
 export const PROCESS_SETTINGS = {

@@ -1,4 +1,4 @@
-import { choice, integer, memoryAmount, serverAddress, text } from './setting.js';
+import { choice, integer, memoryAmount, serverAddress, text } from '../setting.js';
 
 /** The settings of the cache: in process and in Redis. */
 export const CACHE_SETTINGS = {

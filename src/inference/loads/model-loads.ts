@@ -1,10 +1,10 @@
-import type { LoadAdmission } from '../memory/admission.js';
-import type { ReadyModel } from '../models/library.js';
-import type { Gear } from '../models/run/gear.js';
+import type { LoadAdmission } from '../../memory/admission.js';
+import type { ReadyModel } from '../../models/library.js';
+import type { Gear } from '../../models/run/gear.js';
+import type { WorkerPool } from '../workers/pool.js';
+import type { Worker } from '../workers/worker.js';
+import { WorkerGoneError } from '../workers/worker-gone.js';
 import { handleOf, loadNeed } from './model-handles.js';
-import type { WorkerPool } from './workers/pool.js';
-import type { Worker } from './workers/worker.js';
-import { WorkerGoneError } from './workers/worker-gone.js';
 
 export interface ModelLoadsOptions {
   readonly pool: WorkerPool;

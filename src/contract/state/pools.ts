@@ -1,4 +1,4 @@
-import { integer, list, number, object, type Static, text } from './schema/schema.js';
+import { integer, list, number, object, type Static, text } from '../schema/schema.js';
 
 export const poolSchema = object({
   name: text(),
