@@ -1,27 +1,28 @@
 import type { FileFormat } from '../../contract/jobs.js';
 import { InputError } from '../files/input-error.js';
-import type { Encode, InputFormat } from './format.js';
-import { JsonlFormat } from './reading/jsonl.js';
+import type { InputFormat } from './format.js';
+import { OpenFiles } from './reading/open-files.js';
 import type { FileReader } from './reading/pieces.js';
-import { jsonlOf } from './writing/jsonl-writer.js';
+import { TextFormat } from './reading/text-format.js';
 
 export { extensionOf, formatOf } from '../files/names.js';
+export { encode } from './writing/encode.js';
 
-/** Reads the formats of input files. It holds some files open between two shards: close it. */
+/** Reads the formats of input files. It holds some packed files open between two shards: close it. */
 export class Formats {
-  readonly #jsonl: JsonlFormat;
+  readonly #open = new OpenFiles();
+  readonly #text: TextFormat;
 
   constructor(reader: FileReader) {
-    this.#jsonl = new JsonlFormat(reader);
+    this.#text = new TextFormat(reader, this.#open);
   }
 
   input(format: FileFormat): InputFormat {
-    if (format === 'jsonl') return this.#jsonl;
+    if (format !== 'parquet') return this.#text;
     throw new InputError(`${format} cannot be read yet`);
   }
 
-  async close(): Promise<void> {}
+  close(): Promise<void> {
+    return this.#open.close();
+  }
 }
-
-/** Rows as the bytes of a part. */
-export const encode: Encode = (slices, options) => jsonlOf(slices, options.columns);
