@@ -1,14 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
+import type { ToldServer } from '../contract/fleet.js';
 import type { ModelDetail } from '../contract/models.js';
 import { messageOf } from '../errors.js';
 import { chosenDoors } from '../http/doors/open-doors.js';
-import { parseOrigins } from '../http/guards/cors.js';
-import { buildServer, type ServerOptions } from '../http/server.js';
-import { removeLeftSocket, restrictSocket } from '../http/wire/unix-socket.js';
+import { buildServer } from '../http/server.js';
 import type { JobService } from '../jobs/service.js';
 import { Metrics } from '../metrics/metrics.js';
 import { runtimeKey } from '../models/compile/mapped-form.js';
@@ -22,12 +19,11 @@ import { VERSION } from '../version.js';
 import { Access } from './access.js';
 import { closeInterrupted } from './archive/interrupted.js';
 import { Assembly, type Given } from './assembly.js';
+import { reachableAt, toldServer } from './fleet/told.js';
 import { httpServices } from './http-services.js';
+import { listen, reachedAt, serverOptions } from './listening.js';
 import type { Log, Logger } from './log.js';
-import { observe } from './metric-sources.js';
-
-/** Where the build puts the page. */
-const PAGE_FOLDER = fileURLToPath(new URL('../web', import.meta.url));
+import { observe } from './observed.js';
 
 type AppState = 'starting' | 'ready' | 'stopping' | 'stopped';
 
@@ -43,6 +39,8 @@ export class App {
   readonly #access: Access;
   #server: FastifyInstance | undefined;
   #state: AppState = 'starting';
+  readonly #startedAtMs = Date.now();
+  #address: string | null = null;
   #stopping: Promise<boolean> | undefined;
   #whenStarted: () => void = () => undefined;
   readonly #started = new Promise<void>((resolve) => {
@@ -120,6 +118,7 @@ export class App {
   /** @returns connections that may be open */
   async #startParts(): Promise<number> {
     const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
+    const { fleet } = this.#parts;
     await hubModels.open();
     await repository.scan();
     await forms.removeLeftovers();
@@ -130,34 +129,18 @@ export class App {
     await Promise.all([pool.start(), redis?.start()]);
     await memory.start();
     sessions.start();
+    await fleet.start(sessions, () => this.#told());
     archive.keepEvent({ kind: 'server_started', text: `version ${VERSION}` });
     this.#whenStarted();
-    observe(this.#metrics, this.#parts);
+    observe(this.#parts, this.#metrics);
     await this.#parts.jobs.start();
     return maxConnections;
   }
 
   async #listen(maxConnections: number): Promise<string> {
-    const { 'http.host': host, 'http.port': port, 'http.names': names } = this.#config;
     const keyCheck = this.#access.check(reachedAt(this.#config));
     this.#server = await buildServer(
-      {
-        bodyLimitBytes: this.#config['http.body_limit'],
-        maxConnections,
-        host,
-        names: names
-          .split(',')
-          .map((name) => name.trim())
-          .filter((name) => name !== ''),
-        keys: keyCheck,
-        trustProxy: this.#config['http.trust_proxy'],
-        origins: parseOrigins(this.#config['http.cors']),
-        ...tlsOf(this.#config),
-        doors: chosenDoors(this.#config['http.doors']),
-        version: VERSION,
-        pageFolder: PAGE_FOLDER,
-        logger: this.#log,
-      },
+      serverOptions(this.#config, { maxConnections, keys: keyCheck, logger: this.#log }),
       httpServices(this.#parts, this.#config, {
         metrics: this.#metrics,
         keys: this.#access.services,
@@ -166,15 +149,11 @@ export class App {
         degradedBecause: () => this.#degradedBecause(),
       }),
     );
-    // By default the kernel queues 511 connections and drops the rest, whose clients retry after 1, 3 and 7 s.
-    const backlog = maxConnections;
-    const socket = this.#config['http.socket'];
-    if (socket === '') await this.#server.listen({ host, port, backlog });
-    else await listenAt(this.#server, socket, backlog);
-    const scheme = this.#config['http.tls.cert'] === '' ? 'http' : 'https';
-    const address = addressOf(this.#server.server.address(), scheme);
+    const address = await listen(this.#server, this.#config, maxConnections);
     await this.#parts.proofs.start(address, this.#access.keys.own);
     this.#state = 'ready';
+    this.#address = reachableAt(address);
+    void this.#parts.fleet.beat();
     void this.#prepareAhead();
     return address;
   }
@@ -216,6 +195,7 @@ export class App {
 
   async #stop(): Promise<boolean> {
     const { proofs, pulls, jobs, sessions, memory, preparer, pool, archive, redis } = this.#parts;
+    const { fleet } = this.#parts;
     const graceMs = this.#config['shutdown.grace_ms'];
     let isComplete = true;
     const step = async (name: string, share: number, work: Promise<unknown> | undefined) => {
@@ -228,13 +208,16 @@ export class App {
     };
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
+    void fleet.beat();
+    const handedBack = jobs.stop();
     await this.#drain();
-    await step('jobs', 0.1, jobs.stop());
+    await step('jobs', 0.1, handedBack);
     // Before the server closes: a stopping proof still ends its session over HTTP.
     await step('proof', 0.2, proofs.stop());
     await step('pulls', 0.05, pulls.stop());
     await step('requests', 0.3, this.#server?.close());
     await step('sessions', 0.2, sessions.stop(0.1 * graceMs));
+    await step('fleet', 0.05, fleet.leave());
     await step('memory', 0.1, memory.stop());
     preparer.stop();
     await step('workers', 0.1, pool.stop(0.05 * graceMs));
@@ -256,6 +239,18 @@ export class App {
     await new Promise((resolve) => setTimeout(resolve, drainMs));
   }
 
+  /** What the other servers of the fleet are told. */
+  #told(): ToldServer {
+    const reason = this.#notReadyBecause();
+    const states = { starting: 'starting', stopping: 'draining', stopped: 'draining' } as const;
+    const state =
+      this.#state === 'ready' ? (reason === '' ? 'ready' : 'not ready') : states[this.#state];
+    return toldServer(this.#parts, this.#config, {
+      ...{ id: this.#parts.fleet.id, state, reason, shards: 0 },
+      ...{ address: this.#address, startedAtMs: this.#startedAtMs },
+    });
+  }
+
   #notReadyBecause(): string {
     if (this.#state !== 'ready') return `the server is ${this.#state}`;
     const ready = this.#parts.pool.workers.some(({ state }) => state === 'ready');
@@ -273,7 +268,10 @@ export class App {
     const stale = this.#access.keys.staleBecause;
     if (stale !== '') reasons.push(stale);
     if (watch.state !== 'fresh') reasons.push(watch.reason);
-    if (redis !== '') reasons.push(`Redis does not answer, results are not shared: ${redis}`);
+    if (redis !== '')
+      reasons.push(
+        `Redis does not answer, ${this.#parts.fleet.directory === undefined ? 'results are' : 'results and sessions are'} not shared: ${redis}`,
+      );
     if (database !== '') reasons.push(`the database takes no records: ${database}`);
     if (file !== '') reasons.push(`the file for records cannot be written: ${file}`);
     return reasons;
@@ -289,6 +287,7 @@ export class App {
         archive,
         servers: [archive.server, ...slots.map(({ server }) => server)],
         isOurs: (id) => sessions.find(id) !== undefined,
+        isShared: async (id) => (await this.#parts.fleet.elsewhere(id))?.state === 'open',
         cleanup: (session) => {
           const cause = 'session interrupted';
           return memory.cleanup({ cause, session, stillUsed: () => true });
@@ -336,26 +335,4 @@ export class App {
       });
     }
   }
-}
-
-/** The address by which it is judged who can reach the server: a Unix socket is reached on this machine alone. */
-function reachedAt(config: Config): string {
-  return config['http.socket'] === '' ? config['http.host'] : 'localhost';
-}
-
-function tlsOf(config: Config): Pick<ServerOptions, 'tls'> {
-  const { 'http.tls.cert': cert, 'http.tls.key': key } = config;
-  return cert === '' ? {} : { tls: { cert, key } };
-}
-
-async function listenAt(server: FastifyInstance, path: string, backlog: number): Promise<void> {
-  await removeLeftSocket(path);
-  await server.listen({ path, backlog });
-  restrictSocket(path);
-}
-
-function addressOf(address: AddressInfo | string | null, scheme: string): string {
-  if (address === null || typeof address === 'string') return `unix:${address}`;
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `${scheme}://${host}:${address.port}`;
 }

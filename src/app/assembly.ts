@@ -25,18 +25,20 @@ import { PageState } from '../page/state.js';
 import type { NamedPool } from '../pools/pool.js';
 import { SessionRegistry } from '../sessions/registry.js';
 import { ClassificationService } from '../sessions/service.js';
+import { shownShared } from '../sessions/shown.js';
 import { batchTimeoutMs, type Config, threadsPerWorker } from '../settings/config.js';
 import { amountInBytes } from '../settings/setting.js';
 import type { Store } from '../store/store.js';
 import { withinTime } from '../system/time-limit.js';
 import { Archive } from './archive/archive.js';
+import { Fleet } from './fleet/fleet.js';
 import { hubModelsOf, pullsOf } from './hub-parts.js';
 import { Jobs } from './jobs/jobs.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { admitPreparing } from './preparing-admission.js';
 import { ProofRuns } from './proof-runs.js';
-import { redisOf } from './redis-tier.js';
+import { redisOf } from './redis-part.js';
 import { replaceForm } from './replaced-form.js';
 import { boundsIn, shadowChecks, tellVerdict } from './verdicts/verdicts.js';
 import { ModelViews } from './views/model-views.js';
@@ -89,6 +91,7 @@ export class Assembly {
   /** Undefined without `redis.url`. */
   readonly redis: RedisTier | undefined;
   readonly results: ResultCache;
+  readonly fleet: Fleet;
   readonly memory: MemoryManager;
   readonly sessions: SessionRegistry;
   readonly classifier: Classifier;
@@ -133,6 +136,7 @@ export class Assembly {
     this.pool = this.#pool();
     this.memory = this.#memory();
     this.dispatcher = this.#dispatcher(threads);
+    this.fleet = new Fleet({ ...given, redis: this.redis, archive: this.archive });
     this.sessions = this.#sessions();
     this.classifier = this.#classifier();
     this.classification = this.#classification();
@@ -305,8 +309,12 @@ export class Assembly {
           metrics.sessionsEnded.inc({ cause: session.endCause ?? 'unknown' });
           this.events.mark(sessionMark(session));
         }
-        this.archive.keepSession(session);
+        const { directory } = this.fleet;
+        if (session.shared === undefined || directory === undefined) {
+          this.archive.keepSession(session);
+        } else this.archive.keepShared(shownShared(session, directory));
       },
+      directory: this.fleet.directory,
       onUser: (session, user) => {
         metrics.users.inc();
         this.archive.keepUser(session, user);
@@ -342,8 +350,9 @@ export class Assembly {
     const { config, log } = this.#given;
     const { memory, sessions, dispatcher, views, workers, pools, results: cache, pulls } = this;
     const jobs = { list: (limit: number) => this.jobs.service.list(limit) };
+    const { fleet } = this;
     const recycleAfterUsers = config['recycle.after_users'];
-    const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls, jobs };
+    const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls, fleet, jobs };
     const parts = { ...of, recycleAfterUsers };
     const state = new PageState(parts);
     return new EventPublisher({

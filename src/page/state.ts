@@ -1,6 +1,7 @@
 import type { ResultCache } from '../cache/result-cache.js';
 import { shownCache } from '../cache/shown.js';
 import type * as contract from '../contract/events.js';
+import type { FleetView } from '../contract/fleet.js';
 import type { JobView } from '../contract/jobs.js';
 import type { ModelOfState, ModelView, PullView } from '../contract/models.js';
 import type { WorkerView } from '../contract/state/workers.js';
@@ -40,12 +41,17 @@ export class PageState {
 
   /** Memory is that of the manager's last reading: nothing is read for the page. */
   async now(): Promise<contract.PageState> {
-    const { memory, sessions, dispatcher, views, workers, pools, cache, pulls } = this.#parts;
+    const { memory, sessions, dispatcher, views, workers, pools, cache, pulls, fleet } =
+      this.#parts;
     const { reader } = memory;
     const snapshot = reader.last ?? (await reader.read());
     const figures = figuresOf(snapshot);
     // Awaited before anything is read, so that all of the state is of one moment.
-    const [models, shownJobs] = await Promise.all([views.listKnown(), this.#jobs()]);
+    const [models, servers, shownJobs] = await Promise.all([
+      views.listKnown(),
+      fleet.shown(),
+      this.#jobs(),
+    ]);
     return {
       at: toInstant(Date.now()),
       version: VERSION,
@@ -65,6 +71,7 @@ export class PageState {
       pull_allowed: pulls.isAllowed,
       pulls: pulls.list().slice(0, MAX_PULLS),
       jobs: shownJobs,
+      fleet: servers,
     };
   }
 
@@ -92,6 +99,7 @@ export interface PageStateParts {
   readonly cache: ResultCache;
   readonly jobs: { readonly list: (limit: number) => Promise<readonly JobView[]> };
   readonly pulls: { readonly isAllowed: boolean; readonly list: () => readonly PullView[] };
+  readonly fleet: { readonly shown: () => Promise<FleetView | null> };
   readonly recycleAfterUsers: number;
 }
 

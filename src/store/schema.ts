@@ -102,4 +102,15 @@ export type KeySchema = {
   key_revision: { id: number; revision: number };
 };
 
-export const KEY_TABLES: readonly (keyof KeySchema)[] = ['api_keys', 'key_revision'];
+/** What servers tell one another; PostgreSQL only. */
+export type ServerSchema = {
+  /** One row for each running server; `run` is its id without the part that is new with every start. */
+  fleet_servers: { id: string; run: string; told: string; seen_at_ms: number };
+};
+
+/** Tables that are not the recorder's. */
+export const FURTHER_TABLES: readonly (keyof KeySchema | keyof ServerSchema)[] = [
+  'api_keys',
+  'key_revision',
+  'fleet_servers',
+];

@@ -105,6 +105,17 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   // Changes nothing: marks tables that are where database.schema says, and must never be moved again.
   [OWN_SCHEMA]: { async up(): Promise<void> {} },
   '0005_keys': { up: createKeys },
+  '0006_fleet': {
+    async up(database: Kysely<unknown>): Promise<void> {
+      await database.schema
+        .createTable('fleet_servers')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('run', 'text', (column) => column.notNull())
+        .addColumn('told', 'text', (column) => column.notNull())
+        .addColumn('seen_at_ms', 'bigint', (column) => column.notNull())
+        .execute();
+    },
+  },
 };
 
 /** The keys of callers. The row in `key_revision` counts changes, so that servers notice one by reading a number. */

@@ -6,6 +6,7 @@ import { tokenizeRoutes } from './asking/tokenize.js';
 import { cacheRoutes } from './cache.js';
 import { configRoutes } from './config.js';
 import { eventRoutes } from './events.js';
+import { fleetRoutes } from './fleet.js';
 import { jobEventRoutes } from './jobs/job-events.js';
 import { jobRoutes } from './jobs/jobs.js';
 import { memoryRoutes } from './memory.js';
@@ -27,6 +28,7 @@ export const plimsoll: Door = {
     sessionRoutes(app, services);
     recordRoutes(app, services);
     memoryRoutes(app, services);
+    fleetRoutes(app, services);
     modelRoutes(app, services);
     pullRoutes(app, services);
     tokenizeRoutes(app, services);

@@ -2,18 +2,10 @@ import { figuresOf } from '../memory/snapshot.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Assembly } from './assembly.js';
 
-const NOTHING_READ = {
-  serverTotalBytes: 0,
-  serverUsedBytes: 0,
-  loadLineBytes: 0,
-  pressure: 'normal',
-  processes: [],
-} as const;
-
-/** Tells the metrics where gauges are read from. */
-export function observe(metrics: Metrics, parts: Assembly): void {
-  const { memory, dispatcher, sessions, cache, pool, redis, archive, pools, jobs } = parts;
-  metrics.jobs.observe({ backlogSeconds: () => jobs.service.backlogSeconds() });
+/** Lets the metrics read the state of the server's parts. */
+export function observe(parts: Assembly, metrics: Metrics): void {
+  const { memory, dispatcher, sessions, cache, pool, redis, archive } = parts;
+  metrics.jobs.observe({ backlogSeconds: () => parts.jobs.service.backlogSeconds() });
   metrics.observe({
     memory: () => {
       const { last } = memory.reader;
@@ -37,7 +29,15 @@ export function observe(metrics: Metrics, parts: Assembly): void {
     cache: () => cache.figures,
     redis: () => redis && { ...redis.figures, state: redis.state },
     records: () => archive.figures,
-    pools: () => pools.map(({ figures }) => figures),
+    pools: () => parts.pools.map(({ figures }) => figures),
     loadedModels: () => new Set(pool.workers.flatMap(({ loaded }) => [...loaded.keys()])).size,
   });
 }
+
+const NOTHING_READ = {
+  serverTotalBytes: 0,
+  serverUsedBytes: 0,
+  loadLineBytes: 0,
+  pressure: 'normal',
+  processes: [],
+} as const;

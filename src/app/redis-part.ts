@@ -1,13 +1,18 @@
 import { RedisTier } from '../cache/redis-tier.js';
-import { poolLimits } from '../settings/config.js';
-import type { Archive } from './archive/archive.js';
-import type { Given } from './assembly.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { type Config, poolLimits } from '../settings/config.js';
+import type { NewEvent } from './archive/rows.js';
+import type { Logger } from './log.js';
 
-/** Redis for results; undefined without `redis.url`. */
+/** The cache's tier in Redis; undefined without `redis.url`. */
 export function redisOf(
-  { config, metrics, log }: Pick<Given, 'config' | 'metrics' | 'log'>,
+  {
+    config,
+    metrics,
+    log,
+  }: { readonly config: Config; readonly metrics: Metrics; readonly log: Logger },
   secret: string,
-  keepEvent: Archive['keepEvent'],
+  keepEvent: (event: NewEvent) => void,
 ): RedisTier | undefined {
   const url = config['redis.url'];
   if (url === '') return undefined;
