@@ -1,10 +1,10 @@
 import { CACHE_SETTINGS } from './cache.js';
+import { isServiceLink, nearestName } from './environment/names.js';
 import { HTTP_SETTINGS } from './http.js';
 import { HUB_SETTINGS } from './hub.js';
 import { JOB_SETTINGS } from './jobs.js';
 import { MEMORY_SETTINGS } from './memory.js';
 import { MODEL_SETTINGS } from './models.js';
-import { isServiceLink, nearestName } from './names.js';
 import { poolSettings } from './pools.js';
 import { PROCESS_SETTINGS } from './process.js';
 import { RECORDS_SETTINGS } from './records.js';
