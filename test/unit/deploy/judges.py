@@ -93,9 +93,9 @@ def compose(task):
     """A file for Compose against its specification, with its references among services, networks, volumes and secrets."""
     from compose_spec import PyCompose
 
-    parsed = PyCompose.from_yaml(task["text"])
-    parsed.validate()
+    # Its own reader of YAML does not know merge keys (<<), which Compose does.
     [document] = documents(task["text"])
+    PyCompose.from_json(json.dumps(document)).validate()
     return document
 
 
