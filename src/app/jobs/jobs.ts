@@ -52,7 +52,7 @@ export class Jobs {
   async start(): Promise<void> {
     const { config, log, store } = this.#given;
     const queue = await openQueue({
-      ...{ config, database: store.backend, server: this.#server },
+      ...{ config, database: store.database, server: this.#server },
       owner: this.#parts.archive.server,
       onError: (error) => log.error({ err: error }, 'the queue of jobs has a fault'),
     });
