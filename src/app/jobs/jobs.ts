@@ -2,6 +2,7 @@ import os from 'node:os';
 import { messageOf, PlimsollError } from '../../errors.js';
 import { Places } from '../../jobs/files/places.js';
 import { Formats } from '../../jobs/formats/formats.js';
+import { RunningRows } from '../../jobs/progress.js';
 import { openQueue } from '../../jobs/queue/open-queue.js';
 import type { JobQueue } from '../../jobs/queue/queue.js';
 import { JobRunner } from '../../jobs/run/runner.js';
@@ -26,16 +27,18 @@ export class Jobs {
   readonly #places: Places;
   readonly #formats: Formats;
   readonly #models: ServerModels;
+  readonly #progress: RunningRows;
   #open: { readonly queue: JobQueue; readonly service: JobService } | undefined;
 
   constructor(parts: Parts, given: Given) {
-    const { config } = given;
+    const { config, metrics } = given;
     this.#parts = parts;
     this.#given = given;
     this.#server = config['server.name'] || os.hostname();
     this.#places = new Places(placesOf(given));
     this.#formats = new Formats(this.#places);
     this.#models = new ServerModels(parts);
+    this.#progress = new RunningRows((rows, bad) => metrics.jobs.ran(rows, bad));
   }
 
   /** @throws PlimsollError SHUTTING_DOWN before the start */
@@ -60,6 +63,7 @@ export class Jobs {
     const { classification } = this.#parts;
     const service = new JobService({
       ...{ queue, places: this.#places, models: this.#models },
+      progress: this.#progress,
       modelOf: (name) => classification.idOf(name),
     });
     this.#open = { queue, service };
@@ -70,13 +74,12 @@ export class Jobs {
   }
 
   #runner(): JobRunner {
-    const { metrics } = this.#given;
     const { sessions } = this.#parts;
     return new JobRunner({
       ...{ places: this.#places, formats: this.#formats, models: this.#models },
       server: this.#server,
       openSession: (user, model) => shardSession(sessions, user, model),
-      onRows: (rows, bad) => metrics.jobs.ran(rows, bad),
+      progress: this.#progress,
     });
   }
 
