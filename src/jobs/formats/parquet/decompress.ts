@@ -8,7 +8,7 @@ const { zstdDecompressSync } = zlib as {
   readonly zstdDecompressSync?: (bytes: Uint8Array, options: object) => Uint8Array;
 };
 
-/** What pages are unpacked with: Node.js itself where it can, else the library’s. Loaded when the first Parquet file is read. */
+/** What pages are unpacked with: Node.js itself where it can, else the library’s. */
 export async function decompressors(): Promise<Compressors> {
   const { compressors: own } = await import('hyparquet-compressors');
   const checked = Object.entries({ ...own, ...native() }).map(([codec, decompress]) => [

@@ -152,9 +152,7 @@ describe('files of this machine', () => {
     const allowed = localPlaces([`${folder}/in`]);
     await symlink(other, `${folder}/in/link`);
     await symlink(`${other}/secret.csv`, `${folder}/in/link.csv`);
-    expect(await all(allowed.list([`${folder}/in/../in/*.csv`], signal).next ? [] : [])).toEqual(
-      [],
-    );
+    expect(await all(allowed.list([`${folder}/in/../in/a.csv`], signal))).toHaveLength(1);
     for (const place of [
       `${other}/secret.csv`,
       `${other}/none.csv`,

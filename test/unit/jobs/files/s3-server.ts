@@ -103,7 +103,8 @@ export class S3Server {
     reply: http.ServerResponse,
   ): void {
     if (request.headers['if-none-match'] === '*' && this.objects.has(key)) {
-      return fail(reply, 412, 'PreconditionFailed', 'it is there');
+      fail(reply, 412, 'PreconditionFailed', 'it is there');
+      return;
     }
     const told = request.headers['x-amz-meta-sha256'];
     const etag = `"${sha256(body).slice(0, 32)}"`;
@@ -186,7 +187,10 @@ export class S3Server {
     }
     const id = url.searchParams.get('uploadId') ?? '';
     const upload = this.uploads.get(id);
-    if (upload?.key !== key) return fail(reply, 404, 'NoSuchUpload', 'no such upload');
+    if (upload?.key !== key) {
+      fail(reply, 404, 'NoSuchUpload', 'no such upload');
+      return;
+    }
     if (method === 'DELETE') {
       this.uploads.delete(id);
       reply.writeHead(204).end();
@@ -202,7 +206,8 @@ export class S3Server {
         ([, , etag], n) => etag === `"${sha256(parts[n] ?? '').slice(0, 32)}"`,
       );
       if (!isRight || parts.slice(0, -1).some((part) => part.length < 5 * 1024 * 1024)) {
-        return fail(reply, 400, 'InvalidPart', 'a part is missing, or too small');
+        fail(reply, 400, 'InvalidPart', 'a part is missing, or too small');
+        return;
       }
       this.#store(key, Buffer.concat(parts), request, reply);
       if (reply.statusCode === 200) this.uploads.delete(id);
