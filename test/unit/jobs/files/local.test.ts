@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { expandBraces, Glob } from '../../../../src/jobs/files/glob.js';
 import { extensionOf, formatOf } from '../../../../src/jobs/files/names.js';
 import { all, localPlaces, one, signal, temporaryFolder } from '../reading.js';
@@ -235,14 +237,28 @@ describe('parts on this machine', () => {
     await expect(places.writer(folder).write('../x', chunksOf(), signal)).rejects.toThrow(
       'no name',
     );
-    // A device that is always full.
-    const full = places.writer('/dev/shm').write('x', fullDisk(), signal);
-    await expect(full).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+  });
+
+  const disk = smallDisk();
+  test.skipIf(disk === undefined)('a full disk is told, and nothing is left on it', async () => {
+    const folder = disk ?? '';
+    const big = async function* () {
+      for (let n = 0; n < 100; n += 1) yield Buffer.alloc(10_000);
+    };
+    const written = places.writer(folder).write('part-1.csv', big(), signal);
+    await expect(written).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    await expect(written).rejects.toThrow('there is no space for');
+    expect(await readdir(folder)).toEqual([]);
   });
 });
 
-// The reason of a full disk, as the system gives it.
-async function* fullDisk(): AsyncGenerator<Uint8Array> {
-  yield Buffer.from('x');
-  await writeFile('/dev/full', 'x');
+/** A disk of 64 KB, where this user may mount one. */
+function smallDisk(): string | undefined {
+  const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-disk-'));
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder]);
+  afterAll(() => {
+    if (status === 0) spawnSync('umount', [folder]);
+    rmdirSync(folder);
+  });
+  return status === 0 ? folder : undefined;
 }
