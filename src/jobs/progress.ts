@@ -48,3 +48,30 @@ export function expectedRows(of: {
   if (!of.planned || of.bytesDone <= 0 || of.rows === 0) return undefined;
   return Math.max(of.rows, Math.round((of.rows * of.bytes) / of.bytesDone));
 }
+
+/** Rows of the shards that run on this server now: the queue counts those that are done. */
+export class RunningRows {
+  readonly #rows = new Map<string, number>();
+  readonly #onRows: (rows: number, bad: number) => void;
+
+  /** @param onRows told of all rows */
+  constructor(onRows: (rows: number, bad: number) => void) {
+    this.#onRows = onRows;
+  }
+
+  ran(job: string, rows: number, bad: number): void {
+    this.#rows.set(job, this.of(job) + rows);
+    this.#onRows(rows, bad);
+  }
+
+  /** A shard has ended, however. */
+  ended(job: string, rows: number): void {
+    const left = this.of(job) - rows;
+    if (left > 0) this.#rows.set(job, left);
+    else this.#rows.delete(job);
+  }
+
+  of(job: string): number {
+    return this.#rows.get(job) ?? 0;
+  }
+}

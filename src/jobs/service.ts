@@ -1,7 +1,7 @@
 import type { JobRequest, JobStateName, JobView, ShardView } from '../contract/jobs.js';
 import { PlimsollError } from '../errors.js';
 import type { Places } from './files/places.js';
-import { expectedRows, Rate } from './progress.js';
+import { expectedRows, Rate, type RunningRows } from './progress.js';
 import type { JobEvent, JobQueue, JobState, ShardState, ShardStateName } from './queue/queue.js';
 import { askedTask } from './run/asked.js';
 import { inputOptionsOf, jobIdOf } from './run/part.js';
@@ -21,6 +21,7 @@ export interface JobServiceParts {
   readonly queue: JobQueue;
   readonly places: Places;
   readonly models: JobModels;
+  readonly progress: RunningRows;
   /** @throws PlimsollError INVALID_REQUEST if there is no default model */
   readonly modelOf: (name: string | undefined) => string | Promise<string>;
 }
@@ -118,11 +119,13 @@ export class JobService {
         ? Promise.resolve([])
         : queue.shards(job.id, { limit: SHOWN_SHARDS, state });
     const [failed, running] = await Promise.all([some('failed'), some('running')]);
-    const perSecond = this.#perSecond(job);
-    return shownJob(job, { failed, running, perSecond, expected: expectedRows(job) });
+    const rows = job.endedAtMs === null ? job.rows + this.#parts.progress.of(job.id) : job.rows;
+    const perSecond = this.#perSecond(job, rows);
+    const expected = expectedRows(job);
+    return shownJob({ ...job, rows }, { failed, running, perSecond, expected });
   }
 
-  #perSecond(job: JobState): number | undefined {
+  #perSecond(job: JobState, rows: number): number | undefined {
     if (job.endedAtMs !== null) {
       this.#rates.delete(job.id);
       const ms = job.endedAtMs - (job.startedAtMs ?? job.endedAtMs);
@@ -134,7 +137,7 @@ export class JobService {
       rate = new Rate();
       this.#rates.set(job.id, rate);
     }
-    rate.add(performance.now(), job.rows);
+    rate.add(performance.now(), rows);
     return rate.perSecond;
   }
 }

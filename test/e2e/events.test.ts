@@ -95,6 +95,7 @@ describe('/v1/events', () => {
       pools: [],
       pull_allowed: false,
       pulls: [],
+      fleet: null,
     });
     const names = state.processes.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(['main', 'worker-1', 'worker-2']));

@@ -230,6 +230,7 @@ const EVERY_ROUTE = [
   'GET /v1/events/past',
   'GET /v1/cache',
   'GET /v1/config',
+  'GET /v1/fleet',
   'GET /v1/memory',
   'GET /v1/models',
   'GET /v1/pools',

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { PlimsollError } from '../../errors.js';
 import type { RowTask } from '../../inference/row-task.js';
 import type { ModelDescription } from '../../models/intake/description.js';
@@ -5,7 +6,9 @@ import { InputError } from '../files/input-error.js';
 import type { Places } from '../files/places.js';
 import type { Columns } from '../formats/format.js';
 import { encode, type Formats } from '../formats/formats.js';
+import type { RunningRows } from '../progress.js';
 import {
+  HANDED_BACK,
   JobFailure,
   type JobModel,
   type JobState,
@@ -46,8 +49,8 @@ export interface RunnerParts {
   /** @throws PlimsollError TOO_MANY_SESSIONS, MEMORY_PRESSURE, SHUTTING_DOWN */
   readonly openSession: (user: string, model: string) => ShardSession;
   readonly server: string;
-  /** Called with every slice of rows that is done, and the bad ones among them. */
-  readonly onRows: (rows: number, bad: number) => void;
+  /** Told of every slice of rows that is done. */
+  readonly progress: RunningRows;
 }
 
 /** Shards of a piece of planning. */
@@ -88,7 +91,7 @@ export class JobRunner implements JobWork {
         }
       }
     } catch (error) {
-      throw finalOf(error);
+      throw failureOf(error);
     }
     yield { shards, files, bytes };
   }
@@ -96,6 +99,8 @@ export class JobRunner implements JobWork {
   async run(job: JobState, shard: Shard, signal: AbortSignal): Promise<ShardResult> {
     const { models, openSession, server } = this.#parts;
     const { id, request } = job;
+    // Every piece of rows that waits listens to it.
+    setMaxListeners(0, signal);
     const beganMs = performance.now();
     const asked = request.model ?? '';
     try {
@@ -103,16 +108,19 @@ export class JobRunner implements JobWork {
       const task = askedTask(request, description.task);
       const user = `job ${id}`;
       const session = openSession(user, model.id);
+      const count = { rows: 0, bad: 0 };
       try {
-        const done = await this.#write(job, shard, { model, task, user }, signal);
+        const written = await this.#write(job, shard, { model, task, user, count }, signal);
         await session.end(true);
-        return { ...done, server, tookMs: performance.now() - beganMs, model };
+        return { ...written, ...count, server, tookMs: performance.now() - beganMs, model };
       } catch (error) {
         await session.end(false);
         throw error;
+      } finally {
+        this.#parts.progress.ended(id, count.rows);
       }
     } catch (error) {
-      throw finalOf(error);
+      throw failureOf(error);
     }
   }
 
@@ -132,23 +140,27 @@ export class JobRunner implements JobWork {
   async #write(
     job: JobState,
     shard: Shard,
-    of: { readonly model: JobModel; readonly task: AskedTask; readonly user: string },
+    of: {
+      readonly model: JobModel;
+      readonly task: AskedTask;
+      readonly user: string;
+      readonly count: { rows: number; bad: number };
+    },
     signal: AbortSignal,
-  ): Promise<Omit<ShardResult, 'server' | 'tookMs' | 'model'>> {
+  ): Promise<Pick<ShardResult, 'part' | 'bytes' | 'sha256'>> {
     const { places, formats } = this.#parts;
     const { request } = job;
     const options = inputOptionsOf(request, shard.file);
     const name = partNameOf(request, shard);
-    const count = { rows: 0, bad: 0 };
     const slices = formats.input(options.format).read(shard.file, shard.range, options, signal);
     const answered = this.#answered(slices, request, of, signal);
-    const counted = this.#counted(job, answered, count);
+    const counted = this.#counted(job, answered, of.count);
     const rows = asColumns(counted, (row) => partRow(row, request, of.task, of.model));
     const { first, all } = await peeked(rows);
     const output = outputOptionsOf(request, shard.file, of.task, first);
     const writer = places.writer(request.output);
     const { bytes, sha256 } = await writer.write(name, encode(all, output), signal);
-    return { part: name, bytes, sha256, ...count };
+    return { part: name, bytes, sha256 };
   }
 
   #answered(
@@ -179,7 +191,7 @@ export class JobRunner implements JobWork {
       const bad = slice.filter((row) => 'bad' in row).length;
       count.rows += slice.length;
       count.bad += bad;
-      this.#parts.onRows(slice.length, bad);
+      this.#parts.progress.ran(job.id, slice.length, bad);
       checkErrors(job, count.bad);
       yield slice;
     }
@@ -218,10 +230,21 @@ async function* withFirst<T>(
 }
 
 /** Errors that every other attempt would meet, too. */
-const FINAL = new Set(['INVALID_REQUEST', 'TASK_NOT_SUPPORTED', 'MODEL_NOT_FOUND']);
+const FINAL: ReadonlySet<string> = new Set([
+  'INVALID_REQUEST',
+  'TASK_NOT_SUPPORTED',
+  'MODEL_NOT_FOUND',
+]);
+/** This server cannot take a session now: another one may, or this one later. */
+const NOT_NOW: ReadonlySet<string> = new Set([
+  'TOO_MANY_SESSIONS',
+  'MEMORY_PRESSURE',
+  'SHUTTING_DOWN',
+]);
 
-function finalOf(error: unknown): unknown {
-  const isFinal =
-    error instanceof InputError || (error instanceof PlimsollError && FINAL.has(error.code));
+function failureOf(error: unknown): unknown {
+  if (!(error instanceof PlimsollError)) return error;
+  if (NOT_NOW.has(error.code)) return HANDED_BACK;
+  const isFinal = error instanceof InputError || FINAL.has(error.code);
   return isFinal ? new JobFailure(error.message, { cause: error }) : error;
 }
