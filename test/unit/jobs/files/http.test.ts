@@ -7,7 +7,7 @@ import { isPrivateAddress } from '../../../../src/jobs/files/remote/private-addr
 import { Formats } from '../../../../src/jobs/formats/formats.js';
 import { all, signal, valuesOf } from '../reading.js';
 
-const ROWS = Array.from({ length: 3000 }, (_, n) => ({ n, text: `row ${n}` }));
+const ROWS = Array.from({ length: 3000 }, (_, n) => ({ n, text: `row ${n} `.repeat(60) }));
 const BODY = Buffer.from(ROWS.map((row) => JSON.stringify(row)).join('\n'));
 const requests: string[] = [];
 let version = 'one';
