@@ -25,6 +25,10 @@ export class HttpReader implements Reader {
         reply.destroy();
         return { url, bytes: total, version: versionOf(headers, total) };
       }
+      if (status === 206) {
+        reply.destroy();
+        throw new InputError(`${url}: its server does not say how long it is`);
+      }
       // Without ranges; its length may come with its end only.
       const bytes = total ?? (await lengthOf(reply));
       reply.destroy();

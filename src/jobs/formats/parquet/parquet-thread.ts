@@ -35,7 +35,11 @@ export class ParquetThread {
    */
   ask(question: ParquetQuestion, slice: SliceOf): Promise<ParquetAnswer> {
     const answer = this.#last.then(() => this.#ask(question, slice));
-    this.#last = answer.catch(() => undefined);
+    // Its rows are not held until the next one.
+    this.#last = answer.then(
+      () => undefined,
+      () => undefined,
+    );
     return answer;
   }
 
