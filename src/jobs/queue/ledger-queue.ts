@@ -35,6 +35,8 @@ const NEWS_MS = 1000;
 const PRUNE_MS = 3_600_000;
 const PAGE_JOBS = 50;
 const RETRY_AFTER_S = 5;
+/** A caller is told after this long that the engine is away. */
+const ANSWER_LIMIT_MS = 10_000;
 /** Failed shards that are offered again at once. */
 const OFFERED_AT_ONCE = 500;
 
@@ -291,8 +293,11 @@ export class LedgerQueue implements JobQueue {
     }
   }
 
+  /** A job that is done has no use for its tasks; one that failed or was cancelled keeps them for a retry. */
   async #closeIfEnded({ record, tally }: LiveJob): Promise<void> {
-    if (tally.hasEnded) await this.#ledger.close(stateOf(record, tally, 0), tally.entries);
+    if (!tally.hasEnded) return;
+    await this.#ledger.close(stateOf(record, tally, 0), tally.entries);
+    if (tally.state === 'done') await this.#deliveries.drop(record.id);
   }
 
   async #record(id: string): Promise<JobRecord> {
@@ -313,8 +318,13 @@ export class LedgerQueue implements JobQueue {
   }
 
   async #asked<T>(work: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
     try {
-      return await work();
+      const limit = new Promise<never>((_resolve, reject) => {
+        const late = () => reject(new Error(`no answer within ${ANSWER_LIMIT_MS / 1000} s`));
+        timer = setTimeout(late, ANSWER_LIMIT_MS);
+      });
+      return await Promise.race([work(), limit]);
     } catch (error) {
       if (error instanceof PlimsollError) throw error;
       const message = `the queue of jobs (${this.engine}) does not answer: ${messageOf(error)}`;
@@ -322,6 +332,8 @@ export class LedgerQueue implements JobQueue {
         cause: error,
         retryAfterSeconds: RETRY_AFTER_S,
       });
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
