@@ -58,6 +58,7 @@ export class LedgerQueue implements JobQueue {
   #starting: Promise<void> | undefined;
   #news: NodeJS.Timeout | undefined;
   #watching: Promise<void> | undefined;
+  #pruning: Promise<number> | undefined;
   #prunedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -231,14 +232,21 @@ export class LedgerQueue implements JobQueue {
   }
 
   /** Forgets jobs that ended longer ago than `keepDays`. @returns how many */
-  async prune(): Promise<number> {
+  prune(): Promise<number> {
+    this.#pruning ??= this.#prune().finally(() => {
+      this.#pruning = undefined;
+    });
+    return this.#pruning;
+  }
+
+  async #prune(): Promise<number> {
     const beforeMs = this.#now() - this.#options.keepDays * DAY_MS;
     let count = 0;
     for (;;) {
       const ids = await this.#ledger.endedBefore(beforeMs);
       for (const id of ids) {
         await this.#deliveries.drop(id);
-        await this.#ledger.remove(id);
+        await this.#ledger.remove(id, beforeMs);
         this.#jobs.forget(id);
       }
       count += ids.length;
@@ -253,7 +261,7 @@ export class LedgerQueue implements JobQueue {
   async #openJobs(): Promise<readonly LiveJob[]> {
     const records = await this.#ledger.open();
     const ids = new Set(records.map(({ id }) => id));
-    for (const id of this.#seen ?? []) {
+    for (const id of new Set([...(this.#seen ?? []), ...this.#jobs.unfinished])) {
       // It ended elsewhere: its last entries are read, and told.
       if (!ids.has(id)) await this.#tellEnd(id);
     }
@@ -272,7 +280,8 @@ export class LedgerQueue implements JobQueue {
 
   async #tellEnd(id: string): Promise<void> {
     const record = await this.#ledger.find(id);
-    if (record !== undefined) await this.#jobs.current(record);
+    if (record === undefined) this.#jobs.forget(id);
+    else await this.#jobs.current(record);
   }
 
   /** The planning, or the manifest, whatever is next. */

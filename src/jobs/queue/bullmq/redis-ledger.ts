@@ -36,6 +36,15 @@ redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('ZADD', KEYS[3], redis.call('HGET', KEYS[1], 'created'), ARGV[1])
 return 1`;
 
+/** KEYS: record, journal, open, ended, all. ARGV: id, time. UNLINK frees a long journal beside. */
+const REMOVE = `
+local ended = redis.call('ZSCORE', KEYS[4], ARGV[1])
+if not ended or tonumber(ended) >= tonumber(ARGV[2]) then return 0 end
+redis.call('UNLINK', KEYS[1], KEYS[2])
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('ZREM', KEYS[5], ARGV[1])
+return 1`;
+
 /** Jobs and journals in Redis: a hash and a list for each job, and their ids in order. Each change is one script. */
 export class RedisLedger implements Ledger {
   readonly #redis: JobsRedis;
@@ -100,12 +109,8 @@ export class RedisLedger implements Ledger {
     return this.#redis.send(['ZRANGEBYSCORE', this.#key('ended'), ...range]);
   }
 
-  async remove(id: string): Promise<void> {
-    // UNLINK frees a long journal beside.
-    await this.#redis.send(['UNLINK', this.#record(id), this.#journal(id)]);
-    for (const kind of ['all', 'open', 'ended']) {
-      await this.#redis.send(['ZREM', this.#key(kind), id]);
-    }
+  async remove(id: string, beforeMs: number): Promise<void> {
+    await this.#redis.run(REMOVE, [...this.#keysOf(id), this.#key('all')], [id, String(beforeMs)]);
   }
 
   stop(): Promise<void> {
