@@ -102,7 +102,11 @@ export type KeySchema = {
   key_revision: { id: number; revision: number };
 };
 
-export const KEY_TABLES: readonly (keyof KeySchema)[] = ['api_keys', 'key_revision'];
+/** What servers tell one another; PostgreSQL only. */
+export type ServerSchema = {
+  /** One row for each running server; `run` is its id without the part that is new with every start. */
+  fleet_servers: { id: string; run: string; told: string; seen_at_ms: number };
+};
 
 /** Bulk jobs: see jobs/queue. */
 export type JobSchema = {
@@ -144,4 +148,11 @@ export type TaskSchema = {
   };
 };
 
-export const JOB_TABLES: readonly (keyof JobSchema)[] = ['jobs', 'job_journal'];
+/** Tables that are not the recorder's, in PostgreSQL. */
+export const FURTHER_TABLES: readonly (keyof KeySchema | keyof ServerSchema | keyof JobSchema)[] = [
+  'api_keys',
+  'key_revision',
+  'fleet_servers',
+  'jobs',
+  'job_journal',
+];

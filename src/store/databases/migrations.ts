@@ -105,7 +105,18 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   // Changes nothing: marks tables that are where database.schema says, and must never be moved again.
   [OWN_SCHEMA]: { async up(): Promise<void> {} },
   '0005_keys': { up: createKeys },
-  '0006_jobs': { up: createJobs },
+  '0006_fleet': {
+    async up(database: Kysely<unknown>): Promise<void> {
+      await database.schema
+        .createTable('fleet_servers')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('run', 'text', (column) => column.notNull())
+        .addColumn('told', 'text', (column) => column.notNull())
+        .addColumn('seen_at_ms', 'bigint', (column) => column.notNull())
+        .execute();
+    },
+  },
+  '0007_jobs': { up: createJobs },
 };
 
 /**

@@ -3,7 +3,14 @@ import type { Deliveries, Delivery } from '../engines/deliveries.js';
 import { type Entry, MAX_SHARDS_OF_PIECE, partsOf } from '../journal/entries.js';
 import type { LiveJob, LiveJobs } from '../journal/live-jobs.js';
 import { allShards } from '../journal/shard-states.js';
-import { JobFailure, type JobState, type JobWork, type PlanPiece, type Shard } from '../queue.js';
+import {
+  HANDED_BACK,
+  JobFailure,
+  type JobState,
+  type JobWork,
+  type PlanPiece,
+  type Shard,
+} from '../queue.js';
 import { pauseAfter, stateOf } from '../rules.js';
 
 export interface TaskParts {
@@ -47,7 +54,8 @@ export async function runTask(
   try {
     entry = await run.work();
   } catch (error) {
-    if (signal.aborted) return parts.deliveries.putBack(delivery); // 2
+    const isHandedBack = signal.aborted || error === HANDED_BACK;
+    if (isHandedBack) return parts.deliveries.putBack(delivery); // 2
     if (error instanceof JobFailure) return run.breakJob(error.message); // 3
     return run.attemptFailed(messageOf(error) || 'unknown'); // 4
   }
