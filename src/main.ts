@@ -59,7 +59,10 @@ function addServe(program: Command, run: Run): void {
   withModelFlag(withCommonFlags(program.command('serve').description('start the server')))
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for a free one (default: 8000)')
-    .option('--role <role>', 'all, door (answers callers) or worker (works on jobs) (default: all)')
+    .option(
+      '--role <role>',
+      'all; door: answers callers and works on no jobs; worker: works on jobs and answers none (default: all)',
+    )
     .addHelpText(
       'after',
       '\nExample:\n  plimsoll serve --models ./models --port 8000\n  plimsoll serve --model org/name --model org/other@v1.0',
