@@ -7,8 +7,9 @@ import type { ModelDetail } from '../contract/models.js';
 import { messageOf } from '../errors.js';
 import { chosenDoors } from '../http/doors/open-doors.js';
 import { parseOrigins } from '../http/guards/cors.js';
+import { isLoopback } from '../http/guards/site-guard.js';
 import { buildServer, type ServerOptions } from '../http/server.js';
-import { removeLeftSocket, restrictSocket } from '../http/wire/unix-socket.js';
+import { listen } from '../http/wire/listening.js';
 import { figuresOf } from '../memory/snapshot.js';
 import { Metrics } from '../metrics/metrics.js';
 import { runtimeKey } from '../models/compile/mapped-form.js';
@@ -16,6 +17,7 @@ import { type Config, poolLimits } from '../settings/config.js';
 import { Store } from '../store/store.js';
 import { readHostFacts } from '../system/host/host-facts.js';
 import { affordedConnections, hostNotes } from '../system/host/host-notes.js';
+import { type InheritedSocket, takeInheritedSockets } from '../system/process/inherited-sockets.js';
 import { readSystem } from '../system/reading.js';
 import { settledWithin } from '../system/time-limit.js';
 import { VERSION } from '../version.js';
@@ -100,7 +102,9 @@ export class App {
   async start(): Promise<string> {
     const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
     // Before anything costs time: who forgot a key wants to know at once.
-    await this.#access.start(reachedAt(this.#config));
+    const inherited = takeInheritedSockets();
+    const reached = reachedAt(this.#config, inherited);
+    await this.#access.start(reached);
     await hubModels.open();
     await repository.scan();
     await forms.removeLeftovers();
@@ -115,12 +119,12 @@ export class App {
     this.#whenStarted();
     this.#observe();
     const { 'http.host': host, 'http.port': port, 'http.names': names } = this.#config;
-    const keyCheck = this.#access.check(reachedAt(this.#config));
+    const keyCheck = this.#access.check(reached);
     this.#server = await buildServer(
       {
         bodyLimitBytes: this.#config['http.body_limit'],
         maxConnections,
-        host,
+        host: inherited.length > 0 ? reached : host,
         names: names
           .split(',')
           .map((name) => name.trim())
@@ -144,9 +148,9 @@ export class App {
     );
     // By default the kernel queues 511 connections and drops the rest, whose clients retry after 1, 3 and 7 s.
     const backlog = maxConnections;
+    const descriptors = inherited.map(({ descriptor }) => descriptor);
     const socket = this.#config['http.socket'];
-    if (socket === '') await this.#server.listen({ host, port, backlog });
-    else await listenAt(this.#server, socket, backlog);
+    await listen(this.#server, { host, port, socket, descriptors, backlog });
     const scheme = this.#config['http.tls.cert'] === '' ? 'http' : 'https';
     const address = addressOf(this.#server.server.address(), scheme);
     await this.#parts.proofs.start(address, this.#access.keys.own);
@@ -350,20 +354,21 @@ const NOTHING_READ = {
   processes: [],
 } as const;
 
-/** The address by which it is judged who can reach the server: a Unix socket is reached on this machine alone. */
-function reachedAt(config: Config): string {
+/**
+ * The address by which it is judged who can reach the server. A Unix socket is reached on this machine alone; of sockets that
+ * were handed over the one counts that others can reach.
+ */
+function reachedAt(config: Config, inherited: readonly InheritedSocket[]): string {
+  const [first] = inherited;
+  if (first !== undefined) {
+    return (inherited.find(({ address }) => !isLoopback(address)) ?? first).address;
+  }
   return config['http.socket'] === '' ? config['http.host'] : 'localhost';
 }
 
 function tlsOf(config: Config): Pick<ServerOptions, 'tls'> {
   const { 'http.tls.cert': cert, 'http.tls.key': key } = config;
   return cert === '' ? {} : { tls: { cert, key } };
-}
-
-async function listenAt(server: FastifyInstance, path: string, backlog: number): Promise<void> {
-  await removeLeftSocket(path);
-  await server.listen({ path, backlog });
-  restrictSocket(path);
 }
 
 function addressOf(address: AddressInfo | string | null, scheme: string): string {
