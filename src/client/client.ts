@@ -1,10 +1,10 @@
 /** A typed client of Plimsoll's own interface, for programs: `import { PlimsollClient } from 'plimsoll/client'`. */
 import type { Answer, ClassifyRequest } from '../contract/classify.js';
 import type { ErrorBody } from '../contract/errors.js';
-import type { MemoryView } from '../contract/memory.js';
 import type { ModelDetail, Models, ModelView } from '../contract/models.js';
 import type { Receipt } from '../contract/receipts.js';
 import type { SessionView } from '../contract/sessions.js';
+import type { MemoryView } from '../contract/state/memory.js';
 import type { Tokenized } from '../contract/tokenize.js';
 
 export interface ClientOptions {

@@ -12,6 +12,7 @@ export interface CommonFlags {
   readonly model?: string | readonly string[];
   readonly host?: string;
   readonly port?: string;
+  readonly role?: string;
   readonly set: readonly string[];
 }
 
@@ -42,6 +43,7 @@ export async function configFrom(flags: CommonFlags): Promise<CommandConfig> {
     'models.dtype': flags.dtype,
     'http.host': flags.host,
     'http.port': flags.port,
+    'server.role': flags.role,
     'hub.models': typeof flags.model === 'object' ? flags.model.join(',') : undefined,
   };
   for (const [key, value] of Object.entries(named)) if (value !== undefined) overrides[key] = value;
