@@ -63,8 +63,11 @@ describe.skipIf(python === undefined)('the Helm chart', () => {
         const longestMs = config['shutdown.drain_ms'] + config['shutdown.grace_ms'];
         expect(pod.spec.terminationGracePeriodSeconds * 1000).toBeGreaterThan(longestMs);
         const [container] = pod.spec.containers;
-        // The image sets it.
-        expect(config.data).toBe('.plimsoll');
+        // The image names the folder, the chart mounts it.
+        const [, data = ''] =
+          /PLIMSOLL_DATA=(\S+)/.exec(textOf('deploy/container/Dockerfile')) ?? [];
+        const mounts = container?.volumeMounts.filter(({ name }) => name === 'data');
+        expect(mounts).toMatchObject([{ mountPath: data }]);
         expect(container?.ports[0]?.containerPort).toBe(config['http.port']);
       }
     });

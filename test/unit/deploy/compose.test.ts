@@ -117,6 +117,12 @@ describe.skipIf(python === undefined)('deploy/compose/compose.yaml', () => {
     expect(existsSync(path.join(context, build?.dockerfile ?? 'none'))).toBe(true);
   });
 
+  test('keeps what a server writes in a volume of its own', () => {
+    const [, data = ''] = /PLIMSOLL_DATA=(\S+)/.exec(textOf('deploy/container/Dockerfile')) ?? [];
+    const volumes = servers.map(([name, of]) => [name, of.volumes]);
+    expect(volumes).toEqual(servers.map(([name]) => [name, [`${name}:${data}`]]));
+  });
+
   test('starts nothing before what it waits for, names versions, bounds memory, checks health', () => {
     for (const [name, of] of Object.entries(composed.services)) {
       const needed = Array.isArray(of.depends_on)

@@ -68,7 +68,7 @@ interface Container {
   readonly envFrom: readonly { readonly configMapRef: { readonly name: string } }[];
   readonly securityContext: object;
   readonly resources: { readonly limits: object };
-  readonly volumeMounts: readonly { readonly name: string }[];
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
   readonly startupProbe: Probe;
   readonly readinessProbe: Probe;
   readonly livenessProbe: Probe;

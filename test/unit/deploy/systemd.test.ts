@@ -11,12 +11,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ignoredVariables, readConfig } from '../../../src/settings/config.js';
+import { systemdAnalyze } from '../../servers/tools.js';
 import { placeOf, textOf } from './judges.js';
 
 const UNITS = ['plimsoll.service', 'plimsoll.socket'] as const;
 const service = textOf('deploy/systemd/plimsoll.service');
 const socket = textOf('deploy/systemd/plimsoll.socket');
-const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
 /** Exposure as `systemd-analyze security` counts it, 0 to 10; it calls more than this "medium". */
 const MOST_EXPOSURE = 2;
 
@@ -37,9 +37,9 @@ describe('the systemd units', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   const analyze = (...args: readonly string[]) =>
-    spawnSync('systemd-analyze', args, { cwd: folder, encoding: 'utf8', timeout: 20_000 });
+    spawnSync(systemdAnalyze ?? '', args, { cwd: folder, encoding: 'utf8', timeout: 20_000 });
 
-  test.skipIf(!hasSystemd)('have nothing that systemd finds fault with', () => {
+  test.skipIf(systemdAnalyze === undefined)('have nothing that systemd finds fault with', () => {
     const { status, stderr } = analyze('verify', '--man=no', ...UNITS.map((name) => `./${name}`));
     expect([status, stderr]).toEqual([0, '']);
     const wrong = path.join(folder, 'wrong.service');
@@ -48,7 +48,7 @@ describe('the systemd units', () => {
     expect(analyze('verify', '--man=no', './wrong.service').stderr).toContain('MemoryMaxx');
   });
 
-  test.skipIf(!hasSystemd)('leave little to whoever gets into the server', () => {
+  test.skipIf(systemdAnalyze === undefined)('leave little to whoever gets into the server', () => {
     const { stdout } = analyze('security', '--offline=true', './plimsoll.service');
     const [, exposure = 'none'] = /Overall exposure level for \S+: ([\d.]+)/.exec(stdout) ?? [];
     expect(Number(exposure)).toBeLessThanOrEqual(MOST_EXPOSURE);
