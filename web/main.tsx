@@ -13,6 +13,7 @@ import './style/tables.css';
 import './style/events.css';
 import './style/chart.css';
 import './style/panels.css';
+import './style/try.css';
 import { render } from 'preact';
 import { App } from './app.js';
 import { LiveData } from './data/live-data.js';

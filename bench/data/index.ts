@@ -1,5 +1,6 @@
 import type { Benchmark } from '../harness/benchmark.js';
 import { cached } from './cached.js';
+import { costs } from './costs.js';
 import { databaseOutage } from './database-outage.js';
 import { faults } from './faults.js';
 import { fleet } from './fleet.js';
@@ -13,5 +14,9 @@ export const benchmarks: readonly Benchmark[] = [
   databaseOutage,
   faults,
   pools,
+<<<<<<< HEAD
   fleet,
+=======
+  costs,
+>>>>>>> main
 ];

@@ -1,36 +1,35 @@
 import type { ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { ToldServer } from '../contract/fleet.js';
 import type { ModelDetail } from '../contract/models.js';
 import { messageOf } from '../errors.js';
 import { chosenDoors } from '../http/doors/open-doors.js';
-import { parseOrigins } from '../http/guards/cors.js';
-import { buildServer, type ServerOptions } from '../http/server.js';
-import { removeLeftSocket, restrictSocket } from '../http/wire/unix-socket.js';
+import { buildServer } from '../http/server.js';
+import type { JobService } from '../jobs/service.js';
 import { Metrics } from '../metrics/metrics.js';
 import { runtimeKey } from '../models/compile/mapped-form.js';
 import { type Config, poolLimits } from '../settings/config.js';
 import { Store } from '../store/store.js';
 import { readHostFacts } from '../system/host/host-facts.js';
 import { affordedConnections, hostNotes } from '../system/host/host-notes.js';
+import { type InheritedSocket, takeInheritedSockets } from '../system/process/inherited-sockets.js';
 import { readSystem } from '../system/reading.js';
 import { settledWithin } from '../system/time-limit.js';
 import { VERSION } from '../version.js';
 import { Access } from './access.js';
 import { closeInterrupted } from './archive/interrupted.js';
-import { Assembly } from './assembly.js';
+import { Assembly, type Given } from './assembly.js';
 import { reachableAt, toldServer } from './fleet/told.js';
 import { httpServices } from './http-services.js';
+import { listenAt, reachedAt, serverOptions } from './listening.js';
 import type { Log, Logger } from './log.js';
 import { observe } from './observed.js';
 
-/** Where the build puts the page. */
-const PAGE_FOLDER = fileURLToPath(new URL('../web', import.meta.url));
-
 type AppState = 'starting' | 'ready' | 'stopping' | 'stopped';
+
+/** What differs for programs that compose a server of their own. */
+export type AppOptions = Pick<Given, 'folders' | 'stateFolder' | 'workerModule'>;
 
 /** The whole server: starts and stops its parts in order. */
 export class App {
@@ -43,7 +42,6 @@ export class App {
   #state: AppState = 'starting';
   readonly #startedAtMs = Date.now();
   #address: string | null = null;
-  readonly #leaving: (() => Promise<void>)[] = [];
   #stopping: Promise<boolean> | undefined;
   #whenStarted: () => void = () => undefined;
   readonly #started = new Promise<void>((resolve) => {
@@ -53,13 +51,12 @@ export class App {
   /**
    * Opens the database and identifies the CPU; nothing runs before {@link start}.
    *
-   * @param workerModule module that workers run, for programs that compose a server of their own.
    */
   static async create(
     config: Config,
     cpus: number,
     { logger: log, lostLines }: Log,
-    workerModule?: string,
+    options: AppOptions = {},
   ): Promise<App> {
     chosenDoors(config['http.doors']);
     const [system, runtime] = await Promise.all([
@@ -69,14 +66,14 @@ export class App {
     const url = config['database.url'];
     const store =
       url === ''
-        ? await Store.open(config.data)
+        ? await Store.open(options.stateFolder ?? config.data)
         : await Store.connect(url, poolLimits(config, 'database'), config['database.schema']);
     const metrics = new Metrics();
     metrics.observeLog(lostLines);
     const { totalBytes } = system.server;
     const parts = new Assembly({
       ...{ config, totalBytes, cpus, log, store, runtime, metrics },
-      ...(workerModule === undefined ? {} : { workerModule }),
+      ...options,
     });
     const { redis, fleet } = parts;
     // The fleet's heartbeats know it better than the cache, which gives up on Redis within milliseconds.
@@ -106,10 +103,27 @@ export class App {
    * @throws PlimsollError, Error if the models folder, the workers or the port are not available.
    */
   async start(): Promise<string> {
+    // Before anything costs time: who forgot a key wants to know at once.
+    const inherited = takeInheritedSockets();
+    await this.#access.start(reachedAt(this.#config, inherited));
+    return this.#listen(await this.#startParts(), inherited);
+  }
+
+  /**
+   * Starts everything for jobs, and listens nowhere.
+   *
+   * @throws PlimsollError, Error if the models folder or the workers are not available.
+   */
+  async startForJobs(): Promise<JobService> {
+    await this.#startParts();
+    this.#state = 'ready';
+    return this.#parts.jobs.service;
+  }
+
+  /** @returns connections that may be open */
+  async #startParts(): Promise<number> {
     const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
     const { fleet } = this.#parts;
-    // Before anything costs time: who forgot a key wants to know at once.
-    await this.#access.start(reachedAt(this.#config));
     await hubModels.open();
     await repository.scan();
     await forms.removeLeftovers();
@@ -124,27 +138,14 @@ export class App {
     archive.keepEvent({ kind: 'server_started', text: `version ${VERSION}` });
     this.#whenStarted();
     observe(this.#parts, this.#metrics);
-    const { 'http.host': host, 'http.port': port, 'http.names': names } = this.#config;
-    const keyCheck = this.#access.check(reachedAt(this.#config));
+    await this.#parts.jobs.start();
+    return maxConnections;
+  }
+
+  async #listen(maxConnections: number, inherited: readonly InheritedSocket[]): Promise<string> {
+    const keyCheck = this.#access.check(reachedAt(this.#config, inherited));
     this.#server = await buildServer(
-      {
-        bodyLimitBytes: this.#config['http.body_limit'],
-        maxConnections,
-        host,
-        names: names
-          .split(',')
-          .map((name) => name.trim())
-          .filter((name) => name !== ''),
-        keys: keyCheck,
-        trustProxy: this.#config['http.trust_proxy'],
-        origins: parseOrigins(this.#config['http.cors']),
-        ...tlsOf(this.#config),
-        doors: chosenDoors(this.#config['http.doors']),
-        role: this.#config['server.role'],
-        version: VERSION,
-        pageFolder: PAGE_FOLDER,
-        logger: this.#log,
-      },
+      serverOptions(this.#config, inherited, { maxConnections, keys: keyCheck, logger: this.#log }),
       httpServices(this.#parts, this.#config, {
         metrics: this.#metrics,
         keys: this.#access.services,
@@ -153,24 +154,13 @@ export class App {
         degradedBecause: () => this.#degradedBecause(),
       }),
     );
-    // By default the kernel queues 511 connections and drops the rest, whose clients retry after 1, 3 and 7 s.
-    const backlog = maxConnections;
-    const socket = this.#config['http.socket'];
-    if (socket === '') await this.#server.listen({ host, port, backlog });
-    else await listenAt(this.#server, socket, backlog);
-    const scheme = this.#config['http.tls.cert'] === '' ? 'http' : 'https';
-    const address = addressOf(this.#server.server.address(), scheme);
+    const address = await listenAt(this.#server, this.#config, inherited, maxConnections);
     await this.#parts.proofs.start(address, this.#access.keys.own);
     this.#state = 'ready';
     this.#address = reachableAt(address);
-    void fleet.beat();
+    void this.#parts.fleet.beat();
     void this.#prepareAhead();
     return address;
-  }
-
-  /** Calls the listener as soon as the server is asked to stop, while it still answers: who works for others hands that back. */
-  whenLeaving(listener: () => Promise<void>): void {
-    this.#leaving.push(listener);
   }
 
   /**
@@ -209,7 +199,7 @@ export class App {
   }
 
   async #stop(): Promise<boolean> {
-    const { proofs, pulls, sessions, memory, preparer, pool, archive, redis } = this.#parts;
+    const { proofs, pulls, jobs, sessions, memory, preparer, pool, archive, redis } = this.#parts;
     const { fleet } = this.#parts;
     const graceMs = this.#config['shutdown.grace_ms'];
     let isComplete = true;
@@ -224,9 +214,9 @@ export class App {
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
     void fleet.beat();
-    const handedBack = Promise.all(this.#leaving.map((leave) => leave()));
+    const handedBack = jobs.stop();
     await this.#drain();
-    await step('work handed back', 0.1, handedBack);
+    await step('jobs', 0.1, handedBack);
     // Before the server closes: a stopping proof still ends its session over HTTP.
     await step('proof', 0.2, proofs.stop());
     await step('pulls', 0.05, pulls.stop());
@@ -236,6 +226,7 @@ export class App {
     await step('memory', 0.1, memory.stop());
     preparer.stop();
     await step('workers', 0.1, pool.stop(0.05 * graceMs));
+    await step('queue of jobs', 0.05, jobs.close());
     await step('Redis', 0.05, redis?.stop());
     this.#access.keys.stop();
     await archive.close();
@@ -350,25 +341,4 @@ export class App {
     }
   }
 }
-
-/** The address by which it is judged who can reach the server: a Unix socket is reached on this machine alone. */
-function reachedAt(config: Config): string {
-  return config['http.socket'] === '' ? config['http.host'] : 'localhost';
-}
-
-function tlsOf(config: Config): Pick<ServerOptions, 'tls'> {
-  const { 'http.tls.cert': cert, 'http.tls.key': key } = config;
-  return cert === '' ? {} : { tls: { cert, key } };
-}
-
-async function listenAt(server: FastifyInstance, path: string, backlog: number): Promise<void> {
-  await removeLeftSocket(path);
-  await server.listen({ path, backlog });
-  restrictSocket(path);
-}
-
-function addressOf(address: AddressInfo | string | null, scheme: string): string {
-  if (address === null || typeof address === 'string') return `unix:${address}`;
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `${scheme}://${host}:${address.port}`;
-}
+const address = await listenAt(this.#server, this.#config, inherited, maxConnections);

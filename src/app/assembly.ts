@@ -33,6 +33,7 @@ import { withinTime } from '../system/time-limit.js';
 import { Archive } from './archive/archive.js';
 import { Fleet } from './fleet/fleet.js';
 import { hubModelsOf, pullsOf } from './hub-parts.js';
+import { Jobs } from './jobs/jobs.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { admitPreparing } from './preparing-admission.js';
@@ -69,6 +70,10 @@ export interface Given {
   /** ONNX Runtime version and CPU, see `runtimeKey`. */
   readonly runtime: string;
   readonly metrics: Metrics;
+  /** Where the database and what waits for it lie; by default the data folder. */
+  readonly stateFolder?: string;
+  /** Folders that jobs may use; by default `jobs.folders`. */
+  readonly folders?: 'any';
   /** Module that workers run; this package's by default. */
   readonly workerModule?: string;
 }
@@ -89,7 +94,9 @@ export class Assembly {
   readonly fleet: Fleet;
   readonly memory: MemoryManager;
   readonly sessions: SessionRegistry;
+  readonly classifier: Classifier;
   readonly classification: ClassificationService;
+  readonly jobs: Jobs;
   readonly views: ModelViews;
   readonly workers: WorkerViews;
   readonly events: EventPublisher;
@@ -131,12 +138,14 @@ export class Assembly {
     this.dispatcher = this.#dispatcher(threads);
     this.fleet = new Fleet({ ...given, redis: this.redis, archive: this.archive });
     this.sessions = this.#sessions();
+    this.classifier = this.#classifier();
     this.classification = this.#classification();
     const { library, memory, dispatcher, pool } = this;
     this.views = new ModelViews({ repository, library, memory, dispatcher, pool });
     this.workers = new WorkerViews(pool, memory);
     this.hubModels = hubModelsOf(this, given);
     this.pulls = pullsOf(this, given);
+    this.jobs = new Jobs(this, given);
     this.events = this.#events();
     this.proofs = new ProofRuns({
       data: config.data,
@@ -180,7 +189,7 @@ export class Assembly {
     const lineBytes = this.#loadLineBytes(totalBytes);
     return new Archive({
       ...{ store, log, secret: this.#secret },
-      dataFolder: config.data,
+      dataFolder: this.#given.stateFolder ?? config.data,
       flushMs: config['records.flush_ms'],
       retryMs: config['database.retry_ms'],
       maxBufferBytes: amountInBytes(config['records.max_buffer'], lineBytes),
@@ -247,6 +256,7 @@ export class Assembly {
       maxWaiting: config['queue.max_inputs'],
       maxWaitingOfUser: Math.ceil((config['queue.max_inputs'] * config['queue.user_share']) / 100),
       deadlineMs: config['request.deadline_ms'],
+      jobShare: config['jobs.min_share'] / 100,
       batchTimeoutMs: batchTimeoutMs(config),
       admission: this.memory.admission,
       onArrival: (model) => this.memory.ledger.arrived(model),
@@ -339,9 +349,10 @@ export class Assembly {
   #events(): EventPublisher {
     const { config, log } = this.#given;
     const { memory, sessions, dispatcher, views, workers, pools, results: cache, pulls } = this;
+    const jobs = { list: (limit: number) => this.jobs.service.list(limit) };
     const { fleet } = this;
     const recycleAfterUsers = config['recycle.after_users'];
-    const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls, fleet };
+    const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls, fleet, jobs };
     const parts = { ...of, recycleAfterUsers };
     const state = new PageState(parts);
     return new EventPublisher({
@@ -352,18 +363,22 @@ export class Assembly {
     });
   }
 
+  #classifier(): Classifier {
+    const { config, metrics } = this.#given;
+    const { library, dispatcher, results: cache } = this;
+    return new Classifier({
+      ...{ library, dispatcher, cache, metrics, secret: this.#secret },
+      maxAnswerScores: config['request.max_answer_scores'],
+      maxRows: config['request.max_inputs'],
+    });
+  }
+
   #classification(): ClassificationService {
     const { config, metrics } = this.#given;
-    const { library, dispatcher, results: cache, repository, archive } = this;
-    const secret = this.#secret;
+    const { classifier, repository, archive } = this;
     return new ClassificationService({
-      registry: this.sessions,
-      classifier: new Classifier({
-        ...{ library, dispatcher, cache, metrics, secret },
-        maxAnswerScores: config['request.max_answer_scores'],
-        maxRows: config['request.max_inputs'],
-      }),
-      ...{ repository, defaultModel: config['models.default'] },
+      ...{ registry: this.sessions, classifier, repository },
+      defaultModel: config['models.default'],
       onAnswer: (answered) => {
         metrics.models.answered(answered);
         return archive.keepAnswer(answered);

@@ -37,6 +37,7 @@ export function httpServices(
       figures: async () => shownCache(await parts.results.figures()),
       clear: async (tier) => shownCleared(await parts.results.clear(tier)),
     },
+    jobs: parts.jobs.service,
     settings: shownSettings(config),
     pools: () => parts.pools.map(({ figures }) => shownPool(figures)),
     ...of,

@@ -5,6 +5,7 @@ import type { Assembly } from './assembly.js';
 /** Lets the metrics read the state of the server's parts. */
 export function observe(parts: Assembly, metrics: Metrics): void {
   const { memory, dispatcher, sessions, cache, pool, redis, archive } = parts;
+  metrics.jobs.observe({ backlogSeconds: () => parts.jobs.service.backlogSeconds() });
   metrics.observe({
     memory: () => {
       const { last } = memory.reader;

@@ -1,4 +1,5 @@
 import { type Config, ignoredVariables, readConfig } from '../settings/config.js';
+import { withSecretFiles } from '../settings/environment/secret-files.js';
 import { SettingError } from '../settings/setting.js';
 import { availableCpus } from '../system/cpus.js';
 
@@ -49,8 +50,9 @@ export async function configFrom(flags: CommonFlags): Promise<CommandConfig> {
   for (const [key, value] of Object.entries(named)) if (value !== undefined) overrides[key] = value;
   const cpus = await availableCpus();
   const isInKubernetes = process.env.KUBERNETES_SERVICE_HOST !== undefined;
-  const config = readConfig(process.env, overrides, { cpus, isInKubernetes });
-  return { config, cpus, warnings: ignoredVariables(process.env) };
+  const environment = withSecretFiles(process.env);
+  const config = readConfig(environment, overrides, { cpus, isInKubernetes });
+  return { config, cpus, warnings: ignoredVariables(environment) };
 }
 
 /** Prints the warnings of a command that has no log. */

@@ -1,6 +1,7 @@
 /** What open pages are fed with, as server-sent events. */
 import { cacheSchema } from './cache.js';
 import { fleetSchema } from './fleet.js';
+import { jobSchema } from './jobs.js';
 import { modelOfStateSchema, pullSchema } from './models.js';
 import { receiptSchema } from './receipts.js';
 import {
@@ -55,6 +56,7 @@ export const pageStateSchema = object({
   pools: list(poolSchema),
   pull_allowed: flag('Whether models may be fetched over HTTP: `hub.pull`.'),
   pulls: list(pullSchema, 'The newest ones.'),
+  jobs: list(jobSchema, 'The newest ones.'),
   fleet: nullable(fleetSchema, 'Null for a server that sees no others.'),
 });
 export type PageState = Static<typeof pageStateSchema>;

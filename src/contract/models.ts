@@ -1,6 +1,7 @@
 import {
   choice,
   closed,
+  flag,
   instant,
   integer,
   list,
@@ -48,9 +49,22 @@ export const verdictSchema = object(
 );
 export type ShownVerdict = Static<typeof verdictSchema>;
 
+/** What can be asked of models. */
+export const TASKS = [
+  'text-classification',
+  'zero-shot-classification',
+  'rerank',
+  'token-classification',
+] as const;
+export type TaskName = (typeof TASKS)[number];
+
 const shown = {
   id: text(),
   task: nullable(text('null if it is broken.')),
+  tasks: list(choice(TASKS), 'What can be asked of it, its own task first; none if it is broken.'),
+  takes_pairs: nullable(
+    flag('Whether it reads two texts together; null until it has been prepared.'),
+  ),
   labels: list(text()),
   state: choice(['unprepared', 'unloaded', 'loaded', 'broken']),
   reason: optional(text('Why a broken model cannot be used.')),

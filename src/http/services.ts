@@ -16,6 +16,7 @@ import type {
 import type { PoolView } from '../contract/state/pools.js';
 import type { WorkerView } from '../contract/state/workers.js';
 import type { Tokenized } from '../contract/tokenize.js';
+import type { JobService } from '../jobs/service.js';
 import type { MadeKey, NewKey } from '../keys/key-register.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { ModelDescription } from '../models/intake/description.js';
@@ -114,6 +115,8 @@ export interface HttpServices {
     /** @throws PlimsollError PROOF_NOT_FOUND */
     readonly report: (id: string) => Promise<Buffer>;
   };
+  /** Bulk classification of files. Each throws PlimsollError JOBS_UNAVAILABLE. */
+  readonly jobs: Pick<JobService, 'submit' | 'show' | 'list' | 'shards' | 'cancel' | 'retry'>;
   /** Models that are fetched from a hub because somebody asked over HTTP. */
   readonly pulls: {
     readonly list: () => readonly PullView[];

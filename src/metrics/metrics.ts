@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { DeferredCounter, RequestMetrics } from './deferred-metrics.js';
+import { JobMetrics } from './job-metrics.js';
 import { ModelStatistics } from './model-statistics.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -134,6 +135,7 @@ export class Metrics {
     ['model'],
     SECONDS,
   );
+  readonly jobs = new JobMetrics(this.registry);
   readonly refusals = this.#counter(
     'plimsoll_refusals_total',
     'Texts and models that are refused for a while because they ended workers or took far too long',

@@ -2,6 +2,7 @@ import type { ResultCache } from '../cache/result-cache.js';
 import { shownCache } from '../cache/shown.js';
 import type * as contract from '../contract/events.js';
 import type { FleetView } from '../contract/fleet.js';
+import type { JobView } from '../contract/jobs.js';
 import type { ModelOfState, ModelView, PullView } from '../contract/models.js';
 import type { WorkerView } from '../contract/state/workers.js';
 import { toInstant, toMb } from '../contract/units.js';
@@ -24,9 +25,15 @@ const MAX_LABELS = 8;
 /** Pulls that the page shows at most, the newest. */
 const MAX_PULLS = 8;
 
+/** Jobs that the page shows at most, the newest. */
+const MAX_JOBS = 5;
+/** Longest wait of the page's state for the queue of jobs. */
+const JOBS_WAIT_MS = 200;
+
 /** What the page shows at one moment. */
 export class PageState {
   readonly #parts: PageStateParts;
+  #lastJobs: readonly JobView[] = [];
 
   constructor(parts: PageStateParts) {
     this.#parts = parts;
@@ -40,7 +47,11 @@ export class PageState {
     const snapshot = reader.last ?? (await reader.read());
     const figures = figuresOf(snapshot);
     // Awaited before anything is read, so that all of the state is of one moment.
-    const [models, servers] = await Promise.all([views.listKnown(), fleet.shown()]);
+    const [models, servers, shownJobs] = await Promise.all([
+      views.listKnown(),
+      fleet.shown(),
+      this.#jobs(),
+    ]);
     return {
       at: toInstant(Date.now()),
       version: VERSION,
@@ -59,8 +70,22 @@ export class PageState {
       pools: pools.map((pool) => shownPool(pool.figures)),
       pull_allowed: pulls.isAllowed,
       pulls: pulls.list().slice(0, MAX_PULLS),
+      jobs: shownJobs,
       fleet: servers,
     };
+  }
+
+  /** As they were while their queue does not answer: the page has more to show than jobs. */
+  async #jobs(): Promise<readonly JobView[]> {
+    const looked = this.#parts.jobs.list(MAX_JOBS).catch(() => this.#lastJobs);
+    this.#lastJobs = await Promise.race([looked, this.#soon()]);
+    return this.#lastJobs;
+  }
+
+  #soon(): Promise<readonly JobView[]> {
+    return new Promise((resolve) => {
+      setTimeout(() => resolve(this.#lastJobs), JOBS_WAIT_MS).unref();
+    });
   }
 }
 
@@ -72,6 +97,7 @@ export interface PageStateParts {
   readonly workers: { readonly list: () => readonly WorkerView[] };
   readonly pools: readonly NamedPool[];
   readonly cache: ResultCache;
+  readonly jobs: { readonly list: (limit: number) => Promise<readonly JobView[]> };
   readonly pulls: { readonly isAllowed: boolean; readonly list: () => readonly PullView[] };
   readonly fleet: { readonly shown: () => Promise<FleetView | null> };
   readonly recycleAfterUsers: number;

@@ -9,7 +9,7 @@ import { PROCESS_SETTINGS } from './areas/process.js';
 import { RECORDS_SETTINGS } from './areas/records.js';
 import { SESSION_SETTINGS } from './areas/sessions.js';
 import { WORK_SETTINGS } from './areas/work.js';
-import { isServiceLink, nearestName } from './names.js';
+import { isServiceLink, nearestName } from './environment/names.js';
 import { type Setting, type SettingContext, SettingError } from './setting.js';
 
 /** The settings by area, in the order in which they are shown. */

@@ -70,6 +70,11 @@ export class Store {
     return this.#backend.pools;
   }
 
+  /** For tables that their owners read and change themselves: those of jobs. */
+  get database(): Backend {
+    return this.#backend;
+  }
+
   async close(): Promise<void> {
     await this.#backend.close();
   }

@@ -1,17 +1,13 @@
 /** Which models can do a task. Pure. */
+import type { TaskName } from '../contract/models.js';
 import { PlimsollError } from '../errors.js';
 import type { ModelDescription } from '../models/intake/description.js';
 
-export type TaskName =
-  | 'text-classification'
-  | 'zero-shot-classification'
-  | 'rerank'
-  | 'token-classification';
-
-/** Tasks that a model can do, its own first. */
-export function tasksOf(description: ModelDescription): readonly TaskName[] {
+/** Tasks that a model can do, its own first. Zero-shot and reranking are made of pairs of texts. */
+export function tasksOf(description: ModelDescription, takesPairs = true): readonly TaskName[] {
   if (description.task !== 'text-classification') return [description.task];
   const tasks: TaskName[] = ['text-classification'];
+  if (!takesPairs) return tasks;
   if (nliLabels(description) !== undefined) tasks.push('zero-shot-classification');
   if (description.labels.length === 1) tasks.push('rerank');
   return tasks;

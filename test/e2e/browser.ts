@@ -73,8 +73,17 @@ export class Browser {
 
 /** Keeps a picture of the whole page. */
 export async function shoot(page: Page, name: string): Promise<void> {
+  await page.screenshot({ path: pictureOf(name), fullPage: true });
+}
+
+/** Keeps a picture of one part of the page. */
+export async function shootPart(part: Locator, name: string): Promise<void> {
+  await part.screenshot({ path: pictureOf(name) });
+}
+
+function pictureOf(name: string): string {
   mkdirSync(RESULTS, { recursive: true });
-  await page.screenshot({ path: path.join(RESULTS, `page-${name}.png`), fullPage: true });
+  return path.join(RESULTS, `page-${name}.png`);
 }
 
 /** Looks for what keeps people out (WCAG 2 A and AA, and good practice). */

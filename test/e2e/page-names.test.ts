@@ -1,13 +1,23 @@
-import type { Page } from 'playwright-core';
+import { cp } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Answer } from '../../src/contract/classify.js';
+import type {
+  RerankAnswer,
+  TokenClassificationAnswer,
+  ZeroShotAnswer,
+} from '../../src/contract/doors/tasks.js';
 import type { ModelView } from '../../src/contract/models.js';
 import { chromium } from '../servers/tools.js';
-import { Browser, findLayoutFaults, findViolations, panel, shoot } from './browser.js';
+import { Browser, findLayoutFaults, findViolations, panel, shoot, shootPart } from './browser.js';
 import {
   classify,
   endSession,
   get,
   openSession,
+  post,
   type Server,
   startServer,
   temporaryFolder,
@@ -27,6 +37,9 @@ const SIZES = [
   { width: 1920, height: 1080 },
 ];
 const THEMES = ['light', 'dark'] as const;
+const REFERENCE = fileURLToPath(new URL('../fixtures/reference', import.meta.url));
+/** Models of other tasks, under names of their own. */
+const OTHER_TASKS = { nli: 'zs-bert', ner: 'ner-bert', reranker: 'rerank-bert' };
 /** Eight combinations of width and theme, each looked at screen by screen. */
 const ALL_MS = 240_000;
 
@@ -40,11 +53,15 @@ describe.skipIf(chromium === undefined)('the page with odd names', () => {
   beforeAll(async () => {
     const folder = await temporaryFolder();
     await writeOddModels(folder);
+    for (const [name, from] of Object.entries(OTHER_TASKS)) {
+      await cp(path.join(REFERENCE, from), path.join(folder, name), { recursive: true });
+    }
     server = await startServer({ models: folder, settings: { 'worker.count': 2 } });
     ({ models } = await get<{ models: ModelView[] }>(server, '/v1/models'));
     const { id } = await openSession(server);
-    for (const { id: model, state } of models) {
-      if (state !== 'broken') await classify(server, 'a text', { model, session: id, user: 'ann' });
+    for (const { id: model, tasks } of models) {
+      if (!tasks.includes('text-classification')) continue;
+      await classify(server, 'a text', { model, session: id, user: 'ann' });
     }
     await endSession(server, id);
     ended = id;
@@ -79,9 +96,10 @@ describe.skipIf(chromium === undefined)('the page with odd names', () => {
     'shows each name in full, cut and covered nowhere',
     async () => {
       const table = page.getByRole('table', { name: 'Models in the repository' });
-      await expect.poll(() => table.getByRole('row').count()).toBeGreaterThan(models.length);
+      await table.getByRole('row').nth(1).waitFor();
       const showAll = panel(page, 'Models').getByRole('button', { name: /^Show all/ });
       if (await showAll.isVisible()) await showAll.click();
+      await expect.poll(() => table.getByRole('row').count()).toBeGreaterThan(models.length);
       for (const { id } of models) {
         await table.getByRole('rowheader').getByText(id, { exact: true }).waitFor();
       }
@@ -128,6 +146,114 @@ describe.skipIf(chromium === undefined)('the page with odd names', () => {
         .getByRole('button', { name: MANY_LABELS_ID, exact: true })
         .click();
       await expectNoFaults('labels');
+    },
+    ALL_MS,
+  );
+
+  /** Looks at the box with its answer, on a phone and on a desk. */
+  async function expectFits(name: string): Promise<void> {
+    for (const theme of THEMES) {
+      await page.emulateMedia({ colorScheme: theme });
+      for (const size of [SIZES[0], SIZES[2]]) {
+        if (size !== undefined) await page.setViewportSize(size);
+        const faults = await findLayoutFaults(page);
+        expect({ name, theme, size, faults }).toEqual({ name, theme, size, faults: [] });
+      }
+      const violations = await findViolations(page);
+      expect({ name, theme, violations }).toEqual({ name, theme, violations: [] });
+      await shootPart(panel(page, 'Try it'), `try-${name}-${theme}`);
+    }
+  }
+
+  const shownScores = async (box: Locator) =>
+    (await box.locator('.score').allInnerTexts()).map((text) => {
+      const parts = text.split('\n');
+      return [parts[0], Number.parseFloat(parts.at(-1) ?? '') / 100] as const;
+    });
+
+  test(
+    'asks each model what it can do',
+    async () => {
+      const box = panel(page, 'Try it');
+      const choose = (model: string) => box.getByLabel('Model').selectOption(model);
+      const ways = () => box.getByRole('group', { name: 'What is asked' }).getByRole('button');
+
+      // Own labels, with the keyboard alone.
+      await choose('nli');
+      expect(await ways().allInnerTexts()).toEqual(['own labels', 'one text', 'two texts']);
+      await box.getByLabel('A text to classify').fill('The parcel never came.');
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('Control+A');
+      await page.keyboard.type('delivery\nrefund\npraise');
+      await page.keyboard.press('Control+Enter');
+      const candidate_labels = ['delivery', 'refund', 'praise'];
+      const asked = { model: 'nli', inputs: 'The parcel never came.', candidate_labels };
+      await box.locator('.timing').waitFor();
+      const expected = await post<ZeroShotAnswer>(server, '/v1/zero-shot-classification', asked);
+      const bars = await shownScores(box);
+      expect(bars.map(([label]) => label)).toEqual(expected.results[0]?.map(({ label }) => label));
+      for (const [index, [, score]] of bars.entries()) {
+        expect(score).toBeCloseTo(expected.results[0]?.[index]?.score ?? -1, 2);
+      }
+      expect(await box.getByRole('meter').count()).toBe(3);
+      await expectFits('labels');
+
+      // Two texts.
+      await ways().filter({ hasText: 'two texts' }).press('Space');
+      await expect.poll(() => box.locator('.score').count()).toBe(0);
+      await box.getByLabel('First text').fill('A man plays the piano.');
+      await box.getByLabel('Second text').fill('Somebody makes music.');
+      await box.getByRole('button', { name: 'Classify' }).press('Enter');
+      await box.locator('.timing').waitFor();
+      const inputs = { text: 'A man plays the piano.', text_pair: 'Somebody makes music.' };
+      const pair = await post<Answer>(server, '/v1/classify', { model: 'nli', inputs });
+      expect((await shownScores(box)).map(([label]) => label)).toEqual(
+        pair.results[0]?.map(({ label }) => label),
+      );
+      await expectFits('pair');
+
+      // Documents.
+      await choose('reranker');
+      expect(await ways().allInnerTexts()).toEqual(['one text', 'two texts', 'rank documents']);
+      await ways().filter({ hasText: 'rank documents' }).press('Enter');
+      const documents = ['Opening hours', 'Returns are free', 'A long way home'];
+      await box.getByLabel('Query').fill('return a parcel');
+      await box.getByLabel('Documents, one a line').fill(documents.join('\n'));
+      await box.getByRole('button', { name: 'Rank', exact: true }).click();
+      await box.locator('.timing').waitFor();
+      const query = { model: 'reranker', query: 'return a parcel', documents };
+      const { results } = await post<RerankAnswer>(server, '/v1/reranking', query);
+      expect((await shownScores(box)).map(([text]) => text)).toEqual(
+        results.map(({ index }) => documents[index]),
+      );
+      await expectFits('documents');
+
+      // Entities, at their places in a text with characters beyond the first plane.
+      await choose('ner');
+      expect(await ways().count()).toBe(0);
+      const text = '😀 Ada Lovelace lived in London.\nÅsa met 東京 in Paris 👩‍🚀 with Bob.';
+      await box.getByLabel('A text with names').fill(text);
+      await box.getByRole('button', { name: 'Find entities' }).click();
+      await box.locator('.timing').waitFor();
+      const { results: lists } = await post<TokenClassificationAnswer>(
+        ...[server, '/v1/token-classification'],
+        { model: 'ner', inputs: text, aggregation_strategy: 'simple' },
+      );
+      const entities = lists[0] ?? [];
+      expect(entities.length).toBeGreaterThan(0);
+      const marked = await box
+        .locator('mark.entity')
+        .evaluateAll((marks) =>
+          marks.map((mark) => [
+            mark.firstChild?.textContent,
+            mark.querySelector('bdi')?.textContent,
+          ]),
+        );
+      const points = Array.from(text);
+      expect(marked).toEqual(
+        entities.map(({ start, end, label }) => [points.slice(start, end).join(''), label]),
+      );
+      await expectFits('entities');
     },
     ALL_MS,
   );

@@ -2,6 +2,7 @@ import { keyHeaders } from './key.js';
 import type {
   Answer,
   ClassifyRequest,
+  Job,
   ModelDetail,
   ModelView,
   PastEvent,
@@ -14,8 +15,14 @@ import type {
   Readings,
   Receipt,
   Receipts,
+  RerankAnswer,
+  RerankRequest,
   Sessions,
   SessionView,
+  TokenClassificationAnswer,
+  TokenClassificationRequest,
+  ZeroShotAnswer,
+  ZeroShotRequest,
 } from './wire.js';
 
 /** An error reply, or no reply (status 0). */
@@ -55,6 +62,8 @@ const part = encodeURIComponent;
 const modelPath = (id: string) => id.split('/').map(part).join('/');
 
 export const api = {
+  changeJob: (id: string, how: 'cancel' | 'retry') =>
+    ask<Job>('POST', `v1/jobs/${part(id)}/${how}`),
   readings: (since: string) => ask<Readings>('GET', `v1/memory/readings?since=${part(since)}`),
   processes: () => ask<ProcessReadings>('GET', 'v1/memory/processes'),
   session: (id: string) => ask<SessionView>('GET', `v1/sessions/${part(id)}`),
@@ -65,8 +74,12 @@ export const api = {
   recycleWorker: (id: string) => ask<Receipt>('POST', `v1/workers/${part(id)}/recycle`),
   recycleAll: () => ask<Receipt>('POST', 'v1/memory/recycle'),
   cleanUp: () => ask<Receipt>('POST', 'v1/memory/cleanup'),
-  classify: (model: string, inputs: string) =>
-    ask<Answer>('POST', 'v1/classify', { model, inputs } satisfies ClassifyRequest),
+  classify: (request: ClassifyRequest) => ask<Answer>('POST', 'v1/classify', request),
+  zeroShot: (request: ZeroShotRequest) =>
+    ask<ZeroShotAnswer>('POST', 'v1/zero-shot-classification', request),
+  rerank: (request: RerankRequest) => ask<RerankAnswer>('POST', 'v1/reranking', request),
+  tokens: (request: TokenClassificationRequest) =>
+    ask<TokenClassificationAnswer>('POST', 'v1/token-classification', request),
   pull: (model: string) => ask<Pull>('POST', 'v1/models/pull', { model }),
   cancelPull: (id: string) => ask<Pull>('DELETE', `v1/pulls/${part(id)}`),
   startProof: () => ask<ProofStarted>('POST', 'v1/proofs', { profile: 'reference' }),

@@ -4,18 +4,29 @@
  */
 
 export type { CacheView } from '../../src/contract/cache.js';
-export type { Answer, ClassifyRequest } from '../../src/contract/classify.js';
+export type { Answer, ClassifyRequest, LabelScore } from '../../src/contract/classify.js';
+export type {
+  Entity,
+  RerankAnswer,
+  RerankRequest,
+  TokenClassificationAnswer,
+  TokenClassificationRequest,
+  ZeroShotAnswer,
+  ZeroShotRequest,
+} from '../../src/contract/doors/tasks.js';
 export type {
   Mark,
   PageState as State,
   ShownProcess as ProcessView,
 } from '../../src/contract/events.js';
 export type { FleetServer, SessionFleet } from '../../src/contract/fleet.js';
+export type { JobView as Job } from '../../src/contract/jobs.js';
 export type {
   ModelDetail,
   ModelOfState,
   ModelView,
   PullView as Pull,
+  TaskName,
 } from '../../src/contract/models.js';
 export type { ProofStarted, Proofs, ProofView as Proof } from '../../src/contract/proofs.js';
 export type { Figures, Receipt, Receipts } from '../../src/contract/receipts.js';

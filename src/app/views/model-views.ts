@@ -11,6 +11,8 @@ import type { MemoryManager } from '../../memory/manager.js';
 import { diskBytesOf, hubOriginOf } from '../../models/intake/origin.js';
 import type { BrokenModel, Model, ModelRepository } from '../../models/intake/repository.js';
 import { type ModelLibrary, withFindings } from '../../models/library.js';
+import { takesPairs } from '../../models/run/serving-plan.js';
+import { tasksOf } from '../../tasks/models.js';
 import { shownVerdict } from '../verdicts/verdicts.js';
 
 /** The models as callers see them, and what loads and unloads them. */
@@ -149,9 +151,12 @@ export class ModelViews {
     const graph = model.description.decisions.find(({ about }) => about === 'graph');
     const loaded = this.#pool.workers.some((worker) => worker.loaded.has(model.id));
     const footprint = form?.footprint;
+    const pairs = form === undefined ? null : takesPairs(form.findings);
     return {
       id: model.id,
       task: model.description.task,
+      tasks: tasksOf(model.description, pairs ?? true),
+      takes_pairs: pairs,
       labels: model.description.labels,
       ...stateOf(loaded, form !== undefined, this.#library.failureOf(model)),
       dtype: model.dtype,
@@ -177,6 +182,7 @@ export class ModelViews {
 function brokenView({ id, reason }: BrokenModel): ModelView {
   const unknown = { task: null, dtype: null, graph: null, graph_reason: null, source_mb: null };
   const unmeasured = {
+    takes_pairs: null,
     form: null,
     form_reason: null,
     mapped_mb: null,
@@ -184,7 +190,8 @@ function brokenView({ id, reason }: BrokenModel): ModelView {
     load_ms: null,
     last_used_at: null,
   };
-  return { id, state: 'broken', reason, labels: [], workers: [], ...unknown, ...unmeasured };
+  const none = { tasks: [], labels: [], workers: [] };
+  return { id, state: 'broken', reason, ...none, ...unknown, ...unmeasured };
 }
 
 function stateOf(

@@ -94,6 +94,12 @@ export function tokenClassificationRequestSchema(maxInputs: number) {
   });
 }
 
+export type ZeroShotRequest = Static<ReturnType<typeof zeroShotRequestSchema>>;
+export type RerankRequest = Static<ReturnType<typeof rerankRequestSchema>>;
+export type TokenClassificationRequest = Static<
+  ReturnType<typeof tokenClassificationRequestSchema>
+>;
+
 const timing = object({
   queue_ms: number(),
   tokenize_ms: number(),
@@ -135,6 +141,8 @@ const entitySchema = object({
   end: integer('Behind the last one.'),
   index: optional(integer('Without aggregation: the number of the token.')),
 });
+
+export type Entity = Static<typeof entitySchema>;
 
 export const tokenClassificationAnswerSchema = answer({
   results: list(list(entitySchema), 'One list for each text, in the order of the text.'),

@@ -1,27 +1,33 @@
 import type { FileFormat } from '../../contract/jobs.js';
-import { InputError } from '../files/input-error.js';
-import type { Encode, InputFormat } from './format.js';
-import { JsonlFormat } from './reading/jsonl.js';
+import type { InputFormat } from './format.js';
+import { ParquetFormat } from './parquet/parquet-format.js';
+import { ParquetThread } from './parquet/parquet-thread.js';
+import { OpenFiles } from './reading/open-files.js';
 import type { FileReader } from './reading/pieces.js';
-import { jsonlOf } from './writing/jsonl-writer.js';
+import { TextFormat } from './reading/text-format.js';
 
 export { extensionOf, formatOf } from '../files/names.js';
+export { assertCanWrite, encode } from './writing/encode.js';
 
-/** Reads the formats of input files. It holds some files open between two shards: close it. */
+/** Reads the formats of input files. It holds some packed files and a thread between two shards: close it. */
 export class Formats {
-  readonly #jsonl: JsonlFormat;
+  readonly #open = new OpenFiles();
+  readonly #thread: ParquetThread;
+  readonly #text: TextFormat;
+  readonly #parquet: ParquetFormat;
 
-  constructor(reader: FileReader) {
-    this.#jsonl = new JsonlFormat(reader);
+  /** @param parquetThread its module, where it is not beside that of its owner: for tests that run sources */
+  constructor(reader: FileReader, parquetThread?: URL, parquetBudgetMs?: number) {
+    this.#thread = new ParquetThread(parquetThread, parquetBudgetMs);
+    this.#text = new TextFormat(reader, this.#open);
+    this.#parquet = new ParquetFormat(reader, this.#thread);
   }
 
   input(format: FileFormat): InputFormat {
-    if (format === 'jsonl') return this.#jsonl;
-    throw new InputError(`${format} cannot be read yet`);
+    return format === 'parquet' ? this.#parquet : this.#text;
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    await Promise.all([this.#open.close(), this.#thread.close()]);
+  }
 }
-
-/** Rows as the bytes of a part. */
-export const encode: Encode = (slices, options) => jsonlOf(slices, options.columns);

@@ -56,7 +56,7 @@ export interface TokenizerChoice {
   readonly kind: 'javascript' | 'native';
   /** Texts in which this regular expression finds a character go to the native one. */
   readonly except?: string;
-  /** The native one frames two texts otherwise than their post-processor was read, so they are refused. */
+  /** Two texts are refused: the post-processor has no place for them, or the native one frames them in another way. */
   readonly isPairUnknown?: true;
 }
 
@@ -74,6 +74,11 @@ export interface Findings {
     readonly value: string;
     readonly from: string;
   }[];
+}
+
+/** Whether a model reads two texts together. One that labels tokens reads one. */
+export function takesPairs({ tokenizer, plan }: Findings): boolean {
+  return tokenizer.isPairUnknown !== true && plan.perToken !== true;
 }
 
 /**

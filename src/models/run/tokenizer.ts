@@ -120,7 +120,7 @@ export class TextEncoder {
         lean: isNative ? undefined : new Tokenizer(json, {}),
         readJson: async () => JSON.stringify((await readTokenizer(files)).json),
         frame: frameOf(json.post_processor),
-        pairFrame: options.isPairUnknown ? UNKNOWN_PAIR : pairFrameOrReason(json.post_processor),
+        pairFrame: pairFrameOrReason(json.post_processor, options.isPairUnknown),
         breaks: wordBreaksOf(json),
         except: options.except,
         side: options.truncationSide ?? truncationSide,
@@ -344,9 +344,10 @@ const PLAIN = { add_special_tokens: false } as const;
 const UNKNOWN_PAIR = 'its post_processor frames two texts in a way that is not known';
 
 /** A model whose tokenizer has no place for a second text is served all the same. */
-function pairFrameOrReason(postProcessor: unknown): PairFrame | string {
+function pairFrameOrReason(postProcessor: unknown, isUnknown = false): PairFrame | string {
   try {
-    return pairFrameOf(postProcessor);
+    const frame = pairFrameOf(postProcessor);
+    return isUnknown ? UNKNOWN_PAIR : frame;
   } catch (error) {
     return messageOf(error);
   }

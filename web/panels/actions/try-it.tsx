@@ -1,48 +1,52 @@
 import { useId, useState } from 'preact/hooks';
-import { api } from '../../data/api.js';
 import { plural, words } from '../../data/format.js';
 import { useAction } from '../../data/use-action.js';
 import { useLive } from '../../data/use-live.js';
-import type { Answer, ModelOfState } from '../../data/wire.js';
+import type { ModelOfState } from '../../data/wire.js';
+import { Choice } from '../../ui/choice.js';
 import { FailureMessage } from '../../ui/messages.js';
 import { Name } from '../../ui/name.js';
 import { Panel } from '../../ui/panel.js';
-import { Scores } from './scores.js';
+import { AnswerOf } from './try/answer.js';
+import { type Answered, ask } from './try/ask.js';
+import { FormFields } from './try/form-fields.js';
+import {
+  EXAMPLES,
+  type Fields,
+  isComplete,
+  isSame,
+  type Question,
+  WAYS,
+  type Way,
+  waysOf,
+} from './try/questions.js';
 
-const EXAMPLE = 'Subject: You have won\n\nClick here to claim your free prize now!';
 /** Labels are named beside the model if together they have at most so many characters. */
 const MAX_NAMED_CHARACTERS = 60;
 
-interface Question {
-  readonly model: string;
-  readonly text: string;
-}
-
-/** Classifies a text, and shows the scores and how long each step took. */
+/** Asks a model what it can be asked, and shows the answer and how long each step took. */
 export function TryIt() {
   const { state } = useLive();
   const action = useAction();
-  const [text, setText] = useState(EXAMPLE);
+  const [fields, setFields] = useState(EXAMPLES);
   const [chosen, setChosen] = useState<string | undefined>(undefined);
-  const [answered, setAnswered] = useState<(Question & { answer: Answer }) | undefined>(undefined);
-  const [textId, modelId] = [useId(), useId()];
+  const [wanted, setWanted] = useState<Way | undefined>(undefined);
+  const [last, setLast] = useState<(Question & { answered: Answered }) | undefined>(undefined);
   const models = (state?.models ?? []).filter((model) => model.state !== 'broken');
   const model = models.find(({ id }) => id === chosen) ?? models.find(isBundled) ?? models[0];
-  const isAsked = action.running !== undefined;
+  const ways = model === undefined ? [] : waysOf(model);
+  const way = ways.find((one) => one === wanted) ?? ways[0] ?? 'text';
+  const question = model === undefined ? undefined : { way, model: model.id, fields };
   const submit = () => {
-    if (model === undefined || text.trim() === '') return;
-    const question = { model: model.id, text };
-    action.run('classify', async () => {
-      setAnswered({ ...question, answer: await api.classify(question.model, question.text) });
-    });
+    if (question === undefined || !isComplete(way, fields)) return;
+    action.run('ask', async () => setLast({ ...question, answered: await ask(question) }));
   };
   const edit = (change: () => void) => {
     change();
     action.dismiss();
   };
-  // An answer to another text or of another model would be taken for the one to this.
-  const answer =
-    answered?.model === model?.id && answered?.text === text ? answered?.answer : undefined;
+  // The answer to another question would be taken for the one to this.
+  const isAnswered = last !== undefined && question !== undefined && isSame(last, question);
   return (
     <Panel title="Try it">
       <form
@@ -52,41 +56,64 @@ export function TryIt() {
           submit();
         }}
       >
-        <label for={textId}>A text to classify</label>
-        <textarea
-          id={textId}
-          rows={5}
-          dir="auto"
-          value={text}
-          onInput={({ currentTarget }) => edit(() => setText(currentTarget.value))}
-          onKeyDown={(event) => {
-            if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) submit();
-          }}
+        <ModelChoice models={models} model={model} choose={(id) => edit(() => setChosen(id))} />
+        {ways.length > 1 && (
+          <Choice
+            label="What is asked"
+            options={ways.map((one) => ({ name: WAYS[one].name, value: one }))}
+            value={way}
+            choose={(one) => edit(() => setWanted(one))}
+          />
+        )}
+        <FormFields
+          key={way}
+          {...{ way, fields, submit }}
+          change={(changes: Partial<Fields>) => edit(() => setFields({ ...fields, ...changes }))}
         />
-        <div class="try-line">
-          <label for={modelId}>Model</label>
-          <select
-            id={modelId}
-            value={model?.id}
-            onChange={({ currentTarget }) => edit(() => setChosen(currentTarget.value))}
-          >
-            {models.map(({ id }) => (
-              <option key={id} value={id}>
-                {id}
-              </option>
-            ))}
-          </select>
-          <button type="submit" class="main" disabled={isAsked || model === undefined}>
-            {isAsked ? 'wait …' : 'Classify'}
-          </button>
-        </div>
-        {model !== undefined && <ModelLine model={model} />}
+        <button
+          type="submit"
+          class="main"
+          disabled={action.running !== undefined || model === undefined}
+        >
+          {action.running !== undefined ? 'wait …' : WAYS[way].verb}
+        </button>
       </form>
       <FailureMessage {...action} />
       <output class="scores" aria-live="polite">
-        {answer !== undefined && <Scores answer={answer} />}
+        {isAnswered && <AnswerOf answered={last.answered} />}
       </output>
     </Panel>
+  );
+}
+
+function ModelChoice({
+  models,
+  model,
+  choose,
+}: {
+  readonly models: readonly ModelOfState[];
+  readonly model: ModelOfState | undefined;
+  readonly choose: (id: string) => void;
+}) {
+  const id = useId();
+  return (
+    <>
+      <div class="try-line">
+        <label for={id}>Model</label>
+        <select
+          id={id}
+          value={model?.id}
+          onChange={({ currentTarget }) => choose(currentTarget.value)}
+        >
+          {models.map((one) => (
+            <option key={one.id} value={one.id}>
+              {one.id}
+            </option>
+          ))}
+        </select>
+      </div>
+      {model !== undefined && <ModelLine model={model} />}
+    </>
   );
 }
 

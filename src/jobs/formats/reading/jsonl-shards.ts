@@ -1,5 +1,4 @@
 /** Plain JSONL is cut by bytes, and no row is looked at but those of three samples. */
-import { InputError } from '../../files/input-error.js';
 import type { FileRef } from '../../files/place.js';
 import type { ShardRange } from '../format.js';
 import { LineSplitter } from './line-splitter.js';
@@ -28,7 +27,6 @@ async function meanRowBytes(reader: FileReader, file: FileRef, signal: AbortSign
   let rows = 0;
   for (const start of last < 2 * SAMPLE_BYTES ? [0] : starts) {
     const sample = await read(reader, file, start, signal);
-    if (start === 0) assertJsonl(file, sample);
     bytes += sample.length;
     rows += new LineSplitter(1).push(sample).length;
   }
@@ -40,26 +38,4 @@ async function read(reader: FileReader, file: FileRef, start: number, signal: Ab
   const chunks: Uint8Array[] = [];
   for await (const chunk of reader.read(file, { start, end }, signal)) chunks.push(chunk);
   return Buffer.concat(chunks);
-}
-
-/** @throws InputError for what many files are that are called so, and where every row would be a bad one */
-export function assertJsonl(file: FileRef, beginning: Buffer): void {
-  const [first, second] = beginning;
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
-    throw new InputError(`${file.url} is UTF-16: convert it (iconv -f UTF-16 -t UTF-8)`);
-  }
-  const text = beginning
-    .toString('latin1')
-    .replace(/^\xef\xbb\xbf/, '')
-    .trimStart();
-  if (/^\[\s*[{\]]/.test(text)) {
-    throw new InputError(
-      `${file.url} is one JSON list, not one object a line: convert it (jq -c '.[]')`,
-    );
-  }
-  if (/^\{[\s\r]*\n\s*"/.test(text)) {
-    throw new InputError(
-      `${file.url} has objects over several lines, not one a line: convert it (jq -c .)`,
-    );
-  }
 }

@@ -25,7 +25,6 @@ export class LineSplitter implements Splitter {
     this.#maxBytes = maxBytes;
   }
 
-  /** Where the line begins that is not whole yet. */
   get pendingStart(): number {
     return this.#start;
   }
@@ -57,13 +56,14 @@ export class LineSplitter implements Splitter {
 
   #release(records: TextRecord[], endBytes: number): void {
     const start = this.#start;
+    const end = start + this.#heldBytes + endBytes;
     const isTooLong = this.#heldBytes > this.#maxBytes;
     const only = this.#held.length === 1 ? this.#held[0] : undefined;
     const whole = only ?? Buffer.concat(this.#held);
     const line = this.#isFirst ? withoutMark(whole) : whole;
-    if (isTooLong) records.push({ start, content: tooLong() });
-    else if (!isBlank(line)) records.push({ start, content: withoutReturn(line) });
-    this.#start += this.#heldBytes + endBytes;
+    if (isTooLong) records.push({ start, end, content: tooLong() });
+    else if (!isBlank(line)) records.push({ start, end, content: withoutReturn(line) });
+    this.#start = end;
     this.#held = [];
     this.#heldBytes = 0;
     this.#isFirst = false;

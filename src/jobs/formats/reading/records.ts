@@ -7,6 +7,8 @@ export const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 export interface TextRecord {
   /** Of its first byte, from the start of what was cut. */
   readonly start: number;
+  /** Behind its line end. */
+  readonly end: number;
   /** Without its line end; or why it cannot be read. */
   readonly content: Buffer | string;
 }
@@ -17,6 +19,8 @@ export interface Splitter {
   push(chunk: Uint8Array): readonly TextRecord[];
   /** The last record, if the file does not end with a line end. */
   end(): readonly TextRecord[];
+  /** Where the record begins that is not whole yet. */
+  readonly pendingStart: number;
 }
 
 export function tooLong(): string {

@@ -1,50 +1,19 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Places } from '../../../../src/jobs/files/places.js';
-import type { InputRow, ShardRange } from '../../../../src/jobs/formats/format.js';
-import { Formats } from '../../../../src/jobs/formats/formats.js';
+import { describe, expect, test } from 'vitest';
+import type { ShardRange } from '../../../../src/jobs/formats/format.js';
+import { Bench, temporaryFolder, valuesOf } from '../reading.js';
 
-const { signal } = new AbortController();
 const OPTIONS = { format: 'jsonl', compression: 'none' } as const;
-let folder: string;
-const places = new Places({
-  s3: { endpoint: undefined, region: 'us-east-1' },
-  folders: 'any',
-  privateAddresses: false,
-});
-const jsonl = new Formats(places).input('jsonl');
-
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'jsonl-'));
-});
-afterAll(() => rm(folder, { recursive: true }));
-
-async function fileOf(content: string | Uint8Array) {
-  const file = path.join(folder, 'rows.jsonl');
-  await writeFile(file, content);
-  for await (const found of places.list([file], signal)) return found;
-  throw new Error('none');
-}
+const bench = new Bench(await temporaryFolder());
 
 async function rowsOf(content: string | Uint8Array, ranges?: readonly ShardRange[]) {
-  const file = await fileOf(content);
-  const rows: InputRow[] = [];
-  for (const range of ranges ?? [{ unit: 'bytes', start: 0 } as const]) {
-    for await (const slice of jsonl.read(file, range, OPTIONS, signal)) rows.push(...slice);
-  }
-  return rows;
+  return bench.rows(await bench.file(content), OPTIONS, ranges);
 }
-
-const valuesOf = (rows: readonly InputRow[]) =>
-  rows.map((row) => ('bad' in row ? row.bad : row.columns));
 
 describe('JSONL', () => {
   test('rows, with blank lines, CRLF, a mark, and no end of the last line', async () => {
     const rows = await rowsOf('\ufeff{"a":1}\r\n\n  \n{"a":"ä"}\n{"a":null}');
-    expect(rows).toEqual([
+    expect(rows.flat()).toEqual([
       { at: 0, columns: { a: 1 } },
       { at: 1, columns: { a: 'ä' } },
       { at: 2, columns: { a: null } },
@@ -52,18 +21,29 @@ describe('JSONL', () => {
   });
 
   test('bad rows are told with their place, and without their text', async () => {
-    const rows = await rowsOf(
-      Buffer.concat([
-        Buffer.from('{"a":1}\n{"secret\n[1]\n"x"\n'),
-        Buffer.from([0x22, 0xff, 0x22, 0x0a]),
-      ]),
-    );
+    const lines = Buffer.from('{"a":1}\n{"secret\n[1]\n"x"\n');
+    const rows = await rowsOf(Buffer.concat([lines, Buffer.from([0x22, 0xff, 0x22, 0x0a])]));
     expect(valuesOf(rows)).toEqual([
       { a: 1 },
       'byte 8: the line is not JSON: it ends too early',
       'byte 17: the line is a list, not an object of columns',
       'byte 21: the line is a text, not an object of columns',
       'byte 25: the line is not UTF-8',
+    ]);
+    const secret = valuesOf(await rowsOf('{"a": secret}\n{"a": "se\tcret"}\nsecret'));
+    for (const reason of secret) expect(reason).toMatch(/^byte \d+: the line is not JSON/);
+    expect(secret.join()).not.toContain('cret');
+  });
+
+  test('a line beyond the bound, and one that is nested too deep, are bad rows; the next ones are read', async () => {
+    const deep = `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+    const rows = valuesOf(
+      await rowsOf(`{"a":"${'x'.repeat(17 * 1024 * 1024)}"}\n${deep}\n{"a":1}`),
+    );
+    expect(rows).toEqual([
+      'byte 0: the row is longer than 16 MB',
+      expect.stringContaining('a column has more than 200 levels'),
+      { a: 1 },
     ]);
   });
 
@@ -74,9 +54,29 @@ describe('JSONL', () => {
     ]);
   });
 
+  test('only the columns that are asked for', async () => {
+    const file = await bench.file('{"a":1,"b":2,"c":3}\n{"b":1}');
+    const rows = await bench.rows(file, { ...OPTIONS, columns: ['a', 'c'] });
+    expect(valuesOf(rows)).toEqual([{ a: 1, c: 3 }, {}]);
+  });
+
+  test.each([
+    ['one JSON list', '[\n  {"a": 1},\n  {"a": 2}\n]', /one JSON list.*jq -c/],
+    ['objects over several lines', '{\n  "a": 1\n}\n{\n  "a": 2\n}', /several lines.*jq -c/],
+    ['UTF-16', Buffer.from('\ufeff{"a":1}', 'utf16le'), /UTF-16.*iconv/],
+    ['gzip', Buffer.from([0x1f, 0x8b, 8, 0]), /gzip.*\.gz/],
+    ['Parquet', Buffer.from('PAR1....'), /is Parquet/],
+  ])('%s is refused with the remedy', async (_what, content, reason) => {
+    const file = await bench.file(content);
+    await expect(bench.plan(file, OPTIONS, 100)).rejects.toThrow(reason);
+  });
+
+  test('an empty file has no shards', async () => {
+    expect(await bench.plan(await bench.file(''), OPTIONS, 100)).toEqual([]);
+  });
+
   test('any rows, cut anywhere, are there once each', async () => {
     const line = fc.oneof(
-      fc.string().map((text) => JSON.stringify({ text })),
       fc.string({ unit: 'grapheme' }).map((text) => JSON.stringify({ text })),
       fc.constantFrom('', ' ', '{broken', 'null'),
     );
@@ -89,32 +89,30 @@ describe('JSONL', () => {
         async (lines, ending, isEnded, cuts) => {
           const content = lines.join(ending) + (isEnded ? ending : '');
           const bytes = Buffer.byteLength(content);
-          const at = [...new Set([0, ...cuts.map((cut) => cut % (bytes + 1)), bytes])].sort(
-            (a, b) => a - b,
-          );
+          const at = [0, ...cuts.map((cut) => cut % (bytes + 1)), bytes].sort((a, b) => a - b);
           const ranges = at
             .slice(1)
             .map((end, index) => ({ unit: 'bytes', start: at[index] ?? 0, end }) as const);
           const [whole, parts] = [await rowsOf(content), await rowsOf(content, ranges)];
           expect(valuesOf(parts)).toEqual(valuesOf(whole));
-          expect(whole.length).toBe(lines.filter((each) => each.trim() !== '').length);
+          expect(whole.flat().length).toBe(lines.filter((each) => each.trim() !== '').length);
         },
       ),
       { numRuns: 100 },
     );
   });
 
-  test('shards are about as many rows as asked, and cover the file', async () => {
-    const content = Array.from({ length: 10_000 }, (_, n) =>
-      JSON.stringify({ n, text: 'x'.repeat(n % 50) }),
-    ).join('\n');
-    const file = await fileOf(content);
-    const ranges: ShardRange[] = [];
-    for await (const range of jsonl.plan(file, OPTIONS, 1000, signal)) ranges.push(range);
-    expect(ranges.length).toBeGreaterThanOrEqual(9);
-    expect(ranges.length).toBeLessThanOrEqual(12);
-    expect(
-      valuesOf(await rowsOf(content, ranges)).map((row) => (typeof row === 'string' ? row : row.n)),
-    ).toEqual(Array.from({ length: 10_000 }, (_, n) => n));
+  test('shards have about as many rows as asked, wherever the long ones are', async () => {
+    const lines = Array.from({ length: 30_000 }, (_, n) =>
+      JSON.stringify({ n, text: 'x'.repeat(n < 15_000 ? 10 : 200) }),
+    );
+    const file = await bench.file(lines.join('\n'));
+    const ranges = await bench.plan(file, OPTIONS, 1000);
+    expect(ranges.length).toBeGreaterThan(15);
+    expect(ranges.length).toBeLessThan(60);
+    const rows = valuesOf(await bench.rows(file, OPTIONS, ranges));
+    expect(rows.map((row) => (typeof row === 'string' ? row : row.n))).toEqual(
+      lines.map((_, n) => n),
+    );
   });
 });
