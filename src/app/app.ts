@@ -341,4 +341,3 @@ export class App {
     }
   }
 }
-const address = await listenAt(this.#server, this.#config, inherited, maxConnections);
