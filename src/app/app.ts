@@ -261,17 +261,17 @@ export class App {
 
   /** Faults that do not keep requests from being answered. */
   #degradedBecause(): readonly string[] {
-    const redis = this.#parts.redis?.awayBecause ?? '';
+    const { redis: tier, fleet } = this.#parts;
+    // The fleet asks every second, the cache only when it needs Redis.
+    const redis = tier?.awayBecause || (fleet.directory?.away ?? '');
     const { database, file } = this.#parts.archive.figures;
     const reasons: string[] = [];
+    const what = fleet.directory === undefined ? 'results are' : 'results and sessions are';
     const { watch } = this.#parts.memory;
     const stale = this.#access.keys.staleBecause;
     if (stale !== '') reasons.push(stale);
     if (watch.state !== 'fresh') reasons.push(watch.reason);
-    if (redis !== '')
-      reasons.push(
-        `Redis does not answer, ${this.#parts.fleet.directory === undefined ? 'results are' : 'results and sessions are'} not shared: ${redis}`,
-      );
+    if (redis !== '') reasons.push(`Redis does not answer, ${what} not shared: ${redis}`);
     if (database !== '') reasons.push(`the database takes no records: ${database}`);
     if (file !== '') reasons.push(`the file for records cannot be written: ${file}`);
     return reasons;

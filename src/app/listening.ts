@@ -24,6 +24,7 @@ export function serverOptions(
       .split(',')
       .map((name) => name.trim())
       .filter((name) => name !== ''),
+    role: config['server.role'],
     trustProxy: config['http.trust_proxy'],
     origins: parseOrigins(config['http.cors']),
     ...tlsOf(config),
