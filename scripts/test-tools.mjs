@@ -15,6 +15,7 @@ const TOOLS = {
   pgbouncer: { program: 'pgbouncer', package: 'pgbouncer' },
   chromium: { program: 'chromium', package: 'chromium' },
   haproxy: { program: 'haproxy', package: 'haproxy' },
+  systemd: { program: 'systemd-analyze', package: 'systemd' },
 };
 
 /** Debian keeps the servers of PostgreSQL off the PATH, in one folder for each version. */

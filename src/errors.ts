@@ -172,6 +172,12 @@ export const ERRORS = {
     about:
       'Too many inputs are waiting, or the answer would probably come after `request.deadline_ms`.',
   },
+  TOO_MANY_CONNECTIONS: {
+    status: 503,
+    retryable: true,
+    about:
+      'Every connection of `http.max_connections` is being answered; beside them only health and metrics are.',
+  },
   TOO_MANY_SESSIONS: { status: 503, retryable: true, about: 'Too many sessions are open.' },
   TOO_MANY_PULLS: {
     status: 503,

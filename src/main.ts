@@ -84,12 +84,21 @@ function addBulk(program: Command, run: Run): void {
       .description('classify the rows of files: here, or as a job of a server')
       .argument('<input...>', 'files, folders, globs, http(s):// or s3:// addresses'),
   )
-    .requiredOption('--out <place>', 'folder or s3:// address for the parts and the manifest (default: none, it is needed)')
+    .requiredOption(
+      '--out <place>',
+      'folder or s3:// address for the parts and the manifest (default: none, it is needed)',
+    )
     .option('--model <id>', 'model to ask (default: the default model)')
-    .option('--server <url>', 'server whose jobs do it; its key from PLIMSOLL_KEY or PLIMSOLL_KEY_FILE (default: this process)')
+    .option(
+      '--server <url>',
+      'server whose jobs do it; its key from PLIMSOLL_KEY or PLIMSOLL_KEY_FILE (default: this process)',
+    )
     .option('--detach', 'with --server: do not wait for the end')
     .option('--text <column>', 'column of the text (default: text)')
-    .option('--text-pair <column>', 'column of a second text, for models that read two (default: none)')
+    .option(
+      '--text-pair <column>',
+      'column of a second text, for models that read two (default: none)',
+    )
     .option('--id <column>', 'column that names the row; it is carried through (default: none)')
     .option('--keep <columns>', 'columns to keep, divided by commas (default: none)')
     .option('--format <format>', 'of the parts: jsonl, csv, parquet (default: as the input)')
@@ -102,16 +111,25 @@ function addBulk(program: Command, run: Run): void {
     .option('--task <task>', `${JOB_TASKS.join(', ')} (default: what the model does)`)
     .option('--top-k <n>', 'best labels of a row (default: 1)')
     .option('--threshold <score>', 'labels below it are left out (default: none are)')
-    .option('--function <name>', 'applied to the logits: softmax, sigmoid, none (default: the model’s own)')
+    .option(
+      '--function <name>',
+      'applied to the logits: softmax, sigmoid, none (default: the model’s own)',
+    )
     .option(
       '--label <label>',
       'zero-shot: a label of your own; may be repeated (default: none)',
       (value: string, earlier: readonly string[] = []) => [...earlier, value],
     )
-    .option('--template <text>', 'zero-shot: the hypothesis, {} stands for the label (default: This example is {}.)')
+    .option(
+      '--template <text>',
+      'zero-shot: the hypothesis, {} stands for the label (default: This example is {}.)',
+    )
     .option('--multi-label', 'zero-shot: each label by itself')
     .option('--query <text>', 'reranking: the rows are scored against it (default: none)')
-    .option('--aggregation <how>', 'token classification: none, simple, first, average, max (default: simple)')
+    .option(
+      '--aggregation <how>',
+      'token classification: none, simple, first, average, max (default: simple)',
+    )
     .addHelpText(
       'after',
       '\nExample:\n  plimsoll bulk mails.jsonl --model spam --out results/\n  plimsoll bulk "s3://bucket/mails/*.parquet" --model org/name --out s3://bucket/out/ --server https://plimsoll.example',
