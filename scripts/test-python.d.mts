@@ -1,2 +1,4 @@
-export function findPython(): string | undefined;
-export function installPython(python: string): string | undefined;
+export type PythonEnvironment = 'clients' | 'deploy';
+
+export function findPython(name: PythonEnvironment): string | undefined;
+export function installPython(python: string, name: PythonEnvironment): string | undefined;

@@ -1,5 +1,5 @@
-// What the tests need beyond npm: a Redis, a PostgreSQL with pgbouncer, and a browser, all from Debian's packages, and Python's
-// clients of other protocols. `npm test` installs what is missing where it may (Debian, as root); otherwise the tests that need it are skipped by name.
+// What the tests need beyond npm: a Redis, a PostgreSQL with pgbouncer, a balancer and a browser, all from Debian's packages, and
+// Python packages: clients of other protocols, and what judges deploy/. `npm test` installs what is missing where it may (Debian, as root); otherwise the tests that need it are skipped by name.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -14,6 +14,7 @@ const TOOLS = {
   postgresql: { program: 'postgres', package: 'postgresql' },
   pgbouncer: { program: 'pgbouncer', package: 'pgbouncer' },
   chromium: { program: 'chromium', package: 'chromium' },
+  haproxy: { program: 'haproxy', package: 'haproxy' },
 };
 
 /** Debian keeps the servers of PostgreSQL off the PATH, in one folder for each version. */
@@ -29,7 +30,7 @@ function postgresqlFolders() {
 
 /** The path of a program; undefined if it is not installed. */
 function findProgram(name) {
-  // Debian keeps pgbouncer in /usr/sbin, which is not on everybody's PATH.
+  // Debian keeps some servers in /usr/sbin, which is not on everybody's PATH.
   const folders = [
     ...(process.env.PATH ?? '').split(path.delimiter),
     ...postgresqlFolders(),
@@ -75,17 +76,21 @@ export function installTools() {
     apt('update', '-qq');
     apt('install', '-y', '-qq', '--no-install-recommends', ...packages);
   }
-  return hasPythonClients(apt) ? missing() : [...missing(), 'tritonclient'];
+  return [...missing(), ...missingPython(apt)];
 }
 
 /** Debian's Python comes without what makes environments. */
-function hasPythonClients(apt) {
+function missingPython(apt) {
   const python = findProgram('python3');
-  if (python !== undefined && installPython(python) !== undefined) return true;
-  if (apt === undefined) return false;
-  apt('update', '-qq');
-  apt('install', '-y', '-qq', '--no-install-recommends', 'python3-venv');
-  return installPython('/usr/bin/python3') !== undefined;
+  const lacks = (program) =>
+    ['clients', 'deploy'].filter((name) => installPython(program, name) === undefined);
+  const first = python === undefined ? ['python3'] : lacks(python);
+  if (first.length > 0 && apt !== undefined) {
+    apt('update', '-qq');
+    apt('install', '-y', '-qq', '--no-install-recommends', 'python3-venv');
+    return lacks('/usr/bin/python3').map((name) => `Python's ${name}`);
+  }
+  return first.map((name) => `Python's ${name}`);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

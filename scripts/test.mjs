@@ -70,7 +70,7 @@ function stepWith(name, { version, program, reason }, script) {
 }
 
 try {
-  process.stdout.write('── set-up: Redis, PostgreSQL and Chromium for the tests\n');
+  process.stdout.write('── set-up: what the tests need beyond npm\n');
   for (const name of installTools()) {
     process.stdout.write(`missing: ${name}; the tests that need it are skipped, by name\n`);
   }

@@ -36,6 +36,7 @@ export const ERRORS = {
   SESSION_NOT_FOUND: { status: 404, retryable: false, about: 'No session has that id.' },
   WORKER_NOT_FOUND: { status: 404, retryable: false, about: 'No worker has that id.' },
   PULL_NOT_FOUND: { status: 404, retryable: false, about: 'No pull has that id.' },
+  JOB_NOT_FOUND: { status: 404, retryable: false, about: 'No job has that id.' },
   KEY_NOT_FOUND: {
     status: 404,
     retryable: false,
@@ -62,6 +63,16 @@ export const ERRORS = {
     about: 'The session has its full number of users; open another one.',
   },
   SESSION_ENDED: { status: 409, retryable: false, about: 'The session has ended; open another.' },
+  JOB_ENDED: {
+    status: 409,
+    retryable: false,
+    about: 'The job has ended: there is nothing to cancel, or nothing left to do.',
+  },
+  JOB_RUNNING: {
+    status: 409,
+    retryable: true,
+    about: 'The job has not ended yet; its failed shards can be tried again then.',
+  },
   MODEL_EXISTS: {
     status: 409,
     retryable: false,
@@ -187,6 +198,12 @@ export const ERRORS = {
     status: 503,
     retryable: true,
     about: 'The database does not answer, so what it keeps cannot be shown; requests go on.',
+  },
+  JOBS_UNAVAILABLE: {
+    status: 503,
+    retryable: true,
+    about:
+      'The queue of jobs does not answer: Redis or the database is away. Jobs wait meanwhile, and go on by themselves.',
   },
   REDIS_UNAVAILABLE: {
     status: 503,

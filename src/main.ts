@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import type { BulkFlags } from './commands/bulk/bulk-flags.js';
 import type { CommonFlags } from './commands/flags.js';
 import type { CreateFlags } from './commands/keys/keys.js';
 import type { ProveFlags } from './commands/prove.js';
 import { reportUncaught, startFailure } from './commands/start-failure.js';
+import { JOB_TASKS } from './contract/jobs.js';
 import { SettingError } from './settings/setting.js';
 import { endWithStarter } from './system/process/parent-death.js';
 import { tuneServerProcess } from './system/process/tuning.js';
@@ -48,7 +50,8 @@ function buildProgram(run: Run): Command {
     .version(VERSION)
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
-  for (const add of [addServe, addProve, addModels, addPull, addKeys, addConfig]) add(program, run);
+  for (const add of [addServe, addBulk, addProve, addModels, addPull, addKeys, addConfig])
+    add(program, run);
   return program;
 }
 
@@ -56,6 +59,7 @@ function addServe(program: Command, run: Run): void {
   withModelFlag(withCommonFlags(program.command('serve').description('start the server')))
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for a free one (default: 8000)')
+    .option('--role <role>', 'all, door (answers callers) or worker (works on jobs) (default: all)')
     .addHelpText(
       'after',
       '\nExample:\n  plimsoll serve --models ./models --port 8000\n  plimsoll serve --model org/name --model org/other@v1.0',
@@ -66,6 +70,53 @@ function addServe(program: Command, run: Run): void {
         tuneServerProcess();
         endWithStarter();
         return (await import('./commands/serve.js')).serve(flags, started);
+      }),
+    );
+}
+
+function addBulk(program: Command, run: Run): void {
+  withCommonFlags(
+    program
+      .command('bulk')
+      .description('classify the rows of files: here, or as a job of a server')
+      .argument('<input...>', 'files, folders, globs, http(s):// or s3:// addresses'),
+  )
+    .requiredOption('--out <place>', 'folder or s3:// address for the parts and the manifest')
+    .option('--model <id>', 'model to ask (default: the default model)')
+    .option('--server <url>', 'server whose jobs do it; its key from PLIMSOLL_KEY(_FILE)')
+    .option('--detach', 'with --server: do not wait for the end')
+    .option('--text <column>', 'column of the text (default: text)')
+    .option('--text-pair <column>', 'column of a second text, for models that read two')
+    .option('--id <column>', 'column that names the row; it is carried through')
+    .option('--keep <columns>', 'columns to keep, divided by commas')
+    .option('--format <format>', 'of the parts: jsonl, csv, parquet (default: as the input)')
+    .option('--compress <how>', 'of the parts: none, gzip, zstd (default: none)')
+    .option('--input-format <format>', 'jsonl, csv, parquet (default: what the names say)')
+    .option('--delimiter <character>', 'of CSV (default: found by the first line)')
+    .option('--all-scores', 'the scores of all labels, not only the best one’s')
+    .option('--max-errors <n>', 'bad rows after which the job fails (default: any number)')
+    .option('--shard-rows <n>', 'rows of a part, about (default: 4000)')
+    .option('--task <task>', `${JOB_TASKS.join(', ')} (default: what the model does)`)
+    .option('--top-k <n>', 'best labels of a row')
+    .option('--threshold <score>', 'labels below it are left out')
+    .option('--function <name>', 'applied to the logits: softmax, sigmoid, none')
+    .option(
+      '--label <label>',
+      'zero-shot: a label of your own; may be repeated',
+      (value: string, earlier: readonly string[] = []) => [...earlier, value],
+    )
+    .option('--template <text>', 'zero-shot: the hypothesis, {} stands for the label')
+    .option('--multi-label', 'zero-shot: each label by itself')
+    .option('--query <text>', 'reranking: the rows are scored against it')
+    .option('--aggregation <how>', 'token classification: none, simple, first, average, max')
+    .addHelpText(
+      'after',
+      '\nExample:\n  plimsoll bulk mails.jsonl --model spam --out results/\n  plimsoll bulk "s3://bucket/mails/*.parquet" --model org/name --out s3://bucket/out/ --server https://plimsoll.example',
+    )
+    .action((inputs: string[], flags: BulkFlags) =>
+      run(async () => {
+        tuneServerProcess();
+        return (await import('./commands/bulk/bulk.js')).bulk(inputs, flags);
       }),
     );
 }

@@ -5,6 +5,7 @@ import { useLive } from './data/use-live.js';
 import { FetchModel } from './panels/actions/fetch-model.js';
 import { Proofs } from './panels/actions/proofs.js';
 import { TryIt } from './panels/actions/try-it.js';
+import { Jobs } from './panels/jobs/jobs.js';
 import { Events } from './panels/memory/events.js';
 import { KeyFigures } from './panels/memory/key-figures.js';
 import { LoadLineGauge } from './panels/memory/load-line-gauge.js';
@@ -24,7 +25,7 @@ import { KeyForm } from './ui/key-form.js';
 const BLOCKS: readonly { readonly name: string; readonly panels: readonly ComponentType[] }[] = [
   { name: 'chart', panels: [MemoryChart] },
   { name: 'beside-chart', panels: [Processes, Events] },
-  { name: 'tables', panels: [Sessions, Models, Workers] },
+  { name: 'tables', panels: [Jobs, Sessions, Models, Workers] },
   { name: 'side', panels: [TryIt, FetchModel, Proofs, CacheAndPools] },
 ];
 

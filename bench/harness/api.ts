@@ -1,10 +1,10 @@
 /** The server's interface, as far as the benchmarks use it. */
 import { PlimsollClient, type Send } from '../../src/client/client.js';
 import type { Answer, ClassifyRequest, LabelScore } from '../../src/contract/classify.js';
-import type { MemoryView } from '../../src/contract/memory.js';
 import type { ModelDetail, Models } from '../../src/contract/models.js';
 import type { Receipt, Receipts } from '../../src/contract/receipts.js';
 import type { SessionView } from '../../src/contract/sessions.js';
+import type { MemoryView } from '../../src/contract/state/memory.js';
 import { HttpClient, type Reply } from './http-client.js';
 
 /** A request that names its model: benchmarks serve several. */

@@ -1,5 +1,5 @@
-import type { MemoryView } from '../../src/contract/memory.js';
 import type { Receipt } from '../../src/contract/receipts.js';
+import type { MemoryView } from '../../src/contract/state/memory.js';
 import { PRESSURE_ACTIONS } from '../../src/memory/policy.js';
 import type { Api } from '../harness/api.js';
 import {

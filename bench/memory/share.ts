@@ -1,4 +1,4 @@
-import type { MemoryView, ProcessView } from '../../src/contract/memory.js';
+import type { MemoryView, ProcessView } from '../../src/contract/state/memory.js';
 import { readProcessMemory } from '../../src/system/process-memory.js';
 import type { Api } from '../harness/api.js';
 import {

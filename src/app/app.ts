@@ -1,16 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
+import type { ToldServer } from '../contract/fleet.js';
 import type { ModelDetail } from '../contract/models.js';
 import { messageOf } from '../errors.js';
 import { chosenDoors } from '../http/doors/open-doors.js';
-import { parseOrigins } from '../http/guards/cors.js';
-import { isLoopback } from '../http/guards/site-guard.js';
-import { buildServer, type ServerOptions } from '../http/server.js';
-import { listen } from '../http/wire/listening.js';
-import { figuresOf } from '../memory/snapshot.js';
+import { buildServer } from '../http/server.js';
+import type { JobService } from '../jobs/service.js';
 import { Metrics } from '../metrics/metrics.js';
 import { runtimeKey } from '../models/compile/mapped-form.js';
 import { type Config, poolLimits } from '../settings/config.js';
@@ -23,14 +19,17 @@ import { settledWithin } from '../system/time-limit.js';
 import { VERSION } from '../version.js';
 import { Access } from './access.js';
 import { closeInterrupted } from './archive/interrupted.js';
-import { Assembly } from './assembly.js';
+import { Assembly, type Given } from './assembly.js';
+import { reachableAt, toldServer } from './fleet/told.js';
 import { httpServices } from './http-services.js';
+import { listenAt, reachedAt, serverOptions } from './listening.js';
 import type { Log, Logger } from './log.js';
-
-/** Where the build puts the page. */
-const PAGE_FOLDER = fileURLToPath(new URL('../web', import.meta.url));
+import { observe } from './observed.js';
 
 type AppState = 'starting' | 'ready' | 'stopping' | 'stopped';
+
+/** What differs for programs that compose a server of their own. */
+export type AppOptions = Pick<Given, 'folders' | 'stateFolder' | 'workerModule'>;
 
 /** The whole server: starts and stops its parts in order. */
 export class App {
@@ -41,6 +40,8 @@ export class App {
   readonly #access: Access;
   #server: FastifyInstance | undefined;
   #state: AppState = 'starting';
+  readonly #startedAtMs = Date.now();
+  #address: string | null = null;
   #stopping: Promise<boolean> | undefined;
   #whenStarted: () => void = () => undefined;
   readonly #started = new Promise<void>((resolve) => {
@@ -50,13 +51,12 @@ export class App {
   /**
    * Opens the database and identifies the CPU; nothing runs before {@link start}.
    *
-   * @param workerModule module that workers run, for programs that compose a server of their own.
    */
   static async create(
     config: Config,
     cpus: number,
     { logger: log, lostLines }: Log,
-    workerModule?: string,
+    options: AppOptions = {},
   ): Promise<App> {
     chosenDoors(config['http.doors']);
     const [system, runtime] = await Promise.all([
@@ -66,14 +66,14 @@ export class App {
     const url = config['database.url'];
     const store =
       url === ''
-        ? await Store.open(config.data)
+        ? await Store.open(options.stateFolder ?? config.data)
         : await Store.connect(url, poolLimits(config, 'database'), config['database.schema']);
     const metrics = new Metrics();
     metrics.observeLog(lostLines);
     const { totalBytes } = system.server;
     const parts = new Assembly({
       ...{ config, totalBytes, cpus, log, store, runtime, metrics },
-      ...(workerModule === undefined ? {} : { workerModule }),
+      ...options,
     });
     const access = new Access({ config, store, redis: parts.redis, metrics, log });
     return new App({ config, log, metrics, parts, access });
@@ -100,11 +100,27 @@ export class App {
    * @throws PlimsollError, Error if the models folder, the workers or the port are not available.
    */
   async start(): Promise<string> {
-    const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
     // Before anything costs time: who forgot a key wants to know at once.
     const inherited = takeInheritedSockets();
-    const reached = reachedAt(this.#config, inherited);
-    await this.#access.start(reached);
+    await this.#access.start(reachedAt(this.#config, inherited));
+    return this.#listen(await this.#startParts(), inherited);
+  }
+
+  /**
+   * Starts everything for jobs, and listens nowhere.
+   *
+   * @throws PlimsollError, Error if the models folder or the workers are not available.
+   */
+  async startForJobs(): Promise<JobService> {
+    await this.#startParts();
+    this.#state = 'ready';
+    return this.#parts.jobs.service;
+  }
+
+  /** @returns connections that may be open */
+  async #startParts(): Promise<number> {
+    const { repository, forms, pool, memory, sessions, redis, archive, hubModels } = this.#parts;
+    const { fleet } = this.#parts;
     await hubModels.open();
     await repository.scan();
     await forms.removeLeftovers();
@@ -115,29 +131,23 @@ export class App {
     await Promise.all([pool.start(), redis?.start()]);
     await memory.start();
     sessions.start();
+    await fleet.start(sessions, () => this.#told());
     archive.keepEvent({ kind: 'server_started', text: `version ${VERSION}` });
     this.#whenStarted();
-    this.#observe();
-    const { 'http.host': host, 'http.port': port, 'http.names': names } = this.#config;
+    observe(this.#parts, this.#metrics);
+    await this.#parts.jobs.start();
+    return maxConnections;
+  }
+
+  async #listen(maxConnections: number, inherited: readonly InheritedSocket[]): Promise<string> {
+    const reached = reachedAt(this.#config, inherited);
     const keyCheck = this.#access.check(reached);
+    const { 'http.host': host } = this.#config;
     this.#server = await buildServer(
-      {
-        bodyLimitBytes: this.#config['http.body_limit'],
-        maxConnections,
+      serverOptions(this.#config, {
+        ...{ maxConnections, keys: keyCheck, logger: this.#log },
         host: inherited.length > 0 ? reached : host,
-        names: names
-          .split(',')
-          .map((name) => name.trim())
-          .filter((name) => name !== ''),
-        keys: keyCheck,
-        trustProxy: this.#config['http.trust_proxy'],
-        origins: parseOrigins(this.#config['http.cors']),
-        ...tlsOf(this.#config),
-        doors: chosenDoors(this.#config['http.doors']),
-        version: VERSION,
-        pageFolder: PAGE_FOLDER,
-        logger: this.#log,
-      },
+      }),
       httpServices(this.#parts, this.#config, {
         metrics: this.#metrics,
         keys: this.#access.services,
@@ -146,15 +156,11 @@ export class App {
         degradedBecause: () => this.#degradedBecause(),
       }),
     );
-    // By default the kernel queues 511 connections and drops the rest, whose clients retry after 1, 3 and 7 s.
-    const backlog = maxConnections;
-    const descriptors = inherited.map(({ descriptor }) => descriptor);
-    const socket = this.#config['http.socket'];
-    await listen(this.#server, { host, port, socket, descriptors, backlog });
-    const scheme = this.#config['http.tls.cert'] === '' ? 'http' : 'https';
-    const address = addressOf(this.#server.server.address(), scheme);
+    const address = await listenAt(this.#server, this.#config, inherited, maxConnections);
     await this.#parts.proofs.start(address, this.#access.keys.own);
     this.#state = 'ready';
+    this.#address = reachableAt(address);
+    void this.#parts.fleet.beat();
     void this.#prepareAhead();
     return address;
   }
@@ -195,7 +201,8 @@ export class App {
   }
 
   async #stop(): Promise<boolean> {
-    const { proofs, pulls, sessions, memory, preparer, pool, archive, redis } = this.#parts;
+    const { proofs, pulls, jobs, sessions, memory, preparer, pool, archive, redis } = this.#parts;
+    const { fleet } = this.#parts;
     const graceMs = this.#config['shutdown.grace_ms'];
     let isComplete = true;
     const step = async (name: string, share: number, work: Promise<unknown> | undefined) => {
@@ -208,15 +215,20 @@ export class App {
     };
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
+    void fleet.beat();
+    const handedBack = jobs.stop();
     await this.#drain();
+    await step('jobs', 0.1, handedBack);
     // Before the server closes: a stopping proof still ends its session over HTTP.
     await step('proof', 0.2, proofs.stop());
     await step('pulls', 0.05, pulls.stop());
     await step('requests', 0.3, this.#server?.close());
     await step('sessions', 0.2, sessions.stop(0.1 * graceMs));
+    await step('fleet', 0.05, fleet.leave());
     await step('memory', 0.1, memory.stop());
     preparer.stop();
     await step('workers', 0.1, pool.stop(0.05 * graceMs));
+    await step('queue of jobs', 0.05, jobs.close());
     await step('Redis', 0.05, redis?.stop());
     this.#access.keys.stop();
     await archive.close();
@@ -232,6 +244,18 @@ export class App {
       response.shouldKeepAlive = false;
     });
     await new Promise((resolve) => setTimeout(resolve, drainMs));
+  }
+
+  /** What the other servers of the fleet are told. */
+  #told(): ToldServer {
+    const reason = this.#notReadyBecause();
+    const states = { starting: 'starting', stopping: 'draining', stopped: 'draining' } as const;
+    const state =
+      this.#state === 'ready' ? (reason === '' ? 'ready' : 'not ready') : states[this.#state];
+    return toldServer(this.#parts, this.#config, {
+      ...{ id: this.#parts.fleet.id, state, reason, shards: 0 },
+      ...{ address: this.#address, startedAtMs: this.#startedAtMs },
+    });
   }
 
   #notReadyBecause(): string {
@@ -251,7 +275,10 @@ export class App {
     const stale = this.#access.keys.staleBecause;
     if (stale !== '') reasons.push(stale);
     if (watch.state !== 'fresh') reasons.push(watch.reason);
-    if (redis !== '') reasons.push(`Redis does not answer, results are not shared: ${redis}`);
+    if (redis !== '')
+      reasons.push(
+        `Redis does not answer, ${this.#parts.fleet.directory === undefined ? 'results are' : 'results and sessions are'} not shared: ${redis}`,
+      );
     if (database !== '') reasons.push(`the database takes no records: ${database}`);
     if (file !== '') reasons.push(`the file for records cannot be written: ${file}`);
     return reasons;
@@ -267,6 +294,7 @@ export class App {
         archive,
         servers: [archive.server, ...slots.map(({ server }) => server)],
         isOurs: (id) => sessions.find(id) !== undefined,
+        isShared: async (id) => (await this.#parts.fleet.elsewhere(id))?.state === 'open',
         cleanup: (session) => {
           const cause = 'session interrupted';
           return memory.cleanup({ cause, session, stillUsed: () => true });
@@ -304,36 +332,6 @@ export class App {
     this.#log.warn(line);
   }
 
-  #observe(): void {
-    const { memory, dispatcher, sessions, cache, pool, redis, archive } = this.#parts;
-    this.#metrics.observe({
-      memory: () => {
-        const { last } = memory.reader;
-        if (last === undefined) return NOTHING_READ;
-        const { serverTotalBytes, serverUsedBytes } = figuresOf(last);
-        return {
-          serverTotalBytes,
-          serverUsedBytes,
-          loadLineBytes: memory.reader.loadLineBytes(last),
-          pressure: memory.reader.level,
-          processes: last.processes.map(({ role, worker, memory: of }) => ({
-            name: worker ?? role,
-            privateBytes: of.privateBytes,
-            pssBytes: of.pssBytes,
-          })),
-        };
-      },
-      waitingInputs: () => dispatcher.waitingCount,
-      openSessions: () => sessions.openCount,
-      usersSinceRecycle: () => memory.usersSinceRecycle,
-      cache: () => cache.figures,
-      redis: () => redis && { ...redis.figures, state: redis.state },
-      records: () => archive.figures,
-      pools: () => this.#parts.pools.map(({ figures }) => figures),
-      loadedModels: () => new Set(pool.workers.flatMap(({ loaded }) => [...loaded.keys()])).size,
-    });
-  }
-
   /** Prepares the models before their first request; a failure is logged and reported again on request. */
   async #prepareAhead(): Promise<void> {
     const { repository, library } = this.#parts;
@@ -344,35 +342,4 @@ export class App {
       });
     }
   }
-}
-
-const NOTHING_READ = {
-  serverTotalBytes: 0,
-  serverUsedBytes: 0,
-  loadLineBytes: 0,
-  pressure: 'normal',
-  processes: [],
-} as const;
-
-/**
- * The address by which it is judged who can reach the server. A Unix socket is reached on this machine alone; of sockets that
- * were handed over the one counts that others can reach.
- */
-function reachedAt(config: Config, inherited: readonly InheritedSocket[]): string {
-  const [first] = inherited;
-  if (first !== undefined) {
-    return (inherited.find(({ address }) => !isLoopback(address)) ?? first).address;
-  }
-  return config['http.socket'] === '' ? config['http.host'] : 'localhost';
-}
-
-function tlsOf(config: Config): Pick<ServerOptions, 'tls'> {
-  const { 'http.tls.cert': cert, 'http.tls.key': key } = config;
-  return cert === '' ? {} : { tls: { cert, key } };
-}
-
-function addressOf(address: AddressInfo | string | null, scheme: string): string {
-  if (address === null || typeof address === 'string') return `unix:${address}`;
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `${scheme}://${host}:${address.port}`;
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { MemoryTier } from '../cache/memory-tier.js';
-import { RedisTier } from '../cache/redis-tier.js';
+import type { RedisTier } from '../cache/redis-tier.js';
 import { ResultCache } from '../cache/result-cache.js';
 import { messageOf, PlimsollError } from '../errors.js';
 import { Classifier } from '../inference/classify.js';
@@ -25,16 +25,20 @@ import { PageState } from '../page/state.js';
 import type { NamedPool } from '../pools/pool.js';
 import { SessionRegistry } from '../sessions/registry.js';
 import { ClassificationService } from '../sessions/service.js';
-import { batchTimeoutMs, type Config, poolLimits, threadsPerWorker } from '../settings/config.js';
+import { shownShared } from '../sessions/shown.js';
+import { batchTimeoutMs, type Config, threadsPerWorker } from '../settings/config.js';
 import { amountInBytes } from '../settings/setting.js';
 import type { Store } from '../store/store.js';
 import { withinTime } from '../system/time-limit.js';
 import { Archive } from './archive/archive.js';
+import { Fleet } from './fleet/fleet.js';
 import { hubModelsOf, pullsOf } from './hub-parts.js';
+import { Jobs } from './jobs/jobs.js';
 import type { Logger } from './log.js';
 import { memoryEffects, readChildren } from './memory-effects.js';
 import { admitPreparing } from './preparing-admission.js';
 import { ProofRuns } from './proof-runs.js';
+import { redisOf } from './redis-part.js';
 import { replaceForm } from './replaced-form.js';
 import { boundsIn, shadowChecks, tellVerdict } from './verdicts/verdicts.js';
 import { ModelViews } from './views/model-views.js';
@@ -66,6 +70,10 @@ export interface Given {
   /** ONNX Runtime version and CPU, see `runtimeKey`. */
   readonly runtime: string;
   readonly metrics: Metrics;
+  /** Where the database and what waits for it lie; by default the data folder. */
+  readonly stateFolder?: string;
+  /** Folders that jobs may use; by default `jobs.folders`. */
+  readonly folders?: 'any';
   /** Module that workers run; this package's by default. */
   readonly workerModule?: string;
 }
@@ -83,9 +91,12 @@ export class Assembly {
   /** Undefined without `redis.url`. */
   readonly redis: RedisTier | undefined;
   readonly results: ResultCache;
+  readonly fleet: Fleet;
   readonly memory: MemoryManager;
   readonly sessions: SessionRegistry;
+  readonly classifier: Classifier;
   readonly classification: ClassificationService;
+  readonly jobs: Jobs;
   readonly views: ModelViews;
   readonly workers: WorkerViews;
   readonly events: EventPublisher;
@@ -102,7 +113,7 @@ export class Assembly {
     const { config, store } = given;
     this.#given = given;
     this.#secret = config['cache.secret'] || randomBytes(32).toString('hex');
-    this.redis = this.#redis();
+    this.redis = redisOf(given, this.#secret, (event) => this.archive.keepEvent(event));
     this.pools = [...store.pools, ...(this.redis === undefined ? [] : [this.redis.pool])];
     const threads = threadsPerWorker(config, given.cpus);
     this.archive = this.#archive();
@@ -125,13 +136,16 @@ export class Assembly {
     this.pool = this.#pool();
     this.memory = this.#memory();
     this.dispatcher = this.#dispatcher(threads);
+    this.fleet = new Fleet({ ...given, redis: this.redis, archive: this.archive });
     this.sessions = this.#sessions();
+    this.classifier = this.#classifier();
     this.classification = this.#classification();
     const { library, memory, dispatcher, pool } = this;
     this.views = new ModelViews({ repository, library, memory, dispatcher, pool });
     this.workers = new WorkerViews(pool, memory);
     this.hubModels = hubModelsOf(this, given);
     this.pulls = pullsOf(this, given);
+    this.jobs = new Jobs(this, given);
     this.events = this.#events();
     this.proofs = new ProofRuns({
       data: config.data,
@@ -175,7 +189,7 @@ export class Assembly {
     const lineBytes = this.#loadLineBytes(totalBytes);
     return new Archive({
       ...{ store, log, secret: this.#secret },
-      dataFolder: config.data,
+      dataFolder: this.#given.stateFolder ?? config.data,
       flushMs: config['records.flush_ms'],
       retryMs: config['database.retry_ms'],
       maxBufferBytes: amountInBytes(config['records.max_buffer'], lineBytes),
@@ -184,36 +198,6 @@ export class Assembly {
       keepReceipts: config['receipts.keep'],
       keepRecords: config['records.keep'],
       maxAgeMs: config['records.max_age'] * 1000,
-    });
-  }
-
-  #redis(): RedisTier | undefined {
-    const { config, metrics, log } = this.#given;
-    const url = config['redis.url'];
-    if (url === '') return undefined;
-    return new RedisTier({
-      url,
-      secret: this.#secret,
-      limits: poolLimits(config, 'redis'),
-      ttlSeconds: config['cache.ttl'],
-      lookupBudgetMs: config['redis.lookup_budget_ms'],
-      retryMs: config['redis.retry_ms'],
-      onState: (reason) => {
-        const [back, away] = [
-          'Redis answers again: results are shared through it',
-          'Redis does not answer: it is left alone, requests go on without',
-        ];
-        if (reason === undefined) log.info(back);
-        else log.warn({ reason }, away);
-        const [kind, text] =
-          reason === undefined ? ['redis_back', back] : ['redis_away', `${away} (${reason})`];
-        this.archive.keepEvent({ kind, text });
-      },
-      onRefusal: (reason) => {
-        if (reason === undefined) log.info('Redis takes writes again');
-        else log.warn({ reason }, 'Redis takes no writes: results are not shared until it does');
-      },
-      onLookup: (ms) => metrics.redisLookupSeconds.observe(ms / 1000),
     });
   }
 
@@ -272,6 +256,7 @@ export class Assembly {
       maxWaiting: config['queue.max_inputs'],
       maxWaitingOfUser: Math.ceil((config['queue.max_inputs'] * config['queue.user_share']) / 100),
       deadlineMs: config['request.deadline_ms'],
+      jobShare: config['jobs.min_share'] / 100,
       batchTimeoutMs: batchTimeoutMs(config),
       admission: this.memory.admission,
       onArrival: (model) => this.memory.ledger.arrived(model),
@@ -324,8 +309,12 @@ export class Assembly {
           metrics.sessionsEnded.inc({ cause: session.endCause ?? 'unknown' });
           this.events.mark(sessionMark(session));
         }
-        this.archive.keepSession(session);
+        const { directory } = this.fleet;
+        if (session.shared === undefined || directory === undefined) {
+          this.archive.keepSession(session);
+        } else this.archive.keepShared(shownShared(session, directory));
       },
+      directory: this.fleet.directory,
       onUser: (session, user) => {
         metrics.users.inc();
         this.archive.keepUser(session, user);
@@ -360,8 +349,10 @@ export class Assembly {
   #events(): EventPublisher {
     const { config, log } = this.#given;
     const { memory, sessions, dispatcher, views, workers, pools, results: cache, pulls } = this;
+    const jobs = { list: (limit: number) => this.jobs.service.list(limit) };
+    const { fleet } = this;
     const recycleAfterUsers = config['recycle.after_users'];
-    const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls };
+    const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls, fleet, jobs };
     const parts = { ...of, recycleAfterUsers };
     const state = new PageState(parts);
     return new EventPublisher({
@@ -372,18 +363,22 @@ export class Assembly {
     });
   }
 
+  #classifier(): Classifier {
+    const { config, metrics } = this.#given;
+    const { library, dispatcher, results: cache } = this;
+    return new Classifier({
+      ...{ library, dispatcher, cache, metrics, secret: this.#secret },
+      maxAnswerScores: config['request.max_answer_scores'],
+      maxRows: config['request.max_inputs'],
+    });
+  }
+
   #classification(): ClassificationService {
     const { config, metrics } = this.#given;
-    const { library, dispatcher, results: cache, repository, archive } = this;
-    const secret = this.#secret;
+    const { classifier, repository, archive } = this;
     return new ClassificationService({
-      registry: this.sessions,
-      classifier: new Classifier({
-        ...{ library, dispatcher, cache, metrics, secret },
-        maxAnswerScores: config['request.max_answer_scores'],
-        maxRows: config['request.max_inputs'],
-      }),
-      ...{ repository, defaultModel: config['models.default'] },
+      ...{ registry: this.sessions, classifier, repository },
+      defaultModel: config['models.default'],
       onAnswer: (answered) => {
         metrics.models.answered(answered);
         return archive.keepAnswer(answered);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { shownCache, shownCleared } from '../cache/shown.js';
 import { toMb } from '../contract/units.js';
+import { PlimsollError } from '../errors.js';
 import type { HttpServices, ModelFacts } from '../http/services.js';
 import { shownProcesses } from '../memory/process-ring.js';
 import { shownReceipt } from '../memory/receipt.js';
@@ -9,7 +10,10 @@ import { shownMemory } from '../memory/snapshot.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Model } from '../models/intake/repository.js';
 import { shownPool } from '../pools/shown.js';
-import { shownSession } from '../sessions/shown.js';
+import type { SharedSession } from '../sessions/fleet/directory.js';
+import { elsewhereOf } from '../sessions/fleet/parts.js';
+import type { SessionView } from '../sessions/session.js';
+import { shownSession, shownShared } from '../sessions/shown.js';
 import type { Config } from '../settings/config.js';
 import { shownSettings } from '../settings/shown.js';
 import type { Assembly } from './assembly.js';
@@ -23,9 +27,9 @@ export function httpServices(
     'keys' | 'keyCheck' | 'notReadyBecause' | 'degradedBecause'
   >,
 ): HttpServices {
-  const { classification, workers, events, archive, proofs, pulls } = parts;
+  const { classification, workers, events, archive, proofs, pulls, fleet } = parts;
   return {
-    ...{ classification, workers, events, archive, proofs, pulls },
+    ...{ classification, workers, events, archive, proofs, pulls, fleet },
     models: modelsOf(parts),
     sessions: sessionsOf(parts),
     memory: memoryOf(parts),
@@ -33,6 +37,7 @@ export function httpServices(
       figures: async () => shownCache(await parts.results.figures()),
       clear: async (tier) => shownCleared(await parts.results.clear(tier)),
     },
+    jobs: parts.jobs.service,
     settings: shownSettings(config),
     pools: () => parts.pools.map(({ figures }) => shownPool(figures)),
     ...of,
@@ -74,15 +79,36 @@ function modelsOf({
   };
 }
 
-function sessionsOf({ sessions }: Assembly): HttpServices['sessions'] {
+function sessionsOf(parts: Assembly): HttpServices['sessions'] {
+  const { sessions, fleet } = parts;
+  const { directory } = fleet;
+  const show = (session: SessionView, of?: SharedSession) =>
+    directory === undefined || session.shared === undefined
+      ? shownSession(session)
+      : shownShared(session, directory, of);
   return {
-    open: (maxUsers) => shownSession(sessions.open(maxUsers)),
-    list: () => sessions.list().map(shownSession).reverse(),
-    find: (id) => {
-      const session = sessions.find(id);
-      return session === undefined ? undefined : shownSession(session);
+    open: async (maxUsers) => show(await sessions.openForAll(maxUsers)),
+    list: () =>
+      sessions
+        .list()
+        .map((session) => show(session))
+        .reverse(),
+    find: async (id) => {
+      const own = sessions.find(id);
+      if (own === undefined) return fleet.elsewhere(id);
+      return own.shared === undefined
+        ? shownSession(own)
+        : show(own, await directory?.describe(id));
     },
-    end: async (id) => shownSession(await sessions.end(id)),
+    end: async (id) => {
+      const own = await sessions.endForAll(id);
+      if (own !== undefined && own.shared === undefined) return shownSession(own);
+      const all = await fleet.cleaned(id);
+      if (own !== undefined) return show(own, all);
+      const past = all === undefined ? await parts.archive.session(id) : elsewhereOf(all);
+      if (past !== undefined) return past;
+      throw new PlimsollError('SESSION_NOT_FOUND', `there is no session "${id.slice(0, 100)}"`);
+    },
   };
 }
 

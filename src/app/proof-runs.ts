@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ProofProfile, ProofView } from '../contract/proofs.js';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
-import { PROVE_KEY_VARIABLE } from '../settings/http.js';
+import { PROVE_KEY_VARIABLE } from '../settings/areas/http.js';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const RECORD = 'proof.json';

@@ -1,4 +1,5 @@
 import { type Config, ignoredVariables, readConfig } from '../settings/config.js';
+import { withSecretFiles } from '../settings/environment/secret-files.js';
 import { SettingError } from '../settings/setting.js';
 import { availableCpus } from '../system/cpus.js';
 
@@ -11,6 +12,7 @@ export interface CommonFlags {
   readonly model?: string | readonly string[];
   readonly host?: string;
   readonly port?: string;
+  readonly role?: string;
   readonly set: readonly string[];
 }
 
@@ -41,13 +43,15 @@ export async function configFrom(flags: CommonFlags): Promise<CommandConfig> {
     'models.dtype': flags.dtype,
     'http.host': flags.host,
     'http.port': flags.port,
+    'server.role': flags.role,
     'hub.models': typeof flags.model === 'object' ? flags.model.join(',') : undefined,
   };
   for (const [key, value] of Object.entries(named)) if (value !== undefined) overrides[key] = value;
   const cpus = await availableCpus();
   const isInKubernetes = process.env.KUBERNETES_SERVICE_HOST !== undefined;
-  const config = readConfig(process.env, overrides, { cpus, isInKubernetes });
-  return { config, cpus, warnings: ignoredVariables(process.env) };
+  const environment = withSecretFiles(process.env);
+  const config = readConfig(environment, overrides, { cpus, isInKubernetes });
+  return { config, cpus, warnings: ignoredVariables(environment) };
 }
 
 /** Prints the warnings of a command that has no log. */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { OPEN_WORDS } from '../settings/http.js';
+import { OPEN_WORDS } from '../settings/areas/http.js';
 import { PARENT_VARIABLE } from '../system/process/parent-death.js';
 import type { CommonFlags } from './flags.js';
 

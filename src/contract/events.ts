@@ -1,8 +1,8 @@
 /** What open pages are fed with, as server-sent events. */
 import { cacheSchema } from './cache.js';
-import { pressureSchema, processRoleSchema } from './memory.js';
+import { fleetSchema } from './fleet.js';
+import { jobSchema } from './jobs.js';
 import { modelOfStateSchema, pullSchema } from './models.js';
-import { poolSchema } from './pools.js';
 import { receiptSchema } from './receipts.js';
 import {
   choice,
@@ -10,6 +10,7 @@ import {
   instant,
   integer,
   list,
+  nullable,
   number,
   object,
   optional,
@@ -17,7 +18,9 @@ import {
   text,
 } from './schema/schema.js';
 import { endedSessionSchema, openSessionViewSchema } from './sessions.js';
-import { workerSchema } from './workers.js';
+import { pressureSchema, processRoleSchema } from './state/memory.js';
+import { poolSchema } from './state/pools.js';
+import { workerSchema } from './state/workers.js';
 
 /** Address of the stream. It takes one of few places, so guards know it by name. */
 export const EVENTS_URL = '/v1/events';
@@ -53,6 +56,8 @@ export const pageStateSchema = object({
   pools: list(poolSchema),
   pull_allowed: flag('Whether models may be fetched over HTTP: `hub.pull`.'),
   pulls: list(pullSchema, 'The newest ones.'),
+  jobs: list(jobSchema, 'The newest ones.'),
+  fleet: nullable(fleetSchema, 'Null for a server that sees no others.'),
 });
 export type PageState = Static<typeof pageStateSchema>;
 

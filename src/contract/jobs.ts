@@ -102,17 +102,16 @@ const failedShardSchema = object({
   attempts: integer(),
 });
 
-export const jobMachineSchema = object({
+const jobMachineSchema = object({
   server: text(),
-  shards: integer('Shards that it runs now.'),
-  rows: integer('Rows that it has done.'),
+  shards: list(integer(), { description: 'Shards that it runs now.' }),
 });
 
 export const jobSchema = object({
   id: text(),
   state: choice(JOB_STATES),
   request: jobRequestSchema,
-  task: nullable(choice(JOB_TASKS), 'null before the first shard.'),
+  task: nullable(choice(JOB_TASKS), { description: 'As asked; null: what the model does.' }),
   model: nullable(text()),
   commit: nullable(text()),
   dtype: nullable(text()),
@@ -159,3 +158,9 @@ export const shardSchema = object({
 });
 export const shardsSchema = object({ shards: list(shardSchema) });
 export type ShardView = Static<typeof shardSchema>;
+
+export const jobPathSchema = object({ id: text() });
+export const shardsQuerySchema = limited({
+  from: optional(text({ pattern: '^\\d{1,9}$', description: 'The first shard, from 0.' })),
+  state: optional(choice(['waiting', 'running', 'done', 'failed'])),
+});

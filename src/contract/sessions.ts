@@ -1,3 +1,4 @@
+import { sessionFleetSchema } from './fleet.js';
 import { receiptSchema } from './receipts.js';
 import { limited } from './schema/lists.js';
 import {
@@ -52,7 +53,11 @@ const ended = {
 export const endedSessionSchema = object(ended);
 export type EndedSession = Static<typeof endedSessionSchema>;
 
-export const sessionSchema = object({ ...ended, cleanup: nullable(receiptSchema) });
+export const sessionSchema = object({
+  ...ended,
+  cleanup: nullable(receiptSchema),
+  fleet: optional(sessionFleetSchema),
+});
 export type SessionView = Static<typeof sessionSchema>;
 
 export const sessionsSchema = object({ sessions: list(sessionSchema) });

@@ -1,15 +1,22 @@
 import type { CacheView, ClearedCache } from '../contract/cache.js';
 import type { EventKind } from '../contract/events.js';
-import type { MemoryView, MinuteReading, ProcessReadings, Reading } from '../contract/memory.js';
+import type { FleetView } from '../contract/fleet.js';
 import type { ModelDetail, ModelView, PullView } from '../contract/models.js';
-import type { PoolView } from '../contract/pools.js';
 import type { ProofProfile, ProofView } from '../contract/proofs.js';
 import type { Receipt } from '../contract/receipts.js';
 import type { ClassificationRecord, PastEvent } from '../contract/records.js';
 import type { KeyView, SettingView } from '../contract/service.js';
 import type { SessionUsers, SessionView } from '../contract/sessions.js';
+import type {
+  MemoryView,
+  MinuteReading,
+  ProcessReadings,
+  Reading,
+} from '../contract/state/memory.js';
+import type { PoolView } from '../contract/state/pools.js';
+import type { WorkerView } from '../contract/state/workers.js';
 import type { Tokenized } from '../contract/tokenize.js';
-import type { WorkerView } from '../contract/workers.js';
+import type { JobService } from '../jobs/service.js';
 import type { MadeKey, NewKey } from '../keys/key-register.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { ModelDescription } from '../models/intake/description.js';
@@ -40,11 +47,12 @@ export interface HttpServices {
   readonly classification: ClassificationService;
   readonly sessions: {
     /** @throws PlimsollError TOO_MANY_SESSIONS, SHUTTING_DOWN, UNDER_PRESSURE */
-    readonly open: (maxUsers: number | undefined) => SessionView;
+    readonly open: (maxUsers: number | undefined) => Promise<SessionView>;
     /** Sessions of this run that are still remembered, the newest first. */
     readonly list: () => readonly SessionView[];
-    readonly find: (id: string) => SessionView | undefined;
-    /** Settles after the cleanup. @throws PlimsollError SESSION_NOT_FOUND */
+    /** Also one that other servers of the fleet have. */
+    readonly find: (id: string) => Promise<SessionView | undefined>;
+    /** Settles after the cleanup. @throws PlimsollError SESSION_NOT_FOUND, REDIS_UNAVAILABLE */
     readonly end: (id: string) => Promise<SessionView>;
   };
   readonly memory: {
@@ -107,6 +115,8 @@ export interface HttpServices {
     /** @throws PlimsollError PROOF_NOT_FOUND */
     readonly report: (id: string) => Promise<Buffer>;
   };
+  /** Bulk classification of files. Each throws PlimsollError JOBS_UNAVAILABLE. */
+  readonly jobs: Pick<JobService, 'submit' | 'show' | 'list' | 'shards' | 'cancel' | 'retry'>;
   /** Models that are fetched from a hub because somebody asked over HTTP. */
   readonly pulls: {
     readonly list: () => readonly PullView[];
@@ -131,6 +141,8 @@ export interface HttpServices {
     readonly revoke: (name: string) => Promise<void>;
     readonly rotate: (name: string, graceMs: number) => Promise<MadeKey>;
   };
+  /** The servers of the fleet. */
+  readonly fleet: { readonly view: () => Promise<FleetView> };
   readonly settings: readonly SettingView[];
   /** Pools of connections to other servers. */
   readonly pools: () => readonly PoolView[];

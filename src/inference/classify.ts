@@ -21,11 +21,17 @@ export interface ClassifyRequest<R> {
   readonly task: RowTask<R>;
   /** The caller; users are served in turn. */
   readonly user: string;
+  /**
+   * Rows of a job: they run on what callers leave, and use what the memory has, but neither fill it nor ask Redis. Millions of texts
+   * that are read once would drive out those of callers.
+   */
+  readonly isJob?: boolean;
 }
 
 interface Asked<R> {
   readonly plan: RowPlan<R>;
   readonly user: string;
+  readonly isJob: boolean;
 }
 
 /** Larger requests are looked up in slices, so that others are served in between. */
@@ -99,7 +105,7 @@ export class Classifier {
 
   #answer<R>(
     ready: ReadyModel,
-    { task, user }: ClassifyRequest<R>,
+    { task, user, isJob = false }: ClassifyRequest<R>,
     abort: Abortable,
   ): Classification<R> | Promise<Classification<R>> {
     const { description } = ready.model;
@@ -115,7 +121,7 @@ export class Classifier {
       rows: new Array<SourcedResult | undefined>(rows.length),
       isKnown: true,
     };
-    const asked = { plan, user };
+    const asked = { plan, user, isJob };
     if (rows.length > AT_ONCE) return this.#answerInSlices(ready, asked, found, abort);
     // Plain loops here and below: this is the hot path of cached answers.
     for (let index = 0; index < rows.length; index += 1) {
@@ -191,7 +197,7 @@ export class Classifier {
   /** Looks up in Redis what memory does not have, and computes the rest. */
   async #complete<R>(
     ready: ReadyModel,
-    { plan, user }: Asked<R>,
+    { plan, user, isJob }: Asked<R>,
     found: Lookup,
     abort: Abortable,
   ): Promise<Classification<R>> {
@@ -201,11 +207,11 @@ export class Classifier {
     const keep = keptLabels(labels, wanted);
     // A result that is being computed now arrives here before it arrives in Redis.
     const isComputing = (key: string) => this.#dispatcher.isComputing(runKeyOf(key, keep));
-    const asked = missingOf(keys, rows).filter((key) => !isComputing(key));
+    const asked = isJob ? [] : missingOf(keys, rows).filter((key) => !isComputing(key));
     const looking = this.#cache.findInRedis(asked, labels);
     if (looking !== undefined) this.#take(await looking, asked, keys, rows, wanted);
     const times = rows.includes(undefined)
-      ? await this.#compute(ready, { plan, user, keep, abort }, keys, rows)
+      ? await this.#compute(ready, { plan, user, isJob, keep, abort }, keys, rows)
       : NOTHING_TO_RUN;
     return this.#replyInSlices(ready, plan, found, times);
   }
@@ -243,13 +249,14 @@ export class Classifier {
     of: {
       readonly plan: RowPlan<R>;
       readonly user: string;
+      readonly isJob: boolean;
       readonly keep: number | undefined;
       readonly abort: Abortable;
     },
     keys: readonly string[],
     rows: (SourcedResult | undefined)[],
   ): Promise<Timing> {
-    const { keep, abort, user } = of;
+    const { keep, abort, user, isJob } = of;
     const { rows: inputs, rowsPerAnswer, function: own, tokens } = of.plan;
     const places = new Map(keys.map((key, index) => [key, index]));
     const wanted = missingOf(keys, rows);
@@ -258,9 +265,11 @@ export class Classifier {
     const runKeys = wanted.map((key) => runKeyOf(key, keep));
     const positions = at.map((index) => Math.floor(index / rowsPerAnswer));
     const what = { keep, function: own, tokens };
-    const keyed = { keys: runKeys, positions, onResult: this.#keep, ...what };
+    const onResult = isJob ? dropped : this.#keep;
+    const keyed = { keys: runKeys, positions, onResult, ...what };
+    const how = isJob ? 'submitJob' : 'submit';
     const answer = await onWholeForm(this.#library, ready, abort, (using) =>
-      this.#dispatcher.submit(using, asked, abort, user, keyed),
+      this.#dispatcher[how](using, asked, abort, user, keyed),
     );
     const { rows: found, ...times } = answer;
     const computed = new Map<string, SourcedResult>();
@@ -287,7 +296,7 @@ export class Classifier {
     for (let index = 0; index < answer.results.length; index += 1) {
       fillIn(answer, index, plan, rows);
     }
-    this.#count(ready, rows);
+    this.#count(ready, plan, rows);
     return answer;
   }
 
@@ -308,12 +317,18 @@ export class Classifier {
       scores = 0;
       await this.#yield.next();
     }
-    this.#count(ready, rows);
+    this.#count(ready, plan, rows);
     return answer;
   }
 
-  #count({ model }: ReadyModel, rows: readonly (SourcedResult | undefined)[]): void {
-    const { cacheHits, cacheMisses, inputs } = this.#metrics;
+  #count<R>(
+    { model }: ReadyModel,
+    { task }: RowPlan<R>,
+    rows: readonly (SourcedResult | undefined)[],
+  ): void {
+    const { cacheHits, cacheMisses, inputs, taskRequests, taskRows } = this.#metrics;
+    taskRequests.add(task, 1);
+    taskRows.add(task, rows.length);
     const memory = countOf(rows, 'memory');
     const redis = countOf(rows, 'redis');
     inputs.add(model.id, rows.length);
@@ -322,6 +337,9 @@ export class Classifier {
     if (memory + redis < rows.length) cacheMisses.inc(rows.length - memory - redis);
   }
 }
+
+/** Results of jobs are written into parts, not kept. */
+function dropped(): void {}
 
 /** Keys without a result, each once. */
 function missingOf(

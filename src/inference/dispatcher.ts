@@ -5,75 +5,57 @@ import type { Gear } from '../models/run/gear.js';
 import type { RowInput } from '../models/run/row-input.js';
 import { inputsOf, liveInputOf, rowOptionsOf, sizesOf, workOf } from './batch-inputs.js';
 import { CondemnedForms } from './damaged-forms.js';
-import { Faults, type Refusal } from './faults/faults.js';
+import type { DispatcherOptions } from './dispatcher-options.js';
+import { Faults } from './faults/faults.js';
 import { inputRefused } from './faults/refused-texts.js';
 import { type Fault, faultOf, verdictOn } from './faults/verdict.js';
-import { handleOf, loadNeed } from './model-handles.js';
-import { ModelLoads, type ModelLoadsOptions } from './model-loads.js';
+import { HeldModels } from './loads/held-models.js';
+import { handleOf } from './loads/model-handles.js';
+import { ModelLoads } from './loads/model-loads.js';
 import { QueueGate } from './queue/queue-gate.js';
-import { type BatchLimits, type Dispatch, plan, type WorkerView } from './queue/scheduler.js';
-import { WaitingRows } from './queue/waiting-rows.js';
+import type { Dispatch, WorkerView } from './queue/scheduler.js';
+import { type Moment, SHORT_BATCH_MS, WaitingClasses } from './queue/waiting-classes.js';
 import {
   type Answer,
   answerRow,
   type Keyed,
-  newRequest,
+  openRequest,
   positionOf,
   type Request,
   type Row,
   withJoined,
 } from './requests.js';
 import { type JoinedRows, RunningBatches } from './running-batches.js';
-import type { LiveInput } from './shadow-checks.js';
 import type { BatchResult, StepResult } from './workers/protocol.js';
 import type { Worker } from './workers/worker.js';
 
-export interface DispatcherOptions extends ModelLoadsOptions {
-  readonly limits: BatchLimits;
-  /** Most inputs that may wait. */
-  readonly maxWaiting: number;
-  /** Most of them by one user; see {@link QueueGate}. */
-  readonly maxWaitingOfUser: number;
-  /** Requests that would be answered later are refused on arrival. */
-  readonly deadlineMs: number;
-  /** Called for every request that enters the queue. */
-  readonly onArrival: (model: string) => void;
-  /** Called for every batch that was answered. */
-  readonly onBatch: (batch: BatchFacts) => void;
-  /** Called when the answers of a batch of `count` inputs have left, with the first of them. */
-  readonly onAnswered?: (ready: ReadyModel, count: number, input: LiveInput) => void;
-  /** Called when a text or a model is refused for a while. */
-  readonly onRefusal?: (refusal: Refusal) => void;
-}
-
-export interface BatchFacts {
-  readonly model: string;
-  readonly items: number;
-  readonly tokenizeMs: number;
-  readonly runMs: number;
-  readonly retried: boolean;
+interface Arriving extends Pick<Request, 'ready' | 'keyed' | 'isJob' | 'expectedMs'> {
+  readonly inputs: readonly RowInput[];
+  readonly sizes: readonly number[];
+  readonly user: string;
 }
 
 /** Owns the queue: hands inputs to workers as the scheduler decides, and joins the answers. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #waiting: WaitingRows<Row>;
+  readonly #waiting: WaitingClasses<Row>;
   readonly #gate: QueueGate;
   readonly #faults: Faults;
   readonly #loads: ModelLoads;
   readonly #running = new RunningBatches();
-  /** Models whose load waits for room, with the error for callers whose deadline passes meanwhile. */
-  readonly #held = new Map<string, PlimsollError>();
+  readonly #held: HeldModels;
   readonly condemned: CondemnedForms;
   #maxItems: number;
+  #later: NodeJS.Timeout | undefined;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#maxItems = options.limits.maxItems;
-    this.#waiting = new WaitingRows(options.limits.maxSize);
+    this.#waiting = new WaitingClasses(options.limits.maxSize, options.jobShare ?? 0);
     this.#gate = new QueueGate(options);
     this.#faults = new Faults(options.batchTimeoutMs, options.onRefusal);
     this.#loads = new ModelLoads(options);
+    this.#held = new HeldModels(options.admission, () => this.pump());
     this.condemned = new CondemnedForms(options.pool);
   }
 
@@ -82,9 +64,9 @@ export class Dispatcher {
     this.#maxItems = Math.max(1, Math.min(maxItems, this.#options.limits.maxItems));
   }
 
-  /** Inputs that wait for a worker. */
+  /** Inputs of callers that wait for a worker. */
   get waitingCount(): number {
-    return this.#waiting.size;
+    return this.#waiting.callers.size;
   }
 
   /** Whether an input with that key waits or runs. */
@@ -113,52 +95,66 @@ export class Dispatcher {
     user = '',
     keyed?: Keyed,
   ): Promise<Answer> {
-    const model = ready.model.id;
     const sizes = sizesOf(inputs, ready.model.description.maxTokens, keyed?.tokens);
     const size = sizes.reduce((sum, each) => sum + each, 0);
     let expectedMs: number;
     try {
       this.#faults.check(ready, keyed);
-      const arrival = { model, user, count: inputs.length, size };
-      expectedMs = this.#gate.check(arrival, this.#waiting, this.#workers());
+      this.#waiting.arrived(performance.now());
+      const arrival = { model: ready.model.id, user, count: inputs.length, size };
+      expectedMs = this.#gate.check(arrival, this.#waiting.callers, this.#workers());
     } catch (error) {
       return Promise.reject(error);
     }
-    const { signal } = abort;
+    return this.#queue({ ready, inputs, sizes, user, keyed, expectedMs, isJob: false }, abort);
+  }
+
+  /**
+   * Runs the inputs of a job: with what callers leave of the workers, and at least `jobShare` of them. There is no deadline; the
+   * caller bounds how many wait.
+   *
+   * @throws PlimsollError MODEL_UNUSABLE, INPUT_REFUSED, WORKER_LOST; the signal's reason
+   */
+  submitJob(
+    ready: ReadyModel,
+    inputs: readonly RowInput[],
+    abort: Abortable,
+    user: string,
+    keyed: Keyed,
+  ): Promise<Answer> {
+    const sizes = sizesOf(inputs, ready.model.description.maxTokens, keyed.tokens);
+    try {
+      this.#faults.check(ready, keyed);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const of = { ready, inputs, sizes, user, keyed, expectedMs: Infinity, isJob: true };
+    return this.#queue(of, abort);
+  }
+
+  #queue(of: Arriving, { signal }: Abortable): Promise<Answer> {
+    const { inputs, sizes, user, ...asked } = of;
+    const { ready, keyed, isJob, expectedMs } = asked;
+    const model = ready.model.id;
     if (signal.aborted) return Promise.reject(signal.reason);
-    return new Promise((resolve, reject) => {
-      const cancel = () => this.#fail(request, signal.reason);
-      const left = () => signal.removeEventListener('abort', cancel);
-      const request = newRequest(
-        {
-          ...{ ready, keyed, expectedMs },
-          resolve: (answer) => {
-            left();
-            this.#gate.learn(expectedMs, performance.now() - request.enqueuedAtMs);
-            resolve(answer);
-          },
-          reject: (error) => {
-            left();
-            reject(error);
-          },
-        },
-        inputs.length,
-      );
-      signal.addEventListener('abort', cancel, { once: true });
-      this.#options.onArrival(model);
-      inputs.forEach((input, index) => {
-        const row = { model, user, size: sizes[index] ?? 1, request, index, input };
-        const { keep } = keyed ?? {};
-        this.#enter({ ...row, keep, losses: 0, alone: false, key: keyed?.keys[index] });
-      });
-      this.pump();
+    const { request, answer } = openRequest(asked, inputs.length, signal, {
+      onAbort: (reason) => this.#fail(request, reason),
+      onAnswer: (tookMs) => !isJob && this.#gate.learn(expectedMs, tookMs),
     });
+    this.#options.onArrival(model);
+    inputs.forEach((input, index) => {
+      const row = { model, user, size: sizes[index] ?? 1, request, index, input, isJob };
+      const { keep } = keyed ?? {};
+      this.#enter({ ...row, keep, losses: 0, alone: false, key: keyed?.keys[index] });
+    });
+    this.pump();
+    return answer;
   }
 
   /** Queues the row, or joins it to the running row with its key. */
   #enter(row: Row): void {
     row.request.rows.push(row);
-    if (!this.#running.join(row)) this.#waiting.add(row);
+    if (!this.#running.join(row)) this.#waiting.of(row).add(row);
   }
 
   /** Hands out batches while there are any. Called on every arrival, completion and change of workers. */
@@ -167,14 +163,35 @@ export class Dispatcher {
     while (this.#waiting.size > 0) {
       const views = this.#views();
       if (views.length === 0) return;
-      const dispatch = plan(this.#waiting, views, limits, this.#isHeld);
-      if (dispatch === undefined) return;
+      const dispatch = this.#waiting.next(views, limits, this.#moment());
+      if (dispatch === undefined) break;
       if (this.#dropLate(dispatch)) continue;
       const worker = this.#options.pool.find(dispatch.worker);
       const settle = worker && this.#admit(worker, dispatch);
       if (worker === undefined || settle === undefined) this.#cancel(dispatch);
       else void this.#execute(worker, dispatch).finally(settle);
     }
+    this.#pumpOnceCallersAreGone();
+  }
+
+  #moment(): Moment {
+    const { jobBatches } = this.#running;
+    const workers = this.#workers();
+    return {
+      ...{ nowMs: performance.now(), workers, jobBatches, isHeld: this.#isHeld },
+      shortSize: (model) => this.#gate.sizeWithin(model, SHORT_BATCH_MS),
+    };
+  }
+
+  /** A worker that was kept idle for callers is given to jobs when none has come for a while. */
+  #pumpOnceCallersAreGone(): void {
+    if (this.#waiting.jobs.size === 0 || this.#later !== undefined) return;
+    const waitMs = this.#waiting.presentForMs(performance.now());
+    if (waitMs === 0) return;
+    this.#later = setTimeout(() => {
+      this.#later = undefined;
+      this.pump();
+    }, waitMs).unref();
   }
 
   /**
@@ -208,8 +225,9 @@ export class Dispatcher {
     const { size } = workOf(rows);
     const now = performance.now();
     const all = rows.flatMap((row) => [row, ...(same.get(row) ?? [])]);
-    const late = all.filter(({ request }) =>
-      this.#gate.isTooLate(now - request.enqueuedAtMs, model, size),
+    const late = all.filter(
+      ({ request, isJob }) =>
+        !isJob && this.#gate.isTooLate(now - request.enqueuedAtMs, model, size),
     );
     if (late.length === 0) return false;
     this.#cancel(dispatch);
@@ -235,35 +253,22 @@ export class Dispatcher {
   #putBack(rows: readonly Row[], charged: { has: (row: Row) => boolean }): void {
     for (const row of [...rows].reverse()) {
       if (row.request.settled) continue;
-      if (charged.has(row)) this.#waiting.putBack(row);
-      else this.#waiting.restore(row);
+      if (charged.has(row)) this.#waiting.of(row).putBack(row);
+      else this.#waiting.of(row).restore(row);
     }
   }
 
-  /**
-   * Asks for room if the batch needs a load.
-   *
-   * @returns call it when the batch is over; undefined if the batch cannot run now.
-   */
-  #admit(worker: Worker, { model, rows, same }: Dispatch<Row>): (() => void) | undefined {
+  /** @returns call it when the batch is over; undefined if the batch cannot run now. */
+  #admit(worker: Worker, { rows, same }: Dispatch<Row>): (() => void) | undefined {
     const ready = rows[0]?.request.ready;
-    if (ready === undefined) return undefined;
-    if (worker.loaded.get(model)?.digest === ready.form.instance) return () => undefined;
     try {
-      const admission = this.#options.admission.ask(loadNeed(ready));
-      if (admission.state === 'admitted') return admission.settle;
-      this.#held.set(model, admission.refusal);
-      const again = () => {
-        this.#held.delete(model);
-        this.pump();
-      };
-      admission.changed.then(again, again);
+      return ready && this.#held.admit(worker, ready);
     } catch (error) {
       for (const row of rows) {
         for (const each of [row, ...(same.get(row) ?? [])]) this.#fail(each.request, error);
       }
+      return undefined;
     }
-    return undefined;
   }
 
   /**
@@ -326,7 +331,7 @@ export class Dispatcher {
       if (fault.kind === 'lost') this.#faults.lost(ready);
       this.#failed(joined, fault);
     } finally {
-      this.#running.end(model);
+      this.#running.end(dispatch);
       this.pump();
     }
   }
@@ -384,9 +389,10 @@ export class Dispatcher {
   #fail(request: Request, error: unknown): void {
     if (request.settled) return;
     request.settled = true;
-    const refusal = this.#held.get(request.ready.model.id);
+    const refusal = this.#held.refusalOf(request.ready.model.id);
     const late = error instanceof PlimsollError && error.code === 'DEADLINE_EXCEEDED';
-    for (const row of request.rows) this.#waiting.remove(row);
+    const waiting = this.#waiting.of(request);
+    for (const row of request.rows) waiting.remove(row);
     if (late) this.#gate.learn(request.expectedMs, Infinity);
     if (late && refusal !== undefined) request.reject(refusal);
     else request.reject(error instanceof Error ? error : new Error(String(error)));

@@ -2,7 +2,7 @@ import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ReadyModel } from '../models/library.js';
 import type { TokenOptions } from '../models/run/entities.js';
 import type { RowInput } from '../models/run/row-input.js';
-import type { WaitingRow } from './queue/waiting-rows.js';
+import type { ClassedRow } from './queue/waiting-classes.js';
 import type { RowResult } from './workers/protocol.js';
 
 /** Results and timings of one request. */
@@ -35,6 +35,8 @@ export interface Keyed {
 export interface Request {
   readonly ready: ReadyModel;
   readonly keyed: Keyed | undefined;
+  /** Of a job, which nobody waits for. */
+  readonly isJob: boolean;
   /** Latency predicted by the gate on arrival; see {@link QueueGate.check}. */
   readonly expectedMs: number;
   readonly enqueuedAtMs: number;
@@ -50,7 +52,7 @@ export interface Request {
 }
 
 /** One input of a request. */
-export interface Row extends WaitingRow {
+export interface Row extends ClassedRow {
   readonly request: Request;
   readonly index: number;
   readonly input: RowInput;
@@ -61,13 +63,46 @@ export interface Row extends WaitingRow {
   alone: boolean;
 }
 
-export function newRequest(
-  of: Pick<Request, 'ready' | 'keyed' | 'expectedMs' | 'resolve' | 'reject'>,
+/** Opens a request, which its answer, an error or its caller's leaving settles. */
+export function openRequest(
+  of: Pick<Request, 'ready' | 'keyed' | 'isJob' | 'expectedMs'>,
   inputs: number,
-): Request {
+  signal: AbortSignal,
+  on: {
+    readonly onAbort: (reason: unknown) => void;
+    readonly onAnswer: (tookMs: number) => void;
+  },
+): { readonly request: Request; readonly answer: Promise<Answer> } {
+  const { promise, resolve, reject } = withResolvers<Answer>();
+  const abort = () => on.onAbort(signal.reason);
+  const left = () => signal.removeEventListener('abort', abort);
   const spent = { queueMs: 0, tokenizeMs: 0, runMs: 0 };
-  const fresh = { results: [], rows: [], open: inputs, settled: false, ...spent };
-  return { ...of, ...fresh, enqueuedAtMs: performance.now() };
+  const request: Request = {
+    ...{ ...of, ...spent, results: [], rows: [], open: inputs, settled: false },
+    enqueuedAtMs: performance.now(),
+    resolve: (answer) => {
+      left();
+      on.onAnswer(performance.now() - request.enqueuedAtMs);
+      resolve(answer);
+    },
+    reject: (error) => {
+      left();
+      reject(error);
+    },
+  };
+  signal.addEventListener('abort', abort, { once: true });
+  return { request, answer: promise };
+}
+
+/** `Promise.withResolvers`, which Node 20 has not. */
+function withResolvers<T>() {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
 }
 
 /** Stores a row's result; the last one resolves the request. */

@@ -10,6 +10,13 @@ export class RunningBatches {
   /** For the key of each running row, the rows that will share its result. */
   readonly #joined = new Map<string, Row[]>();
 
+  #jobBatches = 0;
+
+  /** Batches of jobs. */
+  get jobBatches(): number {
+    return this.#jobBatches;
+  }
+
   countOf(model: string): number {
     return this.#counts.get(model) ?? 0;
   }
@@ -27,6 +34,7 @@ export class RunningBatches {
 
   begin({ model, rows, same }: Pick<Dispatch<Row>, 'model' | 'rows' | 'same'>): JoinedRows {
     this.#counts.set(model, this.countOf(model) + 1);
+    if (rows[0]?.isJob) this.#jobBatches += 1;
     const joined = new Map(rows.map((row) => [row, [...(same.get(row) ?? [])]]));
     for (const [{ key }, others] of joined) if (key !== undefined) this.#joined.set(key, others);
     return joined;
@@ -37,7 +45,8 @@ export class RunningBatches {
     for (const { key } of rows.keys()) if (key !== undefined) this.#joined.delete(key);
   }
 
-  end(model: string): void {
+  end({ model, rows }: Pick<Dispatch<Row>, 'model' | 'rows'>): void {
     this.#counts.set(model, this.countOf(model) - 1);
+    if (rows[0]?.isJob) this.#jobBatches -= 1;
   }
 }

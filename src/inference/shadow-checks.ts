@@ -4,7 +4,7 @@ import { agreementOf, boundsFor, objection } from '../models/compile/verify/judg
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ReadyModel } from '../models/library.js';
 import type { RowInput } from '../models/run/row-input.js';
-import { handleOf, loadNeed } from './model-handles.js';
+import { handleOf, loadNeed } from './loads/model-handles.js';
 import type { RowResult } from './workers/protocol.js';
 import type { Worker } from './workers/worker.js';
 

@@ -1,4 +1,4 @@
-import type { ProcessReadings } from '../contract/memory.js';
+import type { ProcessReadings } from '../contract/state/memory.js';
 import { toMb } from '../contract/units.js';
 import type { MemorySnapshot, ProcessReading } from './snapshot.js';
 

@@ -1,4 +1,4 @@
-import { pressureOfLevel, type Reading } from '../contract/memory.js';
+import { pressureOfLevel, type Reading } from '../contract/state/memory.js';
 import { toInstant, toMb } from '../contract/units.js';
 
 /** What the ring keeps of each reading. */

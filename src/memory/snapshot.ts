@@ -1,5 +1,5 @@
-import type { MemoryView } from '../contract/memory.js';
 import type { Figures } from '../contract/receipts.js';
+import type { MemoryView } from '../contract/state/memory.js';
 import { toMb, toPercent } from '../contract/units.js';
 import type { ProcessMemory } from '../system/process-memory.js';
 import type { SystemReading } from '../system/reading.js';

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { DeferredCounter, RequestMetrics } from './deferred-metrics.js';
+import { JobMetrics } from './job-metrics.js';
 import { ModelStatistics } from './model-statistics.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -104,6 +105,18 @@ export class Metrics {
     'Inputs classified',
     'model',
   );
+  readonly taskRequests = new DeferredCounter(
+    this.registry,
+    'plimsoll_task_requests_total',
+    'Requests that a model has answered, under every protocol',
+    'task',
+  );
+  readonly taskRows = new DeferredCounter(
+    this.registry,
+    'plimsoll_task_rows_total',
+    'Rows of these requests: of a zero-shot request one for each text and label',
+    'task',
+  );
   readonly cacheHits = new DeferredCounter(
     this.registry,
     'plimsoll_cache_hits_total',
@@ -134,6 +147,7 @@ export class Metrics {
     ['model'],
     SECONDS,
   );
+  readonly jobs = new JobMetrics(this.registry);
   readonly refusals = this.#counter(
     'plimsoll_refusals_total',
     'Texts and models that are refused for a while because they ended workers or took far too long',

@@ -1,9 +1,11 @@
 import type { ResultCache } from '../cache/result-cache.js';
 import { shownCache } from '../cache/shown.js';
 import type * as contract from '../contract/events.js';
+import type { FleetView } from '../contract/fleet.js';
+import type { JobView } from '../contract/jobs.js';
 import type { ModelOfState, ModelView, PullView } from '../contract/models.js';
+import type { WorkerView } from '../contract/state/workers.js';
 import { toInstant, toMb } from '../contract/units.js';
-import type { WorkerView } from '../contract/workers.js';
 import type { Dispatcher } from '../inference/dispatcher.js';
 import type { MemoryManager } from '../memory/manager.js';
 import { processName, sharedBytesOf } from '../memory/process-ring.js';
@@ -23,9 +25,15 @@ const MAX_LABELS = 8;
 /** Pulls that the page shows at most, the newest. */
 const MAX_PULLS = 8;
 
+/** Jobs that the page shows at most, the newest. */
+const MAX_JOBS = 5;
+/** Longest wait of the page's state for the queue of jobs. */
+const JOBS_WAIT_MS = 200;
+
 /** What the page shows at one moment. */
 export class PageState {
   readonly #parts: PageStateParts;
+  #lastJobs: readonly JobView[] = [];
 
   constructor(parts: PageStateParts) {
     this.#parts = parts;
@@ -33,12 +41,17 @@ export class PageState {
 
   /** Memory is that of the manager's last reading: nothing is read for the page. */
   async now(): Promise<contract.PageState> {
-    const { memory, sessions, dispatcher, views, workers, pools, cache, pulls } = this.#parts;
+    const { memory, sessions, dispatcher, views, workers, pools, cache, pulls, fleet } =
+      this.#parts;
     const { reader } = memory;
     const snapshot = reader.last ?? (await reader.read());
     const figures = figuresOf(snapshot);
     // Awaited before anything is read, so that all of the state is of one moment.
-    const models = await views.listKnown();
+    const [models, servers, shownJobs] = await Promise.all([
+      views.listKnown(),
+      fleet.shown(),
+      this.#jobs(),
+    ]);
     return {
       at: toInstant(Date.now()),
       version: VERSION,
@@ -57,7 +70,22 @@ export class PageState {
       pools: pools.map((pool) => shownPool(pool.figures)),
       pull_allowed: pulls.isAllowed,
       pulls: pulls.list().slice(0, MAX_PULLS),
+      jobs: shownJobs,
+      fleet: servers,
     };
+  }
+
+  /** As they were while their queue does not answer: the page has more to show than jobs. */
+  async #jobs(): Promise<readonly JobView[]> {
+    const looked = this.#parts.jobs.list(MAX_JOBS).catch(() => this.#lastJobs);
+    this.#lastJobs = await Promise.race([looked, this.#soon()]);
+    return this.#lastJobs;
+  }
+
+  #soon(): Promise<readonly JobView[]> {
+    return new Promise((resolve) => {
+      setTimeout(() => resolve(this.#lastJobs), JOBS_WAIT_MS).unref();
+    });
   }
 }
 
@@ -69,7 +97,9 @@ export interface PageStateParts {
   readonly workers: { readonly list: () => readonly WorkerView[] };
   readonly pools: readonly NamedPool[];
   readonly cache: ResultCache;
+  readonly jobs: { readonly list: (limit: number) => Promise<readonly JobView[]> };
   readonly pulls: { readonly isAllowed: boolean; readonly list: () => readonly PullView[] };
+  readonly fleet: { readonly shown: () => Promise<FleetView | null> };
   readonly recycleAfterUsers: number;
 }
 

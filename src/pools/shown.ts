@@ -1,4 +1,4 @@
-import type { PoolView } from '../contract/pools.js';
+import type { PoolView } from '../contract/state/pools.js';
 import { toMs } from '../contract/units.js';
 import type { PoolFigures } from './pool.js';
 

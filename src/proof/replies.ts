@@ -10,12 +10,12 @@
 import { cacheSchema } from '../contract/cache.js';
 import { answerSchema } from '../contract/classify.js';
 import { errorSchema } from '../contract/errors.js';
-import { memorySchema } from '../contract/memory.js';
 import { modelsSchema } from '../contract/models.js';
 import { receiptSchema, receiptsSchema } from '../contract/receipts.js';
 import type { Schema } from '../contract/schema/schema.js';
 import { sessionSchema } from '../contract/sessions.js';
-import { workersSchema } from '../contract/workers.js';
+import { memorySchema } from '../contract/state/memory.js';
+import { workersSchema } from '../contract/state/workers.js';
 
 /** A shape of the contract as a reply may have it: another version may know other words, or not tell. */
 type Told<T> =

@@ -1,7 +1,10 @@
 import { PlimsollError } from '../errors.js';
 import type { Receipt } from '../memory/receipt.js';
 import { type CleanupOptions, SessionCleanups } from './cleanups.js';
+import type { HeldSession, SessionDirectory, SharedCount, SharedFacts } from './fleet/directory.js';
+import { ownPartOf } from './fleet/parts.js';
 import { type EndCause, Session, type SessionView } from './session.js';
+import { factsOf, SharedSessions } from './shared-sessions.js';
 
 export interface RegistryOptions {
   readonly maxUsers: number;
@@ -19,6 +22,8 @@ export interface RegistryOptions {
   /** A new user has joined a session. */
   readonly onUser: (session: string, user: string) => void;
   readonly onError: (line: string, error: unknown) => void;
+  /** Where several servers share sessions. */
+  readonly directory?: SessionDirectory | undefined;
 }
 
 /** A request's place in its session. */
@@ -42,6 +47,7 @@ export class SessionRegistry {
   readonly #ended = new Map<string, Session>();
   readonly #ends = new Map<Session, Promise<SessionView>>();
   readonly #cleanups: SessionCleanups;
+  readonly #shared: SharedSessions | undefined;
   #ambient: Session | undefined;
   #sweeper: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -53,6 +59,9 @@ export class SessionRegistry {
     this.#options = options;
     const { cleanup, shareReceipt } = options;
     this.#cleanups = new SessionCleanups({ run: cleanup, share: shareReceipt });
+    const { directory } = options;
+    const adopt = (facts: SharedFacts) => this.#adopt(facts);
+    this.#shared = directory && new SharedSessions({ directory, open: this.#open, adopt });
   }
 
   start(): void {
@@ -86,7 +95,46 @@ export class SessionRegistry {
    * @throws PlimsollError TOO_MANY_SESSIONS, MEMORY_PRESSURE, SHUTTING_DOWN
    */
   open(maxUsers: number = this.#options.maxUsers): SessionView {
-    return this.#create(false, maxUsers).view;
+    return this.#create({ ambient: false, maxUsers }).view;
+  }
+
+  /**
+   * Opens a session for all servers that share sessions, else one of this server.
+   *
+   * @throws PlimsollError like {@link open}
+   */
+  openForAll(maxUsers: number = this.#options.maxUsers): SessionView | Promise<SessionView> {
+    const { directory } = this.#options;
+    if (directory === undefined) return this.open(maxUsers);
+    const session = this.#create({ ambient: false, maxUsers, isShared: true });
+    return directory.opened(this.#factsOf(session)).then(() => session.view);
+  }
+
+  /** Shared sessions that are open here, for the reports to the directory. */
+  held(): readonly HeldSession[] {
+    const { directory } = this.#options;
+    if (directory === undefined) return [];
+    const now = performance.now();
+    return [...this.#open.values()]
+      .filter(({ isShared, state }) => isShared && state !== 'ended')
+      .map((session) => ({
+        facts: this.#factsOf(session),
+        idleMs: session.idleHereMs(now),
+        requests: session.requests,
+        users: () => session.users,
+        own: () => ownPartOf(session.view, directory.server),
+      }));
+  }
+
+  /** The directory has counted the users of a shared session on all servers, and knows when one of them last asked. */
+  noteShared(id: string, count: SharedCount, idleMs: number): void {
+    this.#open.get(id)?.noteShared(count, idleMs, performance.now());
+  }
+
+  /** A shared session has ended on another server, or was idle on all: the part here ends too. */
+  endedElsewhere(id: string, cause: EndCause): void {
+    const session = this.#open.get(id);
+    if (session?.state === 'open') void this.#endWithoutCaller(session, cause);
   }
 
   /** Open and recently ended sessions, oldest first. */
@@ -108,13 +156,31 @@ export class SessionRegistry {
   }
 
   /**
-   * Seats a request in the session that it names, else in the ambient one.
+   * Seats a request in the session that it names, else in the ambient one. At once, but for the first request of a user in a session
+   * that servers share: that one asks the directory.
+   *
+   * @throws PlimsollError those of {@link enter}, REDIS_UNAVAILABLE
+   */
+  enterAny(id: string | undefined, user: string, model: string): Seat | Promise<Seat> {
+    const shared = this.#shared;
+    if (shared === undefined || id === undefined) return this.enter(id, user, model);
+    const known = this.#open.get(id) ?? this.#ended.get(id);
+    if (!shared.mustAsk(known, user)) return this.enter(id, user, model);
+    const begunMs = performance.now();
+    return shared.join(id, user).then((session) => this.#seat(session, user, model, begunMs));
+  }
+
+  /**
+   * Seats a request in a session of this server that it names, else in the ambient one.
    *
    * @throws PlimsollError SESSION_NOT_FOUND, SESSION_ENDED, SESSION_FULL, TOO_MANY_SESSIONS
    */
   enter(id: string | undefined, user: string, model: string): Seat {
     const session = id === undefined ? this.#ambientFor(user) : this.#named(id, user);
-    const begunMs = performance.now();
+    return this.#seat(session, user, model, performance.now());
+  }
+
+  #seat(session: Session, user: string, model: string, begunMs: number): Seat {
     if (session.begin(user, model, begunMs)) {
       this.#options.onUser(session.id, user);
       this.#options.onChange(session.view);
@@ -129,8 +195,24 @@ export class SessionRegistry {
   }
 
   /**
-   * Ends a session: it takes no more requests, running ones finish, then the cleanup runs. Ending it twice gives
-   * the same receipt.
+   * Ends a session for all servers that share it.
+   *
+   * @returns the part here, once it is cleaned up; undefined if there is none.
+   * @throws PlimsollError SESSION_NOT_FOUND, REDIS_UNAVAILABLE
+   */
+  async endForAll(id: string): Promise<SessionView | undefined> {
+    const session = this.#open.get(id);
+    const known = session ?? this.#ended.get(id);
+    if (this.#shared === undefined || known?.isShared === false) return this.end(id);
+    if (known === undefined || known.isLeft || known.state === 'open') {
+      await this.#shared.end(id, session && this.#factsOf(session));
+    }
+    return this.#open.has(id) || known !== undefined ? this.end(id) : undefined;
+  }
+
+  /**
+   * Ends a session of this server, or its part of one: it takes no more requests, running ones finish, then the cleanup runs. Ending it
+   * twice gives the same receipt.
    *
    * @throws PlimsollError SESSION_NOT_FOUND
    */
@@ -161,11 +243,22 @@ export class SessionRegistry {
       if (current.hasRoomFor(user)) return current;
       void this.#endWithoutCaller(current, 'full');
     }
-    this.#ambient = this.#create(true, this.#options.maxUsers);
+    this.#ambient = this.#create({ ambient: true, maxUsers: this.#options.maxUsers });
     return this.#ambient;
   }
 
-  #create(ambient: boolean, maxUsers: number): Session {
+  /** A part in a session that another server has opened. */
+  #adopt({ id, maxUsers, openedAtMs }: SharedFacts): Session {
+    // Its last part here is in the directory.
+    this.#ended.delete(id);
+    return this.#create({ ambient: false, maxUsers, id, openedAtMs, isShared: true });
+  }
+
+  #factsOf(session: Session): SharedFacts {
+    return factsOf(session, this.#options.idleTimeoutMs);
+  }
+
+  #create(of: Omit<ConstructorParameters<typeof Session>[0], 'privateBytes'>): Session {
     if (this.#stopped) throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping');
     this.#options.admit();
     const open = [...this.#open.values()].filter(({ state }) => state === 'open').length;
@@ -174,7 +267,7 @@ export class SessionRegistry {
       throw new PlimsollError('TOO_MANY_SESSIONS', message, { retryAfterSeconds: 1 });
     }
     const privateBytes = this.#options.privateBytes?.();
-    const session = new Session({ ambient, maxUsers, privateBytes });
+    const session = new Session({ ...of, privateBytes });
     this.#open.set(session.id, session);
     this.#options.onChange(session.view);
     return session;
@@ -201,6 +294,7 @@ export class SessionRegistry {
     } finally {
       // The session ends even if its cleanup failed: nobody could end it again.
       session.completeEnd(receipt);
+      if (session.isShared) await this.#release(session, cause);
       this.#open.delete(session.id);
       this.#ended.set(session.id, session);
       for (const id of this.#ended.keys()) {
@@ -210,6 +304,15 @@ export class SessionRegistry {
       this.#options.onChange(session.view);
     }
     return session.view;
+  }
+
+  /** Gives the directory what was done here. */
+  async #release(session: Session, cause: EndCause): Promise<void> {
+    const { directory } = this.#options;
+    if (directory === undefined) return;
+    const own = ownPartOf(session.view, directory.server);
+    const isLeaving = cause === 'server stopped';
+    session.noteLeft(await directory.release(this.#factsOf(session), own, isLeaving));
   }
 
   /** The work's outcome; null once the server stops and the time for that is over. */
@@ -246,9 +349,12 @@ export class SessionRegistry {
     return false;
   }
 
+  /** Shared sessions are ended by the directory, which knows what all servers do, as long as it is there. */
   #sweep(): void {
     const now = performance.now();
+    const isJudgedElsewhere = this.#options.directory?.away === '';
     for (const session of this.#open.values()) {
+      if (session.isShared && isJudgedElsewhere) continue;
       const idle = session.idleMs(now) >= this.#options.idleTimeoutMs;
       if (idle && session.state === 'open') void this.#endWithoutCaller(session, 'idle');
     }

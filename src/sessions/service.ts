@@ -11,7 +11,7 @@ import { type Rerank, rerank } from '../tasks/rerank.js';
 import { type TextClassification, textClassification } from '../tasks/text-classification.js';
 import { type TokenClassification, tokenClassification } from '../tasks/token-classification.js';
 import { type ZeroShot, zeroShot } from '../tasks/zero-shot.js';
-import type { SessionRegistry } from './registry.js';
+import type { Seat, SessionRegistry } from './registry.js';
 
 /** Who asks, and which model; what is asked is beside it. */
 export interface Asked {
@@ -186,13 +186,20 @@ export class ClassificationService {
     return this.#repository.find(model).then(() => this.#seat(model, call, abort));
   }
 
-  #seat<R>(
+  #seat<R>(model: string, call: Call<R>, abort: Abortable): Given<R> {
+    const begunMs = performance.now();
+    const seat = this.#registry.enterAny(call.session, call.user, model);
+    if (!(seat instanceof Promise)) return this.#run(seat, begunMs, model, call, abort);
+    return seat.then((taken) => this.#run(taken, begunMs, model, call, abort));
+  }
+
+  #run<R>(
+    seat: Seat,
+    begunMs: number,
     model: string,
-    { user, session: asked, task, inputOf }: Call<R>,
+    { user, task, inputOf }: Call<R>,
     abort: Abortable,
   ): Given<R> {
-    const begunMs = performance.now();
-    const seat = this.#registry.enter(asked, user, model);
     const give = (found: Classification<R>): Given<R> => {
       const { model: of, results, truncated, cached, inputHashes, timing } = found;
       const { session } = seat;

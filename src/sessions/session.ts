@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Receipt } from '../memory/receipt.js';
+import type { Joined, SharedCount, SharedSession } from './fleet/directory.js';
 import { LatencyHistogram, type Percentiles } from './latency.js';
 
 /** `open`: takes requests; `ending`: running requests finish, then the cleanup runs; `ended`. */
@@ -30,13 +31,36 @@ export interface SessionView {
    */
   readonly takenBytes: number | null;
   readonly cleanup: Receipt | null;
+  /** Only of sessions that several servers share: what this server knows of the others. */
+  readonly shared?: SharedView;
+}
+
+/** What a server knows of a session that it shares with others. */
+export interface SharedView extends SharedCount {
+  /** When it got its part here, in milliseconds since 1970. */
+  readonly joinedAtMs: number;
+  /** The fleet's session when the part here ended; null before, and where Redis was away then. */
+  readonly left: SharedSession | null;
+}
+
+export function newSessionId(): string {
+  return `s_${randomUUID().replaceAll('-', '').slice(0, 20)}`;
 }
 
 /** A span of work of up to `maxUsers` users. Changed only by the registry. */
 export class Session {
-  readonly id = `s_${randomUUID().replaceAll('-', '').slice(0, 20)}`;
-  readonly openedAtMs = Date.now();
+  readonly id: string;
+  readonly openedAtMs: number;
   readonly ambient: boolean;
+  /** Whether other servers may have parts in it. */
+  readonly isShared: boolean;
+  /** New users whom the directory is asked about, each once. */
+  readonly joining = new Map<string, Promise<Joined>>();
+  readonly #joinedAtMs = Date.now();
+  #count: SharedCount = { users: 0, over: 0 };
+  /** By `performance.now()`: the last activity on any server, as far as it is known here. */
+  #fleetActiveAtMs = Number.NEGATIVE_INFINITY;
+  #left: SharedSession | null = null;
   readonly maxUsers: number;
   readonly #privateBytesAtOpening: number | undefined;
   readonly #users = new Set<string>();
@@ -59,8 +83,15 @@ export class Session {
     readonly maxUsers: number;
     /** Private bytes in the last reading. */
     readonly privateBytes?: number | undefined;
+    /** Of a session that another server has opened; new ones by default. */
+    readonly id?: string | undefined;
+    readonly openedAtMs?: number | undefined;
+    readonly isShared?: boolean | undefined;
   }) {
+    this.id = options.id ?? newSessionId();
+    this.openedAtMs = options.openedAtMs ?? this.#joinedAtMs;
     this.ambient = options.ambient;
+    this.isShared = options.isShared === true;
     this.maxUsers = options.maxUsers;
     this.#privateBytesAtOpening = options.privateBytes;
   }
@@ -74,9 +105,39 @@ export class Session {
     return this.#users.has(user) || this.#users.size < this.maxUsers;
   }
 
-  /** Milliseconds since a request last started or ended; 0 while one runs. */
-  idleMs(nowMs: number): number {
+  /** Whether this user has asked here. */
+  knows(user: string): boolean {
+    return this.#users.has(user);
+  }
+
+  get users(): readonly string[] {
+    return [...this.#users];
+  }
+
+  get requests(): number {
+    return this.#requests;
+  }
+
+  /** Milliseconds since a request last started or ended here; 0 while one runs. */
+  idleHereMs(nowMs: number): number {
     return this.#inFlight > 0 ? 0 : nowMs - this.#lastActiveAtMs;
+  }
+
+  /** The same of all servers, as far as it is known here. */
+  idleMs(nowMs: number): number {
+    return Math.min(this.idleHereMs(nowMs), nowMs - this.#fleetActiveAtMs);
+  }
+
+  /** What the directory says of it. */
+  noteShared(count: SharedCount, idleMs: number, nowMs: number): void {
+    this.#count = count;
+    this.#fleetActiveAtMs = nowMs - idleMs;
+  }
+
+  /** Whether its part here has ended while it goes on elsewhere. */
+  get isLeft(): boolean {
+    const isOver = this.#endCause === 'ended by the caller' || this.#left?.state === 'ended';
+    return this.isShared && this.#state === 'ended' && !isOver;
   }
 
   /** Whether it is open and has used the model within that time. */
@@ -126,9 +187,16 @@ export class Session {
     this.#state = 'ended';
     this.#endedAtMs = Date.now();
     this.#cleanup = cleanup;
+    this.joining.clear();
     this.#models.clear();
     this.#lastPercentiles = this.#latencies?.percentiles ?? null;
     this.#latencies = undefined;
+  }
+
+  /** Its part here is over: what the fleet has of it. */
+  noteLeft(left: SharedSession | undefined): void {
+    this.#left = left ?? null;
+    if (left !== undefined) this.#count = left.count;
   }
 
   get #takenBytes(): number | null {
@@ -136,6 +204,11 @@ export class Session {
     return cleanup === null || atOpening === undefined
       ? null
       : cleanup.before.privateBytes - atOpening;
+  }
+
+  get #shared(): SharedView {
+    const users = Math.max(this.#users.size, this.#count.users);
+    return { users, over: this.#count.over, joinedAtMs: this.#joinedAtMs, left: this.#left };
   }
 
   get view(): SessionView {
@@ -153,6 +226,7 @@ export class Session {
       endCause: this.#endCause,
       takenBytes: this.#takenBytes,
       cleanup: this.#cleanup,
+      ...(this.isShared ? { shared: this.#shared } : {}),
     };
   }
 }

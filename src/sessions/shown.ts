@@ -2,9 +2,11 @@
 import type * as contract from '../contract/sessions.js';
 import { toInstant, toInstantOrNull, toMbOrNull, toMs } from '../contract/units.js';
 import { shownReceipt } from '../memory/receipt.js';
+import type { SessionDirectory, SharedSession } from './fleet/directory.js';
+import { ownPartOf, togetherOf } from './fleet/parts.js';
 import type { SessionView } from './session.js';
 
-/** A session as callers see it, and as the store keeps it. */
+/** A session as this server has it; one that servers share is put together by {@link shownShared}. */
 export function shownSession(session: SessionView): contract.SessionView {
   const { cleanup } = session;
   return {
@@ -12,6 +14,22 @@ export function shownSession(session: SessionView): contract.SessionView {
     ...shownEnd(session),
     cleanup: cleanup === null ? null : shownReceipt(cleanup),
   };
+}
+
+/**
+ * A session that servers share, with what this server knows of the others.
+ *
+ * @param fleet the session in the directory; by default what it was when the part here ended.
+ */
+export function shownShared(
+  session: SessionView,
+  directory: Pick<SessionDirectory, 'server' | 'away'>,
+  fleet: SharedSession | undefined = session.shared?.left ?? undefined,
+): contract.SessionView {
+  const { part } = ownPartOf(session, directory.server);
+  const { users, over } = session.shared ?? { users: session.users, over: 0 };
+  const own = { session: { ...shownSession(session), users }, part, over };
+  return togetherOf(own, fleet, directory.away);
 }
 
 /** What there is to say of a session while it is open. */

@@ -1,16 +1,16 @@
-import { CACHE_SETTINGS } from './cache.js';
-import { HTTP_SETTINGS } from './http.js';
-import { HUB_SETTINGS } from './hub.js';
-import { JOB_SETTINGS } from './jobs.js';
-import { MEMORY_SETTINGS } from './memory.js';
-import { MODEL_SETTINGS } from './models.js';
-import { isServiceLink, nearestName } from './names.js';
-import { poolSettings } from './pools.js';
-import { PROCESS_SETTINGS } from './process.js';
-import { RECORDS_SETTINGS } from './records.js';
-import { SESSION_SETTINGS } from './sessions.js';
+import { CACHE_SETTINGS } from './areas/cache.js';
+import { HTTP_SETTINGS } from './areas/http.js';
+import { HUB_SETTINGS } from './areas/hub.js';
+import { JOB_SETTINGS } from './areas/jobs.js';
+import { MEMORY_SETTINGS } from './areas/memory.js';
+import { MODEL_SETTINGS } from './areas/models.js';
+import { poolSettings } from './areas/pools.js';
+import { PROCESS_SETTINGS } from './areas/process.js';
+import { RECORDS_SETTINGS } from './areas/records.js';
+import { SESSION_SETTINGS } from './areas/sessions.js';
+import { WORK_SETTINGS } from './areas/work.js';
+import { isServiceLink, nearestName } from './environment/names.js';
 import { type Setting, type SettingContext, SettingError } from './setting.js';
-import { WORK_SETTINGS } from './work.js';
 
 /** The settings by area, in the order in which they are shown. */
 export const AREAS = {

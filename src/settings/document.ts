@@ -1,5 +1,10 @@
 import { AREAS, environmentName, type SettingKey } from './config.js';
+import { secretKeys } from './environment/secret-files.js';
 import type { Setting } from './setting.js';
+
+const SECRETS = secretKeys()
+  .map((key) => `\`${key}\``)
+  .join(', ');
 
 const HEAD = `<!-- Written by \`node dist/main.js config --markdown > docs/settings.md\`: change src/settings/, not this page. -->
 
@@ -17,6 +22,7 @@ Each setting has a key, such as \`session.max_users\`. Plimsoll takes its value 
 - A key of \`--set\` that no setting has is refused; the error names the nearest one.
 - A variable that begins with \`PLIMSOLL_\` and that no setting has is ignored with a warning that names the nearest one. Kubernetes sets such variables for a Service called \`plimsoll\`.
 - Secrets go into the environment: other users of the machine can read the arguments of a process. They are never shown, logged or sent.
+- A secret may also come from a file, as Compose, Kubernetes and systemd hand it over: \`PLIMSOLL_DATABASE_URL_FILE=/run/secrets/database-url\` names the file that holds the value. So for each secret: ${SECRETS}.
 - Amounts of memory take bytes, \`512M\`, \`2G\` (powers of 1,024) or a percentage such as \`80%\`.
 `;
 

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
-import { messageOf, systemCodeOf } from '../errors.js';
 import type { Backend } from './databases/backend.js';
+import { writeWhenFree } from './databases/when-free.js';
 import type { KeySchema, Schema } from './schema.js';
 
 export type StoredKey = KeySchema['api_keys'];
@@ -13,9 +13,6 @@ export interface StoredKeys {
 
 /** Keys in the database, revoked ones too. More are refused: each server holds them all in memory. */
 export const MAX_KEYS = 10_000;
-/** A server that writes records holds SQLite's lock for milliseconds. */
-const BUSY_TRIES = 20;
-const BUSY_PAUSE_MS = 50;
 
 /** The keys of callers in the database. Every method throws Error if the database does not answer. */
 export class KeyTable {
@@ -95,27 +92,13 @@ export class KeyTable {
 
   /** One transaction with the next revision. Its row is changed first, which makes changes wait for one another. */
   async #change<T>(work: (tables: Kysely<Schema & KeySchema>) => Promise<T>): Promise<T> {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await this.#backend.write(async (database) => {
-          const tables = database.withTables<KeySchema>();
-          await tables
-            .updateTable('key_revision')
-            .set(({ eb }) => ({ revision: eb('revision', '+', 1) }))
-            .execute();
-          return work(tables);
-        });
-      } catch (error) {
-        if (!isBusy(error) || tries >= BUSY_TRIES) throw error;
-        await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE_MS));
-      }
-    }
+    return writeWhenFree(this.#backend, async (database) => {
+      const tables = database.withTables<KeySchema>();
+      await tables
+        .updateTable('key_revision')
+        .set(({ eb }) => ({ revision: eb('revision', '+', 1) }))
+        .execute();
+      return work(tables);
+    });
   }
-}
-
-/** Whether another process holds SQLite's lock. */
-function isBusy(error: unknown): boolean {
-  return (
-    /^SQLITE_BUSY/.test(systemCodeOf(error) ?? '') || /database is locked/i.test(messageOf(error))
-  );
 }

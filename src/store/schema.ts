@@ -102,4 +102,57 @@ export type KeySchema = {
   key_revision: { id: number; revision: number };
 };
 
-export const KEY_TABLES: readonly (keyof KeySchema)[] = ['api_keys', 'key_revision'];
+/** What servers tell one another; PostgreSQL only. */
+export type ServerSchema = {
+  /** One row for each running server; `run` is its id without the part that is new with every start. */
+  fleet_servers: { id: string; run: string; told: string; seen_at_ms: number };
+};
+
+/** Bulk jobs: see jobs/queue. */
+export type JobSchema = {
+  jobs: {
+    id: string;
+    /** JSON, as `ended`. */
+    request: string;
+    created_at_ms: number;
+    /** Length of its journal. */
+    entries: number;
+    /** Null while it is open. */
+    ended_at_ms: number | null;
+    /** The job as it ended. */
+    ended: string | null;
+  };
+  /** What happened to each job, in order: places from 0 without a gap. */
+  job_journal: { job: string; place: number; entry: string };
+};
+
+/** With SQLite alone: what machines are to do for jobs. */
+export type TaskSchema = {
+  job_tasks: {
+    /** The job, for its shards; empty for planning and manifests. */
+    lane: string;
+    job: string;
+    kind: 'plan' | 'shard' | 'finish';
+    /** -1 if it is none. */
+    shard: number;
+    state: 'waiting' | 'running';
+    /** Not to be given out before. */
+    due_at_ms: number;
+    failed_attempts: number;
+    reason: string | null;
+    /** Name of the server that has it. */
+    server: string | null;
+    /** What is unique to that server among those that run. */
+    owner: string | null;
+    lock_until_ms: number | null;
+  };
+};
+
+/** Tables that are not the recorder's, in PostgreSQL. */
+export const FURTHER_TABLES: readonly (keyof KeySchema | keyof ServerSchema | keyof JobSchema)[] = [
+  'api_keys',
+  'key_revision',
+  'fleet_servers',
+  'jobs',
+  'job_journal',
+];

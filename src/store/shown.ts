@@ -1,7 +1,8 @@
 /** Stored rows as callers see them. */
-import { type MinuteReading, pressureOfLevel } from '../contract/memory.js';
+
 import type { ClassificationRecord, PastEvent } from '../contract/records.js';
 import type { SessionUsers } from '../contract/sessions.js';
+import { type MinuteReading, pressureOfLevel } from '../contract/state/memory.js';
 import { toInstant, toMb } from '../contract/units.js';
 import type { StoredEvent, StoredReading, StoredRecord } from './reader.js';
 import type { Schema } from './schema.js';

@@ -8,6 +8,7 @@ import { StoreReader } from './reader.js';
 import { type KeepLimits, Retention } from './retention.js';
 import { RowWriter } from './row-writer.js';
 import type { Row } from './rows.js';
+import { ServerTable } from './server-table.js';
 
 /** PostgreSQL's schema for our tables, unless the setting names another one. */
 export const DEFAULT_SCHEMA = 'plimsoll';
@@ -20,6 +21,8 @@ export class Store {
   readonly #reader: StoreReader;
   /** The keys of callers. */
   readonly keys: KeyTable;
+  /** What servers tell one another; PostgreSQL only. */
+  readonly servers: ServerTable;
   #onRestored: () => void = () => undefined;
 
   private constructor(backend: Backend) {
@@ -27,6 +30,7 @@ export class Store {
     this.#retention = new Retention(backend);
     this.#reader = new StoreReader(backend);
     this.keys = new KeyTable(backend);
+    this.servers = new ServerTable(backend);
   }
 
   /**
@@ -64,6 +68,11 @@ export class Store {
   /** The pools to the database's server; none with SQLite. */
   get pools(): readonly NamedPool[] {
     return this.#backend.pools;
+  }
+
+  /** For tables that their owners read and change themselves: those of jobs. */
+  get database(): Backend {
+    return this.#backend;
   }
 
   async close(): Promise<void> {

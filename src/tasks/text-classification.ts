@@ -22,6 +22,7 @@ export function textClassification(asked: TextClassification): RowTask<readonly 
     plan: (description) => {
       expectTask(description, 'text-classification');
       return {
+        task: 'text-classification',
         rows: rowsOf(inputs),
         rowsPerAnswer: 1,
         topK,

@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import type { Pools } from '../../src/contract/pools.js';
 import type { Ready } from '../../src/contract/service.js';
 import type { SessionView } from '../../src/contract/sessions.js';
+import type { Pools } from '../../src/contract/state/pools.js';
 import { during } from '../servers/during.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { postgresql } from '../servers/tools.js';

@@ -5,7 +5,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Mark, PageState } from '../../src/contract/events.js';
 import type { Models } from '../../src/contract/models.js';
 import type { Receipt } from '../../src/contract/receipts.js';
-import type { Workers } from '../../src/contract/workers.js';
+import type { Workers } from '../../src/contract/state/workers.js';
 import { EventReader } from './event-reader.js';
 import {
   classify,
@@ -95,6 +95,7 @@ describe('/v1/events', () => {
       pools: [],
       pull_allowed: false,
       pulls: [],
+      fleet: null,
     });
     const names = state.processes.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(['main', 'worker-1', 'worker-2']));

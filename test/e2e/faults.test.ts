@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { MemoryView } from '../../src/contract/memory.js';
-import type { Pools } from '../../src/contract/pools.js';
 import type { NotReady, Ready } from '../../src/contract/service.js';
+import type { MemoryView } from '../../src/contract/state/memory.js';
+import type { Pools } from '../../src/contract/state/pools.js';
 import { during } from '../servers/during.js';
 import { FAULT_NAMES, type Fault, faultsOf, Machine, nameOf } from '../servers/faults.js';
 import { PostgresqlServer } from '../servers/postgresql.js';

@@ -1,7 +1,7 @@
 import net from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { MemoryView } from '../../src/contract/memory.js';
+import type { MemoryView } from '../../src/contract/state/memory.js';
 import { ERRORS } from '../../src/errors.js';
 import {
   classify,

@@ -6,9 +6,9 @@ import path from 'node:path';
 import { afterAll, afterEach, inject } from 'vitest';
 import type { Answer } from '../../src/contract/classify.js';
 import type { ErrorBody } from '../../src/contract/errors.js';
-import type { MemoryView } from '../../src/contract/memory.js';
 import type { Receipt } from '../../src/contract/receipts.js';
 import type { SessionView } from '../../src/contract/sessions.js';
+import type { MemoryView } from '../../src/contract/state/memory.js';
 import { type Exit, exitOf, launch, removeFolders, temporaryFolder } from './processes.js';
 
 export { argumentsOf, childrenOf, isRunning, run, temporaryFolder, until } from './processes.js';

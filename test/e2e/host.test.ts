@@ -4,7 +4,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { ErrorBody } from '../../src/contract/errors.js';
-import type { MemoryView } from '../../src/contract/memory.js';
+import type { MemoryView } from '../../src/contract/state/memory.js';
 import { findCgroup } from '../../src/system/cgroup/cgroup-tree.js';
 import {
   argumentsOf,

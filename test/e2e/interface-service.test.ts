@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { MemoryView } from '../../src/contract/memory.js';
 import type { Models, ModelView } from '../../src/contract/models.js';
+import type { MemoryView } from '../../src/contract/state/memory.js';
 import type { OpenApi } from './contract-document.js';
 import {
   childrenOf,
@@ -230,6 +230,7 @@ const EVERY_ROUTE = [
   'GET /v1/events/past',
   'GET /v1/cache',
   'GET /v1/config',
+  'GET /v1/fleet',
   'GET /v1/memory',
   'GET /v1/models',
   'GET /v1/pools',

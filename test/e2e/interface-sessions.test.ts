@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { MemoryView } from '../../src/contract/memory.js';
 import type { Receipt, Receipts } from '../../src/contract/receipts.js';
 import type { Sessions, SessionView } from '../../src/contract/sessions.js';
+import type { MemoryView } from '../../src/contract/state/memory.js';
 import {
   classify,
   endSession,

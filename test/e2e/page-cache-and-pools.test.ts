@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CacheView } from '../../src/contract/cache.js';
-import type { Pools } from '../../src/contract/pools.js';
+import type { Pools } from '../../src/contract/state/pools.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { RedisServer } from '../servers/redis.js';
 import { chromium, postgresql, redis } from '../servers/tools.js';

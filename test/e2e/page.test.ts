@@ -1,10 +1,10 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { MemoryView } from '../../src/contract/memory.js';
 import type { Models } from '../../src/contract/models.js';
 import type { Receipt } from '../../src/contract/receipts.js';
 import type { SessionView } from '../../src/contract/sessions.js';
-import type { Workers } from '../../src/contract/workers.js';
+import type { MemoryView } from '../../src/contract/state/memory.js';
+import type { Workers } from '../../src/contract/state/workers.js';
 import { chromium } from '../servers/tools.js';
 import { Browser, cells, numberIn, panel, row, shoot } from './browser.js';
 import {

@@ -1,7 +1,7 @@
 import { createClient } from '@redis/client';
 import { describe, expect, test, vi } from 'vitest';
-import type { Pools, PoolView } from '../../src/contract/pools.js';
 import type { SessionView } from '../../src/contract/sessions.js';
+import type { Pools, PoolView } from '../../src/contract/state/pools.js';
 import { during } from '../servers/during.js';
 import { RedisServer } from '../servers/redis.js';
 import { redis } from '../servers/tools.js';

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PlimsollClient } from '../../src/client/client.js';
 import type { Answer } from '../../src/contract/classify.js';
 import type {
   RerankAnswer,
@@ -209,4 +210,41 @@ test('templates, strides and numbers of rows that mean nothing are refused', asy
     'INVALID_REQUEST',
     /stride is 64/,
   );
+});
+
+test('the typed client asks every task, and each is counted', async () => {
+  const client = new PlimsollClient({ url: server.url });
+  const [zeroShot] = expectedOf('zs-bert').zero_shot;
+  if (zeroShot === undefined) throw new Error('there is no zero-shot call');
+  const { text: inputs, candidate_labels, multi_label, hypothesis_template } = zeroShot;
+  const counted = async () => {
+    const { text } = await request(server, 'GET', '/metrics');
+    const of = (name: string, task: string) =>
+      Number(new RegExp(`^${name}\\{task="${task}"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+    return ['zero-shot-classification', 'rerank', 'token-classification'].map((task) => [
+      of('plimsoll_task_requests_total', task),
+      of('plimsoll_task_rows_total', task),
+    ]);
+  };
+  const before = await counted();
+  const labels = await client.zeroShot({
+    ...{ model: 'zs-bert', inputs, candidate_labels, multi_label, hypothesis_template },
+  });
+  expect(labels.results[0]?.map(({ label }) => label)).toEqual(zeroShot.labels);
+  const [rerank] = expectedOf('rerank-bert').rerank;
+  if (rerank === undefined) throw new Error('there is no reranking');
+  const { query, documents, order } = rerank;
+  const ranked = await client.rerank({ model: 'rerank-bert', query, documents });
+  expect(ranked.results.map(({ index }) => index)).toEqual(order);
+  const found = await client.tokens({
+    ...{ model: 'ner-bert', inputs: ['Ada', 'Bob'], aggregation_strategy: 'simple' as const },
+  });
+  expect(found.results).toHaveLength(2);
+  const rows = [candidate_labels.length, documents.length, 2];
+  expect(await counted()).toEqual(
+    before.map(([requests = 0, of = 0], at) => [requests + 1, of + (rows[at] ?? 0)]),
+  );
+  await expect(client.tokens({ model: 'zs-bert', inputs: 'x' })).rejects.toMatchObject({
+    ...{ status: 422, code: 'TASK_NOT_SUPPORTED' },
+  });
 });

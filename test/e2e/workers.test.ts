@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Models } from '../../src/contract/models.js';
 import type { Receipt } from '../../src/contract/receipts.js';
-import type { Workers } from '../../src/contract/workers.js';
+import type { Workers } from '../../src/contract/state/workers.js';
 import { classify, get, openSession, request, type Server, startServer, until } from './harness.js';
 import { expectError, instant, receiptShape } from './shapes.js';
 import { textNumber } from './texts.js';

@@ -13,5 +13,11 @@ export const redis: string | undefined = findTool('redis');
 /** Path of Chromium's program; undefined where it is not installed. */
 export const chromium: string | undefined = findTool('chromium');
 
+/** Path of HAProxy's program; undefined where it is not installed. */
+export const haproxy: string | undefined = findTool('haproxy');
+
 /** A Python that has the clients of other protocols: see scripts/test-python.mjs. */
-export const pythonClients: string | undefined = findPython();
+export const pythonClients: string | undefined = findPython('clients');
+
+/** A Python that has what judges deploy/: see scripts/test-python.mjs. */
+export const pythonDeploy: string | undefined = findPython('deploy');

@@ -2,6 +2,7 @@ import { keyHeaders } from './key.js';
 import type {
   Answer,
   ClassifyRequest,
+  Job,
   ModelDetail,
   ModelView,
   PastEvent,
@@ -61,6 +62,8 @@ const part = encodeURIComponent;
 const modelPath = (id: string) => id.split('/').map(part).join('/');
 
 export const api = {
+  changeJob: (id: string, how: 'cancel' | 'retry') =>
+    ask<Job>('POST', `v1/jobs/${part(id)}/${how}`),
   readings: (since: string) => ask<Readings>('GET', `v1/memory/readings?since=${part(since)}`),
   processes: () => ask<ProcessReadings>('GET', 'v1/memory/processes'),
   session: (id: string) => ask<SessionView>('GET', `v1/sessions/${part(id)}`),

@@ -19,7 +19,7 @@ export type {
   PageState as State,
   ShownProcess as ProcessView,
 } from '../../src/contract/events.js';
-export type { ProcessReadings, Readings } from '../../src/contract/memory.js';
+export type { JobView as Job } from '../../src/contract/jobs.js';
 export type {
   ModelDetail,
   ModelOfState,
@@ -27,7 +27,6 @@ export type {
   PullView as Pull,
   TaskName,
 } from '../../src/contract/models.js';
-export type { PoolView } from '../../src/contract/pools.js';
 export type { ProofStarted, Proofs, ProofView as Proof } from '../../src/contract/proofs.js';
 export type { Figures, Receipt, Receipts } from '../../src/contract/receipts.js';
 export type { PastEvent, PastEvents } from '../../src/contract/records.js';
@@ -36,11 +35,13 @@ export type {
   Sessions,
   SessionView,
 } from '../../src/contract/sessions.js';
-export type { WorkerView } from '../../src/contract/workers.js';
+export type { ProcessReadings, Readings } from '../../src/contract/state/memory.js';
+export type { PoolView } from '../../src/contract/state/pools.js';
+export type { WorkerView } from '../../src/contract/state/workers.js';
 
 import type { Mark } from '../../src/contract/events.js';
-import type { Reading as Second } from '../../src/contract/memory.js';
 import type { Receipt } from '../../src/contract/receipts.js';
+import type { Reading as Second } from '../../src/contract/state/memory.js';
 
 export type MarkKind = Mark['kind'];
 export type ReceiptAction = Receipt['actions'][number];

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import type { MinuteReading } from '../../contract/memory.js';
 import type * as contract from '../../contract/receipts.js';
 import type { ClassificationRecord, PastEvent } from '../../contract/records.js';
 import type * as sessions from '../../contract/sessions.js';
+import type { MinuteReading } from '../../contract/state/memory.js';
 import { messageOf, PlimsollError } from '../../errors.js';
 import type { RecordQuery } from '../../http/services.js';
 import type { Receipt } from '../../memory/receipt.js';
 import type { RingReading } from '../../memory/ring.js';
 import type { Answered } from '../../sessions/service.js';
 import type { SessionView } from '../../sessions/session.js';
-import { storedSession } from '../../sessions/shown.js';
+import { shownSession, storedSession } from '../../sessions/shown.js';
 import { DataSlot } from '../../store/data-slot.js';
 import type { OpenSession, ReceiptFilter, StoreReader } from '../../store/reader.js';
 import { BATCH_ROWS, Recorder } from '../../store/recorder.js';
@@ -53,6 +53,8 @@ const PRUNE_AFTER_MS = 60_000;
 /** Prune earlier after this share of the kept rows was written, but not for fewer than `PRUNE_LEAST`. */
 const PRUNE_SHARE = 0.1;
 const PRUNE_LEAST = 500;
+/** Servers write what they know of a shared session within this time of one another, clocks that differ included. */
+const WHOLE_WINS_WITHIN_MS = 60_000;
 
 /**
  * Records what happens, off the requests' path: everything goes through one recorder, in the order of events. A
@@ -125,7 +127,17 @@ export class Archive {
   }
 
   keepSession(view: SessionView): void {
-    this.#add(sessionRow(view, this.server, this.#nextRevision()));
+    this.#add(sessionRow(shownSession(view), this.server, this.#nextRevision()));
+  }
+
+  /** Keeps a session that servers share. Each of them does, and the last state that knows every part wins. */
+  keepShared(session: sessions.SessionView): void {
+    const parts = session.fleet?.servers ?? [];
+    const isWhole =
+      session.state === 'ended' &&
+      parts.every(({ state }) => state === 'ended' || state === 'lost');
+    const revision = this.#nextRevision() + (isWhole ? WHOLE_WINS_WITHIN_MS * 1000 : 0);
+    this.#add(sessionRow(session, this.server, revision));
   }
 
   keepUser(session: string, user: string): void {

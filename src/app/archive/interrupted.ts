@@ -12,6 +12,8 @@ export interface InterruptedOptions {
   readonly servers: readonly string[];
   /** Whether the session belongs to this run. */
   readonly isOurs: (id: string) => boolean;
+  /** Whether other servers go on with it. */
+  readonly isShared: (id: string) => Promise<boolean>;
   /** Runs a measured cleanup. */
   readonly cleanup: (session: string) => Promise<Receipt>;
 }
@@ -23,15 +25,20 @@ export interface InterruptedOptions {
  * @returns the number of sessions closed.
  */
 export async function closeInterrupted(options: InterruptedOptions): Promise<number> {
-  const { archive, servers, isOurs, cleanup } = options;
+  const { archive, servers, isOurs, isShared, cleanup } = options;
   let receipt: Receipt | undefined;
   const closed = new Set<string>();
+  let shared = 0;
   for (;;) {
     const found = await archive.abandoned(servers, Date.now() - GONE_AFTER_MS, STEP);
     const left = found.filter(({ id }) => !isOurs(id) && !closed.has(id));
-    if (left.length === 0) return closed.size;
+    if (left.length === 0) return closed.size - shared;
     for (const session of left) {
       closed.add(session.id);
+      if (await isShared(session.id)) {
+        shared += 1;
+        continue;
+      }
       if (receipt === undefined) receipt = await cleanup(session.id);
       else {
         receipt = sharedReceipt(receipt, { cause: receipt.cause, session: session.id });

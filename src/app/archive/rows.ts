@@ -1,8 +1,7 @@
 import { createHmac } from 'node:crypto';
+import type { SessionView } from '../../contract/sessions.js';
 import { type Receipt, shownReceipt } from '../../memory/receipt.js';
 import type { Answered } from '../../sessions/service.js';
-import type { SessionView } from '../../sessions/session.js';
-import { shownSession } from '../../sessions/shown.js';
 import type { Classified } from '../../store/row-buffer.js';
 import { type Row, rowOf } from '../../store/rows.js';
 
@@ -15,14 +14,14 @@ export interface NewEvent {
   readonly worker?: string | undefined;
 }
 
-export function sessionRow(view: SessionView, server: string, revision: number): Row {
-  const { id, state, requests, users } = view;
+/** @param session its public form. */
+export function sessionRow(session: SessionView, server: string, revision: number): Row {
+  const { id, state, requests, users, max_users, ended_at } = session;
   return rowOf('sessions', {
-    ...{ id, state, users, requests, server, revision },
-    max_users: view.maxUsers,
-    opened_at_ms: view.openedAtMs,
-    ended_at_ms: view.endedAtMs,
-    body: JSON.stringify(shownSession(view)),
+    ...{ id, state, max_users, users, requests, server, revision },
+    opened_at_ms: Date.parse(session.opened_at),
+    ended_at_ms: ended_at === null ? null : Date.parse(ended_at),
+    body: JSON.stringify(session),
   });
 }
 

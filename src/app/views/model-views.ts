@@ -4,7 +4,7 @@ import type { Tokenized } from '../../contract/tokenize.js';
 import { toInstantOrNull, toMb, toMbOrNull, toMs } from '../../contract/units.js';
 import { PlimsollError } from '../../errors.js';
 import type { Dispatcher } from '../../inference/dispatcher.js';
-import { tokenizerHandleOf } from '../../inference/model-handles.js';
+import { tokenizerHandleOf } from '../../inference/loads/model-handles.js';
 import { tokenizeIn } from '../../inference/tokenize.js';
 import type { WorkerPool } from '../../inference/workers/pool.js';
 import type { MemoryManager } from '../../memory/manager.js';

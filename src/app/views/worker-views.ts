@@ -1,6 +1,6 @@
 import type { Receipt } from '../../contract/receipts.js';
+import type { WorkerView } from '../../contract/state/workers.js';
 import { toMbOrNull } from '../../contract/units.js';
-import type { WorkerView } from '../../contract/workers.js';
 import { PlimsollError } from '../../errors.js';
 import type { WorkerPool } from '../../inference/workers/pool.js';
 import type { MemoryManager } from '../../memory/manager.js';

@@ -92,6 +92,12 @@ export class QueueGate {
     return this.#rates.has(model) ? this.#costMs(model, size) : Number.POSITIVE_INFINITY;
   }
 
+  /** Most characters of a batch of the model that takes that long on one worker; infinite before its first one. */
+  sizeWithin(model: string, ms: number): number {
+    const rate = this.#rates.get(model);
+    return rate === undefined || rate.ms === 0 ? Infinity : (ms * rate.size) / rate.ms;
+  }
+
   /**
    * An answer that was expected after `expectedMs` (see {@link check}) took so long.
    *

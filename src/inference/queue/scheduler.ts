@@ -25,6 +25,14 @@ export interface Dispatch<R extends WaitingRow> {
   readonly same: ReadonlyMap<R, readonly R[]>;
 }
 
+/** What differs for rows that nobody waits for. */
+export interface PlanOptions {
+  /** Prefetch however few users wait. */
+  readonly canPrefetch?: boolean;
+  /** Lower limit than `maxSize` for batches of a model, in characters. */
+  readonly sizeFor?: (model: string) => number;
+}
+
 /**
  * Fixed cost of a run, in characters. Latency over length of minilm, distilbert and bert-base
  * (`npm run bench -- latency`, 16 and 256 tokens) extrapolates to 11 to 17 tokens at length zero; the rest is
@@ -66,8 +74,9 @@ export function plan<R extends WaitingRow>(
   workers: readonly WorkerView[],
   limits: BatchLimits,
   isHeld: (model: string) => boolean = () => false,
+  { canPrefetch = false, sizeFor }: PlanOptions = {},
 ): Dispatch<R> | undefined {
-  const takers = takersOf(workers, waiting); // 1
+  const takers = takersOf(workers, waiting, canPrefetch); // 1
   if (takers.length === 0) return undefined;
   // A prefetched batch never opens a model: a row whose model is not open waits for an idle worker.
   const isPrefetch = takers[0]?.capacity === 'prefetch';
@@ -80,7 +89,8 @@ export function plan<R extends WaitingRow>(
   if (worker === undefined) return undefined;
   const share = Math.ceil(waiting.size / takers.length); // 4
   const maxItems = Math.max(1, Math.min(limits.maxItems, share));
-  const rows = formBatch(first, waiting, { ...limits, maxItems }); // 5
+  const maxSize = Math.min(limits.maxSize, sizeFor?.(first.model) ?? limits.maxSize);
+  const rows = formBatch(first, waiting, { maxItems, maxSize }); // 5
   for (const row of rows) waiting.take(row);
   const same = new Map<R, readonly R[]>(); // 6
   for (const row of rows) {
@@ -94,12 +104,13 @@ export function plan<R extends WaitingRow>(
 function takersOf<R extends WaitingRow>(
   workers: readonly WorkerView[],
   { size, activeUsers }: WaitingRows<R>,
+  canPrefetch: boolean,
 ): readonly WorkerView[] {
   if (size === 0) return [];
   const idle = workers.filter(({ capacity }) => capacity === 'now');
   if (idle.length > 0) return idle;
   const next = workers.filter(({ capacity }) => capacity === 'prefetch');
-  return activeUsers > next.length ? next : [];
+  return canPrefetch || activeUsers > next.length ? next : [];
 }
 
 function chooseWorker(model: string, takers: readonly WorkerView[]): WorkerView | undefined {

@@ -7,6 +7,8 @@ export interface FileRef {
   readonly bytes: number;
   /** Changes whenever the content does: ETag, or size and time of the last change. */
   readonly version: string;
+  /** False: its server sends it from the start only, so its shards are counted in rows. Left out: any range can be read. */
+  readonly ranged?: false;
 }
 
 /** Bytes from `start` up to `end`, which is left out; to the end of the file where it is undefined. */
@@ -23,7 +25,11 @@ export interface Reader {
    * @throws InputError if there is none, or it cannot be read
    */
   list(pattern: string, signal: AbortSignal): AsyncIterable<FileRef>;
-  /** @throws InputError if the file is gone, or is another one than it was */
+  /**
+   * Each chunk is the reader’s to keep.
+   *
+   * @throws InputError if the file is gone, or is another one than it was
+   */
   read(file: FileRef, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
@@ -41,6 +47,15 @@ export interface Writer {
    * stays: its name is a function of its content, so it is what would have been written.
    */
   write(name: string, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Written>;
+  /** The same, but it takes the place of a file that is there. */
+  replace(name: string, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Written>;
   /** What is there under that name, with its checksum. */
   find(name: string, signal: AbortSignal): Promise<Written | undefined>;
+  /**
+   * Removes what killed attempts left beside: for when all files are written. An attempt that still runs elsewhere does no harm, and
+   * takes none: it finds the file that is there.
+   *
+   * @returns how many things it removed
+   */
+  tidy(signal: AbortSignal): Promise<number>;
 }

@@ -16,7 +16,7 @@ export interface ShardRange {
 /** Columns of one row, as they are in the file: text, numbers, truth values, null, lists, objects. */
 export type Columns = Readonly<Record<string, unknown>>;
 
-/** One row, or why it is none. `at`: the number of its line or row within the shard, from 0. */
+/** One row, or why it is none. `at`: its number within the shard, from 0; blank lines are no rows. */
 export type InputRow =
   | { readonly at: number; readonly columns: Columns }
   | { readonly at: number; readonly bad: string };

@@ -1,4 +1,4 @@
-import { type Kysely, type Migration, sql } from 'kysely';
+import { type Kysely, type Migration, SqliteAdapter, sql } from 'kysely';
 
 const READING_COLUMNS = [
   'count',
@@ -105,7 +105,72 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   // Changes nothing: marks tables that are where database.schema says, and must never be moved again.
   [OWN_SCHEMA]: { async up(): Promise<void> {} },
   '0005_keys': { up: createKeys },
+  '0006_fleet': {
+    async up(database: Kysely<unknown>): Promise<void> {
+      await database.schema
+        .createTable('fleet_servers')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('run', 'text', (column) => column.notNull())
+        .addColumn('told', 'text', (column) => column.notNull())
+        .addColumn('seen_at_ms', 'bigint', (column) => column.notNull())
+        .execute();
+    },
+  },
+  '0007_jobs': { up: createJobs },
 };
+
+/**
+ * Bulk jobs with their journals. Their tasks are here with SQLite alone: with PostgreSQL they are in tables of BullMQ, in a schema
+ * of their own.
+ */
+async function createJobs(database: Kysely<unknown>): Promise<void> {
+  await database.schema
+    .createTable('jobs')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('request', 'text', (column) => column.notNull())
+    .addColumn('created_at_ms', 'bigint', (column) => column.notNull())
+    .addColumn('entries', 'bigint', (column) => column.notNull().defaultTo(0))
+    .addColumn('ended_at_ms', 'bigint')
+    .addColumn('ended', 'text')
+    .execute();
+  for (const column of ['created_at_ms', 'ended_at_ms'] as const) {
+    const name = column === 'created_at_ms' ? 'jobs_by_time' : 'jobs_by_end';
+    await database.schema.createIndex(name).on('jobs').columns([column]).execute();
+  }
+  await database.schema
+    .createTable('job_journal')
+    .addColumn('job', 'text', (column) => column.notNull())
+    .addColumn('place', 'bigint', (column) => column.notNull())
+    .addColumn('entry', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('job_journal_pkey', ['job', 'place'])
+    .execute();
+  if (database.getExecutor().adapter instanceof SqliteAdapter) await createTasks(database);
+}
+
+async function createTasks(database: Kysely<unknown>): Promise<void> {
+  await database.schema
+    .createTable('job_tasks')
+    .addColumn('lane', 'text', (column) => column.notNull())
+    .addColumn('job', 'text', (column) => column.notNull())
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('shard', 'integer', (column) => column.notNull())
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('due_at_ms', 'bigint', (column) => column.notNull().defaultTo(0))
+    .addColumn('failed_attempts', 'integer', (column) => column.notNull().defaultTo(0))
+    .addColumn('reason', 'text')
+    .addColumn('server', 'text')
+    .addColumn('owner', 'text')
+    .addColumn('lock_until_ms', 'bigint')
+    .addPrimaryKeyConstraint('job_tasks_pkey', ['job', 'kind', 'shard'])
+    .modifyEnd(sql`without rowid`)
+    .execute();
+  // Which task is next, and which run, without looking at the others.
+  await database.schema
+    .createIndex('job_tasks_by_turn')
+    .on('job_tasks')
+    .columns(['lane', 'state', 'due_at_ms', 'shard'])
+    .execute();
+}
 
 /** The keys of callers. The row in `key_revision` counts changes, so that servers notice one by reading a number. */
 async function createKeys(database: Kysely<unknown>): Promise<void> {

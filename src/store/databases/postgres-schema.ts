@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { messageOf, systemCodeOf } from '../../errors.js';
 import { TABLES } from '../rows.js';
-import { KEY_TABLES, type Schema } from '../schema.js';
+import { FURTHER_TABLES, type Schema } from '../schema.js';
 import { migrate } from './migrate.js';
 import { MIGRATIONS, OWN_SCHEMA } from './migrations.js';
 import { lockMigrations } from './postgres-dialect.js';
@@ -9,7 +9,7 @@ import { lockMigrations } from './postgres-dialect.js';
 /** As `server_version_num` writes it: 12.0. Older versions are no longer maintained. */
 const OLDEST_VERSION = 120_000;
 const MIGRATION_TABLES = ['kysely_migration', 'kysely_migration_lock'] as const;
-const OUR_TABLES = [...Object.keys(TABLES), ...KEY_TABLES];
+const OUR_TABLES = [...Object.keys(TABLES), ...FURTHER_TABLES];
 
 /**
  * Brings our schema up to date, in one transaction that other servers wait for:

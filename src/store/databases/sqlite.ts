@@ -149,9 +149,10 @@ async function openFile(file: string): Promise<OpenFile> {
 
 /**
  * The connection in the form that Kysely's dialect drives (libsql has the interface of better-sqlite3), with
- * two differences. Statements are prepared once, not per execution, since each leaves memory behind until a
+ * three differences. Statements are prepared once, not per execution, since each leaves memory behind until a
  * garbage collection. And a transaction that SQLite has rolled back itself, as on a full disk, is not rolled
- * back again: that error would hide the reason.
+ * back again: that error would hide the reason. And a transaction takes the lock of writers as it begins: one that
+ * reads first could not write any more once another process has written.
  */
 function keepPrepared(connection: Sqlite.Database): Connection {
   const statements = new Map<string, SqliteStatement>();
@@ -173,6 +174,9 @@ function keepPrepared(connection: Sqlite.Database): Connection {
       statements.clear();
       connection.close();
     },
-    prepare: (text) => (text === 'rollback' && !connection.inTransaction ? nothing : prepare(text)),
+    prepare: (text) => {
+      if (text === 'begin') return prepare('begin immediate');
+      return text === 'rollback' && !connection.inTransaction ? nothing : prepare(text);
+    },
   };
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { EventStream } from '../../../src/http/doors/plimsoll/events.js';
+import { EventStream } from '../../../src/http/doors/plimsoll/event-stream.js';
 
 /** A real stream on the loopback interface, and the socket of the page that reads it, or does not. */
 async function open(options: { readonly reads: boolean }) {

@@ -1,10 +1,7 @@
 /** Dispatchers over real processes, for tests. */
 import { onTestFinished } from 'vitest';
-import {
-  type BatchFacts,
-  Dispatcher,
-  type DispatcherOptions,
-} from '../../../src/inference/dispatcher.js';
+import { Dispatcher } from '../../../src/inference/dispatcher.js';
+import type { BatchFacts, DispatcherOptions } from '../../../src/inference/dispatcher-options.js';
 import type { Answer } from '../../../src/inference/requests.js';
 import { type PoolOptions, WorkerPool } from '../../../src/inference/workers/pool.js';
 import { LoadAdmission } from '../../../src/memory/admission.js';

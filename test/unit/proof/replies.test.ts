@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CacheView } from '../../../src/contract/cache.js';
 import type { Answer } from '../../../src/contract/classify.js';
-import type { MemoryView } from '../../../src/contract/memory.js';
+import type { MemoryView } from '../../../src/contract/state/memory.js';
 import { shownReceipt } from '../../../src/memory/receipt.js';
 import {
   parseCache,

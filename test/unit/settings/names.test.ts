@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { environmentName, settingKeys } from '../../../src/settings/config.js';
-import { editDistance, isServiceLink, nearestName } from '../../../src/settings/names.js';
+import {
+  editDistance,
+  isServiceLink,
+  nearestName,
+} from '../../../src/settings/environment/names.js';
 
 const VARIABLES = settingKeys().map(environmentName);
 

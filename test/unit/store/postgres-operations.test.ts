@@ -183,7 +183,7 @@ describe.skipIf(postgresql === undefined)('a real PostgreSQL as people run it', 
     await earlier.close();
     await server.run(
       name,
-      'drop table public.api_keys, public.key_revision',
+      'drop table public.api_keys, public.key_revision, public.fleet_servers, public.jobs, public.job_journal',
       "delete from public.kysely_migration where name > '0004'",
     );
     const stores = await Promise.all([open(url), open(url), open(url)]);

@@ -6,6 +6,9 @@ import { tokenizeRoutes } from './asking/tokenize.js';
 import { cacheRoutes } from './cache.js';
 import { configRoutes } from './config.js';
 import { eventRoutes } from './events.js';
+import { fleetRoutes } from './fleet.js';
+import { jobEventRoutes } from './jobs/job-events.js';
+import { jobRoutes } from './jobs/jobs.js';
 import { memoryRoutes } from './memory.js';
 import { modelRoutes } from './models.js';
 import { poolRoutes } from './pools.js';
@@ -25,6 +28,7 @@ export const plimsoll: Door = {
     sessionRoutes(app, services);
     recordRoutes(app, services);
     memoryRoutes(app, services);
+    fleetRoutes(app, services);
     modelRoutes(app, services);
     pullRoutes(app, services);
     tokenizeRoutes(app, services);
@@ -34,5 +38,7 @@ export const plimsoll: Door = {
     eventRoutes(app, services);
     cacheRoutes(app, services);
     proofRoutes(app, services);
+    jobRoutes(app, services);
+    jobEventRoutes(app, services);
   },
 };

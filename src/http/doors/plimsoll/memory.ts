@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify';
+import { receiptSchema } from '../../../contract/receipts.js';
+import { timeOf } from '../../../contract/schema/lists.js';
 import {
   memorySchema,
   processReadingsSchema,
   readingsSchema,
   sinceQuerySchema,
-} from '../../../contract/memory.js';
-import { receiptSchema } from '../../../contract/receipts.js';
-import { timeOf } from '../../../contract/schema/lists.js';
+} from '../../../contract/state/memory.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 

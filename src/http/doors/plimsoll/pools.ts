@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { poolsSchema } from '../../../contract/pools.js';
+import { poolsSchema } from '../../../contract/state/pools.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 

@@ -56,7 +56,7 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
     path: sessionPathSchema,
     replies: { 200: sessionSchema },
     handle: async ({ params }) => {
-      const session = sessions.find(params.id) ?? (await archive.session(params.id));
+      const session = (await sessions.find(params.id)) ?? (await archive.session(params.id));
       if (session === undefined) {
         throw new PlimsollError('SESSION_NOT_FOUND', `there is no session "${params.id}"`);
       }
@@ -74,9 +74,10 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
     replies: { 200: sessionSchema },
     handle: async ({ params }) => {
       // One that ended long ago, or in an earlier run, is answered from the archive.
-      const known = sessions.find(params.id);
+      const known = await sessions.find(params.id);
       const past = known === undefined ? await archive.session(params.id) : undefined;
-      return past ?? (await sessions.end(params.id));
+      const isShared = past?.fleet !== undefined && past.state === 'open';
+      return past === undefined || isShared ? sessions.end(params.id) : past;
     },
   });
 

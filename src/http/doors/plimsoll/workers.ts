@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { receiptSchema } from '../../../contract/receipts.js';
-import { workerPathSchema, workersSchema } from '../../../contract/workers.js';
+import { workerPathSchema, workersSchema } from '../../../contract/state/workers.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 

@@ -1,0 +1,132 @@
+import os from 'node:os';
+import { messageOf, PlimsollError } from '../../errors.js';
+import { Places } from '../../jobs/files/places.js';
+import { Formats } from '../../jobs/formats/formats.js';
+import { RunningRows } from '../../jobs/progress.js';
+import { openQueue } from '../../jobs/queue/open-queue.js';
+import type { JobQueue } from '../../jobs/queue/queue.js';
+import { JobRunner } from '../../jobs/run/runner.js';
+import { JobService } from '../../jobs/service.js';
+import type { SessionRegistry } from '../../sessions/registry.js';
+import type { ClassificationService } from '../../sessions/service.js';
+import type { Archive } from '../archive/archive.js';
+import type { Given } from '../assembly.js';
+import { type JobModelParts, ServerModels } from './job-models.js';
+
+interface Parts extends JobModelParts {
+  readonly sessions: SessionRegistry;
+  readonly classification: ClassificationService;
+  readonly archive: Archive;
+}
+
+/** Bulk jobs on this server: what callers ask of them, and its share of the work. */
+export class Jobs {
+  readonly #parts: Parts;
+  readonly #given: Given;
+  readonly #server: string;
+  readonly #places: Places;
+  readonly #formats: Formats;
+  readonly #models: ServerModels;
+  readonly #progress: RunningRows;
+  #open: { readonly queue: JobQueue; readonly service: JobService } | undefined;
+
+  constructor(parts: Parts, given: Given) {
+    const { config, metrics } = given;
+    this.#parts = parts;
+    this.#given = given;
+    this.#server = config['server.name'] || os.hostname();
+    this.#places = new Places(placesOf(given));
+    this.#formats = new Formats(this.#places);
+    this.#models = new ServerModels(parts);
+    this.#progress = new RunningRows((rows, bad) => metrics.jobs.ran(rows, bad));
+  }
+
+  /** @throws PlimsollError SHUTTING_DOWN before the start */
+  get service(): JobService {
+    if (this.#open !== undefined) return this.#open.service;
+    throw new PlimsollError('SHUTTING_DOWN', 'the queue of jobs is not open yet');
+  }
+
+  /**
+   * Opens the queue and begins to work.
+   *
+   * @throws PlimsollError if the queue’s engine is not fit for it
+   */
+  async start(): Promise<void> {
+    const { config, log, store } = this.#given;
+    const queue = await openQueue({
+      ...{ config, database: store.database, server: this.#server },
+      owner: this.#parts.archive.server,
+      onError: (error) => log.error({ err: error }, 'the queue of jobs has a fault'),
+    });
+    await queue.start();
+    const { classification } = this.#parts;
+    const service = new JobService({
+      ...{ queue, places: this.#places, models: this.#models },
+      progress: this.#progress,
+      modelOf: (name) => classification.idOf(name),
+    });
+    this.#open = { queue, service };
+    queue.onEvent(({ job, kind }) => {
+      if (kind !== 'shard') log.info({ job }, `job ${kind}`);
+    });
+    if (config['server.role'] !== 'door') queue.work(this.#runner(), config['jobs.at_once']);
+  }
+
+  #runner(): JobRunner {
+    const { sessions } = this.#parts;
+    return new JobRunner({
+      ...{ places: this.#places, formats: this.#formats, models: this.#models },
+      server: this.#server,
+      openSession: (user, model) => shardSession(sessions, user, model),
+      progress: this.#progress,
+    });
+  }
+
+  /** Hands back what runs. */
+  async stop(): Promise<void> {
+    await this.#open?.queue.stopWork();
+  }
+
+  async close(): Promise<void> {
+    for (const part of [this.#open?.queue, this.#formats, this.#places]) {
+      await part?.close().catch((error: unknown) => {
+        this.#given.log.warn({ reason: messageOf(error) }, 'jobs were not closed as they should');
+      });
+    }
+  }
+}
+
+function placesOf({ config, folders }: Given): ConstructorParameters<typeof Places>[0] {
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;
+  return {
+    s3: {
+      endpoint: config['jobs.s3.endpoint'] || undefined,
+      region: config['jobs.s3.region'],
+      accessKeyId: AWS_ACCESS_KEY_ID,
+      secretAccessKey: AWS_SECRET_ACCESS_KEY,
+      sessionToken: AWS_SESSION_TOKEN,
+    },
+    folders: folders ?? listed(config['jobs.folders']),
+    privateAddresses: config['jobs.private_addresses'],
+  };
+}
+
+function listed(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '');
+}
+
+/** A shard is one request of one user in a session of its own. */
+function shardSession(sessions: SessionRegistry, user: string, model: string) {
+  const { id } = sessions.open(1);
+  const seat = sessions.enter(id, user, model);
+  return {
+    end: async (succeeded: boolean) => {
+      seat.leave(succeeded);
+      await sessions.end(id);
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { App } from '../../app/app.js';
+import { createLog } from '../../app/log.js';
+import type { JobRequest, JobView } from '../../contract/jobs.js';
+import { messageOf } from '../../errors.js';
+import { jobIdOf } from '../../jobs/run/part.js';
+import { configFrom, printWarnings } from '../flags.js';
+import { fetchNamedModels } from '../hub-models.js';
+import { type BulkFlags, jobRequestOf } from './bulk-flags.js';
+import { JobDisplay, outcomeLines } from './job-display.js';
+import { type BulkJobs, keyFromEnvironment, remoteJobs } from './remote-jobs.js';
+
+const LOOK_MS = 1000;
+/** Exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it. */
+const STOPPED_BY_HAND = 130;
+
+/**
+ * `plimsoll bulk`: classifies the rows of files, with the machine’s own models or by a server’s jobs.
+ *
+ * @returns 0 if the job is done, 1 if it failed or was cancelled, 130 after Ctrl-C
+ */
+export async function bulk(inputs: readonly string[], flags: BulkFlags): Promise<number> {
+  const request = jobRequestOf(inputs, flags);
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => stop.abort());
+  }
+  if (flags.server === undefined) return here(request, flags, stop.signal);
+  const jobs = remoteJobs(flags.server, await keyFromEnvironment(process.env));
+  const { id } = await jobs.submit(request);
+  process.stderr.write(`job ${id}: ${new URL(`v1/jobs/${id}`, slashed(flags.server))}\n`);
+  if (flags.detach === true) return 0;
+  const job = await followed(jobs, id, stop.signal);
+  if (job === undefined) {
+    process.stderr.write(`the job goes on; to stop it: POST /v1/jobs/${id}/cancel\n`);
+    return STOPPED_BY_HAND;
+  }
+  return told(job);
+}
+
+/** Runs the job in this process; its state lies in the data folder until it is done. */
+async function here(request: JobRequest, flags: BulkFlags, signal: AbortSignal): Promise<number> {
+  const { model, ...common } = flags;
+  // A model of a hub is fetched where the cache lacks it; others lie in the models folder.
+  const isOfHub = model?.includes('/') === true && flags.models === undefined;
+  const { config, cpus, warnings } = await configFrom(isOfHub ? { ...common, model } : common);
+  printWarnings(warnings);
+  await fetchNamedModels(config);
+  const stateFolder = path.join(config.data, 'bulk', jobIdOf(request));
+  await mkdir(stateFolder, { recursive: true, mode: 0o700 });
+  const log = createLog({ level: 'warn', format: 'pretty', isTerminal: false });
+  const app = await App.create(config, cpus, log, { stateFolder, folders: 'any' });
+  let job: JobView | undefined;
+  try {
+    const jobs = await app.startForJobs();
+    const { id } = await jobs.submit(request);
+    job = await followed(jobs, id, signal);
+  } finally {
+    await app.stop();
+    log.end();
+  }
+  if (job === undefined) {
+    process.stderr.write('stopped; the same command goes on where it was\n');
+    return STOPPED_BY_HAND;
+  }
+  // What failed can be tried again by the same command.
+  if (job.state === 'done') await rm(stateFolder, { recursive: true, force: true });
+  return told(job);
+}
+
+/** Shows a job until it has ended. @returns undefined if the signal came first */
+async function followed(
+  jobs: BulkJobs,
+  id: string,
+  signal: AbortSignal,
+): Promise<JobView | undefined> {
+  const display = new JobDisplay(process.stderr);
+  let lastFault = '';
+  try {
+    while (!signal.aborted) {
+      try {
+        const job = await jobs.show(id);
+        if (job.ended_at !== null) return job;
+        display.show(job);
+        lastFault = '';
+      } catch (error) {
+        // The job goes on without us; whoever keeps it may be back at the next look.
+        const fault = messageOf(error);
+        if (fault !== lastFault) process.stderr.write(`\n${fault}; looking again\n`);
+        lastFault = fault;
+      }
+      await paused(LOOK_MS, signal);
+    }
+    return undefined;
+  } finally {
+    display.end();
+  }
+}
+
+function told(job: JobView): number {
+  for (const line of outcomeLines(job)) process.stdout.write(`${line}\n`);
+  return job.state === 'done' ? 0 : 1;
+}
+
+function paused(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}
+
+function slashed(server: string): string {
+  return server.endsWith('/') ? server : `${server}/`;
+}

@@ -1,0 +1,83 @@
+import type { FastifyInstance } from 'fastify';
+import { type JobView, jobPathSchema } from '../../../../contract/jobs.js';
+import { text } from '../../../../contract/schema/schema.js';
+import { PlimsollError } from '../../../../errors.js';
+import { addRoute } from '../../../route.js';
+import type { HttpServices } from '../../../services.js';
+import { EventStream, openEventStream } from '../event-stream.js';
+
+/** A job that others work on is looked at this often. */
+const LOOK_MS = 1000;
+/** Streams of all jobs together: each looks at its job once a second. */
+const MOST_STREAMS = 100;
+
+/** `/v1/jobs/{id}/events` */
+export function jobEventRoutes(app: FastifyInstance, { jobs }: HttpServices): void {
+  const open = new Set<() => void>();
+  app.addHook('preClose', async () => {
+    for (const end of open) end();
+  });
+  addRoute(app, {
+    method: 'GET',
+    url: '/v1/jobs/:id/events',
+    scope: 'read',
+    withoutHead: true,
+    summary: 'A job as server-sent events: a `job` whenever it has changed, until it has ended',
+    tag: 'jobs',
+    path: jobPathSchema,
+    produces: 'text/event-stream',
+    replies: { 200: text('The data of each `job` is the job as GET /v1/jobs/{id} shows it.') },
+    handle: async ({ params }, reply) => {
+      if (open.size >= MOST_STREAMS) {
+        const message = `${MOST_STREAMS} jobs are watched already`;
+        throw new PlimsollError('TOO_MANY_VIEWERS', message, { retryAfterSeconds: 5 });
+      }
+      const first = await jobs.show(params.id);
+      const stream = new EventStream(reply.raw);
+      openEventStream(reply);
+      const end = follow(jobs, first, stream, () => open.delete(end));
+      open.add(end);
+      reply.raw.on('close', end);
+      return reply;
+    },
+  });
+}
+
+/** Sends a job whenever it has changed. @returns what ends it */
+function follow(
+  jobs: HttpServices['jobs'],
+  first: JobView,
+  stream: EventStream,
+  onEnd: () => void,
+): () => void {
+  let last = '';
+  let looking = false;
+  const send = (job: JobView) => {
+    const data = JSON.stringify(job);
+    if (data !== last) stream.send('state', Buffer.from(`event: job\ndata: ${data}\n\n`));
+    last = data;
+    if (job.ended_at !== null) end();
+  };
+  const look = async () => {
+    if (looking) return;
+    looking = true;
+    try {
+      send(await jobs.show(first.id));
+    } catch {
+      // The database may be back at the next look; a job that is gone ends with its stream's caller.
+    } finally {
+      looking = false;
+    }
+  };
+  const timer = setInterval(() => void look(), LOOK_MS);
+  let ended = false;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    clearInterval(timer);
+    onEnd();
+    stream.end();
+  };
+  send(first);
+  return end;
+}

@@ -1,0 +1,191 @@
+import { constants, type Dirent } from 'node:fs';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Glob, type GlobState, isGlob, prefixOf } from '../glob.js';
+import { InputError } from '../input-error.js';
+import { isInputName } from '../names.js';
+import type { ByteRange, FileRef, Reader } from '../place.js';
+import { type AllowedFolders, readError } from './allowed-folders.js';
+
+const CHUNK_BYTES = 256 * 1024;
+const MAX_DEPTH = 64;
+
+/** Reads files of this machine. */
+export class LocalReader implements Reader {
+  readonly #folders: AllowedFolders;
+
+  constructor(folders: AllowedFolders) {
+    this.#folders = folders;
+  }
+
+  /**
+   * 1. A path that is there as it is written: that file, or the files of that folder and those below it whose names say their format.
+   * 2. Else a glob: all files that match, whatever their names say.
+   */
+  async *list(pattern: string, signal: AbortSignal): AsyncGenerator<FileRef> {
+    const place = pathOf(pattern);
+    const real = await this.#folders.find(isGlob(place) ? path.dirname(prefixOf(place)) : place);
+    const whole = isGlob(place)
+      ? await statOf(place)
+      : real === undefined
+        ? undefined
+        : await statOf(place);
+    let count = 0;
+    const found = whole?.isDirectory()
+      ? this.#walk(place, new Glob('**'), signal, isInputName)
+      : whole !== undefined
+        ? this.#one(place)
+        : this.#glob(place, signal);
+    for await (const file of found) {
+      count += 1;
+      yield file;
+    }
+    if (count > 0) return;
+    if (whole?.isDirectory()) {
+      throw new InputError(
+        `${place} has no file whose name says that it is JSONL, CSV or Parquet; name others by a glob: ${path.join(place, '*')}`,
+      );
+    }
+    throw new InputError(isGlob(place) ? `no file matches ${place}` : `${place} is not there`);
+  }
+
+  async *read(file: FileRef, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const handle = await this.#open(file);
+    try {
+      let at = range.start;
+      const end = Math.min(range.end ?? file.bytes, file.bytes);
+      while (at < end) {
+        signal.throwIfAborted();
+        const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, end - at));
+        const { bytesRead } = await handle.read(chunk, 0, chunk.length, at);
+        if (bytesRead === 0) throw changed(file);
+        at += bytesRead;
+        yield chunk.subarray(0, bytesRead);
+      }
+      // Whoever writes while we read is told, rather than half of each being taken.
+      if ((await versionOf(handle)) !== file.version) throw changed(file);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async #open(file: FileRef): Promise<FileHandle> {
+    let handle: FileHandle | undefined;
+    try {
+      // Without O_NONBLOCK, opening a pipe waits for its writer.
+      handle = await open(file.url, constants.O_RDONLY | constants.O_NONBLOCK);
+      // After opening: a link that is changed in between leads to another file than the one that was allowed.
+      const real = await this.#folders.find(file.url);
+      const [opened, allowed] = [
+        await handle.stat(),
+        real === undefined ? undefined : await stat(real),
+      ];
+      if (opened.ino !== allowed?.ino || opened.dev !== allowed.dev) throw changed(file);
+      if (!opened.isFile()) throw new InputError(`${file.url} is no file`);
+      if ((await versionOf(handle)) !== file.version) throw changed(file);
+      return handle;
+    } catch (error) {
+      await handle?.close();
+      throw readError(file.url, error);
+    }
+  }
+
+  async *#one(file: string): AsyncGenerator<FileRef> {
+    const found = await this.#reference(file);
+    if (found === undefined) throw new InputError(`${file} is no file`);
+    yield found;
+  }
+
+  #glob(pattern: string, signal: AbortSignal): AsyncGenerator<FileRef> {
+    const segments = pattern.split(path.sep);
+    const firstWild = segments.findIndex(isGlob);
+    if (firstWild < 0) return nothing();
+    const base = segments.slice(0, firstWild).join(path.sep) || path.sep;
+    return this.#walk(base, new Glob(segments.slice(firstWild).join('/')), signal, () => true);
+  }
+
+  async *#walk(
+    base: string,
+    glob: Glob,
+    signal: AbortSignal,
+    isWanted: (name: string) => boolean,
+    state: GlobState = glob.start,
+    depth = 0,
+  ): AsyncGenerator<FileRef> {
+    if (depth > MAX_DEPTH) throw new InputError(`${base} is more than ${MAX_DEPTH} folders deep`);
+    for (const entry of await entriesOf(base)) {
+      signal.throwIfAborted();
+      const next = glob.step(state, entry.name);
+      if (next.length === 0) continue;
+      const file = path.join(base, entry.name);
+      if (await isFolder(entry, file, glob.isDeep(next))) {
+        yield* this.#walk(file, glob, signal, isWanted, next, depth + 1);
+      } else if (glob.isWhole(next) && isWanted(entry.name)) {
+        const found = await this.#reference(file);
+        if (found !== undefined) yield found;
+      }
+    }
+  }
+
+  /** @returns undefined if it is no file, or is gone meanwhile */
+  async #reference(file: string): Promise<FileRef | undefined> {
+    if ((await this.#folders.find(file)) === undefined) return undefined;
+    const found = await statOf(file);
+    if (!found?.isFile()) return undefined;
+    return { url: file, bytes: Number(found.size), version: versionFrom(found) };
+  }
+}
+
+async function* nothing(): AsyncGenerator<FileRef> {
+  // A path without wildcards that is not there.
+}
+
+/** @throws InputError if it is no address of a file of this machine */
+export function pathOf(place: string): string {
+  if (place.includes('\0')) throw new InputError('a path cannot have a zero byte');
+  if (!place.startsWith('file://')) return path.resolve(place);
+  try {
+    return fileURLToPath(place);
+  } catch (error) {
+    throw new InputError(`${place} is no address of a file of this machine`, error);
+  }
+}
+
+/** In the order of the names of their paths, the same on every machine. Folders that may not be read are told, not passed over. */
+async function entriesOf(folder: string): Promise<readonly Dirent[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (error) {
+    throw readError(folder, error);
+  }
+}
+
+/** A link to a folder is followed where the pattern names it, not where `**` would walk in circles. */
+async function isFolder(entry: Dirent, file: string, isDeep: boolean): Promise<boolean> {
+  if (entry.isDirectory()) return true;
+  if (!entry.isSymbolicLink() || isDeep) return false;
+  return (await statOf(file))?.isDirectory() ?? false;
+}
+
+type Stat = Awaited<ReturnType<typeof bigStat>>;
+const bigStat = (file: string) => stat(file, { bigint: true });
+
+async function statOf(file: string): Promise<Stat | undefined> {
+  return bigStat(file).catch(() => undefined);
+}
+
+async function versionOf(handle: FileHandle): Promise<string> {
+  return versionFrom(await handle.stat({ bigint: true }));
+}
+
+function versionFrom({ size, mtimeNs }: { readonly size: bigint; readonly mtimeNs: bigint }) {
+  return `${size}-${mtimeNs}`;
+}
+
+function changed(file: FileRef): InputError {
+  return new InputError(
+    `${file.url} is another file than when the job began, or was written to meanwhile: start the job again`,
+  );
+}

@@ -1,0 +1,85 @@
+import { InputError } from './input-error.js';
+import { AllowedFolders } from './local/allowed-folders.js';
+import { LocalReader, pathOf } from './local/local-reader.js';
+import { LocalWriter } from './local/local-writer.js';
+import type { ByteRange, FileRef, Reader, Writer } from './place.js';
+
+export interface S3Options {
+  /** Undefined: Amazon’s, by the region. */
+  readonly endpoint: string | undefined;
+  readonly region: string;
+  /** Without them requests are not signed: for public buckets. */
+  readonly accessKeyId?: string | undefined;
+  readonly secretAccessKey?: string | undefined;
+  readonly sessionToken?: string | undefined;
+}
+
+export interface PlacesOptions {
+  readonly s3: S3Options;
+  /** Folders of this machine that may be read and written; `any` for jobs of the machine’s own user. */
+  readonly folders: readonly string[] | 'any';
+  /** Whether http(s):// may lead to private networks and this machine. */
+  readonly privateAddresses: boolean;
+}
+
+/** All places that jobs read from and write to: folders of this machine, http(s)://, s3://. */
+export class Places {
+  readonly #folders: AllowedFolders;
+  readonly #local: LocalReader;
+
+  constructor(options: PlacesOptions) {
+    this.#folders = new AllowedFolders(options.folders);
+    this.#local = new LocalReader(this.#folders);
+  }
+
+  /**
+   * Files that the patterns name, in the order of the patterns and then of their names; each one once.
+   *
+   * @throws InputError if a pattern names no file, or one that may not be read
+   */
+  async *list(patterns: readonly string[], signal: AbortSignal): AsyncGenerator<FileRef> {
+    const seen = new Set<string>();
+    for (const pattern of patterns) {
+      for await (const file of this.#readerOf(pattern).list(pattern, signal)) {
+        if (seen.has(file.url)) continue;
+        if (patterns.length > 1) seen.add(file.url);
+        yield file;
+      }
+    }
+  }
+
+  /** @throws InputError if the file is gone, or is another one than it was */
+  read(file: FileRef, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#readerOf(file.url).read(file, range, signal);
+  }
+
+  /**
+   * @param place a folder of this machine, or `s3://bucket/prefix/`
+   * @throws InputError if nothing can be written there
+   */
+  writer(place: string): Writer {
+    const kind = kindOf(place);
+    if (kind === 'http')
+      throw new InputError(`${place}: parts are written to folders and s3:// only`);
+    return new LocalWriter(pathOf(place), this.#folders);
+  }
+
+  /** Closes the connections. */
+  async close(): Promise<void> {}
+
+  #readerOf(place: string): Reader {
+    kindOf(place);
+    return this.#local;
+  }
+}
+
+type PlaceKind = 'local' | 'http' | 's3';
+
+/** @throws InputError for an address of another kind */
+function kindOf(place: string): PlaceKind {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(place)?.[1]?.toLowerCase();
+  if (scheme === undefined || scheme === 'file') return 'local';
+  if (scheme === 'http' || scheme === 'https') return 'http';
+  if (scheme === 's3') return 's3';
+  throw new InputError(`${place}: files are read from folders, http://, https:// and s3:// only`);
+}

@@ -1,0 +1,179 @@
+import { type Kysely, sql } from 'kysely';
+import type { JobRequest } from '../../../contract/jobs.js';
+import type { Backend, Work } from '../../../store/databases/backend.js';
+import { writeWhenFree } from '../../../store/databases/when-free.js';
+import { storableText } from '../../../store/rows.js';
+import type { JobSchema } from '../../../store/schema.js';
+import type { JobRecord, Ledger } from '../engines/ledger.js';
+import type { JobState } from '../queue.js';
+
+/** Jobs that are forgotten, and entries that are deleted, at once: SQLite runs in this process. */
+const FORGOTTEN_JOBS = 20;
+const DELETED_ENTRIES = 500;
+
+type Tables = Kysely<JobSchema>;
+
+/** Jobs and journals in the server's own database: SQLite or PostgreSQL. */
+export class SqlLedger implements Ledger {
+  readonly #database: Backend;
+
+  constructor(database: Backend) {
+    this.#database = database;
+  }
+
+  async start(): Promise<void> {}
+
+  async create({ id, request, createdAtMs }: Omit<JobRecord, 'ended'>): Promise<void> {
+    await this.#write((tables) =>
+      tables
+        .insertInto('jobs')
+        .values({
+          ...{ id: storableText(id), request: storableText(JSON.stringify(request)) },
+          ...{ created_at_ms: createdAtMs, entries: 0, ended_at_ms: null, ended: null },
+        })
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .execute(),
+    );
+  }
+
+  async find(id: string): Promise<JobRecord | undefined> {
+    const row = await this.#read((tables) =>
+      tables.selectFrom('jobs').selectAll().where('id', '=', storableText(id)).executeTakeFirst(),
+    );
+    return row === undefined ? undefined : recordOf(row);
+  }
+
+  async list(from: number, limit: number): Promise<readonly JobRecord[]> {
+    const rows = await this.#read((tables) =>
+      tables
+        .selectFrom('jobs')
+        .selectAll()
+        .orderBy('created_at_ms', 'desc')
+        .orderBy('id')
+        .limit(limit)
+        .offset(from)
+        .execute(),
+    );
+    return rows.map(recordOf);
+  }
+
+  async open(): Promise<readonly JobRecord[]> {
+    const rows = await this.#read((tables) =>
+      tables
+        .selectFrom('jobs')
+        .selectAll()
+        .where('ended_at_ms', 'is', null)
+        .orderBy('created_at_ms')
+        .orderBy('id')
+        .execute(),
+    );
+    return rows.map(recordOf);
+  }
+
+  async append(id: string, entries: readonly string[]): Promise<void> {
+    await this.#write((tables) => append(tables, id, entries));
+  }
+
+  async read(id: string, from: number, limit: number): Promise<readonly string[]> {
+    const rows = await this.#read((tables) =>
+      tables
+        .selectFrom('job_journal')
+        .select('entry')
+        .where('job', '=', id)
+        .where('place', '>=', from)
+        .orderBy('place')
+        .limit(limit)
+        .execute(),
+    );
+    return rows.map(({ entry }) => entry);
+  }
+
+  async close(state: JobState, entries: number): Promise<void> {
+    await this.#write((tables) =>
+      tables
+        .updateTable('jobs')
+        .set({ ended: storableText(JSON.stringify(state)), ended_at_ms: state.endedAtMs })
+        .where('id', '=', state.id)
+        .where('entries', '=', entries)
+        .execute(),
+    );
+  }
+
+  async reopen(id: string, entry: string): Promise<void> {
+    await this.#write(async (tables) => {
+      await append(tables, id, [entry]);
+      await tables
+        .updateTable('jobs')
+        .set({ ended: null, ended_at_ms: null })
+        .where('id', '=', id)
+        .execute();
+    });
+  }
+
+  async endedBefore(timeMs: number): Promise<readonly string[]> {
+    const rows = await this.#read((tables) =>
+      tables
+        .selectFrom('jobs')
+        .select('id')
+        .where('ended_at_ms', '<', timeMs)
+        .orderBy('ended_at_ms')
+        .limit(FORGOTTEN_JOBS)
+        .execute(),
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  async remove(id: string): Promise<void> {
+    for (let from = 0; ; from += DELETED_ENTRIES) {
+      const { numDeletedRows } = await this.#write((tables) =>
+        tables
+          .deleteFrom('job_journal')
+          .where('job', '=', id)
+          .where('place', '<', from + DELETED_ENTRIES)
+          .executeTakeFirst(),
+      );
+      if (numDeletedRows === 0n) break;
+    }
+    await this.#write((tables) => tables.deleteFrom('jobs').where('id', '=', id).execute());
+  }
+
+  async stop(): Promise<void> {}
+
+  #read<T>(work: (tables: Tables) => Promise<T>): Promise<T> {
+    return this.#database.read(onJobs(work));
+  }
+
+  #write<T>(work: (tables: Tables) => Promise<T>): Promise<T> {
+    return writeWhenFree(this.#database, onJobs(work));
+  }
+}
+
+function onJobs<T>(work: (tables: Tables) => Promise<T>): Work<T> {
+  return (database) => work(database.withTables<JobSchema>() as unknown as Tables);
+}
+
+/** The job's row is changed first, which makes appending servers wait for one another: places have no gap. */
+async function append(tables: Tables, id: string, entries: readonly string[]): Promise<void> {
+  const count = entries.length;
+  const row = await tables
+    .updateTable('jobs')
+    .set(({ eb }) => ({ entries: eb('entries', '+', count) }))
+    .where('id', '=', id)
+    .returning('entries')
+    .executeTakeFirst();
+  if (row === undefined) throw new Error(`the job ${id} has been forgotten`);
+  const first = row.entries - count;
+  for (const [at, entry] of entries.entries()) {
+    await sql`insert into job_journal (job, place, entry)
+      values (${id}, ${first + at}, ${storableText(entry)})`.execute(tables);
+  }
+}
+
+function recordOf(row: JobSchema['jobs']): JobRecord {
+  return {
+    id: row.id,
+    request: JSON.parse(row.request) as JobRequest,
+    createdAtMs: row.created_at_ms,
+    ended: row.ended === null ? null : (JSON.parse(row.ended) as JobState),
+  };
+}

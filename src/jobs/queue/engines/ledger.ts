@@ -1,0 +1,36 @@
+import type { JobRequest } from '../../../contract/jobs.js';
+import type { JobState } from '../queue.js';
+
+export interface JobRecord {
+  readonly id: string;
+  readonly request: JobRequest;
+  readonly createdAtMs: number;
+  /** How it ended; null while it is open. */
+  readonly ended: JobState | null;
+}
+
+/**
+ * Where jobs and their journals are kept. A journal is a list of entries (JSON) that only grows; all servers see it in the same
+ * order. Every method throws if the engine does not answer.
+ */
+export interface Ledger {
+  start(): Promise<void>;
+  /** Nothing happens if there is a job of that id. */
+  create(record: Omit<JobRecord, 'ended'>): Promise<void>;
+  find(id: string): Promise<JobRecord | undefined>;
+  /** Newest first. */
+  list(from: number, limit: number): Promise<readonly JobRecord[]>;
+  /** Jobs that have not ended, oldest first. */
+  open(): Promise<readonly JobRecord[]>;
+  append(id: string, entries: readonly string[]): Promise<void>;
+  /** Entries from place `from` on, at most `limit`. */
+  read(id: string, from: number, limit: number): Promise<readonly string[]>;
+  /** Notes how a job ended, unless its journal has more than that many entries: then it was opened again. */
+  close(state: JobState, entries: number): Promise<void>;
+  /** Appends the entry that opens an ended job again. */
+  reopen(id: string, entry: string): Promise<void>;
+  /** Jobs that ended before that time, a few of them. */
+  endedBefore(timeMs: number): Promise<readonly string[]>;
+  remove(id: string): Promise<void>;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,159 @@
+import type { JobRecord, Ledger } from '../engines/ledger.js';
+import type { JobEvent, Shard, ShardResult } from '../queue.js';
+import { type Entry, readEntry, shardOf, written } from './entries.js';
+import { Tally } from './tally.js';
+
+/** Entries read at once: some hundred KB. */
+const PAGE_ENTRIES = 500;
+/** Jobs whose sum is kept; others are summed up anew when they are asked for. */
+const MOST_JOBS = 64;
+
+export interface LiveJob {
+  readonly record: JobRecord;
+  readonly tally: Tally;
+}
+
+interface Kept extends LiveJob {
+  /** The reading that runs, shared by all who ask meanwhile. */
+  reading: Promise<void> | undefined;
+  /** Somebody asked after the reading began. */
+  again: boolean;
+  /** Whether it was read to its end once: what comes now is news. */
+  isCurrent: boolean;
+  piece: { readonly place: number; readonly entry: Entry & { kind: 'piece' } } | undefined;
+}
+
+/** The sums of the jobs that this server deals with. Each is brought up to date by reading what its journal has more. */
+export class LiveJobs {
+  readonly #ledger: Ledger;
+  readonly #tell: (event: JobEvent) => void;
+  /** In the order of their last use. */
+  readonly #jobs = new Map<string, Kept>();
+
+  constructor(ledger: Ledger, tell: (event: JobEvent) => void) {
+    this.#ledger = ledger;
+    this.#tell = tell;
+  }
+
+  /** The job as of now. */
+  async current(record: JobRecord): Promise<LiveJob> {
+    const job = this.#keep(record);
+    await this.#refresh(job);
+    return job;
+  }
+
+  /** Adds entries, and brings the sum up to date. */
+  async append(record: JobRecord, entries: readonly Entry[]): Promise<LiveJob> {
+    await this.#ledger.append(record.id, entries.map(written));
+    return this.current(record);
+  }
+
+  async shard(job: LiveJob, index: number): Promise<Shard | undefined> {
+    const place = job.tally.placeOfPiece(index);
+    if (place === undefined) return undefined;
+    const kept = this.#keep(job.record);
+    if (kept.piece?.place !== place) {
+      const [text] = await this.#ledger.read(job.record.id, place, 1);
+      const entry = text === undefined ? undefined : readEntry(text);
+      if (entry?.kind !== 'piece') return undefined;
+      kept.piece = { place, entry };
+    }
+    return kept.piece === undefined ? undefined : shardOf(kept.piece.entry, index);
+  }
+
+  /** Results and failures of shards, by their number. */
+  async outcomes(
+    job: LiveJob,
+    shards: readonly number[],
+  ): Promise<ReadonlyMap<number, Entry & { kind: 'done' | 'failed' }>> {
+    const places = shards.flatMap((shard) => job.tally.placeOf(shard) ?? []);
+    const found = new Map<number, Entry & { kind: 'done' | 'failed' }>();
+    for (const { from, to } of runsOf(places)) {
+      for (const text of await this.#ledger.read(job.record.id, from, to - from + 1)) {
+        const entry = readEntry(text);
+        if (entry.kind === 'done' || entry.kind === 'failed') {
+          if (job.tally.placeOf(entry.shard) !== undefined) found.set(entry.shard, entry);
+        }
+      }
+    }
+    return found;
+  }
+
+  forget(id: string): void {
+    this.#jobs.delete(id);
+  }
+
+  #keep(record: JobRecord): Kept {
+    const known = this.#jobs.get(record.id);
+    const job: Kept = known ?? {
+      ...{ record, tally: new Tally(record.request) },
+      ...{ reading: undefined, again: false, isCurrent: false, piece: undefined },
+    };
+    this.#jobs.delete(record.id);
+    this.#jobs.set(record.id, job);
+    if (known !== undefined) return job;
+    for (const [id, { reading }] of this.#jobs) {
+      if (this.#jobs.size <= MOST_JOBS) break;
+      if (reading === undefined && id !== record.id) this.#jobs.delete(id);
+    }
+    return job;
+  }
+
+  /** Reads to the end as it is now or later. */
+  async #refresh(job: Kept): Promise<void> {
+    if (job.reading !== undefined) {
+      // What runs may have read past the place where news has come since.
+      job.again = true;
+      return job.reading;
+    }
+    job.reading = this.#read(job).finally(() => {
+      job.reading = undefined;
+    });
+    return job.reading;
+  }
+
+  async #read(job: Kept): Promise<void> {
+    do {
+      job.again = false;
+      for (;;) {
+        const texts = await this.#ledger.read(job.record.id, job.tally.entries, PAGE_ENTRIES);
+        for (const text of texts) this.#add(job, readEntry(text));
+        if (texts.length < PAGE_ENTRIES) break;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } while (job.again);
+    job.isCurrent = true;
+  }
+
+  #add(job: Kept, entry: Entry): void {
+    const { tally, record } = job;
+    const hadEnded = tally.hasEnded;
+    tally.add(entry);
+    if (!job.isCurrent) return;
+    const tell = (kind: JobEvent['kind']) => this.#tell({ job: record.id, kind });
+    if (entry.kind === 'piece' || entry.kind === 'planned') tell('planned');
+    if (entry.kind === 'done' || entry.kind === 'failed') tell('shard');
+    if (entry.kind === 'retried') tell('created');
+    if (tally.hasEnded && !hadEnded) tell('ended');
+  }
+}
+
+/** Places in few readings: what lies between two near ones is read along. */
+function runsOf(
+  places: readonly number[],
+): readonly { readonly from: number; readonly to: number }[] {
+  const near = 50;
+  const runs: { from: number; to: number }[] = [];
+  for (const place of [...places].sort((one, other) => one - other)) {
+    const last = runs.at(-1);
+    if (last !== undefined && place - last.to <= near && place - last.from < PAGE_ENTRIES) {
+      last.to = place;
+    } else runs.push({ from: place, to: place });
+  }
+  return runs;
+}
+
+/** The result of a shard that is done. */
+export function resultOf(entry: Entry | undefined): ShardResult | null {
+  return entry?.kind === 'done' ? entry.result : null;
+}

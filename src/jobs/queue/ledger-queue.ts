@@ -1,0 +1,327 @@
+import type { JobStateName } from '../../contract/jobs.js';
+import { messageOf, PlimsollError } from '../../errors.js';
+import type { Deliveries, Task } from './engines/deliveries.js';
+import type { JobRecord, Ledger } from './engines/ledger.js';
+import { written } from './journal/entries.js';
+import { type LiveJob, LiveJobs } from './journal/live-jobs.js';
+import { pageOf, shardStates } from './journal/shard-states.js';
+import { Machine } from './machine/machine.js';
+import type {
+  JobEvent,
+  JobQueue,
+  JobState,
+  JobWork,
+  NewJob,
+  ShardState,
+  ShardStateName,
+} from './queue.js';
+import { stateOf } from './rules.js';
+
+export interface QueueOptions {
+  /** Name under which this server is shown. */
+  readonly server: string;
+  readonly attempts: number;
+  readonly backoffMs: number;
+  readonly lockMs: number;
+  readonly keepDays: number;
+  readonly now?: () => number;
+  /** What failed beside a request: the engine was away, mostly. It is tried again. */
+  readonly onError: (error: unknown) => void;
+}
+
+const DAY_MS = 86_400_000;
+/** Servers see one another's news this often. */
+const NEWS_MS = 1000;
+const PRUNE_MS = 3_600_000;
+const PAGE_JOBS = 50;
+const RETRY_AFTER_S = 5;
+/** Failed shards that are offered again at once. */
+const OFFERED_AT_ONCE = 500;
+
+/**
+ * The queue on any engine. A job is its journal, kept by the ledger: what was planned, done, failed and asked. The deliveries only
+ * give its shards out; whatever they lose or give twice, the journal decides.
+ */
+export class LedgerQueue implements JobQueue {
+  readonly engine: JobQueue['engine'];
+  readonly #ledger: Ledger;
+  readonly #deliveries: Deliveries;
+  readonly #options: QueueOptions;
+  readonly #now: () => number;
+  readonly #jobs: LiveJobs;
+  readonly #listeners = new Set<(event: JobEvent) => void>();
+  /** Open jobs at the last look. */
+  #seen: ReadonlySet<string> | undefined;
+  #machine: Machine | undefined;
+  #starting: Promise<void> | undefined;
+  #news: NodeJS.Timeout | undefined;
+  #watching: Promise<void> | undefined;
+  #prunedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    engine: JobQueue['engine'],
+    parts: { readonly ledger: Ledger; readonly deliveries: Deliveries },
+    options: QueueOptions,
+  ) {
+    this.engine = engine;
+    this.#ledger = parts.ledger;
+    this.#deliveries = parts.deliveries;
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#jobs = new LiveJobs(this.#ledger, (event) => this.#tell(event));
+  }
+
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async add({ id, request }: NewJob): Promise<JobState> {
+    return this.#asked(async () => {
+      const isNew = (await this.#ledger.find(id)) === undefined;
+      if (isNew) await this.#ledger.create({ id, request, createdAtMs: this.#now() });
+      const record = await this.#record(id);
+      const job = await this.#jobs.current(record);
+      if (!job.tally.hasEnded && !job.tally.planned) await this.#offerSteps(job);
+      if (isNew) this.#tell({ job: id, kind: 'created' });
+      this.#machine?.wake();
+      return this.#stateOf(record);
+    });
+  }
+
+  async find(id: string): Promise<JobState | undefined> {
+    return this.#asked(async () => {
+      const record = await this.#ledger.find(id);
+      return record === undefined ? undefined : this.#stateOf(record);
+    });
+  }
+
+  async list(limit: number, state?: JobStateName): Promise<readonly JobState[]> {
+    return this.#asked(async () => {
+      const found: JobState[] = [];
+      for (let from = 0; found.length < limit; from += PAGE_JOBS) {
+        const records = await this.#ledger.list(from, PAGE_JOBS);
+        for (const record of records) {
+          if (found.length >= limit) break;
+          const job = await this.#stateOf(record);
+          if (state === undefined || job.state === state) found.push(job);
+        }
+        if (records.length < PAGE_JOBS) break;
+      }
+      return found;
+    });
+  }
+
+  async shards(
+    id: string,
+    of: { readonly from?: number; readonly limit: number; readonly state?: ShardStateName },
+  ): Promise<readonly ShardState[]> {
+    return this.#asked(async () => {
+      const job = await this.#jobs.current(await this.#record(id));
+      const indexes = await pageOf(this.#deliveries, job, of);
+      return shardStates(this.#jobs, this.#deliveries, job, indexes);
+    });
+  }
+
+  async cancel(id: string): Promise<JobState> {
+    return this.#asked(async () => {
+      const record = await this.#record(id);
+      const job = await this.#jobs.current(record);
+      if (job.tally.hasEnded) throw new PlimsollError('JOB_ENDED', `job ${id} has ended already`);
+      await this.#jobs.append(record, [{ kind: 'cancelled', atMs: this.#now() }]);
+      await this.#closeIfEnded(job);
+      this.#machine?.wake();
+      return this.#stateOf(await this.#record(id));
+    });
+  }
+
+  async retry(id: string): Promise<JobState> {
+    return this.#asked(async () => {
+      const record = await this.#record(id);
+      const job = await this.#jobs.current(record);
+      const { state } = job.tally;
+      if (state === 'done')
+        throw new PlimsollError('JOB_ENDED', `job ${id} is done: nothing is left to do`);
+      if (!job.tally.hasEnded) throw new PlimsollError('JOB_RUNNING', `job ${id} has not ended`);
+      await this.#offerFailed(job);
+      await this.#ledger.reopen(id, written({ kind: 'retried' }));
+      const open = await this.#jobs.current(record);
+      await this.#offerSteps(open);
+      this.#machine?.wake();
+      return this.#stateOf(await this.#record(id));
+    });
+  }
+
+  async backlog(): Promise<{
+    readonly jobs: number;
+    readonly shards: number;
+    readonly rows: number;
+  }> {
+    return this.#asked(async () => {
+      const records = await this.#ledger.open();
+      let [shards, rows] = [0, 0];
+      for (const record of records) {
+        const { tally } = await this.#jobs.current(record);
+        if (tally.hasEnded) continue;
+        shards += tally.known - tally.done - tally.failed;
+        rows += tally.rowsLeft;
+      }
+      return { jobs: records.length, shards, rows };
+    });
+  }
+
+  work(work: JobWork, atOnce: number): void {
+    if (this.#machine !== undefined) throw new Error('this server works already');
+    const { server, attempts, backoffMs, lockMs, onError } = this.#options;
+    this.#machine = new Machine(
+      {
+        ...{ jobs: this.#jobs, deliveries: this.#deliveries },
+        ...{ server, attempts, backoffMs, lockMs, onError, now: this.#now },
+        openJobs: () => this.#openJobs(),
+        wake: () => this.#machine?.wake(),
+        closeIfEnded: (job) => this.#closeIfEnded(job),
+      },
+      work,
+      atOnce,
+    );
+    this.#machine.start();
+  }
+
+  onEvent(listener: (event: JobEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  async stopWork(): Promise<void> {
+    await this.#machine?.stop();
+    this.#machine = undefined;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#news);
+    await this.stopWork();
+    await this.#watching;
+    await this.#deliveries.stop();
+    await this.#ledger.stop();
+  }
+
+  async #start(): Promise<void> {
+    await this.#ledger.start();
+    await this.#deliveries.start();
+    this.#news = setInterval(() => {
+      this.#watching ??= this.#watch().finally(() => {
+        this.#watching = undefined;
+      });
+    }, NEWS_MS).unref();
+  }
+
+  /** What other servers did to jobs, for who listens; and jobs that are too old. */
+  async #watch(): Promise<void> {
+    try {
+      if (this.#now() - this.#prunedAtMs > PRUNE_MS) {
+        this.#prunedAtMs = this.#now();
+        await this.prune();
+      }
+      if (this.#listeners.size > 0 && this.#machine === undefined) await this.#openJobs();
+    } catch (error) {
+      this.#options.onError(error);
+    }
+  }
+
+  /** Forgets jobs that ended longer ago than `keepDays`. @returns how many */
+  async prune(): Promise<number> {
+    const beforeMs = this.#now() - this.#options.keepDays * DAY_MS;
+    let count = 0;
+    for (;;) {
+      const ids = await this.#ledger.endedBefore(beforeMs);
+      for (const id of ids) {
+        await this.#deliveries.drop(id);
+        await this.#ledger.remove(id);
+        this.#jobs.forget(id);
+      }
+      count += ids.length;
+      if (ids.length === 0) return count;
+    }
+  }
+
+  /**
+   * Jobs that are open, each up to date. A job whose end was noted in its journal alone, by a server that was lost then, is closed;
+   * one that lacks its next step is given it.
+   */
+  async #openJobs(): Promise<readonly LiveJob[]> {
+    const records = await this.#ledger.open();
+    const ids = new Set(records.map(({ id }) => id));
+    for (const id of this.#seen ?? []) {
+      // It ended elsewhere: its last entries are read, and told.
+      if (!ids.has(id)) await this.#tellEnd(id);
+    }
+    const open: LiveJob[] = [];
+    for (const record of records) {
+      const isNew = this.#seen !== undefined && !this.#seen.has(record.id);
+      const job = await this.#jobs.current(record);
+      open.push(job);
+      if (isNew) this.#tell({ job: record.id, kind: 'created' });
+      await this.#closeIfEnded(job);
+      if (isNew || this.#seen === undefined) await this.#offerSteps(job);
+    }
+    this.#seen = ids;
+    return open;
+  }
+
+  async #tellEnd(id: string): Promise<void> {
+    const record = await this.#ledger.find(id);
+    if (record !== undefined) await this.#jobs.current(record);
+  }
+
+  /** The planning, or the manifest, whatever is next. */
+  async #offerSteps({ tally, record }: LiveJob): Promise<void> {
+    if (tally.hasEnded) return;
+    const step = (kind: Task['kind']): Task => ({ job: record.id, kind, shard: -1 });
+    if (!tally.planned) await this.#deliveries.offer([step('plan')]);
+    else if (tally.isSettled) await this.#deliveries.offer([step('finish')]);
+  }
+
+  async #offerFailed({ tally, record }: LiveJob): Promise<void> {
+    let tasks: Task[] = [];
+    for (let shard = 0; shard < tally.known; shard += 1) {
+      if (tally.outcomeOf(shard) === 'failed') tasks.push({ job: record.id, kind: 'shard', shard });
+      if (tasks.length < OFFERED_AT_ONCE && shard < tally.known - 1) continue;
+      if (tasks.length > 0) await this.#deliveries.offer(tasks);
+      tasks = [];
+    }
+  }
+
+  async #closeIfEnded({ record, tally }: LiveJob): Promise<void> {
+    if (tally.hasEnded) await this.#ledger.close(stateOf(record, tally, 0), tally.entries);
+  }
+
+  async #record(id: string): Promise<JobRecord> {
+    const record = await this.#ledger.find(id);
+    if (record === undefined) throw new PlimsollError('JOB_NOT_FOUND', `no job has the id ${id}`);
+    return record;
+  }
+
+  async #stateOf(record: JobRecord): Promise<JobState> {
+    if (record.ended !== null) return record.ended;
+    const { tally } = await this.#jobs.current(record);
+    const running = tally.hasEnded ? 0 : await this.#deliveries.running(record.id);
+    return stateOf(record, tally, running);
+  }
+
+  #tell(event: JobEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  async #asked<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof PlimsollError) throw error;
+      const message = `the queue of jobs (${this.engine}) does not answer: ${messageOf(error)}`;
+      throw new PlimsollError('JOBS_UNAVAILABLE', message, {
+        cause: error,
+        retryAfterSeconds: RETRY_AFTER_S,
+      });
+    }
+  }
+}

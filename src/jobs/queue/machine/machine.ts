@@ -1,0 +1,227 @@
+import type { Deliveries, Delivery } from '../engines/deliveries.js';
+import type { LiveJob, LiveJobs } from '../journal/live-jobs.js';
+import { HANDED_BACK, type JobWork } from '../queue.js';
+import { stateOf, verdictOn } from '../rules.js';
+import { runTask, type TaskParts } from './run-task.js';
+
+/** Why the work on a task is aborted although this server goes on. */
+export const ENDED = new Error('the job has ended');
+export const LOST = new Error('another machine was given this shard: this one was taken for lost');
+
+/** A job without news is looked at this often, and `mayTake` is asked again. */
+const LOOK_MS = 1000;
+/** Plans and manifests at once, beside the shards. */
+const STEPS_AT_ONCE = 2;
+
+export interface MachineParts extends Omit<TaskParts, 'work'> {
+  readonly deliveries: Deliveries;
+  readonly jobs: LiveJobs;
+  /** Jobs that are open, as of now. */
+  readonly openJobs: () => Promise<readonly LiveJob[]>;
+  readonly attempts: number;
+  readonly lockMs: number;
+}
+
+interface Held {
+  readonly delivery: Delivery;
+  readonly abort: AbortController;
+  readonly through: Promise<void>;
+}
+
+/** Takes tasks for this server and works on them, some at once. */
+export class Machine {
+  readonly #parts: MachineParts;
+  readonly #work: JobWork;
+  readonly #atOnce: number;
+  readonly #held = new Set<Held>();
+  /** Where the last turn began: jobs are served in turns. */
+  #turn = 0;
+  #stopping = false;
+  #wake: () => void = () => undefined;
+  #news = false;
+  #looping: Promise<void> | undefined;
+  #renewing: NodeJS.Timeout | undefined;
+  #renewal: Promise<void> | undefined;
+
+  constructor(parts: MachineParts, work: JobWork, atOnce: number) {
+    this.#parts = parts;
+    this.#work = work;
+    this.#atOnce = atOnce;
+  }
+
+  start(): void {
+    this.#looping ??= this.#loop();
+    const everyMs = Math.min(LOOK_MS, this.#parts.lockMs / 4);
+    this.#renewing ??= setInterval(() => {
+      this.#renewal ??= this.#renew().finally(() => {
+        this.#renewal = undefined;
+      });
+    }, everyMs);
+  }
+
+  /** There may be something to take, or a job has ended. */
+  wake(): void {
+    this.#news = true;
+    this.#wake();
+  }
+
+  /** Takes no more, aborts what runs, and puts it back. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.wake();
+    for (const { abort } of this.#held) abort.abort(HANDED_BACK);
+    await this.#looping;
+    for (const { abort } of this.#held) abort.abort(HANDED_BACK);
+    await Promise.all([...this.#held].map(({ through }) => through));
+    clearInterval(this.#renewing);
+    await this.#renewal;
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#stopping) {
+      this.#news = false;
+      try {
+        await this.#look();
+      } catch (error) {
+        this.#parts.onError(error);
+      }
+      await this.#sleep();
+    }
+  }
+
+  /** Until there is news, or for a second. */
+  async #sleep(): Promise<void> {
+    if (this.#news || this.#stopping) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, LOOK_MS);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = () => undefined;
+  }
+
+  async #look(): Promise<void> {
+    const { deliveries, openJobs } = this.#parts;
+    const open = new Map((await openJobs()).map((job) => [job.record.id, job]));
+    await deliveries.recover([...open.keys()]);
+    this.#abortEnded(open);
+    while (this.#freeSteps > 0 && !this.#stopping) {
+      const delivery = await deliveries.takeStep();
+      if (delivery === undefined) break;
+      await this.#begin(delivery, open.get(delivery.task.job));
+    }
+    await this.#takeShards([...open.values()]);
+  }
+
+  /** One shard of each job in turn, as long as there is room. */
+  async #takeShards(jobs: readonly LiveJob[]): Promise<void> {
+    let took = true;
+    while (took && this.#freeShards > 0 && !this.#stopping) {
+      took = false;
+      this.#turn += 1;
+      for (let n = 0; n < jobs.length && this.#freeShards > 0; n += 1) {
+        const job = jobs[(this.#turn + n) % jobs.length];
+        if (job !== undefined && (await this.#takeShard(job))) took = true;
+      }
+    }
+  }
+
+  async #takeShard(job: LiveJob): Promise<boolean> {
+    const { tally, record } = job;
+    if (this.#stopping || tally.hasEnded || tally.startedAtMs === null) return false;
+    if (!this.#work.mayTake(stateOf(record, tally, this.#runningOf(record.id)))) return false;
+    const delivery = await this.#parts.deliveries.takeShard(record.id);
+    if (delivery === undefined) return false;
+    await this.#begin(delivery, job);
+    return true;
+  }
+
+  /** Runs a task that was given, unless the job's journal says that it must not. */
+  async #begin(delivery: Delivery, job: LiveJob | undefined): Promise<void> {
+    const { deliveries, jobs, attempts, onError } = this.#parts;
+    try {
+      if (job === undefined) return await this.#withoutJob(delivery);
+      await jobs.current(job.record);
+      const verdict = verdictOn(delivery.task, delivery.failedAttempts, job.tally, attempts);
+      if (verdict === 'drop') return await this.#drop(delivery, job);
+      if (verdict === 'put back' || this.#stopping) return await deliveries.putBack(delivery);
+      this.#run(delivery, job, verdict === 'set aside');
+    } catch (error) {
+      // Its lock ends, and somebody is given it again.
+      onError(error);
+    }
+  }
+
+  /** A step of a job that has ended is begun anew by a retry; one that was opened just now comes again. */
+  async #withoutJob(delivery: Delivery): Promise<void> {
+    const { deliveries, openJobs } = this.#parts;
+    const isOpen = (await openJobs()).some(({ record }) => record.id === delivery.task.job);
+    if (!isOpen) return deliveries.settle(delivery);
+    this.wake();
+    return deliveries.putBack(delivery);
+  }
+
+  /** Who noted the last outcome may have been lost before it could offer the manifest. */
+  async #drop(delivery: Delivery, { tally, record }: LiveJob): Promise<void> {
+    const { deliveries } = this.#parts;
+    if (tally.isSettled && !tally.hasEnded && delivery.task.kind !== 'finish') {
+      await deliveries.offer([{ job: record.id, kind: 'finish', shard: -1 }]);
+      this.wake();
+    }
+    await deliveries.settle(delivery);
+  }
+
+  #run(delivery: Delivery, job: LiveJob, isLast: boolean): void {
+    const abort = new AbortController();
+    const parts: TaskParts = { ...this.#parts, work: this.#work };
+    const through = runTask(parts, delivery, job, isLast, abort.signal)
+      .catch((error: unknown) => this.#parts.onError(error))
+      .finally(() => {
+        this.#held.delete(held);
+        this.wake();
+      });
+    const held: Held = { delivery, abort, through };
+    this.#held.add(held);
+  }
+
+  /** Jobs that others ended too: each is looked at every second. */
+  #abortEnded(open: ReadonlyMap<string, LiveJob>): void {
+    for (const { delivery, abort } of this.#held) {
+      const job = open.get(delivery.task.job);
+      if (job === undefined || job.tally.hasEnded) abort.abort(ENDED);
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const held = [...this.#held];
+    if (held.length === 0) return;
+    try {
+      const lost = new Set(
+        await this.#parts.deliveries.renew(held.map(({ delivery }) => delivery)),
+      );
+      for (const { delivery, abort } of held) if (lost.has(delivery)) abort.abort(LOST);
+    } catch {
+      // The engine is away; taking the next shard tells.
+    }
+  }
+
+  #runningOf(job: string): number {
+    let count = 0;
+    for (const { delivery } of this.#held) {
+      if (delivery.task.kind === 'shard' && delivery.task.job === job) count += 1;
+    }
+    return count;
+  }
+
+  get #freeShards(): number {
+    const shards = [...this.#held].filter(({ delivery }) => delivery.task.kind === 'shard');
+    return this.#atOnce - shards.length;
+  }
+
+  get #freeSteps(): number {
+    const steps = [...this.#held].filter(({ delivery }) => delivery.task.kind !== 'shard');
+    return STEPS_AT_ONCE - steps.length;
+  }
+}

@@ -1,0 +1,146 @@
+import type { JobRequest, JobStateName, JobView, ShardView } from '../contract/jobs.js';
+import { PlimsollError } from '../errors.js';
+import type { Places } from './files/places.js';
+import { expectedRows, Rate, type RunningRows } from './progress.js';
+import type { JobEvent, JobQueue, JobState, ShardState, ShardStateName } from './queue/queue.js';
+import { askedTask } from './run/asked.js';
+import { inputOptionsOf, jobIdOf } from './run/part.js';
+import type { JobModels } from './run/runner.js';
+import { shownJob, shownShard } from './shown.js';
+
+/** Longest look at the input before a job is taken. */
+const LOOK_MS = 10_000;
+/** Failed and running shards that are shown with a job. */
+const SHOWN_SHARDS = 100;
+/** Rows per second that are reckoned with before any were done. */
+const UNKNOWN_RATE = 100;
+/** Rates that are kept. */
+const MOST_RATES = 1000;
+
+export interface JobServiceParts {
+  readonly queue: JobQueue;
+  readonly places: Places;
+  readonly models: JobModels;
+  readonly progress: RunningRows;
+  /** @throws PlimsollError INVALID_REQUEST if there is no default model */
+  readonly modelOf: (name: string | undefined) => string | Promise<string>;
+}
+
+/** Jobs as callers see them. */
+export class JobService {
+  readonly #parts: JobServiceParts;
+  readonly #rates = new Map<string, Rate>();
+
+  constructor(parts: JobServiceParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Takes a job. What cannot go well is refused at once: the model, the task, the output, the first file of the input.
+   *
+   * @throws PlimsollError INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_UNUSABLE, TASK_NOT_SUPPORTED, JOBS_UNAVAILABLE
+   */
+  async submit(asked: JobRequest): Promise<JobView> {
+    const { queue, models, modelOf } = this.#parts;
+    const model = await modelOf(asked.model);
+    const { description } = await models.about(model);
+    const request = { ...asked, model };
+    askedTask(request, description.task).of([PROBE]).plan(description);
+    await this.#checkPlaces(request);
+    return this.#view(await queue.add({ id: jobIdOf(request), request }));
+  }
+
+  /** @throws PlimsollError JOB_NOT_FOUND */
+  async show(id: string): Promise<JobView> {
+    return this.#view(await this.#found(id));
+  }
+
+  /** The newest first. */
+  async list(limit: number, state?: JobStateName): Promise<readonly JobView[]> {
+    const states = await this.#parts.queue.list(limit, state);
+    return Promise.all(states.map((each) => this.#view(each)));
+  }
+
+  /** @throws PlimsollError JOB_NOT_FOUND */
+  async shards(
+    id: string,
+    of: { readonly from: number; readonly limit: number; readonly state?: ShardStateName },
+  ): Promise<readonly ShardView[]> {
+    await this.#found(id);
+    return (await this.#parts.queue.shards(id, of)).map(shownShard);
+  }
+
+  /** @throws PlimsollError JOB_NOT_FOUND, JOB_ENDED */
+  async cancel(id: string): Promise<JobView> {
+    return this.#view(await this.#parts.queue.cancel(id));
+  }
+
+  /** @throws PlimsollError JOB_NOT_FOUND, JOB_RUNNING */
+  async retry(id: string): Promise<JobView> {
+    return this.#view(await this.#parts.queue.retry(id));
+  }
+
+  onEvent(listener: (event: JobEvent) => void): () => void {
+    return this.#parts.queue.onEvent(listener);
+  }
+
+  /** Time that the open jobs will take at the pace of the last minute, all machines together; 0 without one. */
+  async backlogSeconds(): Promise<number> {
+    const { jobs, rows } = await this.#parts.queue.backlog();
+    if (jobs === 0) return 0;
+    const rates = [...this.#rates.values()].map(({ perSecond = 0 }) => perSecond);
+    const perSecond = rates.reduce((sum, each) => sum + each, 0);
+    // A job that is not planned yet is some work, too.
+    return Math.max(1, rows / (perSecond > 0 ? perSecond : UNKNOWN_RATE));
+  }
+
+  async #found(id: string): Promise<JobState> {
+    const job = await this.#parts.queue.find(id);
+    if (job !== undefined) return job;
+    throw new PlimsollError('JOB_NOT_FOUND', `there is no job "${id.slice(0, 100)}"`);
+  }
+
+  async #checkPlaces(request: JobRequest): Promise<void> {
+    const { places } = this.#parts;
+    places.writer(request.output);
+    const patterns = typeof request.input === 'string' ? [request.input] : request.input;
+    for await (const file of places.list(patterns, AbortSignal.timeout(LOOK_MS))) {
+      inputOptionsOf(request, file);
+      return;
+    }
+    const reason = `there is no file to read in ${patterns.join(', ').slice(0, 500)}`;
+    throw new PlimsollError('INVALID_REQUEST', reason);
+  }
+
+  async #view(job: JobState): Promise<JobView> {
+    const { queue } = this.#parts;
+    const some = (state: ShardStateName): Promise<readonly ShardState[]> =>
+      job.shards[state] === 0
+        ? Promise.resolve([])
+        : queue.shards(job.id, { limit: SHOWN_SHARDS, state });
+    const [failed, running] = await Promise.all([some('failed'), some('running')]);
+    const rows = job.endedAtMs === null ? job.rows + this.#parts.progress.of(job.id) : job.rows;
+    const perSecond = this.#perSecond(job, rows);
+    const expected = expectedRows(job);
+    return shownJob({ ...job, rows }, { failed, running, perSecond, expected });
+  }
+
+  #perSecond(job: JobState, rows: number): number | undefined {
+    if (job.endedAtMs !== null) {
+      this.#rates.delete(job.id);
+      const ms = job.endedAtMs - (job.startedAtMs ?? job.endedAtMs);
+      return ms > 0 ? (job.rows * 1000) / ms : undefined;
+    }
+    let rate = this.#rates.get(job.id);
+    if (rate === undefined) {
+      if (this.#rates.size >= MOST_RATES) this.#rates.clear();
+      rate = new Rate();
+      this.#rates.set(job.id, rate);
+    }
+    rate.add(performance.now(), rows);
+    return rate.perSecond;
+  }
+}
+
+/** A text by which it is seen whether a model can do a task; it is never run. */
+const PROBE = 'text';

@@ -1,0 +1,91 @@
+import { describe, expect, test } from 'vitest';
+import type { WorkerView } from '../../../../src/inference/queue/scheduler.js';
+import {
+  type ClassedRow,
+  type Moment,
+  WaitingClasses,
+} from '../../../../src/inference/queue/waiting-classes.js';
+
+interface Row extends ClassedRow {
+  readonly name: string;
+}
+
+const LIMITS = { maxItems: 4, maxSize: 400 };
+const LONG_AGO = -1_000_000;
+
+function row(name: string, isJob: boolean, size = 100): Row {
+  return { name, isJob, size, model: 'a', user: isJob ? 'job' : name };
+}
+
+function moment(change: Partial<Moment> = {}): Moment {
+  return {
+    ...{ nowMs: 0, workers: 2, jobBatches: 0, isHeld: () => false, shortSize: () => 400 },
+    ...change,
+  };
+}
+
+function idle(...ids: readonly string[]): readonly WorkerView[] {
+  return ids.map((id) => ({ id, capacity: 'now', models: new Set(['a']) }));
+}
+
+/** @param share of jobs */
+function classes(share: number, rows: readonly Row[], callerAtMs = LONG_AGO): WaitingClasses<Row> {
+  const waiting = new WaitingClasses<Row>(400, share);
+  waiting.arrived(callerAtMs);
+  for (const each of rows) waiting.of(each).add(each);
+  return waiting;
+}
+
+const some = (count: number, isJob: boolean, size?: number) =>
+  Array.from({ length: count }, (_, n) => row(`${isJob ? 'j' : 'c'}${n}`, isJob, size));
+
+describe('callers and jobs', () => {
+  test('callers go first; jobs get what they leave', () => {
+    const waiting = classes(0, [...some(2, true), ...some(1, false)]);
+    const first = waiting.next(idle('w1', 'w2'), LIMITS, moment());
+    expect(first?.rows.map(({ name }) => name)).toEqual(['c0']);
+    const next = waiting.next(idle('w2'), LIMITS, moment({ nowMs: 10_000 }));
+    expect(next?.rows.every(({ isJob }) => isJob)).toBe(true);
+  });
+
+  test('while callers are there, one worker of several runs no job, and its batches are short', () => {
+    const waiting = classes(0, some(20, true), 0);
+    const short = moment({ shortSize: () => 200 });
+    const first = waiting.next(idle('w1', 'w2'), LIMITS, short);
+    expect(first?.rows).toHaveLength(2);
+    expect(waiting.next(idle('w2'), LIMITS, { ...short, jobBatches: 1 })).toBeUndefined();
+    expect(waiting.presentForMs(400)).toBe(600);
+    // They are gone: every worker, and whole batches.
+    const later = { ...short, jobBatches: 1, nowMs: 1000 };
+    expect(waiting.next(idle('w2'), LIMITS, later)?.rows).toHaveLength(4);
+  });
+
+  test('a lone worker works on jobs, too', () => {
+    const waiting = classes(0, some(3, true), 0);
+    expect(waiting.next(idle('w1'), LIMITS, moment({ workers: 1 }))?.rows).toHaveLength(3);
+  });
+
+  test.each([0, 0.1, 0.25, 0.5])('with callers without end jobs get %d of the work', (share) => {
+    const waiting = classes(share, [...some(400, true), ...some(400, false)], 0);
+    const sizes = { job: 0, caller: 0 };
+    for (let turn = 0; turn < 90; turn += 1) {
+      const rows = waiting.next(idle('w1'), LIMITS, moment({ jobBatches: 1 }))?.rows ?? [];
+      for (const { isJob, size } of rows) sizes[isJob ? 'job' : 'caller'] += size;
+    }
+    expect(sizes.job / (sizes.job + sizes.caller)).toBeCloseTo(share, 1);
+    expect(sizes.job > 0).toBe(share > 0);
+  });
+
+  test('a job has its next batch behind a short one where no caller is', () => {
+    const views: WorkerView[] = [{ id: 'w1', capacity: 'prefetch', models: new Set(['a']) }];
+    const waiting = classes(0, some(3, true));
+    expect(waiting.next(views, LIMITS, moment())?.worker).toBe('w1');
+    const beside = classes(0, some(3, true), 0);
+    expect(beside.next(views, LIMITS, moment())).toBeUndefined();
+  });
+
+  test('what waits for a model of both classes is told', () => {
+    const waiting = classes(0, [row('j', true), row('c', false)]);
+    expect([waiting.size, waiting.countOf('a'), waiting.rowsOf('a').length]).toEqual([2, 2, 2]);
+  });
+});
