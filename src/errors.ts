@@ -128,6 +128,12 @@ export const ERRORS = {
     retryable: false,
     about: 'The Host header has a name that this server does not go by; see `http.names`.',
   },
+  SERVER_ROLE: {
+    status: 421,
+    retryable: false,
+    about:
+      'This server has the role `worker` (`server.role`): it works on jobs and answers no callers. Ask another one; `GET /v1/fleet` lists them.',
+  },
   MODEL_UNUSABLE: {
     status: 424,
     retryable: false,

@@ -1,5 +1,6 @@
 import type { Benchmark } from '../harness/benchmark.js';
 import { cached } from './cached.js';
+import { costs } from './costs.js';
 import { databaseOutage } from './database-outage.js';
 import { faults } from './faults.js';
 import { pools } from './pools.js';
@@ -12,4 +13,5 @@ export const benchmarks: readonly Benchmark[] = [
   databaseOutage,
   faults,
   pools,
+  costs,
 ];

@@ -140,14 +140,9 @@ export class App {
   }
 
   async #listen(maxConnections: number, inherited: readonly InheritedSocket[]): Promise<string> {
-    const reached = reachedAt(this.#config, inherited);
-    const keyCheck = this.#access.check(reached);
-    const { 'http.host': host } = this.#config;
+    const keyCheck = this.#access.check(reachedAt(this.#config, inherited));
     this.#server = await buildServer(
-      serverOptions(this.#config, {
-        ...{ maxConnections, keys: keyCheck, logger: this.#log },
-        host: inherited.length > 0 ? reached : host,
-      }),
+      serverOptions(this.#config, inherited, { maxConnections, keys: keyCheck, logger: this.#log }),
       httpServices(this.#parts, this.#config, {
         metrics: this.#metrics,
         keys: this.#access.services,
@@ -268,17 +263,17 @@ export class App {
 
   /** Faults that do not keep requests from being answered. */
   #degradedBecause(): readonly string[] {
-    const redis = this.#parts.redis?.awayBecause ?? '';
+    const { redis: tier, fleet } = this.#parts;
+    // The fleet asks every second, the cache only when it needs Redis.
+    const redis = tier?.awayBecause || (fleet.directory?.away ?? '');
     const { database, file } = this.#parts.archive.figures;
     const reasons: string[] = [];
+    const what = fleet.directory === undefined ? 'results are' : 'results and sessions are';
     const { watch } = this.#parts.memory;
     const stale = this.#access.keys.staleBecause;
     if (stale !== '') reasons.push(stale);
     if (watch.state !== 'fresh') reasons.push(watch.reason);
-    if (redis !== '')
-      reasons.push(
-        `Redis does not answer, ${this.#parts.fleet.directory === undefined ? 'results are' : 'results and sessions are'} not shared: ${redis}`,
-      );
+    if (redis !== '') reasons.push(`Redis does not answer, ${what} not shared: ${redis}`);
     if (database !== '') reasons.push(`the database takes no records: ${database}`);
     if (file !== '') reasons.push(`the file for records cannot be written: ${file}`);
     return reasons;

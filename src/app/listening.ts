@@ -16,15 +16,18 @@ const PAGE_FOLDER = fileURLToPath(new URL('../web', import.meta.url));
 /** The HTTP server as the settings want it. */
 export function serverOptions(
   config: Config,
-  of: Pick<ServerOptions, 'maxConnections' | 'host' | 'keys' | 'logger'>,
+  inherited: readonly InheritedSocket[],
+  of: Pick<ServerOptions, 'maxConnections' | 'keys' | 'logger'>,
 ): ServerOptions {
   return {
     ...of,
     bodyLimitBytes: config['http.body_limit'],
+    host: inherited.length > 0 ? reachedAt(config, inherited) : config['http.host'],
     names: config['http.names']
       .split(',')
       .map((name) => name.trim())
       .filter((name) => name !== ''),
+    role: config['server.role'],
     trustProxy: config['http.trust_proxy'],
     origins: parseOrigins(config['http.cors']),
     ...tlsOf(config),
@@ -54,8 +57,8 @@ export async function listenAt(
 }
 
 /**
- * The address by which it is judged who can reach the server. A Unix socket is reached on this machine alone; of sockets
- * that were handed over the one counts that others can reach.
+ * The address by which it is judged who can reach the server. A Unix socket is reached on this machine alone; of sockets that
+ * were handed over the one counts that others can reach.
  */
 export function reachedAt(config: Config, inherited: readonly InheritedSocket[]): string {
   const [first] = inherited;

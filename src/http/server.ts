@@ -18,6 +18,7 @@ import {
 import { asPlimsollError, type FaultLog, ownErrors, replyWithError } from './errors.js';
 import { allowOrigins } from './guards/cors.js';
 import { guardRoutes, type KeyCheck } from './guards/key-guard.js';
+import { guardRole, type ServerRole } from './guards/role-guard.js';
 import { declareScope, requireScopes, type ScopedRoute } from './guards/scopes.js';
 import { PROBES, type Refusal, siteGuard } from './guards/site-guard.js';
 import { keyRoutes } from './key-routes.js';
@@ -55,6 +56,8 @@ export interface ServerOptions {
   readonly tls?: TlsFiles;
   /** Who may ask: see {@link guardRoutes}. */
   readonly keys: KeyCheck;
+  /** A worker answers no callers. */
+  readonly role?: ServerRole;
   /** Names of the doors that are open; all by default. */
   readonly doors?: ReadonlySet<string>;
   readonly version: string;
@@ -125,6 +128,7 @@ export async function buildServer(
   const site = siteGuard(host, names, { origins, trustsProxy: trustProxy !== 'off' });
   beginRequests(app, [beyondMaximum(isSpare), whileClosing(app), withoutHost(app), site]);
   guardRoutes(app, options.keys);
+  guardRole(app, options.role ?? 'all');
   await describeRoutes(app, options.version);
   const open = options.doors ?? chosenDoors('all');
   dataRoutes(app, services, { open, refuse });
