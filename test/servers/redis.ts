@@ -6,8 +6,10 @@ import path from 'node:path';
 import { freePort } from './free-port.js';
 
 const PASSWORD = 'sesame-for-tests';
+const NOT_KEPT = ['--appendonly', 'no'];
+const KEPT = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
-/** A real Redis on a free port, in a temporary folder; it keeps nothing over a restart. */
+/** A real Redis on a free port, in a temporary folder; it keeps nothing over a restart unless it is told to. */
 export class RedisServer {
   readonly #program: string;
   readonly #folder: string;
@@ -24,16 +26,17 @@ export class RedisServer {
 
   /**
    * @param program path of Redis's program
-   * @param mode `cluster`: a node that owns no slot yet
+   * @param mode `cluster`: a node that owns no slot yet; `kept`: what it has is there after a restart
    */
   static async start(
     program: string | undefined,
-    mode: 'alone' | 'cluster' = 'alone',
+    mode: 'alone' | 'cluster' | 'kept' = 'alone',
   ): Promise<RedisServer> {
     if (program === undefined) throw new Error('Redis is not installed');
     const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-redis-'));
     const bus = ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())];
-    const more = mode === 'alone' ? [] : [...bus, '--masterauth', PASSWORD];
+    const cluster = mode === 'cluster' ? [...bus, '--masterauth', PASSWORD] : [];
+    const more = mode === 'kept' ? KEPT : [...NOT_KEPT, ...cluster];
     const server = new RedisServer(program, folder, await freePort(), more);
     await server.restart();
     return server;
@@ -56,7 +59,7 @@ export class RedisServer {
   async restart(): Promise<void> {
     if (this.#process !== undefined) return;
     const options = ['--port', String(this.#port), '--bind', '127.0.0.1', '--dir', this.#folder];
-    options.push('--save', '', '--appendonly', 'no', '--requirepass', PASSWORD, ...this.#more);
+    options.push('--save', '', '--requirepass', PASSWORD, ...this.#more);
     const child = spawn(this.#program, options, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#process = child;
     let said = '';

@@ -35,6 +35,8 @@ const NEWS_MS = 1000;
 const PRUNE_MS = 3_600_000;
 const PAGE_JOBS = 50;
 const RETRY_AFTER_S = 5;
+/** A caller is told after this long that the engine is away. */
+const ANSWER_LIMIT_MS = 10_000;
 /** Failed shards that are offered again at once. */
 const OFFERED_AT_ONCE = 500;
 
@@ -56,6 +58,7 @@ export class LedgerQueue implements JobQueue {
   #starting: Promise<void> | undefined;
   #news: NodeJS.Timeout | undefined;
   #watching: Promise<void> | undefined;
+  #pruning: Promise<number> | undefined;
   #prunedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -229,14 +232,21 @@ export class LedgerQueue implements JobQueue {
   }
 
   /** Forgets jobs that ended longer ago than `keepDays`. @returns how many */
-  async prune(): Promise<number> {
+  prune(): Promise<number> {
+    this.#pruning ??= this.#prune().finally(() => {
+      this.#pruning = undefined;
+    });
+    return this.#pruning;
+  }
+
+  async #prune(): Promise<number> {
     const beforeMs = this.#now() - this.#options.keepDays * DAY_MS;
     let count = 0;
     for (;;) {
       const ids = await this.#ledger.endedBefore(beforeMs);
       for (const id of ids) {
         await this.#deliveries.drop(id);
-        await this.#ledger.remove(id);
+        await this.#ledger.remove(id, beforeMs);
         this.#jobs.forget(id);
       }
       count += ids.length;
@@ -251,7 +261,7 @@ export class LedgerQueue implements JobQueue {
   async #openJobs(): Promise<readonly LiveJob[]> {
     const records = await this.#ledger.open();
     const ids = new Set(records.map(({ id }) => id));
-    for (const id of this.#seen ?? []) {
+    for (const id of new Set([...(this.#seen ?? []), ...this.#jobs.unfinished])) {
       // It ended elsewhere: its last entries are read, and told.
       if (!ids.has(id)) await this.#tellEnd(id);
     }
@@ -270,7 +280,8 @@ export class LedgerQueue implements JobQueue {
 
   async #tellEnd(id: string): Promise<void> {
     const record = await this.#ledger.find(id);
-    if (record !== undefined) await this.#jobs.current(record);
+    if (record === undefined) this.#jobs.forget(id);
+    else await this.#jobs.current(record);
   }
 
   /** The planning, or the manifest, whatever is next. */
@@ -291,8 +302,11 @@ export class LedgerQueue implements JobQueue {
     }
   }
 
+  /** A job that is done has no use for its tasks; one that failed or was cancelled keeps them for a retry. */
   async #closeIfEnded({ record, tally }: LiveJob): Promise<void> {
-    if (tally.hasEnded) await this.#ledger.close(stateOf(record, tally, 0), tally.entries);
+    if (!tally.hasEnded) return;
+    await this.#ledger.close(stateOf(record, tally, 0), tally.entries);
+    if (tally.state === 'done') await this.#deliveries.drop(record.id);
   }
 
   async #record(id: string): Promise<JobRecord> {
@@ -313,8 +327,13 @@ export class LedgerQueue implements JobQueue {
   }
 
   async #asked<T>(work: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
     try {
-      return await work();
+      const limit = new Promise<never>((_resolve, reject) => {
+        const late = () => reject(new Error(`no answer within ${ANSWER_LIMIT_MS / 1000} s`));
+        timer = setTimeout(late, ANSWER_LIMIT_MS);
+      });
+      return await Promise.race([work(), limit]);
     } catch (error) {
       if (error instanceof PlimsollError) throw error;
       const message = `the queue of jobs (${this.engine}) does not answer: ${messageOf(error)}`;
@@ -322,6 +341,8 @@ export class LedgerQueue implements JobQueue {
         cause: error,
         retryAfterSeconds: RETRY_AFTER_S,
       });
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

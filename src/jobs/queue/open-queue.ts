@@ -30,5 +30,13 @@ export async function openQueue(options: OpenQueueOptions): Promise<JobQueue> {
     lockMs: config['jobs.lock_ms'],
     keepDays: config['jobs.keep_days'],
   };
-  return new EmbeddedQueue({ ...common, database, owner }); // 3
+  const redis = config['jobs.url'];
+  const postgres = config['database.url'];
+  const prefix = config['jobs.prefix'];
+  if (redis === '' && postgres === '') return new EmbeddedQueue({ ...common, database, owner }); // 3
+  // Here and not above: a server without a fleet does not pay for BullMQ.
+  const { redisQueue, postgresQueue } = await import('./bullmq/bull-queues.js');
+  return redis === ''
+    ? postgresQueue(database, postgres, prefix, common) // 2
+    : redisQueue(redis, prefix, common); // 1
 }

@@ -91,7 +91,8 @@ export class LocalWriter implements Writer {
     } catch (error) {
       throw writeError(url, error);
     } finally {
-      await rm(temporary, { force: true });
+      // What it failed for is the reason to tell.
+      await rm(temporary, { force: true }).catch(() => undefined);
     }
   }
 

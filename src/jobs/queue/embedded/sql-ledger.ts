@@ -123,18 +123,16 @@ export class SqlLedger implements Ledger {
     return rows.map(({ id }) => id);
   }
 
-  async remove(id: string): Promise<void> {
-    for (let from = 0; ; from += DELETED_ENTRIES) {
-      const { numDeletedRows } = await this.#write((tables) =>
-        tables
-          .deleteFrom('job_journal')
-          .where('job', '=', id)
-          .where('place', '<', from + DELETED_ENTRIES)
-          .executeTakeFirst(),
-      );
-      if (numDeletedRows === 0n) break;
+  async remove(id: string, beforeMs: number): Promise<void> {
+    for (let to = DELETED_ENTRIES; ; to += DELETED_ENTRIES) {
+      const entries = sql`delete from job_journal where job = ${id} and place < ${to} and exists
+        (select 1 from jobs where id = ${id} and ended_at_ms < ${beforeMs})`;
+      const { numAffectedRows } = await this.#write((tables) => entries.execute(tables));
+      if (Number(numAffectedRows ?? 0) === 0) break;
     }
-    await this.#write((tables) => tables.deleteFrom('jobs').where('id', '=', id).execute());
+    await this.#write((tables) =>
+      tables.deleteFrom('jobs').where('id', '=', id).where('ended_at_ms', '<', beforeMs).execute(),
+    );
   }
 
   async stop(): Promise<void> {}

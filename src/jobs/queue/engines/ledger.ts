@@ -31,6 +31,7 @@ export interface Ledger {
   reopen(id: string, entry: string): Promise<void>;
   /** Jobs that ended before that time, a few of them. */
   endedBefore(timeMs: number): Promise<readonly string[]>;
-  remove(id: string): Promise<void>;
+  /** Forgets a job that ended before that time. One that was opened again meanwhile, or is another of that id, stays. */
+  remove(id: string, beforeMs: number): Promise<void>;
   stop(): Promise<void>;
 }

@@ -79,6 +79,11 @@ export class LiveJobs {
     return found;
   }
 
+  /** Those that had not ended when they were last looked at. */
+  get unfinished(): readonly string[] {
+    return [...this.#jobs].flatMap(([id, { tally }]) => (tally.hasEnded ? [] : [id]));
+  }
+
   forget(id: string): void {
     this.#jobs.delete(id);
   }

@@ -1,42 +1,73 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, expect, onTestFinished } from 'vitest';
-import { EmbeddedQueue } from '../../../../src/jobs/queue/embedded/embedded-queue.js';
-import type { QueueOptions } from '../../../../src/jobs/queue/ledger-queue.js';
-import type { JobQueue } from '../../../../src/jobs/queue/queue.js';
-import { Store } from '../../../../src/store/store.js';
+import { afterAll, beforeAll, describe, onTestFinished } from 'vitest';
+import type { LedgerQueue, QueueOptions } from '../../../../src/jobs/queue/ledger-queue.js';
+import { PostgresqlServer } from '../../../servers/postgresql.js';
+import { RedisServer } from '../../../servers/redis.js';
+import { postgresql, redis } from '../../../servers/tools.js';
+import { openAt, type Place } from './places.js';
 
-/** The queue as one server opens it. `close` ends it as a server does that stops; it may be left to the end of the test. */
-export type OpenServer = (
-  server: string,
-  changes?: Partial<QueueOptions>,
-) => Promise<JobQueue & { prune(): Promise<number> }>;
+/** The queue as one server opens it. It is closed at the end of the test. */
+export interface Fresh {
+  readonly place: Place;
+  readonly open: (server: string, changes?: Partial<QueueOptions>) => Promise<LedgerQueue>;
+  /** The engine’s server; none with SQLite. */
+  readonly server: Engine | undefined;
+}
 
-export const OPTIONS = { attempts: 3, backoffMs: 10, lockMs: 1000, keepDays: 7 };
+export interface Engine {
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+}
+
+function freshAt(place: Place, server: Engine | undefined): Fresh {
+  const open: Fresh['open'] = async (name, changes) => {
+    const { queue, close } = await openAt(place, name, changes);
+    onTestFinished(close);
+    return queue;
+  };
+  return { place, server, open };
+}
 
 /** The same tests on every engine, each with jobs of its own. */
-export function onEveryEngine(tests: (fresh: () => Promise<OpenServer>) => void): void {
+export function onEveryEngine(tests: (fresh: () => Promise<Fresh>) => void): void {
   describe('on SQLite', () => {
     tests(async () => {
       const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-jobs-'));
       onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-      return async (server, changes = {}) => {
-        const store = await Store.open(folder);
-        const errors: unknown[] = [];
-        const queue = new EmbeddedQueue({
-          ...{ ...OPTIONS, onError: (error: unknown) => errors.push(error), server, owner: server },
-          database: store.database,
-          ...changes,
-        });
-        onTestFinished(async () => {
-          await queue.close();
-          await store.close();
-          expect(errors).toEqual([]);
-        });
-        await queue.start();
-        return queue;
-      };
+      return freshAt({ engine: 'sqlite', folder }, undefined);
+    });
+  });
+  onEveryServer(tests);
+}
+
+/** The same tests on a real Redis and on a real PostgreSQL. */
+export function onEveryServer(tests: (fresh: () => Promise<Fresh>) => void): void {
+  describe.skipIf(redis === undefined)('on Redis', () => {
+    let server: RedisServer;
+    let count = 0;
+    beforeAll(async () => {
+      server = await RedisServer.start(redis, 'kept');
+    });
+    afterAll(() => server?.stop());
+    tests(async () => {
+      count += 1;
+      const place = { engine: 'redis', url: server.url(), prefix: `test${count}` } as const;
+      return freshAt(place, server);
+    });
+  });
+  describe.skipIf(postgresql === undefined)('on PostgreSQL', () => {
+    let server: PostgresqlServer;
+    let count = 0;
+    beforeAll(async () => {
+      server = await PostgresqlServer.start(postgresql);
+    }, 60_000);
+    afterAll(() => server?.stop());
+    tests(async () => {
+      count += 1;
+      const url = await server.create(`jobs_${count}`);
+      return freshAt({ engine: 'postgres', url }, server);
     });
   });
 }

@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { FleetView } from '../../src/contract/fleet.js';
+import type { MadeKeyView, Ready } from '../../src/contract/service.js';
+import type { SessionView } from '../../src/contract/sessions.js';
+import { PostgresqlServer } from '../servers/postgresql.js';
+import { RedisServer } from '../servers/redis.js';
+import { postgresql, redis } from '../servers/tools.js';
+import { Balancer } from './balancer.js';
+import {
+  classify,
+  endSession,
+  get,
+  openSession,
+  post,
+  request,
+  type Server,
+  startServer,
+  until,
+} from './harness.js';
+import { Load, undisturbed } from './load.js';
+import { expectError, receiptShape } from './shapes.js';
+
+const AMPLE = { timeout: 20_000, interval: 50 };
+
+describe.skipIf(redis === undefined || postgresql === undefined)('servers of one fleet', () => {
+  let store: RedisServer;
+  let database: PostgresqlServer;
+  let [a, b]: [Server, Server] = [] as never;
+
+  const start = (name: string) =>
+    startServer({
+      settings: {
+        'server.name': name,
+        'worker.count': 1,
+        'redis.url': store.url(),
+        'redis.retry_ms': 100,
+        'cache.secret': 'one for all',
+        'database.url': database.url(),
+        'records.flush_ms': 20,
+        'shutdown.drain_ms': 1000,
+      },
+    });
+  const askIn = async (server: Server, session: string, user: string) => {
+    const body = { inputs: 'hello', session, user };
+    return (await request(server, 'POST', '/v1/classify', { body })).status;
+  };
+  const namesIn = async (server: Server) =>
+    (await get<FleetView>(server, '/v1/fleet')).servers.map(({ name, state, silent_s }) =>
+      silent_s > 0 ? `${name} silent` : `${name} ${state}`,
+    );
+
+  beforeAll(async () => {
+    [store, database] = await Promise.all([
+      RedisServer.start(redis),
+      PostgresqlServer.start(postgresql),
+    ]);
+    [a, b] = await Promise.all([start('a'), start('b')]);
+  });
+
+  afterAll(async () => {
+    await Promise.all([store?.stop(), database?.stop()]);
+  });
+
+  test('see one another, and share a session: its users are counted once, and it ends anywhere', async () => {
+    await vi.waitFor(async () => {
+      for (const server of [a, b]) expect(await namesIn(server)).toEqual(['a ready', 'b ready']);
+    }, AMPLE);
+    const { servers, ...fleet } = await get<FleetView>(a, '/v1/fleet');
+    expect(fleet).toEqual({
+      shared_through: 'redis',
+      sessions_shared: true,
+      away: null,
+      notes: [],
+    });
+    expect(servers.map((of) => of.this)).toEqual([true, false]);
+    for (const server of servers) {
+      expect(server).toMatchObject({ role: 'all', workers: 1, pressure: 'normal', reason: null });
+      expect(server.load_line_mb).toBeGreaterThan(server.private_mb);
+    }
+    const { id } = await openSession(a);
+    const asked = Array.from({ length: 20 }, (_, user) =>
+      Promise.all([a, b].map((server) => askIn(server, id, `user ${user}`))),
+    );
+    const statuses = await Promise.all(asked);
+    expect(statuses.filter((of) => String(of) === '200,200')).toHaveLength(8);
+    expect(statuses.filter((of) => String(of) === '409,409')).toHaveLength(12);
+    // Each server’s own.
+    const ambient = [await classify(a, 'hello'), await classify(b, 'hello')];
+    expect(new Set(ambient.map(({ session }) => session)).size).toBe(2);
+    const ended = await endSession(b, id);
+    expect(ended).toMatchObject({ state: 'ended', users: 8, requests: 16, max_users: 8 });
+    const receipts = ended.fleet?.servers.map(({ name, state, cleanup }) => [name, state, cleanup]);
+    const whole = { ...receiptShape, session: id };
+    expect(receipts).toEqual([
+      ['a', 'ended', whole],
+      ['b', 'ended', whole],
+    ]);
+    expect((await get<SessionView>(a, `/v1/sessions/${id}`)).fleet).toEqual(ended.fleet);
+    for (const server of [a, b]) {
+      const body = { inputs: 'late', session: id };
+      expectError(await request(server, 'POST', '/v1/classify', { body }), 'SESSION_ENDED');
+    }
+  });
+
+  test('go on without Redis, say so, and name who was let in beyond the number when it is back', async () => {
+    const { id } = await openSession(a, 2);
+    for (const server of [a, b]) expect(await askIn(server, id, 'anna')).toBe(200);
+    await store.kill();
+    expect(await askIn(a, id, 'bert')).toBe(200);
+    expect(await askIn(b, id, 'carl')).toBe(200);
+    expect(await askIn(a, id, 'dora')).toBe(409);
+    const alone = await get<SessionView>(a, `/v1/sessions/${id}`);
+    expect(alone).toMatchObject({ state: 'open', users: 2, fleet: { state: 'alone' } });
+    const meanwhile = await openSession(a);
+    // The database has it.
+    await vi.waitFor(async () => expect(await askIn(b, meanwhile.id, 'anna')).toBe(200), AMPLE);
+    await vi.waitFor(async () => {
+      const { away, notes } = await get<FleetView>(b, '/v1/fleet');
+      expect(away).not.toBeNull();
+      expect(notes.join()).toContain('are not heard');
+      const { status, reasons } = await get<Ready>(b, '/health/ready');
+      expect(status).toBe('degraded');
+      expect(reasons).toEqual([expect.stringMatching(/^Redis does not answer, .* sessions/)]);
+    }, AMPLE);
+    await store.restart();
+    await vi.waitFor(async () => {
+      const back = await get<SessionView>(a, `/v1/sessions/${id}`);
+      expect(back).toMatchObject({ users: 3, fleet: { state: 'shared', over_admitted: 1 } });
+    }, AMPLE);
+    const notes = [a, b].map(async (of) => (await get<FleetView>(of, '/v1/fleet')).notes.join());
+    expect((await Promise.all(notes)).sort()).toEqual(['', expect.stringMatching(/^1 user/)]);
+    expect(await askIn(b, id, 'dora')).toBe(409);
+    for (const session of [id, meanwhile.id]) {
+      const { fleet } = await endSession(b, session);
+      expect(fleet?.servers.map(({ cleanup }) => cleanup?.session)).toEqual([session, session]);
+    }
+    const said = b.logs.filter(({ msg }) =>
+      /hear one another|Redis does not answer: this/.test(msg),
+    );
+    expect(said).toHaveLength(2);
+  });
+
+  test('are replaced one by one: no request fails, and the session goes on', async () => {
+    const expected = await undisturbed(b, 30);
+    const balancer = await Balancer.start();
+    for (const server of [a, b]) await balancer.add(server);
+    const { id } = await openSession(balancer);
+    const load = new Load(balancer, expected, { users: 4, fields: { session: id } });
+    try {
+      await vi.waitUntil(() => load.answered > 40, AMPLE);
+      const c = await start('c');
+      await balancer.add(c);
+      await until('it gets requests', () => balancer.ready.includes(c.url));
+      const stopped = a.stop();
+      await until('the others hear that it leaves', async () =>
+        (await namesIn(b)).includes('a draining'),
+      );
+      expect(await stopped).toEqual({ code: 0, signal: null });
+      expect(await namesIn(b)).toEqual(['b ready', 'c ready']);
+      a = c;
+      const before = load.answered;
+      await vi.waitUntil(() => load.answered > before + 40, AMPLE);
+    } finally {
+      await load.finish();
+    }
+    expect(load.wrong).toEqual([]);
+    const ended = await endSession(balancer, id);
+    await balancer.stop();
+    const parts = ended.fleet?.servers.map(({ name, end_cause, cleanup }) => [
+      ...[name, end_cause, cleanup?.session],
+    ]);
+    expect(parts).toHaveLength(3);
+    expect(parts).toEqual(
+      expect.arrayContaining([
+        ['a', 'server stopped', id],
+        ['b', 'ended by the caller', id],
+        ['c', 'ended by the caller', id],
+      ]),
+    );
+    expect(ended.requests).toBe(load.answered);
+  }, 60_000);
+
+  test('share keys and their limits', async () => {
+    const made = async (name: string, more: object) =>
+      (await post<MadeKeyView>(a, '/v1/keys', { name, ...more })).key;
+    const mail = await made('mail', { inputs_per_minute: 20 });
+    const chief = await request<MadeKeyView>(a, 'POST', '/v1/keys', {
+      body: { name: 'chief', scopes: ['manage'] },
+      headers: { authorization: `Bearer ${mail}` },
+    });
+    // Once there is a key, everybody needs one, and this one may not make others.
+    expectError(chief, 'FORBIDDEN');
+    const ask = async (server: Server) => {
+      const headers = { authorization: `Bearer ${mail}` };
+      return request(server, 'POST', '/v1/classify', { body: { inputs: 'hello' }, headers });
+    };
+    await until('the other server knows the key', async () => (await ask(b)).status === 200);
+    let passed = 1;
+    for (let turn = 0; turn < 40; turn += 1) {
+      const { status } = await ask(turn % 2 === 0 ? a : b);
+      if (status === 200) passed += 1;
+      else expect(status).toBe(429);
+    }
+    expect(passed).toBe(20);
+  });
+});
