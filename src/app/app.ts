@@ -338,4 +338,3 @@ export class App {
     }
   }
 }
-const address = await listenAt(this.#server, this.#config, inherited, maxConnections);
