@@ -165,9 +165,7 @@ describe.skipIf(redis === undefined || postgresql === undefined)('servers of one
       const { fleet } = await endSession(b, session);
       expect(fleet?.servers.map(({ cleanup }) => cleanup?.session)).toEqual([session, session]);
     }
-    const said = b.logs.filter(({ msg }) =>
-      /hear one another|Redis does not answer: this/.test(msg),
-    );
+    const said = b.logs.filter(({ msg }) => /hear one another|fleet is not heard/.test(msg));
     expect(said).toHaveLength(2);
   });
 
