@@ -1,6 +1,7 @@
 import type { JobRequest, JobStateName, JobView, ShardView } from '../contract/jobs.js';
 import { PlimsollError } from '../errors.js';
 import type { Places } from './files/places.js';
+import { assertCanWrite } from './formats/formats.js';
 import { expectedRows, Rate, type RunningRows } from './progress.js';
 import type { JobEvent, JobQueue, JobState, ShardState, ShardStateName } from './queue/queue.js';
 import { askedTask } from './run/asked.js';
@@ -103,6 +104,7 @@ export class JobService {
   async #checkPlaces(request: JobRequest): Promise<void> {
     const { places } = this.#parts;
     places.writer(request.output);
+    assertCanWrite(request.compression ?? 'none');
     const patterns = typeof request.input === 'string' ? [request.input] : request.input;
     for await (const file of places.list(patterns, AbortSignal.timeout(LOOK_MS))) {
       inputOptionsOf(request, file);
