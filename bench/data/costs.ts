@@ -30,7 +30,7 @@ import { realMails } from '../harness/users/mails.js';
 
 /** Results for each number of labels; records; inputs of one request. */
 const SIZES = {
-  full: { results: 200_000, records: 300_000 },
+  full: { results: 50_000, records: 150_000 },
   quick: { results: 5000, records: 5000 },
 };
 const LABELS = [2, 6, 28];
@@ -43,7 +43,7 @@ const TTL_MS = 7_200_000;
 const MB = 2 ** 20;
 const WRITTEN_LIMIT_MS = 60_000;
 /** docs/operations.md promises about these. */
-const MOST = { resultBytes: 160, recordBytes: 400 };
+const MOST = { resultBytes: 220, recordBytes: 400 };
 
 export const costs: Benchmark = {
   name: 'costs',

@@ -37,7 +37,10 @@ afterAll(async () => {
 });
 
 function startDoor(port: number): Promise<Server> {
-  return startServer({ port, settings: { 'shutdown.drain_ms': DRAIN_MS } });
+  return startServer({
+    port,
+    settings: { 'shutdown.drain_ms': DRAIN_MS, 'shutdown.grace_ms': 60_000 },
+  });
 }
 
 /** Requests that name no session have an ambient one. */

@@ -43,7 +43,7 @@ export function judge<T>(tasks: readonly Task[]): readonly Judgement<T>[] {
     input: JSON.stringify(tasks),
     encoding: 'utf8',
     maxBuffer: 64 * 2 ** 20,
-    timeout: 60_000,
+    timeout: 110_000,
   });
   if (status !== 0) throw new Error(`judges.py: ${error?.message ?? stderr}`);
   return JSON.parse(stdout) as readonly Judgement<T>[];
