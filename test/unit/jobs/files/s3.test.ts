@@ -133,7 +133,7 @@ describe('parts in S3', () => {
   });
 
   test('a long part is sent in pieces, and nothing of it stays where there is one', async () => {
-    const big = Buffer.alloc(20 * 1024 * 1024, 'plimsoll');
+    const big = Buffer.alloc(10 * 1024 * 1024, 'plimsoll');
     const writer = places.writer('s3://bucket/out/');
     const pieces = () => chunksOf(big.subarray(0, 9_000_000), big.subarray(9_000_000));
     const first = await writer.write('part-1.csv', pieces(), signal);
