@@ -251,7 +251,7 @@ export class App {
     const state =
       this.#state === 'ready' ? (reason === '' ? 'ready' : 'not ready') : states[this.#state];
     return toldServer(this.#parts, this.#config, {
-      ...{ id: this.#parts.fleet.id, state, reason, shards: 0 },
+      ...{ id: this.#parts.fleet.id, state, reason, shards: this.#parts.jobs.shards },
       ...{ address: this.#address, startedAtMs: this.#startedAtMs },
     });
   }

@@ -4,8 +4,9 @@ import type { MadeKeyView, Ready } from '../../src/contract/service.js';
 import type { SessionView } from '../../src/contract/sessions.js';
 import { PostgresqlServer } from '../servers/postgresql.js';
 import { RedisServer } from '../servers/redis.js';
-import { postgresql, redis } from '../servers/tools.js';
+import { chromium, postgresql, redis } from '../servers/tools.js';
 import { Balancer } from './balancer.js';
+import { Browser, cells, findLayoutFaults, findViolations, panel, row } from './browser.js';
 import {
   classify,
   endSession,
@@ -103,6 +104,35 @@ describe.skipIf(redis === undefined || postgresql === undefined)('servers of one
     }
   });
 
+  test.skipIf(chromium === undefined)(
+    'are shown on the page of each, and in a session',
+    async () => {
+      const { id } = await openSession(a);
+      for (const server of [a, b]) expect(await askIn(server, id, 'anna')).toBe(200);
+      const browser = await Browser.start();
+      try {
+        const page = await browser.open(b);
+        for (const name of ['a', 'b']) {
+          const [first, state, memory] = await cells(row(page, 'Servers of the fleet', name));
+          expect(first).toContain(name === 'b' ? 'b this one' : 'a');
+          expect(state).toBe('ready');
+          expect(memory).toMatch(/[\d,.]+ of [\d,.]+/);
+        }
+        expect(await findLayoutFaults(page)).toEqual([]);
+        expect(await findViolations(page)).toEqual([]);
+        const ended = await endSession(a, id);
+        const session = await browser.openAnyway(b, { hash: `#/sessions/${id}` });
+        await panel(session, 'Servers').waitFor();
+        const [, state, , , requests] = await cells(row(session, 'Servers of the session', 'a'));
+        expect([state, requests]).toEqual(['ended: ended by the caller', '1']);
+        expect(ended.requests).toBe(2);
+        expect(browser.faults).toEqual([]);
+      } finally {
+        await browser.close();
+      }
+    },
+  );
+
   test('go on without Redis, say so, and name who was let in beyond the number when it is back', async () => {
     const { id } = await openSession(a, 2);
     for (const server of [a, b]) expect(await askIn(server, id, 'anna')).toBe(200);
@@ -135,9 +165,7 @@ describe.skipIf(redis === undefined || postgresql === undefined)('servers of one
       const { fleet } = await endSession(b, session);
       expect(fleet?.servers.map(({ cleanup }) => cleanup?.session)).toEqual([session, session]);
     }
-    const said = b.logs.filter(({ msg }) =>
-      /hear one another|Redis does not answer: this/.test(msg),
-    );
+    const said = b.logs.filter(({ msg }) => /hear one another|fleet is not heard/.test(msg));
     expect(said).toHaveLength(2);
   });
 

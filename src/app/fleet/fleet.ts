@@ -202,7 +202,7 @@ export class Fleet {
     const { log, archive } = this.#options;
     const [back, away] = [
       'the servers of the fleet hear one another again: sessions are shared',
-      'Redis does not answer: this server goes on with the sessions and users that it knows',
+      'the fleet is not heard through Redis: this server goes on with the sessions and users that it knows',
     ];
     if (reason === '') log.info(back);
     else log.warn({ reason }, away);
