@@ -3,6 +3,7 @@ import { cached } from './cached.js';
 import { costs } from './costs.js';
 import { databaseOutage } from './database-outage.js';
 import { faults } from './faults.js';
+import { fleet } from './fleet.js';
 import { pools } from './pools.js';
 import { redisOutage } from './redis-outage.js';
 
@@ -13,5 +14,6 @@ export const benchmarks: readonly Benchmark[] = [
   databaseOutage,
   faults,
   pools,
+  fleet,
   costs,
 ];

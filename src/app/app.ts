@@ -75,7 +75,10 @@ export class App {
       ...{ config, totalBytes, cpus, log, store, runtime, metrics },
       ...options,
     });
-    const access = new Access({ config, store, redis: parts.redis, metrics, log });
+    const { redis, fleet } = parts;
+    // The fleet's heartbeats know it better than the cache, which gives up on Redis within milliseconds.
+    const isRedisAway = () => (fleet.directory?.away ?? redis?.awayBecause ?? '') !== '';
+    const access = new Access({ config, store, redis, isRedisAway, metrics, log });
     return new App({ config, log, metrics, parts, access });
   }
 

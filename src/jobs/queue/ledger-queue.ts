@@ -305,8 +305,8 @@ export class LedgerQueue implements JobQueue {
   /** A job that is done has no use for its tasks; one that failed or was cancelled keeps them for a retry. */
   async #closeIfEnded({ record, tally }: LiveJob): Promise<void> {
     if (!tally.hasEnded) return;
-    await this.#ledger.close(stateOf(record, tally, 0), tally.entries);
-    if (tally.state === 'done') await this.#deliveries.drop(record.id);
+    const isClosed = await this.#ledger.close(stateOf(record, tally, 0), tally.entries);
+    if (isClosed && tally.state === 'done') await this.#deliveries.drop(record.id);
   }
 
   async #record(id: string): Promise<JobRecord> {

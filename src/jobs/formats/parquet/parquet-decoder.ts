@@ -18,6 +18,8 @@ const MAX_KNOWN = 4;
 const MAX_FOOTER_BYTES = 32 * 1024 * 1024;
 const FOOTER_GUESS_BYTES = 64 * 1024;
 const MIN_FILE_BYTES = 12;
+/** Of columns that are read whole for every shard, kept for the next one until the thread ends. */
+const MAX_KEPT_BYTES = 32 * 1024 * 1024;
 const MB = 1024 * 1024;
 
 interface Known {
@@ -33,6 +35,10 @@ class Refusal extends Error {}
 export class ParquetDecoder {
   readonly #slice: (start: number, end: number) => Promise<ArrayBuffer>;
   readonly #known = new LRUCache<string, Known>({ max: MAX_KNOWN });
+  readonly #kept = new LRUCache<string, ArrayBuffer>({
+    maxSize: MAX_KEPT_BYTES,
+    sizeCalculation: (buffer) => Math.max(1, buffer.byteLength),
+  });
   readonly #compressors = decompressors();
 
   constructor(slice: (start: number, end: number) => Promise<ArrayBuffer>) {
@@ -57,6 +63,17 @@ export class ParquetDecoder {
 
   #buffer(byteLength: number): AsyncBuffer {
     return { byteLength, slice: (start, end = byteLength) => this.#slice(start, end) };
+  }
+
+  /** Where a file has no index of its pages, a shard needs its columns’ whole part of the row group, and so does the next one. */
+  #keepingBuffer(key: string, byteLength: number): AsyncBuffer {
+    const slice = async (start: number, end = byteLength) => {
+      const which = `${key} ${start} ${end}`;
+      const buffer = this.#kept.get(which) ?? (await this.#slice(start, end));
+      if (buffer.byteLength <= MAX_KEPT_BYTES) this.#kept.set(which, buffer);
+      return buffer;
+    };
+    return { byteLength, slice };
   }
 
   async #look(bytes: number): Promise<Known> {
@@ -102,8 +119,9 @@ export class ParquetDecoder {
     { file, from, to, columns }: Extract<ParquetQuestion, { readonly type: 'read' }>,
   ): Promise<(Columns | string)[]> {
     const total = looked.groupRows.reduce((sum, rows) => sum + rows, 0);
+    const hasIndex = metadata.row_groups[0]?.columns[0]?.offset_index_offset !== undefined;
     const rows = await parquetReadObjects({
-      file: this.#buffer(file.bytes),
+      file: hasIndex ? this.#buffer(file.bytes) : this.#keepingBuffer(file.key, file.bytes),
       metadata,
       columns: [...columns],
       rowStart: from,

@@ -24,6 +24,9 @@ const decoder = new ParquetDecoder((start, end) => {
   });
 });
 
+// Where one range of several cannot be read, the library forgets the others: the answer has the reason.
+process.on('unhandledRejection', () => undefined);
+
 parentPort?.on('message', (message: ToThread) => {
   if (message.type !== 'range') {
     decoder.answer(message).then(send, () => process.exit(1));

@@ -175,7 +175,12 @@ export class BullDeliveries implements Deliveries {
   async drop(job: string): Promise<void> {
     const name = laneOf({ job, kind: 'shard' });
     const lane = await this.#lane(name);
-    await lane.obliterate({ force: true, count: OBLITERATED_AT_ONCE });
+    try {
+      await lane.obliterate({ force: true, count: OBLITERATED_AT_ONCE });
+    } catch (error) {
+      // Another server did so at the same time.
+      if (!/non-paused/.test(messageOf(error))) throw error;
+    }
     this.#lanes.delete(name);
   }
 

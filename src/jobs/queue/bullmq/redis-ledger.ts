@@ -22,7 +22,7 @@ return redis.call('LLEN', KEYS[2])`;
 /** KEYS: record, journal, open, ended. ARGV: id, length of the journal, time, how it ended. */
 const CLOSE = `
 if redis.call('LLEN', KEYS[2]) ~= tonumber(ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[1], 'ended', ARGV[4])
+if redis.call('HSETNX', KEYS[1], 'ended', ARGV[4]) == 0 then return 0 end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1])
 return 1`;
@@ -93,10 +93,10 @@ export class RedisLedger implements Ledger {
     return this.#redis.send(['LRANGE', this.#journal(id), String(from), String(from + limit - 1)]);
   }
 
-  async close(state: JobState, entries: number): Promise<void> {
+  async close(state: JobState, entries: number): Promise<boolean> {
     const { id, endedAtMs } = state;
     const values = [id, String(entries), String(endedAtMs ?? 0), JSON.stringify(state)];
-    await this.#redis.run(CLOSE, this.#keysOf(id), values);
+    return Number(await this.#redis.run(CLOSE, this.#keysOf(id), values)) === 1;
   }
 
   async reopen(id: string, entry: string): Promise<void> {

@@ -88,15 +88,17 @@ export class SqlLedger implements Ledger {
     return rows.map(({ entry }) => entry);
   }
 
-  async close(state: JobState, entries: number): Promise<void> {
-    await this.#write((tables) =>
+  async close(state: JobState, entries: number): Promise<boolean> {
+    const { numUpdatedRows } = await this.#write((tables) =>
       tables
         .updateTable('jobs')
         .set({ ended: storableText(JSON.stringify(state)), ended_at_ms: state.endedAtMs })
         .where('id', '=', state.id)
         .where('entries', '=', entries)
-        .execute(),
+        .where('ended_at_ms', 'is', null)
+        .executeTakeFirst(),
     );
+    return numUpdatedRows === 1n;
   }
 
   async reopen(id: string, entry: string): Promise<void> {

@@ -25,8 +25,12 @@ export interface Ledger {
   append(id: string, entries: readonly string[]): Promise<void>;
   /** Entries from place `from` on, at most `limit`. */
   read(id: string, from: number, limit: number): Promise<readonly string[]>;
-  /** Notes how a job ended, unless its journal has more than that many entries: then it was opened again. */
-  close(state: JobState, entries: number): Promise<void>;
+  /**
+   * Notes how a job ended, unless its journal has more than that many entries: then it was opened again.
+   *
+   * @returns whether that was not noted before
+   */
+  close(state: JobState, entries: number): Promise<boolean>;
   /** Appends the entry that opens an ended job again. */
   reopen(id: string, entry: string): Promise<void>;
   /** Jobs that ended before that time, a few of them. */

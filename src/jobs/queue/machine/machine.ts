@@ -105,8 +105,10 @@ export class Machine {
   async #look(): Promise<void> {
     const { deliveries, openJobs } = this.#parts;
     const open = new Map((await openJobs()).map((job) => [job.record.id, job]));
-    await deliveries.recover([...open.keys()]);
     this.#abortEnded(open);
+    // A server whose jobs have all ended asks no more of the engine, and pays for no library of one before the first.
+    if (open.size === 0) return;
+    await deliveries.recover([...open.keys()]);
     while (this.#freeSteps > 0 && !this.#stopping) {
       const delivery = await deliveries.takeStep();
       if (delivery === undefined) break;

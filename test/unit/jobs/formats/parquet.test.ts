@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { ByteRange, FileRef } from '../../../../src/jobs/files/place.js';
 import type { Columns, OutputColumn, OutputOptions } from '../../../../src/jobs/formats/format.js';
 import { encode, Formats } from '../../../../src/jobs/formats/formats.js';
 import { parquetShards } from '../../../../src/jobs/formats/parquet/parquet-shards.js';
@@ -146,6 +147,27 @@ describe('Parquet', () => {
       );
     },
   );
+
+  test('without an index of pages, a row group is read once for all its shards', async () => {
+    const file = await fixture('mails-none.parquet');
+    const starts: number[] = [];
+    const reader = {
+      read(of: FileRef, range: ByteRange, stop: AbortSignal) {
+        starts.push(range.start);
+        return bench.places.read(of, range, stop);
+      },
+    };
+    const formats = new Formats(reader, thread);
+    for (let start = 0; start < 200; start += 50) {
+      const shard = { unit: 'rows', start, end: start + 50 } as const;
+      await all(
+        formats.input('parquet').read(file, shard, { ...OPTIONS, columns: ['text'] }, signal),
+      );
+    }
+    await formats.close();
+    // The end of the file twice, for its length and its list, and the column.
+    expect(starts).toHaveLength(3);
+  });
 
   test('values of every type are plain ones', async () => {
     const rows = valuesOf(await bench.rows(await fixture('kinds.parquet'), OPTIONS, WHOLE));

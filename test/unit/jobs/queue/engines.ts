@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, onTestFinished } from 'vitest';
 import type { LedgerQueue, QueueOptions } from '../../../../src/jobs/queue/ledger-queue.js';
+import type { Store } from '../../../../src/store/store.js';
 import { PostgresqlServer } from '../../../servers/postgresql.js';
 import { RedisServer } from '../../../servers/redis.js';
 import { postgresql, redis } from '../../../servers/tools.js';
-import { openAt, type Place } from './places.js';
+import { openAt, openOn, openStore, type Place } from './places.js';
 
 /** The queue as one server opens it. It is closed at the end of the test. */
 export interface Fresh {
@@ -21,9 +22,17 @@ export interface Engine {
   restart(): Promise<void>;
 }
 
+/** Servers on one SQLite file share its connection here: two in one process would wait for each other, blocking both. */
 function freshAt(place: Place, server: Engine | undefined): Fresh {
+  let shared: Promise<Store> | undefined;
   const open: Fresh['open'] = async (name, changes) => {
-    const { queue, close } = await openAt(place, name, changes);
+    if (place.engine === 'sqlite' && shared === undefined) {
+      shared = openStore(place);
+      onTestFinished(async () => (await shared)?.close());
+    }
+    const { queue, close } = await (shared === undefined
+      ? openAt(place, name, changes)
+      : openOn(place, await shared, name, changes));
     onTestFinished(close);
     return queue;
   };

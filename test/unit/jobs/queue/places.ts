@@ -17,30 +17,50 @@ export const LIMITS: PoolLimits = {
 
 export const OPTIONS = { attempts: 3, backoffMs: 10, lockMs: 1000, keepDays: 7 };
 
+export interface Opened {
+  readonly queue: LedgerQueue;
+  readonly close: () => Promise<void>;
+}
+
+/** The queue as a server opens it that has a process of its own. */
 export async function openAt(
   place: Place,
   server: string,
   changes: Partial<QueueOptions> = {},
-): Promise<{ readonly queue: LedgerQueue; readonly close: () => Promise<void> }> {
-  const options = { ...OPTIONS, onError: () => undefined, server, ...changes };
-  if (place.engine === 'redis') {
-    const queue = redisQueue(place.url, place.prefix, options);
-    await queue.start();
-    return { queue, close: () => queue.close() };
-  }
-  const store =
-    place.engine === 'sqlite'
-      ? await Store.open(place.folder)
-      : await Store.connect(place.url, LIMITS);
-  const { database } = store;
-  const queue =
-    place.engine === 'sqlite'
-      ? new EmbeddedQueue({ ...options, database, owner: server })
-      : postgresQueue(database, place.url, 'test', options);
-  await queue.start();
-  const close = async () => {
-    await queue.close();
-    await store.close();
+): Promise<Opened> {
+  if (place.engine === 'redis') return openOn(place, undefined, server, changes);
+  const store = await openStore(place);
+  const { queue, close } = await openOn(place, store, server, changes);
+  return { queue, close: () => close().then(() => store.close()) };
+}
+
+export function openStore(place: Place & { engine: 'sqlite' | 'postgres' }): Promise<Store> {
+  return place.engine === 'sqlite' ? Store.open(place.folder) : Store.connect(place.url, LIMITS);
+}
+
+/** @param store that of SQLite and PostgreSQL */
+export async function openOn(
+  place: Place,
+  store: Store | undefined,
+  server: string,
+  changes: Partial<QueueOptions> = {},
+): Promise<Opened> {
+  const options = {
+    ...OPTIONS,
+    onError: () => undefined,
+    server,
+    ...changes,
   };
-  return { queue, close };
+  const queue = newQueue(place, store, options);
+  await queue.start();
+  return { queue, close: () => queue.close() };
+}
+
+function newQueue(place: Place, store: Store | undefined, options: QueueOptions): LedgerQueue {
+  if (place.engine === 'redis') return redisQueue(place.url, place.prefix, options);
+  if (store === undefined) throw new Error('no store');
+  const { database } = store;
+  return place.engine === 'sqlite'
+    ? new EmbeddedQueue({ ...options, database, owner: options.server })
+    : postgresQueue(database, place.url, 'test', options);
 }

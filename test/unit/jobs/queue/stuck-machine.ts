@@ -31,3 +31,5 @@ if (order.stuckInPlanning) {
   };
 }
 queue.work(work, 2);
+// The module that imports this one ends with it.
+await new Promise(() => undefined);
