@@ -7,11 +7,23 @@ import { openQueue } from '../../jobs/queue/open-queue.js';
 import type { JobQueue, JobWork } from '../../jobs/queue/queue.js';
 import { JobRunner } from '../../jobs/run/runner.js';
 import { JobService } from '../../jobs/service.js';
+import type { Metrics } from '../../metrics/metrics.js';
 import type { SessionRegistry } from '../../sessions/registry.js';
 import type { ClassificationService } from '../../sessions/service.js';
+import type { Config } from '../../settings/config.js';
+import type { Store } from '../../store/store.js';
 import type { Archive } from '../archive/archive.js';
-import type { Given } from '../assembly.js';
+import type { Logger } from '../log.js';
 import { type JobModelParts, ServerModels } from './job-models.js';
+
+interface Given {
+  readonly config: Config;
+  readonly store: Store;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Folders that jobs may use; by default `jobs.folders`. */
+  readonly folders?: 'any';
+}
 
 interface Parts extends JobModelParts {
   readonly sessions: SessionRegistry;

@@ -65,7 +65,9 @@ export class Places {
     if (kind === 'http')
       throw new InputError(`${place}: parts are written to folders and s3:// only`);
     if (kind === 's3') return new S3Writer(this.#s3Client, place);
-    return new LocalWriter(pathOf(place), this.#folders);
+    const folder = pathOf(place);
+    this.#folders.assertNamed(folder);
+    return new LocalWriter(folder, this.#folders);
   }
 
   /** Closes the connections. */

@@ -136,6 +136,8 @@ export class JobRunner implements JobWork {
     // A job that is retried has another manifest in the end.
     const chunks = manifestOf(job, shards);
     const { url } = await writer.replace(manifestNameOf(job.id), chunks, signal);
+    // The job is done, whether or not its place can be tidied up.
+    await writer.tidy(signal).catch(() => 0);
     return url;
   }
 

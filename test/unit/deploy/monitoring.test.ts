@@ -147,9 +147,10 @@ describe.skipIf(python === undefined)('Prometheus understands', () => {
 
   test('what KEDA asks for', async () => {
     const [, query = ''] =
-      /printf "(max\(plimsoll_\w+)\{/.exec(textOf('deploy/helm/plimsoll/templates/scaling.yaml')) ??
-      [];
-    expect(await faults([{ title: 'KEDA', expr: `${query})` }])).toEqual([]);
+      /printf "(max\(.*?)" \$/.exec(textOf('deploy/helm/plimsoll/templates/scaling.yaml')) ?? [];
+    const expr = query.replaceAll('%q', '"mail"');
+    expect(expr).toContain('plimsoll_jobs_backlog_seconds');
+    expect(await faults([{ title: 'KEDA', expr }])).toEqual([]);
   });
 });
 

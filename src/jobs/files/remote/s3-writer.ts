@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { InputError } from '../input-error.js';
-import type { Writer, Written } from '../place.js';
+import { LEFT_MS, type Writer, type Written } from '../place.js';
 import { bodyOf } from './http-client.js';
 import { withRetries } from './retries.js';
 import { type S3Client, type S3Place, type S3Request, s3PlaceOf } from './s3-client.js';
@@ -79,7 +79,8 @@ export class S3Writer implements Writer {
     let count = 0;
     for (const upload of elementsOf(xml, 'Upload')) {
       const [key, uploadId] = [elementOf(upload, 'Key'), elementOf(upload, 'UploadId')];
-      if (key === undefined || uploadId === undefined) continue;
+      const begun = Date.parse(elementOf(upload, 'Initiated') ?? '');
+      if (key === undefined || uploadId === undefined || !(Date.now() - begun > LEFT_MS)) continue;
       await this.#abort({ bucket, key }, uploadId, signal);
       count += 1;
     }

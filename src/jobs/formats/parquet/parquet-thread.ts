@@ -53,15 +53,24 @@ export class ParquetThread {
     this.#worker ??= this.#start();
     const talk = new Talk(this.#worker, slice, this.#budgetMs);
     try {
+      const answer = await this.#answered(talk, question);
+      if (talk.failure !== undefined) throw talk.failure.error;
+      if (answer.type === 'broken') throw new InputError(answer.reason);
+      return answer;
+    } finally {
+      this.#idle = setTimeout(() => {
+        this.#end().catch(() => undefined);
+      }, IDLE_MS).unref();
+    }
+  }
+
+  async #answered(talk: Talk, question: ParquetQuestion): Promise<ParquetAnswer> {
+    try {
       return await talk.ask(question);
     } catch (error) {
       // Whatever it does now, nobody waits for it.
       await this.#end();
       throw error;
-    } finally {
-      this.#idle = setTimeout(() => {
-        this.#end().catch(() => undefined);
-      }, IDLE_MS).unref();
     }
   }
 
@@ -93,7 +102,7 @@ class Talk {
   #reading = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Why a range could not be read: the cause of whatever the thread says then. */
-  #failure: { readonly error: unknown } | undefined;
+  failure: { readonly error: unknown } | undefined;
 
   constructor(worker: Worker, slice: SliceOf, budgetMs: number) {
     this.#worker = worker;
@@ -117,10 +126,7 @@ class Talk {
     try {
       this.#watch(reject);
       this.#send(question);
-      const answer = await promise;
-      if (this.#failure !== undefined) throw this.#failure.error;
-      if (answer.type === 'broken') throw new InputError(answer.reason);
-      return answer;
+      return await promise;
     } finally {
       clearTimeout(this.#timer);
       worker.off('message', onMessage).off('error', onError).off('exit', onExit);
@@ -138,7 +144,7 @@ class Talk {
       const buffer = await this.#slice(start, end);
       this.#send({ type: 'range', range, buffer }, [buffer]);
     } catch (error) {
-      this.#failure ??= { error };
+      this.failure ??= { error };
       this.#send({ type: 'range', range });
     } finally {
       this.#reading -= 1;

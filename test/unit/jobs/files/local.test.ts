@@ -170,7 +170,10 @@ describe('files of this machine', () => {
     }
     const file = { ...(await one(places, `${other}/secret.csv`)), url: `${folder}/in/link.csv` };
     await expect(all(allowed.read(file, { start: 0 }, signal))).rejects.toThrow('is not allowed');
-    for (const place of [other, `${folder}/in/link/new`, `${folder}/new`]) {
+    for (const place of [other, `${folder}/new`]) {
+      expect(() => allowed.writer(place), place).toThrow('is not allowed');
+    }
+    for (const place of [`${folder}/in/link`, `${folder}/in/link/new`]) {
       const written = allowed.writer(place).write('part-1.csv', chunksOf('x'), signal);
       await expect(written, place).rejects.toThrow('is not allowed');
     }
@@ -220,10 +223,13 @@ describe('parts on this machine', () => {
       'the model is gone',
     );
     expect(await readdir(folder)).toEqual([]);
-    await writeFile(path.join(folder, '.part-1.csv.01234567-89ab-cdef-0123-456789abcdef.tmp'), 'x');
-    await writeFile(path.join(folder, 'mine.tmp'), 'x');
+    const [left, old, fresh] = ['.part-1.csv.0.tmp', '.part-2.csv.0.tmp', '.part-3.csv.1.tmp'];
+    for (const name of [left, old, fresh, 'mine.tmp'])
+      await writeFile(path.join(folder, name), 'x');
+    for (const name of [old, 'mine.tmp']) await utimes(path.join(folder, name), 1, 1);
+    await writer.write('part-1.csv', chunksOf('x'), signal);
     expect(await writer.tidy(signal)).toBe(1);
-    expect(await readdir(folder)).toEqual(['mine.tmp']);
+    expect((await readdir(folder)).sort()).toEqual([fresh, 'mine.tmp', 'part-1.csv']);
   });
 
   test('where nothing can be written, it says why', async () => {

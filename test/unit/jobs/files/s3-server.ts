@@ -41,7 +41,7 @@ export class S3Server {
   readonly objects = new Map<string, Stored>();
   readonly uploads = new Map<
     string,
-    { readonly key: string; readonly parts: Map<number, Buffer> }
+    { readonly key: string; readonly parts: Map<number, Buffer>; readonly begun?: string }
   >();
   readonly requests: string[] = [];
   readonly faults: Fault[] = [];
@@ -144,8 +144,8 @@ export class S3Server {
     if (url.searchParams.has('uploads')) {
       const open = [...this.uploads].filter(([, { key }]) => key.startsWith(prefix));
       const xml = open.map(
-        ([id, { key }]) =>
-          `<Upload><Key>${escapeXml(key)}</Key><UploadId>${id}</UploadId></Upload>`,
+        ([id, { key, begun = new Date().toISOString() }]) =>
+          `<Upload><Key>${escapeXml(key)}</Key><UploadId>${id}</UploadId><Initiated>${begun}</Initiated></Upload>`,
       );
       reply.end(`<ListMultipartUploadsResult>${xml.join('')}</ListMultipartUploadsResult>`);
       return;

@@ -133,7 +133,7 @@ describe('parts in S3', () => {
   });
 
   test('a long part is sent in pieces, and nothing of it stays where there is one', async () => {
-    const big = Buffer.alloc(20 * 1024 * 1024, 'plimsoll');
+    const big = Buffer.alloc(10 * 1024 * 1024, 'plimsoll');
     const writer = places.writer('s3://bucket/out/');
     const pieces = () => chunksOf(big.subarray(0, 9_000_000), big.subarray(9_000_000));
     const first = await writer.write('part-1.csv', pieces(), signal);
@@ -155,10 +155,12 @@ describe('parts in S3', () => {
     );
     expect(server.uploads.size).toBe(0);
     expect(server.objects.size).toBe(0);
-    server.uploads.set('left', { key: 'out/part-7.csv', parts: new Map() });
-    server.uploads.set('others', { key: 'elsewhere/part-7.csv', parts: new Map() });
+    const begun = '2026-01-01T00:00:00.000Z';
+    server.uploads.set('left', { key: 'out/part-7.csv', parts: new Map(), begun });
+    server.uploads.set('fresh', { key: 'out/part-7.csv', parts: new Map() });
+    server.uploads.set('others', { key: 'elsewhere/part-7.csv', parts: new Map(), begun });
     expect(await writer.tidy(signal)).toBe(1);
-    expect([...server.uploads.keys()]).toEqual(['others']);
+    expect([...server.uploads.keys()]).toEqual(['fresh', 'others']);
   });
 
   test('a reply that is lost: the second attempt finds its own part', async () => {
