@@ -193,6 +193,7 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     expect(shown.map(({ key, value }) => [key, value]).sort()).toEqual([
       ['cache.secret', '(set, not shown)'],
       ['database.url', '(none)'],
+      ['jobs.url', '(none)'],
       ['prove.key', '(none)'],
       ['redis.url', '(set, not shown)'],
     ]);
