@@ -1,4 +1,7 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { JobView } from '../../src/contract/jobs.js';
 import type { Proofs } from '../../src/contract/proofs.js';
 import type { Readings } from '../../src/contract/state/memory.js';
 import type { Workers } from '../../src/contract/state/workers.js';
@@ -45,6 +48,7 @@ interface Known {
   readonly worker: string;
   readonly proof: string;
   readonly pull: string;
+  readonly job: string;
 }
 
 const OK: Asked = { status: 200 };
@@ -119,6 +123,23 @@ const REQUESTS: Readonly<Record<string, (known: Known) => readonly Asked[]>> = {
   'GET /v1/workers': () => [OK],
   'POST /v1/workers/{id}/recycle': ({ worker }) => [{ status: 200, id: worker }, NOBODY],
   'GET /v1/events': () => [],
+  'POST /v1/jobs': () => [
+    json(400, {}),
+    json(400, { input: '/etc/hosts', output: '/tmp' }),
+    json(404, { input: '/etc/hosts', output: '/tmp', model: 'nobody' }),
+  ],
+  'GET /v1/jobs': () => [OK, query(200, 'state=done&limit=1'), query(400, 'state=odd')],
+  'GET /v1/jobs/{id}': ({ job }) => [{ status: 200, id: job }, NOBODY],
+  'GET /v1/jobs/{id}/shards': ({ job }) => [
+    { status: 200, id: job },
+    { status: 200, id: job, query: 'state=done&from=0' },
+    { status: 400, id: job, query: 'from=a' },
+    NOBODY,
+  ],
+  // Its stream, to the end, is read by the test of bulk jobs.
+  'GET /v1/jobs/{id}/events': () => [NOBODY],
+  'POST /v1/jobs/{id}/cancel': ({ job }) => [{ status: 409, id: job }, NOBODY],
+  'POST /v1/jobs/{id}/retry': ({ job }) => [{ status: 200, id: job }, NOBODY],
   'GET /v1/cache': () => [OK],
   'DELETE /v1/cache': () => [query(200, 'tier=memory'), OK, query(400, 'tier=disk')],
   'GET /v1/proofs': () => [OK],
@@ -150,6 +171,7 @@ let operations: ReadonlyMap<string, Operation>;
 let store: RedisServer | undefined;
 let database: PostgresqlServer | undefined;
 let hub: HubServer;
+let jobFolder: string;
 
 const operation = (name: string): Operation => {
   const found = operations.get(name);
@@ -188,6 +210,7 @@ async function settings() {
     'records.keep_text': 'true',
     'cache.secret': 'a secret of this test',
     'database.retry_ms': 100,
+    'jobs.folders': jobFolder,
     ...(store === undefined ? {} : { 'redis.url': store.url(), 'redis.lookup_budget_ms': 2000 }),
     ...(database === undefined ? {} : { 'database.url': database.url() }),
   };
@@ -205,7 +228,21 @@ async function playProof(): Promise<string> {
   return id;
 }
 
+/** Runs a bulk job. @returns its id */
+async function runJob(): Promise<string> {
+  const input = path.join(jobFolder, 'mails.jsonl');
+  writeFileSync(input, '{"text": "Claim your prize now"}\n');
+  const body = { input, output: path.join(jobFolder, 'out') };
+  const { id } = (await ask('POST /v1/jobs', json(202, body))) as { readonly id: string };
+  await until('the job is done', async () => {
+    const job = await get<JobView>(server, `/v1/jobs/${id}`);
+    return job.state === 'done';
+  });
+  return id;
+}
+
 beforeAll(async () => {
+  jobFolder = await temporaryFolder();
   hub = await HubServer.start(filesOfModel('control'));
   const environment = { HF_ENDPOINT: hub.endpoint, HF_HOME: await temporaryFolder() };
   const of = { settings: await settings(), environment };
@@ -246,10 +283,11 @@ describe('every reply is as /openapi.json describes it', () => {
     const { id: pull } = (await ask('POST /v1/models/pull', json(202, { model: 'org/name' }))) as {
       readonly id: string;
     };
+    const job = await runJob();
     for (const name of operations.keys()) {
       const worker = (await get<Workers>(server, '/v1/workers')).workers[0]?.id ?? '';
       const hollow: boolean[] = [];
-      for (const asked of REQUESTS[name]?.({ open, ended, worker, proof, pull }) ?? []) {
+      for (const asked of REQUESTS[name]?.({ open, ended, worker, proof, pull, job }) ?? []) {
         const body = await ask(name, asked);
         if (asked.status < 300) hollow.push(isEmptyList(body));
       }
@@ -259,6 +297,9 @@ describe('every reply is as /openapi.json describes it', () => {
         (name === 'GET /v1/pools' && isAlone) ||
         // Nothing is to be noted of a fleet that hears itself.
         name === 'GET /v1/fleet' ||
+        // No shard of the job has failed, and none runs.
+        name === 'GET /v1/jobs/{id}' ||
+        name === 'POST /v1/jobs/{id}/retry' ||
         name === 'GET /v1/models/{id}';
       if (hollow.length > 0 && !mayBeHollow) expect(hollow, name).toContain(false);
     }

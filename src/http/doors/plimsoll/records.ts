@@ -54,7 +54,7 @@ export function recordRoutes(app: FastifyInstance, { archive, sessions }: HttpSe
     path: sessionPathSchema,
     replies: { 200: sessionUsersSchema },
     handle: async ({ params }) => {
-      const known = sessions.find(params.id) ?? (await archive.session(params.id));
+      const known = (await sessions.find(params.id)) ?? (await archive.session(params.id));
       if (known === undefined) {
         throw new PlimsollError('SESSION_NOT_FOUND', `there is no session "${params.id}"`);
       }
