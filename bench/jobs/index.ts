@@ -1,7 +1,8 @@
 import type { Benchmark } from '../harness/benchmark.js';
 import { bulk } from './bulk.js';
 import { bulkBeside } from './bulk-beside.js';
+import { bulkChaos } from './bulk-chaos.js';
 import { jobsScale } from './jobs-scale.js';
 
 /** In the order in which `all` runs them. */
-export const benchmarks: readonly Benchmark[] = [bulk, bulkBeside, jobsScale];
+export const benchmarks: readonly Benchmark[] = [bulk, bulkBeside, bulkChaos, jobsScale];
