@@ -228,6 +228,7 @@ export class Assembly {
     return new MemoryManager(
       {
         loadLineBytes: (totalBytes) => this.#loadLineBytes(totalBytes),
+        loadOf: config['memory.load_of'],
         systemRoot: config['memory.system_root'],
         readChildren: () => readChildren(this.pool, this.preparer),
         onReading: (reading) => this.archive.keepReading(reading),
@@ -353,7 +354,8 @@ export class Assembly {
     const { fleet } = this;
     const recycleAfterUsers = config['recycle.after_users'];
     const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls, fleet, jobs };
-    const parts = { ...of, recycleAfterUsers };
+    const divides = config['memory.load_of'] === 'server';
+    const parts = { ...of, recycleAfterUsers, divides };
     const state = new PageState(parts);
     return new EventPublisher({
       maxViewers: config['page.max_viewers'],

@@ -10,7 +10,7 @@ import { type GearFigures, type HotFigures, hasStandIn, nextShift } from './gear
 import { ReceiptJournal } from './journal.js';
 import { ModelLedger } from './model-ledger.js';
 import type { PressureAction } from './policy.js';
-import { loadBytes, MemoryReader, type ReaderOptions } from './reader.js';
+import { MemoryReader, type ReaderOptions } from './reader.js';
 import type { Receipt } from './receipt.js';
 import { evictionOrder, type ModelFigures, shouldUnload } from './residency.js';
 import { type Watch, watchReadings } from './watchdog.js';
@@ -205,7 +205,7 @@ export class MemoryManager {
     const { last, level } = this.reader;
     if (last === undefined || this.#stopped) return;
     const line = this.reader.loadLineBytes(last);
-    const freeShare = Math.max(0, 1 - loadBytes(last) / line);
+    const freeShare = Math.max(0, 1 - this.reader.loadBytes(last) / line);
     for (const figures of this.#idleModels()) {
       if (!shouldUnload(figures, freeShare, level !== 'normal')) continue;
       await this.unload(figures.model, level === 'normal' ? 'idle' : `idle, pressure ${level}`);
@@ -303,7 +303,7 @@ export class MemoryManager {
   #lineFigures(): { readonly loadBytes: number; readonly lineBytes: number } {
     const { last } = this.reader;
     if (last === undefined) return { loadBytes: 0, lineBytes: Number.POSITIVE_INFINITY };
-    return { loadBytes: loadBytes(last), lineBytes: this.reader.loadLineBytes(last) };
+    return { loadBytes: this.reader.loadBytes(last), lineBytes: this.reader.loadLineBytes(last) };
   }
 
   /** Repeats work with a pause between the end of one run and the start of the next. */

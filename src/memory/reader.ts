@@ -8,7 +8,12 @@ import { ProcessRing } from './process-ring.js';
 import { ReadingRing, type RingReading } from './ring.js';
 import { figuresOf, type MemorySnapshot, type ProcessReading } from './snapshot.js';
 
+/** What counts as load: `memory.load_of`. */
+export type LoadOf = 'machine' | 'server';
+
 export interface ReaderOptions {
+  /** By default all that is in use on the machine. */
+  readonly loadOf?: LoadOf;
   /** The budget for this total of the machine or cgroup. */
   readonly loadLineBytes: (totalBytes: number) => number;
   /** Folder in place of `/` for the files of machine and cgroup. */
@@ -56,6 +61,11 @@ export class MemoryReader {
     return this.#options.loadLineBytes(snapshot.system.server.totalBytes);
   }
 
+  /** What counts against the line. */
+  loadBytes(snapshot: MemorySnapshot): number {
+    return loadBytes(snapshot, this.#options.loadOf);
+  }
+
   /**
    * Reads memory now. Files are read in the thread pool, so the main thread is not blocked.
    *
@@ -94,7 +104,7 @@ export class MemoryReader {
     const { system } = snapshot;
     const line = this.loadLineBytes(snapshot);
     const { totalBytes } = system.server;
-    const load = loadBytes(snapshot);
+    const load = this.loadBytes(snapshot);
     const heap = getHeapStatistics();
     const floodedFrom = Math.min(totalBytes * FLOODED_SHARE_OF_TOTAL, (line + totalBytes) / 2);
     const pressure = system.pressure.cgroup ?? system.pressure.machine;
@@ -110,21 +120,26 @@ export class MemoryReader {
 /**
  * Memory in use that the kernel cannot drop.
  *
- * 1. In a bounded cgroup its working set, less recently used file pages, such as mapped weights: they are clean.
- * 2. Where nothing says what is available, what our own processes hold. The runtime knows free pages alone, and a
+ * 1. Where servers divide a machine, what our own processes hold, with their share of what they share: mapped weights that
+ *    three servers use count a third for each.
+ * 2. In a bounded cgroup its working set, less recently used file pages, such as mapped weights: they are clean.
+ * 3. Where nothing says what is available, what our own processes hold. The runtime knows free pages alone, and a
  *    machine that has run for a while has few: page cache would count as load, and callers be refused for it.
- * 3. On a machine total − available, which leaves file pages out already.
+ * 4. On a machine total − available, which leaves file pages out already.
  */
-export function loadBytes({
-  system,
-  processes,
-}: Pick<MemorySnapshot, 'system' | 'processes'>): number {
+export function loadBytes(
+  { system, processes }: Pick<MemorySnapshot, 'system' | 'processes'>,
+  of: LoadOf = 'machine',
+): number {
+  if (of === 'server') {
+    return processes.reduce((sum, { memory }) => sum + memory.pssBytes, 0); // 1
+  }
   const { server, cgroup, source } = system;
   if (source === 'cgroup' && cgroup !== undefined) {
-    return Math.max(0, cgroup.workingSetBytes - cgroup.activeFileBytes); // 1
+    return Math.max(0, cgroup.workingSetBytes - cgroup.activeFileBytes); // 2
   }
   if (source === 'runtime') {
-    return processes.reduce((sum, { memory }) => sum + memory.privateBytes, 0); // 2
+    return processes.reduce((sum, { memory }) => sum + memory.privateBytes, 0); // 3
   }
-  return server.usedBytes; // 3
+  return server.usedBytes; // 4
 }

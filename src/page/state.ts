@@ -56,7 +56,10 @@ export class PageState {
       at: toInstant(Date.now()),
       version: VERSION,
       server_total_mb: toMb(figures.serverTotalBytes),
-      server_used_mb: toMb(figures.serverUsedBytes),
+      // What is held against the line: where servers divide a machine, this one's own memory.
+      server_used_mb: toMb(
+        this.#parts.divides ? reader.loadBytes(snapshot) : figures.serverUsedBytes,
+      ),
       load_line_mb: toMb(reader.loadLineBytes(snapshot)),
       pressure: reader.level,
       users_since_recycle: memory.usersSinceRecycle,
@@ -101,6 +104,8 @@ export interface PageStateParts {
   readonly pulls: { readonly isAllowed: boolean; readonly list: () => readonly PullView[] };
   readonly fleet: { readonly shown: () => Promise<FleetView | null> };
   readonly recycleAfterUsers: number;
+  /** Whether this server has a part of the machine: `memory.load_of`. */
+  readonly divides: boolean;
 }
 
 function modelOfState(model: ModelView): ModelOfState {

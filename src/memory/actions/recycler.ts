@@ -1,6 +1,6 @@
 import type { MemoryEffects, ReplaceOrder, WorkerFacts } from '../effects.js';
 import type { ActionList, ReceiptJournal } from '../journal.js';
-import { loadBytes, type MemoryReader } from '../reader.js';
+import type { MemoryReader } from '../reader.js';
 import type { Receipt } from '../receipt.js';
 import { collectOwnHeap } from './heap.js';
 
@@ -165,7 +165,7 @@ export class Recycler {
     if (snapshot === undefined) return 'start first';
     const workers = snapshot.processes.filter(({ role }) => role === 'worker');
     const largest = Math.max(0, ...workers.map(({ memory }) => memory.privateBytes));
-    const room = reader.loadLineBytes(snapshot) - loadBytes(snapshot);
+    const room = reader.loadLineBytes(snapshot) - reader.loadBytes(snapshot);
     return room > largest ? 'start first' : 'leave first';
   }
 }

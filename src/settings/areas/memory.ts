@@ -1,4 +1,4 @@
-import { integer, memoryAmount, text } from '../setting.js';
+import { choice, integer, memoryAmount, text } from '../setting.js';
 
 /** The settings of the memory manager. */
 export const MEMORY_SETTINGS = {
@@ -7,6 +7,12 @@ export const MEMORY_SETTINGS = {
     minBytes: 64 * 1024 * 1024,
     about:
       'Memory budget: bytes, or percent of the smallest of the machine’s memory, the cgroup’s limit and its `memory.high`.',
+  }),
+  'memory.load_of': choice({
+    default: 'machine',
+    words: ['machine', 'server'],
+    about:
+      'What counts as load against the line. `machine`: all that is in use on the machine, or in the cgroup. `server`: what this server’s processes hold, with their share of what they share (PSS); for several servers on one machine that divide the line, as `memory.load_line=25%` each.',
   }),
   'memory.system_root': text({
     default: '/',

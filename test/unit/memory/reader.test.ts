@@ -30,3 +30,12 @@ test('where nothing tells what is available it is what our processes hold, and n
   const system = await new SystemReader(layOut()).read();
   expect(loadBytes({ system, processes })).toBe(70 * MiB);
 });
+
+test('where servers divide a machine it is what this one holds, with its share of what is shared', async () => {
+  const system = await new SystemReader(layOut(DOCKER_V2)).read();
+  const shared = processes.map(({ memory, ...of }) => ({
+    ...of,
+    memory: { ...memory, pssBytes: memory.privateBytes + 5 * MiB },
+  }));
+  expect(loadBytes({ system, processes: shared }, 'server')).toBe(80 * MiB);
+});
