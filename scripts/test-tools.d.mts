@@ -1,4 +1,4 @@
-export type TestTool = 'redis' | 'postgresql' | 'chromium' | 'pgbouncer' | 'haproxy';
+export type TestTool = 'redis' | 'postgresql' | 'chromium' | 'pgbouncer' | 'haproxy' | 'systemd';
 
 /** The path of a tool's program; undefined if it is not installed. */
 export function findTool(name: TestTool): string | undefined;

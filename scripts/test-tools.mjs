@@ -15,6 +15,7 @@ const TOOLS = {
   pgbouncer: { program: 'pgbouncer', package: 'pgbouncer' },
   chromium: { program: 'chromium', package: 'chromium' },
   haproxy: { program: 'haproxy', package: 'haproxy' },
+  systemd: { program: 'systemd-analyze', package: 'systemd' },
 };
 
 /** Debian keeps the servers of PostgreSQL off the PATH, in one folder for each version. */
@@ -83,7 +84,7 @@ export function installTools() {
 function missingPython(apt) {
   const python = findProgram('python3');
   const lacks = (program) =>
-    ['clients', 'deploy'].filter((name) => installPython(program, name) === undefined);
+    ['clients', 'deploy', 's3'].filter((name) => installPython(program, name) === undefined);
   const first = python === undefined ? ['python3'] : lacks(python);
   if (first.length > 0 && apt !== undefined) {
     apt('update', '-qq');

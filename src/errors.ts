@@ -128,6 +128,12 @@ export const ERRORS = {
     retryable: false,
     about: 'The Host header has a name that this server does not go by; see `http.names`.',
   },
+  SERVER_ROLE: {
+    status: 421,
+    retryable: false,
+    about:
+      'This server has the role `worker` (`server.role`): it works on jobs and answers no callers. Ask another one; `GET /v1/fleet` lists them.',
+  },
   MODEL_UNUSABLE: {
     status: 424,
     retryable: false,
@@ -165,6 +171,12 @@ export const ERRORS = {
     retryable: true,
     about:
       'Too many inputs are waiting, or the answer would probably come after `request.deadline_ms`.',
+  },
+  TOO_MANY_CONNECTIONS: {
+    status: 503,
+    retryable: true,
+    about:
+      'Every connection of `http.max_connections` is being answered; beside them only health and metrics are.',
   },
   TOO_MANY_SESSIONS: { status: 503, retryable: true, about: 'Too many sessions are open.' },
   TOO_MANY_PULLS: {

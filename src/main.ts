@@ -59,7 +59,10 @@ function addServe(program: Command, run: Run): void {
   withModelFlag(withCommonFlags(program.command('serve').description('start the server')))
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for a free one (default: 8000)')
-    .option('--role <role>', 'all, door (answers callers) or worker (works on jobs) (default: all)')
+    .option(
+      '--role <role>',
+      'all; door: answers callers and works on no jobs; worker: works on jobs and answers none (default: all)',
+    )
     .addHelpText(
       'after',
       '\nExample:\n  plimsoll serve --models ./models --port 8000\n  plimsoll serve --model org/name --model org/other@v1.0',
@@ -81,14 +84,23 @@ function addBulk(program: Command, run: Run): void {
       .description('classify the rows of files: here, or as a job of a server')
       .argument('<input...>', 'files, folders, globs, http(s):// or s3:// addresses'),
   )
-    .requiredOption('--out <place>', 'folder or s3:// address for the parts and the manifest')
+    .requiredOption(
+      '--out <place>',
+      'folder or s3:// address for the parts and the manifest (default: none, it is needed)',
+    )
     .option('--model <id>', 'model to ask (default: the default model)')
-    .option('--server <url>', 'server whose jobs do it; its key from PLIMSOLL_KEY(_FILE)')
+    .option(
+      '--server <url>',
+      'server whose jobs do it; its key from PLIMSOLL_KEY or PLIMSOLL_KEY_FILE (default: this process)',
+    )
     .option('--detach', 'with --server: do not wait for the end')
     .option('--text <column>', 'column of the text (default: text)')
-    .option('--text-pair <column>', 'column of a second text, for models that read two')
-    .option('--id <column>', 'column that names the row; it is carried through')
-    .option('--keep <columns>', 'columns to keep, divided by commas')
+    .option(
+      '--text-pair <column>',
+      'column of a second text, for models that read two (default: none)',
+    )
+    .option('--id <column>', 'column that names the row; it is carried through (default: none)')
+    .option('--keep <columns>', 'columns to keep, divided by commas (default: none)')
     .option('--format <format>', 'of the parts: jsonl, csv, parquet (default: as the input)')
     .option('--compress <how>', 'of the parts: none, gzip, zstd (default: none)')
     .option('--input-format <format>', 'jsonl, csv, parquet (default: what the names say)')
@@ -97,18 +109,27 @@ function addBulk(program: Command, run: Run): void {
     .option('--max-errors <n>', 'bad rows after which the job fails (default: any number)')
     .option('--shard-rows <n>', 'rows of a part, about (default: 4000)')
     .option('--task <task>', `${JOB_TASKS.join(', ')} (default: what the model does)`)
-    .option('--top-k <n>', 'best labels of a row')
-    .option('--threshold <score>', 'labels below it are left out')
-    .option('--function <name>', 'applied to the logits: softmax, sigmoid, none')
+    .option('--top-k <n>', 'best labels of a row (default: 1)')
+    .option('--threshold <score>', 'labels below it are left out (default: none are)')
+    .option(
+      '--function <name>',
+      'applied to the logits: softmax, sigmoid, none (default: the model’s own)',
+    )
     .option(
       '--label <label>',
-      'zero-shot: a label of your own; may be repeated',
+      'zero-shot: a label of your own; may be repeated (default: none)',
       (value: string, earlier: readonly string[] = []) => [...earlier, value],
     )
-    .option('--template <text>', 'zero-shot: the hypothesis, {} stands for the label')
+    .option(
+      '--template <text>',
+      'zero-shot: the hypothesis, {} stands for the label (default: This example is {}.)',
+    )
     .option('--multi-label', 'zero-shot: each label by itself')
-    .option('--query <text>', 'reranking: the rows are scored against it')
-    .option('--aggregation <how>', 'token classification: none, simple, first, average, max')
+    .option('--query <text>', 'reranking: the rows are scored against it (default: none)')
+    .option(
+      '--aggregation <how>',
+      'token classification: none, simple, first, average, max (default: simple)',
+    )
     .addHelpText(
       'after',
       '\nExample:\n  plimsoll bulk mails.jsonl --model spam --out results/\n  plimsoll bulk "s3://bucket/mails/*.parquet" --model org/name --out s3://bucket/out/ --server https://plimsoll.example',

@@ -12,6 +12,7 @@ import { LoadLineGauge } from './panels/memory/load-line-gauge.js';
 import { MemoryChart } from './panels/memory/memory-chart.js';
 import { Processes } from './panels/memory/processes.js';
 import { CacheAndPools } from './panels/service/cache-and-pools.js';
+import { Fleet } from './panels/service/fleet.js';
 import { Models } from './panels/service/models.js';
 import { SessionPage } from './panels/service/session-page.js';
 import { Sessions } from './panels/service/sessions.js';
@@ -25,7 +26,7 @@ import { KeyForm } from './ui/key-form.js';
 const BLOCKS: readonly { readonly name: string; readonly panels: readonly ComponentType[] }[] = [
   { name: 'chart', panels: [MemoryChart] },
   { name: 'beside-chart', panels: [Processes, Events] },
-  { name: 'tables', panels: [Jobs, Sessions, Models, Workers] },
+  { name: 'tables', panels: [Jobs, Sessions, Fleet, Models, Workers] },
   { name: 'side', panels: [TryIt, FetchModel, Proofs, CacheAndPools] },
 ];
 

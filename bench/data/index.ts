@@ -1,7 +1,9 @@
 import type { Benchmark } from '../harness/benchmark.js';
 import { cached } from './cached.js';
+import { costs } from './costs.js';
 import { databaseOutage } from './database-outage.js';
 import { faults } from './faults.js';
+import { fleet } from './fleet.js';
 import { pools } from './pools.js';
 import { redisOutage } from './redis-outage.js';
 
@@ -12,4 +14,6 @@ export const benchmarks: readonly Benchmark[] = [
   databaseOutage,
   faults,
   pools,
+  fleet,
+  costs,
 ];

@@ -19,6 +19,8 @@ export interface AccessOptions {
   readonly config: Config;
   readonly store: Store;
   readonly redis: Assembly['redis'];
+  /** Whether Redis is known not to answer. */
+  readonly isRedisAway: () => boolean;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -31,7 +33,7 @@ export class Access {
   readonly #limits: KeyLimits;
 
   constructor(options: AccessOptions) {
-    const { config, store, redis, log } = options;
+    const { config, store, redis, isRedisAway, log } = options;
     this.#options = options;
     this.keys = new Keys({
       table: store.keys,
@@ -41,8 +43,7 @@ export class Access {
       log,
     });
     this.#register = new KeyRegister(store.keys);
-    const shared =
-      redis && new RedisLimits(redis.pool, () => redis.awayBecause !== '', config['cache.secret']);
+    const shared = redis && new RedisLimits(redis.pool, isRedisAway, config['cache.secret']);
     this.#limits = new KeyLimits(shared);
   }
 

@@ -13,6 +13,7 @@ import { type Config, poolLimits } from '../settings/config.js';
 import { Store } from '../store/store.js';
 import { readHostFacts } from '../system/host/host-facts.js';
 import { affordedConnections, hostNotes } from '../system/host/host-notes.js';
+import { type InheritedSocket, takeInheritedSockets } from '../system/process/inherited-sockets.js';
 import { readSystem } from '../system/reading.js';
 import { settledWithin } from '../system/time-limit.js';
 import { VERSION } from '../version.js';
@@ -21,7 +22,7 @@ import { closeInterrupted } from './archive/interrupted.js';
 import { Assembly, type Given } from './assembly.js';
 import { reachableAt, toldServer } from './fleet/told.js';
 import { httpServices } from './http-services.js';
-import { listen, reachedAt, serverOptions } from './listening.js';
+import { listenAt, reachedAt, serverOptions } from './listening.js';
 import type { Log, Logger } from './log.js';
 import { observe } from './observed.js';
 
@@ -74,7 +75,10 @@ export class App {
       ...{ config, totalBytes, cpus, log, store, runtime, metrics },
       ...options,
     });
-    const access = new Access({ config, store, redis: parts.redis, metrics, log });
+    const { redis, fleet } = parts;
+    // The fleet's heartbeats know it better than the cache, which gives up on Redis within milliseconds.
+    const isRedisAway = () => (fleet.directory?.away ?? redis?.awayBecause ?? '') !== '';
+    const access = new Access({ config, store, redis, isRedisAway, metrics, log });
     return new App({ config, log, metrics, parts, access });
   }
 
@@ -100,8 +104,9 @@ export class App {
    */
   async start(): Promise<string> {
     // Before anything costs time: who forgot a key wants to know at once.
-    await this.#access.start(reachedAt(this.#config));
-    return this.#listen(await this.#startParts());
+    const inherited = takeInheritedSockets();
+    await this.#access.start(reachedAt(this.#config, inherited));
+    return this.#listen(await this.#startParts(), inherited);
   }
 
   /**
@@ -137,10 +142,10 @@ export class App {
     return maxConnections;
   }
 
-  async #listen(maxConnections: number): Promise<string> {
-    const keyCheck = this.#access.check(reachedAt(this.#config));
+  async #listen(maxConnections: number, inherited: readonly InheritedSocket[]): Promise<string> {
+    const keyCheck = this.#access.check(reachedAt(this.#config, inherited));
     this.#server = await buildServer(
-      serverOptions(this.#config, { maxConnections, keys: keyCheck, logger: this.#log }),
+      serverOptions(this.#config, inherited, { maxConnections, keys: keyCheck, logger: this.#log }),
       httpServices(this.#parts, this.#config, {
         metrics: this.#metrics,
         keys: this.#access.services,
@@ -149,7 +154,7 @@ export class App {
         degradedBecause: () => this.#degradedBecause(),
       }),
     );
-    const address = await listen(this.#server, this.#config, maxConnections);
+    const address = await listenAt(this.#server, this.#config, inherited, maxConnections);
     await this.#parts.proofs.start(address, this.#access.keys.own);
     this.#state = 'ready';
     this.#address = reachableAt(address);
@@ -246,7 +251,7 @@ export class App {
     const state =
       this.#state === 'ready' ? (reason === '' ? 'ready' : 'not ready') : states[this.#state];
     return toldServer(this.#parts, this.#config, {
-      ...{ id: this.#parts.fleet.id, state, reason, shards: 0 },
+      ...{ id: this.#parts.fleet.id, state, reason, shards: this.#parts.jobs.shards },
       ...{ address: this.#address, startedAtMs: this.#startedAtMs },
     });
   }
@@ -261,17 +266,17 @@ export class App {
 
   /** Faults that do not keep requests from being answered. */
   #degradedBecause(): readonly string[] {
-    const redis = this.#parts.redis?.awayBecause ?? '';
+    const { redis: tier, fleet } = this.#parts;
+    // The fleet asks every second, the cache only when it needs Redis.
+    const redis = tier?.awayBecause || (fleet.directory?.away ?? '');
     const { database, file } = this.#parts.archive.figures;
     const reasons: string[] = [];
+    const what = fleet.directory === undefined ? 'results are' : 'results and sessions are';
     const { watch } = this.#parts.memory;
     const stale = this.#access.keys.staleBecause;
     if (stale !== '') reasons.push(stale);
     if (watch.state !== 'fresh') reasons.push(watch.reason);
-    if (redis !== '')
-      reasons.push(
-        `Redis does not answer, ${this.#parts.fleet.directory === undefined ? 'results are' : 'results and sessions are'} not shared: ${redis}`,
-      );
+    if (redis !== '') reasons.push(`Redis does not answer, ${what} not shared: ${redis}`);
     if (database !== '') reasons.push(`the database takes no records: ${database}`);
     if (file !== '') reasons.push(`the file for records cannot be written: ${file}`);
     return reasons;

@@ -1,4 +1,6 @@
 import { createHash, hash, timingSafeEqual } from 'node:crypto';
+import { isEntity } from '../contract/doors/entity.js';
+import { isList } from '../contract/schema/shape.js';
 import type { CachedEntity, CachedResult } from './memory-tier.js';
 
 /** Written first, so that a server of another version reads a miss, not scores. */
@@ -21,6 +23,8 @@ const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
 /** The digest's bytes as characters; an alias of `latin1` that the types accept. */
 const RAW = 'binary';
+
+const areEntities = isList(isEntity);
 
 /** A result and the time at which it expires, in whichever tier it is. */
 export interface StoredResult {
@@ -139,11 +143,18 @@ function entitiesValue(
   return bytes;
 }
 
-/** The tag says that this server, or one with its secret, wrote the value: the shape is what it writes. */
+/** The tag says that a server with our secret wrote the value; one of another version may have written another shape. */
 function entitiesIn(bytes: Buffer, truncated: boolean): CachedResult | undefined {
-  const entities: unknown = JSON.parse(bytes.toString('utf8', HEADER_BYTES));
-  if (!Array.isArray(entities)) return undefined;
-  return { scores: [], entities: entities as readonly CachedEntity[], truncated };
+  const entities = parsed(bytes.toString('utf8', HEADER_BYTES));
+  return areEntities(entities) ? { scores: [], entities, truncated } : undefined;
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The result in a value without its tag; undefined if it is none of a model with so many labels. */

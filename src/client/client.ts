@@ -1,5 +1,13 @@
 /** A typed client of Plimsoll's own interface, for programs: `import { PlimsollClient } from 'plimsoll/client'`. */
 import type { Answer, ClassifyRequest } from '../contract/classify.js';
+import type {
+  RerankAnswer,
+  RerankRequest,
+  TokenClassificationAnswer,
+  TokenClassificationRequest,
+  ZeroShotAnswer,
+  ZeroShotRequest,
+} from '../contract/doors/tasks.js';
 import type { ErrorBody } from '../contract/errors.js';
 import type { ModelDetail, Models, ModelView } from '../contract/models.js';
 import type { Receipt } from '../contract/receipts.js';
@@ -69,6 +77,21 @@ export class PlimsollClient {
   /** Labels of texts, best first. */
   classify(request: ClassifyRequest): Promise<Answer> {
     return this.#send('POST', '/v1/classify', request);
+  }
+
+  /** Scores of labels that the model was not trained for, best first; for models of natural language inference. */
+  zeroShot(request: ZeroShotRequest): Promise<ZeroShotAnswer> {
+    return this.#send('POST', '/v1/zero-shot-classification', request);
+  }
+
+  /** Documents by how well they answer a query, the best first; for models with one output. */
+  rerank(request: RerankRequest): Promise<RerankAnswer> {
+    return this.#send('POST', '/v1/reranking', request);
+  }
+
+  /** The named things of texts, with their places in code points; for models that label tokens. */
+  tokens(request: TokenClassificationRequest): Promise<TokenClassificationAnswer> {
+    return this.#send('POST', '/v1/token-classification', request);
   }
 
   /** What a model sees of texts. */

@@ -12,6 +12,7 @@ export interface CommonFlags {
   readonly model?: string | readonly string[];
   readonly host?: string;
   readonly port?: string;
+  /** What the server does in its fleet; `serve` only. */
   readonly role?: string;
   readonly set: readonly string[];
 }

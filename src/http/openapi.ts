@@ -19,7 +19,7 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
     },
     transformObject: (document) =>
       'openapiObject' in document
-        ? withMessages(withModelPaths(document.openapiObject))
+        ? withMessages(withNamedParts(withModelPaths(document.openapiObject)))
         : document.swaggerObject,
   });
 }
@@ -47,6 +47,34 @@ function withModelPaths<T extends { paths?: Record<string, unknown> }>(document:
     paths['/v1/models/{id}'] = { get };
   }
   return { ...document, paths };
+}
+
+/** Addresses whose rest is no id alone: what it is. Elsewhere it is the id of a model, with its slashes. */
+const RESTS: readonly (readonly [RegExp, string])[] = [
+  [/^\/tei\//, 'model_and_action'],
+  [/^\/v2\/models\//, 'model_and_action'],
+  [/^\/v2\/repository\/models\//, 'model_and_action'],
+];
+
+/** The plugin writes the rest of an address as `{*}`, which is no name of a parameter. */
+function withNamedParts<T extends { paths?: Record<string, unknown> }>(document: T): T {
+  const paths = Object.entries(document.paths ?? {}).map(([address, verbs]) => {
+    if (!address.includes('{*}') || typeof verbs !== 'object' || verbs === null) {
+      return [address, verbs] as const;
+    }
+    const name = RESTS.find(([pattern]) => pattern.test(address))?.[1] ?? 'id';
+    const named = Object.entries(verbs).map(([verb, of]) => [verb, withParameter(of, name)]);
+    return [address.replace('{*}', `{${name}}`), Object.fromEntries(named)] as const;
+  });
+  return { ...document, paths: Object.fromEntries(paths) };
+}
+
+function withParameter(operation: object, name: string): object {
+  if (!('parameters' in operation) || !Array.isArray(operation.parameters)) return operation;
+  const parameters = operation.parameters.map((one: object) =>
+    'name' in one && one.name === '*' ? { ...one, name } : one,
+  );
+  return { ...operation, parameters };
 }
 
 /** OpenAPI has no place for the messages of a stream: they are described among the components. */

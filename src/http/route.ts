@@ -28,6 +28,8 @@ export interface Route<P, Q, B, R extends Replies> {
   readonly errors?: Schema<unknown>;
   /** Content type of the replies, where they are not JSON. */
   readonly produces?: string;
+  /** Its long replies may be packed though others' data are in them: they are numbers alone. See `packReplies`. */
+  readonly packed?: true;
   /** By default a GET is there for HEAD too. */
   readonly withoutHead?: boolean;
   /** Answers with one of the shapes in `replies`: as it is, as its JSON, or through fastify's own reply. */
@@ -49,7 +51,7 @@ export function addRoute<P, Q, B, const R extends Replies>(
   app.route<{ Params: P; Querystring: Q; Body: B }>({
     method,
     url,
-    config: { scope },
+    config: { scope, ...(route.packed === undefined ? {} : { packed: true }) },
     ...(route.withoutHead === true ? { exposeHeadRoute: false } : {}),
     schema: {
       summary,

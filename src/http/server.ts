@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, {
   type FastifyInstance,
@@ -17,8 +18,9 @@ import {
 import { asPlimsollError, type FaultLog, ownErrors, replyWithError } from './errors.js';
 import { allowOrigins } from './guards/cors.js';
 import { guardRoutes, type KeyCheck } from './guards/key-guard.js';
+import { guardRole, type ServerRole } from './guards/role-guard.js';
 import { declareScope, requireScopes, type ScopedRoute } from './guards/scopes.js';
-import { type Refusal, siteGuard } from './guards/site-guard.js';
+import { PROBES, type Refusal, siteGuard } from './guards/site-guard.js';
 import { keyRoutes } from './key-routes.js';
 import { rememberMethods } from './methods.js';
 import { describeRoutes, openApiRoute } from './openapi.js';
@@ -34,6 +36,7 @@ import {
 } from './wire/connections.js';
 import { jsonBody } from './wire/json-body.js';
 import { unpackBodies } from './wire/packed-body.js';
+import { packReplies } from './wire/packed-reply.js';
 import { takeRestOfBody } from './wire/rest-of-body.js';
 import { type TlsFiles, type TlsLog, tlsServer } from './wire/tls.js';
 import { replyToUnparsed } from './wire/unparsed.js';
@@ -53,6 +56,8 @@ export interface ServerOptions {
   readonly tls?: TlsFiles;
   /** Who may ask: see {@link guardRoutes}. */
   readonly keys: KeyCheck;
+  /** A worker answers no callers. */
+  readonly role?: ServerRole;
   /** Names of the doors that are open; all by default. */
   readonly doors?: ReadonlySet<string>;
   readonly version: string;
@@ -109,7 +114,7 @@ export async function buildServer(
     clientErrorHandler: replyToUnparsed,
   });
   app.server.headersTimeout = HEADERS_TIMEOUT_MS;
-  limitConnections(app.server, options.maxConnections);
+  const isSpare = limitConnections(app.server, options.maxConnections);
   const methodsOf = rememberMethods(app);
   app.decorate('scopeTable', requireScopes(app));
   acceptJson(app);
@@ -117,11 +122,13 @@ export async function buildServer(
   const refuse = refusing(services, options.logger);
   renderErrors(app, refuse, methodsOf);
   countRequests(app, services);
+  packReplies(app);
   const { host, names, origins = new Set<string>(), trustProxy = 'off' } = options;
   allowOrigins(app, origins);
   const site = siteGuard(host, names, { origins, trustsProxy: trustProxy !== 'off' });
-  beginRequests(app, [whileClosing(app), withoutHost(app), site]);
+  beginRequests(app, [beyondMaximum(isSpare), whileClosing(app), withoutHost(app), site]);
   guardRoutes(app, options.keys);
+  guardRole(app, options.role ?? 'all');
   await describeRoutes(app, options.version);
   const open = options.doors ?? chosenDoors('all');
   dataRoutes(app, services, { open, refuse });
@@ -231,6 +238,15 @@ function beginRequests(app: FastifyInstance, refusals: readonly Refusal[]): void
     }
     done();
   });
+}
+
+/** While every connection is being answered, others get answers to health checks alone. */
+function beyondMaximum(isSpare: (socket: Socket) => boolean): Refusal {
+  return ({ raw, url }) => {
+    if (!isSpare(raw.socket) || PROBES.test(url)) return undefined;
+    const message = 'every connection is being answered (http.max_connections)';
+    return new PlimsollError('TOO_MANY_CONNECTIONS', message, { retryAfterSeconds: 1 });
+  };
 }
 
 /** Refuses requests that arrive on open connections while the server stops; running requests are finished. */

@@ -41,6 +41,7 @@ export function serviceRoutes(app: FastifyInstance, services: HttpServices): voi
     method: 'GET',
     url: '/metrics',
     scope: 'read',
+    packed: true,
     summary: 'Prometheus metrics',
     tag,
     produces: 'text/plain',

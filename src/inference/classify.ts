@@ -296,7 +296,7 @@ export class Classifier {
     for (let index = 0; index < answer.results.length; index += 1) {
       fillIn(answer, index, plan, rows);
     }
-    this.#count(ready, rows);
+    this.#count(ready, plan, rows);
     return answer;
   }
 
@@ -317,12 +317,18 @@ export class Classifier {
       scores = 0;
       await this.#yield.next();
     }
-    this.#count(ready, rows);
+    this.#count(ready, plan, rows);
     return answer;
   }
 
-  #count({ model }: ReadyModel, rows: readonly (SourcedResult | undefined)[]): void {
-    const { cacheHits, cacheMisses, inputs } = this.#metrics;
+  #count<R>(
+    { model }: ReadyModel,
+    { task }: RowPlan<R>,
+    rows: readonly (SourcedResult | undefined)[],
+  ): void {
+    const { cacheHits, cacheMisses, inputs, taskRequests, taskRows } = this.#metrics;
+    taskRequests.add(task, 1);
+    taskRows.add(task, rows.length);
     const memory = countOf(rows, 'memory');
     const redis = countOf(rows, 'redis');
     inputs.add(model.id, rows.length);

@@ -13,6 +13,8 @@ export interface LabelScore {
 
 /** A request as one model has to run it. `R`: one answer. */
 export interface RowPlan<R> {
+  /** Under which it is counted. */
+  readonly task: string;
   /** The rows of the first answer, then those of the second, and so on. */
   readonly rows: readonly RowInput[];
   readonly rowsPerAnswer: number;

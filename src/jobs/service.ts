@@ -1,10 +1,11 @@
 import type { JobRequest, JobStateName, JobView, ShardView } from '../contract/jobs.js';
 import { PlimsollError } from '../errors.js';
 import type { Places } from './files/places.js';
+import { assertCanWrite } from './formats/formats.js';
 import { expectedRows, Rate, type RunningRows } from './progress.js';
 import type { JobEvent, JobQueue, JobState, ShardState, ShardStateName } from './queue/queue.js';
 import { askedTask } from './run/asked.js';
-import { inputOptionsOf, jobIdOf } from './run/part.js';
+import { jobIdOf, manifestNameOf, partFormat } from './run/part.js';
 import type { JobModels } from './run/runner.js';
 import { shownJob, shownShard } from './shown.js';
 
@@ -102,10 +103,11 @@ export class JobService {
 
   async #checkPlaces(request: JobRequest): Promise<void> {
     const { places } = this.#parts;
-    places.writer(request.output);
+    const signal = AbortSignal.timeout(LOOK_MS);
+    await places.writer(request.output).find(manifestNameOf(jobIdOf(request)), signal);
     const patterns = typeof request.input === 'string' ? [request.input] : request.input;
-    for await (const file of places.list(patterns, AbortSignal.timeout(LOOK_MS))) {
-      inputOptionsOf(request, file);
+    for await (const file of places.list(patterns, signal)) {
+      assertCanWrite(partFormat(request, file).compression);
       return;
     }
     const reason = `there is no file to read in ${patterns.join(', ').slice(0, 500)}`;

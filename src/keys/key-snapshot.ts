@@ -1,6 +1,16 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
+import { isList, isNumber, isText, orNull, shapeOf } from '../contract/schema/shape.js';
 import { systemCodeOf } from '../errors.js';
 import type { StoredKey } from '../store/key-table.js';
+
+/** A file that somebody has changed must neither stop the start nor make keys that never were. */
+const isStoredKey = shapeOf<StoredKey>({
+  ...{ name: isText, digest: isText, scopes: isText, created_at_ms: isNumber },
+  ...{ requests_per_second: orNull(isNumber), inputs_per_minute: orNull(isNumber) },
+  ...{ expires_at_ms: orNull(isNumber), revoked_at_ms: orNull(isNumber) },
+  ...{ old_digest: orNull(isText), old_until_ms: orNull(isNumber) },
+});
+const areStoredKeys = isList(isStoredKey);
 
 /**
  * The keys of the database as of the last time that it answered, in the data folder: a server that starts without
@@ -17,7 +27,7 @@ export class KeySnapshot {
   async read(): Promise<readonly StoredKey[] | undefined> {
     try {
       const rows: unknown = JSON.parse(await readFile(this.#file, 'utf8'));
-      return Array.isArray(rows) ? (rows as readonly StoredKey[]) : undefined;
+      return areStoredKeys(rows) ? rows : undefined;
     } catch (error) {
       if (systemCodeOf(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
       throw error;

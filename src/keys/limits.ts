@@ -95,7 +95,8 @@ export class KeyLimits {
     const wanted = Math.max(missing, Math.ceil(window.limit / LEASES_PER_WINDOW));
     const taken = await shared.take(window, wanted);
     if (taken === undefined) {
-      window.granted = window.limit;
+      // A part at a time here too: one late answer must not cost the other servers a whole window.
+      window.granted = Math.min(window.limit, window.granted + wanted);
     } else {
       window.granted += taken.granted;
       window.endsAtMs = this.#now() + taken.endsInMs;

@@ -105,6 +105,18 @@ export class Metrics {
     'Inputs classified',
     'model',
   );
+  readonly taskRequests = new DeferredCounter(
+    this.registry,
+    'plimsoll_task_requests_total',
+    'Requests that a model has answered, under every protocol',
+    'task',
+  );
+  readonly taskRows = new DeferredCounter(
+    this.registry,
+    'plimsoll_task_rows_total',
+    'Rows of these requests: of a zero-shot request one for each text and label',
+    'task',
+  );
   readonly cacheHits = new DeferredCounter(
     this.registry,
     'plimsoll_cache_hits_total',

@@ -120,7 +120,7 @@ export class SessionRegistry {
       .map((session) => ({
         facts: this.#factsOf(session),
         idleMs: session.idleHereMs(now),
-        requests: session.requests,
+        changes: session.changes,
         users: () => session.users,
         own: () => ownPartOf(session.view, directory.server),
       }));

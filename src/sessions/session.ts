@@ -72,6 +72,7 @@ export class Session {
   #state: SessionState = 'open';
   #inFlight = 0;
   #requests = 0;
+  #changes = 0;
   #failures = 0;
   #lastActiveAtMs = performance.now();
   #endedAtMs: number | null = null;
@@ -114,8 +115,9 @@ export class Session {
     return [...this.#users];
   }
 
-  get requests(): number {
-    return this.#requests;
+  /** Rises with everything that happens here. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** Milliseconds since a request last started or ended here; 0 while one runs. */
@@ -153,6 +155,7 @@ export class Session {
     this.#models.set(model, nowMs);
     this.#inFlight += 1;
     this.#requests += 1;
+    this.#changes += 1;
     this.#lastActiveAtMs = nowMs;
     return isNew;
   }
@@ -164,6 +167,7 @@ export class Session {
    */
   finish(succeeded: boolean, tookMs: number, nowMs: number): void {
     this.#inFlight -= 1;
+    this.#changes += 1;
     if (succeeded) this.#latencies?.add(tookMs);
     else this.#failures += 1;
     this.#lastActiveAtMs = nowMs;
@@ -173,6 +177,7 @@ export class Session {
   /** Takes no more requests. */
   beginEnd(cause: EndCause): void {
     this.#state = 'ending';
+    this.#changes += 1;
     this.#endCause = cause;
   }
 

@@ -12,7 +12,7 @@ const HEAD = `<!-- Written by \`node dist/main.js config --markdown > docs/setti
 
 Each setting has a key, such as \`session.max_users\`. Plimsoll takes its value from the first of these that names it:
 
-1. the command line: \`--set session.max_users=4\`, which may be repeated. A few settings have flags of their own: \`--models\`, \`--data\`, \`--dtype\`, \`--host\`, \`--port\`.
+1. the command line: \`--set session.max_users=4\`, which may be repeated. A few settings have flags of their own: \`--models\`, \`--data\`, \`--dtype\`, \`--host\`, \`--port\`, \`--role\`.
 2. the environment: \`PLIMSOLL_SESSION_MAX_USERS=4\`. The name is \`PLIMSOLL_\` and the key in capitals, with \`_\` for each dot.
 3. the default.
 

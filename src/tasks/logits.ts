@@ -16,6 +16,7 @@ export function logits({ rows }: Logits): RowTask<readonly number[]> {
       expectTask(description, 'text-classification');
       for (const [index, row] of rows.entries()) checkIds(row, index, description);
       return {
+        task: 'logits',
         rows,
         rowsPerAnswer: 1,
         topK: undefined,

@@ -15,6 +15,7 @@ export function rerank({ query, documents, function: own }: Rerank): RowTask<num
     plan: (description) => {
       expectTask(description, 'rerank');
       return {
+        task: 'rerank',
         rows: documents.map((pair) => ({ text: query, pair, cut: 'longest_first' as const })),
         rowsPerAnswer: 1,
         topK: undefined,

@@ -13,32 +13,48 @@ export interface TextClassification {
   readonly function?: ScoreFunction | undefined;
   /** Labels with a lower score are left out. */
   readonly threshold?: number | undefined;
+  /** Every label in the order of the model's outputs: the only way to tell apart two labels of one name. */
+  readonly isByIndex?: boolean | undefined;
 }
 
 /** One text, or two, to labels with scores, best first. */
 export function textClassification(asked: TextClassification): RowTask<readonly LabelScore[]> {
-  const { inputs, topK, function: own, threshold } = asked;
+  const { inputs, topK, function: own, threshold, isByIndex = false } = asked;
   return {
     plan: (description) => {
       expectTask(description, 'text-classification');
       return {
+        task: 'text-classification',
         rows: rowsOf(inputs),
         rowsPerAnswer: 1,
         topK,
         function: own,
         answer: (results, index) => {
           const result = results[index]?.result;
-          return result === undefined ? [] : ranked(description, result, topK, threshold);
+          if (result === undefined) return [];
+          return isByIndex
+            ? byIndex(description, result)
+            : ranked(description, result, topK, threshold);
         },
       };
     },
-    best,
+    best: isByIndex ? highest : best,
   };
 }
 
 /** The best label: the first. */
 export function best(labels: readonly LabelScore[]): LabelScore | undefined {
   return labels[0];
+}
+
+function highest(labels: readonly LabelScore[]): LabelScore | undefined {
+  const most = Math.max(...labels.map(({ score }) => score));
+  return labels.find(({ score }) => score === most);
+}
+
+/** All labels were asked for, so the scores are in the order of the labels. */
+function byIndex({ labels }: ModelDescription, { scores }: CachedResult): readonly LabelScore[] {
+  return scores.map((score, index) => ({ label: labels[index] ?? `LABEL_${index}`, score }));
 }
 
 function ranked(

@@ -31,6 +31,7 @@ export function tokenClassification(asked: TokenClassification): RowTask<readonl
         throw new PlimsollError('INVALID_REQUEST', reason);
       }
       return {
+        task: 'token-classification',
         rows: texts,
         rowsPerAnswer: 1,
         topK: undefined,

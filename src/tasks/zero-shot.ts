@@ -28,6 +28,7 @@ export function zeroShot(asked: ZeroShot): RowTask<readonly LabelScore[]> {
       expectTask(description, 'zero-shot-classification');
       const nli = nliLabels(description) ?? { entailment: 0, against: 0 };
       return {
+        task: 'zero-shot-classification',
         rows: texts.flatMap((text) =>
           hypotheses.map((pair) => ({ text, pair, cut: 'only_first' as const })),
         ),

@@ -4,7 +4,7 @@ import { environmentName, SETTINGS, settingKeys } from '../../src/settings/confi
 import type { Setting } from '../../src/settings/setting.js';
 import { run, temporaryFolder } from './harness.js';
 
-const COMMANDS = ['serve', 'prove', 'models', 'config'];
+const COMMANDS = ['serve', 'bulk', 'prove', 'models', 'config'];
 let folder: string;
 
 beforeAll(async () => {

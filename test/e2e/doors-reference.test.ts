@@ -2,49 +2,11 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { request, type Server, startServer } from './harness.js';
+import { get, request, type Server, startServer } from './harness.js';
+import { knownOf, type Pair, REFERENCE, type Scores } from './reference.js';
 
-const REFERENCE = fileURLToPath(new URL('../fixtures/reference', import.meta.url));
-
-type Scores = Readonly<Record<string, number>>;
 type Listed = readonly { readonly label: string; readonly score: number }[];
-interface Pair {
-  readonly text: string;
-  readonly text_pair: string;
-}
-interface Expected {
-  readonly status: number | readonly number[];
-  readonly may_refuse?: number;
-  readonly tolerance: number;
-  readonly texts: readonly string[];
-  readonly scores?: readonly Scores[];
-  readonly pairs?: readonly (Pair & { readonly scores: Scores })[];
-  readonly rerank?: readonly {
-    readonly query: string;
-    readonly documents: readonly string[];
-    readonly scores: readonly number[];
-  }[];
-  readonly zero_shot?: readonly {
-    readonly text: string;
-    readonly candidate_labels: readonly string[];
-    readonly multi_label: boolean;
-    readonly hypothesis_template: string;
-    readonly labels: readonly string[];
-    readonly scores: readonly number[];
-  }[];
-  readonly token_classification?: readonly {
-    readonly text: number;
-    readonly aggregation_strategy: string;
-    readonly stride?: number;
-    readonly ignore_labels?: readonly string[];
-    readonly entities: readonly (readonly [string, number, string, number, number, number?])[];
-  }[];
-}
-
-const expectedOf = (name: string) =>
-  JSON.parse(readFileSync(path.join(REFERENCE, name, 'expected.json'), 'utf8')) as Expected;
 
 /** Some of each task: all of them take two minutes, and run where EVERY_REFERENCE is set. */
 const USUAL = [
@@ -63,7 +25,7 @@ const NAMES = readdirSync(REFERENCE, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => name)
   .filter((name) => {
-    const { status, may_refuse: mayRefuse } = expectedOf(name);
+    const { status, may_refuse: mayRefuse } = knownOf(name);
     const isServed = status === 200 && mayRefuse === undefined;
     return isServed && (isEvery || USUAL.includes(name));
   });
@@ -75,7 +37,7 @@ beforeAll(async () => {
   models = mkdtempSync(path.join(tmpdir(), 'plimsoll-reference-'));
   for (const name of NAMES) {
     cpSync(path.join(REFERENCE, name), path.join(models, name), { recursive: true });
-    const labels = Object.keys(expectedOf(name).scores?.[0] ?? {});
+    const labels = Object.keys(knownOf(name).scores?.[0] ?? {});
     // Each label is a category of its own, so that what OpenAI's door says of it is its score.
     const moderations = Object.fromEntries(labels.map((of) => [of, { categories: [of], from: 0 }]));
     if (labels.length > 0) {
@@ -162,6 +124,32 @@ const LABELS: readonly LabelsDoor[] = [
       );
     },
   },
+  {
+    door: 'Open Inference',
+    pairs: true,
+    ask: async (name, inputs) => {
+      interface Inferred {
+        readonly outputs: readonly { readonly name: string; readonly data: readonly number[] }[];
+      }
+      interface Configured {
+        readonly parameters: { readonly labels: { readonly string_value: string } };
+      }
+      const tensor = (of: string, data: readonly string[]) => ({
+        ...{ name: of, datatype: 'BYTES', shape: [data.length], data },
+      });
+      const texts = inputs.map((of) => (typeof of === 'string' ? of : of.text));
+      const seconds = inputs.flatMap((of) => (typeof of === 'string' ? [] : [of.text_pair]));
+      const pairs = seconds.length > 0 ? [tensor('text_pair', seconds)] : [];
+      const body = { inputs: [tensor('text', texts), ...pairs], outputs: [{ name: 'score' }] };
+      const { outputs } = await ask<Inferred>(`/v2/models/${name}/infer`, body);
+      const { parameters } = await get<Configured>(server, `/v2/models/${name}/config`);
+      const labels = JSON.parse(parameters.labels.string_value) as readonly string[];
+      const scores = outputs[0]?.data ?? [];
+      return inputs.map((_, row) =>
+        Object.fromEntries(labels.map((of, at) => [of, scores[row * labels.length + at] ?? -1])),
+      );
+    },
+  },
 ];
 
 function expectScores(got: Scores | undefined, expected: Scores, tolerance: number): void {
@@ -180,7 +168,7 @@ function testWhere(applies: boolean, name: string, run: () => Promise<void>, ms:
 }
 
 describe.each(NAMES)('%s', (name) => {
-  const { texts, scores, pairs = [], rerank = [], zero_shot: zero = [], ...of } = expectedOf(name);
+  const { texts, scores, pairs = [], rerank = [], zero_shot: zero = [], ...of } = knownOf(name);
   const { tolerance, token_classification: tokens = [] } = of;
 
   testWhere(
@@ -251,7 +239,7 @@ describe.each(NAMES)('%s', (name) => {
 
   testWhere(
     tokens.length > 0,
-    'entities, through Hugging Face',
+    'entities, through Hugging Face and Open Inference',
     async () => {
       interface Shown {
         readonly entity?: string;
@@ -277,6 +265,25 @@ describe.each(NAMES)('%s', (name) => {
           ]),
         ).toEqual(entities.map(([label, , word, start, end]) => [label, word, start, end]));
         for (const [index, { score }] of got.entries()) {
+          expectScore(score, entities[index]?.[1] ?? Number.NaN, tolerance);
+        }
+        // This protocol has no place for labels that are left out.
+        if (ignore_labels !== undefined) continue;
+        interface Inferred {
+          readonly outputs: readonly { readonly data: readonly string[] }[];
+        }
+        const input = { name: 'text', datatype: 'BYTES', shape: [1], data: [texts[text]] };
+        const { outputs } = await ask<Inferred>(`/v2/models/${name}/infer`, {
+          inputs: [input],
+          parameters: { aggregation_strategy, ...(stride === undefined ? {} : { stride }) },
+        });
+        const told = JSON.parse(outputs[0]?.data[0] ?? '[]') as readonly (Shown & {
+          readonly label: string;
+        })[];
+        expect(told.map(({ label, word, start, end }) => [label, word, start, end])).toEqual(
+          entities.map(([label, , word, start, end]) => [label, word, start, end]),
+        );
+        for (const [index, { score }] of told.entries()) {
           expectScore(score, entities[index]?.[1] ?? Number.NaN, tolerance);
         }
       }

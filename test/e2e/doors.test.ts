@@ -9,9 +9,14 @@ import { InferenceClient } from '@huggingface/inference';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { post, request, type Server, startServer } from './harness.js';
+import {
+  type Expected,
+  expectedOf as expectedOfFolder,
+  REFERENCE,
+  type Scores,
+} from './reference.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const REFERENCE = path.join(ROOT, 'test/fixtures/reference');
 /** Names that the documents use, and whose weights they are. */
 const NAMES = {
   nli: 'zs-bert',
@@ -22,39 +27,7 @@ const NAMES = {
 type Name = keyof typeof NAMES;
 const LABELS = '{"moderations": {"spam": {"categories": ["illicit"], "from": 0.5}}}';
 
-type Scores = Readonly<Record<string, number>>;
 type LabelScores = readonly { readonly label: string; readonly score: number }[];
-interface Expected {
-  readonly tolerance: number;
-  readonly texts: readonly string[];
-  readonly scores: readonly Scores[];
-  readonly pairs: readonly {
-    readonly text: string;
-    readonly text_pair: string;
-    readonly scores: Scores;
-  }[];
-  readonly rerank: readonly {
-    readonly query: string;
-    readonly documents: readonly string[];
-    readonly scores: readonly number[];
-    readonly order: readonly number[];
-  }[];
-  readonly zero_shot: readonly {
-    readonly text: string;
-    readonly candidate_labels: readonly string[];
-    readonly multi_label: boolean;
-    readonly hypothesis_template: string;
-    readonly labels: readonly string[];
-    readonly scores: readonly number[];
-  }[];
-  readonly token_classification: readonly {
-    readonly text: number;
-    readonly aggregation_strategy: string;
-    readonly stride?: number;
-    readonly ignore_labels?: readonly string[];
-    readonly entities: readonly (readonly [string, number, string, number, number, number?])[];
-  }[];
-}
 
 let server: Server;
 let models: string;
@@ -72,10 +45,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(models, { recursive: true, force: true }));
 
-function expectedOf(name: Name): Expected {
-  const file = path.join(REFERENCE, NAMES[name], 'expected.json');
-  return JSON.parse(readFileSync(file, 'utf8')) as Expected;
-}
+const expectedOf = (name: Name): Expected => expectedOfFolder(NAMES[name]);
 
 function expectScores(got: LabelScores, expected: Scores, tolerance: number): void {
   const scores = Object.fromEntries(got.map(({ label, score }) => [label, score]));

@@ -96,6 +96,7 @@ describe('/v1/events', () => {
       pull_allowed: false,
       pulls: [],
       fleet: null,
+      jobs: [],
     });
     const names = state.processes.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(['main', 'worker-1', 'worker-2']));

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { cp } from 'node:fs/promises';
 import http from 'node:http';
+import type { Server as Listener } from 'node:net';
 import path from 'node:path';
 import { afterAll, afterEach, inject } from 'vitest';
 import type { Answer } from '../../src/contract/classify.js';
@@ -52,6 +53,8 @@ export interface ServerOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** A program of the fixtures in place of `plimsoll serve`; it takes the same flags. */
   readonly program?: string;
+  /** Listening sockets that it inherits; its address is that of the first one. */
+  readonly sockets?: readonly Listener[];
 }
 
 /** A running `plimsoll serve`. */
@@ -99,8 +102,8 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   for (const [key, value] of Object.entries({ ...EXACT, ...options.settings })) {
     args.push('--set', `${key}=${value}`);
   }
-  const { environment = {} } = options;
-  const child = launch(args, { program: options.program, environment });
+  const { environment = {}, program, sockets } = options;
+  const child = launch(args, { program, environment, sockets });
   const exited = exitOf(child);
   const logs: LogLine[] = [];
   let printed = '';

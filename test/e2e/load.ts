@@ -22,7 +22,7 @@ export async function undisturbed(server: Server, count: number): Promise<readon
 
 /** Users in a closed loop: each sends its next request when its last one has been answered. */
 export class Load {
-  readonly #server: Server;
+  readonly #server: Pick<Server, 'url'>;
   readonly #expected: readonly Expected[];
   readonly #fields: Readonly<Record<string, unknown>>;
   readonly #agent = new http.Agent({ keepAlive: true });
@@ -32,7 +32,7 @@ export class Load {
   #over = false;
 
   constructor(
-    server: Server,
+    server: Pick<Server, 'url'>,
     expected: readonly Expected[],
     options: { readonly users: number; readonly fields?: Readonly<Record<string, unknown>> },
   ) {

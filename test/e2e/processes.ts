@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { Server as Listener } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,14 +35,29 @@ export function launch(
     readonly environment?: Readonly<Record<string, string>>;
     /** Another program than the one that is built, which composes a server from its parts. */
     readonly program?: string | undefined;
+    /** Listening sockets that it inherits, as systemd hands them on; here they are closed. */
+    readonly sockets?: readonly Listener[] | undefined;
   } = {},
 ): ChildProcess {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run \`npm run build\` first`);
-  return spawn(process.execPath, [options.program ?? MAIN, ...args], {
+  const { sockets = [] } = options;
+  const program = [process.execPath, options.program ?? MAIN, ...args];
+  // The shell becomes the program: only then the process id is known.
+  const activated = ['/bin/sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh', ...program];
+  const [command = '', ...rest] = sockets.length > 0 ? activated : program;
+  const listening = sockets.length > 0 ? { LISTEN_FDS: String(sockets.length) } : {};
+  const child = spawn(command, rest, {
     cwd: options.cwd ?? tmpdir(),
-    env: cleanEnvironment(options.environment),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    env: cleanEnvironment({ ...options.environment, ...listening }),
+    stdio: ['ignore', 'pipe', 'pipe', ...sockets.map(descriptorOf)],
   });
+  for (const socket of sockets) socket.close();
+  return child;
+}
+
+function descriptorOf(socket: Listener): number {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  return typeof handle === 'object' && handle !== null ? Number(Reflect.get(handle, 'fd')) : -1;
 }
 
 /** Settles when the process has ended and its output has been read to the end. */

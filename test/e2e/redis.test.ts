@@ -182,7 +182,9 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     const server = await start({ 'redis.url': url(), 'cache.secret': 'not-for-show' });
     const health = await request<Ready>(server, 'GET', '/health/ready');
     expect(health.body).toMatchObject({ status: 'degraded' });
-    expect(health.body.reasons?.[0]).toMatch(/^Redis does not answer, results are not shared: ./);
+    expect(health.body.reasons?.[0]).toMatch(
+      /^Redis does not answer, results and sessions are not shared: ./,
+    );
     expect((await classify(server, 'a text')).cached).toEqual([false]);
     const refused = await request<ErrorBody>(server, 'DELETE', '/v1/cache');
     expect(refused.body.error.code).toBe('REDIS_UNAVAILABLE');
@@ -191,6 +193,7 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     expect(shown.map(({ key, value }) => [key, value]).sort()).toEqual([
       ['cache.secret', '(set, not shown)'],
       ['database.url', '(none)'],
+      ['jobs.url', '(none)'],
       ['prove.key', '(none)'],
       ['redis.url', '(set, not shown)'],
     ]);

@@ -1,9 +1,9 @@
 /** Pairs, zero-shot, reranking and token classification by a real server, held against the reference's values. */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PlimsollClient } from '../../src/client/client.js';
 import type { Answer } from '../../src/contract/classify.js';
 import type {
   RerankAnswer,
@@ -11,50 +11,14 @@ import type {
   ZeroShotAnswer,
 } from '../../src/contract/doors/tasks.js';
 import { post, request, type Server, startServer } from './harness.js';
+import { expectedOf, REFERENCE, type Scores } from './reference.js';
 import { expectError } from './shapes.js';
 
-const FOLDERS = fileURLToPath(new URL('../fixtures/reference', import.meta.url));
 /** The first of each: graphs and checkpoints alike are read by the unit tests. */
-const NAMES = readdirSync(FOLDERS).filter((name) => /^(pair|rerank|zs|ner)-/.test(name));
+const NAMES = readdirSync(REFERENCE).filter((name) => /^(pair|rerank|zs|ner)-/.test(name));
 const named = (kind: RegExp) => NAMES.filter((name) => kind.test(name));
 /** Calls that are made one by one as well as together. */
 const ALONE = 3;
-
-type Scores = Readonly<Record<string, number>>;
-interface Expected {
-  readonly tolerance: number;
-  readonly texts: readonly string[];
-  readonly pairs: readonly (Pair & { readonly truncated: boolean; readonly scores: Scores })[];
-  readonly rerank: readonly {
-    readonly query: string;
-    readonly documents: readonly string[];
-    readonly scores: readonly number[];
-    readonly order: readonly number[];
-  }[];
-  readonly zero_shot: readonly {
-    readonly text: string;
-    readonly candidate_labels: readonly string[];
-    readonly multi_label: boolean;
-    readonly hypothesis_template: string;
-    readonly labels: readonly string[];
-    readonly scores: readonly number[];
-  }[];
-  readonly token_classification: readonly {
-    readonly text: number;
-    readonly aggregation_strategy: string;
-    readonly stride?: number;
-    readonly ignore_labels?: readonly string[];
-    readonly entities: readonly (readonly [string, number, string, number, number, number?])[];
-  }[];
-}
-interface Pair {
-  readonly text: string;
-  readonly text_pair: string;
-}
-
-function expectedOf(name: string): Expected {
-  return JSON.parse(readFileSync(path.join(FOLDERS, name, 'expected.json'), 'utf8')) as Expected;
-}
 
 let server: Server;
 let models: string;
@@ -62,7 +26,7 @@ let models: string;
 beforeAll(async () => {
   models = mkdtempSync(path.join(tmpdir(), 'plimsoll-tasks-'));
   for (const name of NAMES)
-    cpSync(path.join(FOLDERS, name), path.join(models, name), { recursive: true });
+    cpSync(path.join(REFERENCE, name), path.join(models, name), { recursive: true });
   server = await startServer({ models });
 }, 300_000);
 
@@ -209,4 +173,41 @@ test('templates, strides and numbers of rows that mean nothing are refused', asy
     'INVALID_REQUEST',
     /stride is 64/,
   );
+});
+
+test('the typed client asks every task, and each is counted', async () => {
+  const client = new PlimsollClient({ url: server.url });
+  const [zeroShot] = expectedOf('zs-bert').zero_shot;
+  if (zeroShot === undefined) throw new Error('there is no zero-shot call');
+  const { text: inputs, candidate_labels, multi_label, hypothesis_template } = zeroShot;
+  const counted = async () => {
+    const { text } = await request(server, 'GET', '/metrics');
+    const of = (name: string, task: string) =>
+      Number(new RegExp(`^${name}\\{task="${task}"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+    return ['zero-shot-classification', 'rerank', 'token-classification'].map((task) => [
+      of('plimsoll_task_requests_total', task),
+      of('plimsoll_task_rows_total', task),
+    ]);
+  };
+  const before = await counted();
+  const labels = await client.zeroShot({
+    ...{ model: 'zs-bert', inputs, candidate_labels, multi_label, hypothesis_template },
+  });
+  expect(labels.results[0]?.map(({ label }) => label)).toEqual(zeroShot.labels);
+  const [rerank] = expectedOf('rerank-bert').rerank;
+  if (rerank === undefined) throw new Error('there is no reranking');
+  const { query, documents, order } = rerank;
+  const ranked = await client.rerank({ model: 'rerank-bert', query, documents });
+  expect(ranked.results.map(({ index }) => index)).toEqual(order);
+  const found = await client.tokens({
+    ...{ model: 'ner-bert', inputs: ['Ada', 'Bob'], aggregation_strategy: 'simple' as const },
+  });
+  expect(found.results).toHaveLength(2);
+  const rows = [candidate_labels.length, documents.length, 2];
+  expect(await counted()).toEqual(
+    before.map(([requests = 0, of = 0], at) => [requests + 1, of + (rows[at] ?? 0)]),
+  );
+  await expect(client.tokens({ model: 'zs-bert', inputs: 'x' })).rejects.toMatchObject({
+    ...{ status: 422, code: 'TASK_NOT_SUPPORTED' },
+  });
 });

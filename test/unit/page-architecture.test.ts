@@ -24,7 +24,7 @@ const CONTRACT = '../src/contract/';
 const FLOORS: Floors = [
   [['main.ts']],
   [['app.ts']],
-  [['panels/memory/'], ['panels/service/'], ['panels/actions/']],
+  [['panels/memory/'], ['panels/service/'], ['panels/actions/'], ['panels/jobs/']],
   [['chart/']],
   [['ui/']],
   [['data/'], ['theme.ts'], ['route.ts']],

@@ -19,6 +19,7 @@ export type {
   PageState as State,
   ShownProcess as ProcessView,
 } from '../../src/contract/events.js';
+export type { FleetServer, SessionFleet } from '../../src/contract/fleet.js';
 export type { JobView as Job } from '../../src/contract/jobs.js';
 export type {
   ModelDetail,

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { NotRunError } from '../benchmark.js';
 import { projectFolder } from '../program.js';
 
-const NAMES = { redis: 'Redis', postgresql: 'PostgreSQL' };
+const NAMES = { redis: 'Redis', postgresql: 'PostgreSQL', haproxy: 'HAProxy' };
 
 /** Path of the server's program. @throws NotRunError where it is not installed. */
 export async function serverProgramOf(tool: keyof typeof NAMES): Promise<string> {

@@ -184,7 +184,7 @@ export class Fleet {
       onOver: ({ id, maxUsers }: SharedFacts, raised: number) => {
         this.#over.sessions += 1;
         this.#over.users += raised;
-        const text = `a session has ${raised} users more than its ${maxUsers}: they were let in while Redis did not answer`;
+        const text = `a session has more users than its ${maxUsers}, by ${raised}: they were let in while Redis did not answer`;
         this.#options.log.warn({ session: id, raised, maxUsers }, text);
         this.#options.archive.keepEvent({ kind: 'over_admitted', text, session: id });
       },
@@ -202,7 +202,7 @@ export class Fleet {
     const { log, archive } = this.#options;
     const [back, away] = [
       'the servers of the fleet hear one another again: sessions are shared',
-      'Redis does not answer: this server goes on with the sessions and users that it knows',
+      'the fleet is not heard through Redis: this server goes on with the sessions and users that it knows',
     ];
     if (reason === '') log.info(back);
     else log.warn({ reason }, away);
@@ -231,8 +231,9 @@ export class Fleet {
     }
     const { sessions, users } = this.#over;
     if (users > 0) {
-      const times = `${sessions} ${sessions === 1 ? 'session' : 'sessions'}`;
-      notes.push(`${users} users were let in beyond the number of ${times} while Redis was away.`);
+      const many = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`;
+      const of = many(sessions, 'session');
+      notes.push(`${many(users, 'user')} beyond the number of ${of}: let in while Redis was away.`);
     }
     return notes;
   }

@@ -4,14 +4,26 @@ import { Places } from '../../jobs/files/places.js';
 import { Formats } from '../../jobs/formats/formats.js';
 import { RunningRows } from '../../jobs/progress.js';
 import { openQueue } from '../../jobs/queue/open-queue.js';
-import type { JobQueue } from '../../jobs/queue/queue.js';
+import type { JobQueue, JobWork } from '../../jobs/queue/queue.js';
 import { JobRunner } from '../../jobs/run/runner.js';
 import { JobService } from '../../jobs/service.js';
+import type { Metrics } from '../../metrics/metrics.js';
 import type { SessionRegistry } from '../../sessions/registry.js';
 import type { ClassificationService } from '../../sessions/service.js';
+import type { Config } from '../../settings/config.js';
+import type { Store } from '../../store/store.js';
 import type { Archive } from '../archive/archive.js';
-import type { Given } from '../assembly.js';
+import type { Logger } from '../log.js';
 import { type JobModelParts, ServerModels } from './job-models.js';
+
+interface Given {
+  readonly config: Config;
+  readonly store: Store;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Folders that jobs may use; by default `jobs.folders`. */
+  readonly folders?: 'any';
+}
 
 interface Parts extends JobModelParts {
   readonly sessions: SessionRegistry;
@@ -28,6 +40,7 @@ export class Jobs {
   readonly #formats: Formats;
   readonly #models: ServerModels;
   readonly #progress: RunningRows;
+  #shards = 0;
   #open: { readonly queue: JobQueue; readonly service: JobService } | undefined;
 
   constructor(parts: Parts, given: Given) {
@@ -70,7 +83,16 @@ export class Jobs {
     queue.onEvent(({ job, kind }) => {
       if (kind !== 'shard') log.info({ job }, `job ${kind}`);
     });
-    if (config['server.role'] !== 'door') queue.work(this.#runner(), config['jobs.at_once']);
+    if (config['server.role'] === 'door') return;
+    const work = counted(this.#runner(), (by) => {
+      this.#shards += by;
+    });
+    queue.work(work, config['jobs.at_once']);
+  }
+
+  /** Shards that run here now. */
+  get shards(): number {
+    return this.#shards;
   }
 
   #runner(): JobRunner {
@@ -95,6 +117,23 @@ export class Jobs {
       });
     }
   }
+}
+
+/** The same work; tells of each shard when it begins and when it is over. */
+function counted(work: JobWork, count: (by: 1 | -1) => void): JobWork {
+  return {
+    mayTake: (job) => work.mayTake(job),
+    plan: (job, signal) => work.plan(job, signal),
+    run: async (job, shard, signal) => {
+      count(1);
+      try {
+        return await work.run(job, shard, signal);
+      } finally {
+        count(-1);
+      }
+    },
+    finish: (job, shards, signal) => work.finish(job, shards, signal),
+  };
 }
 
 function placesOf({ config, folders }: Given): ConstructorParameters<typeof Places>[0] {

@@ -31,7 +31,7 @@ export class Callers {
       inBody ??
       headerOf(request, USER_HEADER, MAX_USER_CHARACTERS) ??
       request.caller?.keyName ??
-      this.#addresses.of(request.ip)
+      this.#addresses.of(addressOf(request))
     );
   }
 
@@ -43,6 +43,11 @@ export class Callers {
   sessionOf(request: FastifyRequest, inBody: string | undefined): string | undefined {
     return inBody ?? headerOf(request, SESSION_HEADER, MAX_SESSION_CHARACTERS);
   }
+}
+
+/** Callers at a Unix socket have no address: all of them count as one. */
+function addressOf({ ip }: { readonly ip: string | undefined }): string {
+  return ip ?? 'unix';
 }
 
 /** One of our headers; an empty one counts as missing. */

@@ -26,7 +26,8 @@ export interface SiteOptions {
   readonly trustsProxy?: boolean;
 }
 
-const PROBES = /^\/(health\/(live|ready)|metrics)(\?|$)/;
+/** Addresses that whatever watches the server asks. */
+export const PROBES = /^\/(health\/(live|ready)|metrics)(\?|$)/;
 
 /**
  * Keeps pages of other sites from using this server through the browser of somebody who can reach it.

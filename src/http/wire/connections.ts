@@ -8,43 +8,61 @@ export const HEADERS_TIMEOUT_MS = 10_000;
 export const REQUEST_TIMEOUT_MS = 30_000;
 /** Time between two looks for connections that are over one of these, ms. Node's default is 30 s. */
 export const TIMEOUT_CHECK_MS = 1000;
-/** Connections taken in beyond the maximum, so that a new one can be told apart from an idle one. */
+/** Connections beyond the maximum, for health checks: while they wait for their request they hold no other place. */
 const SPARE_CONNECTIONS = 64;
 
 /**
  * Keeps the number of open connections at `maxConnections`. A new connection beyond it takes the place of the
  * one that has been idle longest: no request of it is being answered, be it that it waits for its next one, or
- * that its first one has not arrived yet. Where every connection is being answered, the new one is closed.
+ * that its first one has not arrived yet. Where every connection is being answered, the new one is one of a few spare
+ * ones, for one request, which the server may refuse; the newest of these stay.
  *
  * Node itself (`server.maxConnections`) closes every new connection, so that whoever holds idle ones keeps
  * all others out.
+ *
+ * @returns whether a connection is a spare one: every other one is being answered.
  */
-export function limitConnections(server: Server, maxConnections: number): void {
+export function limitConnections(
+  server: Server,
+  maxConnections: number,
+): (socket: Socket) => boolean {
   /** Connections without a running request, the one that has been idle longest first. */
   const idle = new Set<Socket>();
   const running = new Map<Socket, number>();
+  /** The oldest first. */
+  const spare = new Set<Socket>();
+  const isFull = () => idle.size + running.size >= maxConnections;
 
-  server.maxConnections = maxConnections + SPARE_CONNECTIONS;
+  // Those that are being closed count until they are.
+  server.maxConnections = maxConnections + 2 * SPARE_CONNECTIONS;
   // Over TLS requests come on the socket that was secured.
   const event = server instanceof TlsServer ? 'secureConnection' : 'connection';
   server.on(event, (socket: Socket) => {
     socket.once('close', () => {
       idle.delete(socket);
       running.delete(socket);
+      spare.delete(socket);
     });
-    if (idle.size + running.size >= maxConnections) {
-      const [longest] = idle;
-      if (longest === undefined) {
-        socket.destroy();
-        return;
-      }
-      idle.delete(longest);
-      longest.destroy();
+    const [longest] = idle;
+    if (!isFull()) {
+      idle.add(socket);
+    } else if (longest !== undefined) {
+      close(longest, idle);
+      idle.add(socket);
+    } else {
+      const [oldest] = spare;
+      if (oldest !== undefined && spare.size >= SPARE_CONNECTIONS) close(oldest, spare);
+      spare.add(socket);
     }
-    idle.add(socket);
   });
-  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+  // Before the server's own listener, which may answer at once.
+  server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    if (spare.has(socket) && isFull()) {
+      response.shouldKeepAlive = false;
+      return;
+    }
     idle.delete(socket);
+    spare.delete(socket);
     running.set(socket, (running.get(socket) ?? 0) + 1);
     response.once('close', () => {
       const left = (running.get(socket) ?? 1) - 1;
@@ -56,4 +74,10 @@ export function limitConnections(server: Server, maxConnections: number): void {
       if (!socket.destroyed) idle.add(socket);
     });
   });
+  return (socket) => spare.has(socket);
+}
+
+function close(socket: Socket, from: Set<Socket>): void {
+  from.delete(socket);
+  socket.destroy();
 }

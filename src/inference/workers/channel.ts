@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { PlimsollError } from '../../errors.js';
 import type { WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
+import { readAnswer } from './read-answer.js';
 import { type Overdue, type Progress, type TimeLimit, TimeLimitWatch } from './time-limit.js';
 import { WorkerGoneError } from './worker-gone.js';
 
@@ -24,7 +25,8 @@ interface Pending {
   readonly type: WorkerRequest['type'];
   readonly limit: TimeLimit;
   readonly threads: number;
-  readonly resolve: (value: never) => void;
+  /** Takes what the worker answered, of whatever shape. */
+  readonly answer: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -74,7 +76,15 @@ export class WorkerChannel {
         return;
       }
       const id = this.#nextId++;
-      this.#pending.set(id, { type: request.type, limit, threads, resolve, reject });
+      const answer = (value: unknown) => {
+        const read = readAnswer<R['type']>(request.type, value);
+        if (read !== undefined) resolve(read);
+        else
+          reject(
+            new PlimsollError('INTERNAL', `${name} answered ${request.type} with another shape`),
+          );
+      };
+      this.#pending.set(id, { type: request.type, limit, threads, answer, reject });
       if (this.#pending.size === 1) this.#watchFirst();
       child.send({ ...request, id }, (error) => {
         if (error === null) return;
@@ -88,7 +98,7 @@ export class WorkerChannel {
   receive(message: Exclude<WorkerMessage, { type: 'ready' }>): void {
     this.#heardMs = performance.now();
     const pending = this.#settle(message.id);
-    if (message.type === 'answer') pending?.resolve(message.value as never);
+    if (message.type === 'answer') pending?.answer(message.value);
     else pending?.reject(new PlimsollError(message.code, message.message));
   }
 

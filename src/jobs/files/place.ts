@@ -33,6 +33,9 @@ export interface Reader {
   read(file: FileRef, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
+/** Nobody writes on one file for so long without a byte. */
+export const LEFT_MS = 3_600_000;
+
 export interface Written {
   readonly url: string;
   readonly bytes: number;
@@ -52,8 +55,7 @@ export interface Writer {
   /** What is there under that name, with its checksum. */
   find(name: string, signal: AbortSignal): Promise<Written | undefined>;
   /**
-   * Removes what killed attempts left beside: for when all files are written. An attempt that still runs elsewhere does no harm, and
-   * takes none: it finds the file that is there.
+   * Removes what killed attempts left beside, of more than an hour ago: younger ones may belong to another job.
    *
    * @returns how many things it removed
    */

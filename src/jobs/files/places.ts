@@ -3,16 +3,11 @@ import { AllowedFolders } from './local/allowed-folders.js';
 import { LocalReader, pathOf } from './local/local-reader.js';
 import { LocalWriter } from './local/local-writer.js';
 import type { ByteRange, FileRef, Reader, Writer } from './place.js';
-
-export interface S3Options {
-  /** Undefined: Amazon’s, by the region. */
-  readonly endpoint: string | undefined;
-  readonly region: string;
-  /** Without them requests are not signed: for public buckets. */
-  readonly accessKeyId?: string | undefined;
-  readonly secretAccessKey?: string | undefined;
-  readonly sessionToken?: string | undefined;
-}
+import { HttpClient } from './remote/http-client.js';
+import { HttpReader } from './remote/http-reader.js';
+import { S3Client, type S3Options } from './remote/s3-client.js';
+import { S3Reader } from './remote/s3-reader.js';
+import { S3Writer } from './remote/s3-writer.js';
 
 export interface PlacesOptions {
   readonly s3: S3Options;
@@ -26,10 +21,18 @@ export interface PlacesOptions {
 export class Places {
   readonly #folders: AllowedFolders;
   readonly #local: LocalReader;
+  readonly #httpClient: HttpClient;
+  readonly #http: HttpReader;
+  readonly #s3Client: S3Client;
+  readonly #s3: S3Reader;
 
   constructor(options: PlacesOptions) {
     this.#folders = new AllowedFolders(options.folders);
     this.#local = new LocalReader(this.#folders);
+    this.#httpClient = new HttpClient(options.privateAddresses);
+    this.#http = new HttpReader(this.#httpClient);
+    this.#s3Client = new S3Client(options.s3);
+    this.#s3 = new S3Reader(this.#s3Client);
   }
 
   /**
@@ -61,15 +64,21 @@ export class Places {
     const kind = kindOf(place);
     if (kind === 'http')
       throw new InputError(`${place}: parts are written to folders and s3:// only`);
-    return new LocalWriter(pathOf(place), this.#folders);
+    if (kind === 's3') return new S3Writer(this.#s3Client, place);
+    const folder = pathOf(place);
+    this.#folders.assertNamed(folder);
+    return new LocalWriter(folder, this.#folders);
   }
 
   /** Closes the connections. */
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#httpClient.close();
+    this.#s3Client.close();
+  }
 
   #readerOf(place: string): Reader {
-    kindOf(place);
-    return this.#local;
+    const readers = { local: this.#local, http: this.#http, s3: this.#s3 };
+    return readers[kindOf(place)];
   }
 }
 

@@ -1,28 +1,33 @@
 import type { FileFormat } from '../../contract/jobs.js';
-import { InputError } from '../files/input-error.js';
 import type { InputFormat } from './format.js';
+import { ParquetFormat } from './parquet/parquet-format.js';
+import { ParquetThread } from './parquet/parquet-thread.js';
 import { OpenFiles } from './reading/open-files.js';
 import type { FileReader } from './reading/pieces.js';
 import { TextFormat } from './reading/text-format.js';
 
 export { extensionOf, formatOf } from '../files/names.js';
-export { encode } from './writing/encode.js';
+export { assertCanWrite, encode } from './writing/encode.js';
 
-/** Reads the formats of input files. It holds some packed files open between two shards: close it. */
+/** Reads the formats of input files. It holds some packed files and a thread between two shards: close it. */
 export class Formats {
   readonly #open = new OpenFiles();
+  readonly #thread: ParquetThread;
   readonly #text: TextFormat;
+  readonly #parquet: ParquetFormat;
 
-  constructor(reader: FileReader) {
+  /** @param parquetThread its module, where it is not beside that of its owner: for tests that run sources */
+  constructor(reader: FileReader, parquetThread?: URL, parquetBudgetMs?: number) {
+    this.#thread = new ParquetThread(parquetThread, parquetBudgetMs);
     this.#text = new TextFormat(reader, this.#open);
+    this.#parquet = new ParquetFormat(reader, this.#thread);
   }
 
   input(format: FileFormat): InputFormat {
-    if (format !== 'parquet') return this.#text;
-    throw new InputError(`${format} cannot be read yet`);
+    return format === 'parquet' ? this.#parquet : this.#text;
   }
 
-  close(): Promise<void> {
-    return this.#open.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#open.close(), this.#thread.close()]);
   }
 }

@@ -53,7 +53,7 @@ function packingOf(url: string): Compression {
 }
 
 /** The format of a part: the one that is asked for, else that of its file. */
-function partFormat(
+export function partFormat(
   request: JobRequest,
   file: FileRef,
 ): { readonly format: FileFormat; readonly compression: Compression } {

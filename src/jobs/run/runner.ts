@@ -131,9 +131,13 @@ export class JobRunner implements JobWork {
   ): Promise<string> {
     checkErrors(job, 0);
     const writer = this.#parts.places.writer(job.request.output);
+    // What attempts that were killed have left.
+    await writer.tidy(signal);
     // A job that is retried has another manifest in the end.
     const chunks = manifestOf(job, shards);
     const { url } = await writer.replace(manifestNameOf(job.id), chunks, signal);
+    // The job is done, whether or not its place can be tidied up.
+    await writer.tidy(signal).catch(() => 0);
     return url;
   }
 

@@ -6,6 +6,7 @@ import { folderNameOfForm } from '../intake/folder/names.js';
 import type { Model } from '../intake/repository.js';
 import type { Findings } from '../run/serving-plan.js';
 import { checksumsOf, type FormFile, faultOfSizes } from './forms/checksums.js';
+import { readFindings } from './forms/findings.js';
 import { type HeldLock, lockFolder, tryLock } from './forms/folder-lock.js';
 import {
   FORMAT_VERSION,
@@ -177,10 +178,10 @@ export class MappedForms {
     }
     const fault = await faultOfSizes(directory, manifest.files);
     if (fault !== undefined) return damaged(fault);
-    const findings = await readObject(path.join(directory, FINDINGS));
+    const findings = await readFindings(path.join(directory, FINDINGS));
     if (findings === undefined) return damaged(`${FINDINGS} is missing or broken`);
     await this.touch(directory);
-    const form = await this.#form(directory, manifest, model, findings as unknown as Findings);
+    const form = await this.#form(directory, manifest, model, findings);
     return { state: 'whole', form };
   }
 
@@ -256,14 +257,14 @@ export class MappedForms {
 
   /** The fp32 form beside a fast one; undefined if the form is gone. */
   async referenceOf(form: MappedForm): Promise<MappedForm | undefined> {
-    const findings = await readObject(path.join(form.directory, FINDINGS));
+    const findings = await readFindings(path.join(form.directory, FINDINGS));
     const manifest = await readManifest(form.directory);
     if (findings === undefined || manifest === undefined) return undefined;
     const { instance, digest } = manifest;
     if (!isOf(form.instance, instance)) return undefined;
     const graphFile = path.join(form.directory, MAPPED_GRAPH);
     const exact = { graphFile, digest, instance };
-    return { ...form, ...exact, findings: findings as unknown as Findings };
+    return { ...form, ...exact, findings };
   }
 
   /** The form under another verdict: the fp32 form serves from now on. */

@@ -88,8 +88,8 @@ export interface HeldSession {
   readonly facts: SharedFacts;
   /** Since its last request here began or ended; 0 while one runs. */
   readonly idleMs: number;
-  /** Requests that began here: another number than before is news. */
-  readonly requests: number;
+  /** Another number than before: there is news of its part. */
+  readonly changes: number;
   /** Names; what is told of them is decided later. */
   readonly users: () => readonly string[];
   readonly own: () => OwnPart;

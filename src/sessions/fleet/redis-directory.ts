@@ -36,7 +36,7 @@ export class RedisDirectory implements SessionDirectory {
   readonly #server: () => SessionDirectory['server'];
   readonly #redis: FleetRedis;
   readonly #remembered: (session: string) => Promise<SharedFacts | undefined>;
-  /** Requests of each session when it was last reported; only of those whose users Redis has. */
+  /** What each session had changed when it was last reported; only of those whose users Redis has. */
   readonly #known = new Map<string, number>();
   /** Calls that Redis has not had yet, by what they are about. */
   readonly #owed = new Map<string, () => Promise<unknown>>();
@@ -153,10 +153,10 @@ export class RedisDirectory implements SessionDirectory {
     events: ReportEvents,
   ): Promise<readonly HeldSession[]> {
     const reports = held.map((session) => {
-      const { facts, requests } = session;
+      const { facts, changes } = session;
       const known = this.#known.get(facts.id);
       const report = { ...reportOf(facts), idle: Math.round(session.idleMs) };
-      if (known === requests) return report;
+      if (known === changes) return report;
       const { key, part } = session.own();
       const news = { ...report, key, part: JSON.stringify(part) };
       if (known !== undefined) return news;
@@ -168,24 +168,24 @@ export class RedisDirectory implements SessionDirectory {
     const said = await this.#redis.run(REPORT, [KEEP_MS, JSON.stringify(reports)], CALL_MS);
     const replies = Array.isArray(said) ? (said as readonly Said[]) : [];
     return held.filter((session, index) => {
-      const { facts, requests } = session;
+      const { facts, changes } = session;
       const [kind, ...values] = listOf(replies[index]);
       this.#known.delete(facts.id);
       if (kind === 'missing') return true;
       if (kind === 'ended') events.onEnded(facts.id, endOf(values[0]));
-      else this.#heard(facts, requests, values, events);
+      else this.#heard(facts, changes, values, events);
       return false;
     });
   }
 
   #heard(
     facts: SharedFacts,
-    requests: number,
+    changes: number,
     values: readonly string[],
     events: ReportEvents,
   ): void {
     const [users = 0, over = 0, raised = 0, idleMs = 0] = values.map(Number);
-    this.#known.set(facts.id, requests);
+    this.#known.set(facts.id, changes);
     events.onCount(facts.id, { users, over }, idleMs);
     if (raised > 0) events.onOver(facts, raised);
   }

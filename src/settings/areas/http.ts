@@ -81,7 +81,8 @@ export const HTTP_SETTINGS = {
     default: 1024,
     min: 1,
     max: 65535,
-    about: 'Open client connections; more are closed at once.',
+    about:
+      'Open client connections. A further one takes the place of the one that has been idle longest; while all are being answered it gets health and metrics alone.',
   }),
   'page.max_viewers': integer({
     default: 32,

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 
-/** What the C functions that we call take: numbers, strings, and arrays of strings that end with null. */
-type CArgument = number | string | readonly (string | null)[];
+/** What the C functions that we call take: numbers, strings, arrays of strings that end with null, and memory. */
+type CArgument = number | string | readonly (string | null)[] | Uint8Array | Uint32Array;
 type CFunction = (...args: readonly CArgument[]) => number;
 type Library = ReturnType<typeof import('koffi').load>;
 

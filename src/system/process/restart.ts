@@ -1,3 +1,4 @@
+import { inheritedDescriptors } from './inherited-sockets.js';
 import { cFunction } from './libc.js';
 
 /** Set for the restarted program, to its process id: should what it was to get not arrive, it does not try again. */
@@ -25,6 +26,8 @@ export function restartWith(variables: Readonly<Record<string, string>>): void {
   const environment = { ...process.env, ...variables, [MARK]: String(process.pid) };
   const envp = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   // Node marks all that it inherits as to be closed here.
-  for (const stream of STANDARD_STREAMS) fcntl(stream, SET_DESCRIPTOR_FLAGS, 0);
+  for (const descriptor of [...STANDARD_STREAMS, ...inheritedDescriptors()]) {
+    fcntl(descriptor, SET_DESCRIPTOR_FLAGS, 0);
+  }
   execve(process.execPath, [...argv, null], [...envp, null]);
 }

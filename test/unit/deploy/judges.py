@@ -17,7 +17,7 @@ def documents(text):
         pass
 
     def mapping(loader, node):
-        keys = [loader.construct_object(key) for key, _ in node.value]
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         twice = [key for key in keys if keys.count(key) > 1]
         if twice:
             raise ValueError(f"line {node.start_mark.line + 1}: {twice[0]} stands twice")

@@ -40,12 +40,14 @@ export const one = async (places: Places, file: string): Promise<FileRef> => {
 /** Files of one test file, each in turn under a name of its own. */
 export class Bench {
   readonly places = localPlaces();
-  readonly formats = new Formats(this.places);
+  readonly formats: Formats;
   readonly folder: string;
   #count = 0;
 
-  constructor(folder: string) {
+  constructor(folder: string, parquetThread?: URL) {
     this.folder = folder;
+    this.formats = new Formats(this.places, parquetThread);
+    afterAll(() => this.formats.close());
   }
 
   async file(content: string | Uint8Array, compression: Compression = 'none'): Promise<FileRef> {

@@ -28,8 +28,8 @@ function refusal(
 describe('every setting', () => {
   test.each(settingKeys())('%s is named, explained and bounded', (key) => {
     const setting: Setting<unknown> = SETTINGS[key];
-    expect(key).toMatch(/^[a-z]+(\.[a-z_]+){0,2}$/);
-    expect(environmentName(key)).toMatch(/^PLIMSOLL_[A-Z_]+$/);
+    expect(key).toMatch(/^[a-z]+(\.[a-z0-9_]+){0,2}$/);
+    expect(environmentName(key)).toMatch(/^PLIMSOLL_[A-Z0-9_]+$/);
     expect(setting.about).toMatch(/\.$/);
     expect(setting.bounds).not.toBe('');
     expect(setting.fallbackText).not.toBe('');

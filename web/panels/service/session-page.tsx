@@ -8,12 +8,13 @@ import { Facts } from '../../ui/facts.js';
 import { FailureMessage } from '../../ui/messages.js';
 import { Panel } from '../../ui/panel.js';
 import { ReceiptView } from '../../ui/receipt.js';
+import { SessionServers } from './session-servers.js';
 
 const MAX_RECEIPTS = '100';
 
 /** One session: its figures and all its receipts. */
 export function SessionPage({ id }: { readonly id: string }) {
-  const { session, receipts, failure } = useSession(id);
+  const { session, fleet, receipts, failure } = useSession(id);
   const action = useAction();
   const main = useRef<HTMLElement>(null);
   useEffect(() => main.current?.focus(), []);
@@ -40,6 +41,7 @@ export function SessionPage({ id }: { readonly id: string }) {
         <FailureMessage failure={action.failure} dismiss={action.dismiss} />
         {session !== undefined && <Facts facts={factsOf(session)} />}
       </Panel>
+      {fleet !== undefined && <SessionServers fleet={fleet} />}
       <Panel title="Receipts">
         {receipts.length === 0 && (
           <p class="none">
@@ -109,5 +111,5 @@ function useSession(id: string) {
   const live = state?.sessions.find((session) => session.id === id);
   const ended = past.find((session) => session.id === id);
   const open = live === undefined || fetched === undefined ? undefined : { ...fetched, ...live };
-  return { session: ended ?? open ?? fetched, receipts, failure };
+  return { session: ended ?? open ?? fetched, fleet: fetched?.fleet, receipts, failure };
 }

@@ -38,10 +38,11 @@ export function moderated(
     category_scores[category] = 0;
     category_applied_input_types[category] = [];
   }
-  const scoreOf = new Map(scores.map(({ label, score }) => [label, score]));
   let flagged = false;
-  for (const [label, { categories: stands, from }] of Object.entries(moderations)) {
-    const score = scoreOf.get(label) ?? 0;
+  for (const { label, score } of scores) {
+    const moderation = Object.hasOwn(moderations, label) ? moderations[label] : undefined;
+    if (moderation === undefined) continue;
+    const { categories: stands, from } = moderation;
     for (const category of stands) {
       const assessed = category_applied_input_types[category]?.length === 1;
       const before = assessed ? (category_scores[category] ?? 0) : score;

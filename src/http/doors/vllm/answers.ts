@@ -18,7 +18,7 @@ import { oneOrMore, textIn } from '../../calls/fields.js';
 import { jsonReply } from '../../calls/json.js';
 import type { JsonText } from '../../route.js';
 import type { HttpServices, ModelFacts } from '../../services.js';
-import { byLabel, documentsIn, functionOf, scoredPairs } from './inputs.js';
+import { documentsIn, functionOf, scoredPairs } from './inputs.js';
 
 type Text<S> = JsonText<Static<S>>;
 type Answered<S> = Text<S> | Promise<Text<S>>;
@@ -38,10 +38,9 @@ export class VllmAnswers {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Answered<typeof vllmClassifyReplySchema> {
-    const { limits, classification, models } = this.#services;
+    const { limits, classification } = this.#services;
     const inputs = oneOrMore(body.input, 'input', limits.maxInputs);
-    // Probabilities are by the index of the label: all of them.
-    const how = { inputs, topK: undefined, threshold: Number.NEGATIVE_INFINITY };
+    const how = { inputs, topK: undefined, isByIndex: true };
     const own = functionOf(body);
     return this.#calls.answer<readonly LabelScore[], Text<typeof vllmClassifyReplySchema>>(
       request,
@@ -49,17 +48,12 @@ export class VllmAnswers {
       { model: body.model ?? undefined },
       (who, stop) => classification.classify({ ...who, ...how, function: own }, stop),
       ({ model, results }) => {
-        const write = ({ labels }: ModelFacts) => {
-          const data = results.map((scores, index) => ({
-            index,
-            label: scores[0]?.label ?? '',
-            probs: byLabel(labels, scores),
-            num_classes: labels.length,
-          }));
-          return jsonReply(reply, { ...head('classify', model), object: 'list' as const, data });
-        };
-        const facts = models.facts(model);
-        return facts instanceof Promise ? facts.then(write) : write(facts);
+        const data = results.map((scores, index) => {
+          const probs = scores.map(({ score }) => score);
+          const label = scores[probs.indexOf(Math.max(...probs))]?.label ?? '';
+          return { index, label, probs, num_classes: probs.length };
+        });
+        return jsonReply(reply, { ...head('classify', model), object: 'list' as const, data });
       },
     );
   }

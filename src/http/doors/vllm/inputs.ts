@@ -39,12 +39,3 @@ export function functionOf({
 }): 'none' | undefined {
   return use === false || activation === false || softmax === false ? 'none' : undefined;
 }
-
-/** Scores by the index of their label. */
-export function byLabel(
-  labels: readonly string[],
-  scores: readonly { readonly label: string; readonly score: number }[],
-): readonly number[] {
-  const scoreOf = new Map(scores.map(({ label, score }) => [label, score]));
-  return labels.map((label) => scoreOf.get(label) ?? 0);
-}

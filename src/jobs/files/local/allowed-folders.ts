@@ -34,6 +34,13 @@ export class AllowedFolders {
     return found;
   }
 
+  /** Refuses by the name alone, without a look at the disk. @throws InputError */
+  assertNamed(place: string): void {
+    if (this.#folders === 'any') return;
+    const wanted = path.resolve(place);
+    if (!this.#folders.some((folder) => isWithin(folder, wanted))) throw this.#refusal(place);
+  }
+
   /** Allows a folder that need not be there yet: what is there of the way to it counts. */
   async assertMayMake(folder: string): Promise<void> {
     let at = path.resolve(folder);

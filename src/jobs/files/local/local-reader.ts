@@ -25,7 +25,7 @@ export class LocalReader implements Reader {
    */
   async *list(pattern: string, signal: AbortSignal): AsyncGenerator<FileRef> {
     const place = pathOf(pattern);
-    const real = await this.#folders.find(isGlob(place) ? path.dirname(prefixOf(place)) : place);
+    const real = await this.#folders.find(isGlob(place) ? baseOf(place) : place);
     const whole = isGlob(place)
       ? await statOf(place)
       : real === undefined
@@ -98,11 +98,10 @@ export class LocalReader implements Reader {
   }
 
   #glob(pattern: string, signal: AbortSignal): AsyncGenerator<FileRef> {
-    const segments = pattern.split(path.sep);
-    const firstWild = segments.findIndex(isGlob);
-    if (firstWild < 0) return nothing();
-    const base = segments.slice(0, firstWild).join(path.sep) || path.sep;
-    return this.#walk(base, new Glob(segments.slice(firstWild).join('/')), signal, () => true);
+    if (!isGlob(pattern)) return nothing();
+    const base = baseOf(pattern);
+    const rest = path.relative(base, pattern).split(path.sep).join('/');
+    return this.#walk(base, new Glob(rest), signal, () => true);
   }
 
   async *#walk(
@@ -139,6 +138,12 @@ export class LocalReader implements Reader {
 
 async function* nothing(): AsyncGenerator<FileRef> {
   // A path without wildcards that is not there.
+}
+
+/** The folder that a walk begins in. */
+function baseOf(pattern: string): string {
+  const prefix = prefixOf(pattern);
+  return prefix.slice(0, prefix.lastIndexOf(path.sep)) || path.sep;
 }
 
 /** @throws InputError if it is no address of a file of this machine */

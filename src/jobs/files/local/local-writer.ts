@@ -3,10 +3,12 @@ import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat } from 'n
 import path from 'node:path';
 import { PlimsollError, systemCodeOf } from '../../../errors.js';
 import { InputError } from '../input-error.js';
-import type { Writer, Written } from '../place.js';
+import { LEFT_MS, type Writer, type Written } from '../place.js';
 import type { AllowedFolders } from './allowed-folders.js';
 
-const TEMPORARY = /^\..+\.[0-9a-f-]{36}\.tmp$/;
+const TEMPORARY = /^\..+\.(?:\d|[0-9a-f-]{36})\.tmp$/;
+/** Attempts at one part that have a place beside it; who is killed leaves its own. */
+const PLACES_BESIDE = 4;
 /** File systems without hard links say one of these. */
 const NO_LINKS: readonly (string | undefined)[] = [
   'EPERM',
@@ -67,7 +69,11 @@ export class LocalWriter implements Writer {
     for (const name of await readdir(this.#folder)) {
       signal.throwIfAborted();
       if (!TEMPORARY.test(name)) continue;
-      await rm(path.join(this.#folder, name), { force: true });
+      const file = path.join(this.#folder, name);
+      const found = await stat(file).catch(() => undefined);
+      // Another job may be writing one beside.
+      if (found === undefined || Date.now() - found.mtimeMs < LEFT_MS) continue;
+      await rm(file, { force: true });
       count += 1;
     }
     return count;
@@ -81,17 +87,21 @@ export class LocalWriter implements Writer {
     put: (temporary: string, written: Written) => Promise<Written>,
   ): Promise<Written> {
     const url = this.#pathOf(name);
-    const temporary = path.join(this.#folder, `.${name}.${randomUUID()}.tmp`);
+    let temporary: string | undefined;
     try {
       await this.#makeFolder();
-      const written = { url, ...(await writeThrough(temporary, chunks, signal)) };
-      const result = await put(temporary, written);
+      const beside = await openBeside(url);
+      temporary = beside.file;
+      const written = { url, ...(await writeThrough(beside.handle, chunks, signal)) };
+      const result = await put(beside.file, written);
       await syncFolder(this.#folder);
+      // What killed attempts at it left; one that still runs finds the part.
+      await Promise.all(placesBeside(url).map(remove));
       return result;
     } catch (error) {
       throw writeError(url, error);
     } finally {
-      await rm(temporary, { force: true });
+      if (temporary !== undefined) await remove(temporary);
     }
   }
 
@@ -109,10 +119,38 @@ export class LocalWriter implements Writer {
   }
 }
 
-async function writeThrough(file: string, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal) {
+/** Names of files on their way, beside the one that they will be. */
+function placesBeside(file: string): readonly string[] {
+  const { dir, base } = path.parse(file);
+  return Array.from({ length: PLACES_BESIDE }, (_, n) => path.join(dir, `.${base}.${n}.tmp`));
+}
+
+/** A new file beside: the first name that is free, so that what killed attempts leave is known by its name. */
+async function openBeside(file: string) {
+  const { dir, base } = path.parse(file);
+  for (const place of placesBeside(file)) {
+    try {
+      return { file: place, handle: await open(place, 'wx') };
+    } catch (error) {
+      if (systemCodeOf(error) !== 'EEXIST') throw error;
+    }
+  }
+  const place = path.join(dir, `.${base}.${randomUUID()}.tmp`);
+  return { file: place, handle: await open(place, 'wx') };
+}
+
+/** Why something failed is told, not that its rest could not be removed. */
+async function remove(file: string): Promise<void> {
+  await rm(file, { force: true }).catch(() => undefined);
+}
+
+async function writeThrough(
+  handle: FileHandle,
+  chunks: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+) {
   const hash = createHash('sha256');
   let bytes = 0;
-  const handle = await open(file, 'wx');
   try {
     for await (const chunk of chunks) {
       signal.throwIfAborted();

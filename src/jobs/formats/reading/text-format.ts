@@ -69,10 +69,10 @@ export class TextFormat implements InputFormat {
 
   /** Reads the beginning of a plain file. */
   async #begin(file: FileRef, options: InputOptions, signal: AbortSignal): Promise<Dialect> {
-    const end = Math.min(file.bytes, MAX_HEAD_BYTES + FIRST_BYTES);
-    const beginning = readOn(this.#reader, { ...file, bytes: end }, { start: 0, end: 0 }, signal);
+    const limit = Math.min(file.bytes, MAX_HEAD_BYTES + FIRST_BYTES);
+    const beginning = readOn(this.#reader, file, { start: 0, end: 0, limit }, signal);
     const { dialect, others } = await begin(beginning, (bytes, isWhole) =>
-      dialectOf(file, bytes, isWhole && end === file.bytes, options),
+      dialectOf(file, bytes, isWhole && limit === file.bytes, options),
     );
     await others.return?.();
     return dialect;

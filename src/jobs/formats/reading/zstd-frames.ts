@@ -10,6 +10,12 @@ const SKIPPABLE = 0x184d2a50;
 
 export class ZstdFormatError extends Error {}
 
+export interface ZstdPiece {
+  readonly bytes: Buffer;
+  /** `head` begins a frame, `last` ends it; `skipped` belongs to a frame that has nothing for us. */
+  readonly kind: 'head' | 'block' | 'last' | 'skipped';
+}
+
 export class ZstdFrames {
   #held: Buffer = Buffer.alloc(0);
   #isWithinFrame = false;
@@ -18,14 +24,17 @@ export class ZstdFrames {
   #skipBytes = 0;
 
   /** @returns pieces that hold one block each at most */
-  push(chunk: Uint8Array): readonly Buffer[] {
+  push(chunk: Uint8Array): readonly ZstdPiece[] {
     this.#held = Buffer.concat([this.#held, chunk]);
-    const pieces: Buffer[] = [];
+    const pieces: ZstdPiece[] = [];
     for (;;) {
-      const length = this.#nextLength();
-      if (length === undefined || length > this.#held.length) return pieces;
-      pieces.push(this.#held.subarray(0, length));
-      this.#held = this.#held.subarray(length);
+      const wasWithin = this.#isWithinFrame;
+      const next = this.#next();
+      if (next === undefined) return pieces;
+      const bytes = this.#held.subarray(0, next);
+      this.#held = this.#held.subarray(next);
+      const ended = this.#isWithinFrame ? 'block' : 'last';
+      pieces.push({ bytes, kind: wasWithin ? ended : this.#isWithinFrame ? 'head' : 'skipped' });
     }
   }
 
@@ -34,8 +43,8 @@ export class ZstdFrames {
     return !this.#isWithinFrame && this.#held.length === 0 && this.#skipBytes === 0;
   }
 
-  /** How long the next piece is; undefined if more bytes are needed to tell. */
-  #nextLength(): number | undefined {
+  /** How long the next piece is; undefined if it is not there yet. */
+  #next(): number | undefined {
     if (this.#skipBytes > 0) {
       const length = Math.min(this.#skipBytes, this.#held.length);
       this.#skipBytes -= length;
@@ -79,7 +88,8 @@ export class ZstdFrames {
     const isLast = (head & 1) !== 0;
     const isRepeated = ((head >> 1) & 3) === 1;
     const length = 3 + (isRepeated ? 1 : head >> 3) + (isLast && this.#hasChecksum ? 4 : 0);
-    if (isLast && this.#held.length >= length) this.#isWithinFrame = false;
+    if (this.#held.length < length) return undefined;
+    this.#isWithinFrame = !isLast;
     return length;
   }
 }

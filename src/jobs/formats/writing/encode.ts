@@ -6,6 +6,7 @@ import { InputError } from '../../files/input-error.js';
 import type { Encode } from '../format.js';
 import { csvOf } from './csv-writer.js';
 import { jsonlOf } from './jsonl-writer.js';
+import { parquetOf } from './parquet-writer.js';
 
 /** Node.js has it from 22.15 on. */
 const { createZstdCompress } = zlib as { readonly createZstdCompress?: () => Transform };
@@ -24,6 +25,10 @@ export function assertCanWrite(compression: Compression): void {
  */
 export const encode: Encode = (slices, options) => {
   const { format, compression, columns } = options;
+  if (format === 'parquet') {
+    assertCanWrite(compression);
+    return parquetOf(slices, columns, compression);
+  }
   const text = format === 'csv' ? csvOf(slices, columns) : jsonlOf(slices, columns);
   return packed(text, compression);
 };

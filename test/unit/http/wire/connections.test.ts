@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { limitConnections } from '../../../../src/http/wire/connections.js';
+import { builtServer } from '../built-server.js';
 
 const MAX = 3;
 const servers: Server[] = [];
@@ -13,13 +14,15 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-async function startServer(listener: RequestListener): Promise<Server> {
+async function startServer(
+  listener: RequestListener,
+): Promise<readonly [Server, (socket: Socket) => boolean]> {
   const server = createServer(listener);
   servers.push(server);
-  limitConnections(server, MAX);
+  const isSpare = limitConnections(server, MAX);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return server;
+  return [server, isSpare];
 }
 
 /** A connection that the server has taken in. */
@@ -36,7 +39,7 @@ async function connectTo(server: Server): Promise<Socket> {
 const REQUEST = 'GET / HTTP/1.1\r\nHost: here\r\n\r\n';
 
 test('a new connection takes the place of the one that has been idle longest', async () => {
-  const server = await startServer((_request, response) => response.end('answer'));
+  const [server] = await startServer((_request, response) => response.end('answer'));
   const [first, second, third] = [
     await connectTo(server),
     await connectTo(server),
@@ -53,28 +56,59 @@ test('a new connection takes the place of the one that has been idle longest', a
   expect([first.destroyed, third.destroyed]).toEqual([false, false]);
 });
 
-test('a request that runs is never cut off: the new connection is closed', async () => {
-  let finish: () => void = () => undefined;
+test('a request that runs is never cut off: others are spare, for one request, and the newest stay', async () => {
   const waiting: (() => void)[] = [];
-  const server = await startServer((_request, response) => {
-    waiting.push(() => response.end('answer'));
-    if (waiting.length === MAX) finish();
-  });
-  const all = new Promise<void>((resolve) => {
-    finish = resolve;
+  const [server, spare] = await startServer((request, response) => {
+    if (request.url === '/') waiting.push(() => response.end('answer'));
+    else response.end(`spare: ${spare(request.socket)}`);
   });
   const busy = [await connectTo(server), await connectTo(server), await connectTo(server)];
-  for (const socket of busy) socket.write(REQUEST);
-  await all;
-  const late = await connectTo(server);
-  await once(late, 'close');
+  for (const socket of busy) {
+    const arrived = once(server, 'request');
+    socket.write(REQUEST);
+    await arrived;
+  }
+  expect(waiting).toHaveLength(MAX);
+  const first = await connectTo(server);
+  for (let n = 0; n < 63; n += 1) await connectTo(server);
+  first.write('GET /health HTTP/1.1\r\nHost: here\r\n\r\n');
+  expect(String(await once(first, 'data'))).toMatch(/Connection: close[\s\S]*spare: true/);
+  await once(first, 'close');
+  const second = await connectTo(server);
+  for (let n = 0; n < 64; n += 1) await connectTo(server);
+  await once(second, 'close');
   const answers = busy.map((socket) => once(socket, 'data'));
   for (const answer of waiting) answer();
   for (const answer of await Promise.all(answers)) expect(String(answer)).toContain('answer');
 });
 
+test('the server answers health checks while every connection is being answered', async () => {
+  const app = await builtServer({ maxConnections: 2 });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const head =
+    'POST /v1/classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n';
+  for (let n = 0; n < 2; n += 1) {
+    const arrived = once(app.server, 'request');
+    // Its body never comes.
+    (await connectTo(app.server)).write(`${head}Content-Length: 10\r\n\r\n`);
+    await arrived;
+  }
+  const ask = async (url: string) => {
+    const socket = await connectTo(app.server);
+    socket.write(`GET ${url} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+    return String(await once(socket, 'data'));
+  };
+  for (let n = 0; n < 100; n += 1) await connectTo(app.server);
+  for (const url of ['/health/live', '/health/ready', '/metrics']) {
+    expect(await ask(url)).toMatch(/^HTTP\/1.1 200 [\s\S]*connection: close/i);
+  }
+  expect(await ask('/v1/models')).toMatch(
+    /^HTTP\/1.1 503 [\s\S]*retry-after: 1[\s\S]*TOO_MANY_CONNECTIONS/i,
+  );
+});
+
 test('connections that have closed make room', async () => {
-  const server = await startServer((_request, response) => response.end('answer'));
+  const [server] = await startServer((_request, response) => response.end('answer'));
   const kept = await connectTo(server);
   for (let n = 0; n < 10; n += 1) {
     const passing = await connectTo(server);

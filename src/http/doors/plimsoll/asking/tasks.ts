@@ -7,103 +7,105 @@ import {
   zeroShotAnswerSchema,
   zeroShotRequestSchema,
 } from '../../../../contract/doors/tasks.js';
+import type { Schema } from '../../../../contract/schema/schema.js';
 import { toMs } from '../../../../contract/units.js';
-import type { SessionAnswer } from '../../../../sessions/service.js';
+import type { Asked, SessionAnswer } from '../../../../sessions/service.js';
 import { bestFirst } from '../../../../tasks/rerank.js';
-import type { Calls } from '../../../calls/calls.js';
+import type { CallerStop } from '../../../calls/caller-stop.js';
+import type { Calls, Named } from '../../../calls/calls.js';
 import { addRoute } from '../../../route.js';
 import type { HttpServices } from '../../../services.js';
 
-const scope = 'classify';
-const tag = 'classification';
-
 /** `/v1/zero-shot-classification`, `/v1/reranking`, `/v1/token-classification` */
-export function taskRoutes(app: FastifyInstance, services: HttpServices, calls: Calls): void {
-  zeroShotRoute(app, services, calls);
-  rerankRoute(app, services, calls);
-  tokenRoute(app, services, calls);
-}
-
-function zeroShotRoute(app: FastifyInstance, services: HttpServices, calls: Calls): void {
-  const { classification, limits } = services;
-  addRoute(app, {
-    method: 'POST',
+export function taskRoutes(
+  app: FastifyInstance,
+  { classification, limits }: HttpServices,
+  calls: Calls,
+): void {
+  taskRoute(app, calls, {
     url: '/v1/zero-shot-classification',
-    scope,
     summary: 'Classify with labels that the model was not trained for',
-    tag,
     body: zeroShotRequestSchema(limits.maxInputs),
-    replies: { 200: zeroShotAnswerSchema },
-    handle: (request, reply) => {
-      const { inputs, model, session, user, ...asked } = request.body;
-      const ask = {
-        texts: listOf(inputs),
-        candidateLabels: asked.candidate_labels,
-        hypothesisTemplate: asked.hypothesis_template,
-        multiLabel: asked.multi_label,
+    reply: zeroShotAnswerSchema,
+    ask: (body, who, stop) => {
+      const asked = {
+        texts: listOf(body.inputs),
+        candidateLabels: body.candidate_labels,
+        hypothesisTemplate: body.hypothesis_template,
+        multiLabel: body.multi_label,
       };
-      return calls.answer(
-        request,
-        reply,
-        { model, session, user },
-        (who, stop) => classification.zeroShot({ ...who, ...ask }, stop),
-        (answer, tookMs) => ({ ...shown(answer, tookMs), results: answer.results }),
-      );
+      return classification.zeroShot({ ...who, ...asked }, stop);
     },
+    results: ({ results }) => results,
   });
-}
-
-function rerankRoute(app: FastifyInstance, services: HttpServices, calls: Calls): void {
-  const { classification, limits } = services;
-  addRoute(app, {
-    method: 'POST',
+  taskRoute(app, calls, {
     url: '/v1/reranking',
-    scope,
     summary: 'Sort documents by how well they answer a query',
-    tag,
     body: rerankRequestSchema(limits.maxInputs),
-    replies: { 200: rerankAnswerSchema },
-    handle: (request, reply) => {
-      const { query, documents, top_k: topK, raw_scores: isRaw, ...named } = request.body;
-      const ask = { query, documents, function: isRaw === true ? ('none' as const) : undefined };
-      return calls.answer(
-        request,
-        reply,
-        { ...named, model: named.model },
-        (who, stop) => classification.rerank({ ...who, ...ask }, stop),
-        (answer, tookMs) => ({
-          ...shown(answer, tookMs),
-          results: bestFirst(answer.results).slice(0, topK),
-        }),
-      );
+    reply: rerankAnswerSchema,
+    ask: ({ query, documents, raw_scores: isRaw }, who, stop) => {
+      const own = isRaw === true ? ('none' as const) : undefined;
+      return classification.rerank({ ...who, query, documents, function: own }, stop);
     },
+    results: ({ results }, { top_k: topK }) => bestFirst(results).slice(0, topK),
+  });
+  taskRoute(app, calls, {
+    url: '/v1/token-classification',
+    summary: 'Find the named things of a text, with their places',
+    body: tokenClassificationRequestSchema(limits.maxInputs),
+    reply: tokenClassificationAnswerSchema,
+    ask: (body, who, stop) => {
+      const asked = {
+        texts: listOf(body.inputs),
+        aggregation: body.aggregation_strategy,
+        ignoreLabels: body.ignore_labels,
+        stride: body.stride,
+      };
+      return classification.tokens({ ...who, ...asked }, stop);
+    },
+    results: ({ results }) => results,
   });
 }
 
-function tokenRoute(app: FastifyInstance, services: HttpServices, calls: Calls): void {
-  const { classification, limits } = services;
+type Shown<T> = ReturnType<typeof shown> & { readonly results: T };
+
+/** `B`: the body. `R`: one answer of the task. `T`: the results as they are shown. */
+interface TaskRoute<B, R, T> {
+  readonly url: string;
+  readonly summary: string;
+  readonly body: Schema<B>;
+  readonly reply: Schema<Shown<T>>;
+  readonly ask: (
+    body: B,
+    who: Asked,
+    stop: CallerStop,
+  ) => SessionAnswer<R> | Promise<SessionAnswer<R>>;
+  readonly results: (answer: SessionAnswer<R>, body: B) => T;
+}
+
+function taskRoute<B extends Partial<Named>, R, T>(
+  app: FastifyInstance,
+  calls: Calls,
+  { url, summary, body: schema, reply: shownSchema, ask, results }: TaskRoute<B, R, T>,
+): void {
   addRoute(app, {
     method: 'POST',
-    url: '/v1/token-classification',
-    scope,
-    summary: 'Find the named things of a text, with their places',
-    tag,
-    body: tokenClassificationRequestSchema(limits.maxInputs),
-    replies: { 200: tokenClassificationAnswerSchema },
+    url,
+    scope: 'classify',
+    summary,
+    tag: 'classification',
+    body: schema,
+    replies: { 200: shownSchema },
     handle: (request, reply) => {
-      const { inputs, model, session, user, stride, ...asked } = request.body;
-      const ask = {
-        texts: listOf(inputs),
-        aggregation: asked.aggregation_strategy,
-        ignoreLabels: asked.ignore_labels,
-        stride,
-      };
-      return calls.answer(
+      // The schema has checked it; fastify's type of it says nothing before B is known.
+      const body = request.body as B;
+      const { model, session, user } = body;
+      return calls.answer<R, Shown<T>>(
         request,
         reply,
         { model, session, user },
-        (who, stop) => classification.tokens({ ...who, ...ask }, stop),
-        (answer, tookMs) => ({ ...shown(answer, tookMs), results: answer.results }),
+        (who, stop) => ask(body, who, stop),
+        (answer, tookMs) => ({ ...shown(answer, tookMs), results: results(answer, body) }),
       );
     },
   });

@@ -27,10 +27,24 @@ test('a category has the highest score of its labels, and counts where one of th
 });
 
 test('what nobody assessed says so, and every category is there', () => {
-  const found = moderated([{ label: 'toxic', score: 1 }], MODERATIONS);
+  const scores = [
+    { label: 'toxic', score: 1 },
+    { label: 'threat', score: -2 },
+  ];
+  const found = moderated(scores, MODERATIONS);
   expect(Object.keys(found.categories)).toEqual([...MODERATION_CATEGORIES, 'own']);
   expect(found.category_applied_input_types).toMatchObject({ hate: ['text'], violence: [] });
   expect(found.categories).toMatchObject({ violence: false, 'illicit/violent': null });
+});
+
+test('of two labels of one name the higher score counts', () => {
+  const scores = [
+    { label: 'toxic', score: 0.2 },
+    { label: 'toxic', score: 0.7 },
+    { label: 'toxic', score: 0.1 },
+  ];
+  const { flagged, category_scores: found } = moderated(scores, MODERATIONS);
+  expect([flagged, found.harassment]).toEqual([true, 0.7]);
 });
 
 test('a model without moderations, or with those of a label that it has not, is refused', () => {

@@ -1,10 +1,5 @@
 import { expect, test } from 'vitest';
-import {
-  byLabel,
-  documentsIn,
-  functionOf,
-  scoredPairs,
-} from '../../../../../src/http/doors/vllm/inputs.js';
+import { documentsIn, functionOf, scoredPairs } from '../../../../../src/http/doors/vllm/inputs.js';
 
 test('one text goes with each of several, two lists go side by side', () => {
   const pair = (text: string, text_pair: string) => ({ text, text_pair });
@@ -19,14 +14,6 @@ test('documents are texts, or objects with one', () => {
   expect(documentsIn(['a', { text: 'b' }], 2)).toEqual(['a', 'b']);
   expect(() => documentsIn([{ title: 'b' }], 2)).toThrow(/documents\[0\].text is missing/);
   expect(() => documentsIn(['a', 'b', 'c'], 2)).toThrow(/at most 2/);
-});
-
-test('probabilities are by the index of the label', () => {
-  const scores = [
-    { label: 'y', score: 0.7 },
-    { label: 'x', score: 0.3 },
-  ];
-  expect(byLabel(['x', 'y'], scores)).toEqual([0.3, 0.7]);
 });
 
 test('any of the names of vLLM leaves the outputs as they are', () => {

@@ -1,0 +1,162 @@
+import path from 'node:path';
+import {
+  atLeast,
+  atMost,
+  type Benchmark,
+  type Context,
+  exactly,
+  type Outcome,
+  sizeOf,
+} from '../harness/benchmark.js';
+import { bundledModel } from '../harness/models.js';
+import { temporaryFolder } from '../harness/program.js';
+import { type ServerUnderTest, startServer, UNCACHED } from '../harness/server.js';
+import { latencies, median, quantile, rounded, spread } from '../harness/spread.js';
+import { compiled } from '../harness/users/closed-users.js';
+import { distinctMails, spreadMails } from '../harness/users/mails.js';
+import { JobClient, writeRows } from './job-runs.js';
+
+const USERS = 8;
+/** Each user reads an answer for so long before the next request. */
+const PAUSE_MS = 150;
+const MOST_P99 = 1.3;
+const LEAST_SHARE = 0.7;
+const SIZES = {
+  full: { rounds: 5, ms: 12_000, rows: 200_000 },
+  quick: { rounds: 1, ms: 3000, rows: 20_000 },
+};
+
+export const bulkBeside: Benchmark = {
+  name: 'bulk-beside',
+  about: `p99 of ${USERS} users beside a bulk job, and what the job gets of the time that they leave`,
+  run,
+};
+
+interface Round {
+  readonly alone: readonly number[];
+  readonly beside: readonly number[];
+  /** Items per second of the job by itself, of the users beside it, of the job beside them. */
+  readonly job: number;
+  readonly users: number;
+  readonly jobBeside: number;
+  readonly failed: number;
+}
+
+async function run(context: Context): Promise<Outcome> {
+  const { rounds: count, ms, rows } = sizeOf(context, SIZES);
+  const folder = await temporaryFolder(context, 'bulk-beside');
+  const mails = spreadMails();
+  const input = path.join(folder, 'mails.jsonl');
+  await writeRows(input, 'jsonl', rows, distinctMails(mails));
+  const server = await startServer(context, {
+    models: [bundledModel],
+    settings: { ...UNCACHED, 'jobs.folders': folder },
+  });
+  await compiled(server.api);
+  const client = new JobClient(server);
+  const nextText = distinctMails(mails);
+  const rounds: Round[] = [];
+  await users(server, ms / 2, nextText);
+  for (let round = 1; round <= count; round += 1) {
+    context.progress.at(`round ${round} of ${count}`);
+    const alone = await users(server, ms, nextText);
+    const output = path.join(folder, `out-${round}`);
+    const { id } = await client.submit({ input, output, model: bundledModel.id });
+    await client.until(id, (job) => job.rows.done > 1000);
+    const rowsNow = async () => ({
+      rows: (await client.show(id)).rows.done,
+      at: performance.now(),
+    });
+    const [a, b] = [await rowsNow(), await after(ms / 2, rowsNow)];
+    const before = await rowsNow();
+    const beside = await users(server, ms, nextText);
+    const end = await rowsNow();
+    await client.cancel(id);
+    rounds.push({
+      ...{ alone: alone.ms, beside: beside.ms, failed: alone.failed + beside.failed },
+      job: ((b.rows - a.rows) * 1000) / (b.at - a.at),
+      users: (beside.ms.length * 1000) / (end.at - before.at),
+      jobBeside: ((end.rows - before.rows) * 1000) / (end.at - before.at),
+    });
+  }
+  await server.stop();
+  const p99 = (of: readonly number[]) => quantile(of, 0.99);
+  const ratios = rounds.map(({ alone, beside }) => p99(beside) / p99(alone));
+  const shares = rounds.map(({ job, users: asked, jobBeside }) => jobBeside / (job - asked));
+  const ratio = rounded(
+    p99(rounds.flatMap((of) => of.beside)) / p99(rounds.flatMap((of) => of.alone)),
+  );
+  return {
+    headline: `p99 ${ratio} × without; the job gets ${rounded(median(shares))} of what is left`,
+    checks: [
+      atMost('users’ p99 beside a job ÷ without', ratio, MOST_P99),
+      atLeast('job’s rows/s ÷ what users leave', rounded(median(shares)), LEAST_SHARE),
+      exactly(
+        'failed requests',
+        rounds.reduce((sum, { failed }) => sum + failed, 0),
+        0,
+      ),
+    ],
+    facts: [
+      { fact: 'p99 by round', value: spread(ratios) },
+      { fact: 'users alone', value: latencies(rounds.flatMap(({ alone }) => alone)) },
+      { fact: 'users beside a job', value: latencies(rounds.flatMap(({ beside }) => beside)) },
+      {
+        fact: 'job alone',
+        value: spread(
+          rounds.map(({ job }) => job),
+          ' rows/s',
+          1,
+        ),
+      },
+      {
+        fact: 'users beside it',
+        value: spread(
+          rounds.map((of) => of.users),
+          ' requests/s',
+          1,
+        ),
+      },
+      {
+        fact: 'job beside users',
+        value: spread(
+          rounds.map((of) => of.jobBeside),
+          ' rows/s',
+          1,
+        ),
+      },
+    ],
+    details: {
+      users: USERS,
+      pauseMs: PAUSE_MS,
+      rounds: rounds.map(({ alone: _, beside: __, ...of }) => of),
+    },
+  };
+}
+
+async function users(server: ServerUnderTest, ms: number, nextText: () => string) {
+  const until = performance.now() + ms;
+  const took: number[] = [];
+  let failed = 0;
+  const one = async (user: number) => {
+    while (performance.now() < until) {
+      const reply = await server.api.classify({
+        ...{ model: bundledModel.id, inputs: nextText(), user: `user-${user}` },
+      });
+      if (reply.status === 200) took.push(reply.ms);
+      else failed += 1;
+      await pause(PAUSE_MS);
+    }
+  };
+  await Promise.all(Array.from({ length: USERS }, (_, user) => one(user)));
+  return { ms: took, failed };
+}
+
+async function after<T>(ms: number, look: () => Promise<T>): Promise<T> {
+  await pause(ms);
+  return look();
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

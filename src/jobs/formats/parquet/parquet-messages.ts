@@ -1,0 +1,46 @@
+/** What goes between the server and its thread for Parquet. */
+import type { Columns } from '../format.js';
+
+export interface AskedFile {
+  /** Changes with its content. */
+  readonly key: string;
+  readonly bytes: number;
+}
+
+/** What a file’s end says. */
+export interface LookedAt {
+  readonly groupRows: readonly number[];
+  /** Of the top level, with the bytes that they unpack to. */
+  readonly columns: readonly { readonly name: string; readonly bytes: number }[];
+}
+
+export type ParquetQuestion =
+  | { readonly type: 'look'; readonly file: AskedFile }
+  | {
+      readonly type: 'read';
+      readonly file: AskedFile;
+      readonly from: number;
+      readonly to: number;
+      readonly columns: readonly string[];
+    };
+
+export type ToThread =
+  | ParquetQuestion
+  /** A range that the thread asked for; without it: it could not be read. */
+  | { readonly type: 'range'; readonly range: number; readonly buffer?: ArrayBuffer };
+
+export type ParquetAnswer =
+  | { readonly type: 'looked'; readonly looked: LookedAt }
+  /** Each row’s columns, or why it has none. */
+  | { readonly type: 'rows'; readonly rows: readonly (Columns | string)[] }
+  /** Why the file cannot be read. */
+  | { readonly type: 'broken'; readonly reason: string };
+
+export type FromThread =
+  | ParquetAnswer
+  | {
+      readonly type: 'slice';
+      readonly range: number;
+      readonly start: number;
+      readonly end: number;
+    };

@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { Places } from '../../../../src/jobs/files/places.js';
+import { all, signal } from '../reading.js';
+import { S3Server } from './s3-server.js';
+
+const server = await S3Server.start();
+const placesWith = (s3: object) =>
+  new Places({ s3: { ...server.options, ...s3 }, folders: [], privateAddresses: false });
+const places = placesWith({});
+
+beforeEach(() => {
+  server.objects.clear();
+  server.uploads.clear();
+  server.requests.length = 0;
+});
+
+const list = async (...patterns: string[]) =>
+  (await all(places.list(patterns, signal))).map(({ url }) => url.replace('s3://bucket/', ''));
+
+const chunksOf = async function* (...chunks: (string | Buffer)[]) {
+  for (const chunk of chunks) yield Buffer.from(chunk);
+};
+
+const busy = (status: number, headers = {}) => ({
+  when: () => true,
+  answer: (reply: import('node:http').ServerResponse) => {
+    reply.writeHead(status, headers).end();
+  },
+});
+
+describe('files of S3', () => {
+  test('globs, folders and keys, over several pages', async () => {
+    for (let n = 0; n < 10; n += 1) server.put(`mails/2024/part-${n}.jsonl`, '{}');
+    for (const key of [
+      'mails/_SUCCESS',
+      'mails/.hidden.csv',
+      'mails/a.csv',
+      'mailsplus/b.csv',
+      'x.txt',
+    ]) {
+      server.put(key, 'x');
+    }
+    expect(await list('s3://bucket/mails/**/*.jsonl')).toHaveLength(10);
+    expect(server.requests.filter((request) => request.includes('prefix=mails%2F'))).toHaveLength(
+      5,
+    );
+    expect(await list('s3://bucket/mails/*/part-{1,[5-7]}.jsonl')).toEqual(
+      [1, 5, 6, 7].map((n) => `mails/2024/part-${n}.jsonl`),
+    );
+    expect(await list('s3://bucket/mails')).toHaveLength(11);
+    expect(await list('s3://bucket/x.txt', 's3://bucket/*.txt')).toEqual(['x.txt']);
+    await expect(list('s3://bucket/mails/*.parquet')).rejects.toThrow('no file matches');
+    await expect(list('s3://bucket/none')).rejects.toThrow('is no file, and no folder');
+    await expect(list('s3://other/a')).rejects.toThrow('there is no such bucket');
+    await expect(list('s3://')).rejects.toThrow('names no bucket');
+  });
+
+  test('names with all kinds of characters are listed, read and written', async () => {
+    for (const name of ["a b+c%20&<ü>='!()*~.jsonl", 'a?b#c.jsonl']) {
+      const written = await places
+        .writer('s3://bucket/out put')
+        .write(name, chunksOf('{"a":1}'), signal);
+      expect(written.url).toBe(`s3://bucket/out put/${name}`);
+      const found = await all(places.list(['s3://bucket/out put/'], signal));
+      const file = found.find(({ url }) => url === written.url);
+      if (file === undefined) throw new Error(`${name} is not listed`);
+      expect(
+        Buffer.concat(await all(places.read(file, { start: 2, end: 5 }, signal))).toString(),
+      ).toBe('a":');
+    }
+  });
+
+  test('a wrong key, and none, are told', async () => {
+    server.put('a.csv', 'x');
+    const read = (s3: object) => all(placesWith(s3).list(['s3://bucket/*.csv'], signal));
+    await expect(read({ secretAccessKey: 'wrong' })).rejects.toThrow(
+      'the key that is set does not allow it',
+    );
+    await expect(read({ accessKeyId: undefined })).rejects.toThrow('no key is set');
+    expect(() => placesWith({ endpoint: 'nowhere' })).toThrow('jobs.s3.endpoint');
+  });
+
+  test('a file that changed is refused', async () => {
+    server.put('a.csv', 'first');
+    const [file] = await all(places.list(['s3://bucket/a.csv'], signal));
+    server.put('a.csv', 'other');
+    if (file === undefined) throw new Error('none');
+    await expect(all(places.read(file, { start: 0 }, signal))).rejects.toThrow('another file');
+  });
+
+  test('a busy server is asked again, a broken connection is resumed', async () => {
+    const body = Buffer.from(Array.from({ length: 50_000 }, (_, n) => n % 251));
+    server.put('a.bin', body);
+    server.faults.push(busy(503), busy(429, { 'retry-after': '0' }));
+    const [file] = await all(places.list(['s3://bucket/a.bin'], signal));
+    if (file === undefined) throw new Error('none');
+    server.faults.push({
+      when: (method) => method === 'GET',
+      answer: (reply) => {
+        reply.writeHead(206, { etag: server.objects.get('a.bin')?.etag, 'content-length': 40_000 });
+        reply.write(body.subarray(10_000, 20_000), () => reply.destroy());
+      },
+    });
+    const read = Buffer.concat(await all(places.read(file, { start: 10_000 }, signal)));
+    expect(read.equals(body.subarray(10_000))).toBe(true);
+  });
+});
+
+describe('parts in S3', () => {
+  const sha256 = (text: string | Buffer) => createHash('sha256').update(text).digest('hex');
+
+  test('a part is written once; who writes it again gets what is there', async () => {
+    const writer = places.writer('s3://bucket/out');
+    const first = await writer.write('part-1.jsonl', chunksOf('one', 'two'), signal);
+    expect(first).toEqual({
+      url: 's3://bucket/out/part-1.jsonl',
+      bytes: 6,
+      sha256: sha256('onetwo'),
+    });
+    expect(await writer.write('part-1.jsonl', chunksOf('other'), signal)).toEqual(first);
+    expect(await writer.find('part-1.jsonl', signal)).toEqual(first);
+    expect(await writer.find('part-2.jsonl', signal)).toBeUndefined();
+    expect(await writer.replace('part-1.jsonl', chunksOf('new'), signal)).toMatchObject({
+      bytes: 3,
+    });
+    expect(server.objects.get('out/part-1.jsonl')?.body.toString()).toBe('new');
+  });
+
+  test('an empty part is one, too', async () => {
+    const written = await places.writer('s3://bucket/').write('part-0.jsonl', chunksOf(), signal);
+    expect(written).toMatchObject({ bytes: 0, sha256: sha256('') });
+  });
+
+  test('a long part is sent in pieces, and nothing of it stays where there is one', async () => {
+    const big = Buffer.alloc(10 * 1024 * 1024, 'plimsoll');
+    const writer = places.writer('s3://bucket/out/');
+    const pieces = () => chunksOf(big.subarray(0, 9_000_000), big.subarray(9_000_000));
+    const first = await writer.write('part-1.csv', pieces(), signal);
+    expect(first).toMatchObject({ bytes: big.length, sha256: sha256(big) });
+    expect(server.objects.get('out/part-1.csv')?.body.equals(big)).toBe(true);
+    expect(await writer.write('part-1.csv', pieces(), signal)).toEqual(first);
+    expect(server.uploads.size).toBe(0);
+  });
+
+  test('an upload that fails leaves nothing, and what killed ones left is tidied up', async () => {
+    const writer = places.writer('s3://bucket/out');
+    const failing = async function* () {
+      yield Buffer.alloc(9 * 1024 * 1024);
+      yield Buffer.alloc(9 * 1024 * 1024);
+      throw new Error('the model is gone');
+    };
+    await expect(writer.write('part-1.csv', failing(), signal)).rejects.toThrow(
+      'the model is gone',
+    );
+    expect(server.uploads.size).toBe(0);
+    expect(server.objects.size).toBe(0);
+    const begun = '2026-01-01T00:00:00.000Z';
+    server.uploads.set('left', { key: 'out/part-7.csv', parts: new Map(), begun });
+    server.uploads.set('fresh', { key: 'out/part-7.csv', parts: new Map() });
+    server.uploads.set('others', { key: 'elsewhere/part-7.csv', parts: new Map(), begun });
+    expect(await writer.tidy(signal)).toBe(1);
+    expect([...server.uploads.keys()]).toEqual(['fresh', 'others']);
+  });
+
+  test('a reply that is lost: the second attempt finds its own part', async () => {
+    server.faults.push({
+      when: (method) => method === 'PUT',
+      answer: (reply) => {
+        server.put('out/part-1.csv', 'rows');
+        reply.destroy();
+      },
+    });
+    const written = await places
+      .writer('s3://bucket/out')
+      .write('part-1.csv', chunksOf('rows'), signal);
+    expect(written).toMatchObject({ bytes: 4, sha256: sha256('rows') });
+  });
+});

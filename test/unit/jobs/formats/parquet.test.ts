@@ -1,0 +1,250 @@
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { ByteRange, FileRef } from '../../../../src/jobs/files/place.js';
+import type { Columns, OutputColumn, OutputOptions } from '../../../../src/jobs/formats/format.js';
+import { encode, Formats } from '../../../../src/jobs/formats/formats.js';
+import { parquetShards } from '../../../../src/jobs/formats/parquet/parquet-shards.js';
+import { builtThread } from '../built-thread.js';
+import { all, Bench, one, signal, temporaryFolder, valuesOf } from '../reading.js';
+
+const OPTIONS = { format: 'parquet', compression: 'none' } as const;
+const WHOLE = [{ unit: 'rows', start: 0 }] as const;
+const folder = await temporaryFolder();
+const thread = await builtThread(folder);
+const bench = new Bench(folder, thread);
+const fixture = (name: string) =>
+  one(bench.places, fileURLToPath(new URL(`../../../fixtures/parquet/${name}`, import.meta.url)));
+
+const COLUMNS: readonly OutputColumn[] = [
+  { name: 'text', type: 'text' },
+  { name: 'n', type: 'integer' },
+  { name: 'x', type: 'number' },
+  { name: 'yes', type: 'flag' },
+  { name: 'scores', type: 'json' },
+];
+
+async function encoded(rows: readonly Columns[], options: Partial<OutputOptions> = {}) {
+  const slices = (async function* () {
+    for (let at = 0; at < rows.length; at += 7) yield rows.slice(at, at + 7);
+  })();
+  const output = { ...OPTIONS, columns: COLUMNS, ...options };
+  return Buffer.concat(await all(encode(slices, output)));
+}
+
+describe('shards of Parquet', () => {
+  test('large row groups are cut, small ones follow one another', () => {
+    expect([...parquetShards([10, 20, 70], 50)].map(({ start, end }) => [start, end])).toEqual([
+      [0, 30],
+      [30, 65],
+      [65, 100],
+    ]);
+  });
+
+  test('any row groups: every row is in one shard, and none has more rows than asked', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(500)), fc.integer({ min: 1, max: 300 }), (groups, shardRows) => {
+        const total = groups.reduce((sum, each) => sum + each, 0);
+        let at = 0;
+        for (const { start, end = 0 } of parquetShards(groups, shardRows)) {
+          expect(start).toBe(at);
+          expect(end - start).toBeGreaterThan(0);
+          expect(end - start).toBeLessThanOrEqual(shardRows);
+          at = end;
+        }
+        expect(at).toBe(total);
+      }),
+    );
+  });
+});
+
+describe('Parquet', () => {
+  test.each(['none', 'gzip'] as const)(
+    'packed %s: what is written is read again',
+    async (compression) => {
+      const value = fc.record({
+        text: fc.option(fc.string({ unit: 'grapheme' })),
+        n: fc.option(fc.maxSafeInteger()),
+        x: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
+        yes: fc.option(fc.boolean()),
+      });
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(value),
+          fc.integer({ min: 1, max: 9 }),
+          async (rows, shardRows) => {
+            const file = await bench.file(await encoded(rows, { compression }));
+            const shards = await bench.plan(file, OPTIONS, shardRows);
+            const read = valuesOf(await bench.rows(file, OPTIONS, shards));
+            expect(read).toEqual(rows.map((row) => ({ ...row, scores: null })));
+          },
+        ),
+        { numRuns: 60 },
+      );
+    },
+  );
+
+  test('the same rows give the same bytes, and lists and objects are JSON text', async () => {
+    const rows = [
+      { text: 'a', scores: [{ label: 'spam', score: 0.5 }] },
+      { text: 'b', scores: null },
+    ];
+    const bytes = await encoded(rows);
+    expect(bytes.equals(await encoded(rows))).toBe(true);
+    const read = valuesOf(await bench.rows(await bench.file(bytes), OPTIONS, WHOLE));
+    expect(read).toMatchObject([{ scores: '[{"label":"spam","score":0.5}]' }, { scores: null }]);
+  });
+
+  test('a column of other values than was said is one of texts; later it is refused', async () => {
+    const mixed = await encoded([{ n: 1 }, { n: 'two' }]);
+    const read = valuesOf(await bench.rows(await bench.file(mixed), OPTIONS, WHOLE));
+    expect(read).toMatchObject([{ n: '1' }, { n: 'two' }]);
+    const late = [...Array.from({ length: 50_000 }, (_, n) => ({ n })), { n: 'two' }];
+    await expect(encoded(late)).rejects.toThrow('the column "n" holds strings');
+  });
+
+  test('only the columns that are asked for are read; a missing one is refused', async () => {
+    const file = await bench.file(await encoded([{ text: 'a', n: 1 }]));
+    const read = await bench.rows(file, { ...OPTIONS, columns: ['text'] }, WHOLE);
+    expect(valuesOf(read)).toEqual([{ text: 'a' }]);
+    await expect(bench.plan(file, { ...OPTIONS, columns: ['body'] }, 10)).rejects.toThrow(
+      'has no column "body"; it has text, n, x, yes, scores',
+    );
+  });
+
+  test.each([
+    ['nothing', Buffer.alloc(0), 'too short'],
+    ['another format', Buffer.from('{"a":1}\n'.repeat(10)), 'is no Parquet'],
+    [
+      'a footer that says too much',
+      Buffer.from('PAR1........\xff\xff\xff\x7fPAR1', 'latin1'),
+      'more than 32 MB',
+    ],
+  ])('%s is refused', async (_what, content, reason) => {
+    await expect(bench.plan(await bench.file(content), OPTIONS, 10)).rejects.toThrow(reason);
+  });
+
+  test.each(['none', 'snappy', 'gzip', 'zstd', 'brotli', 'lz4'])(
+    'of another writer, packed with %s: all rows, each once, in shards',
+    async (codec) => {
+      const file = await fixture(`mails-${codec}.parquet`);
+      const shards = await bench.plan(file, OPTIONS, 150);
+      const read = await bench.rows(file, OPTIONS, shards);
+      expect(read.map((rows) => rows.length)).toEqual([100, 100, 100, 100, 100]);
+      expect(valuesOf(read)).toEqual(
+        Array.from({ length: 500 }, (_, n) => ({
+          id: n === 0 ? '9007199254740992' : String(9007199254740992n + BigInt(n)),
+          text: n % 50 === 7 ? null : `mail ${n} – ${'lorem ipsum '.repeat(n % 5)}`,
+          folder: `folder ${n % 3}`,
+          unread: n % 2 === 0,
+        })),
+      );
+      const texts = await bench.rows(file, { ...OPTIONS, columns: ['text'] }, [
+        { unit: 'rows', start: 333, end: 335 },
+      ]);
+      expect(valuesOf(texts)).toEqual(
+        [333, 334].map((n) => ({ text: `mail ${n} – ${'lorem ipsum '.repeat(n % 5)}` })),
+      );
+    },
+  );
+
+  test('without an index of pages, a row group is read once for all its shards', async () => {
+    const file = await fixture('mails-none.parquet');
+    const starts: number[] = [];
+    const reader = {
+      read(of: FileRef, range: ByteRange, stop: AbortSignal) {
+        starts.push(range.start);
+        return bench.places.read(of, range, stop);
+      },
+    };
+    const formats = new Formats(reader, thread);
+    for (let start = 0; start < 200; start += 50) {
+      const shard = { unit: 'rows', start, end: start + 50 } as const;
+      await all(
+        formats.input('parquet').read(file, shard, { ...OPTIONS, columns: ['text'] }, signal),
+      );
+    }
+    await formats.close();
+    // The end of the file twice, for its length and its list, and the column.
+    expect(starts).toHaveLength(3);
+  });
+
+  test('values of every type are plain ones', async () => {
+    const rows = valuesOf(await bench.rows(await fixture('kinds.parquet'), OPTIONS, WHOLE));
+    expect(rows).toEqual([
+      {
+        int8: -1,
+        uint32: 4294967295,
+        uint64: '18446744073709551615',
+        float: 0.5,
+        half: 1.5,
+        small_decimal: -12.3,
+        large_decimal: '12345678901234567890.123',
+        date: '2026-01-31',
+        millis: '2026-01-31T12:00:00.123Z',
+        micros: '2026-01-31T12:00:00.123456Z',
+        nanos: '2026-01-31T12:00:00.123456000Z',
+        before: '1960-01-01T00:00:00.000001Z',
+        bytes_of_text: 'grün',
+        bytes: '/wAB',
+        list: ['a', null, 'b'],
+        struct: { a: 1, b: ['x'] },
+        map: { k: 1 },
+        uuid: '00000000-0000-0000-0000-000000000001',
+      },
+      expect.objectContaining({
+        uint64: null,
+        float: null,
+        date: '1969-12-31',
+        bytes: '',
+        list: [],
+        struct: null,
+        map: {},
+        uuid: null,
+      }),
+    ]);
+  });
+
+  test('a file that is cut off anywhere is refused', async () => {
+    const rows = Array.from({ length: 50 }, (_, n) => ({ text: `row ${n}`, n, x: n / 3 }));
+    const whole = await encoded(rows, { compression: 'gzip' });
+    await fc.assert(
+      fc.asyncProperty(fc.nat(whole.length - 1), async (length) => {
+        const file = await bench.file(whole.subarray(0, length));
+        await expect(bench.plan(file, OPTIONS, 20)).rejects.toMatchObject({ name: 'InputError' });
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('whatever is broken within a file, it is told, or rows are there: never a crash, never a wait', async () => {
+    const rows = Array.from({ length: 50 }, (_, n) => ({ text: `row ${n}`, n, x: n / 3 }));
+    const whole = await encoded(rows, { compression: 'gzip' });
+    const hasty = new Formats(bench.places, thread, 1000);
+    const parquet = hasty.input('parquet');
+    const readAll = async (content: Buffer) => {
+      const file = await bench.file(content);
+      for await (const shard of parquet.plan(file, OPTIONS, 20, signal)) {
+        for await (const _ of parquet.read(file, shard, OPTIONS, signal));
+      }
+    };
+    // One that keeps the decoder busy for very long: a length in the levels of a page.
+    const broken = Buffer.from(whole);
+    broken[13] = (broken[13] ?? 0) ^ 4;
+    await expect(readAll(broken)).rejects.toThrow('its Parquet is broken');
+    await fc.assert(
+      fc.asyncProperty(fc.nat(whole.length - 1), fc.nat(7), async (at, bit) => {
+        const changed = Buffer.from(whole);
+        changed[at] = (changed[at] ?? 0) ^ (1 << bit);
+        const told = await readAll(changed).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        if (told !== undefined) expect(told).toMatchObject({ name: 'InputError' });
+      }),
+      { numRuns: 60, endOnFailure: true },
+    );
+    await readAll(whole);
+    await hasty.close();
+  }, 60_000);
+});
