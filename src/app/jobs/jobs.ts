@@ -81,7 +81,7 @@ export class Jobs {
     });
     this.#open = { queue, service };
     queue.onEvent(({ job, kind }) => {
-      if (kind !== 'shard') log.info({ job }, `job ${kind}`);
+      if (kind === 'created' || kind === 'ended') log.info({ job }, `job ${kind}`);
     });
     if (config['server.role'] === 'door') return;
     const work = counted(this.#runner(), (by) => {

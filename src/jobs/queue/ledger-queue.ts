@@ -53,7 +53,7 @@ export class LedgerQueue implements JobQueue {
   readonly #jobs: LiveJobs;
   readonly #listeners = new Set<(event: JobEvent) => void>();
   /** Open jobs at the last look. */
-  #seen: ReadonlySet<string> | undefined;
+  #seen: Set<string> | undefined;
   #machine: Machine | undefined;
   #starting: Promise<void> | undefined;
   #news: NodeJS.Timeout | undefined;
@@ -86,7 +86,10 @@ export class LedgerQueue implements JobQueue {
       const record = await this.#record(id);
       const job = await this.#jobs.current(record);
       if (!job.tally.hasEnded && !job.tally.planned) await this.#offerSteps(job);
-      if (isNew) this.#tell({ job: id, kind: 'created' });
+      if (isNew) {
+        this.#seen?.add(id);
+        this.#tell({ job: id, kind: 'created' });
+      }
       this.#machine?.wake();
       return this.#stateOf(record);
     });

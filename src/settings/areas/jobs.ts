@@ -23,7 +23,8 @@ export const JOB_SETTINGS = {
   }),
   'jobs.prefix': text({
     default: 'plimsoll',
-    about: 'Prefix of the keys of jobs in Redis; the schema of their tables in PostgreSQL.',
+    about:
+      'Prefix of the keys of jobs in Redis. In PostgreSQL the tables of BullMQ are in the schema of this name with `_jobs` behind it.',
   }),
   'jobs.at_once': integer({
     default: 2,
