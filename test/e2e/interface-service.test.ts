@@ -85,6 +85,8 @@ describe('/v1/models', () => {
     expect(measured).toStrictEqual({
       id: 'spam',
       task: 'text-classification',
+      tasks: ['text-classification'],
+      takes_pairs: true,
       labels: labelsOf(SPAM),
       state: expect.stringMatching(/^(loaded|unloaded)$/),
       dtype: 'fp32',
