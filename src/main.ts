@@ -5,7 +5,6 @@ import type { CommonFlags } from './commands/flags.js';
 import type { CreateFlags } from './commands/keys/keys.js';
 import type { ProveFlags } from './commands/prove.js';
 import { reportUncaught, startFailure } from './commands/start-failure.js';
-import { JOB_TASKS } from './contract/jobs.js';
 import { SettingError } from './settings/setting.js';
 import { endWithStarter } from './system/process/parent-death.js';
 import { tuneServerProcess } from './system/process/tuning.js';
@@ -69,8 +68,7 @@ function addServe(program: Command, run: Run): void {
     )
     .action((flags: CommonFlags) =>
       run(async (started) => {
-        // Both before the server's modules are loaded: what these allocate is to be tuned, and the starter may end meanwhile.
-        tuneServerProcess();
+        // Before the server's modules are loaded: the starter may end meanwhile.
         endWithStarter();
         return (await import('./commands/serve.js')).serve(flags, started);
       }),
@@ -108,7 +106,10 @@ function addBulk(program: Command, run: Run): void {
     .option('--all-scores', 'the scores of all labels, not only the best one’s')
     .option('--max-errors <n>', 'bad rows after which the job fails (default: any number)')
     .option('--shard-rows <n>', 'rows of a part, about (default: 4000)')
-    .option('--task <task>', `${JOB_TASKS.join(', ')} (default: what the model does)`)
+    .option(
+      '--task <task>',
+      'text-classification, zero-shot-classification, reranking, token-classification (default: what the model does)',
+    )
     .option('--top-k <n>', 'best labels of a row (default: 1)')
     .option('--threshold <score>', 'labels below it are left out (default: none are)')
     .option(
@@ -135,10 +136,7 @@ function addBulk(program: Command, run: Run): void {
       '\nExample:\n  plimsoll bulk mails.jsonl --model spam --out results/\n  plimsoll bulk "s3://bucket/mails/*.parquet" --model org/name --out s3://bucket/out/ --server https://plimsoll.example',
     )
     .action((inputs: string[], flags: BulkFlags) =>
-      run(async () => {
-        tuneServerProcess();
-        return (await import('./commands/bulk/bulk.js')).bulk(inputs, flags);
-      }),
+      run(async () => (await import('./commands/bulk/bulk.js')).bulk(inputs, flags)),
     );
 }
 
@@ -288,7 +286,12 @@ function modelRemovals(models: Command, run: Run): void {
   );
 }
 
+/** Commands whose process is a server. */
+const SERVERS = ['serve', 'bulk'];
+
 async function main(): Promise<void> {
+  // Before anything is allocated that need not be: what these allocate is to be tuned.
+  if (SERVERS.includes(process.argv[2] ?? '')) tuneServerProcess();
   const run: Run = async (work) => {
     const started = reportUncaught(FAILED);
     try {

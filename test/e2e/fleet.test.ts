@@ -89,8 +89,13 @@ describe.skipIf(redis === undefined || postgresql === undefined)('servers of one
     // Each server’s own.
     const ambient = [await classify(a, 'hello'), await classify(b, 'hello')];
     expect(new Set(ambient.map(({ session }) => session)).size).toBe(2);
-    const ended = await endSession(b, id);
-    expect(ended).toMatchObject({ state: 'ended', users: 8, requests: 16, max_users: 8 });
+    await endSession(b, id);
+    // What the other one tells of its part may come after the reply.
+    const ended = await until('both servers have told their part', async () => {
+      const session = await get<SessionView>(b, `/v1/sessions/${id}`);
+      return session.requests === 16 ? session : undefined;
+    });
+    expect(ended).toMatchObject({ state: 'ended', users: 8, max_users: 8 });
     const receipts = ended.fleet?.servers.map(({ name, state, cleanup }) => [name, state, cleanup]);
     const whole = { ...receiptShape, session: id };
     expect(receipts).toEqual([
@@ -217,20 +222,26 @@ describe.skipIf(redis === undefined || postgresql === undefined)('servers of one
     };
     // Once there is a key, everybody needs one.
     const root = await made('root', { scopes: ['manage'] });
-    const mail = await made('mail', { inputs_per_minute: 20 }, root);
-    const ask = async (server: Server) => {
-      const headers = { authorization: `Bearer ${mail}` };
+    const ask = async (server: Server, key: string) => {
+      const headers = { authorization: `Bearer ${key}` };
       return request(server, 'POST', '/v1/classify', { body: { inputs: 'hello' }, headers });
     };
-    await until('the other server knows the key', async () => (await ask(b)).status === 200);
-    let passed = 1;
-    for (let turn = 0; turn < 40; turn += 1) {
-      const { status } = await ask(turn % 2 === 0 ? a : b);
-      if (status === 200) passed += 1;
-      else expect(status).toBe(429);
-    }
-    // One that counts alone lets 20 pass, both 40. An answer of Redis after 100 ms is not waited for: that request counts here alone.
-    expect(passed).toBeGreaterThanOrEqual(20);
+    const burst = async (name: string) => {
+      const key = await made(name, { inputs_per_minute: 20 }, root);
+      await until('the other server knows the key', async () => (await ask(b, key)).status === 200);
+      let passed = 1;
+      for (let turn = 0; turn < 40; turn += 1) {
+        const { status } = await ask(turn % 2 === 0 ? a : b, key);
+        if (status === 200) passed += 1;
+        else expect(status).toBe(429);
+      }
+      expect(passed).toBeGreaterThanOrEqual(20);
+      return passed;
+    };
+    // One that counts alone lets 20 pass, both 40. An answer of Redis after 100 ms is not waited for, and on a busy machine some are late:
+    // that request counts here alone. Servers that never counted together would let 40 pass each time.
+    let [passed, tries] = [await burst('mail-0'), 1];
+    for (; passed >= 30 && tries < 5; tries += 1) passed = await burst(`mail-${tries}`);
     expect(passed).toBeLessThan(30);
     const chief = await made('chief', { scopes: ['manage'] }, root);
     const bearer = { authorization: `Bearer ${chief}` };

@@ -50,7 +50,8 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     expect((await classify(stranger, texts)).cached).toEqual([false, false]);
     const { text } = await request<string>(other, 'GET', '/metrics');
     expect(text).toContain('plimsoll_cache_hits_total{tier="redis"} 2');
-    expect(text).toContain('plimsoll_pool_open{pool="redis"} 1');
+    // One for results; what servers tell one another may hold another.
+    expect(text).toMatch(/plimsoll_pool_open\{pool="redis"\} [12]\n/);
     expect(text).toContain('plimsoll_redis_up 1');
   });
 

@@ -61,10 +61,10 @@ const SERVER_ALLOCATOR: readonly AllocatorSetting[] = [
  * @returns whether the allocator took its settings; false on another C library than glibc
  */
 export function tuneServerProcess(): boolean {
-  const isSet = tuneAllocator();
+  // First: to reach the allocator a library is loaded, which is large.
   const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ');
   for (const { flag, topic } of SERVER_V8) if (!topic.test(given)) setFlagsFromString(flag);
-  return isSet;
+  return tuneAllocator();
 }
 
 function tuneAllocator(): boolean {
