@@ -210,7 +210,7 @@ describe('the jobs of a server', () => {
     const refused: [object, RegExp][] = [
       [{ input: '/etc/passwd', output }, /jobs\.folders/],
       [{ input: path.join(folder, '..', '..', 'etc', 'passwd'), output }, /jobs\.folders/],
-      [{ input, output: '/root/somewhere' }, /jobs\.folders/],
+      [{ input, output: path.join(folder, '..', 'elsewhere') }, /jobs\.folders/],
       [{ input: 'http://127.0.0.1:1/x.jsonl', output }, /private|127\.0\.0\.1/],
       [{ input: 'ftp://example.org/x.jsonl', output }, /ftp/],
       [{ input, output, model: 'nothing' }, /nothing/],
