@@ -67,15 +67,16 @@ export class Access {
   check(address: string): KeyCheck {
     const { config, metrics } = this.#options;
     const { keys } = this;
-    const fixed = {
-      isOpen: config['http.open'] === OPEN_WORDS,
-      isReachable: !isLoopback(address),
-      isBehindProxy: config['http.trust_proxy'] !== 'off',
-    };
+    const isOpen = config['http.open'] === OPEN_WORDS;
+    const isReachable = !isLoopback(address);
+    const isBehindProxy = config['http.trust_proxy'] !== 'off';
     return {
       find: (secret, nowMs) => keys.ring.find(secret, nowMs),
       remembers: (secret) => keys.ring.remembers(secret),
-      need: () => needOf({ ...fixed, areOn: keys.areOn, areKnown: keys.areKnown }),
+      need: () => {
+        const { areOn, areKnown } = keys;
+        return needOf({ isOpen, areOn, areKnown, isReachable, isBehindProxy });
+      },
       takeRequest: (caller) => this.#limits.takeRequest(caller),
       takeInputs: (caller, count) => this.#limits.takeInputs(caller, count),
       onRefusal: (reason) => metrics.keyRefusals.inc({ reason }),

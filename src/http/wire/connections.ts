@@ -55,6 +55,17 @@ export function limitConnections(
       spare.add(socket);
     }
   });
+  // One listener for all replies: a closure for each costs more than what it does.
+  function answered(this: ServerResponse): void {
+    const { socket } = this.req;
+    const left = (running.get(socket) ?? 1) - 1;
+    if (left > 0) {
+      running.set(socket, left);
+      return;
+    }
+    running.delete(socket);
+    if (!socket.destroyed) idle.add(socket);
+  }
   // Before the server's own listener, which may answer at once.
   server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
     if (spare.has(socket) && isFull()) {
@@ -64,15 +75,7 @@ export function limitConnections(
     idle.delete(socket);
     spare.delete(socket);
     running.set(socket, (running.get(socket) ?? 0) + 1);
-    response.once('close', () => {
-      const left = (running.get(socket) ?? 1) - 1;
-      if (left > 0) {
-        running.set(socket, left);
-        return;
-      }
-      running.delete(socket);
-      if (!socket.destroyed) idle.add(socket);
-    });
+    response.on('close', answered);
   });
   return (socket) => spare.has(socket);
 }

@@ -32,8 +32,14 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
       const { inputs, model, top_k: topK, function_to_apply: asked, threshold } = request.body;
       const all = isList(inputs) ? inputs : [inputs];
       const session = callers.sessionOf(request, request.body.session);
+      // One literal: copied by a spread, V8 keeps it as a hash table, ten times as large and slower to read.
       const call: Asked & TextClassification = {
-        ...{ inputs: all, model, topK, function: asked, threshold, session },
+        inputs: all,
+        model,
+        topK,
+        function: asked,
+        threshold,
+        session,
         user: callers.userOf(request, request.body.user),
         take: calls.takeOf(request, out),
       };
