@@ -93,7 +93,9 @@ describe.skipIf(redis === undefined || postgresql === undefined)('servers of one
     // What the other one tells of its part may come after the reply.
     const ended = await until('both servers have told their part', async () => {
       const session = await get<SessionView>(b, `/v1/sessions/${id}`);
-      return session.requests === 16 ? session : undefined;
+      const parts = session.fleet?.servers ?? [];
+      const isTold = parts.length === 2 && parts.every(({ state }) => state === 'ended');
+      return isTold && session.requests === 16 ? session : undefined;
     });
     expect(ended).toMatchObject({ state: 'ended', users: 8, max_users: 8 });
     const receipts = ended.fleet?.servers.map(({ name, state, cleanup }) => [name, state, cleanup]);
