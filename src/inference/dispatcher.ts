@@ -14,7 +14,13 @@ import { handleOf } from './loads/model-handles.js';
 import { ModelLoads } from './loads/model-loads.js';
 import { QueueGate } from './queue/queue-gate.js';
 import type { Dispatch, WorkerView } from './queue/scheduler.js';
-import { type Moment, SHORT_BATCH_MS, WaitingClasses } from './queue/waiting-classes.js';
+import {
+  BUNDLE_MS,
+  BUNDLE_PREFETCH_MS,
+  type Moment,
+  SHORT_BATCH_MS,
+  WaitingClasses,
+} from './queue/waiting-classes.js';
 import {
   type Answer,
   answerRow,
@@ -27,7 +33,11 @@ import {
 } from './requests.js';
 import { type JoinedRows, RunningBatches } from './running-batches.js';
 import type { BatchResult, StepResult } from './workers/protocol.js';
+import type { RunOptions } from './workers/run-options.js';
 import type { Worker } from './workers/worker.js';
+
+/** Of English text, about. Bounds of batches are set in characters, workers count tokens. */
+const CHARACTERS_OF_TOKEN = 4;
 
 interface Arriving extends Pick<Request, 'ready' | 'keyed' | 'isJob' | 'expectedMs'> {
   readonly inputs: readonly RowInput[];
@@ -180,6 +190,7 @@ export class Dispatcher {
     return {
       ...{ nowMs: performance.now(), workers, jobBatches, isHeld: this.#isHeld },
       shortSize: (model) => this.#gate.sizeWithin(model, SHORT_BATCH_MS),
+      bundleSize: (model) => this.#gate.sizeWithin(model, BUNDLE_MS),
     };
   }
 
@@ -310,7 +321,8 @@ export class Dispatcher {
     const expectedMs = this.#gate.batchMs(model, work.size);
     try {
       const handle = handleOf(ready, this.#options.threads);
-      const options = { timeoutMs: hardMs, budgetMs, expectedMs, ...rowOptionsOf(rows) };
+      const limit = { timeoutMs: hardMs, budgetMs, expectedMs };
+      const options = { ...limit, ...rowOptionsOf(rows), ...this.#bundled(dispatch) };
       this.condemned.check(ready);
       const result = await worker.run(handle, inputsOf(rows), options);
       this.condemned.check(ready);
@@ -334,6 +346,14 @@ export class Dispatcher {
       this.#running.end(dispatch);
       this.pump();
     }
+  }
+
+  /** What differs for rows of a job that run while no caller is there. */
+  #bundled({ isBundle, rows }: Dispatch<Row>): Pick<RunOptions, 'bounds' | 'prefetchMs'> {
+    if (!isBundle) return {};
+    const tokens = Math.ceil(this.#options.limits.maxSize / CHARACTERS_OF_TOKEN);
+    const bounds = rows.length > 1 ? { rows: this.#maxItems, tokens } : undefined;
+    return { bounds, prefetchMs: BUNDLE_PREFETCH_MS };
   }
 
   #answer(joined: JoinedRows, result: BatchResult & { readonly tookMs: number }): void {
