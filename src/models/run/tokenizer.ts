@@ -10,6 +10,7 @@ import { type Frame, frameOf, isPlain, type PairFrame, pairFrameOf } from './tok
 import { type DetailedTokens, NativeTokenizer } from './tokens/native-tokenizer.js';
 import { readTokenizer, usualFiles } from './tokens/open-tokenizer.js';
 import { pairLengths } from './tokens/pair-lengths.js';
+import { LONGEST_LEAN_RUN } from './tokens/run-bound.js';
 import type { WordFacts } from './tokens/word-facts.js';
 
 /** One text as the model takes it. */
@@ -43,11 +44,10 @@ const NEWEST_WEIGHT = 0.05;
 const CUT_MARGIN_TOKENS = 128;
 
 /**
- * The longest run of characters without a blank, and the longest text, that the lean tokenizer is given. It takes
- * time in proportion to the square of a run's length (90 ms for a run of 4,096 that a Unigram vocabulary does not know,
- * 1.4 s for 16,384), and its stack ends at some 125,000 tokens. The native one knows no such bounds.
+ * The longest text that the lean tokenizer is given: its stack ends at some 125,000 tokens. Runs without a blank have a
+ * bound of their own, as some vocabularies take time in proportion to the square of their length (90 ms for a run of
+ * 4,096 that a Unigram vocabulary does not know, 1.4 s for 16,384). The native one knows no such bounds.
  */
-const LONGEST_LEAN_RUN = 4096;
 const LONGEST_LEAN_TEXT = 64 * 1024;
 /** How far behind the wanted length a place to cut is looked for. */
 const CUT_REACH = LONGEST_LEAN_RUN;
@@ -62,6 +62,7 @@ export class TextEncoder {
   readonly #isPlain: boolean;
   readonly #breaks: WordBreaks;
   readonly #except: RegExp | undefined;
+  readonly #longestRun: number;
   readonly #side: Side;
   readonly #maxTokens: number;
   readonly #contentTokens: number;
@@ -79,6 +80,7 @@ export class TextEncoder {
     readonly pairFrame: PairFrame | string;
     readonly breaks: WordBreaks;
     readonly except: string | undefined;
+    readonly longestRun: number;
     readonly side: Side;
     readonly maxTokens: number;
     readonly words: WordFacts;
@@ -92,6 +94,7 @@ export class TextEncoder {
     this.#maxTokens = parts.maxTokens;
     this.#breaks = parts.breaks;
     this.#except = parts.except === undefined ? undefined : new RegExp(parts.except, 'u');
+    this.#longestRun = parts.longestRun;
     this.#side = parts.side;
     this.#words = parts.words;
     const { before, after } = parts.frame;
@@ -123,6 +126,7 @@ export class TextEncoder {
         pairFrame: pairFrameOrReason(json.post_processor, options.isPairUnknown),
         breaks: wordBreaksOf(json),
         except: options.except,
+        longestRun: options.longestRun ?? LONGEST_LEAN_RUN,
         side: options.truncationSide ?? truncationSide,
         ...{ maxTokens, words },
       });
@@ -228,7 +232,7 @@ export class TextEncoder {
     if (lean === undefined) return undefined;
     const encode = (part: string) => {
       if (part.length > LONGEST_LEAN_TEXT) return undefined;
-      if (part.length > LONGEST_LEAN_RUN && hasRunOver(part, LONGEST_LEAN_RUN)) return undefined;
+      if (part.length > this.#longestRun && hasRunOver(part, this.#longestRun)) return undefined;
       if (this.#except?.test(part) === true || hasLongMarkRun(part)) return undefined;
       const ids: readonly number[] = lean.encode(wellFormed(part), PLAIN).ids;
       return ids;

@@ -31,7 +31,11 @@ const isPlan = shapeOf<ServingPlan>({
 
 const isChoice = shapeOf<TokenizerChoice>({
   kind: isOneOf(['javascript', 'native']),
-  ...{ except: orMissing(isText), isPairUnknown: orMissing(isFlag) },
+  ...{
+    except: orMissing(isText),
+    longestRun: orMissing(isNumber),
+    isPairUnknown: orMissing(isFlag),
+  },
 });
 
 const areFindings = shapeOf<Findings>({
