@@ -4,6 +4,7 @@ import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync 
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
+import { bundleServer } from './bundle.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = path.join(root, 'dist');
@@ -14,12 +15,13 @@ process.on('exit', () => {
   for (const folder of [made, old]) rmSync(folder, { recursive: true, force: true });
 });
 const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
-// The second one writes the types of `plimsoll/client`.
+// The first one checks, the second one writes the types of `plimsoll/client`.
 for (const project of ['tsconfig.build.json', 'tsconfig.client.json']) {
   const args = [compiler, '-p', project, '--outDir', made];
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }
+await bundleServer(path.join(root, 'src'), made);
 chmodSync(path.join(made, 'main.js'), 0o755);
 await build({
   configFile: path.join(root, 'web/vite.config.mjs'),

@@ -22,6 +22,7 @@ import { guardRole, type ServerRole } from './guards/role-guard.js';
 import { declareScope, requireScopes, type ScopedRoute } from './guards/scopes.js';
 import { PROBES, type Refusal, siteGuard } from './guards/site-guard.js';
 import { keyRoutes } from './key-routes.js';
+import { LAZY_FACTORIES, validateLazily } from './lazy-schemas.js';
 import { rememberMethods } from './methods.js';
 import { describeRoutes, openApiRoute } from './openapi.js';
 import { CONTENT_SECURITY_POLICY, DATA_HEADERS, DOCS_SECURITY_POLICY, pageRoutes } from './page.js';
@@ -108,11 +109,10 @@ export async function buildServer(
         form,
       );
     },
-    ajv: {
-      customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true },
-    },
+    schemaController: { compilersFactory: LAZY_FACTORIES },
     clientErrorHandler: replyToUnparsed,
   });
+  validateLazily(app);
   app.server.headersTimeout = HEADERS_TIMEOUT_MS;
   const isSpare = limitConnections(app.server, options.maxConnections);
   const methodsOf = rememberMethods(app);
