@@ -8,7 +8,7 @@ import { hubSettings } from '../models/pull/hub-settings.js';
 import type { Config } from '../settings/config.js';
 import { confirm, type RemovalFlags } from './confirm.js';
 import { type CommonFlags, configFrom } from './flags.js';
-import { mb } from './models-rm.js';
+import { mb, tellLeft } from './models-rm.js';
 
 /**
  * `plimsoll models prune`: removes the mapped forms of models that are gone. It takes the flags of the server, as these
@@ -30,7 +30,7 @@ export async function pruneForms(flags: CommonFlags & RemovalFlags): Promise<num
     `${gone.length} of models that are gone, ${mb(bytes)}; a model that comes back is prepared anew`,
   );
   if (!(await confirm('Remove them?', flags))) return flags.dryRun === true ? 0 : 1;
-  await removeForms(gone);
+  if (tellLeft(await removeForms(gone))) return 1;
   say('removed');
   return 0;
 }

@@ -1,7 +1,7 @@
-import { formsOf, removeForms } from '../models/gone-forms.js';
+import { type FormsFolder, formsOf, removeForms } from '../models/gone-forms.js';
 import { forgetRemembered } from '../models/hub-models.js';
 import { ModelRepository } from '../models/intake/repository.js';
-import { cachedFolder, carryOut, planRemoval } from '../models/pull/cache-contents.js';
+import { cachedFolder, planRemoval, removeFromCache } from '../models/pull/cache-contents.js';
 import { parseHubId } from '../models/pull/hub-id.js';
 import { hubSettings } from '../models/pull/hub-settings.js';
 import { confirm, type RemovalFlags } from './confirm.js';
@@ -11,7 +11,7 @@ import { type CommonFlags, configFrom } from './flags.js';
  * `plimsoll models rm org/name[@revision]`: takes a model out of the hub's cache, with its mapped forms. A folder that
  * somebody put among the models is never removed.
  *
- * @returns 0 if it is gone, or would be with `--dry-run`; 1 if it was not removed
+ * @returns 0 if it is gone, or would be with `--dry-run`; 1 if it, or one of its mapped forms, was not removed
  */
 export async function removeModel(
   name: string,
@@ -33,11 +33,22 @@ export async function removeModel(
   for (const form of forms) say(`  mapped form ${form.directory}: goes, ${mb(form.bytes)}`);
   say('Other programs that share this cache lose it too.');
   if (!(await confirm('Remove it?', flags))) return flags.dryRun === true ? 0 : 1;
-  await carryOut(plan);
-  await removeForms(forms);
-  if (plan.kept.length === 0) await forgetRemembered(config.data, wanted.id);
+  const gone = await removeFromCache(cacheFolder, { id: wanted.id, revision });
+  if (gone?.kept.length === 0) await forgetRemembered(config.data, wanted.id);
+  // Looked for again: the model may have been prepared while somebody thought about it.
+  if (tellLeft(await removeForms(await formsOf(config.data, wanted.id)))) return 1;
   say(`${name}: removed`);
   return 0;
+}
+
+/** Says which mapped forms could not be removed. @returns whether there are any */
+export function tellLeft(left: readonly FormsFolder[]): boolean {
+  for (const { directory } of left) {
+    process.stderr.write(
+      `${directory} stays: its model is being prepared. When that is done, "plimsoll models prune" removes it\n`,
+    );
+  }
+  return left.length > 0;
 }
 
 async function whyNot(

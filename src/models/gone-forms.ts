@@ -1,7 +1,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { systemCodeOf } from '../errors.js';
-import { LOCK_FILE } from './compile/forms/folder-lock.js';
+import { LOCK_FILE, tryLock } from './compile/forms/folder-lock.js';
 import { folderNameOfForm } from './intake/folder/names.js';
 import { diskBytesOf } from './intake/origin.js';
 
@@ -51,8 +51,28 @@ export async function formsOf(dataFolder: string, id: string): Promise<readonly 
   );
 }
 
-export async function removeForms(folders: readonly FormsFolder[]): Promise<void> {
-  for (const { directory } of folders) await rm(directory, { recursive: true, force: true });
+/**
+ * Removes folders of forms, each under the lock that preparing takes.
+ *
+ * @returns those that are left, as their models are being prepared
+ */
+export async function removeForms(
+  folders: readonly FormsFolder[],
+): Promise<readonly FormsFolder[]> {
+  const left: FormsFolder[] = [];
+  for (const folder of folders) {
+    const lock = await tryLock(folder.directory);
+    if (lock === undefined) {
+      left.push(folder);
+      continue;
+    }
+    try {
+      await rm(folder.directory, { recursive: true, force: true });
+    } finally {
+      await lock.release();
+    }
+  }
+  return left;
 }
 
 /** Names in a folder; none if it is not there. */

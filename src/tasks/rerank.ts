@@ -1,5 +1,7 @@
 import type { RowTask } from '../inference/row-task.js';
+import type { Side } from '../models/intake/reading/room.js';
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
+import { otherSide, rowsOf } from './input.js';
 import { expectTask } from './models.js';
 
 export interface Rerank {
@@ -7,16 +9,20 @@ export interface Rerank {
   readonly documents: readonly string[];
   /** What is applied to the one logit; the model's own if undefined. */
   readonly function?: ScoreFunction | undefined;
+  /** Where a query and a document that are too long are cut; where the model's files say if undefined. */
+  readonly truncationSide?: Side | undefined;
 }
 
 /** How well each document answers the query: one score each, in the order of the documents. */
-export function rerank({ query, documents, function: own }: Rerank): RowTask<number> {
+export function rerank(asked: Rerank): RowTask<number> {
+  const { query, documents, function: own, truncationSide } = asked;
+  const pairs = documents.map((document) => ({ text: query, text_pair: document }));
   return {
     plan: (description) => {
       expectTask(description, 'rerank');
       return {
         task: 'rerank',
-        rows: documents.map((pair) => ({ text: query, pair, cut: 'longest_first' as const })),
+        rows: rowsOf(pairs, otherSide(truncationSide, description)),
         rowsPerAnswer: 1,
         topK: undefined,
         function: own,

@@ -1,8 +1,9 @@
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { LabelScore, RowTask } from '../inference/row-task.js';
 import type { ModelDescription } from '../models/intake/description.js';
+import type { Side } from '../models/intake/reading/room.js';
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
-import { rowsOf, type TextInput } from './input.js';
+import { otherSide, rowsOf, type TextInput } from './input.js';
 import { expectTask } from './models.js';
 
 export interface TextClassification {
@@ -13,19 +14,21 @@ export interface TextClassification {
   readonly function?: ScoreFunction | undefined;
   /** Labels with a lower score are left out. */
   readonly threshold?: number | undefined;
+  /** Where texts that are too long are cut; where the model's files say if undefined. */
+  readonly truncationSide?: Side | undefined;
   /** Every label in the order of the model's outputs: the only way to tell apart two labels of one name. */
   readonly isByIndex?: boolean | undefined;
 }
 
 /** One text, or two, to labels with scores, best first. */
 export function textClassification(asked: TextClassification): RowTask<readonly LabelScore[]> {
-  const { inputs, topK, function: own, threshold, isByIndex = false } = asked;
+  const { inputs, topK, function: own, threshold, truncationSide, isByIndex = false } = asked;
   return {
     plan: (description) => {
       expectTask(description, 'text-classification');
       return {
         task: 'text-classification',
-        rows: rowsOf(inputs),
+        rows: rowsOf(inputs, otherSide(truncationSide, description)),
         rowsPerAnswer: 1,
         topK,
         function: own,
@@ -47,7 +50,8 @@ export function best(labels: readonly LabelScore[]): LabelScore | undefined {
   return labels[0];
 }
 
-function highest(labels: readonly LabelScore[]): LabelScore | undefined {
+/** The label with the highest score, of labels in any order. */
+export function highest(labels: readonly LabelScore[]): LabelScore | undefined {
   const most = Math.max(...labels.map(({ score }) => score));
   return labels.find(({ score }) => score === most);
 }

@@ -4,6 +4,7 @@ import type { TokenizerFiles } from '../intake/tokenizer-files.js';
 import type { TokenizerChoice } from '../run/serving-plan.js';
 import { hasLongMarkRun } from '../run/text-guard.js';
 import { TextEncoder } from '../run/tokenizer.js';
+import { LONGEST_LEAN_RUN, measureRunBound } from '../run/tokens/run-bound.js';
 import {
   inContext,
   NEVER_LEAN,
@@ -35,6 +36,7 @@ const NO_LIMIT = 1_000_000;
  * 3. They differ in samples of a uniform block (Chinese characters, Korean syllables), or in many characters: native.
  * 4. They differ in a few characters: the lean one, and texts that hold one of those go to the native one.
  * 5. They differ in a text without such a character: native.
+ * 6. The lean one takes too long for long runs without a blank: texts with longer ones go to the native one.
  *
  * @throws PlimsollError MODEL_UNUSABLE if the native one refuses the files
  */
@@ -73,9 +75,12 @@ async function leanOrNative(files: TokenizerFiles, reference: TextEncoder): Prom
   const tried = `${texts.length} texts and ${probeCharacters().length} characters`;
   const rest =
     odd.length === 0 ? '' : `, but for ${odd.length} characters, whose texts go to the native one`;
+  const longestRun = measureRunBound((text) => lean.encode(text)); // 6
+  const isBounded = longestRun < LONGEST_LEAN_RUN;
+  const slow = `; so do texts with more than ${longestRun} characters without a blank, which take the lean one too long`;
   return {
-    choice: { kind: 'javascript', except },
-    why: `the same tokens as the native one of ${tried}${rest}`,
+    choice: { kind: 'javascript', except, ...(isBounded ? { longestRun } : {}) },
+    why: `the same tokens as the native one of ${tried}${rest}${isBounded ? slow : ''}`,
   };
 }
 

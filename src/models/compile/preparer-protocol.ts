@@ -92,6 +92,8 @@ export interface VerifyJob extends Pick<WriteJob, 'source' | 'weights' | 'tokeni
   /** Time after which no further form is tried. */
   readonly budgetMs: number;
   readonly labelling: Labelling;
+  /** Names of the labels: they tell what the model is asked. */
+  readonly labels: readonly string[];
 }
 
 /** What a throw-away process is asked to do; passed as JSON in its first argument. */

@@ -14,7 +14,7 @@ export interface Bounds {
 /** As the settings `verify.labels`, `verify.shift` and `verify.speedup` have them. */
 export const DEFAULT_BOUNDS: Bounds = { labels: 99.5, shift: 0.05, speedup: 1.1 };
 
-/** Texts of a model's owner, one JSON text or `{"text": "…"}` a line, in the model's folder. */
+/** Probes of a model's owner, one JSON text, `{"text": "…"}` or `{"text": "…", "text_pair": "…"}` a line, in the model's folder. */
 export const PROBE_FILE = 'probe.jsonl';
 
 /** A q8 graph of the model's folder. */

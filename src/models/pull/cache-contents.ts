@@ -1,6 +1,7 @@
-import { readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { CachedModel } from './cache-folder.js';
+import { ifUnlocked } from './file-lock.js';
 import { HubError } from './hub-error.js';
 import { cacheFolderName, type HubId } from './hub-id.js';
 
@@ -69,9 +70,30 @@ export async function planRemoval(
   return { id, commits: [commit], kept, paths, bytes: await diskBytes(own) };
 }
 
-/** Carries out a plan: references first, so that nobody finds a snapshot that is half gone. */
-export async function carryOut({ paths }: CacheRemoval): Promise<void> {
-  for (const each of paths) await rm(each, { recursive: true, force: true });
+/**
+ * Removes under the lock that pulls take, as {@link planRemoval} plans it at that moment: what was fetched since an
+ * earlier plan is heeded. References go first, so that nobody finds a snapshot that is half gone.
+ *
+ * @returns what was removed; undefined if the cache has no such model any more
+ * @throws HubError `disk` while the model is being fetched; as `planRemoval`
+ */
+export async function removeFromCache(
+  cacheFolder: string,
+  which: Parameters<typeof planRemoval>[1],
+): Promise<CacheRemoval | undefined> {
+  const { lock } = new CachedModel(cacheFolder, which.id);
+  await mkdir(path.dirname(lock), { recursive: true });
+  const done = await ifUnlocked(lock, async () => {
+    const plan = await planRemoval(cacheFolder, which);
+    for (const each of plan?.paths ?? []) await rm(each, { recursive: true, force: true });
+    return plan;
+  });
+  if (done === undefined) throw beingFetched(which.id);
+  return done.value;
+}
+
+function beingFetched(id: string): HubError {
+  return new HubError('disk', `${id} is being fetched: wait for it, or stop that, and try again`);
 }
 
 async function wholeFolder(
@@ -118,7 +140,7 @@ async function assertUnlocked(blobs: string, id: string): Promise<void> {
   for (const name of names.filter((each) => each.endsWith('.lock'))) {
     const lock = await stat(path.join(blobs, name)).catch(() => undefined);
     if (lock === undefined || Date.now() - lock.mtimeMs > FRESH_LOCK_MS) continue;
-    throw new HubError('disk', `${id} is being fetched: wait for it, or stop that, and try again`);
+    throw beingFetched(id);
   }
 }
 

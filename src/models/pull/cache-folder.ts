@@ -3,15 +3,21 @@ import { access, mkdir, readdir, readFile, rename, symlink, writeFile } from 'no
 import path from 'node:path';
 import { cacheFolderName } from './hub-id.js';
 
+/** Where `huggingface_hub` has its own locks, too: other programs know that no model lies there. */
+const LOCKS = '.locks';
+
 /**
  * One model in the hub's cache, in the layout that `huggingface_hub` has:
  * `models--org--name/{blobs/<etag>, refs/<revision>, snapshots/<commit>/<file> → ../../blobs/<etag>}`.
  */
 export class CachedModel {
   readonly folder: string;
+  /** What is locked while the model is fetched or removed; beside the folders of models, as that goes with the model. */
+  readonly lock: string;
 
   constructor(cacheFolder: string, id: string) {
     this.folder = path.join(cacheFolder, cacheFolderName(id));
+    this.lock = path.join(cacheFolder, LOCKS, cacheFolderName(id));
   }
 
   blob(etag: string): string {

@@ -215,7 +215,7 @@ function isPassing(error: unknown): boolean {
   return code === undefined || /^(ECONN|ETIMEDOUT|EPIPE|ENETUN|EHOSTUN|EAI_|UND_)/.test(code);
 }
 
-function asHubError(error: unknown, name: string): HubError {
+export function asHubError(error: unknown, name: string): HubError {
   if (error instanceof HubError) return error;
   const code = systemCodeOf(error) ?? '';
   const message = error instanceof Error ? error.message : String(error);

@@ -22,6 +22,25 @@ export async function withFileLock<T>(
     signal.throwIfAborted();
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
+  return holding(lock, work);
+}
+
+/**
+ * Does the work if nobody holds the lock, and does not wait.
+ *
+ * @returns undefined if somebody holds it
+ */
+export async function ifUnlocked<T>(
+  file: string,
+  work: () => Promise<T>,
+): Promise<{ readonly value: T } | undefined> {
+  const lock = `${file}.lock`;
+  // The first look may remove a lock that is left over.
+  const isOurs = (await take(lock)) || (await take(lock));
+  return isOurs ? { value: await holding(lock, work) } : undefined;
+}
+
+async function holding<T>(lock: string, work: () => Promise<T>): Promise<T> {
   const timer = setInterval(() => {
     const now = new Date();
     utimes(lock, now, now).catch(() => undefined);

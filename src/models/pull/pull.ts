@@ -1,6 +1,9 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import { CachedModel, exists } from './cache-folder.js';
 import { chooseFiles } from './choose-files.js';
-import { download } from './download.js';
+import { asHubError, download } from './download.js';
+import { withFileLock } from './file-lock.js';
 import { HubClient, type HubFile } from './hub-client.js';
 import { HubError } from './hub-error.js';
 import { type HubId, parseHubId } from './hub-id.js';
@@ -86,6 +89,23 @@ async function fetchModel(
     options.dtype,
   );
   onProgress({ kind: 'listed', files: chosen.length, commit, totalBytes: bytesOf(files, chosen) });
+  await mkdir(path.dirname(cached.lock), { recursive: true }).catch((error: unknown) => {
+    throw asHubError(error, wanted.id);
+  });
+  // Whoever fetches the same model meanwhile finds its files afterwards; whoever removes it has to wait.
+  return withFileLock(cached.lock, options.signal, () =>
+    fetchFiles(client, wanted, cached, options, commit, chosen),
+  );
+}
+
+async function fetchFiles(
+  client: HubClient,
+  wanted: HubId,
+  cached: CachedModel,
+  options: PullOptions,
+  commit: string,
+  chosen: readonly string[],
+): Promise<PulledModel> {
   const work = [...chosen];
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);

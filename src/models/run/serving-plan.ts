@@ -56,6 +56,8 @@ export interface TokenizerChoice {
   readonly kind: 'javascript' | 'native';
   /** Texts in which this regular expression finds a character go to the native one. */
   readonly except?: string;
+  /** Texts with a longer run without a blank go to the native one, in characters: the lean one takes too long for them. */
+  readonly longestRun?: number;
   /** Two texts are refused: the post-processor has no place for them, or the native one frames them in another way. */
   readonly isPairUnknown?: true;
 }

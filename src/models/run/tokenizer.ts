@@ -2,7 +2,7 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { messageOf, PlimsollError } from '../../errors.js';
 import type { Side } from '../intake/reading/room.js';
 import type { TokenizerFiles } from '../intake/tokenizer-files.js';
-import { type IdsInput, isIds, type PairInput, type RowInput } from './row-input.js';
+import { type IdsInput, isIds, isPair, type PairInput, type RowInput } from './row-input.js';
 import type { TokenizerChoice } from './serving-plan.js';
 import { hasLongMarkRun } from './text-guard.js';
 import { cutBehind, hasRunOver, type WordBreaks, wordBreaksOf } from './tokens/cuts.js';
@@ -10,6 +10,7 @@ import { type Frame, frameOf, isPlain, type PairFrame, pairFrameOf } from './tok
 import { type DetailedTokens, NativeTokenizer } from './tokens/native-tokenizer.js';
 import { readTokenizer, usualFiles } from './tokens/open-tokenizer.js';
 import { pairLengths } from './tokens/pair-lengths.js';
+import { LONGEST_LEAN_RUN } from './tokens/run-bound.js';
 import type { WordFacts } from './tokens/word-facts.js';
 
 /** One text as the model takes it. */
@@ -43,11 +44,10 @@ const NEWEST_WEIGHT = 0.05;
 const CUT_MARGIN_TOKENS = 128;
 
 /**
- * The longest run of characters without a blank, and the longest text, that the lean tokenizer is given. It takes
- * time in proportion to the square of a run's length (90 ms for a run of 4,096 that a Unigram vocabulary does not know,
- * 1.4 s for 16,384), and its stack ends at some 125,000 tokens. The native one knows no such bounds.
+ * The longest text that the lean tokenizer is given: its stack ends at some 125,000 tokens. Runs without a blank have a
+ * bound of their own, as some vocabularies take time in proportion to the square of their length (90 ms for a run of
+ * 4,096 that a Unigram vocabulary does not know, 1.4 s for 16,384). The native one knows no such bounds.
  */
-const LONGEST_LEAN_RUN = 4096;
 const LONGEST_LEAN_TEXT = 64 * 1024;
 /** How far behind the wanted length a place to cut is looked for. */
 const CUT_REACH = LONGEST_LEAN_RUN;
@@ -62,6 +62,7 @@ export class TextEncoder {
   readonly #isPlain: boolean;
   readonly #breaks: WordBreaks;
   readonly #except: RegExp | undefined;
+  readonly #longestRun: number;
   readonly #side: Side;
   readonly #maxTokens: number;
   readonly #contentTokens: number;
@@ -79,6 +80,7 @@ export class TextEncoder {
     readonly pairFrame: PairFrame | string;
     readonly breaks: WordBreaks;
     readonly except: string | undefined;
+    readonly longestRun: number;
     readonly side: Side;
     readonly maxTokens: number;
     readonly words: WordFacts;
@@ -92,6 +94,7 @@ export class TextEncoder {
     this.#maxTokens = parts.maxTokens;
     this.#breaks = parts.breaks;
     this.#except = parts.except === undefined ? undefined : new RegExp(parts.except, 'u');
+    this.#longestRun = parts.longestRun;
     this.#side = parts.side;
     this.#words = parts.words;
     const { before, after } = parts.frame;
@@ -123,6 +126,7 @@ export class TextEncoder {
         pairFrame: pairFrameOrReason(json.post_processor, options.isPairUnknown),
         breaks: wordBreaksOf(json),
         except: options.except,
+        longestRun: options.longestRun ?? LONGEST_LEAN_RUN,
         side: options.truncationSide ?? truncationSide,
         ...{ maxTokens, words },
       });
@@ -171,9 +175,10 @@ export class TextEncoder {
   async encodeAll(rows: readonly RowInput[]): Promise<readonly Encoding[]> {
     const encodings: Encoding[] = [];
     for (const row of rows) {
-      if (typeof row === 'string') encodings.push(this.#framed(await this.#contentOf(row)));
+      if (typeof row === 'string') encodings.push(await this.#encodeText(row, this.#side));
       else if (isIds(row)) encodings.push(this.#given(row));
-      else encodings.push(await this.#encodePair(row));
+      else if (isPair(row)) encodings.push(await this.#encodePair(row));
+      else encodings.push(await this.#encodeText(row.text, row.side));
     }
     return encodings;
   }
@@ -184,9 +189,9 @@ export class TextEncoder {
    * @throws Error if the encoder has none, or the text has to go to the native one
    */
   encode(text: string): Encoding {
-    const content = this.#leanContent(text);
+    const content = this.#leanContent(text, this.#side);
     if (content === undefined) throw new Error('this text takes the native tokenizer');
-    return this.#framed(content);
+    return this.#framed(content, this.#side);
   }
 
   /**
@@ -212,23 +217,28 @@ export class TextEncoder {
     return { ...encoding, details };
   }
 
+  async #encodeText(text: string, side: Side): Promise<Encoding> {
+    return this.#framed(await this.#contentOf(text, side), side);
+  }
+
   /** Token ids of a text without special tokens; of one that is too long at least as many as fit, and one more. */
-  async #contentOf(text: string): Promise<readonly number[]> {
-    return this.#leanContent(text) ?? (await this.#nativeContent(text));
+  async #contentOf(text: string, side: Side): Promise<readonly number[]> {
+    return this.#leanContent(text, side) ?? (await this.#nativeContent(text, side));
   }
 
   /** Undefined if the text has to go to the native tokenizer. */
-  #leanContent(text: string): readonly number[] | undefined {
+  #leanContent(text: string, side: Side): readonly number[] | undefined {
     const lean = this.#lean;
     if (lean === undefined) return undefined;
     const encode = (part: string) => {
       if (part.length > LONGEST_LEAN_TEXT) return undefined;
-      if (part.length > LONGEST_LEAN_RUN && hasRunOver(part, LONGEST_LEAN_RUN)) return undefined;
+      if (part.length > this.#longestRun && hasRunOver(part, this.#longestRun)) return undefined;
       if (this.#except?.test(part) === true || hasLongMarkRun(part)) return undefined;
       const ids: readonly number[] = lean.encode(wellFormed(part), PLAIN).ids;
       return ids;
     };
-    if (this.#side === 'left') return encode(text);
+    // The end of a text has its own tokens only behind those of all before it.
+    if (side === 'left') return encode(text);
     const enough = this.#contentTokens + CUT_MARGIN_TOKENS;
     let length = this.#firstLength(enough);
     for (;;) {
@@ -243,12 +253,12 @@ export class TextEncoder {
     }
   }
 
-  async #nativeContent(text: string): Promise<readonly number[]> {
+  async #nativeContent(text: string, side: Side): Promise<readonly number[]> {
     const native = await this.native();
     const enough = this.#contentTokens + CUT_MARGIN_TOKENS;
     let length = this.#firstLength(enough);
     for (;;) {
-      const part = this.#side === 'left' ? text : (this.beginning(text, length) ?? text);
+      const part = side === 'left' ? text : (this.beginning(text, length) ?? text);
       const [ids = []] = await native.idsOf([wellFormed(part)]);
       if (part.length === text.length || ids.length > enough) return ids;
       length = longer(length, enough, ids.length);
@@ -272,13 +282,6 @@ export class TextEncoder {
     return text.length <= LONGEST_LEAN_TEXT ? text : undefined;
   }
 
-  #kept(content: readonly number[], tokens: number): readonly number[] {
-    if (content.length <= tokens) return content;
-    return this.#side === 'left'
-      ? content.slice(content.length - tokens)
-      : content.slice(0, tokens);
-  }
-
   #given({ ids, types }: IdsInput): Encoding {
     if (ids.length > this.#maxTokens) {
       const reason = `a row has ${ids.length} token ids, and the model takes ${this.#maxTokens}`;
@@ -288,12 +291,12 @@ export class TextEncoder {
   }
 
   async #encodePair(row: PairInput): Promise<Encoding> {
-    const { text, pair, cut } = row;
+    const { text, pair, cut, side = this.#side } = row;
     const frame = this.#pairFrame;
     if (typeof frame === 'string') {
       throw new PlimsollError('INVALID_INPUT', `the model takes no two texts: ${frame}`);
     }
-    const [first, second] = [await this.#contentOf(text), await this.#contentOf(pair)];
+    const [first, second] = [await this.#contentOf(text, side), await this.#contentOf(pair, side)];
     const [before, between, after] = frame.pieces;
     const special = before.ids.length + between.ids.length + after.ids.length;
     const room = Math.max(0, this.#maxTokens - special);
@@ -302,7 +305,7 @@ export class TextEncoder {
       const reason = `the second text has ${second.length} tokens or more, and may not be cut: with ${special} special tokens nothing is left for the first of the ${this.#maxTokens} that the model takes`;
       throw new PlimsollError('INVALID_INPUT', reason);
     }
-    const kept = [this.#kept(first, lengths[0]), this.#kept(second, lengths[1])] as const;
+    const kept = [keptOf(first, lengths[0], side), keptOf(second, lengths[1], side)] as const;
     const { firstType, secondType } = frame;
     return {
       ids: [...before.ids, ...kept[0], ...between.ids, ...kept[1], ...after.ids],
@@ -328,10 +331,10 @@ export class TextEncoder {
     return [a.length, b.length];
   }
 
-  #framed(content: readonly number[]): Encoding {
+  #framed(content: readonly number[], side: Side): Encoding {
     const { before, after, beforeTypes, textType, afterTypes } = this.#frame;
     const truncated = content.length > this.#contentTokens;
-    const kept = this.#kept(content, this.#contentTokens);
+    const kept = keptOf(content, this.#contentTokens, side);
     const ids = [...before, ...kept, ...after];
     if (this.#isPlain) return { ids, truncated };
     const types = [...beforeTypes, ...kept.map(() => textType), ...afterTypes];
@@ -351,6 +354,11 @@ function pairFrameOrReason(postProcessor: unknown, isUnknown = false): PairFrame
   } catch (error) {
     return messageOf(error);
   }
+}
+
+function keptOf(content: readonly number[], tokens: number, side: Side): readonly number[] {
+  if (content.length <= tokens) return content;
+  return side === 'left' ? content.slice(content.length - tokens) : content.slice(0, tokens);
 }
 
 function longer(length: number, enough: number, tokens: number): number {

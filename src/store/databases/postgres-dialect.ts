@@ -3,14 +3,17 @@ import {
   CompiledQuery,
   type DatabaseConnection,
   type Driver,
+  type PostgresCursor,
   PostgresDialect,
   PostgresDriver,
   type PostgresPool,
   type PostgresPoolClient,
+  type PostgresQueryResult,
   sql,
   type TransactionSettings,
 } from 'kysely';
-import type { Client } from 'pg';
+import type { Client, QueryResult } from 'pg';
+import { isOneOf } from '../../contract/schema/shape.js';
 import type { ConnectionPool } from '../../pools/connection-pool.js';
 import type { Schema } from '../schema.js';
 import { isReadOnly, isSpoiled } from './errors.js';
@@ -99,7 +102,7 @@ async function checkOut(
   replyLimitMs: number,
 ): Promise<PostgresPoolClient> {
   const { connection, release } = await pool.acquire();
-  const query = async (text: string, values: readonly unknown[]) => {
+  const run = async (text: string, values: readonly unknown[]) => {
     // While a query is running this destroys the socket, which rejects the query.
     const timer = setTimeout(() => void connection.end(), replyLimitMs);
     try {
@@ -112,5 +115,26 @@ async function checkOut(
       clearTimeout(timer);
     }
   };
-  return { query, release } as unknown as PostgresPoolClient;
+  function query<R>(text: string, values: readonly unknown[]): Promise<PostgresQueryResult<R>>;
+  function query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>;
+  function query<R>(
+    what: string | PostgresCursor<R>,
+    values: readonly unknown[] = [],
+  ): Promise<PostgresQueryResult<R>> | PostgresCursor<R> {
+    if (typeof what !== 'string') throw new Error('no cursor is used here');
+    return run(what, values).then(resultOf<R>);
+  }
+  return { query, release };
+}
+
+const isCommand = isOneOf(['UPDATE', 'DELETE', 'INSERT', 'SELECT', 'MERGE']);
+
+/**
+ * What Kysely reads of a result. Several statements in one text (BEGIN and its settings) give a list of results, of which
+ * nothing is read. The command says whether rows were changed: no other one than these changes any (SHOW, CREATE).
+ */
+function resultOf<R>(found: QueryResult | readonly QueryResult[]): PostgresQueryResult<R> {
+  if (!('command' in found)) return { command: 'SELECT', rowCount: 0, rows: [] };
+  const { command, rowCount, rows } = found;
+  return { command: isCommand(command) ? command : 'SELECT', rowCount: rowCount ?? 0, rows };
 }

@@ -59,3 +59,22 @@ describe('scores of the pipeline', () => {
     180_000,
   );
 });
+
+test('rows that ask for a side have the scores of a model that cuts there by itself', async () => {
+  const model = await served(FOLDERS, 'control', temporaryFolder());
+  for (const [side, id] of [
+    ['left', 'truncation-left'],
+    ['right', 'control'],
+  ] as const) {
+    const { texts } = expectedOf(id);
+    const rows = texts.map((_, row) => row);
+    expectRight(await model.ask(texts.map((text) => ({ text, side }))), rows, id);
+  }
+  const long = expectedOf('control').texts.at(-1) ?? '';
+  const [left, right] = await model.ask([
+    { text: long, side: 'left' },
+    { text: long, side: 'right' },
+  ]);
+  expect(left).not.toEqual(right);
+  await model.release();
+}, 60_000);

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { lockFolder } from '../../../src/models/compile/forms/folder-lock.js';
 import { formsOf, formsOfOthers, removeForms } from '../../../src/models/gone-forms.js';
 
 test('forms of models that are there stay, of every type; those being written too', async () => {
@@ -25,5 +26,24 @@ test('forms of models that are there stay, of every type; those being written to
   expect(there).toEqual([true, true, true, false, false]);
   expect((await formsOf(data, 'spam')).map(({ name }) => name)).toEqual(['spam', 'spam@q8']);
   expect(await formsOfOthers(path.join(data, 'nothing'), [])).toEqual([]);
+  rmSync(data, { recursive: true });
+});
+
+test('a folder is left while its model is being prepared, and goes afterwards', async () => {
+  const data = mkdtempSync(path.join(tmpdir(), 'plimsoll-forms-'));
+  const folder = (name: string) => path.join(data, 'mapped', name);
+  for (const name of ['busy', 'idle'])
+    mkdirSync(path.join(folder(name), 'form'), { recursive: true });
+  const { signal } = new AbortController();
+  const preparing = await lockFolder(folder('busy'), { waitMs: 0, signal });
+  const left = await removeForms(await formsOfOthers(data, []));
+  expect(left.map(({ name }) => name)).toEqual(['busy']);
+  expect([existsSync(path.join(folder('busy'), 'form')), existsSync(folder('idle'))]).toEqual([
+    true,
+    false,
+  ]);
+  await preparing?.release();
+  expect(await removeForms(await formsOf(data, 'busy'))).toEqual([]);
+  expect(existsSync(folder('busy'))).toBe(false);
   rmSync(data, { recursive: true });
 });

@@ -10,6 +10,7 @@ import type { Bounds } from '../../../src/models/intake/verification.js';
 import { classifyTokens, type FoundEntities } from '../../../src/models/run/classify-tokens.js';
 import type { TokenOptions } from '../../../src/models/run/entities.js';
 import { MappedSession } from '../../../src/models/run/onnx-session.js';
+import type { RowInput } from '../../../src/models/run/row-input.js';
 import { scoresOf } from '../../../src/models/run/scores.js';
 import type { Findings } from '../../../src/models/run/serving-plan.js';
 import { TokenEncoder } from '../../../src/models/run/token-encoder.js';
@@ -22,7 +23,9 @@ export interface Served {
   readonly encoder: TextEncoder;
   readonly labels: readonly string[];
   /** Scores of texts that are run together, by label. */
-  readonly ask: (texts: readonly string[]) => Promise<readonly Readonly<Record<string, number>>[]>;
+  readonly ask: (
+    texts: readonly RowInput[],
+  ) => Promise<readonly Readonly<Record<string, number>>[]>;
   /** The same in the hot gear. */
   readonly askHot: Served['ask'];
   /** Entities of texts that are run together, of a model that classifies tokens. */
@@ -72,7 +75,7 @@ export async function served(
   });
   const session = await MappedSession.open(graphFile, { threads: 1, arena: false });
   const hot = await MappedSession.open(graphFile, { threads: 1, arena: false, gear: 'hot' });
-  const asking = (open: MappedSession) => async (texts: readonly string[]) => {
+  const asking = (open: MappedSession) => async (texts: readonly RowInput[]) => {
     const logits = await open.run(await encoder.encodeAll(texts), plan);
     return scoresOf(logits, plan.labelCount, scoring).map((scores) =>
       Object.fromEntries(labels.map((label, at) => [label, scores[at] ?? Number.NaN])),

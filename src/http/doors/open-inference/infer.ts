@@ -68,8 +68,8 @@ export class Inference {
     const { asked } = exchange;
     const parts = partsOf(outputsFor(asked, TEXT_OUTPUTS), ['score']);
     const own = functionOf(asked);
-    // The thresholds of a model leave labels out of an answer; a tensor has a place for each.
-    const of = { inputs, function: own, topK: undefined, threshold: Number.NEGATIVE_INFINITY };
+    // A tensor has a place for each output of the model: none is left out, and none is told by its name alone.
+    const of = { inputs, function: own, topK: undefined, isByIndex: true };
     return this.#ask(
       exchange,
       parts,

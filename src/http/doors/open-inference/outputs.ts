@@ -2,41 +2,32 @@
 import type { LabelScore } from '../../../contract/classify.js';
 import { PlimsollError } from '../../../errors.js';
 import type { Entity } from '../../../models/run/entities.js';
-import { NotSupported, type OutputTensor } from './tensors/datatypes.js';
+import { highest } from '../../../tasks/text-classification.js';
+import type { OutputTensor } from './tensors/datatypes.js';
 
 type Numbers = Extract<OutputTensor, { readonly datatype: 'FP32' }>;
 
-/** The best label of each row, of the shape [rows]. */
+/** The best label of each row, of the shape [rows]; of two equal scores the first. */
 export function labelTensor(results: readonly (readonly LabelScore[])[]): OutputTensor {
-  const texts = results.map(([best]) => best?.label ?? '');
+  const texts = results.map((labels) => highest(labels)?.label ?? '');
   return { name: 'label', datatype: 'BYTES', shape: [texts.length], texts };
 }
 
 /**
- * The score of each label, in the order of the model's labels: of the shape [rows, labels].
+ * The score of each label, in the order of the model's outputs: of the shape [rows, labels]. Labels are told apart by
+ * their places, so two of the same name have a score each.
  *
- * @param results every label of each row, in any order.
+ * @param results every label of each row, in the order of the model's outputs.
  */
 export function scoreTensor(
   results: readonly (readonly LabelScore[])[],
   labels: readonly string[],
 ): Numbers {
-  const places = new Map(labels.map((label, index) => [label, index]));
   const width = labels.length;
-  if (places.size < width) {
-    const remedy = 'ask for the output label, or send token ids for logits';
-    throw new NotSupported(`two labels of the model have the same name: ${remedy}`);
-  }
-  const numbers = new Array<number>(results.length * width).fill(Number.NaN);
-  for (const [row, list] of results.entries()) {
-    for (const { label, score } of list) {
-      const place = places.get(label);
-      if (place !== undefined) numbers[row * width + place] = score;
-    }
-  }
-  if (numbers.some(Number.isNaN)) {
+  if (results.some((list) => list.length !== width)) {
     throw new PlimsollError('INTERNAL', 'an answer lacks some of the model’s labels');
   }
+  const numbers = results.flatMap((list) => list.map(({ score }) => score));
   return { name: 'score', datatype: 'FP32', shape: [results.length, width], numbers };
 }
 

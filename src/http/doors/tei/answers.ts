@@ -23,7 +23,7 @@ import type { HttpServices, ModelFacts } from '../../services.js';
 import { EmptyBatch } from './errors.js';
 import { predicted } from './inputs.js';
 import { teiTokens } from './tokens.js';
-import { checkTruncation } from './truncation.js';
+import { checkTruncation, sideWanted } from './truncation.js';
 
 type Reply = JsonText<unknown> | FastifyReply;
 
@@ -48,7 +48,8 @@ export class TeiAnswers {
   ): Reply | Promise<Reply> {
     const { limits, classification } = this.#services;
     const { inputs, isBatch } = predicted(body.inputs, limits.maxInputs);
-    const how = { inputs, topK: undefined, function: functionOf(body.raw_scores) };
+    const truncationSide = sideWanted(body);
+    const how = { inputs, topK: undefined, function: functionOf(body.raw_scores), truncationSide };
     return this.#calls.answer<readonly LabelScore[], Reply>(
       request,
       reply,
@@ -75,7 +76,8 @@ export class TeiAnswers {
     const query = textIn(body.query, 'query');
     const { limits, classification } = this.#services;
     const documents = textsIn(body.texts, 'texts', limits.maxInputs);
-    const how = { query, documents, function: functionOf(body.raw_scores) };
+    const truncationSide = sideWanted(body);
+    const how = { query, documents, function: functionOf(body.raw_scores), truncationSide };
     return this.#calls.answer<number, Ranks>(
       request,
       reply,

@@ -2,7 +2,8 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { InputError } from '../input-error.js';
 import type { ByteRange, FileRef, Reader } from '../place.js';
 import type { HttpClient } from './http-client.js';
-import { BusyError, isBusy, type OpenedBody, resumed, withRetries } from './retries.js';
+import { type OpenedVersion, readRange, type WholeRange } from './remote-range.js';
+import { BusyError, isBusy, withRetries } from './retries.js';
 
 const MAX_REDIRECTS = 5;
 
@@ -37,26 +38,19 @@ export class HttpReader implements Reader {
   }
 
   read(file: FileRef, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const end = Math.min(range.end ?? file.bytes, file.bytes);
-    const open = (start: number) => this.#open(file, { start, end }, signal);
-    return resumed(open, { start: range.start, end }, signal);
+    return readRange(file, range, signal, (asked) => this.#open(file, asked, signal));
   }
 
   async #open(
     file: FileRef,
-    { start, end }: { readonly start: number; readonly end: number },
+    { start, end }: WholeRange,
     signal: AbortSignal,
-  ): Promise<OpenedBody> {
+  ): Promise<OpenedVersion> {
     const range = { range: `bytes=${start}-${end - 1}` };
     const reply = await this.#get(file.url, file.ranged === false ? {} : range, signal);
     const total = totalOf(reply) ?? file.bytes;
-    if (total !== file.bytes || versionOf(reply.headers, total) !== file.version) {
-      reply.destroy();
-      throw new InputError(
-        `${file.url} is another file than when the job began: start the job again`,
-      );
-    }
-    return { from: reply.statusCode === 206 ? start : 0, body: reply };
+    const isSame = total === file.bytes && versionOf(reply.headers, total) === file.version;
+    return { reply, start, isSame };
   }
 
   /** Follows redirects; each one is looked at as if it had been asked for. */

@@ -3,7 +3,8 @@ import { InputError } from '../input-error.js';
 import { isInputName } from '../names.js';
 import type { ByteRange, FileRef, Reader } from '../place.js';
 import { bodyOf } from './http-client.js';
-import { type OpenedBody, resumed, withRetries } from './retries.js';
+import { type OpenedVersion, readRange, type WholeRange } from './remote-range.js';
+import { withRetries } from './retries.js';
 import { type S3Client, type S3Place, s3PlaceOf } from './s3-client.js';
 import { listPage, type S3Entry } from './s3-xml.js';
 
@@ -37,26 +38,18 @@ export class S3Reader implements Reader {
   }
 
   read(file: FileRef, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const end = Math.min(range.end ?? file.bytes, file.bytes);
-    const open = (start: number) => this.#open(file, { start, end }, signal);
-    return resumed(open, { start: range.start, end }, signal);
+    return readRange(file, range, signal, (asked) => this.#open(file, asked, signal));
   }
 
   async #open(
     file: FileRef,
-    { start, end }: { readonly start: number; readonly end: number },
+    { start, end }: WholeRange,
     signal: AbortSignal,
-  ): Promise<OpenedBody> {
+  ): Promise<OpenedVersion> {
     const headers = { range: `bytes=${start}-${end - 1}` };
     const place = s3PlaceOf(file.url);
     const reply = await this.#client.send({ method: 'GET', ...place, headers }, signal);
-    if (reply.headers.etag?.replaceAll('"', '') !== file.version) {
-      reply.destroy();
-      throw new InputError(
-        `${file.url} is another file than when the job began: start the job again`,
-      );
-    }
-    return { from: reply.statusCode === 206 ? start : 0, body: reply };
+    return { reply, start, isSame: reply.headers.etag?.replaceAll('"', '') === file.version };
   }
 
   async *#entries({ bucket, key }: S3Place, signal: AbortSignal): AsyncGenerator<S3Entry> {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { IQueueBackend, Job, Queue, QueueOptions, WorkerOptions } from 'bullmq';
+import type { IQueueBackend, Job, QueueOptions, WorkerOptions } from 'bullmq';
 import { messageOf } from '../../../errors.js';
 import type { Deliveries, Delivery, Task, TaskState } from '../engines/deliveries.js';
 
@@ -33,7 +33,7 @@ interface BullDelivery extends Delivery {
   readonly job: Job;
 }
 
-type Lane = Queue;
+type Lane = ReturnType<typeof newLane>;
 
 /** Planning and manifests of all jobs. */
 const STEPS = 'steps';
@@ -240,7 +240,7 @@ export class BullDeliveries implements Deliveries {
   }
 }
 
-function newLane(bull: Bull, backend: IQueueBackend, name: string): Lane {
+function newLane(bull: Bull, backend: IQueueBackend, name: string) {
   const options: QueueOptions = {
     connection: {},
     defaultJobOptions: { removeOnComplete: true },
@@ -248,7 +248,7 @@ function newLane(bull: Bull, backend: IQueueBackend, name: string): Lane {
   };
   const lane = new bull.Queue(name, options, () => backend.forQueue(name));
   lane.on('error', () => undefined);
-  return lane as unknown as Lane;
+  return lane;
 }
 
 function laneOf({ job, kind }: Pick<Task, 'job' | 'kind'>): string {

@@ -1,5 +1,5 @@
-import type { JobRequest } from '../../../contract/jobs.js';
 import type { JobRecord, Ledger } from '../engines/ledger.js';
+import { storedJob } from '../engines/stored-job.js';
 import type { JobState } from '../queue.js';
 import type { JobsRedis } from './jobs-redis.js';
 
@@ -68,12 +68,7 @@ export class RedisLedger implements Ledger {
     const fields = ['HMGET', this.#record(id), 'request', 'created', 'ended'];
     const [request, created, ended] = await this.#redis.send<readonly (string | null)[]>(fields);
     if (typeof request !== 'string') return undefined;
-    return {
-      id,
-      request: JSON.parse(request) as JobRequest,
-      createdAtMs: Number(created),
-      ended: typeof ended === 'string' ? (JSON.parse(ended) as JobState) : null,
-    };
+    return storedJob({ id, request, createdAtMs: Number(created), ended: ended ?? null });
   }
 
   list(from: number, limit: number): Promise<readonly JobRecord[]> {

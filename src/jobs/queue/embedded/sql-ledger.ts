@@ -1,17 +1,17 @@
 import { type Kysely, sql } from 'kysely';
-import type { JobRequest } from '../../../contract/jobs.js';
 import type { Backend, Work } from '../../../store/databases/backend.js';
 import { writeWhenFree } from '../../../store/databases/when-free.js';
 import { storableText } from '../../../store/rows.js';
-import type { JobSchema } from '../../../store/schema.js';
+import type { JobSchema, Schema } from '../../../store/schema.js';
 import type { JobRecord, Ledger } from '../engines/ledger.js';
+import { storedJob } from '../engines/stored-job.js';
 import type { JobState } from '../queue.js';
 
 /** Jobs that are forgotten, and entries that are deleted, at once: SQLite runs in this process. */
 const FORGOTTEN_JOBS = 20;
 const DELETED_ENTRIES = 500;
 
-type Tables = Kysely<JobSchema>;
+type Tables = Kysely<Schema & JobSchema>;
 
 /** Jobs and journals in the server's own database: SQLite or PostgreSQL. */
 export class SqlLedger implements Ledger {
@@ -54,7 +54,7 @@ export class SqlLedger implements Ledger {
         .offset(from)
         .execute(),
     );
-    return rows.map(recordOf);
+    return recordsOf(rows);
   }
 
   async open(): Promise<readonly JobRecord[]> {
@@ -67,7 +67,7 @@ export class SqlLedger implements Ledger {
         .orderBy('id')
         .execute(),
     );
-    return rows.map(recordOf);
+    return recordsOf(rows);
   }
 
   async append(id: string, entries: readonly string[]): Promise<void> {
@@ -149,7 +149,7 @@ export class SqlLedger implements Ledger {
 }
 
 function onJobs<T>(work: (tables: Tables) => Promise<T>): Work<T> {
-  return (database) => work(database.withTables<JobSchema>() as unknown as Tables);
+  return (database) => work(database.withTables<JobSchema>());
 }
 
 /** The job's row is changed first, which makes appending servers wait for one another: places have no gap. */
@@ -169,11 +169,11 @@ async function append(tables: Tables, id: string, entries: readonly string[]): P
   }
 }
 
-function recordOf(row: JobSchema['jobs']): JobRecord {
-  return {
-    id: row.id,
-    request: JSON.parse(row.request) as JobRequest,
-    createdAtMs: row.created_at_ms,
-    ended: row.ended === null ? null : (JSON.parse(row.ended) as JobState),
-  };
+function recordOf(row: JobSchema['jobs']): JobRecord | undefined {
+  const { id, request, created_at_ms: createdAtMs, ended } = row;
+  return storedJob({ id, request, createdAtMs, ended });
+}
+
+function recordsOf(rows: readonly JobSchema['jobs'][]): readonly JobRecord[] {
+  return rows.map(recordOf).filter((record) => record !== undefined);
 }

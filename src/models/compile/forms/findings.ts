@@ -20,7 +20,8 @@ const isBinding = shapeOf<InputBinding>({
   ...{ name: isText, role: isText, type: isText, rank: isNumber },
 });
 
-const isPlan = shapeOf<ServingPlan>({
+/** How a form is fed and read. */
+export const isPlan = shapeOf<ServingPlan>({
   ...{ inputs: isList(isBinding), output: isText, labelCount: isNumber },
   perToken: orMissing(isFlag),
   grouping: isOneOf(['together', 'equal length', 'one by one']),
@@ -31,7 +32,11 @@ const isPlan = shapeOf<ServingPlan>({
 
 const isChoice = shapeOf<TokenizerChoice>({
   kind: isOneOf(['javascript', 'native']),
-  ...{ except: orMissing(isText), isPairUnknown: orMissing(isFlag) },
+  ...{
+    except: orMissing(isText),
+    longestRun: orMissing(isNumber),
+    isPairUnknown: orMissing(isFlag),
+  },
 });
 
 const areFindings = shapeOf<Findings>({

@@ -1,8 +1,10 @@
-/** The texts on which forms of a model are compared. Every built-in text is of the project's own making. */
+/** The texts, and pairs of texts, on which forms of a model are compared. Every built-in one is of the project's own making. */
 import path from 'node:path';
 import { messageOf, PlimsollError } from '../../../errors.js';
 import { asNoFile, readBounded } from '../../intake/folder/files.js';
+import { isObject } from '../../intake/folder/json.js';
 import { PROBE_FILE } from '../../intake/verification.js';
+import type { RowInput } from '../../run/row-input.js';
 import { WORDS } from '../probe-texts.js';
 
 /** What classifiers are asked: mail, reviews, questions, complaints, orders, news. */
@@ -67,6 +69,55 @@ export function builtInTexts(): readonly string[] {
   return [...new Set([...EVERYDAY, ...WORDS, ...beginnings, ...joined])];
 }
 
+/** Labels of models that say how two texts stand to one another. */
+const RELATIONS = /^(?:not[ _-]?)?(?:entail|contradict|paraphrase|duplicate|equivalen)/i;
+/** Names that transformers gives to labels without a name. */
+const UNNAMED = /^LABEL_\d+$/;
+
+/** What a model is used with: single texts, pairs of texts, or possibly either. */
+export type ProbeKind = 'texts' | 'pairs' | 'both';
+
+/**
+ * What a model is probed with. Pure.
+ *
+ * 1. It takes no pairs: texts.
+ * 2. A label names a relation of two texts (NLI, paraphrases): pairs. Single texts are not what it was trained on.
+ * 3. One output (cross-encoders, but also ratings of a text), or labels without names: both.
+ * 4. Labels with other names: texts.
+ */
+export function probeKindOf(labels: readonly string[], takesPairs: boolean): ProbeKind {
+  if (!takesPairs) return 'texts'; // 1
+  if (labels.some((label) => RELATIONS.test(label))) return 'pairs'; // 2
+  const isOpen = labels.length === 1 || labels.every((label) => UNNAMED.test(label));
+  return isOpen ? 'both' : 'texts'; // 3, 4
+}
+
+/** Places of the second text, counted from the first: itself, its continuation, one on another matter. */
+const SECOND = [0, 1, 13, 29];
+/** How a hypothesis is put; the text itself, for what rerankers and paraphrase models are given. */
+const FRAMES: readonly ((text: string) => string)[] = [
+  (text) => text,
+  (text) => `This example is ${text.split(' ').slice(0, 3).join(' ').toLowerCase()}.`,
+];
+
+/** About as many pairs as there are built-in texts: equal, alike and unlike ones, short beside long. */
+export function builtInPairs(): readonly RowInput[] {
+  const texts = builtInTexts();
+  return texts.map((text, at) => {
+    const second = texts[(at + (SECOND[at % SECOND.length] ?? 0)) % texts.length] ?? '';
+    const frame = FRAMES[Math.floor(at / SECOND.length) % FRAMES.length];
+    return { text, pair: frame?.(second) ?? second, cut: 'longest_first' };
+  });
+}
+
+/** The built-in probes of a model. Where both may be asked there are half as many of each. */
+export function builtInProbes(kind: ProbeKind): readonly RowInput[] {
+  if (kind === 'texts') return builtInTexts();
+  if (kind === 'pairs') return builtInPairs();
+  const pairs = builtInPairs();
+  return builtInTexts().map((text, at) => (at % 2 === 0 ? text : (pairs[at] ?? text)));
+}
+
 /**
  * An order of texts in which each batch holds one of every length: short beside long. Pure.
  *
@@ -85,33 +136,35 @@ const MOST_BYTES = 2 ** 20;
 const MOST_LINES = 1000;
 
 /**
- * The owner's texts.
+ * The owner's texts, and pairs of texts.
  *
  * @throws PlimsollError MODEL_UNUSABLE if the file cannot be used, with the line
  */
-export async function ownTexts(folder: string): Promise<readonly string[]> {
+export async function ownProbes(folder: string): Promise<readonly RowInput[]> {
   const content = await readBounded(path.join(folder, PROBE_FILE), MOST_BYTES).catch(
     (error: unknown) => {
       throw unusable(asNoFile(error).message);
     },
   );
   const lines = content.toString('utf8').split('\n');
-  const texts = lines.flatMap((line, at) => (line.trim() === '' ? [] : [textOf(line, at + 1)]));
+  const texts = lines.flatMap((line, at) => (line.trim() === '' ? [] : [probeOf(line, at + 1)]));
   if (texts.length > MOST_LINES) throw unusable(`it has more than ${MOST_LINES} texts`);
   return texts;
 }
 
-function textOf(line: string, number: number): string {
+function probeOf(line: string, number: number): RowInput {
   try {
     const value: unknown = JSON.parse(line);
     if (typeof value === 'string') return value;
-    if (typeof value === 'object' && value !== null && 'text' in value) {
-      if (typeof value.text === 'string') return value.text;
+    if (isObject(value) && typeof value.text === 'string') {
+      const { text, text_pair: pair } = value;
+      if (pair === undefined || pair === null) return text;
+      if (typeof pair === 'string') return { text, pair, cut: 'longest_first' };
     }
   } catch (error) {
     throw unusable(`line ${number}: ${messageOf(error).slice(0, 100)}`);
   }
-  throw unusable(`line ${number} is neither a text nor an object with "text"`);
+  throw unusable(`line ${number} is neither a text nor an object with "text" (and "text_pair")`);
 }
 
 function unusable(reason: string): PlimsollError {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { messageOf } from '../../../errors.js';
 import { cpuFlags } from '../../../system/cpus.js';
 import { MappedSession } from '../../run/onnx-session.js';
+import { takesPairs } from '../../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../../run/tokenizer.js';
 import { bytesOf } from '../forms/written-files.js';
 import type { MakeRow } from '../inspect-graph.js';
@@ -22,7 +23,7 @@ import {
   type Tried,
 } from './ladder.js';
 import { makeOwn, makeShipped, type WrittenForm } from './make-candidate.js';
-import { builtInTexts, ownTexts, unlikeNeighbours } from './probe-set.js';
+import { builtInProbes, ownProbes, probeKindOf, unlikeNeighbours } from './probe-set.js';
 import { type SourceGraph, sourceGraph } from './source-graph.js';
 import type { CandidateVerdict, Verdict } from './verdict.js';
 
@@ -115,8 +116,9 @@ class Trials {
     const { tokenizer, findings, source, verification } = this.#job;
     const most = Math.min(MOST_TOKENS, findings.memoryCap?.tokens ?? findings.maxTokens);
     const encoder = await TextEncoder.open(tokenizer, most, findings.tokenizer);
-    const own = verification.hasProbes ? await ownTexts(source) : [];
-    const encodings = await encoder.encodeAll([...own, ...builtInTexts()]);
+    const own = verification.hasProbes ? await ownProbes(source) : [];
+    const kind = probeKindOf(this.#job.labels, takesPairs(findings));
+    const encodings = await encoder.encodeAll([...own, ...builtInProbes(kind)]);
     const lengths = encodings.map(({ ids }) => ids.length);
     const rows = unlikeNeighbours(lengths, PROBE_BATCH).flatMap((at) => encodings[at] ?? []);
     return { makeRow: await rowMaker(encoder), rows };

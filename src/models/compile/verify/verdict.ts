@@ -1,6 +1,15 @@
 /** What was found when the fast forms of a model were compared with its fp32 form. Kept beside the mapped form. */
+import {
+  isList,
+  isNumber,
+  isOneOf,
+  isText,
+  orMissing,
+  shapeOf,
+} from '../../../contract/schema/shape.js';
 import type { Bounds } from '../../intake/verification.js';
 import type { ServingPlan } from '../../run/serving-plan.js';
+import { isPlan } from '../forms/findings.js';
 
 /** How a form answers, against fp32 on the same rows. */
 export interface Agreement {
@@ -23,7 +32,8 @@ export interface Speed {
   readonly batch: number;
 }
 
-export type Outcome = 'used' | 'verified' | 'refused' | 'not tried';
+const OUTCOMES = ['used', 'verified', 'refused', 'not tried'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
 
 export interface CandidateVerdict {
   readonly form: string;
@@ -66,14 +76,31 @@ export function revoked(verdict: Verdict, reason: string): Verdict {
   return { ...rest, form: 'fp32', serves: 'reference', reason, candidates, atMs: Date.now() };
 }
 
-/** A stored verdict; undefined if it is none. */
-export function asVerdict(value: Readonly<Record<string, unknown>> | undefined) {
-  const isWhole =
-    typeof value?.form === 'string' &&
-    (value.serves === 'fast' || value.serves === 'reference') &&
-    Array.isArray(value.candidates);
-  // Written by this same program, and synced before its form got its name.
-  return isWhole ? (value as unknown as Verdict) : undefined;
+const areBounds = shapeOf<Bounds>({ ...{ labels: isNumber, shift: isNumber, speedup: isNumber } });
+const isAgreement = shapeOf<Agreement>({
+  ...{ rows: isNumber, labels: isNumber, clearFlips: isNumber, nearFlips: isNumber },
+  ...{ shift: isMeasure, neighbours: isMeasure },
+});
+const isSpeed = shapeOf<Speed>({ oneRow: isMeasure, batch: isMeasure });
+const isCandidate = shapeOf<CandidateVerdict>({
+  ...{ form: isText, outcome: isOneOf(OUTCOMES), reason: isText },
+  ...{ speed: orMissing(isSpeed), agreement: orMissing(isAgreement) },
+});
+const isVerdict = shapeOf<Verdict>({
+  ...{ form: isText, serves: isOneOf(['fast', 'reference']), reason: isText, bounds: areBounds },
+  ...{ candidates: isList(isCandidate), ms: isNumber, atMs: isNumber },
+  ...{ plan: orMissing(isPlan), digest: orMissing(isText) },
+});
+
+/** JSON has no infinite numbers: what differs without bound is written as null. */
+function isMeasure(value: unknown): boolean {
+  return value === null || isNumber(value);
+}
+
+/** A stored verdict; undefined if it is none, or one of another version. A fast form needs its plan. */
+export function asVerdict(value: unknown): Verdict | undefined {
+  if (!isVerdict(value)) return undefined;
+  return value.serves === 'fast' && value.plan === undefined ? undefined : value;
 }
 
 /** One line for people: the form that serves, and why. */

@@ -45,6 +45,7 @@ export async function verifyModel(
   const job: VerifyJob = {
     ...{ job: 'verify', source, weights, tokenizer, inspect, verification, graphFile, threads },
     ...{ fastFolder: path.join(path.dirname(graphFile), FAST_FORM), findings, ...limits },
+    labels,
     labelling: { scoring, thresholds: labels.map((label) => thresholds[label]) },
   };
   try {

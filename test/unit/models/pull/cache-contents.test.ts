@@ -1,14 +1,15 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   cachedCommits,
   cachedIds,
-  carryOut,
   planRemoval,
+  removeFromCache,
 } from '../../../../src/models/pull/cache-contents.js';
 import { CachedModel } from '../../../../src/models/pull/cache-folder.js';
+import { withFileLock } from '../../../../src/models/pull/file-lock.js';
 
 const [FIRST, SECOND] = ['a'.repeat(40), 'b'.repeat(40)];
 let cache: string;
@@ -35,6 +36,8 @@ afterEach(() => rmSync(cache, { recursive: true, force: true }));
 
 const plan = (revision: string | undefined, id = 'org/name') =>
   planRemoval(cache, { id, revision });
+const remove = (revision: string | undefined) =>
+  removeFromCache(cache, { id: 'org/name', revision });
 
 test('a revision goes with its references and what no other revision has', async () => {
   const removal = await plan('v1');
@@ -42,7 +45,7 @@ test('a revision goes with its references and what no other revision has', async
   expect(removal?.bytes).toBeGreaterThanOrEqual(9000);
   expect(removal?.bytes).toBeLessThan(18_000);
   expect(await cachedCommits(cache, 'org/name')).toEqual([FIRST, SECOND]);
-  if (removal !== undefined) await carryOut(removal);
+  await remove('v1');
   expect(await cachedCommits(cache, 'org/name')).toEqual([SECOND]);
   const there = ['shared', 'old', 'new'].map((blob) => existsSync(model.blob(blob)));
   expect(there).toEqual([true, false, true]);
@@ -51,11 +54,10 @@ test('a revision goes with its references and what no other revision has', async
 });
 
 test('all revisions, and the last one, go with the folder', async () => {
-  const first = await plan(FIRST);
-  if (first !== undefined) await carryOut(first);
+  await remove(FIRST);
   const last = await plan('main');
   expect(last).toMatchObject({ commits: [SECOND], kept: [] });
-  if (last !== undefined) await carryOut(last);
+  await remove('main');
   expect(existsSync(model.folder)).toBe(false);
   expect(await cachedIds(cache)).toEqual([]);
 });
@@ -65,4 +67,27 @@ test('what is not there, and what is being fetched, is left alone', async () => 
   await expect(plan('v9')).rejects.toThrow(/is not in the cache; it has a{40}, b{40}/);
   writeFileSync(`${model.blob('more')}.incomplete.lock`, '');
   await expect(plan(undefined)).rejects.toThrow(/being fetched/);
+});
+
+test('the model is not removed while a pull holds it, and as it is afterwards', async () => {
+  mkdirSync(path.dirname(model.lock));
+  const stop = new AbortController();
+  await withFileLock(model.lock, stop.signal, async () => {
+    await expect(remove(undefined)).rejects.toThrow(/being fetched: wait for it/);
+    expect(await cachedCommits(cache, 'org/name')).toEqual([FIRST, SECOND]);
+  });
+  // A pull had brought it again since the removal was planned.
+  await model.link('c'.repeat(40), 'tokenizer.json', 'shared');
+  expect(await remove('v1')).toMatchObject({ commits: [FIRST], kept: [SECOND, 'c'.repeat(40)] });
+  expect(existsSync(model.blob('shared'))).toBe(true);
+  expect(existsSync(`${model.lock}.lock`)).toBe(false);
+});
+
+test('a lock that somebody left behind keeps nobody out', async () => {
+  mkdirSync(path.dirname(model.lock));
+  writeFileSync(`${model.lock}.lock`, '');
+  const longAgo = new Date(Date.now() - 3_600_000);
+  utimesSync(`${model.lock}.lock`, longAgo, longAgo);
+  expect(await remove(undefined)).toMatchObject({ kept: [] });
+  expect(existsSync(model.folder)).toBe(false);
 });

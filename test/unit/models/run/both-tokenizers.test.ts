@@ -103,6 +103,11 @@ describe('a text that is too long', () => {
       const [last] = await left.encodeAll([`hello ${words} spam`]);
       expect(first).toEqual({ ids: [...all.slice(0, 15), all.at(-1)], truncated: true });
       expect(last).toEqual({ ids: [all[0], ...all.slice(-15)], truncated: true });
+      const text = `hello ${words} spam`;
+      const sided = [{ text, side: 'left' } as const, text, { text, side: 'right' } as const];
+      // What a row asks for goes before the model's own side, and is forgotten with the row.
+      expect(await right.encodeAll(sided)).toEqual([last, first, first]);
+      expect(await left.encodeAll(sided)).toEqual([last, last, first]);
     },
   );
 });

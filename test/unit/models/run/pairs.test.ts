@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
+import { Tokenizer } from 'tokenizers';
 import { describe, expect, test } from 'vitest';
 import { isObject } from '../../../../src/models/intake/folder/json.js';
 import { TextEncoder } from '../../../../src/models/run/tokenizer.js';
@@ -68,6 +69,35 @@ describe.each(['javascript', 'native'] as const)('two texts, by the %s tokenizer
       }
     }
     expect(compared).toBeGreaterThan(10);
+  });
+});
+
+describe.each(['javascript', 'native'] as const)('cut at one side, by the %s tokenizer', (kind) => {
+  // Room for an even number of tokens: which text gets an odd one differs between versions of the library.
+  test.each([
+    ['pair-bert', 25],
+    ['pair-roberta', 24],
+    ['pair-deberta-v2', 25],
+  ])('%s: ids as the tokenizers library truncates two texts', async (model, maxTokens) => {
+    const folder = path.join(reference, model);
+    const encoder = await TextEncoder.open(folder, maxTokens, { kind });
+    const library = Tokenizer.fromFile(path.join(folder, 'tokenizer.json'));
+    library.disablePadding();
+    const { pairs = [] } = expectedOf(model);
+    const long = pairs.map(({ text }) => text).join(' ');
+    const texts: [string, string][] = pairs.map((of) => [of.text, of.text_pair]);
+    texts.push([long, 'short'], ['short', long], [long, long], [`${long} a`, long]);
+    for (const side of ['left', 'right'] as const) {
+      library.setTruncation(maxTokens, { direction: side });
+      for (const [text, pair] of texts) {
+        const [found, alone] = await encoder.encodeAll([
+          { text, pair, cut: 'longest_first', side },
+          { text, side },
+        ]);
+        expect(found?.ids).toEqual((await library.encode(text, pair)).getIds());
+        expect(alone?.ids).toEqual((await library.encode(text)).getIds());
+      }
+    }
   });
 });
 

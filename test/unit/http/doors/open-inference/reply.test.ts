@@ -1,7 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { PlimsollError } from '../../../../../src/errors.js';
-import { statusOf } from '../../../../../src/http/doors/open-inference/errors.js';
 import {
   entitiesTensor,
   labelTensor,
@@ -23,14 +21,14 @@ const wanted = (name: string, fields: Partial<WantedOutput> = {}): WantedOutput 
 });
 const RESULTS = [
   [
-    { label: 'ü', score: 0.5 },
     { label: 'a:b', score: 0.25 },
+    { label: 'ü', score: 0.5 },
     { label: '', score: 0.125 },
   ],
   [
-    { label: '', score: 1 },
-    { label: 'ü', score: 0 },
     { label: 'a:b', score: 0 },
+    { label: 'ü', score: 0 },
+    { label: '', score: 1 },
   ],
 ];
 const TENSORS = {
@@ -116,13 +114,17 @@ describe('which outputs', () => {
     expect(() => outputsFor(asked, ['label', 'score'])).toThrow(/no output "logits".*label, score/);
   });
 
-  test('scores of labels that share a name cannot be told apart', () => {
-    try {
-      scoreTensor([[{ label: 'x', score: 1 }]], ['x', 'x']);
-    } catch (error) {
-      expect(error instanceof PlimsollError ? statusOf(error) : 0).toBe(501);
-      return;
-    }
-    expect.unreachable();
+  test('labels that share a name have a score each, by their places', () => {
+    const labels = ['x', 'y', 'x'];
+    const results = [labels.map((label, at) => ({ label, score: [0.25, 0, 0.75][at] ?? 0 }))];
+    expect(scoreTensor(results, labels)).toMatchObject({ shape: [1, 3], numbers: [0.25, 0, 0.75] });
+    expect(labelTensor(results)).toMatchObject({ texts: ['x'] });
+    expect(classesOf(scoreTensor(results, labels), labels, 2)).toMatchObject({
+      texts: ['0.75:2:x', '0.25:0:x'],
+    });
+  });
+
+  test('an answer that lacks labels is no tensor', () => {
+    expect(() => scoreTensor([[{ label: 'x', score: 1 }]], ['x', 'y'])).toThrow(/lacks/);
   });
 });

@@ -3,7 +3,7 @@ import { PlimsollError } from '../../../../../src/errors.js';
 import { EmptyBatch, teiErrors } from '../../../../../src/http/doors/tei/errors.js';
 import { predicted } from '../../../../../src/http/doors/tei/inputs.js';
 import { teiTokens } from '../../../../../src/http/doors/tei/tokens.js';
-import { checkTruncation } from '../../../../../src/http/doors/tei/truncation.js';
+import { checkTruncation, sideWanted } from '../../../../../src/http/doors/tei/truncation.js';
 
 const pair = { text: 'a', text_pair: 'b' };
 
@@ -52,13 +52,21 @@ test('offsets count bytes, and special tokens have none', () => {
   expect(teiTokens('hä🎬', of, false)).toHaveLength(2);
 });
 
-test('a text that was cut is refused where the caller forbade it, or wanted the other side', () => {
+test('a text that was cut is refused where the caller forbade it', () => {
   const cut = [false, true];
   expect(() => checkTruncation({}, cut, 8)).not.toThrow();
   expect(() => checkTruncation({ truncate: null }, cut, 8)).not.toThrow();
   expect(() => checkTruncation({ truncate: false }, [false], 8)).not.toThrow();
   expect(() => checkTruncation({ truncate: false }, cut, 8)).toThrow(/input 1 .* 8 tokens/);
-  expect(() => checkTruncation({ truncation_direction: 'Left' }, cut, 8)).toThrow(/Left/);
+});
+
+test.each([
+  [{}, undefined],
+  [{ truncation_direction: 'Left' }, 'left'],
+  [{ truncation_direction: 'left' }, 'left'],
+  [{ truncation_direction: 'Right' }, 'right'],
+] as const)('%j cuts at: %s', (body, side) => {
+  expect(sideWanted(body)).toBe(side);
 });
 
 test.each([

@@ -28,6 +28,7 @@ async function verdictOn(
   const fastFolder = path.join(scratch, 'form', 'fast');
   const verdict = await tryCandidates({
     ...{ ...job, job: 'verify', verification, fastFolder, findings, batchItems: 8, budgetMs },
+    labels,
     labelling: { scoring: model.description.scoring, thresholds: labels.map(() => undefined) },
   });
   expect(existsSync(path.join(fastFolder, 'model.onnx'))).toBe(verdict.serves === 'fast');
@@ -93,4 +94,10 @@ describe('candidates', () => {
       /probe.jsonl .* line 2 is neither/,
     );
   });
+});
+
+test('a model that says how two texts stand to one another is tried with pairs, with their token types', async () => {
+  const { candidates } = await verdictOn('pair-bert');
+  const rows = candidates.flatMap(({ agreement }) => agreement?.rows ?? []);
+  expect(rows.length).toBeGreaterThan(0);
 });

@@ -1,0 +1,61 @@
+/** A model whose longest texts would take more memory than half of the load line, served by a real server. */
+import { cp, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { Answer } from '../../src/contract/classify.js';
+import { request, type Server, startServer, temporaryFolder } from './harness.js';
+import { expectError } from './shapes.js';
+
+/** Attention of 8,192 tokens takes 512 MB in each of its layers. */
+const LONG_CONTEXT = fileURLToPath(
+  new URL('../fixtures/reference/st-modernbert-mean', import.meta.url),
+);
+const LINE_MB = 512;
+const TOO_LONG = 'word '.repeat(8000);
+
+let server: Server;
+const ask = (model: string, inputs: string | readonly string[]) =>
+  request<Answer>(server, 'POST', '/v1/classify', { body: { model, inputs } });
+
+beforeAll(async () => {
+  const models = await temporaryFolder();
+  await cp(LONG_CONTEXT, path.join(models, 'long'), { recursive: true });
+  const file = path.join(models, 'long', 'tokenizer_config.json');
+  const config = JSON.parse(await readFile(file, 'utf8')) as object;
+  await writeFile(file, JSON.stringify({ ...config, model_max_length: 8192 }));
+  const settings = {
+    'memory.load_line': `${LINE_MB}MB`,
+    'memory.load_of': 'server',
+    'request.deadline_ms': 120_000,
+  };
+  server = await startServer({ models, settings });
+});
+
+describe('a text that would take more memory than there is', () => {
+  test('is refused with its figures and the remedy; no worker ends, others are answered', async () => {
+    expect((await ask('long', 'a short text')).status).toBe(200);
+    const refused = [ask('long', TOO_LONG), ask('long', ['short', TOO_LONG])];
+    const beside = ask('long', 'another short text');
+    for (const reply of await Promise.all(refused)) {
+      expect(reply.status).toBe(422);
+      expectError(
+        reply,
+        'INVALID_INPUT',
+        /has \d{4} tokens; here \d+ fit into memory.*\d+ MB.*raise the load line.*max_tokens in its plimsoll\.json/,
+      );
+    }
+    expect((await beside).status).toBe(200);
+    expect(server.logs.filter(({ msg }) => /worker.*(ended|killed|replaced)/.test(msg))).toEqual(
+      [],
+    );
+  });
+
+  test('the other doors say it in their own words', async () => {
+    const reply = await request<{ error_type: string }>(server, 'POST', '/tei/long/predict', {
+      body: { inputs: TOO_LONG },
+    });
+    expect(reply).toMatchObject({ status: 422, body: { error_type: 'Validation' } });
+    expect(reply.text).toMatch(/fit into memory.*max_tokens/);
+  });
+});
