@@ -107,11 +107,12 @@ export function batchesOf(
   bounds?: BatchBounds,
 ): readonly (readonly number[])[] {
   const all = lengths.map((_, row) => row);
+  const lengthOf = (row: number) => fixedLength ?? lengths[row] ?? 0;
   const groups =
     grouping === 'together' || (grouping === 'equal length' && fixedLength !== undefined)
-      ? alike(all, (row) => fixedLength ?? lengths[row] ?? 0, bounds) // 4
+      ? alike(all, lengthOf, bounds) // 4
       : grouping === 'equal length'
-        ? [...groupBy(all, (row) => lengths[row] ?? 0)] // 3
+        ? [...groupBy(all, lengthOf)].flatMap((rows) => alike(rows, lengthOf, bounds)) // 3
         : all.map((row) => [row]); // 2
   if (fixedRows === undefined) return groups;
   return groups.flatMap((rows) => slices(rows, fixedRows)); // 1

@@ -46,6 +46,12 @@ describe('rows of any lengths are batched by their tokens', () => {
     const bounds = { rows: 16, tokens: 512 };
     const alone = batchesOf([7, 7], { ...PLAN, grouping: 'one by one' }, bounds);
     expect(alone).toEqual([[0], [1]]);
+    const equal = { ...PLAN, grouping: 'equal length' } as const;
+    expect(batchesOf([99, 100, 99, 99], equal, { rows: 2, tokens: 512 })).toEqual([
+      [0, 2],
+      [3],
+      [1],
+    ]);
     const two = batchesOf([7, 7, 7], { ...PLAN, fixedRows: 2 }, bounds);
     expect(two).toEqual([[0, 1], [2]]);
   });
