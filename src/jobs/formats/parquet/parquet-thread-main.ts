@@ -9,12 +9,8 @@ interface Wanted {
   readonly reject: (error: Error) => void;
 }
 
-/** After so many answers, of about a megabyte each: left alone, V8 would let the thread grow by tens of megabytes first. */
-const ANSWERS_OF_COLLECTION = 4;
-
 const wanted = new Map<number, Wanted>();
 let ranges = 0;
-let answers = 0;
 
 function send(message: FromThread): void {
   parentPort?.postMessage(message);
@@ -29,11 +25,6 @@ const decoder = new ParquetDecoder((start, end) => {
   });
 });
 
-function collectNowAndThen(): void {
-  answers += 1;
-  if (answers % ANSWERS_OF_COLLECTION === 0) collectGarbage();
-}
-
 // Where one range of several cannot be read, the library forgets the others: the answer has the reason.
 process.on('unhandledRejection', () => undefined);
 
@@ -42,7 +33,8 @@ parentPort?.on('message', (message: ToThread) => {
     decoder
       .answer(message)
       .then(send, () => process.exit(1))
-      .finally(collectNowAndThen);
+      // Some milliseconds for some hundred rows; left alone, V8 lets the thread grow by tens of megabytes first.
+      .finally(collectGarbage);
     return;
   }
   const { resolve, reject } = wanted.get(message.range) ?? {};
