@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
@@ -8,7 +8,9 @@ import type { Relay, RelayMode } from './relay.js';
 /** One thing that goes wrong at a boundary of the server, and how it ends. */
 export interface Fault {
   readonly boundary: 'worker' | 'disk' | 'log' | 'database' | 'redis' | 'client' | 'memory';
-  readonly kind: 'hang' | 'slow' | 'error' | 'garbage' | 'gone';
+  readonly kind: 'hang' | 'slow' | 'error' | 'garbage' | 'gone' | 'critical';
+  /** New sessions are refused meanwhile, as they have to be: not for callers who open one for each request. */
+  readonly refusesSessions?: true;
   readonly begin: () => Promise<void> | void;
   /** What `/health/ready` says of it after a while, where it is to say something. */
   readonly shows?: RegExp;
@@ -48,17 +50,39 @@ export class Machine {
 
   /** Percent of its 4 GB that are in use; the line is at 80. */
   use(percent: number): void {
-    const availableKb = Math.round((4 * 2 ** 20 * (100 - percent)) / 100);
-    this.write(`MemTotal: 4194304 kB\nMemFree: 1024 kB\nMemAvailable: ${availableKb} kB\n`);
+    this.write(meminfoAt(percent));
   }
 
   write(meminfo: string): void {
     writeFileSync(path.join(this.root, 'proc/meminfo'), meminfo);
   }
 
+  /** Whoever opens it waits: a FIFO that nobody writes to. */
+  hang(): void {
+    this.remove();
+    spawnSync('mkfifo', [path.join(this.root, 'proc/meminfo')]);
+  }
+
+  /** Lets those go who wait, who then read nothing. */
+  release(): void {
+    const file = path.join(this.root, 'proc/meminfo');
+    // For reading and writing it opens at once, and is the writer that the others wait for.
+    const fifo = openSync(file, constants.O_RDWR | constants.O_NONBLOCK);
+    // Put in its place before those who wait look again.
+    const next = `${file}.next`;
+    writeFileSync(next, meminfoAt(20));
+    renameSync(next, file);
+    closeSync(fifo);
+  }
+
   remove(): void {
     rmSync(path.join(this.root, 'proc/meminfo'), { force: true });
   }
+}
+
+function meminfoAt(percent: number): string {
+  const availableKb = Math.round((4 * 2 ** 20 * (100 - percent)) / 100);
+  return `MemTotal: 4194304 kB\nMemFree: 1024 kB\nMemAvailable: ${availableKb} kB\n`;
 }
 
 /** Whether no file of a running process can be made to grow (prlimit(1) of util-linux, and the right to use it). */
@@ -75,12 +99,12 @@ const HEAD = `POST /v1/classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: app
 export const FAULT_NAMES: readonly string[] = [
   ...['worker hang', 'worker slow', 'worker error', 'worker gone'],
   ...(canLimitFiles ? ['disk error'] : []),
-  ...['disk gone', 'log hang'],
+  ...['disk gone', 'log hang', 'log slow'],
   ...['database', 'redis'].flatMap((of) =>
     ['hang', 'slow', 'error', 'garbage', 'gone'].map((kind) => `${of} ${kind}`),
   ),
   ...['client hang', 'client slow', 'client garbage', 'client gone'],
-  ...['memory error', 'memory garbage', 'memory gone'],
+  ...['memory error', 'memory critical', 'memory garbage', 'memory gone', 'memory hang'],
 ];
 
 export function nameOf({ boundary, kind }: Fault): string {
@@ -99,6 +123,7 @@ export function faultsOf(server: Exposed): readonly Fault[] {
       begin: () => server.holdLog(true),
       end: () => server.holdLog(false),
     },
+    slowLog(server),
     ...relayFaults('database', server.database, /the database takes no records/),
     ...relayFaults('redis', server.redis, /Redis does not answer/),
     ...clientFaults(server.url),
@@ -109,6 +134,12 @@ export function faultsOf(server: Exposed): readonly Fault[] {
       begin: () => machine.use(70.4),
       end: () => machine.use(20),
     },
+    // 97 % of the line: caches are emptied, new sessions are refused, those that are open go on.
+    {
+      ...{ boundary: 'memory', kind: 'critical', refusesSessions: true },
+      begin: () => machine.use(77.6),
+      end: () => machine.use(20),
+    },
     {
       boundary: 'memory',
       kind: 'garbage',
@@ -116,7 +147,31 @@ export function faultsOf(server: Exposed): readonly Fault[] {
       end: () => machine.use(20),
     },
     { boundary: 'memory', kind: 'gone', begin: () => machine.remove(), end: () => machine.use(20) },
+    { boundary: 'memory', kind: 'hang', begin: () => machine.hang(), end: () => machine.release() },
   ];
+}
+
+/** Time that the log's reader takes a rest for, before each glance at it. */
+const LOG_REST_MS = 200;
+
+/** Its reader takes what a pipe holds, and then nothing for a while. */
+function slowLog({ holdLog }: Pick<Exposed, 'holdLog'>): Fault {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    ...{ boundary: 'log', kind: 'slow' },
+    begin: () => {
+      holdLog(true);
+      timer = setInterval(() => {
+        holdLog(false);
+        setImmediate(() => holdLog(timer !== undefined));
+      }, LOG_REST_MS);
+    },
+    end: () => {
+      clearInterval(timer);
+      timer = undefined;
+      holdLog(false);
+    },
+  };
 }
 
 function workerFaults({ workers, random }: Exposed): readonly Fault[] {

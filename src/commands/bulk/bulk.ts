@@ -3,15 +3,14 @@ import path from 'node:path';
 import { App } from '../../app/app.js';
 import { createLog } from '../../app/log.js';
 import type { JobRequest, JobView } from '../../contract/jobs.js';
-import { messageOf } from '../../errors.js';
 import { jobIdOf } from '../../jobs/run/part.js';
 import { configFrom, printWarnings } from '../flags.js';
 import { fetchNamedModels } from '../hub-models.js';
 import { type BulkFlags, jobRequestOf } from './bulk-flags.js';
-import { JobDisplay, outcomeLines } from './job-display.js';
-import { type BulkJobs, keyFromEnvironment, remoteJobs } from './remote-jobs.js';
+import { followed } from './follow-job.js';
+import { outcomeLines } from './job-display.js';
+import { keyFromEnvironment, remoteJobs } from './remote-jobs.js';
 
-const LOOK_MS = 1000;
 /** Exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it. */
 const STOPPED_BY_HAND = 130;
 
@@ -69,50 +68,9 @@ async function here(request: JobRequest, flags: BulkFlags, signal: AbortSignal):
   return told(job);
 }
 
-/** Shows a job until it has ended. @returns undefined if the signal came first */
-async function followed(
-  jobs: BulkJobs,
-  id: string,
-  signal: AbortSignal,
-): Promise<JobView | undefined> {
-  const display = new JobDisplay(process.stderr);
-  let lastFault = '';
-  try {
-    while (!signal.aborted) {
-      try {
-        const job = await jobs.show(id);
-        if (job.ended_at !== null) return job;
-        display.show(job);
-        lastFault = '';
-      } catch (error) {
-        // The job goes on without us; whoever keeps it may be back at the next look.
-        const fault = messageOf(error);
-        if (fault !== lastFault) process.stderr.write(`\n${fault}; looking again\n`);
-        lastFault = fault;
-      }
-      await paused(LOOK_MS, signal);
-    }
-    return undefined;
-  } finally {
-    display.end();
-  }
-}
-
 function told(job: JobView): number {
   for (const line of outcomeLines(job)) process.stdout.write(`${line}\n`);
   return job.state === 'done' ? 0 : 1;
-}
-
-function paused(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 }
 
 function slashed(server: string): string {

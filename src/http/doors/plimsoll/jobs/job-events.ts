@@ -63,8 +63,9 @@ function follow(
     looking = true;
     try {
       send(await jobs.show(first.id));
-    } catch {
-      // The database may be back at the next look; a job that is gone ends with its stream's caller.
+    } catch (error) {
+      // The database may be back at the next look; a job that was forgotten is not.
+      if (error instanceof PlimsollError && error.code === 'NOT_FOUND') end();
     } finally {
       looking = false;
     }
