@@ -4,6 +4,8 @@ import type { TokenOptions } from '../models/run/entities.js';
 import { charactersOf, type RowInput } from '../models/run/row-input.js';
 import { MOST_TOKENS_OF_TEXT } from '../models/run/tokens/chunks.js';
 import type { BatchWork } from './faults/time-budgets.js';
+import type { BatchLimits, Dispatch } from './queue/scheduler.js';
+import { BUNDLE_PREFETCH_MS } from './queue/waiting-classes.js';
 import type { Row } from './requests.js';
 import type { LiveInput } from './shadow-checks.js';
 import type { RowResult } from './workers/protocol.js';
@@ -47,11 +49,33 @@ export function workOf(rows: readonly Row[]): BatchWork {
   return { size, characters };
 }
 
+/** How a batch, or a bundle, runs. */
+export function optionsOf(
+  dispatch: Dispatch<Row>,
+  limits: BatchLimits,
+): Omit<RunOptions, 'timeoutMs'> {
+  return { ...rowOptionsOf(dispatch.rows), ...bundleOptionsOf(dispatch, limits) };
+}
+
 /** What differs between rows; left out where all are alike. */
 export function rowOptionsOf(
   rows: readonly Row[],
 ): Pick<RunOptions, 'keep' | 'functions' | 'tokens'> {
   return { keep: keepOf(rows), functions: functionsOf(rows), tokens: tokensOf(rows) };
+}
+
+/** Of English text, about: batches are bounded in characters, workers count tokens. */
+const CHARACTERS_OF_TOKEN = 4;
+
+/** What differs for a bundle: nobody waits for it, and the worker batches its rows. */
+function bundleOptionsOf(
+  { isBundle, rows }: Dispatch<Row>,
+  { maxItems, maxSize }: BatchLimits,
+): Pick<RunOptions, 'bounds' | 'prefetchMs'> {
+  if (!isBundle) return {};
+  const tokens = Math.ceil(maxSize / CHARACTERS_OF_TOKEN);
+  const bounds = rows.length > 1 ? { rows: maxItems, tokens } : undefined;
+  return { bounds, prefetchMs: BUNDLE_PREFETCH_MS };
 }
 
 /** Undefined if every label of every row is wanted. */

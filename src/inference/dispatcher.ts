@@ -3,7 +3,7 @@ import { PlimsollError } from '../errors.js';
 import type { ReadyModel } from '../models/library.js';
 import type { Gear } from '../models/run/gear.js';
 import type { RowInput } from '../models/run/row-input.js';
-import { inputsOf, liveInputOf, rowOptionsOf, sizesOf, workOf } from './batch-inputs.js';
+import { inputsOf, liveInputOf, optionsOf, sizesOf, workOf } from './batch-inputs.js';
 import { CondemnedForms } from './damaged-forms.js';
 import type { DispatcherOptions } from './dispatcher-options.js';
 import { Faults } from './faults/faults.js';
@@ -13,8 +13,8 @@ import { HeldModels } from './loads/held-models.js';
 import { handleOf } from './loads/model-handles.js';
 import { ModelLoads } from './loads/model-loads.js';
 import { QueueGate } from './queue/queue-gate.js';
-import type { Dispatch, WorkerView } from './queue/scheduler.js';
-import { type Moment, SHORT_BATCH_MS, WaitingClasses } from './queue/waiting-classes.js';
+import type { BatchLimits, Dispatch, WorkerView } from './queue/scheduler.js';
+import { BUNDLE_MS, type Moment, SHORT_BATCH_MS, WaitingClasses } from './queue/waiting-classes.js';
 import {
   type Answer,
   answerRow,
@@ -45,12 +45,12 @@ export class Dispatcher {
   readonly #running = new RunningBatches();
   readonly #held: HeldModels;
   readonly condemned: CondemnedForms;
-  #maxItems: number;
+  #limits: BatchLimits;
   #later: NodeJS.Timeout | undefined;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#maxItems = options.limits.maxItems;
+    this.#limits = options.limits;
     this.#waiting = new WaitingClasses(options.limits.maxSize, options.jobShare ?? 0);
     this.#gate = new QueueGate(options);
     this.#faults = new Faults(options.batchTimeoutMs, options.onRefusal);
@@ -61,7 +61,8 @@ export class Dispatcher {
 
   /** Sets the most inputs of one batch: smaller batches take less memory. */
   setMaxItems(maxItems: number): void {
-    this.#maxItems = Math.max(1, Math.min(maxItems, this.#options.limits.maxItems));
+    const { limits } = this.#options;
+    this.#limits = { ...limits, maxItems: Math.max(1, Math.min(maxItems, limits.maxItems)) };
   }
 
   /** Inputs of callers that wait for a worker. */
@@ -159,11 +160,10 @@ export class Dispatcher {
 
   /** Hands out batches while there are any. Called on every arrival, completion and change of workers. */
   pump(): void {
-    const limits = { ...this.#options.limits, maxItems: this.#maxItems };
     while (this.#waiting.size > 0) {
       const views = this.#views();
       if (views.length === 0) return;
-      const dispatch = this.#waiting.next(views, limits, this.#moment());
+      const dispatch = this.#waiting.next(views, this.#limits, this.#moment());
       if (dispatch === undefined) break;
       if (this.#dropLate(dispatch)) continue;
       const worker = this.#options.pool.find(dispatch.worker);
@@ -180,6 +180,7 @@ export class Dispatcher {
     return {
       ...{ nowMs: performance.now(), workers, jobBatches, isHeld: this.#isHeld },
       shortSize: (model) => this.#gate.sizeWithin(model, SHORT_BATCH_MS),
+      bundleSize: (model) => this.#gate.sizeWithin(model, BUNDLE_MS),
     };
   }
 
@@ -306,11 +307,11 @@ export class Dispatcher {
     const { ready } = first.request;
     const joined = this.#running.begin(dispatch);
     const work = workOf(rows);
-    const { budgetMs, hardMs } = this.#faults.limitOf(ready, work);
+    const { budgetMs, hardMs: timeoutMs } = this.#faults.limitOf(ready, work);
     const expectedMs = this.#gate.batchMs(model, work.size);
     try {
       const handle = handleOf(ready, this.#options.threads);
-      const options = { timeoutMs: hardMs, budgetMs, expectedMs, ...rowOptionsOf(rows) };
+      const options = { timeoutMs, budgetMs, expectedMs, ...optionsOf(dispatch, this.#limits) };
       this.condemned.check(ready);
       const result = await worker.run(handle, inputsOf(rows), options);
       this.condemned.check(ready);
@@ -323,8 +324,7 @@ export class Dispatcher {
       const { tokenizeMs, runMs } = result;
       this.#options.onBatch({ model, items: rows.length, tokenizeMs, runMs, retried });
       const [one] = result.rows;
-      if (one !== undefined)
-        this.#options.onAnswered?.(ready, rows.length, liveInputOf(first, one));
+      if (one) this.#options.onAnswered?.(ready, rows.length, liveInputOf(first, one));
     } catch (error) {
       this.#running.closeTo(joined);
       const fault = faultOf(error);

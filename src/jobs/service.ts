@@ -1,7 +1,7 @@
 import type { JobRequest, JobStateName, JobView, ShardView } from '../contract/jobs.js';
 import { PlimsollError } from '../errors.js';
 import type { Places } from './files/places.js';
-import { assertCanWrite } from './formats/formats.js';
+import { assertCanWrite } from './formats/writing/can-write.js';
 import { expectedRows, Rate, type RunningRows } from './progress.js';
 import type { JobEvent, JobQueue, JobState, ShardState, ShardStateName } from './queue/queue.js';
 import { askedTask } from './run/asked.js';
@@ -20,7 +20,8 @@ const MOST_RATES = 1000;
 
 export interface JobServiceParts {
   readonly queue: JobQueue;
-  readonly places: Places;
+  /** Loaded with the first job. */
+  readonly places: () => Promise<Pick<Places, 'list' | 'writer'>>;
   readonly models: JobModels;
   readonly progress: RunningRows;
   /** @throws PlimsollError INVALID_REQUEST if there is no default model */
@@ -102,7 +103,7 @@ export class JobService {
   }
 
   async #checkPlaces(request: JobRequest): Promise<void> {
-    const { places } = this.#parts;
+    const places = await this.#parts.places();
     const signal = AbortSignal.timeout(LOOK_MS);
     await places.writer(request.output).find(manifestNameOf(jobIdOf(request)), signal);
     const patterns = typeof request.input === 'string' ? [request.input] : request.input;

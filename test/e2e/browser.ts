@@ -5,10 +5,9 @@ import axe from 'axe-core';
 import type { BrowserContext, Locator, Page } from 'playwright-core';
 import { startChromium } from '../../scripts/chromium.mjs';
 
-/** Where screenshots go; CI keeps what is there. */
-const RESULTS =
-  process.env.PLIMSOLL_TEST_RESULTS ??
-  fileURLToPath(new URL('../../test-results', import.meta.url));
+/** Where screenshots go. Those that show no failure are made only if a folder is named: whole pages take seconds each. */
+const NAMED_RESULTS = process.env.PLIMSOLL_TEST_RESULTS;
+const RESULTS = NAMED_RESULTS ?? fileURLToPath(new URL('../../test-results', import.meta.url));
 /** Far more than anything here takes on a busy machine. */
 const AMPLE_MS = 20_000;
 
@@ -71,13 +70,20 @@ export class Browser {
   }
 }
 
-/** Keeps a picture of the whole page. */
+/** Keeps a picture of the whole page of a test that failed. */
+export async function shootFailure(page: Page, id: string): Promise<void> {
+  await page.screenshot({ path: pictureOf(`failed-${id}`), fullPage: true });
+}
+
+/** Keeps a picture of the whole page, if pictures are asked for. */
 export async function shoot(page: Page, name: string): Promise<void> {
+  if (NAMED_RESULTS === undefined) return;
   await page.screenshot({ path: pictureOf(name), fullPage: true });
 }
 
-/** Keeps a picture of one part of the page. */
+/** Keeps a picture of one part of the page, if pictures are asked for. */
 export async function shootPart(part: Locator, name: string): Promise<void> {
+  if (NAMED_RESULTS === undefined) return;
   await part.screenshot({ path: pictureOf(name) });
 }
 
@@ -86,13 +92,17 @@ function pictureOf(name: string): string {
   return path.join(RESULTS, `page-${name}.png`);
 }
 
-/** Looks for what keeps people out (WCAG 2 A and AA, and good practice). */
-export async function findViolations(page: Page): Promise<readonly Violation[]> {
+/**
+ * Looks for what keeps people out (WCAG 2 A and AA, and good practice).
+ *
+ * @param within selector of the part that is looked at; the whole page by default
+ */
+export async function findViolations(page: Page, within = 'html'): Promise<readonly Violation[]> {
   // As text of the debugger: a script of the page would be against its security policy.
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate<{
     violations: { id: string; nodes: { target: string[]; failureSummary?: string }[] }[];
-  }>("axe.run({ resultTypes: ['violations'] })");
+  }>(`axe.run(${JSON.stringify(within)}, { resultTypes: ['violations'] })`);
   return violations.map(({ id, nodes }) => ({
     rule: id,
     where: nodes.map(({ target, failureSummary }) => `${target.join(' ')}: ${failureSummary}`),

@@ -75,8 +75,11 @@ export interface Server {
   readonly kill: () => Promise<Exit>;
 }
 
-/** Which faster form agrees, and whether one is faster, depends on the machine: tests of that say so. */
-const EXACT = { 'models.dtype': 'fp32' };
+/**
+ * Which faster form agrees, and whether one is faster, depends on the machine: tests of that say so. So do tests
+ * that need several workers: each costs about a second of CPU time at every start.
+ */
+const DEFAULTS = { 'models.dtype': 'fp32', 'worker.count': 1 };
 const START_MS = 60_000;
 const REQUEST_MS = 60_000;
 const servers = new Set<{ readonly child: ChildProcess; readonly output: () => string }>();
@@ -99,7 +102,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   ];
   if (options.models !== undefined) args.push('--models', options.models);
   args.push(...(options.flags ?? []));
-  for (const [key, value] of Object.entries({ ...EXACT, ...options.settings })) {
+  for (const [key, value] of Object.entries({ ...DEFAULTS, ...options.settings })) {
     args.push('--set', `${key}=${value}`);
   }
   const { environment = {}, program, sockets } = options;

@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, inject, onTestFinished, test } from 'vitest';
 import type { ErrorBody } from '../../src/contract/errors.js';
 import type { MemoryView } from '../../src/contract/state/memory.js';
 import { findCgroup } from '../../src/system/cgroup/cgroup-tree.js';
@@ -24,11 +24,20 @@ const LIMIT_MB = 900;
 /** Starts `serve` at the end of a shell script, in which `"$@"` is the program; it is stopped when the test ends. */
 async function startUnder(
   script: string,
-  options: { readonly unshare?: readonly string[]; readonly set?: Record<string, string> } = {},
+  options: {
+    readonly unshare?: readonly string[];
+    readonly set?: Record<string, string>;
+    /** Else the data folder has the bundled model's mapped forms already. */
+    readonly isUnprepared?: boolean;
+  } = {},
 ) {
   const data = path.join(await temporaryFolder(), 'data');
   mkdirSync(data);
-  const settings = Object.entries({ 'log.format': 'json', ...options.set });
+  if (options.isUnprepared !== true) {
+    cpSync(inject('preparedForms'), path.join(data, 'mapped'), { recursive: true });
+  }
+  const always = { 'log.format': 'json', 'models.dtype': 'fp32', 'worker.count': '1' };
+  const settings = Object.entries({ ...always, ...options.set });
   const sets = settings.flatMap(([key, value]) => ['--set', `${key}=${value}`]);
   const serve = [process.execPath, MAIN, 'serve', '--port', '0', '--data', data, ...sets];
   const [command = '/bin/sh', ...args] = [...(options.unshare ?? []), '/bin/sh', '-c', script];
@@ -171,7 +180,7 @@ test('a model is prepared when its peak fits, refused with the figures while it 
   // The line is 819 MB: 44 MB are left, then 195.
   hasAvailable(249);
   const set = { 'memory.system_root': root, 'memory.reading_interval_ms': '50' };
-  const server = await startUnder('exec "$@"', { set });
+  const server = await startUnder('exec "$@"', { set, isUnprepared: true });
   const load = () => request<ErrorBody>(server, 'POST', '/v1/models/spam/load');
   const refused = await load();
   expect(refused.status).toBe(507);

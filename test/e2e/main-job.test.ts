@@ -41,7 +41,7 @@ async function play(session: string, user: number, first: number): Promise<void>
 }
 
 beforeAll(async () => {
-  server = await startServer({ isUnprepared: true });
+  server = await startServer({ isUnprepared: true, settings: { 'worker.count': 2 } });
   await until('the bundled model is prepared', async () => {
     const { models } = await get<Models>(server, '/v1/models');
     return models[0]?.private_mb;

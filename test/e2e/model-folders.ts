@@ -1,5 +1,6 @@
 import { copyFile, cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { inject } from 'vitest';
 import { SPAM } from './texts.js';
 
 /** The files that a model consists of. */
@@ -15,6 +16,12 @@ export async function copyModel(models: string, id: string): Promise<string> {
     dereference: true,
   });
   return folder;
+}
+
+/** Gives a copy of the bundled model its mapped form, which is found by the contents of the model's files. */
+export async function copyForm(data: string, id: string): Promise<void> {
+  const to = path.join(data, 'mapped', id.replaceAll('/', '~'));
+  await cp(path.join(inject('preparedForms'), 'spam'), to, { recursive: true });
 }
 
 /** Changes the model's `config.json`. */

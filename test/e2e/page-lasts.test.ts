@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { chromium } from '../servers/tools.js';
-import { Browser, panel, row, shoot } from './browser.js';
+import { Browser, panel, row, shoot, shootFailure } from './browser.js';
 import { EventRelay } from './event-relay.js';
 import { classify, endSession, openSession, type Server, startServer, until } from './harness.js';
 import { textNumber } from './texts.js';
@@ -55,7 +55,7 @@ describe.skipIf(chromium === undefined)('a page that stays open', () => {
 
   afterEach(async ({ task }) => {
     for (const page of pages.splice(0)) {
-      if (task.result?.state === 'fail') await shoot(page, `failed-${task.id}`);
+      if (task.result?.state === 'fail') await shootFailure(page, task.id);
       await page.close();
     }
   });

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { chromium } from '../servers/tools.js';
-import { Browser, findViolations, panel, shoot } from './browser.js';
+import { Browser, findViolations, panel, shoot, shootFailure } from './browser.js';
 import { get, type Server, startServer, until } from './harness.js';
 
 interface ProofView {
@@ -27,7 +27,7 @@ describe.skipIf(chromium === undefined)('messages of the page', () => {
   });
 
   afterEach(async ({ task }) => {
-    if (task.result?.state === 'fail') await shoot(page, `failed-${task.id}`);
+    if (task.result?.state === 'fail') await shootFailure(page, task.id);
   });
 
   afterAll(async () => {

@@ -22,9 +22,11 @@ import {
   startServer,
   temporaryFolder,
 } from './harness.js';
+import { copyForm } from './model-folders.js';
 import {
   MANY_LABELS,
   MANY_LABELS_ID,
+  ODD_IDS,
   ODD_LABELS,
   ODD_LABELS_ID,
   writeOddModels,
@@ -56,7 +58,10 @@ describe.skipIf(chromium === undefined)('the page with odd names', () => {
     for (const [name, from] of Object.entries(OTHER_TASKS)) {
       await cp(path.join(REFERENCE, from), path.join(folder, name), { recursive: true });
     }
-    server = await startServer({ models: folder, settings: { 'worker.count': 2 } });
+    const data = path.join(await temporaryFolder(), 'data');
+    // The others, whose folders of forms have made-up names, are prepared by the server.
+    for (const id of ODD_IDS.filter((odd) => /^[\w/.-]+$/.test(odd))) await copyForm(data, id);
+    server = await startServer({ models: folder, data, settings: { 'worker.count': 2 } });
     ({ models } = await get<{ models: ModelView[] }>(server, '/v1/models'));
     const { id } = await openSession(server);
     for (const { id: model, tasks } of models) {
@@ -159,7 +164,8 @@ describe.skipIf(chromium === undefined)('the page with odd names', () => {
         const faults = await findLayoutFaults(page);
         expect({ name, theme, size, faults }).toEqual({ name, theme, size, faults: [] });
       }
-      const violations = await findViolations(page);
+      // The rest of the page stays as it was looked at in the first test.
+      const violations = await findViolations(page, '.panel:has(.try)');
       expect({ name, theme, violations }).toEqual({ name, theme, violations: [] });
       await shootPart(panel(page, 'Try it'), `try-${name}-${theme}`);
     }

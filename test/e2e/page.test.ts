@@ -6,7 +6,7 @@ import type { SessionView } from '../../src/contract/sessions.js';
 import type { MemoryView } from '../../src/contract/state/memory.js';
 import type { Workers } from '../../src/contract/state/workers.js';
 import { chromium } from '../servers/tools.js';
-import { Browser, cells, numberIn, panel, row, shoot } from './browser.js';
+import { Browser, cells, numberIn, panel, row, shoot, shootFailure } from './browser.js';
 import {
   classify,
   endSession,
@@ -65,7 +65,7 @@ describe.skipIf(chromium === undefined)('the page', () => {
   });
 
   afterEach(async ({ task }) => {
-    if (task.result?.state === 'fail') await shoot(page, `failed-${task.id}`);
+    if (task.result?.state === 'fail') await shootFailure(page, task.id);
     await page.goto(`${server.url}/#/`);
   });
 

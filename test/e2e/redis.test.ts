@@ -106,8 +106,9 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     await request(server, 'DELETE', '/v1/cache');
     await classify(server, ['one', 'two', 'three']);
     await classify(server, 'one');
+    const other = await start();
     const view = await vi.waitFor(async () => {
-      const now = await get<CacheView>(await start(), '/v1/cache');
+      const now = await get<CacheView>(other, '/v1/cache');
       expect(now.redis?.entries).toBe(3);
       return now;
     }, AMPLE);
@@ -151,7 +152,8 @@ describe.skipIf(redis === undefined)('a server with a real Redis', () => {
     const roomy = await start();
     await request(roomy, 'DELETE', '/v1/cache');
     await classify(roomy, ['one', 'two', 'three']);
-    const entries = async () => (await get<CacheView>(await start(), '/v1/cache')).redis?.entries;
+    const other = await start();
+    const entries = async () => (await get<CacheView>(other, '/v1/cache')).redis?.entries;
     await vi.waitFor(async () => expect(await entries()).toBe(3), AMPLE);
     const spared = await start({
       'memory.load_line': '64M',

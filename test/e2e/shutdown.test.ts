@@ -28,6 +28,9 @@ let data: string;
 const start = (settings: Readonly<Record<string, string | number>> = {}) =>
   startServer({ data, settings });
 
+const isPreparer = (pid: number) =>
+  argumentsOf(pid).some((argument) => argument.endsWith('preparer-main.js'));
+
 /** Whether anyone still takes connections at the server's address. */
 function refusesConnections({ url }: Server): Promise<boolean> {
   const { hostname, port } = new URL(url);
@@ -152,9 +155,7 @@ describe('SIGTERM', () => {
     const server = await startServer({ isUnprepared: true });
     const preparing = await until('a preparer runs', () => {
       const children = childrenOf(server.pid);
-      return server.logs.some(({ msg }) => msg.startsWith('preparing')) && children.length > 2
-        ? children
-        : undefined;
+      return children.some(isPreparer) ? children : undefined;
     });
     expect(await server.stop()).toEqual({ code: 0, signal: null });
     await until('they are gone', () => !preparing.some(isRunning));
@@ -211,9 +212,7 @@ describe('SIGKILL of the main process', () => {
     const mapped = path.join(server.data, 'mapped');
     // It writes only after it has asked the kernel for the signal.
     const preparer = await until('a preparer writes', () => {
-      const found = childrenOf(server.pid).find((pid) =>
-        argumentsOf(pid).some((argument) => argument.endsWith('preparer-main.js')),
-      );
+      const found = childrenOf(server.pid).find(isPreparer);
       if (found === undefined || !existsSync(mapped)) return undefined;
       const written = readdirSync(mapped, { recursive: true, encoding: 'utf8' });
       if (!written.some((name) => /(stage|model\.onnx)$/.test(name))) return undefined;

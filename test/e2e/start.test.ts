@@ -11,7 +11,7 @@ const PROBE = fileURLToPath(new URL('../fixtures/heap-probe.mjs', import.meta.ur
 const MB = 2 ** 20;
 /** Two halves of 1 MB. */
 const YOUNG_BYTES = 2 * MB;
-const REQUESTS = 300;
+const REQUESTS = 100;
 /** npx alone may take most of it on a busy machine. */
 const LIMIT_MS = 240_000;
 const WAYS = [...PLAIN_WAYS, ...npmWays()];

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { cp } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inject } from 'vitest';
 import { findNpm, NPM_MAJORS } from '../../scripts/test-nodes.mjs';
 import type { LogLine } from './harness.js';
 import {
@@ -77,7 +79,13 @@ export async function startIn(
   npmCache ??= temporaryFolder();
   const folder = await temporaryFolder();
   const [program = '', ...args] = way.command;
-  const data = ['--port', '0', '--data', path.join(folder, 'data'), '--set', 'log.format=json'];
+  // Prepared already: else each start would compile and compare the bundled model, which no test of a start looks at.
+  await cp(inject('preparedForms'), path.join(folder, 'data', 'mapped'), { recursive: true });
+  const settings = ['log.format=json', 'models.dtype=fp32', 'worker.count=1'];
+  const data = [
+    ...['--port', '0', '--data', path.join(folder, 'data')],
+    ...settings.flatMap((setting) => ['--set', setting]),
+  ];
   const kept = Object.entries(cleanEnvironment()).filter(([name]) => !name.startsWith('npm_'));
   const starter = spawn(program, [...args, ...data], {
     cwd: ROOT,

@@ -1,11 +1,9 @@
 import os from 'node:os';
 import { messageOf, PlimsollError } from '../../errors.js';
-import { Places } from '../../jobs/files/places.js';
-import { Formats } from '../../jobs/formats/formats.js';
+import type { PlacesOptions } from '../../jobs/files/places.js';
 import { RunningRows } from '../../jobs/progress.js';
 import { openQueue } from '../../jobs/queue/open-queue.js';
 import type { JobQueue, JobWork } from '../../jobs/queue/queue.js';
-import { JobRunner } from '../../jobs/run/runner.js';
 import { JobService } from '../../jobs/service.js';
 import type { Metrics } from '../../metrics/metrics.js';
 import type { SessionRegistry } from '../../sessions/registry.js';
@@ -15,6 +13,7 @@ import type { Store } from '../../store/store.js';
 import type { Archive } from '../archive/archive.js';
 import type { Logger } from '../log.js';
 import { type JobModelParts, ServerModels } from './job-models.js';
+import type { JobTools } from './job-tools.js';
 
 interface Given {
   readonly config: Config;
@@ -36,11 +35,10 @@ export class Jobs {
   readonly #parts: Parts;
   readonly #given: Given;
   readonly #server: string;
-  readonly #places: Places;
-  readonly #formats: Formats;
   readonly #models: ServerModels;
   readonly #progress: RunningRows;
   #shards = 0;
+  #tools: Promise<JobTools> | undefined;
   #open: { readonly queue: JobQueue; readonly service: JobService } | undefined;
 
   constructor(parts: Parts, given: Given) {
@@ -48,8 +46,6 @@ export class Jobs {
     this.#parts = parts;
     this.#given = given;
     this.#server = config['server.name'] || os.hostname();
-    this.#places = new Places(placesOf(given));
-    this.#formats = new Formats(this.#places);
     this.#models = new ServerModels(parts);
     this.#progress = new RunningRows((rows, bad) => metrics.jobs.ran(rows, bad));
   }
@@ -75,7 +71,8 @@ export class Jobs {
     await queue.start();
     const { classification } = this.#parts;
     const service = new JobService({
-      ...{ queue, places: this.#places, models: this.#models },
+      ...{ queue, models: this.#models },
+      places: async () => (await this.#opened()).places,
       progress: this.#progress,
       modelOf: (name) => classification.idOf(name),
     });
@@ -84,7 +81,7 @@ export class Jobs {
       if (kind === 'created' || kind === 'ended') log.info({ job }, `job ${kind}`);
     });
     if (config['server.role'] === 'door') return;
-    const work = counted(this.#runner(), (by) => {
+    const work = counted(this.#work(), (by) => {
       this.#shards += by;
     });
     queue.work(work, config['jobs.at_once']);
@@ -95,13 +92,30 @@ export class Jobs {
     return this.#shards;
   }
 
-  #runner(): JobRunner {
+  #work(): JobWork {
+    const runner = async () => (await this.#opened()).runner;
+    return {
+      mayTake: ({ request }) => this.#models.mayRun(request.model ?? ''),
+      plan: async function* (job, signal) {
+        yield* (await runner()).plan(job, signal);
+      },
+      run: async (job, shard, signal) => (await runner()).run(job, shard, signal),
+      finish: async (job, shards, signal) => (await runner()).finish(job, shards, signal),
+    };
+  }
+
+  /** Most servers never have a job: what jobs need is loaded with the first one. */
+  #opened(): Promise<JobTools> {
+    this.#tools ??= this.#openTools();
+    return this.#tools;
+  }
+
+  async #openTools(): Promise<JobTools> {
+    const { openJobTools } = await import('./job-tools.js');
     const { sessions } = this.#parts;
-    return new JobRunner({
-      ...{ places: this.#places, formats: this.#formats, models: this.#models },
-      server: this.#server,
+    return openJobTools(placesOf(this.#given), {
+      ...{ models: this.#models, server: this.#server, progress: this.#progress },
       openSession: (user, model) => shardSession(sessions, user, model),
-      progress: this.#progress,
     });
   }
 
@@ -111,7 +125,8 @@ export class Jobs {
   }
 
   async close(): Promise<void> {
-    for (const part of [this.#open?.queue, this.#formats, this.#places]) {
+    const tools = await this.#tools?.catch(() => undefined);
+    for (const part of [this.#open?.queue, tools?.formats, tools?.places]) {
       await part?.close().catch((error: unknown) => {
         this.#given.log.warn({ reason: messageOf(error) }, 'jobs were not closed as they should');
       });
@@ -136,7 +151,7 @@ function counted(work: JobWork, count: (by: 1 | -1) => void): JobWork {
   };
 }
 
-function placesOf({ config, folders }: Given): ConstructorParameters<typeof Places>[0] {
+function placesOf({ config, folders }: Given): PlacesOptions {
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;
   return {
     s3: {

@@ -23,6 +23,16 @@ export interface Dispatch<R extends WaitingRow> {
   readonly rows: readonly R[];
   /** For each row, the other waiting rows with its key: they get its result. */
   readonly same: ReadonlyMap<R, readonly R[]>;
+  /** Rows of a job, formed while no caller was there. They may be of any lengths: the worker batches them. */
+  readonly isBundle: boolean;
+}
+
+/** How many rows of a job go to a worker at once while no caller is there. */
+export interface BundleLimits {
+  /** Rows at most. */
+  readonly maxItems: number;
+  /** Characters at most, of a model’s rows together. */
+  readonly sizeFor: (model: string) => number;
 }
 
 /** What differs for rows that nobody waits for. */
@@ -31,6 +41,8 @@ export interface PlanOptions {
   readonly canPrefetch?: boolean;
   /** Lower limit than `maxSize` for batches of a model, in characters. */
   readonly sizeFor?: (model: string) => number;
+  /** Form bundles within these, not batches. */
+  readonly bundle?: BundleLimits | undefined;
 }
 
 /**
@@ -66,6 +78,7 @@ const CANDIDATES_PER_ITEM = 4;
  *    own), within the limits, as long as a row's padding costs less than a run of its own: short texts run
  *    together, long ones alone. A row marked `alone` is a batch by itself. Rows of a user with a long queue do
  *    not join the batch of a user with a short one.
+ *    A bundle has rows of many lengths instead: as many as the worker runs within the time of a bundle.
  * 6. Rows with equal keys run once, charged to the user whose turn came first; the others leave the queue with
  *    it. So a text that a flooding user sent too does not wait longer for that.
  */
@@ -74,7 +87,7 @@ export function plan<R extends WaitingRow>(
   workers: readonly WorkerView[],
   limits: BatchLimits,
   isHeld: (model: string) => boolean = () => false,
-  { canPrefetch = false, sizeFor }: PlanOptions = {},
+  { canPrefetch = false, sizeFor, bundle }: PlanOptions = {},
 ): Dispatch<R> | undefined {
   const takers = takersOf(workers, waiting, canPrefetch); // 1
   if (takers.length === 0) return undefined;
@@ -90,14 +103,17 @@ export function plan<R extends WaitingRow>(
   const share = Math.ceil(waiting.size / takers.length); // 4
   const maxItems = Math.max(1, Math.min(limits.maxItems, share));
   const maxSize = Math.min(limits.maxSize, sizeFor?.(first.model) ?? limits.maxSize);
-  const rows = formBatch(first, waiting, { maxItems, maxSize }); // 5
+  const rows =
+    bundle === undefined
+      ? formBatch(first, waiting, { maxItems, maxSize }) // 5
+      : formBundle(first, waiting, bundle);
   for (const row of rows) waiting.take(row);
   const same = new Map<R, readonly R[]>(); // 6
   for (const row of rows) {
     const others = waiting.takeSame(row);
     if (others.length > 0) same.set(row, others);
   }
-  return { worker: worker.id, model: first.model, rows, same };
+  return { worker: worker.id, model: first.model, rows, same, isBundle: bundle !== undefined };
 }
 
 /** Idle workers; if there are none, those that can prefetch, when more users wait than there are of them. */
@@ -147,4 +163,26 @@ function formBatch<R extends WaitingRow>(
     longest = padded;
   }
   return batch;
+}
+
+/** Rows of the first one’s user and model, the most alike first: what they cost together is bounded, not their padding. */
+function formBundle<R extends WaitingRow>(
+  first: R,
+  waiting: WaitingRows<R>,
+  { maxItems, sizeFor }: BundleLimits,
+): readonly R[] {
+  const bundle = [first];
+  const maxSize = sizeFor(first.model);
+  if (first.alone === true || maxItems === 1 || !Number.isFinite(maxSize)) return bundle;
+  let size = first.size;
+  const keys = new Set([first.key]);
+  for (const row of waiting.alike(first.model, first.size, maxItems * CANDIDATES_PER_ITEM)) {
+    if (bundle.length === maxItems) break;
+    if (row === first || row.user !== first.user) continue;
+    if ((row.key !== undefined && keys.has(row.key)) || size + row.size > maxSize) continue;
+    bundle.push(row);
+    keys.add(row.key);
+    size += row.size;
+  }
+  return bundle;
 }

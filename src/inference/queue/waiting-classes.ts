@@ -1,4 +1,10 @@
-import { type BatchLimits, type Dispatch, plan, type WorkerView } from './scheduler.js';
+import {
+  type BatchLimits,
+  type BundleLimits,
+  type Dispatch,
+  plan,
+  type WorkerView,
+} from './scheduler.js';
 import { type WaitingRow, WaitingRows } from './waiting-rows.js';
 
 /** A row of a caller who waits for it, or of a job, which nobody waits for. */
@@ -16,6 +22,8 @@ export interface Moment {
   readonly isHeld: (model: string) => boolean;
   /** Most characters of a batch of that model which takes no longer than {@link SHORT_BATCH_MS}. */
   readonly shortSize: (model: string) => number;
+  /** Most characters of that model which run within {@link BUNDLE_MS}; infinite before its first batch. */
+  readonly bundleSize: (model: string) => number;
 }
 
 /** Callers count as there for this long after the last one came. */
@@ -23,6 +31,17 @@ const PRESENCE_MS = 1000;
 
 /** A caller who finds every worker busy with a job waits about half of this. */
 export const SHORT_BATCH_MS = 10;
+
+/**
+ * While no caller is there, so much work goes to a worker in one message, and as much waits behind it in its pipe. A message costs the
+ * main process about a tenth of what a text of a small model costs its worker; a caller who comes after a while waits for two such
+ * bundles at most.
+ */
+export const BUNDLE_MS = 25;
+/** A bundle is rarely longer than twice what was expected. */
+export const BUNDLE_PREFETCH_MS = 2 * BUNDLE_MS;
+/** Texts of a few words: more of them would save nothing. */
+const BUNDLE_ITEMS = 64;
 
 /** Saved-up work of jobs, in turns; more would be a burst that callers notice. */
 const MOST_SAVED_TURNS = 2;
@@ -34,7 +53,8 @@ const MOST_SAVED_TURNS = 2;
  * 1. Each batch of callers saves work for waiting jobs: its size × least share ÷ (1 − least share). Once that is a turn, a job is
  *    next.
  * 2. Else callers are next.
- * 3. Else jobs, on idle workers. Nobody waits for them, so that a worker may have its next batch behind a short one at once.
+ * 3. Else jobs, on idle workers. Nobody waits for them, so that a worker may have its next batch behind a short one at once,
+ *    and several batches in one message.
  * 4. While callers are there, a job's batch is short, and if there are several workers, one of them runs no job: a caller should
  *    find it idle. What was saved for jobs (1) is exempt from the latter.
  */
@@ -116,12 +136,23 @@ export class WaitingClasses<R extends ClassedRow> {
       return undefined; // 4
     }
     const takers = arePresent ? workers.filter(({ capacity }) => capacity === 'now') : workers;
-    const dispatch = plan(this.jobs, takers, limits, moment.isHeld, {
-      canPrefetch: !arePresent,
-      ...(arePresent ? { sizeFor: moment.shortSize } : {}),
-    });
+    const dispatch = plan(
+      this.jobs,
+      takers,
+      limits,
+      moment.isHeld,
+      arePresent
+        ? { sizeFor: moment.shortSize }
+        : { canPrefetch: true, bundle: this.#bundleLimits(moment) },
+    );
     if (dispatch !== undefined) this.#saved = Math.max(0, this.#saved - sizeOf(dispatch));
     return dispatch;
+  }
+
+  /** The last rows are divided among the workers: what is left is given out in ever smaller bundles. */
+  #bundleLimits({ workers, bundleSize }: Moment): BundleLimits {
+    const share = Math.ceil(this.jobs.size / (2 * workers));
+    return { maxItems: Math.max(1, Math.min(BUNDLE_ITEMS, share)), sizeFor: bundleSize };
   }
 }
 

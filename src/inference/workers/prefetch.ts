@@ -4,6 +4,8 @@ export interface AssignedBatch {
   readonly sentAtMs: number;
   /** Expected run time in ms; infinite while nothing was measured. */
   readonly expectedMs: number;
+  /** Another one may wait behind it if it ends within this. */
+  readonly shortMs: number;
 }
 
 /**
@@ -38,13 +40,15 @@ export class BatchPrefetch {
   get capacity(): Capacity {
     const [running] = this.#batches;
     if (running === undefined) return 'now';
-    if (this.#batches.length > 1 || running.expectedMs > SHORT_BATCH_MS) return 'none';
+    const { expectedMs, shortMs } = running;
+    if (this.#batches.length > 1 || expectedMs > shortMs) return 'none';
     // It takes longer than expected, so its end is unknown.
-    return performance.now() - this.#startedMs(running) > SHORT_BATCH_MS ? 'none' : 'prefetch';
+    return performance.now() - this.#startedMs(running) > shortMs ? 'none' : 'prefetch';
   }
 
-  assign(model: string, expectedMs: number): AssignedBatch {
-    const batch = { model, expectedMs, sentAtMs: performance.now() };
+  /** @param shortMs longer for batches that no caller can come to wait behind soon */
+  assign(model: string, expectedMs: number, shortMs = SHORT_BATCH_MS): AssignedBatch {
+    const batch = { model, expectedMs, shortMs, sentAtMs: performance.now() };
     this.#batches.push(batch);
     return batch;
   }

@@ -5,7 +5,7 @@ import type { TokenizerFiles } from '../../models/intake/tokenizer-files.js';
 import type { Entity, TokenOptions } from '../../models/run/entities.js';
 import type { Gear } from '../../models/run/gear.js';
 import type { RowInput } from '../../models/run/row-input.js';
-import type { ServingPlan, TokenizerChoice } from '../../models/run/serving-plan.js';
+import type { BatchBounds, ServingPlan, TokenizerChoice } from '../../models/run/serving-plan.js';
 import type { ProcessMemory } from '../../system/process-memory.js';
 
 /** What a worker needs to open a model. */
@@ -53,6 +53,8 @@ export type WorkerRequest =
       readonly functions?: readonly ScoreFunction[] | undefined;
       /** For each input what is asked of a model that labels tokens. */
       readonly tokens?: readonly (TokenOptions | undefined)[] | undefined;
+      /** The inputs are of any lengths: the worker batches them by their tokens, within these. */
+      readonly bounds?: BatchBounds | undefined;
     }
   /** Tokens of texts as a model sees them; the model itself need not be loaded. */
   | {

@@ -11,8 +11,11 @@ export interface RunOptions {
   readonly functions?: RunRequest['functions'];
   readonly keep?: RunRequest['keep'];
   readonly tokens?: RunRequest['tokens'];
+  readonly bounds?: RunRequest['bounds'];
   /** Expected run time; undefined while nothing was measured. See `BatchPrefetch`. */
   readonly expectedMs?: number;
+  /** The worker may have its next batch at once if this one is expected to end within so long; see `BatchPrefetch`. */
+  readonly prefetchMs?: number | undefined;
 }
 
 /** What became of a batch; times in ms. */

@@ -111,7 +111,7 @@ async function shift(id: string): Promise<void> {
 }
 
 async function run(request: RunRequest): Promise<BatchResult> {
-  const { model: id, inputs, functions, keep } = request;
+  const { model: id, inputs, functions, keep, bounds } = request;
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
   const { plan, scoring } = model.handle;
@@ -121,7 +121,7 @@ async function run(request: RunRequest): Promise<BatchResult> {
   const encodings = await model.encoder.encodeAll(inputs);
   refuseTooLong(encodings, model.handle);
   const tokenized = performance.now();
-  const logits = await model.session.run(encodings, plan);
+  const logits = await model.session.run(encodings, plan, bounds);
   const ran = performance.now();
   return {
     rows: encodings.map(({ truncated }, row) => {
@@ -141,7 +141,7 @@ async function run(request: RunRequest): Promise<BatchResult> {
 
 async function runTokens(
   { handle, session, encoder }: OpenModel,
-  { inputs, tokens }: RunRequest,
+  { inputs, tokens, bounds }: RunRequest,
 ): Promise<BatchResult> {
   const classifier: TokenClassifier = {
     ...{ session, plan: handle.plan, labels: handle.labels ?? [] },
@@ -153,7 +153,7 @@ async function runTokens(
     const reason = 'a model that classifies tokens takes one text, not a pair and not token ids';
     throw new PlimsollError('INVALID_INPUT', reason);
   });
-  const { rows, ...times } = await classifyTokens(classifier, texts, tokens);
+  const { rows, ...times } = await classifyTokens(classifier, texts, tokens, bounds);
   return { rows: rows.map((row) => ({ scores: [], ...row })), ...times };
 }
 

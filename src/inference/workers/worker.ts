@@ -252,14 +252,15 @@ export class Worker {
    * @throws PlimsollError the model cannot be opened; BatchError the batch failed; WorkerGoneError
    */
   async run(handle: ModelHandle, inputs: readonly RowInput[], options: RunOptions): Promise<Ran> {
-    const { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity } = options;
-    const { functions, keep, tokens } = options;
-    const batch = this.#batches.assign(handle.id, expectedMs);
+    const { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity, prefetchMs } = options;
+    const { functions, keep, tokens, bounds } = options;
+    const batch = this.#batches.assign(handle.id, expectedMs, prefetchMs);
     const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
       // Sent together to save a round trip: the worker handles its messages in order.
       const loading = this.load(handle, gear, timeoutMs);
-      const request = { type: 'run', model: handle.id, inputs, functions, keep, tokens } as const;
+      const of = { functions, keep, tokens, bounds };
+      const request = { type: 'run', model: handle.id, inputs, ...of } as const;
       const running = this.#channel.call(request, limit, handle.threads);
       running.catch(() => undefined);
       const loadMs = await loading;

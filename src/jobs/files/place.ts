@@ -15,6 +15,8 @@ export interface FileRef {
 export interface ByteRange {
   readonly start: number;
   readonly end?: number | undefined;
+  /** The caller keeps no piece when it asks for the next one: its memory may be used again. */
+  readonly mayReuse?: boolean;
 }
 
 /** Reads files of one kind of place. */

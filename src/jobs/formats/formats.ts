@@ -7,7 +7,7 @@ import type { FileReader } from './reading/pieces.js';
 import { TextFormat } from './reading/text-format.js';
 
 export { extensionOf, formatOf } from '../files/names.js';
-export { assertCanWrite, encode } from './writing/encode.js';
+export { encode } from './writing/encode.js';
 
 /** Reads the formats of input files. It holds some packed files and a thread between two shards: close it. */
 export class Formats {

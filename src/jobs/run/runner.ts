@@ -60,15 +60,11 @@ const PIECE_ROWS = 64;
 const PIECES_AT_ONCE = 4;
 
 /** Plans jobs, runs their shards, and writes their manifests: what one machine does of them. */
-export class JobRunner implements JobWork {
+export class JobRunner implements Omit<JobWork, 'mayTake'> {
   readonly #parts: RunnerParts;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
-  }
-
-  mayTake({ request }: JobState): boolean {
-    return this.#parts.models.mayRun(request.model ?? '');
   }
 
   async *plan({ request }: JobState, signal: AbortSignal): AsyncGenerator<PlanPiece> {

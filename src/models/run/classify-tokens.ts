@@ -8,7 +8,7 @@ import {
 } from './entities.js';
 import type { MappedSession } from './onnx-session.js';
 import type { Logits } from './scores.js';
-import type { ServingPlan } from './serving-plan.js';
+import type { BatchBounds, ServingPlan } from './serving-plan.js';
 import type { EncodedText, TokenEncoder } from './token-encoder.js';
 import type { Encoding } from './tokenizer.js';
 
@@ -40,6 +40,7 @@ export async function classifyTokens(
   { session, encoder, plan, labels, check }: TokenClassifier,
   texts: readonly string[],
   options: readonly (TokenOptions | undefined)[] = [],
+  bounds?: BatchBounds,
 ): Promise<FoundEntities> {
   const begun = performance.now();
   const asked = texts.map((_, row) => options[row] ?? BARE);
@@ -52,7 +53,7 @@ export async function classifyTokens(
   check(encoded.flatMap(rowsOf));
   const tokenized = performance.now();
   const first = encoded.map((text) => rowsOf(text)[0] ?? EMPTY);
-  const logits = (await session.runTokens(first, plan)).map((of): Logits[] => [of]);
+  const logits = (await session.runTokens(first, plan, bounds)).map((of): Logits[] => [of]);
   for (const [row, text] of encoded.entries()) {
     for (const chunk of rowsOf(text).slice(1)) {
       const [of] = await session.runTokens([chunk], plan);

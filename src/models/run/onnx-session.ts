@@ -5,7 +5,7 @@ import type { ValueFacts } from './bindings.js';
 import { feedsOf } from './feeds.js';
 import type { Gear } from './gear.js';
 import type { Logits } from './scores.js';
-import { batchesOf, type ServingPlan } from './serving-plan.js';
+import { type BatchBounds, batchesOf, type ServingPlan } from './serving-plan.js';
 import type { Encoding } from './tokenizer.js';
 
 /** Initializers below this many bytes stay inside the graph file; mapping them gains nothing. */
@@ -121,13 +121,15 @@ export class MappedSession {
   /**
    * Runs rows, in as many batches as they need: all at once where they may be neighbours.
    *
+   * @param bounds for rows that were not chosen to run together: those of nearly equal length do
    * @returns raw logits, one row after the other: `plan.labelCount` of each row, or of each of its tokens without pads
    * @throws PlimsollError MODEL_UNUSABLE if the outputs are not of that shape, or not finite
    */
-  async run(rows: readonly Encoding[], plan: ServingPlan): Promise<Logits> {
+  async run(rows: readonly Encoding[], plan: ServingPlan, bounds?: BatchBounds): Promise<Logits> {
     const batches = batchesOf(
       rows.map(({ ids }) => ids.length),
       plan,
+      bounds,
     );
     if (batches.length === 1) return this.#runBatch(rows, plan);
     const places = placesOf(rows, plan);
@@ -149,8 +151,12 @@ export class MappedSession {
    * @returns for each row the logits of its tokens, special tokens included, pads left out
    * @throws PlimsollError MODEL_UNUSABLE
    */
-  async runTokens(rows: readonly Encoding[], plan: ServingPlan): Promise<readonly Logits[]> {
-    const logits = await this.run(rows, plan);
+  async runTokens(
+    rows: readonly Encoding[],
+    plan: ServingPlan,
+    bounds?: BatchBounds,
+  ): Promise<readonly Logits[]> {
+    const logits = await this.run(rows, plan, bounds);
     const places = placesOf(rows, plan);
     return rows.map((_, row) => logits.subarray(places[row], places[row + 1]));
   }

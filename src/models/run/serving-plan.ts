@@ -83,27 +83,63 @@ export function takesPairs({ tokenizer, plan }: Findings): boolean {
   return tokenizer.isPairUnknown !== true && plan.perToken !== true;
 }
 
+/** Bounds of a batch of rows that were not chosen to run together. */
+export interface BatchBounds {
+  readonly rows: number;
+  /** Rows × tokens of the longest. */
+  readonly tokens: number;
+}
+
+/** Most pads of a bounded batch, as a part of its tokens: more would cost what a run less saves. */
+const MOST_PADDING = 0.05;
+
 /**
  * Divides rows into batches that may run, each a list of their numbers. Pure.
  *
  * 1. A graph of a fixed number of rows: that many at a time.
  * 2. `one by one`: each alone.
  * 3. `equal length`: those of one length; together they are padded nowhere.
- * 4. `together`: all of them.
+ * 4. `together`: all of them; with bounds, those of nearly equal length.
  */
 export function batchesOf(
   lengths: readonly number[],
   { grouping, fixedRows, fixedLength }: ServingPlan,
+  bounds?: BatchBounds,
 ): readonly (readonly number[])[] {
   const all = lengths.map((_, row) => row);
   const groups =
     grouping === 'together' || (grouping === 'equal length' && fixedLength !== undefined)
-      ? [all] // 4
+      ? alike(all, (row) => fixedLength ?? lengths[row] ?? 0, bounds) // 4
       : grouping === 'equal length'
         ? [...groupBy(all, (row) => lengths[row] ?? 0)] // 3
         : all.map((row) => [row]); // 2
   if (fixedRows === undefined) return groups;
   return groups.flatMap((rows) => slices(rows, fixedRows)); // 1
+}
+
+/** Rows in the order of their lengths, cut where a batch would exceed the bounds or {@link MOST_PADDING}. */
+function alike(
+  rows: readonly number[],
+  lengthOf: (row: number) => number,
+  bounds: BatchBounds | undefined,
+): readonly (readonly number[])[] {
+  if (bounds === undefined || rows.length < 2) return [rows];
+  const batches: number[][] = [];
+  let batch: number[] = [];
+  let tokens = 0;
+  for (const row of [...rows].sort((a, b) => lengthOf(a) - lengthOf(b))) {
+    const length = lengthOf(row);
+    const padded = length * (batch.length + 1);
+    const isFull = batch.length === bounds.rows || padded > bounds.tokens;
+    if (batch.length === 0 || isFull || padded - tokens - length > MOST_PADDING * padded) {
+      batch = [];
+      tokens = 0;
+      batches.push(batch);
+    }
+    batch.push(row);
+    tokens += length;
+  }
+  return batches;
 }
 
 function groupBy(rows: readonly number[], keyOf: (row: number) => number): Iterable<number[]> {

@@ -99,10 +99,18 @@
       const { top, bottom } = box.getBoundingClientRect();
       return y < top || y > bottom;
     });
+  // What is kept in view may be on every screen; the rest is looked for around its place, as thousands of labels have many screens.
+  const isKeptInView = remembered(
+    (element) =>
+      ['fixed', 'sticky'].includes(getComputedStyle(element).position) ||
+      (element.parentElement !== null && isKeptInView(element.parentElement)),
+  );
+  const isNear = ({ element, rect }, top) =>
+    isKeptInView(element) || (rect.bottom > top - innerHeight && rect.top < top + 2 * innerHeight);
   for (let top = 0; top < root.scrollHeight && faults.size < MAX_FAULTS; top += innerHeight) {
     scrollTo({ top, behavior: 'instant' });
     await nextFrame();
-    for (const { element, rectNow, what } of targets) {
+    for (const { element, rectNow, what } of targets.filter((target) => isNear(target, top))) {
       const rect = element.isConnected ? rectNow() : undefined;
       if (rect === undefined || rect.width < 1) continue;
       const y = rect.top + rect.height / 2;

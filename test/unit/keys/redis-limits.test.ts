@@ -46,14 +46,18 @@ describe.skipIf(redis === undefined)('limits of keys in a real Redis', () => {
   });
 
   test('at once, too', async () => {
-    const caller = callerOf('at once', { requestsPerSecond: 50 });
     // A window of a minute: a second may end while this runs.
-    const { shared } = await server();
-    const window = { key: caller.keyName, kind: 'requests', limit: 50, windowMs: 60_000 } as const;
-    const { shared: other } = await server();
-    const taken = await Promise.all(
-      Array.from({ length: 60 }, (_, of) => (of % 2 === 0 ? shared : other).take(window, 2)),
-    );
+    const [{ shared }, { shared: other }] = [await server(), await server()];
+    const takeAtOnce = (key: string) => {
+      const window = { key, kind: 'requests', limit: 50, windowMs: 60_000 } as const;
+      const each = (of: number) => (of % 2 === 0 ? shared : other).take(window, 2);
+      return Promise.all(Array.from({ length: 60 }, (_, of) => each(of)));
+    };
+    // An answer of Redis that is late on a busy machine is not waited for: then it is asked again, for another key.
+    let taken = await takeAtOnce('at once');
+    for (let tries = 1; tries < 20 && taken.includes(undefined); tries += 1) {
+      taken = await takeAtOnce(`at once ${tries}`);
+    }
     expect(taken.reduce((sum, of) => sum + (of?.granted ?? 0), 0)).toBe(50);
     for (const of of taken) expect(of?.endsInMs).toBeLessThanOrEqual(60_000);
   });

@@ -55,10 +55,12 @@ export class LocalReader implements Reader {
     try {
       let at = range.start;
       const end = Math.min(range.end ?? file.bytes, file.bytes);
+      let room: Buffer | undefined;
       while (at < end) {
         signal.throwIfAborted();
-        const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, end - at));
-        const { bytesRead } = await handle.read(chunk, 0, chunk.length, at);
+        const chunk = room ?? Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, end - at));
+        if (range.mayReuse === true) room = chunk;
+        const { bytesRead } = await handle.read(chunk, 0, Math.min(chunk.length, end - at), at);
         if (bytesRead === 0) throw changed(file);
         at += bytesRead;
         yield chunk.subarray(0, bytesRead);

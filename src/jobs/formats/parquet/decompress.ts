@@ -8,10 +8,14 @@ const { zstdDecompressSync } = zlib as {
   readonly zstdDecompressSync?: (bytes: Uint8Array, options: object) => Uint8Array;
 };
 
-/** What pages are unpacked with: Node.js itself where it can, else the library’s. */
-export async function decompressors(): Promise<Compressors> {
-  const { compressors: own } = await import('hyparquet-compressors');
-  const checked = Object.entries({ ...own, ...native() }).map(([codec, decompress]) => [
+/**
+ * What pages of these codecs are unpacked with: Node.js itself where it can, else the library’s, which is loaded only then.
+ */
+export async function decompressors(codecs: ReadonlySet<string>): Promise<Compressors> {
+  const own = native();
+  const isOwn = (codec: string) => codec === 'UNCOMPRESSED' || codec in own;
+  const library = [...codecs].every(isOwn) ? {} : await libraryOfAll();
+  const checked = Object.entries({ ...library, ...own }).map(([codec, decompress]) => [
     codec,
     (bytes: Uint8Array, length: number) => {
       if (length > MAX_PAGE_BYTES) {
@@ -21,6 +25,10 @@ export async function decompressors(): Promise<Compressors> {
     },
   ]);
   return Object.fromEntries(checked);
+}
+
+async function libraryOfAll(): Promise<Compressors> {
+  return (await import('hyparquet-compressors')).compressors;
 }
 
 function native(): Compressors {

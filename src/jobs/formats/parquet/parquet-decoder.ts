@@ -18,8 +18,10 @@ const MAX_KNOWN = 4;
 const MAX_FOOTER_BYTES = 32 * 1024 * 1024;
 const FOOTER_GUESS_BYTES = 64 * 1024;
 const MIN_FILE_BYTES = 12;
-/** Of columns that are read whole for every shard, kept for the next one until the thread ends. */
+/** Of columns that are read whole for every step, kept for the next one. */
 const MAX_KEPT_BYTES = 32 * 1024 * 1024;
+/** What so many steps have not asked for is of a row group that no shard reads any more. */
+const KEPT_STEPS = 4;
 const MB = 1024 * 1024;
 
 interface Known {
@@ -27,6 +29,7 @@ interface Known {
   readonly looked: LookedAt;
   /** Scales of the decimals of the top level, whose digits are kept exactly. */
   readonly scales: ReadonlyMap<string, number>;
+  readonly codecs: ReadonlySet<string>;
 }
 
 /** Why a file cannot be read, in words of ours. */
@@ -39,7 +42,10 @@ export class ParquetDecoder {
     maxSize: MAX_KEPT_BYTES,
     sizeCalculation: (buffer) => Math.max(1, buffer.byteLength),
   });
-  readonly #compressors = decompressors();
+
+  /** Steps so far, and the last one that asked for each range that is kept. */
+  #step = 0;
+  readonly #asked = new Map<string, number>();
 
   constructor(slice: (start: number, end: number) => Promise<ArrayBuffer>) {
     this.#slice = slice;
@@ -70,10 +76,20 @@ export class ParquetDecoder {
     const slice = async (start: number, end = byteLength) => {
       const which = `${key} ${start} ${end}`;
       const buffer = this.#kept.get(which) ?? (await this.#slice(start, end));
+      this.#asked.set(which, this.#step);
       if (buffer.byteLength <= MAX_KEPT_BYTES) this.#kept.set(which, buffer);
       return buffer;
     };
     return { byteLength, slice };
+  }
+
+  #forget(): void {
+    this.#step += 1;
+    for (const [which, step] of this.#asked) {
+      if (this.#step - step <= KEPT_STEPS) continue;
+      this.#asked.delete(which);
+      this.#kept.delete(which);
+    }
   }
 
   async #look(bytes: number): Promise<Known> {
@@ -96,7 +112,8 @@ export class ParquetDecoder {
         bytes: own.reduce((sum, { meta_data: of }) => sum + Number(of?.total_uncompressed_size), 0),
       };
     });
-    return { metadata, looked: { groupRows, columns }, scales: takeScales(top) };
+    const codecs = new Set(chunks.map(({ meta_data: of }) => String(of?.codec)));
+    return { metadata, looked: { groupRows, columns }, scales: takeScales(top), codecs };
   }
 
   async #assertParquet(bytes: number): Promise<void> {
@@ -115,9 +132,10 @@ export class ParquetDecoder {
   }
 
   async #rows(
-    { metadata, looked, scales }: Known,
+    { metadata, looked, scales, codecs }: Known,
     { file, from, to, columns }: Extract<ParquetQuestion, { readonly type: 'read' }>,
   ): Promise<(Columns | string)[]> {
+    this.#forget();
     const total = looked.groupRows.reduce((sum, rows) => sum + rows, 0);
     const hasIndex = metadata.row_groups[0]?.columns[0]?.offset_index_offset !== undefined;
     const rows = await parquetReadObjects({
@@ -126,7 +144,7 @@ export class ParquetDecoder {
       columns: [...columns],
       rowStart: from,
       rowEnd: Math.min(to, total),
-      compressors: await this.#compressors,
+      compressors: await decompressors(codecs),
       parsers: PARSERS,
       // Bytes that are not said to be text are looked at first.
       utf8: false,

@@ -8,8 +8,8 @@ import type { AskedFile, LookedAt, ParquetAnswer, ParquetQuestion } from './parq
 import { parquetShards } from './parquet-shards.js';
 import type { ParquetThread } from './parquet-thread.js';
 
-/** Rows are decoded in steps of about so much. */
-const STEP_BYTES = 8 * 1024 * 1024;
+/** Rows are decoded in steps of about so much: as much is held of each shard that runs. */
+const STEP_BYTES = 1024 * 1024;
 /** The library takes ranges of a file as whole buffers: a column of a row group, or its pages. */
 const MAX_RANGE_BYTES = 256 * 1024 * 1024;
 
@@ -118,7 +118,7 @@ export class ParquetFormat implements InputFormat {
     const bytes = new Uint8Array(buffer);
     let at = 0;
     if (end === start) return buffer;
-    for await (const chunk of this.#reader.read(file, range, signal)) {
+    for await (const chunk of this.#reader.read(file, { ...range, mayReuse: true }, signal)) {
       bytes.set(chunk, at);
       at += chunk.byteLength;
     }

@@ -1,5 +1,6 @@
 /** The thread for Parquet: one question at a time; what it needs of the file, it asks the server for. */
 import { parentPort } from 'node:worker_threads';
+import { collectGarbage } from '../../../system/own-process.js';
 import { ParquetDecoder } from './parquet-decoder.js';
 import type { FromThread, ToThread } from './parquet-messages.js';
 
@@ -8,8 +9,12 @@ interface Wanted {
   readonly reject: (error: Error) => void;
 }
 
+/** After so many answers, of about a megabyte each: left alone, V8 would let the thread grow by tens of megabytes first. */
+const ANSWERS_OF_COLLECTION = 4;
+
 const wanted = new Map<number, Wanted>();
 let ranges = 0;
+let answers = 0;
 
 function send(message: FromThread): void {
   parentPort?.postMessage(message);
@@ -24,12 +29,20 @@ const decoder = new ParquetDecoder((start, end) => {
   });
 });
 
+function collectNowAndThen(): void {
+  answers += 1;
+  if (answers % ANSWERS_OF_COLLECTION === 0) collectGarbage();
+}
+
 // Where one range of several cannot be read, the library forgets the others: the answer has the reason.
 process.on('unhandledRejection', () => undefined);
 
 parentPort?.on('message', (message: ToThread) => {
   if (message.type !== 'range') {
-    decoder.answer(message).then(send, () => process.exit(1));
+    decoder
+      .answer(message)
+      .then(send, () => process.exit(1))
+      .finally(collectNowAndThen);
     return;
   }
   const { resolve, reject } = wanted.get(message.range) ?? {};

@@ -8,6 +8,8 @@ const MODULE = new URL('./parquet-thread-main.js', import.meta.url);
 /** For some megabytes of a file; a broken one can keep its decoder busy forever. */
 const BUDGET_MS = 30_000;
 const MAX_HEAP_MB = 512;
+/** By default it is 48 MB, and a thread that decodes fills it. */
+const MAX_YOUNG_MB = 3;
 const IDLE_MS = 30_000;
 
 export type SliceOf = (start: number, end: number) => Promise<ArrayBuffer>;
@@ -77,7 +79,10 @@ export class ParquetThread {
   #start(): Worker {
     const worker = new Worker(this.#module, {
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+      resourceLimits: {
+        maxOldGenerationSizeMb: MAX_HEAP_MB,
+        maxYoungGenerationSizeMb: MAX_YOUNG_MB,
+      },
     });
     worker.unref();
     // Without a listener, an error between two questions would end the server.

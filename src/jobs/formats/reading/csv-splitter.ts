@@ -1,4 +1,10 @@
-import { MAX_RECORD_BYTES, type Splitter, type TextRecord, tooLong } from './records.js';
+import {
+  MAX_RECORD_BYTES,
+  type Skimmer,
+  type Splitter,
+  type TextRecord,
+  tooLong,
+} from './records.js';
 
 const QUOTE = 0x22;
 const LINE_FEED = 0x0a;
@@ -7,6 +13,9 @@ const CARRIAGE_RETURN = 0x0d;
 /** `quote`: a quote within a quoted field, which either ends it or stands for one with the next. */
 type State = 'start' | 'plain' | 'quoted' | 'quote';
 
+/** Told of each record: its place in the file, that of its content in what is held, and why it is a bad one. */
+type OnRecord = (start: number, end: number, from: number, to: number, problem?: string) => void;
+
 /**
  * Cuts CSV at line ends that are not within quotes. A quote opens a field only where one begins; elsewhere it is a character.
  *
@@ -14,9 +23,11 @@ type State = 'start' | 'plain' | 'quoted' | 'quote';
  * line begins a new one. So one lost quote costs one row, not the rest of the file. What is cut depends on where it begins and on the
  * bytes behind alone, never on the pieces they come in.
  */
-export class CsvSplitter implements Splitter {
+export class CsvSplitter implements Splitter, Skimmer {
   readonly #delimiter: Buffer;
   readonly #maxBytes: number;
+  /** What {@link skim} copies its pieces into, again and again. */
+  #room: Buffer = Buffer.alloc(0);
   /** From the start of the record that is not whole yet. */
   #held: Buffer = Buffer.alloc(0);
   #heldStart: number;
@@ -43,11 +54,41 @@ export class CsvSplitter implements Splitter {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     this.#held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     this.#nextQuote = -1;
-    return this.#cut(false);
+    return this.#records(false);
   }
 
   end(): readonly TextRecord[] {
-    return this.#cut(true);
+    return this.#records(true);
+  }
+
+  /**
+   * Like {@link push}, but tells no more of each record than where it ends, and allocates nothing: a file of ten million rows
+   * would leave a gigabyte to the garbage collector. The piece may be overwritten afterwards.
+   */
+  skim(chunk: Uint8Array, onEnd: (end: number) => void): void {
+    const kept = this.#held.length;
+    const length = kept + chunk.byteLength;
+    const room =
+      length <= this.#room.length ? this.#room : Buffer.allocUnsafeSlow(Math.max(length, 2 * kept));
+    // It may be in the same room: Buffer.copy moves bytes that overlap rightly.
+    this.#held.copy(room, 0);
+    room.set(chunk, kept);
+    this.#room = room;
+    this.#held = room.subarray(0, length);
+    this.#nextQuote = -1;
+    this.#cut(false, (_, end) => onEnd(end));
+  }
+
+  skimEnd(onEnd: (end: number) => void): void {
+    this.#cut(true, (_, end) => onEnd(end));
+  }
+
+  #records(isLast: boolean): readonly TextRecord[] {
+    const records: TextRecord[] = [];
+    this.#cut(isLast, (start, end, from, to, problem) => {
+      records.push({ start, end, content: problem ?? this.#held.subarray(from, to) });
+    });
+    return records;
   }
 
   /**
@@ -56,14 +97,13 @@ export class CsvSplitter implements Splitter {
    * 3. One that is longer, or is quoted to the end of the file: its first line is a bad one.
    * 4. What is left at the end of the file is the last record.
    */
-  #cut(isLast: boolean): TextRecord[] {
-    const records: TextRecord[] = [];
+  #cut(isLast: boolean, onRecord: OnRecord): void {
     let from = 0;
     const take = (end: number, next: number, problem?: string): void => {
-      const content = this.#contentOf(from, end);
-      if (problem !== undefined || content.length > 0) {
+      const to = this.#contentEnd(from, end);
+      if (problem !== undefined || to > from) {
         const start = this.#passing ?? this.#heldStart + from;
-        records.push({ start, end: this.#heldStart + next, content: problem ?? content });
+        onRecord(start, this.#heldStart + next, from, to, problem);
       }
       this.#passing = undefined;
       this.#state = 'start';
@@ -102,7 +142,6 @@ export class CsvSplitter implements Splitter {
     this.#held = this.#held.subarray(from);
     this.#heldStart += from;
     this.#at = Math.max(0, this.#at - from);
-    return records;
   }
 
   /** Goes on where the last piece ended. @returns where the record ends, -1 if it is not whole */
@@ -143,11 +182,16 @@ export class CsvSplitter implements Splitter {
 
   #opensField(from: number, quote: number): boolean {
     const before = quote - this.#delimiter.length;
-    return before >= from && this.#held.subarray(before, quote).equals(this.#delimiter);
+    if (before < from) return false;
+    for (let at = 0; at < this.#delimiter.length; at += 1) {
+      if (this.#held[before + at] !== this.#delimiter[at]) return false;
+    }
+    return true;
   }
 
-  #contentOf(from: number, end: number): Buffer {
+  /** Without the carriage return before a line end. */
+  #contentEnd(from: number, end: number): number {
     const hasReturn = end > from && this.#held[end - 1] === CARRIAGE_RETURN;
-    return this.#held.subarray(from, hasReturn ? end - 1 : end);
+    return hasReturn ? end - 1 : end;
   }
 }

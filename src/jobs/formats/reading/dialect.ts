@@ -7,7 +7,7 @@ import { csvHead, csvRow } from './csv-fields.js';
 import { CsvSplitter } from './csv-splitter.js';
 import { jsonRow } from './json-row.js';
 import { LineSplitter } from './line-splitter.js';
-import type { Splitter } from './records.js';
+import type { Skimmer, Splitter } from './records.js';
 
 /** A header is within that. */
 export const MAX_HEAD_BYTES = 1024 * 1024;
@@ -18,6 +18,8 @@ export interface Dialect {
   /** Whether a row’s first byte can be found from anywhere within the file; else only from the start of another row. */
   readonly findsRows: boolean;
   splitter(start: number): Splitter;
+  /** Finds all rows from the start of one; where `findsRows` is true there is no need of it. */
+  readonly skimmer?: (start: number) => Skimmer;
   /** @returns the columns, or why there are none */
   row(content: Buffer): Columns | string;
 }
@@ -57,6 +59,7 @@ export function dialectOf(
     rowsStart: head.rowsStart,
     findsRows: false,
     splitter: (start) => new CsvSplitter(head.delimiter, start),
+    skimmer: (start) => new CsvSplitter(head.delimiter, start),
     row: (content) => picked(csvRow(content, head), options.columns),
   };
 }

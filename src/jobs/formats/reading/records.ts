@@ -23,6 +23,14 @@ export interface Splitter {
   readonly pendingStart: number;
 }
 
+/** Tells where records end, and nothing else. */
+export interface Skimmer {
+  /** Those that this piece ends; the piece may be overwritten afterwards. */
+  skim(chunk: Uint8Array, onEnd: (end: number) => void): void;
+  /** The last record, if the file does not end with a line end. */
+  skimEnd(onEnd: (end: number) => void): void;
+}
+
 export function tooLong(): string {
   return `the row is longer than ${MAX_RECORD_BYTES / 1024 / 1024} MB`;
 }

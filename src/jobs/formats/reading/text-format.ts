@@ -6,7 +6,7 @@ import { jsonlShards } from './jsonl-shards.js';
 import type { OpenFiles } from './open-files.js';
 import { begin, PackedRows } from './packed-rows.js';
 import { type FileReader, readOn } from './pieces.js';
-import type { TextRecord } from './records.js';
+import type { Skimmer, TextRecord } from './records.js';
 import { type MeasuredRow, slicesOf } from './slices.js';
 
 /** Records that are looked at in one go, between two turns of the event loop. */
@@ -38,9 +38,10 @@ export class TextFormat implements InputFormat {
     }
     if (file.bytes === 0 && options.format === 'jsonl') return;
     const dialect = await this.#begin(file, options, signal);
-    if (dialect.findsRows)
+    const { rowsStart, skimmer } = dialect;
+    if (skimmer === undefined)
       yield* jsonlShards(this.#reader, file, shardRows, signal); // 2
-    else yield* this.#scannedShards(file, dialect, shardRows, signal); // 3
+    else yield* this.#scannedShards(file, skimmer(rowsStart), rowsStart, shardRows, signal); // 3
   }
 
   read(
@@ -99,26 +100,30 @@ export class TextFormat implements InputFormat {
 
   async *#scannedShards(
     file: FileRef,
-    dialect: Dialect,
+    rows: Skimmer,
+    rowsStart: number,
     shardRows: number,
     signal: AbortSignal,
   ): AsyncGenerator<ShardRange> {
-    const splitter = dialect.splitter(dialect.rowsStart);
-    let start = dialect.rowsStart;
+    let start = rowsStart;
     let count = 0;
-    const cut = function* (records: readonly TextRecord[]): Generator<ShardRange> {
-      for (const { end } of records) {
-        count += 1;
-        if (count < shardRows) continue;
-        yield { unit: 'bytes', start, end };
-        start = end;
-        count = 0;
-      }
+    let found: ShardRange[] = [];
+    const onEnd = (end: number): void => {
+      count += 1;
+      if (count < shardRows) return;
+      found.push({ unit: 'bytes', start, end });
+      start = end;
+      count = 0;
     };
-    for await (const chunk of this.#reader.read(file, { start }, signal)) {
-      yield* cut(splitter.push(chunk));
+    const range = { start, mayReuse: true };
+    for await (const chunk of this.#reader.read(file, range, signal)) {
+      rows.skim(chunk, onEnd);
+      if (found.length === 0) continue;
+      yield* found;
+      found = [];
     }
-    yield* cut(splitter.end());
+    rows.skimEnd(onEnd);
+    yield* found;
     if (count > 0) yield { unit: 'bytes', start, end: file.bytes };
   }
 

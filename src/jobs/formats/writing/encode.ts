@@ -2,22 +2,14 @@ import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import type { Compression } from '../../../contract/jobs.js';
-import { InputError } from '../../files/input-error.js';
 import type { Encode } from '../format.js';
+import { assertCanWrite } from './can-write.js';
 import { csvOf } from './csv-writer.js';
 import { jsonlOf } from './jsonl-writer.js';
 import { parquetOf } from './parquet-writer.js';
 
 /** Node.js has it from 22.15 on. */
 const { createZstdCompress } = zlib as { readonly createZstdCompress?: () => Transform };
-
-/** @throws InputError if this Node.js cannot pack so: to be asked before a job begins */
-export function assertCanWrite(compression: Compression): void {
-  if (compression !== 'zstd' || createZstdCompress !== undefined) return;
-  throw new InputError(
-    `parts packed with zstd need Node.js 22.15 or newer, and this server runs on ${process.versions.node}: ask for gzip, or update it`,
-  );
-}
 
 /**
  * Rows as the bytes of a part. The same rows give the same bytes on the same version of Node.js: the header of gzip has no time.

@@ -20,6 +20,7 @@ function row(name: string, isJob: boolean, size = 100): Row {
 function moment(change: Partial<Moment> = {}): Moment {
   return {
     ...{ nowMs: 0, workers: 2, jobBatches: 0, isHeld: () => false, shortSize: () => 400 },
+    bundleSize: () => 400,
     ...change,
   };
 }
@@ -87,5 +88,29 @@ describe('callers and jobs', () => {
   test('what waits for a model of both classes is told', () => {
     const waiting = classes(0, [row('j', true), row('c', false)]);
     expect([waiting.size, waiting.countOf('a'), waiting.rowsOf('a').length]).toEqual([2, 2, 2]);
+  });
+
+  test('where no caller is, a job has bundles of rows of many lengths, and smaller ones towards its end', () => {
+    const rows = Array.from({ length: 16 }, (_, n) => row(`j${n}`, true, n % 2 === 0 ? 100 : 190));
+    const waiting = classes(0, rows);
+    const quiet = moment({ bundleSize: () => 600 });
+    const sizes: number[] = [];
+    for (;;) {
+      const bundle = waiting.next(idle('w1'), LIMITS, quiet);
+      if (bundle === undefined) break;
+      expect(bundle.isBundle).toBe(true);
+      expect(bundle.rows.reduce((sum, { size }) => sum + size, 0)).toBeLessThanOrEqual(600);
+      sizes.push(bundle.rows.length);
+    }
+    expect(sizes.reduce((sum, count) => sum + count, 0)).toBe(16);
+    expect(sizes[0]).toBe(4);
+    expect(sizes.at(-1)).toBe(1);
+  });
+
+  test('nothing is bundled before a batch of the model has shown what it costs, nor while callers are there', () => {
+    const unknown = moment({ bundleSize: () => Number.POSITIVE_INFINITY });
+    expect(classes(0, some(8, true)).next(idle('w1'), LIMITS, unknown)?.rows).toHaveLength(1);
+    const beside = classes(0, some(8, true), 0).next(idle('w1', 'w2'), LIMITS, moment());
+    expect(beside?.isBundle).toBe(false);
   });
 });

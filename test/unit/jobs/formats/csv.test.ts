@@ -91,20 +91,34 @@ describe('CSV', () => {
         fc.nat(20),
         (pieces, cuts, which) => {
           const content = Buffer.from(pieces.join(''));
+          const piecesOf = (bytes: Buffer, at: readonly number[]) => {
+            const ends = at.map((each) => Math.min(each, bytes.length));
+            const sorted = [0, ...ends, bytes.length].sort((a, b) => a - b);
+            return sorted.slice(1).map((end, n) => bytes.subarray(sorted[n], end));
+          };
           const cut = (bytes: Buffer, start: number, at: readonly number[]) => {
             const splitter = new CsvSplitter(',', start, 12);
-            const sorted = [
-              0,
-              ...at.map((each) => Math.min(each, bytes.length)),
-              bytes.length,
-            ].sort((a, b) => a - b);
-            return [
-              ...sorted.slice(1).flatMap((end, n) => splitter.push(bytes.subarray(sorted[n], end))),
-              ...splitter.end(),
-            ].map((record) => ({ ...record, content: record.content.toString() }));
+            const records = piecesOf(bytes, at).flatMap((each) => splitter.push(each));
+            return [...records, ...splitter.end()].map((record) => ({
+              ...record,
+              content: record.content.toString(),
+            }));
+          };
+          /** From one piece of memory that is used again and again. */
+          const skimmed = (bytes: Buffer, at: readonly number[]) => {
+            const splitter = new CsvSplitter(',', 0, 12);
+            const ends: number[] = [];
+            const room = Buffer.alloc(bytes.length);
+            for (const each of piecesOf(bytes, at)) {
+              room.fill('"').set(each);
+              splitter.skim(room.subarray(0, each.length), (end) => ends.push(end));
+            }
+            splitter.skimEnd((end) => ends.push(end));
+            return ends;
           };
           const whole = cut(content, 0, []);
           expect(cut(content, 0, cuts)).toEqual(whole);
+          expect(skimmed(content, cuts)).toEqual(whole.map(({ end }) => end));
           const from = whole[which % Math.max(1, whole.length)]?.start ?? 0;
           expect(cut(content.subarray(from), from, cuts)).toEqual(
             whole.filter(({ start }) => start >= from),

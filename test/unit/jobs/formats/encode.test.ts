@@ -3,7 +3,8 @@ import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Columns, OutputColumn, OutputOptions } from '../../../../src/jobs/formats/format.js';
-import { assertCanWrite, encode } from '../../../../src/jobs/formats/formats.js';
+import { encode } from '../../../../src/jobs/formats/formats.js';
+import { assertCanWrite } from '../../../../src/jobs/formats/writing/can-write.js';
 import { all, Bench, temporaryFolder, valuesOf } from '../reading.js';
 
 const bench = new Bench(await temporaryFolder());
