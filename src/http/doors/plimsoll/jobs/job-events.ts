@@ -35,20 +35,18 @@ export function jobEventRoutes(app: FastifyInstance, { jobs }: HttpServices): vo
       const first = await jobs.show(params.id);
       const stream = new EventStream(reply.raw);
       openEventStream(reply);
-      const end = follow(jobs, first, stream, () => open.delete(end));
-      open.add(end);
-      reply.raw.on('close', end);
+      reply.raw.on('close', follow(jobs, first, stream, open));
       return reply;
     },
   });
 }
 
-/** Sends a job whenever it has changed. @returns what ends it */
+/** Sends a job whenever it has changed. @param open what ends it is in there until it has ended. @returns what ends it */
 function follow(
   jobs: HttpServices['jobs'],
   first: JobView,
   stream: EventStream,
-  onEnd: () => void,
+  open: Set<() => void>,
 ): () => void {
   let last = '';
   let looking = false;
@@ -65,7 +63,7 @@ function follow(
       send(await jobs.show(first.id));
     } catch (error) {
       // The database may be back at the next look; a job that was forgotten is not.
-      if (error instanceof PlimsollError && error.code === 'NOT_FOUND') end();
+      if (error instanceof PlimsollError && error.code === 'JOB_NOT_FOUND') end();
     } finally {
       looking = false;
     }
@@ -76,9 +74,10 @@ function follow(
     if (ended) return;
     ended = true;
     clearInterval(timer);
-    onEnd();
+    open.delete(end);
     stream.end();
   };
+  open.add(end);
   send(first);
   return end;
 }

@@ -96,8 +96,8 @@ describe('candidates', () => {
   });
 });
 
-test('a model that says how two texts stand to one another is tried with pairs, with their token types', async () => {
-  const { candidates } = await verdictOn('pair-bert');
+test('forms of a model for natural language inference are run on pairs to the end', async () => {
+  const { candidates } = await verdictOn('zs-bert');
   const rows = candidates.flatMap(({ agreement }) => agreement?.rows ?? []);
   expect(rows.length).toBeGreaterThan(0);
 });
