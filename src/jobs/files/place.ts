@@ -56,6 +56,8 @@ export interface Writer {
   replace(name: string, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Written>;
   /** What is there under that name, with its checksum. */
   find(name: string, signal: AbortSignal): Promise<Written | undefined>;
+  /** Bytes of what is there under that name; it is not read. */
+  bytesOf(name: string, signal: AbortSignal): Promise<number | undefined>;
   /**
    * Removes what killed attempts left beside, of more than an hour ago: younger ones may belong to another job.
    *

@@ -22,6 +22,7 @@ import { type AnsweredRow, answeredRows } from './answered-rows.js';
 import { type AskedTask, askedTask, inputOf } from './asked.js';
 import { manifestOf } from './manifest.js';
 import { inputOptionsOf, manifestNameOf, outputOptionsOf, partNameOf, partRow } from './part.js';
+import { withPartsThere } from './parts-there.js';
 
 /** What jobs need of models. */
 export interface JobModels {
@@ -130,11 +131,16 @@ export class JobRunner implements Omit<JobWork, 'mayTake'> {
     // What attempts that were killed have left.
     await writer.tidy(signal);
     // A job that is retried has another manifest in the end.
-    const chunks = manifestOf(job, shards);
-    const { url } = await writer.replace(manifestNameOf(job.id), chunks, signal);
-    // The job is done, whether or not its place can be tidied up.
-    await writer.tidy(signal).catch(() => 0);
-    return url;
+    const { output } = job.request;
+    const chunks = manifestOf(job, withPartsThere(shards, output, writer, signal));
+    try {
+      const { url } = await writer.replace(manifestNameOf(job.id), chunks, signal);
+      // The job is done, whether or not its place can be tidied up.
+      await writer.tidy(signal).catch(() => 0);
+      return url;
+    } catch (error) {
+      throw failureOf(error);
+    }
   }
 
   async #write(

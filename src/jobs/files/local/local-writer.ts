@@ -63,6 +63,12 @@ export class LocalWriter implements Writer {
     }
   }
 
+  async bytesOf(name: string): Promise<number | undefined> {
+    const url = this.#pathOf(name);
+    if ((await this.#folders.find(url)) === undefined) return undefined;
+    return (await stat(url)).size;
+  }
+
   async tidy(signal: AbortSignal): Promise<number> {
     if ((await this.#folders.find(this.#folder)) === undefined) return 0;
     let count = 0;

@@ -66,6 +66,15 @@ export class S3Writer implements Writer {
     });
   }
 
+  bytesOf(name: string, signal: AbortSignal): Promise<number | undefined> {
+    const place = this.#placeOf(name);
+    return withRetries(signal, async () => {
+      const head = await this.#client.send({ method: 'HEAD', ...place }, signal, [404]);
+      await bodyOf(head);
+      return head.statusCode === 404 ? undefined : Number(head.headers['content-length']);
+    });
+  }
+
   /** Uploads in pieces that nobody will end. Servers that cannot list them have their own ways to drop them. */
   async tidy(signal: AbortSignal): Promise<number> {
     const { bucket, key: prefix } = this.#folder;

@@ -120,6 +120,8 @@ describe('parts in S3', () => {
     });
     expect(await writer.write('part-1.jsonl', chunksOf('other'), signal)).toEqual(first);
     expect(await writer.find('part-1.jsonl', signal)).toEqual(first);
+    expect(await writer.bytesOf('part-1.jsonl', signal)).toBe(first.bytes);
+    expect(await writer.bytesOf('part-2.jsonl', signal)).toBeUndefined();
     expect(await writer.find('part-2.jsonl', signal)).toBeUndefined();
     expect(await writer.replace('part-1.jsonl', chunksOf('new'), signal)).toMatchObject({
       bytes: 3,
