@@ -19,7 +19,6 @@ async function writtenParts() {
       yield Buffer.from(`{"row":${index}}\n`);
     })();
     const { bytes, sha256 } = await writer.write(part, chunks, signal);
-    const model = { id: 'spam', commit: null, dtype: 'fp32' };
     const shard: Shard = {
       index,
       file: { url: '/in.jsonl', bytes: 1, version: '1' },
