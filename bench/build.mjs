@@ -35,7 +35,14 @@ function build(what, args) {
 
 /** The program that is measured: dist/. */
 export function buildServer() {
-  const sources = ['src', 'web', 'tsconfig.json', 'tsconfig.build.json'];
+  const sources = [
+    'src',
+    'web',
+    'scripts/build.mjs',
+    'scripts/bundle.mjs',
+    'tsconfig.json',
+    'tsconfig.build.json',
+  ];
   if (!isOlder('dist/main.js', sources)) return true;
   return build('the server', [at('scripts/build.mjs')]);
 }
