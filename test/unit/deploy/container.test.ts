@@ -72,6 +72,13 @@ describe('the Dockerfile', () => {
     expect(textOf('.dockerignore')).toMatch(/^\*$/m);
   });
 
+  test('and what the build is made of is among it', () => {
+    const imports = [...textOf('scripts/build.mjs').matchAll(/ from '\.\/([^']+)'/g)];
+    expect(imports.length).toBeGreaterThan(0);
+    const copied = of('COPY').flatMap(({ words }) => words.slice(0, -1));
+    for (const [, name] of imports) expect(copied).toContain(`scripts/${name}`);
+  });
+
   test('builds on a version of Node that the tests run under', () => {
     const [, version = ''] = /^ARG NODE_IMAGE=node:([\d.]+)-bookworm-slim$/m.exec(dockerfile) ?? [];
     expect(textOf('scripts/test-nodes.mjs')).toContain(`'${version}'`);

@@ -124,7 +124,8 @@ describe('a connection that breaks', () => {
         },
       }),
     ).rejects.toThrow(/stopped/);
-    expect(partials()).toHaveLength(1);
+    // The small files may be on their way, too.
+    expect(partials().length).toBeGreaterThan(0);
     expect(existsSync(path.join(folder(), 'refs/main'))).toBe(false);
     const pulled = await pull();
     expect(readFileSync(path.join(pulled.folder, 'onnx/model.onnx')).equals(WEIGHTS)).toBe(true);
