@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   classify,
   endSession,
@@ -98,7 +98,11 @@ describe('a worker that does not react (kill -STOP)', () => {
       ({ msg, reason }) => /ended/.test(msg) && /react/.test(`${reason}`),
     );
     expect(line).toBeDefined();
-    expect(await get(server, '/health/ready')).toEqual({ status: 'ready' });
+    // The reading of memory that waited for it may still be late.
+    await vi.waitFor(
+      async () => expect(await get(server, '/health/ready')).toEqual({ status: 'ready' }),
+      { timeout: 20_000, interval: 100 },
+    );
   });
 
   test.each([
