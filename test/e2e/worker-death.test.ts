@@ -94,10 +94,9 @@ describe('a worker that does not react (kill -STOP)', () => {
     const victim = await stopOne();
     await replaced([victim]);
     expect(isRunning(victim)).toBe(false);
-    const line = server.logs.find(
-      ({ msg, reason }) => /ended/.test(msg) && /react/.test(`${reason}`),
+    await until('its end is told, with the reason', () =>
+      server.logs.some(({ msg, reason }) => /ended/.test(msg) && /react/.test(`${reason}`)),
     );
-    expect(line).toBeDefined();
     // The reading of memory that waited for it may still be late.
     await vi.waitFor(
       async () => expect(await get(server, '/health/ready')).toEqual({ status: 'ready' }),
