@@ -1,4 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -8,6 +10,22 @@ const endToEnd = {
   globalSetup: ['test/e2e/prepared-forms.ts'],
   testTimeout: 120_000,
   hookTimeout: 120_000,
+};
+/** Files whose clock is a fake one. */
+const WITH_CLOCK = readdirSync(path.join(import.meta.dirname, 'test/unit'), { recursive: true })
+  .map((name) => path.join('test/unit', String(name)))
+  .filter((file) => file.endsWith('.test.ts'))
+  .filter((file) =>
+    readFileSync(path.join(import.meta.dirname, file), 'utf8').includes('useFakeTimers'),
+  );
+const unit = {
+  include: ['test/unit/**/*.test.ts'],
+  testTimeout: 60_000,
+  unstubEnvs: true,
+  // The default leaves one core to the runner, which hardly uses it: on two cores that is half.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
+  // Unit tests load ONNX Runtime in their own process; it would report usage over the network.
+  env: { ORT_DISABLE_TELEMETRY: '1' },
 };
 const JUDGED = ['test/e2e/proof*.test.ts'];
 
@@ -35,18 +53,15 @@ export default defineConfig({
     projects: [
       {
         test: {
+          ...unit,
           name: 'unit',
-          include: ['test/unit/**/*.test.ts'],
-          testTimeout: 60_000,
+          exclude: WITH_CLOCK,
           // One process runs many files: starting one for each, which loads the same modules again, costs a fifth of the time.
           isolate: false,
-          unstubEnvs: true,
-          // The default leaves one core to the runner, which hardly uses it: on two cores that is half.
-          maxWorkers: Math.max(2, availableParallelism() - 1),
-          // Unit tests load ONNX Runtime in their own process; it would report usage over the network.
-          env: { ORT_DISABLE_TELEMETRY: '1' },
         },
       },
+      // What other files have left behind would set timers on their clock.
+      { test: { ...unit, name: 'unit-clock', include: WITH_CLOCK } },
       { test: { ...endToEnd, name: 'e2e', exclude: JUDGED, maxWorkers: 2 } },
       // A proof judges what it measures: nothing else may run beside it.
       { test: { ...endToEnd, name: 'e2e-proof', include: JUDGED, fileParallelism: false } },
