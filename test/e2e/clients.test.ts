@@ -62,15 +62,16 @@ describe('a body over the limit: the 413 is seen', () => {
     expect(await reply.json()).toMatchObject({ error: { code: 'BODY_TOO_LARGE' } });
   });
 
-  test('by Python, which sends all of it before it reads', async () => {
+  test('by Python, which sends all of it before it reads, and wants the connection closed', async () => {
     const script = `
 import sys, urllib.request, urllib.error
 data = sys.stdin.buffer.read()
 ask = urllib.request.Request(sys.argv[1], data, {'Content-Type': 'application/json'})
-try:
-    print(urllib.request.urlopen(ask).status)
-except urllib.error.HTTPError as error:
-    print(error.code)
+for _ in range(40):
+    try:
+        print(urllib.request.urlopen(ask).status)
+    except urllib.error.HTTPError as error:
+        print(error.code)
 `;
     const child = spawn('python3', ['-c', script, `${server.url}/v1/classify`]);
     child.stdin.end(body);
@@ -79,7 +80,7 @@ except urllib.error.HTTPError as error:
       printed += String(chunk);
     });
     await once(child, 'close');
-    expect(printed.trim()).toBe('413');
+    expect(printed.trim().split('\n')).toEqual(new Array(40).fill('413'));
   });
 
   test('by chunks of unknown length', async () => {

@@ -14,10 +14,25 @@ export function takeRestOfBody(request: IncomingMessage, reply: FastifyReply): v
   // fastify asks for the end of the connection, and Node ends it as soon as the answer has left.
   void reply.removeHeader('connection');
   if (request.complete || request.destroyed) return;
+  closeAfterwards(request, reply);
   let discarded = 0;
   request.on('data', (chunk: Buffer) => {
     discarded += chunk.byteLength;
     if (discarded > MAX_DISCARDED_BYTES) request.socket.destroy();
   });
   request.resume();
+}
+
+/**
+ * A client that asks for the end of the connection gets it once all of its body is here: Node would close as soon as the answer
+ * has left, and the system answers what comes then with a reset, which overtakes the answer.
+ */
+function closeAfterwards(request: IncomingMessage, { raw }: FastifyReply): void {
+  if (raw.shouldKeepAlive) return;
+  raw.shouldKeepAlive = true;
+  const close = () => void request.socket.end();
+  request.once('end', () => {
+    if (raw.writableFinished) close();
+    else raw.once('finish', close);
+  });
 }
