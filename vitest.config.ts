@@ -11,13 +11,12 @@ const endToEnd = {
   testTimeout: 120_000,
   hookTimeout: 120_000,
 };
-/** Files whose clock is a fake one. */
-const WITH_CLOCK = readdirSync(path.join(import.meta.dirname, 'test/unit'), { recursive: true })
+/** Files that need a process of their own: they have a fake clock, load modules anew, or read the memory of the process. */
+const NOT_SHARED = /useFakeTimers|resetModules|collectGarbage|memoryUsage/;
+const ALONE = readdirSync(path.join(import.meta.dirname, 'test/unit'), { recursive: true })
   .map((name) => path.join('test/unit', String(name)))
   .filter((file) => file.endsWith('.test.ts'))
-  .filter((file) =>
-    readFileSync(path.join(import.meta.dirname, file), 'utf8').includes('useFakeTimers'),
-  );
+  .filter((file) => NOT_SHARED.test(readFileSync(path.join(import.meta.dirname, file), 'utf8')));
 const unit = {
   include: ['test/unit/**/*.test.ts'],
   testTimeout: 60_000,
@@ -55,13 +54,13 @@ export default defineConfig({
         test: {
           ...unit,
           name: 'unit',
-          exclude: WITH_CLOCK,
+          exclude: ALONE,
           // One process runs many files: starting one for each, which loads the same modules again, costs a fifth of the time.
           isolate: false,
         },
       },
-      // What other files have left behind would set timers on their clock.
-      { test: { ...unit, name: 'unit-clock', include: WITH_CLOCK } },
+      // What other files have left behind would set timers on their clock, or be freed while they measure.
+      { test: { ...unit, name: 'unit-alone', include: ALONE } },
       { test: { ...endToEnd, name: 'e2e', exclude: JUDGED, maxWorkers: 2 } },
       // A proof judges what it measures: nothing else may run beside it.
       { test: { ...endToEnd, name: 'e2e-proof', include: JUDGED, fileParallelism: false } },
