@@ -16,6 +16,7 @@ import type { Archive } from '../archive/archive.js';
 import type { Logger } from '../log.js';
 import { PostgresMembers } from './postgres-members.js';
 import { nameOf } from './told.js';
+import { readToldServer } from './told-server.js';
 
 const BEAT_EVERY_MS = 1000;
 /** A server that misses this many heartbeats is shown as silent. */
@@ -244,8 +245,10 @@ export class Fleet {
     const now = Date.now();
     const { members, atMs } = this.#last;
     const others = members.flatMap(({ told: text, silentMs }) => {
-      const server = JSON.parse(text) as ToldServer;
-      return server.id === told.id ? [] : [shownServer(server, silentMs + now - atMs, now)];
+      const server = readToldServer(text);
+      return server === undefined || server.id === told.id
+        ? []
+        : [shownServer(server, silentMs + now - atMs, now)];
     });
     const own = { ...told, this: true, seen_at: toInstant(now), silent_s: 0 };
     return [own, ...others].sort(

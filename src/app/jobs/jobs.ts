@@ -106,7 +106,11 @@ export class Jobs {
 
   /** Most servers never have a job: what jobs need is loaded with the first one. */
   #opened(): Promise<JobTools> {
-    this.#tools ??= this.#openTools();
+    this.#tools ??= this.#openTools().catch((error: unknown) => {
+      // Too many open files, say: the next one may succeed.
+      this.#tools = undefined;
+      throw error;
+    });
     return this.#tools;
   }
 

@@ -1,5 +1,6 @@
 import type { JobView } from '../../contract/jobs.js';
 import { messageOf } from '../../errors.js';
+import { pause } from '../../system/pause.js';
 import { JobDisplay } from './job-display.js';
 import { type BulkJobs, ServerRefusal } from './remote-jobs.js';
 
@@ -32,22 +33,10 @@ export async function followed(
         if (fault !== lastFault) process.stderr.write(`\n${fault}; looking again\n`);
         lastFault = fault;
       }
-      await paused(lookMs, signal);
+      await pause(lookMs, signal);
     }
     return undefined;
   } finally {
     display.end();
   }
-}
-
-function paused(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 }

@@ -1,4 +1,5 @@
 import { messageOf } from '../../../errors.js';
+import { pause } from '../../../system/pause.js';
 import type { Deliveries, Delivery } from '../engines/deliveries.js';
 import { type Entry, MAX_SHARDS_OF_PIECE, partsOf } from '../journal/entries.js';
 import type { LiveJob, LiveJobs } from '../journal/live-jobs.js';
@@ -192,19 +193,6 @@ class TaskRun {
       }
     }
   }
-}
-
-/** Ends early when the signal is aborted. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }
 
 function* slices(shards: readonly Shard[], size: number): Generator<readonly Shard[]> {
