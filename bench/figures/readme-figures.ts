@@ -30,7 +30,7 @@ export function readmeFigures(results: readonly Result[]): readonly string[] {
   const machines = [...new Set(chosen.map(({ machine }) => shownMachine(machine)))];
   const note = chosen.some(isDisturbed) ? [' ¹ Measured beside other work on the machine.'] : [];
   return [
-    ...table(['what', 'measured', 'bars', 'measure it'], rows),
+    ...table(['what', 'measured', 'targets', 'measure it'], rows),
     '',
     `Measured on ${machines.join(' and on ')}.${note.join('')}`,
   ];
@@ -40,13 +40,13 @@ function isDisturbed({ disturbed_by: reasons = [] }: Result): boolean {
   return reasons.length > 0;
 }
 
-/** `all hold`, or how many do not. */
+/** `all met`, or how many do not. */
 function barsOf({ checks }: Result): string {
   const states = checks.map(stateOf);
   const missed = states.filter((state) => state === 'does not hold').length;
   const unknown = states.filter((state) => state === 'not measured').length;
   if (checks.length === 0) return 'not measured';
-  if (missed + unknown === 0) return 'all hold';
+  if (missed + unknown === 0) return 'all met';
   const parts = [
     ...(missed === 0 ? [] : [`${missed} of ${checks.length} missed`]),
     ...(unknown === 0 ? [] : [`${unknown} not measured`]),

@@ -48,7 +48,7 @@ async function run(context: Context): Promise<Outcome> {
   const weightsGb = models.reduce((sum, { bytes }) => sum + bytes, 0) / GB;
   const sent = ROUNDS * models.length;
   return {
-    headline: `${models.length} models (${weightsGb.toFixed(1)} GB of weights), ${tally.replies.length} of ${sent} requests answered; plain sessions: ${control.killed ? `out of memory with ${control.opened} open` : `${control.opened} open`}`,
+    headline: `${models.length} models (${weightsGb.toFixed(1)} GB of weights), ${tally.replies.length} of ${sent} requests answered; plain ONNX Runtime: ${control.killed ? `out of memory after ${control.opened}` : `${control.opened}`}`,
     checks: [
       exactly('requests that were not answered', tally.failures.length, 0),
       exactly('processes killed for lack of memory', kills, 0),

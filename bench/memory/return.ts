@@ -31,7 +31,8 @@ const SAMPLED_EVERY_MS = 40;
 
 export const returned: Benchmark = {
   name: 'return',
-  about: 'private memory of a session on three bert-base models that is back 1 s after its end',
+  about:
+    'private memory that a session on three bert-base models took, and that is given back 1 s after its end',
   run,
 };
 

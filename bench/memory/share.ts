@@ -24,7 +24,7 @@ const MB = 2 ** 20;
 
 export const share: Benchmark = {
   name: 'share',
-  about: `memory (PSS) of ${MANY} workers that run the same bert-base, against 1 worker`,
+  about: `memory (PSS: shared pages are counted once) of ${MANY} workers that run the same bert-base, against 1 worker`,
   run,
 };
 

@@ -22,7 +22,7 @@ const WARM = 5;
 
 export const latency: Benchmark = {
   name: 'latency',
-  about: 'latency that the server adds to a plain session, for 1 user, 1 text, hot',
+  about: 'latency that the server adds to plain ONNX Runtime, for 1 user, 1 text, hot',
   run,
 };
 

@@ -4,9 +4,23 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ProofProfile, ProofView } from '../contract/proofs.js';
+import {
+  PROOF_PROFILES,
+  PROOF_STATES,
+  type ProofProfile,
+  type ProofView,
+} from '../contract/proofs.js';
+import { isNumber, isOneOf, isText, orMissing, orNull, shapeOf } from '../contract/schema/shape.js';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
 import { PROVE_KEY_VARIABLE } from '../settings/areas/http.js';
+
+const isRecord = shapeOf<Omit<ProofView, 'reason'> & Partial<Pick<ProofView, 'reason'>>>({
+  ...{ id: isText, state: isOneOf(PROOF_STATES), profile: isOneOf(PROOF_PROFILES) },
+  ...{ started_at: isText, ended_at: orNull(isText), report_url: orNull(isText) },
+  ...{ sessions_done: isNumber, sessions_total: isNumber },
+  // Records of earlier versions have none.
+  reason: orMissing(orNull(isText)),
+});
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const RECORD = 'proof.json';
@@ -209,8 +223,8 @@ export class ProofRuns {
   async #find(id: string): Promise<ProofView | undefined> {
     try {
       const text = await readFile(path.join(this.#folder, id, RECORD), 'utf8');
-      const proof = JSON.parse(text) as ProofView;
-      // Records of earlier versions have no reason.
+      const proof: unknown = JSON.parse(text);
+      if (!isRecord(proof)) throw new Error('it is no record of a proof');
       const { reason = null } = proof;
       if (proof.state !== 'running') return { ...proof, reason };
       return { ...proof, state: 'broken', reason: 'The server ended while the proof was running.' };

@@ -14,14 +14,12 @@ import {
 /** Profiles of a proof that callers may ask for; the first is the usual one. */
 export const PROOF_PROFILES = ['reference'] as const;
 const profile = choice(PROOF_PROFILES);
+export const PROOF_STATES = ['running', 'passed', 'failed', 'broken'] as const;
 export type ProofProfile = Static<typeof profile>;
 
 const started = {
   id: text(),
-  state: choice(
-    ['running', 'passed', 'failed', 'broken'],
-    'passed or failed: its verdict; broken: it ended without one.',
-  ),
+  state: choice(PROOF_STATES, 'passed or failed: its verdict; broken: it ended without one.'),
 };
 export const proofStartedSchema = object(started);
 export type ProofStarted = Static<typeof proofStartedSchema>;

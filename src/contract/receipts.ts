@@ -33,10 +33,20 @@ export const receiptActionSchema = object({
 });
 export type ReceiptAction = Static<typeof receiptActionSchema>;
 
+export const RECEIPT_KINDS = [
+  'cleanup',
+  'unload',
+  'eviction',
+  'recycle',
+  'pressure',
+  'shift',
+  'verdict',
+] as const;
+
 export const receiptSchema = object(
   {
     id: text(),
-    kind: choice(['cleanup', 'unload', 'eviction', 'recycle', 'pressure', 'shift', 'verdict']),
+    kind: choice(RECEIPT_KINDS),
     cause: text(),
     session: nullable(text()),
     started_at: instant(),

@@ -21,13 +21,12 @@ export const openSessionSchema = nullable(
   closed({ max_users: optional(integer({ minimum: 1, maximum: 10_000 })) }),
 );
 
+export const SESSION_STATES = ['open', 'ending', 'ended', 'interrupted'] as const;
+
 /** What there is to say of a session while it is open. */
 const open = {
   id: text(),
-  state: choice(
-    ['open', 'ending', 'ended', 'interrupted'],
-    'interrupted: its server died before it ended.',
-  ),
+  state: choice(SESSION_STATES, 'interrupted: its server died before it ended.'),
   max_users: integer(),
   users: integer(),
   requests: integer(),

@@ -188,12 +188,17 @@ function acceptJson(app: FastifyInstance): void {
   });
 }
 
+/** Refusals whose connection is wanted back at once. */
+const HURRIED: ReadonlySet<string> = new Set(['TOO_MANY_CONNECTIONS', 'SHUTTING_DOWN']);
+
 /** Answers with errors in the form of the protocol that was asked. */
 function refusing({ limits }: HttpServices, log: FaultLog): Refuse {
   return (error, request, reply, form) => {
     const maxInputs = form === ownErrors ? limits.maxInputs : undefined;
     const refusal = asPlimsollError(error, request.body, maxInputs);
-    if (refusal.code === 'BODY_TOO_LARGE') takeRestOfBody(request.raw, reply);
+    // fastify asks for the end of a connection whose body is too large: what comes after it is as good as ever.
+    if (refusal.code === 'BODY_TOO_LARGE') void reply.removeHeader('connection');
+    if (!HURRIED.has(refusal.code)) takeRestOfBody(request.raw, reply);
     return replyWithError(refusal, request, reply, log, form);
   };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ShownVerdict } from '../contract/models.js';
-import type * as contract from '../contract/receipts.js';
+import * as contract from '../contract/receipts.js';
+import { isList, isNumber, isOneOf, isText, orNull, shapeOf } from '../contract/schema/shape.js';
 import { toInstant, toMb, toMs } from '../contract/units.js';
 import { type SnapshotFigures, shownFigures } from './snapshot.js';
 
@@ -36,6 +37,21 @@ export interface Receipt {
   /** What trying faster forms of a model has shown; kind `verdict` only. */
   readonly verdict?: ShownVerdict;
 }
+
+const areFigures = shapeOf<contract.Figures>({
+  ...{ server_total_mb: isNumber, server_used_mb: isNumber, server_percent: isNumber },
+  ...{ private_mb: isNumber, pss_mb: isNumber },
+});
+const isAction = shapeOf<Omit<contract.ReceiptAction, 'model' | 'worker' | 'entries'>>({
+  ...{ action: isText, duration_ms: isNumber, freed_mb: isNumber },
+});
+
+/** Whether a value is a receipt as {@link shownReceipt} gives it: a store may hold what another hand wrote. */
+export const isShownReceipt = shapeOf<Omit<contract.Receipt, 'verdict'>>({
+  ...{ id: isText, kind: isOneOf(contract.RECEIPT_KINDS), cause: isText, session: orNull(isText) },
+  ...{ started_at: isText, duration_ms: isNumber, before: areFigures, after: areFigures },
+  ...{ freed_mb: isNumber, freed_private_mb: isNumber, actions: isList(isAction) },
+});
 
 /** Ids that sort by time: milliseconds in base 36, then a random part. */
 export function newReceiptId(nowMs: number): string {

@@ -1,7 +1,16 @@
 /** Sessions as callers see them. */
-import type * as contract from '../contract/sessions.js';
+import {
+  isFlag,
+  isNumber,
+  isOneOf,
+  isText,
+  orMissing,
+  orNull,
+  shapeOf,
+} from '../contract/schema/shape.js';
+import * as contract from '../contract/sessions.js';
 import { toInstant, toInstantOrNull, toMbOrNull, toMs } from '../contract/units.js';
-import { shownReceipt } from '../memory/receipt.js';
+import { isShownReceipt, shownReceipt } from '../memory/receipt.js';
 import type { SessionDirectory, SharedSession } from './fleet/directory.js';
 import { ownPartOf, togetherOf } from './fleet/parts.js';
 import type { SessionView } from './session.js';
@@ -57,12 +66,32 @@ function shownEnd(session: SessionView) {
   };
 }
 
+type Later = 'p50_ms' | 'p99_ms' | 'taken_mb';
+/** Fields of the first version, and those of later ones where they are there. */
+const isStored = shapeOf<
+  Omit<contract.SessionView, Later | 'fleet'> & { [K in Later]?: number | null }
+>({
+  ...{ id: isText, state: isOneOf(contract.SESSION_STATES), ambient: isFlag },
+  ...{ max_users: isNumber, users: isNumber, requests: isNumber, failures: isNumber },
+  ...{ opened_at: isText, ended_at: orNull(isText), end_cause: orNull(isText) },
+  p50_ms: orMissing(orNull(isNumber)),
+  p99_ms: orMissing(orNull(isNumber)),
+  taken_mb: orMissing(orNull(isNumber)),
+  cleanup: orNull(isShownReceipt),
+});
+
 /**
  * A session that was stored, perhaps by an earlier version: what that did not know is null.
  *
  * @param body what {@link shownSession} gave then.
+ * @returns undefined if it is none
  */
-export function storedSession(body: unknown): contract.SessionView {
-  const later = { p50_ms: null, p99_ms: null, taken_mb: null };
-  return { ...later, ...(body as contract.SessionView) };
+export function storedSession(body: unknown): contract.SessionView | undefined {
+  if (!isStored(body)) return undefined;
+  return {
+    ...body,
+    p50_ms: body.p50_ms ?? null,
+    p99_ms: body.p99_ms ?? null,
+    taken_mb: body.taken_mb ?? null,
+  };
 }

@@ -51,7 +51,37 @@ async function raw(head: string): Promise<string> {
   return lastWords(socket);
 }
 
-describe('a body over the limit: the 413 is seen', () => {
+/** Asks for the end of the connection, and sends all of its body before it reads. */
+const PYTHON_CLIENT = `
+import sys, urllib.request, urllib.error
+data = sys.stdin.buffer.read()
+headers = {'Content-Type': 'application/json', **dict(pair.split('=') for pair in sys.argv[3:])}
+ask = urllib.request.Request(sys.argv[1], data, headers)
+for _ in range(int(sys.argv[2])):
+    try:
+        print(urllib.request.urlopen(ask).status)
+    except urllib.error.HTTPError as error:
+        print(error.code)
+`;
+
+/** Status of each of some requests by Python. @param headers as `name=value` */
+async function statusesInPython(
+  url: string,
+  body: string,
+  count: number,
+  headers: readonly string[] = [],
+): Promise<readonly string[]> {
+  const child = spawn('python3', ['-c', PYTHON_CLIENT, url, String(count), ...headers]);
+  child.stdin.end(body);
+  let printed = '';
+  child.stdout.on('data', (chunk) => {
+    printed += String(chunk);
+  });
+  await once(child, 'close');
+  return printed.trim().split('\n');
+}
+
+describe('a large body whose request is refused: the refusal is seen', () => {
   const body = JSON.stringify({ inputs: 'x'.repeat(40 * BODY_LIMIT) });
 
   test('by fetch', async () => {
@@ -62,25 +92,15 @@ describe('a body over the limit: the 413 is seen', () => {
     expect(await reply.json()).toMatchObject({ error: { code: 'BODY_TOO_LARGE' } });
   });
 
-  test('by Python, which sends all of it before it reads, and wants the connection closed', async () => {
-    const script = `
-import sys, urllib.request, urllib.error
-data = sys.stdin.buffer.read()
-ask = urllib.request.Request(sys.argv[1], data, {'Content-Type': 'application/json'})
-for _ in range(40):
-    try:
-        print(urllib.request.urlopen(ask).status)
-    except urllib.error.HTTPError as error:
-        print(error.code)
-`;
-    const child = spawn('python3', ['-c', script, `${server.url}/v1/classify`]);
-    child.stdin.end(body);
-    let printed = '';
-    child.stdout.on('data', (chunk) => {
-      printed += String(chunk);
-    });
-    await once(child, 'close');
-    expect(printed.trim().split('\n')).toEqual(new Array(40).fill('413'));
+  test.each([
+    { status: '413', address: '/v1/classify', headers: [] },
+    { status: '404', address: '/nowhere', headers: [] },
+    { status: '405', address: '/health/live', headers: [] },
+    { status: '403', address: '/v1/classify', headers: ['Origin=http://elsewhere.example'] },
+    { status: '403', address: '/v1/classify', headers: ['Host=elsewhere.example'] },
+  ])('by Python: $status at $address with $headers', async ({ status, address, headers }) => {
+    const seen = await statusesInPython(server.url + address, body, 40, headers);
+    expect(seen).toEqual(new Array(40).fill(status));
   });
 
   test('by chunks of unknown length', async () => {

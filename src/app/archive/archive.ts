@@ -5,7 +5,7 @@ import type * as sessions from '../../contract/sessions.js';
 import type { MinuteReading } from '../../contract/state/memory.js';
 import { messageOf, PlimsollError } from '../../errors.js';
 import type { RecordQuery } from '../../http/services.js';
-import type { Receipt } from '../../memory/receipt.js';
+import { isShownReceipt, type Receipt } from '../../memory/receipt.js';
 import type { RingReading } from '../../memory/ring.js';
 import type { Answered } from '../../sessions/service.js';
 import type { SessionView } from '../../sessions/session.js';
@@ -205,7 +205,8 @@ export class Archive {
 
   /** The newest first. */
   async sessions(limit: number): Promise<readonly sessions.SessionView[]> {
-    return (await this.#read((reader) => reader.listSessions(limit))).map(storedSession);
+    const bodies = await this.#read((reader) => reader.listSessions(limit));
+    return bodies.map(storedSession).filter((session) => session !== undefined);
   }
 
   /** In the order in which they came. */
@@ -216,7 +217,7 @@ export class Archive {
   /** The newest first. */
   async receipts(query: ReceiptFilter): Promise<readonly contract.Receipt[]> {
     const bodies = await this.#read((reader) => reader.listReceipts(query));
-    return bodies as readonly contract.Receipt[];
+    return bodies.filter(isShownReceipt);
   }
 
   /** The newest first. */

@@ -81,8 +81,8 @@ export function classifiedOf(
   }
 }
 
-/** Cached hashes: users of open sessions come again and again. */
-const MAX_REMEMBERED = 256;
+/** Cached hashes, some 150 bytes each: users of open sessions come again and again, and a hash costs as much as a tenth of a cached answer. */
+const MAX_REMEMBERED = 4096;
 
 /** Keyed hashes of user names: names may be personal, and few enough to brute-force an unkeyed hash. */
 export class UserHashes {

@@ -1,5 +1,5 @@
-/** Quoted names of models, sessions, users and labels that are remembered: about 100 KB. */
-const KNOWN_NAMES = 512;
+/** Quoted names of models, sessions, users and labels that are remembered: at most about 1 MB, where thousands of users are active. */
+const KNOWN_NAMES = 4096;
 /** Length of a piece of a large answer: about half a millisecond of writing. */
 const SLICE_CHARACTERS = 64 * 1024;
 

@@ -5,16 +5,14 @@ import type { FastifyReply } from 'fastify';
 const MAX_DISCARDED_BYTES = 256 * 2 ** 20;
 
 /**
- * Takes in the rest of a body that was refused for its size, and throws it away. Many clients send all of
+ * Takes in the rest of a body whose request was refused before all of it was here, and throws it away. Many clients send all of
  * a body before they read the answer: if the server closed the connection meanwhile, they would see
  * it break (EPIPE) and never the refusal. A client that sends more than the bound, or for longer than any request may
  * take, is cut off.
  */
 export function takeRestOfBody(request: IncomingMessage, reply: FastifyReply): void {
-  // fastify asks for the end of the connection, and Node ends it as soon as the answer has left.
-  void reply.removeHeader('connection');
   if (request.complete || request.destroyed) return;
-  closeAfterwards(request, reply);
+  if (endsConnection(reply)) closeAfterwards(request, reply);
   let discarded = 0;
   request.on('data', (chunk: Buffer) => {
     discarded += chunk.byteLength;
@@ -23,12 +21,17 @@ export function takeRestOfBody(request: IncomingMessage, reply: FastifyReply): v
   request.resume();
 }
 
+function endsConnection(reply: FastifyReply): boolean {
+  return !reply.raw.shouldKeepAlive || reply.getHeader('connection') === 'close';
+}
+
 /**
- * A client that asks for the end of the connection gets it once all of its body is here: Node would close as soon as the answer
- * has left, and the system answers what comes then with a reset, which overtakes the answer.
+ * Node would close the connection as soon as the answer has left, and the system answers what comes then with a reset, which
+ * overtakes the answer: it is closed once all of the body is here.
  */
-function closeAfterwards(request: IncomingMessage, { raw }: FastifyReply): void {
-  if (raw.shouldKeepAlive) return;
+function closeAfterwards(request: IncomingMessage, reply: FastifyReply): void {
+  const { raw } = reply;
+  void reply.removeHeader('connection');
   raw.shouldKeepAlive = true;
   const close = () => void request.socket.end();
   request.once('end', () => {

@@ -39,6 +39,27 @@ const RETRY_AFTER_S = 5;
 const ANSWER_LIMIT_MS = 10_000;
 /** Failed shards that are offered again at once. */
 const OFFERED_AT_ONCE = 500;
+/** What an engine lost, with its machine's power perhaps, is offered again after this long. */
+const STEPS_AGAIN_MS = 1000;
+const SHARDS_AGAIN_MS = 10_000;
+const LOOKED_AT_ONCE = 100;
+
+/** Says once in a while that it is time. */
+class Every {
+  readonly #ms: number;
+  #atMs = Number.NEGATIVE_INFINITY;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+  }
+
+  isDue(): boolean {
+    const nowMs = performance.now();
+    if (nowMs - this.#atMs < this.#ms) return false;
+    this.#atMs = nowMs;
+    return true;
+  }
+}
 
 /**
  * The queue on any engine. A job is its journal, kept by the ledger: what was planned, done, failed and asked. The deliveries only
@@ -60,6 +81,8 @@ export class LedgerQueue implements JobQueue {
   #watching: Promise<void> | undefined;
   #pruning: Promise<number> | undefined;
   #prunedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #stepsAgain = new Every(STEPS_AGAIN_MS);
+  readonly #shardsAgain = new Every(SHARDS_AGAIN_MS);
 
   constructor(
     engine: JobQueue['engine'],
@@ -259,7 +282,7 @@ export class LedgerQueue implements JobQueue {
 
   /**
    * Jobs that are open, each up to date. A job whose end was noted in its journal alone, by a server that was lost then, is closed;
-   * one that lacks its next step is given it.
+   * one that lacks its next step, or shards, is given them: those that are there stay as they are.
    */
   async #openJobs(): Promise<readonly LiveJob[]> {
     const records = await this.#ledger.open();
@@ -269,13 +292,15 @@ export class LedgerQueue implements JobQueue {
       if (!ids.has(id)) await this.#tellEnd(id);
     }
     const open: LiveJob[] = [];
+    const [stepsAgain, shardsAgain] = [this.#stepsAgain.isDue(), this.#shardsAgain.isDue()];
     for (const record of records) {
       const isNew = this.#seen !== undefined && !this.#seen.has(record.id);
       const job = await this.#jobs.current(record);
       open.push(job);
       if (isNew) this.#tell({ job: record.id, kind: 'created' });
       await this.#closeIfEnded(job);
-      if (isNew || this.#seen === undefined) await this.#offerSteps(job);
+      if (isNew || stepsAgain) await this.#offerSteps(job);
+      if (shardsAgain) await this.#offerLost(job);
     }
     this.#seen = ids;
     return open;
@@ -293,6 +318,19 @@ export class LedgerQueue implements JobQueue {
     const step = (kind: Task['kind']): Task => ({ job: record.id, kind, shard: -1 });
     if (!tally.planned) await this.#deliveries.offer([step('plan')]);
     else if (tally.isSettled) await this.#deliveries.offer([step('finish')]);
+  }
+
+  /** Shards of a job that no machine works on, of which the engine knows nothing. */
+  async #offerLost(job: LiveJob): Promise<void> {
+    const { tally, record } = job;
+    if (tally.hasEnded || !tally.planned || tally.isSettled) return;
+    if ((await this.#deliveries.running(record.id)) > 0) return;
+    const first = { limit: LOOKED_AT_ONCE, state: 'waiting' } as const;
+    const waiting = await pageOf(this.#deliveries, job, first);
+    const known = await this.#deliveries.look(record.id, waiting);
+    const lost = waiting.filter((shard) => !known.has(shard));
+    if (lost.length === 0) return;
+    await this.#deliveries.offer(lost.map((shard) => ({ job: record.id, kind: 'shard', shard })));
   }
 
   async #offerFailed({ tally, record }: LiveJob): Promise<void> {

@@ -79,7 +79,7 @@ describe('the README’s figures', () => {
     expect(lines[2]).toBe(
       `| Requests that fail while it runs | 0 of 10 | 1 of 3 missed, 1 not measured | \`npm run bench -- ${first.name}\` |`,
     );
-    expect(lines[3]).toContain('0 of 10 ¹ | all hold');
+    expect(lines[3]).toContain('0 of 10 ¹ | all met');
     expect(lines.at(-1)).toMatch(/^Measured on 2 cores .*\. ¹ Measured beside other work/);
   });
 

@@ -59,3 +59,13 @@ test('a session that an earlier version stored is complete, and what that did no
   expect(storedSession(earlier)).toEqual({ ...earlier, ...unknown });
   expect(storedSession(shownSession(SESSION))).toEqual(shownSession(SESSION));
 });
+
+test.each([
+  null,
+  'a session',
+  {},
+  { ...shownSession(SESSION), id: 7 },
+  { ...shownSession(SESSION), cleanup: {} },
+])('what a store holds that is no session is none: %j', (body) => {
+  expect(storedSession(body)).toBeUndefined();
+});

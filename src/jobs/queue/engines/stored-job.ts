@@ -20,7 +20,9 @@ const hasPlaces = shapeOf<Pick<JobRequest, 'input' | 'output'>>({
 });
 const isRequest: Guard<JobRequest> = (value): value is JobRequest => hasPlaces(value);
 
-const isModel = shapeOf<JobModel>({ ...{ id: isText, commit: orNull(isText), dtype: isText } });
+export const isJobModel = shapeOf<JobModel>({
+  ...{ id: isText, commit: orNull(isText), dtype: isText },
+});
 
 const isState = shapeOf<JobState>({
   ...{ id: isText, request: isRequest, state: isOneOf(JOB_STATES), createdAtMs: isNumber },
@@ -29,7 +31,7 @@ const isState = shapeOf<JobState>({
   shards: shapeOf<Record<ShardStateName, number>>({
     ...{ waiting: isNumber, running: isNumber, done: isNumber, failed: isNumber },
   }),
-  ...{ bytes: isNumber, bytesDone: isNumber, model: orNull(isModel) },
+  ...{ bytes: isNumber, bytesDone: isNumber, model: orNull(isJobModel) },
   ...{ manifest: orNull(isText), error: orNull(isText) },
 });
 

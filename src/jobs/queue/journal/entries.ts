@@ -1,5 +1,15 @@
+import {
+  isList,
+  isNumber,
+  isOneOf,
+  isText,
+  orMissing,
+  orNull,
+  shapeOf,
+} from '../../../contract/schema/shape.js';
 import type { FileRef } from '../../files/place.js';
 import type { ShardRange } from '../../formats/format.js';
+import { isJobModel } from '../engines/stored-job.js';
 import type { Shard, ShardResult } from '../queue.js';
 
 /** Ranges of one file, one after another. The file is named once, so that a shard takes some twenty bytes. */
@@ -43,9 +53,50 @@ export function written(entry: Entry): string {
   return JSON.stringify(entry);
 }
 
-/** An entry as this program wrote it. */
-export function readEntry(text: string): Entry {
-  return JSON.parse(text) as Entry;
+const isRange = shapeOf<ShardRange>({
+  ...{ unit: isOneOf(['bytes', 'rows']), start: isNumber, end: orMissing(isNumber) },
+});
+const isFile = shapeOf<FileRef>({
+  ...{ url: isText, bytes: isNumber, version: isText },
+  ranged: orMissing((value) => value === false),
+});
+const isResult = shapeOf<ShardResult>({
+  ...{ part: isText, bytes: isNumber, sha256: isText, rows: isNumber, bad: isNumber },
+  ...{ server: isText, tookMs: isNumber, model: isJobModel },
+});
+
+/** For each kind of entry, what it holds beside its kind. */
+const SHAPES: { readonly [K in Entry['kind']]: (value: unknown) => boolean } = {
+  began: shapeOf({ atMs: isNumber }),
+  piece: shapeOf({
+    first: isNumber,
+    parts: isList(shapeOf<FileRanges>({ file: isFile, ranges: isList(isRange) })),
+    ...{ files: isNumber, bytes: isNumber },
+  }),
+  planned: shapeOf({}),
+  done: shapeOf({ shard: isNumber, result: isResult }),
+  failed: shapeOf({ shard: isNumber, reason: isText, attempts: isNumber, server: orNull(isText) }),
+  cancelled: shapeOf({ atMs: isNumber }),
+  broken: shapeOf({ atMs: isNumber, reason: isText }),
+  finished: shapeOf({ atMs: isNumber, manifest: isText }),
+  retried: shapeOf({}),
+};
+const isKind = isOneOf(Object.keys(SHAPES));
+const hasKind = shapeOf<Pick<Entry, 'kind'>>({ kind: isKind });
+
+/** @returns undefined if the text is no entry: another version or another hand may have written it */
+export function readEntry(text: string): Entry | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  return isEntry(value) ? value : undefined;
+}
+
+function isEntry(value: unknown): value is Entry {
+  return hasKind(value) && SHAPES[value.kind](value);
 }
 
 /** Shards in the form of a `piece`. They follow one another. */

@@ -5,8 +5,8 @@ import { Tally } from './tally.js';
 
 /** Entries read at once: some hundred KB. */
 const PAGE_ENTRIES = 500;
-/** Jobs whose sum is kept; others are summed up anew when they are asked for. */
-const MOST_JOBS = 64;
+/** Ended jobs whose sum is kept; others are summed up anew when they are asked for. */
+const MOST_ENDED = 64;
 
 export interface LiveJob {
   readonly record: JobRecord;
@@ -71,7 +71,7 @@ export class LiveJobs {
     for (const { from, to } of runsOf(places)) {
       for (const text of await this.#ledger.read(job.record.id, from, to - from + 1)) {
         const entry = readEntry(text);
-        if (entry.kind === 'done' || entry.kind === 'failed') {
+        if (entry?.kind === 'done' || entry?.kind === 'failed') {
           if (job.tally.placeOf(entry.shard) !== undefined) found.set(entry.shard, entry);
         }
       }
@@ -97,37 +97,46 @@ export class LiveJobs {
     this.#jobs.delete(record.id);
     this.#jobs.set(record.id, job);
     if (known !== undefined) return job;
-    for (const [id, { reading }] of this.#jobs) {
-      if (this.#jobs.size <= MOST_JOBS) break;
-      if (reading === undefined && id !== record.id) this.#jobs.delete(id);
-    }
+    this.#dropEnded(record.id);
     return job;
+  }
+
+  /** Open jobs stay: whoever works on one holds its sum, and every look at the queue needs it. */
+  #dropEnded(except: string): void {
+    const ended = [...this.#jobs].filter(([id, { tally, reading }]) => {
+      return tally.hasEnded && reading === undefined && id !== except;
+    });
+    for (const [id] of ended.slice(0, -MOST_ENDED)) this.#jobs.delete(id);
   }
 
   /** Reads to the end as it is now or later. */
   async #refresh(job: Kept): Promise<void> {
-    if (job.reading !== undefined) {
-      // What runs may have read past the place where news has come since.
-      job.again = true;
-      return job.reading;
-    }
-    job.reading = this.#read(job).finally(() => {
-      job.reading = undefined;
-    });
+    // What runs may have read past the place where news has come since.
+    if (job.reading !== undefined) job.again = true;
+    job.reading ??= this.#read(job);
     return job.reading;
   }
 
+  /** Who asks while it runs is waited for; `reading` is cleared in the turn that ends it, so that nobody asks in between. */
   async #read(job: Kept): Promise<void> {
-    do {
-      job.again = false;
-      for (;;) {
-        const texts = await this.#ledger.read(job.record.id, job.tally.entries, PAGE_ENTRIES);
-        for (const text of texts) this.#add(job, readEntry(text));
-        if (texts.length < PAGE_ENTRIES) break;
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    } while (job.again);
-    job.isCurrent = true;
+    try {
+      do {
+        job.again = false;
+        await this.#readOn(job);
+      } while (job.again);
+      job.isCurrent = true;
+    } finally {
+      job.reading = undefined;
+    }
+  }
+
+  async #readOn(job: Kept): Promise<void> {
+    for (;;) {
+      const texts = await this.#ledger.read(job.record.id, job.tally.entries, PAGE_ENTRIES);
+      for (const text of texts) this.#add(job, readEntry(text) ?? unreadable(job));
+      if (texts.length < PAGE_ENTRIES) break;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   #add(job: Kept, entry: Entry): void {
@@ -141,6 +150,12 @@ export class LiveJobs {
     if (entry.kind === 'retried') tell('created');
     if (tally.hasEnded && !hadEnded) tell('ended');
   }
+}
+
+/** A job whose journal cannot be read fails alone: others go on. */
+function unreadable({ record, tally }: LiveJob): Entry {
+  const reason = `entry ${tally.entries} of its journal cannot be read by this version`;
+  return { kind: 'broken', atMs: record.createdAtMs, reason };
 }
 
 /** Places in few readings: what lies between two near ones is read along. */
