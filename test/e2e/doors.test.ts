@@ -22,6 +22,7 @@ const NAMES = {
   nli: 'zs-bert',
   ner: 'ner-bert',
   reranker: 'rerank-bert',
+  identity: 'rerank-bert',
   'org/pairs': 'pair-bert',
 } as const;
 type Name = keyof typeof NAMES;
@@ -38,6 +39,11 @@ beforeAll(async () => {
     mkdirSync(path.join(models, name), { recursive: true });
     cpSync(path.join(REFERENCE, folder), path.join(models, name), { recursive: true });
   }
+  // As cross-encoders declare it: protocols that give probabilities do not read it.
+  const config = path.join(models, 'identity/config.json');
+  const { ...files } = JSON.parse(readFileSync(config, 'utf8')) as object;
+  const sentence_transformers = { activation_fn: 'torch.nn.modules.linear.Identity' };
+  writeFileSync(config, JSON.stringify({ ...files, sentence_transformers }));
   cpSync(path.join(ROOT, 'models/spam'), path.join(models, 'spam'), { recursive: true });
   writeFileSync(path.join(models, 'spam/plimsoll.json'), LABELS);
   server = await startServer({ models });
@@ -126,6 +132,7 @@ test('TEI, vLLM and Cohere rank as the reference does', async () => {
   }
   for (const { query, documents, scores, order } of expectedOf('reranker').rerank) {
     const rank = { query, documents, model: 'reranker' };
+    const identity = [server, '/tei/identity/rerank', { query, texts: documents }] as const;
     const tei = await post<readonly { index: number; score: number }[]>(
       server,
       '/tei/reranker/rerank',
@@ -133,7 +140,7 @@ test('TEI, vLLM and Cohere rank as the reference does', async () => {
         ...{ query, texts: documents },
       },
     );
-    const ranks = [tei];
+    const ranks = [tei, await post<typeof tei>(...identity)];
     for (const url of ['/rerank', '/v1/rerank', '/v2/rerank']) {
       const { results } = await post<Ranked>(server, url, rank);
       ranks.push(results.map(({ index, relevance_score }) => ({ index, score: relevance_score })));
@@ -231,6 +238,12 @@ describe('clients', () => {
         message: expect.stringContaining('plimsoll.json'),
       },
     });
+    // Parts are one input, of which the worst counts; texts are one each.
+    const parts = [...input].reverse().map((text) => ({ type: 'text' as const, text }));
+    const whole = await client.moderations.create({ model: 'spam', input: parts });
+    expect(whole.results.map(({ category_scores: scores }) => scores.illicit)).toEqual([
+      results[0]?.category_scores.illicit,
+    ]);
     const image = { type: 'image_url' as const, image_url: { url: 'https://example.org/a.png' } };
     await expect(
       client.moderations.create({ model: 'spam', input: [image] }),

@@ -1,8 +1,8 @@
 import type { HfParameters } from '../../../contract/doors/hugging-face.js';
 import { PlimsollError } from '../../../errors.js';
-import type { ScoreFunction } from '../../../models/intake/reading/scoring.js';
 import type { Aggregation } from '../../../models/run/entities.js';
 import type { TextInput } from '../../../tasks/input.js';
+import { asPipeline, type ScoreChoice } from '../../../tasks/score-choice.js';
 import { fieldsIn, kindOf, listIn, odd, oneOrMore, textIn } from '../../calls/fields.js';
 
 /** What a body asks. `isList`: whether its inputs were a list, and so its answer is one. */
@@ -11,7 +11,7 @@ export type Question = { readonly isList: boolean } & (
       readonly kind: 'text-classification';
       readonly inputs: readonly TextInput[];
       readonly topK: number | undefined;
-      readonly function: ScoreFunction | undefined;
+      readonly function: ScoreChoice;
     }
   | {
       readonly kind: 'zero-shot-classification';
@@ -84,7 +84,7 @@ export function questionOf(
     ...{ kind: 'text-classification', isList }, // 3
     inputs: all.map((each, index) => inputOf(each, isList ? `inputs[${index}]` : 'inputs')),
     topK: parameters.top_k ?? undefined,
-    function: parameters.function_to_apply ?? undefined,
+    function: parameters.function_to_apply ?? asPipeline,
   };
 }
 

@@ -13,6 +13,7 @@ import type { LabelScore } from '../../../inference/row-task.js';
 import type { SessionAnswer } from '../../../sessions/service.js';
 import type { TextInput } from '../../../tasks/input.js';
 import { bestFirst } from '../../../tasks/rerank.js';
+import { asProbability, type ScoreChoice } from '../../../tasks/score-choice.js';
 import { VERSION } from '../../../version.js';
 import type { Calls } from '../../calls/calls.js';
 import { odd, oneOrMore, textIn, textsIn } from '../../calls/fields.js';
@@ -162,8 +163,8 @@ const DTYPES: Readonly<Record<string, string>> = {
   q4: 'int4',
 };
 
-function functionOf(rawScores: boolean | undefined): 'none' | undefined {
-  return rawScores === true ? 'none' : undefined;
+function functionOf(rawScores: boolean | undefined): ScoreChoice {
+  return rawScores === true ? 'none' : asProbability;
 }
 
 function charactersOf(inputs: readonly TextInput[]): number {
