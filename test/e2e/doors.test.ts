@@ -269,6 +269,8 @@ describe('errors', () => {
       { error_type: 'Validation' },
     ],
     ['/tei/none/predict', { inputs: 'a' }, 404, { error_type: 'Validation' }],
+    ['/tei/spam/rerank', { query: 'a', texts: ['b'] }, 424, { error_type: 'Backend' }],
+    ['/tei/ner/predict', { inputs: 'a' }, 424, { error_type: 'Backend' }],
     ['/classify', { input: 'a', model: 'none' }, 404, { object: 'error', type: 'NotFoundError' }],
     ['/score', { text_1: ['a', 'b'], text_2: ['c'], model: 'reranker' }, 400, { code: 400 }],
     ['/v1/moderations', {}, 400, { error: { type: 'invalid_request_error' } }],
@@ -304,6 +306,9 @@ test('TEI tells its times, its model and its tokens', async () => {
   expect(info.body).toMatchObject({
     model_id: 'reranker',
     model_type: { reranker: { id2label: {} } },
+    // One of 64 tokens runs beside others: the settings' 2,048 characters.
+    ...{ max_input_length: 64, max_batch_tokens: 341, max_batch_requests: 16 },
+    ...{ sha: null, docker_label: null },
   });
   expect((await request(server, 'GET', '/health')).status).toBe(200);
   const [tokens] = await post<
@@ -311,6 +316,24 @@ test('TEI tells its times, its model and its tokens', async () => {
   >(...[server, '/tokenize', { inputs: 'häuser' }]);
   expect(tokens?.at(0)).toMatchObject({ special: true, start: null });
   expect(tokens?.at(-2)).toMatchObject({ stop: Buffer.byteLength('häuser') });
+});
+
+test('TEI gives all tokens of a text that is longer than the model takes', async () => {
+  const text = 'The plot was slow. '.repeat(100);
+  type Tokens = readonly { readonly id: number; readonly stop: number | null }[];
+  const [[once = []] = [], [long = []] = []] = await Promise.all(
+    [text.slice(0, 19), text].map((inputs) =>
+      post<readonly Tokens[]>(server, '/tei/reranker/tokenize', { inputs }),
+    ),
+  );
+  const idsOf = (tokens: Tokens) => tokens.slice(1, -1).map(({ id }) => id);
+  expect(idsOf(long)).toEqual(Array.from({ length: 100 }, () => idsOf(once)).flat());
+  expect(long.at(-2)?.stop).toBe(text.length - 1);
+  const body = { inputs: ['a'.repeat(2 ** 20), 'b'] };
+  const refused = await request(server, 'POST', '/tokenize', { body });
+  expect(refused.body).toMatchObject({
+    ...{ error_type: 'Validation', error: expect.stringContaining('1048577 characters') },
+  });
 });
 
 /** The snippets of docs/doors.md, by language. */

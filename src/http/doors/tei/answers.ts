@@ -16,7 +16,7 @@ import { bestFirst } from '../../../tasks/rerank.js';
 import { asProbability, type ScoreChoice } from '../../../tasks/score-choice.js';
 import { VERSION } from '../../../version.js';
 import type { Calls } from '../../calls/calls.js';
-import { odd, oneOrMore, textIn, textsIn } from '../../calls/fields.js';
+import { oneOrMore, textIn, textsIn } from '../../calls/fields.js';
 import { jsonReply } from '../../calls/json.js';
 import { LabelLists } from '../../calls/label-lists.js';
 import type { JsonText } from '../../route.js';
@@ -97,14 +97,19 @@ export class TeiAnswers {
     );
   }
 
-  async tokenize(model: string | undefined, body: Static<typeof teiTokenizeSchema>) {
+  async tokenize(
+    model: string | undefined,
+    body: Static<typeof teiTokenizeSchema>,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ) {
     const { models, limits } = this.#services;
     if (Array.isArray(body.inputs) && body.inputs.length === 0) throw new EmptyBatch('inputs');
     const inputs = oneOrMore(body.inputs, 'inputs', limits.maxInputs);
+    await this.#calls.takeOf(request, reply)?.(inputs.length);
     const { id } = await models.facts(model);
-    const { results, max_tokens: most } = await models.tokenize(id, inputs);
-    const long = results.findIndex(({ truncated }) => truncated);
-    if (long >= 0) throw odd(`input ${long} has more than the ${most} tokens that the model takes`);
+    // All of them: here TEI cuts nothing, and clients count tokens to cut texts themselves.
+    const { results } = await models.tokenize(id, inputs, true);
     return results.map((of, index) =>
       teiTokens(inputs[index] ?? '', of, body.add_special_tokens !== false),
     );
@@ -125,10 +130,15 @@ export class TeiAnswers {
       model_type: labels.length === 1 ? { reranker: of } : { classifier: of },
       max_concurrent_requests: limits.maxConnections,
       max_input_length: maxTokens,
+      // A text of any length that the model takes runs, if need be alone.
+      max_batch_tokens: Math.max(maxTokens, limits.batch.maxTokens),
+      max_batch_requests: limits.batch.maxItems,
       max_client_batch_size: limits.maxInputs,
       auto_truncate: true,
       tokenization_workers: availableParallelism(),
       version: VERSION,
+      sha: null,
+      docker_label: null,
     };
   }
 

@@ -23,6 +23,7 @@ const TYPES: { readonly [C in ErrorCode]?: TeiErrorType } = {
   WORKER_LOST: 'Backend',
   INTERNAL: 'Backend',
   INPUT_REFUSED: 'Backend',
+  TASK_NOT_SUPPORTED: 'Backend',
   DEADLINE_EXCEEDED: 'Overloaded',
 };
 const STATUS: Readonly<Record<TeiErrorType, number>> = {

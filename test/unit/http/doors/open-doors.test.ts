@@ -121,6 +121,18 @@ test('a closed door says so, and leaves shared addresses to the others', async (
 test('the beginning of an address says in which form its errors are', () => {
   expect(errorFormOf('/second/nothing', TWO)).toBe(TWO[1]?.errors);
   expect(errorFormOf('/secondary', TWO)).not.toBe(TWO[1]?.errors);
+  const inner = { ...door('inner', 'x'), prefixes: ['/first/inner'] };
+  for (const doors of [
+    [...TWO, inner],
+    [inner, ...TWO],
+  ]) {
+    expect(errorFormOf('/first/inner/x', doors)).toBe(inner.errors);
+    expect(errorFormOf('/first/innermost', doors)).toBe(TWO[0]?.errors);
+  }
+  const formOf = (name: string) => DOORS.find((of) => of.name === name)?.errors;
+  expect(errorFormOf('/v2/rerank')).toBe(formOf('vllm'));
+  expect(errorFormOf('/v2/rerank/x')).toBe(formOf('vllm'));
+  expect(errorFormOf('/v2/reranks')).toBe(formOf('open-inference'));
 });
 
 test('the setting names doors, and refuses what is none', () => {

@@ -76,6 +76,7 @@ test.each([
   [new PlimsollError('MALFORMED_JSON', 'x'), 400, 'Validation'],
   [new PlimsollError('QUEUE_FULL', 'x'), 429, 'Overloaded'],
   [new PlimsollError('MODEL_UNUSABLE', 'x'), 424, 'Backend'],
+  [new PlimsollError('TASK_NOT_SUPPORTED', 'x'), 424, 'Backend'],
   [new PlimsollError('SHUTTING_DOWN', 'x'), 503, 'Unhealthy'],
   [new PlimsollError('MODEL_NOT_FOUND', 'x'), 404, 'Validation'],
 ])('%s is %i %s', (error, status, type) => {
