@@ -16,7 +16,7 @@ import { bestFirst } from '../../../tasks/rerank.js';
 import { asProbability, type ScoreChoice } from '../../../tasks/score-choice.js';
 import { VERSION } from '../../../version.js';
 import type { Calls } from '../../calls/calls.js';
-import { oneOrMore, textIn, textsIn } from '../../calls/fields.js';
+import { anyTextsIn, oneOrMore, textIn } from '../../calls/fields.js';
 import { jsonReply } from '../../calls/json.js';
 import { LabelLists } from '../../calls/label-lists.js';
 import type { JsonText } from '../../route.js';
@@ -76,7 +76,7 @@ export class TeiAnswers {
     if (body.texts.length === 0) throw new EmptyBatch('texts');
     const query = textIn(body.query, 'query');
     const { limits, classification } = this.#services;
-    const documents = textsIn(body.texts, 'texts', limits.maxInputs);
+    const documents = anyTextsIn(body.texts, 'texts', limits.maxInputs);
     const truncationSide = sideWanted(body);
     const how = { query, documents, function: functionOf(body.raw_scores), truncationSide };
     return this.#calls.answer<number, Ranks>(

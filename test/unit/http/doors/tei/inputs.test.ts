@@ -11,6 +11,8 @@ test('a list of texts is one input, a list of lists is a batch', () => {
   expect(predicted('a', 2)).toEqual({ inputs: ['a'], isBatch: false });
   expect(predicted(['a'], 2)).toEqual({ inputs: ['a'], isBatch: false });
   expect(predicted(['a', 'b'], 2)).toEqual({ inputs: [pair], isBatch: false });
+  const blank = { text: 'a', text_pair: '' };
+  expect(predicted(['a', ''], 2)).toEqual({ inputs: [blank], isBatch: false });
   expect(predicted([['a'], ['a', 'b']], 2)).toEqual({ inputs: ['a', pair], isBatch: true });
 });
 
@@ -19,7 +21,8 @@ test.each([
   [['a', 'b', 'c'], /inputs has 3 texts/],
   [[['a'], 'b'], /inputs\[1\] is a string/],
   [[['a'], []], /inputs\[1\] has 0 texts/],
-  [['a', ''], /inputs\[1\] is empty/],
+  [['', ' '], /inputs\[0\] and inputs\[1\] are both empty/],
+  [[['a'], [' ']], /inputs\[1\]\[0\] is empty/],
   [[['a'], ['b'], ['c']], /batch size 3 > maximum allowed batch size 2/],
   [[], EmptyBatch],
 ])('%j is refused', (inputs, message) => {
