@@ -78,6 +78,8 @@ test.each([
   [new PlimsollError('INVALID_REQUEST', 'x'), 422, 'Validation'],
   [new PlimsollError('MALFORMED_JSON', 'x'), 400, 'Validation'],
   [new PlimsollError('QUEUE_FULL', 'x'), 429, 'Overloaded'],
+  [new PlimsollError('RATE_LIMITED', 'x'), 429, 'Overloaded'],
+  [new PlimsollError('TOO_MANY_INPUTS', 'x'), 413, 'Validation'],
   [new PlimsollError('MODEL_UNUSABLE', 'x'), 424, 'Backend'],
   [new PlimsollError('TASK_NOT_SUPPORTED', 'x'), 424, 'Backend'],
   [new PlimsollError('SHUTTING_DOWN', 'x'), 503, 'Unhealthy'],
