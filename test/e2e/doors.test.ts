@@ -342,7 +342,7 @@ const SNIPPETS = [
 ].map(([, language = '', code = '']) => [language, code] as const);
 
 test('the document has a command and a program for each door', () => {
-  expect(SNIPPETS.map(([language]) => language)).toEqual(Array(5).fill(['sh', 'js']).flat());
+  expect(SNIPPETS.map(([language]) => language)).toEqual(Array(6).fill(['sh', 'js']).flat());
 });
 
 test.each(SNIPPETS)(
