@@ -156,6 +156,12 @@ export const ERRORS = {
     about:
       'The key has used up its requests of this second or its inputs of this minute, or too many wrong keys came from this address; `Retry-After` says when to go on.',
   },
+  TOO_MANY_INPUTS: {
+    status: 413,
+    retryable: false,
+    about:
+      'The request has more inputs than its key may send in a whole minute, so it can never pass; send them in several requests.',
+  },
   CLIENT_GONE: {
     status: 499,
     retryable: true,

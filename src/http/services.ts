@@ -75,8 +75,16 @@ export interface HttpServices {
     readonly show: (id: string) => Promise<ModelDetail>;
     /** A model's labels in the order of its outputs, as it is served. */
     readonly labels: (id: string) => readonly string[] | Promise<readonly string[]>;
-    /** What a model sees of each text, also of one whose graph cannot be served. */
-    readonly tokenize: (id: string, inputs: readonly string[]) => Promise<Tokenized>;
+    /**
+     * What a model sees of each text, also of one whose graph cannot be served.
+     *
+     * @param isWhole all tokens; else at most as many as the model takes.
+     */
+    readonly tokenize: (
+      id: string,
+      inputs: readonly string[],
+      isWhole?: boolean,
+    ) => Promise<Tokenized>;
     readonly list: () => Promise<readonly ModelView[]>;
     readonly load: (id: string) => Promise<ModelView>;
     readonly unload: (id: string) => Promise<ModelView>;
@@ -155,6 +163,8 @@ export interface HttpServices {
     readonly maxInputs: number;
     readonly deadlineMs: number;
     readonly maxConnections: number;
+    /** Of texts that run together, longer ones aside: they run alone. */
+    readonly batch: { readonly maxItems: number; readonly maxTokens: number };
   };
   /** Key of the hash that stands for a caller's address. */
   readonly userSecret: string;

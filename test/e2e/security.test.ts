@@ -7,7 +7,15 @@ import { type Server, startServer, temporaryFolder } from './harness.js';
 
 const MANAGE = 'plim_manage_0123456789abcdefghijklmnopqrs';
 const LIMITED = 'plim_limited_0123456789abcdefghijklmnopqr';
-const KEYS = `ops manage ${MANAGE}\nteam-a classify ${LIMITED} inputs-per-minute=3\n`;
+const TOKENIZING = ['own', 'root', 'tei'].map((door) => `plim_${door}_0123456789abcdefghijklmnopqrstuvw`);
+const KEYS = [
+  `ops manage ${MANAGE}`,
+  ...[LIMITED, ...TOKENIZING].map(
+    (key, index) => `team-${'abcd'[index]} classify ${key} inputs-per-minute=3`,
+  ),
+]
+  .map((line) => `${line}\n`)
+  .join('');
 let server: Server;
 let file: string;
 
@@ -67,6 +75,26 @@ describe('a key', () => {
     expect(await second.json()).toMatchObject({ error: { code: 'RATE_LIMITED' } });
   });
 
+  test('pays for texts that are tokenized, and cannot send more at once than a minute holds', async () => {
+    const tokenize = (url: string, body: object, key: string) =>
+      fetch(`${server.url}${url}`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { ...bearer(key), 'content-type': 'application/json' },
+      });
+    const inputs = ['a', 'b'];
+    const urls = ['/v1/tokenize', '/tokenize', '/tei/spam/tokenize'];
+    const body = { model: 'spam', inputs };
+    for (const [index, url] of urls.entries()) {
+      const key = TOKENIZING[index] ?? '';
+      const first = await tokenize(url, body, key);
+      expect([first.status, first.headers.get('ratelimit-remaining')]).toEqual([200, '1']);
+      expect((await tokenize(url, body, key)).status).toBe(429);
+      const beyond = await tokenize(url, { ...body, inputs: ['a', 'b', 'c', 'd'] }, key);
+      expect([beyond.status, beyond.headers.get('retry-after')]).toEqual([413, null]);
+    }
+  });
+
   test('of the file, and of the database, stops working within a second of its end', async () => {
     const made = await fetch(`${server.url}/v1/keys`, {
       method: 'POST',
@@ -106,7 +134,8 @@ describe('a key', () => {
       expect(text).not.toContain(MANAGE);
       expect(text).not.toContain(LIMITED);
     }
-    expect(texts[0]).toMatch(/plimsoll_key_refusals_total\{reason="limit"\} 1/);
+    // One of /v1/classify, and of each address that tokenizes two.
+    expect(texts[0]).toMatch(/plimsoll_key_refusals_total\{reason="limit"\} 7/);
   });
 });
 

@@ -42,12 +42,16 @@ export function chosenDoors(written: string, doors: readonly Door[] = DOORS): Re
   return new Set(chosen.includes('all') ? names : chosen);
 }
 
-/** How errors of an address are written, also where there is no route. */
+/** How errors of an address are written, also where there is no route: of several prefixes the longest decides. */
 export function errorFormOf(address: string, doors: readonly Door[] = DOORS): ErrorForm {
-  const door = doors.find(({ prefixes = [] }) =>
-    prefixes.some((prefix) => address === prefix || address.startsWith(`${prefix}/`)),
-  );
-  return door?.errors ?? ownErrors;
+  let [longest, errors] = ['', ownErrors];
+  for (const { prefixes = [], errors: own } of doors) {
+    for (const prefix of prefixes) {
+      const fits = address === prefix || address.startsWith(`${prefix}/`);
+      if (fits && prefix.length > longest.length) [longest, errors] = [prefix, own];
+    }
+  }
+  return errors;
 }
 
 /**
