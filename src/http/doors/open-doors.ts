@@ -50,6 +50,14 @@ export function errorFormOf(address: string, doors: readonly Door[] = DOORS): Er
   return door?.errors ?? ownErrors;
 }
 
+/** The health addresses of the open doors. */
+export function healthAddresses(
+  open: ReadonlySet<string>,
+  doors: readonly Door[] = DOORS,
+): readonly string[] {
+  return doors.flatMap(({ name, health = [] }) => (open.has(name) ? health : []));
+}
+
 /**
  * Adds the routes of every door. A closed one keeps its addresses, and tells who asks there that it is closed.
  */

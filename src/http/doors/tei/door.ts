@@ -29,6 +29,7 @@ export const tei: Door = {
   name: 'tei',
   errors: teiErrors,
   prefixes: ['/tei', '/predict', '/info', '/tokenize'],
+  health: ['/health', '/tei/health', '/tei/{id}/health'],
   open: (app, services, calls) => {
     const answers = new TeiAnswers(services, calls);
     for (const base of ['', '/tei']) routesOfDefault(app, base, answers);

@@ -99,7 +99,8 @@ test('the server answers health checks while every connection is being answered'
     return String(await once(socket, 'data'));
   };
   for (let n = 0; n < 100; n += 1) await connectTo(app.server);
-  for (const url of ['/health/live', '/health/ready', '/metrics']) {
+  const health = ['/health/live', '/health/ready', '/v2/health/ready', '/tei/health', '/metrics'];
+  for (const url of health) {
     expect(await ask(url)).toMatch(/^HTTP\/1.1 200 [\s\S]*connection: close/i);
   }
   expect(await ask('/v1/models')).toMatch(
