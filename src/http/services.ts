@@ -132,7 +132,7 @@ export interface HttpServices {
     /** @throws PlimsollError REDIS_UNAVAILABLE */
     readonly clear: (tier: 'memory' | 'redis' | 'both') => Promise<ClearedCache>;
   };
-  /** Limits of keys. */
+  /** Keys of callers and their limits. */
   readonly keyCheck: KeyCheck;
   /** The keys of callers. Changes throw PlimsollError INVALID_REQUEST, KEY_EXISTS, KEY_NOT_FOUND, DATABASE_UNAVAILABLE. */
   readonly keys: {

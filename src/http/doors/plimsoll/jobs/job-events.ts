@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { type JobView, jobPathSchema } from '../../../../contract/jobs.js';
 import { text } from '../../../../contract/schema/schema.js';
 import { PlimsollError } from '../../../../errors.js';
+import { endWithKey } from '../../../guards/stream-guard.js';
 import { addRoute } from '../../../route.js';
 import type { HttpServices } from '../../../services.js';
 import { EventStream, openEventStream } from '../event-stream.js';
@@ -12,7 +13,7 @@ const LOOK_MS = 1000;
 const MOST_STREAMS = 100;
 
 /** `/v1/jobs/{id}/events` */
-export function jobEventRoutes(app: FastifyInstance, { jobs }: HttpServices): void {
+export function jobEventRoutes(app: FastifyInstance, { jobs, keyCheck }: HttpServices): void {
   const open = new Set<() => void>();
   app.addHook('preClose', async () => {
     for (const end of open) end();
@@ -27,15 +28,19 @@ export function jobEventRoutes(app: FastifyInstance, { jobs }: HttpServices): vo
     path: jobPathSchema,
     produces: 'text/event-stream',
     replies: { 200: text('The data of each `job` is the job as GET /v1/jobs/{id} shows it.') },
-    handle: async ({ params }, reply) => {
+    handle: async (request, reply) => {
       if (open.size >= MOST_STREAMS) {
         const message = `${MOST_STREAMS} jobs are watched already`;
         throw new PlimsollError('TOO_MANY_VIEWERS', message, { retryAfterSeconds: 5 });
       }
-      const first = await jobs.show(params.id);
+      const first = await jobs.show(request.params.id);
       const stream = new EventStream(reply.raw);
       openEventStream(reply);
-      reply.raw.on('close', follow(jobs, first, stream, open));
+      const end = follow(jobs, first, stream, open);
+      endWithKey(request, keyCheck, end);
+      reply.raw.on('close', end);
+      // The caller may have left while the job was looked up.
+      if (reply.raw.destroyed) end();
       return reply;
     },
   });
