@@ -116,7 +116,9 @@ export async function buildServer(
   });
   validateLazily(app);
   app.server.headersTimeout = HEADERS_TIMEOUT_MS;
-  const isSpare = limitConnections(app.server, options.maxConnections);
+  const isSpare = limitConnections(app.server, options.maxConnections, {
+    onStalled: () => services.metrics.stalledAnswers.inc(),
+  });
   const methodsOf = rememberMethods(app);
   app.decorate('scopeTable', requireScopes(app));
   acceptJson(app);
