@@ -39,6 +39,8 @@ export type ModelFacts = { readonly id: string; readonly dtype: string } & Pick<
 export interface PageStream {
   /** Takes a message of `text/event-stream`; never waits. */
   readonly send: (kind: EventKind, message: Buffer) => void;
+  /** How long it has not read all that was sent to it, ms. */
+  readonly stalledMs: number;
   readonly end: () => void;
 }
 
