@@ -15,6 +15,7 @@ import {
   type OpenOptions,
   openDoors,
   type Refuse,
+  replyHeaders,
 } from './doors/open-doors.js';
 import { asPlimsollError, type FaultLog, ownErrors, replyWithError } from './errors.js';
 import { allowOrigins } from './guards/cors.js';
@@ -128,8 +129,8 @@ export async function buildServer(
   countRequests(app, services);
   packReplies(app);
   const { host, names, origins = new Set<string>(), trustProxy = 'off' } = options;
-  allowOrigins(app, origins);
   const open = options.doors ?? chosenDoors('all');
+  allowOrigins(app, origins, replyHeaders(open));
   const isProbe = probeCheck(healthAddresses(open));
   const site = siteGuard(host, names, { origins, trustsProxy: trustProxy !== 'off', isProbe });
   beginRequests(app, [beyondMaximum(isSpare, isProbe), whileClosing(app), withoutHost(app), site]);

@@ -30,6 +30,10 @@ export const tei: Door = {
   errors: teiErrors,
   prefixes: ['/tei', '/predict', '/info', '/tokenize'],
   health: ['/health', '/tei/health', '/tei/{id}/health'],
+  replyHeaders: [
+    ...['x-compute-type', 'x-compute-time', 'x-compute-characters', 'x-total-time'],
+    ...['x-tokenization-time', 'x-queue-time', 'x-inference-time'],
+  ],
   open: (app, services, calls) => {
     const answers = new TeiAnswers(services, calls);
     for (const base of ['', '/tei']) routesOfDefault(app, base, answers);
