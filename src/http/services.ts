@@ -39,6 +39,8 @@ export type ModelFacts = { readonly id: string; readonly dtype: string } & Pick<
 export interface PageStream {
   /** Takes a message of `text/event-stream`; never waits. */
   readonly send: (kind: EventKind, message: Buffer) => void;
+  /** How long it has not read all that was sent to it, ms. */
+  readonly stalledMs: number;
   readonly end: () => void;
 }
 
@@ -140,7 +142,7 @@ export interface HttpServices {
     /** @throws PlimsollError REDIS_UNAVAILABLE */
     readonly clear: (tier: 'memory' | 'redis' | 'both') => Promise<ClearedCache>;
   };
-  /** Limits of keys. */
+  /** Keys of callers and their limits. */
   readonly keyCheck: KeyCheck;
   /** The keys of callers. Changes throw PlimsollError INVALID_REQUEST, KEY_EXISTS, KEY_NOT_FOUND, DATABASE_UNAVAILABLE. */
   readonly keys: {

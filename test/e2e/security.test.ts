@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Server, startServer, temporaryFolder } from './harness.js';
 
@@ -146,6 +146,7 @@ describe('a packed body', () => {
     ['gzip', gzipSync(body)],
     ['br', brotliCompressSync(body)],
     ['deflate', deflateSync(body)],
+    ['deflate', deflateRawSync(body)],
   ])('in %s is unpacked', async (encoding, packed) => {
     const reply = await classify(packed, { ...bearer(MANAGE), 'content-encoding': encoding });
     expect(reply.status).toBe(200);
@@ -154,6 +155,8 @@ describe('a packed body', () => {
   test.each([
     ['gzip', gzipSync(Buffer.alloc(64 * 2 ** 20, 'a'))],
     ['br', brotliCompressSync(Buffer.alloc(64 * 2 ** 20, 'a'))],
+    ['deflate', deflateSync(Buffer.alloc(64 * 2 ** 20, 'a'))],
+    ['deflate', deflateRawSync(Buffer.alloc(64 * 2 ** 20, 'a'))],
   ])('in %s that unpacks to more than the limit is refused', async (encoding, bomb) => {
     expect(bomb.length).toBeLessThan(70_000);
     const reply = await classify(bomb, { ...bearer(MANAGE), 'content-encoding': encoding });

@@ -54,6 +54,22 @@ export function errorFormOf(address: string, doors: readonly Door[] = DOORS): Er
   return errors;
 }
 
+/** The health addresses of the open doors. */
+export function healthAddresses(
+  open: ReadonlySet<string>,
+  doors: readonly Door[] = DOORS,
+): readonly string[] {
+  return doors.flatMap(({ name, health = [] }) => (open.has(name) ? health : []));
+}
+
+/** Headers that replies of the open doors have of their own. */
+export function replyHeaders(
+  open: ReadonlySet<string>,
+  doors: readonly Door[] = DOORS,
+): readonly string[] {
+  return doors.flatMap((door) => (open.has(door.name) ? (door.replyHeaders ?? []) : []));
+}
+
 /**
  * Adds the routes of every door. A closed one keeps its addresses, and tells who asks there that it is closed.
  */

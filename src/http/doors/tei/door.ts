@@ -29,6 +29,11 @@ export const tei: Door = {
   name: 'tei',
   errors: teiErrors,
   prefixes: ['/tei', '/predict', '/info', '/tokenize'],
+  health: ['/health', '/tei/health', '/tei/{id}/health'],
+  replyHeaders: [
+    ...['x-compute-type', 'x-compute-time', 'x-compute-characters', 'x-total-time'],
+    ...['x-tokenization-time', 'x-queue-time', 'x-inference-time'],
+  ],
   open: (app, services, calls) => {
     const answers = new TeiAnswers(services, calls);
     for (const base of ['', '/tei']) routesOfDefault(app, base, answers);
