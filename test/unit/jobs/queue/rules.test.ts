@@ -59,11 +59,18 @@ test('the first end counts, and a retry gives failed shards out again', () => {
 test('a shard that is through is dropped, one of an ended job waits, one without attempts is set aside', () => {
   const open = tallyOf(began, piece(0, 1, 1), done(0));
   const verdict = (index: number, attempts: number, tally: Tally) =>
-    verdictOn({ kind: 'shard', shard: index }, attempts, tally, 3);
+    verdictOn(
+      { kind: 'shard', shard: index },
+      { failedAttempts: attempts, lostMachines: 0 },
+      tally,
+      3,
+    );
   expect(verdict(0, 0, open)).toBe('drop');
   expect(verdict(1, 2, open)).toBe('run');
   expect(verdict(1, 3, open)).toBe('set aside');
   open.add({ kind: 'cancelled', atMs: 2 });
   expect(verdict(1, 0, open)).toBe('put back');
-  expect(verdictOn({ kind: 'plan', shard: -1 }, 0, open, 3)).toBe('drop');
+  expect(
+    verdictOn({ kind: 'plan', shard: -1 }, { failedAttempts: 0, lostMachines: 0 }, open, 3),
+  ).toBe('drop');
 });
