@@ -26,7 +26,11 @@ export interface JobServiceParts {
   readonly progress: RunningRows;
   /** @throws PlimsollError INVALID_REQUEST if there is no default model */
   readonly modelOf: (name: string | undefined) => string | Promise<string>;
+  /** Whether this server works on jobs, and does not answer only. */
+  readonly works: boolean;
 }
+
+const NO_WORKER = 'a server that works on jobs: this one only answers (server.role=door)';
 
 /** Jobs as callers see them. */
 export class JobService {
@@ -45,11 +49,11 @@ export class JobService {
   async submit(asked: JobRequest): Promise<JobView> {
     const { queue, models, modelOf } = this.#parts;
     const model = await modelOf(asked.model);
-    const { description } = await models.about(model);
+    const { description, ...here } = await models.about(model);
     const request = { ...asked, model };
     askedTask(request, description.task).of([PROBE]).plan(description);
     await this.#checkPlaces(request);
-    return this.#view(await queue.add({ id: jobIdOf(request), request }));
+    return this.#view(await queue.add({ id: jobIdOf(request), request, model: here }));
   }
 
   /** @throws PlimsollError JOB_NOT_FOUND */
@@ -79,7 +83,12 @@ export class JobService {
 
   /** @throws PlimsollError JOB_NOT_FOUND, JOB_RUNNING */
   async retry(id: string): Promise<JobView> {
-    return this.#view(await this.#parts.queue.retry(id));
+    const { queue, models } = this.#parts;
+    const { request } = await this.#found(id);
+    // A server without the model leaves the job as it began.
+    const about = await models.about(request.model ?? '').catch(() => undefined);
+    const model = about && { id: about.id, commit: about.commit, dtype: about.dtype };
+    return this.#view(await queue.retry(id, model));
   }
 
   onEvent(listener: (event: JobEvent) => void): () => void {
@@ -125,7 +134,14 @@ export class JobService {
     const rows = job.endedAtMs === null ? job.rows + this.#parts.progress.of(job.id) : job.rows;
     const perSecond = this.#perSecond(job, rows);
     const expected = expectedRows(job);
-    return shownJob({ ...job, rows }, { failed, running, perSecond, expected });
+    const waitingFor = this.#waitingFor(job);
+    return shownJob({ ...job, rows }, { failed, running, perSecond, expected, waitingFor });
+  }
+
+  /** Why nothing of an open job runs, as far as this server knows. */
+  #waitingFor({ id, endedAtMs, shards }: JobState): string | undefined {
+    if (endedAtMs !== null || shards.running > 0) return undefined;
+    return this.#parts.works ? this.#parts.queue.whyIdle(id) : NO_WORKER;
   }
 
   #perSecond(job: JobState, rows: number): number | undefined {

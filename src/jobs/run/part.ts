@@ -9,7 +9,7 @@ import type { JobModel, Shard } from '../queue/queue.js';
 import type { AnsweredRow } from './answered-rows.js';
 import { type AskedTask, keptColumns, LAST_COLUMNS, modelColumns, readColumns } from './asked.js';
 
-const HASH_CHARACTERS = 12;
+const HASH_CHARACTERS = 20;
 
 /** A job’s id: the same request is the same job. */
 export function jobIdOf(request: JobRequest): string {
@@ -18,12 +18,17 @@ export function jobIdOf(request: JobRequest): string {
   return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 16);
 }
 
-/** A part’s name: a function of what is asked, and of what it is asked for. */
-export function partNameOf(request: JobRequest, { index, file, range }: Shard): string {
-  const what = [jobIdOf(request), file.url, file.version, range.unit, range.start, range.end];
+/**
+ * A part’s name: a function of what is asked, of the rows it is asked for, and of the model. Nothing else counts, so a part that is there
+ * is what would be written: a job that is run again keeps those of the files that have not changed, whatever came between them. The
+ * number in it is that of the first byte or row, so that the parts of a file sort by their rows.
+ */
+export function partNameOf(request: JobRequest, { file, range }: Shard, model: JobModel): string {
+  const rows = [file.url, file.version, range.unit, range.start, range.end];
+  const what = [jobIdOf(request), ...rows, model.id, model.commit, model.dtype];
   const hash = createHash('sha256').update(JSON.stringify(what)).digest('hex');
   const { format, compression } = partFormat(request, file);
-  const number = String(index).padStart(6, '0');
+  const number = String(range.start).padStart(12, '0');
   return `part-${number}-${hash.slice(0, HASH_CHARACTERS)}${extensionOf(format, compression)}`;
 }
 

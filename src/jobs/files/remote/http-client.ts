@@ -4,6 +4,7 @@ import https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { InputError } from '../input-error.js';
 import { isPrivateAddress } from './private-addresses.js';
+import { BusyError } from './retries.js';
 
 /** Without a byte, from connecting on. */
 const IDLE_MS = 30_000;
@@ -48,7 +49,7 @@ export class HttpClient {
     return new Promise<http.IncomingMessage>((resolve, reject) => {
       const request = isSecure ? https.request(url, options) : http.request(url, options);
       request.on('timeout', () => {
-        request.destroy(new Error(`${url.host} sent nothing for ${IDLE_MS / 1000} s`));
+        request.destroy(new BusyError(`${url.host} sent nothing for ${IDLE_MS / 1000} s`));
       });
       request.on('response', resolve);
       request.on('error', reject);
