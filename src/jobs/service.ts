@@ -107,7 +107,7 @@ export class JobService {
     const signal = AbortSignal.timeout(LOOK_MS);
     await places.writer(request.output).find(manifestNameOf(jobIdOf(request)), signal);
     const patterns = typeof request.input === 'string' ? [request.input] : request.input;
-    for await (const file of places.list(patterns, signal)) {
+    for await (const file of places.list(patterns, signal, request.output)) {
       assertCanWrite(partFormat(request, file).compression);
       return;
     }

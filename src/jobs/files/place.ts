@@ -24,9 +24,15 @@ export interface Reader {
   /**
    * Files that a pattern names, in the order of their names.
    *
+   * A job whose output lies within its input must not read its own parts when it runs again:
+   * 1. A folder is read without what is below the output. It cannot be the output itself.
+   * 2. A glob is read without the parts and manifests below the output.
+   * 3. A file that is named is read, wherever it is.
+   *
+   * @param output where the job writes, if that is a place of the same kind
    * @throws InputError if there is none, or it cannot be read
    */
-  list(pattern: string, signal: AbortSignal): AsyncIterable<FileRef>;
+  list(pattern: string, signal: AbortSignal, output?: string): AsyncIterable<FileRef>;
   /**
    * Each chunk is the reader’s to keep.
    *

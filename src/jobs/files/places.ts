@@ -38,12 +38,19 @@ export class Places {
   /**
    * Files that the patterns name, in the order of the patterns and then of their names; each one once.
    *
+   * @param output where the job writes: its own parts are no input; see {@link Reader.list}
    * @throws InputError if a pattern names no file, or one that may not be read
    */
-  async *list(patterns: readonly string[], signal: AbortSignal): AsyncGenerator<FileRef> {
+  async *list(
+    patterns: readonly string[],
+    signal: AbortSignal,
+    output?: string,
+  ): AsyncGenerator<FileRef> {
     const seen = new Set<string>();
     for (const pattern of patterns) {
-      for await (const file of this.#readerOf(pattern).list(pattern, signal)) {
+      const isNear = output !== undefined && kindOf(output) === kindOf(pattern);
+      const files = this.#readerOf(pattern).list(pattern, signal, isNear ? output : undefined);
+      for await (const file of files) {
         if (seen.has(file.url)) continue;
         if (patterns.length > 1) seen.add(file.url);
         yield file;

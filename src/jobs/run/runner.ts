@@ -74,7 +74,7 @@ export class JobRunner implements Omit<JobWork, 'mayTake'> {
     const rows = request.shard_rows ?? 4000;
     let [shards, index, files, bytes]: [Shard[], number, number, number] = [[], 0, 0, 0];
     try {
-      for await (const file of places.list(patterns, signal)) {
+      for await (const file of places.list(patterns, signal, request.output)) {
         files += 1;
         bytes += file.bytes;
         const options = inputOptionsOf(request, file);

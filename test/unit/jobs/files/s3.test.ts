@@ -71,6 +71,54 @@ describe('files of S3', () => {
     }
   });
 
+  test('the output of the job within its input is no input', async () => {
+    const part = 'part-000000-0123456789ab.jsonl';
+    for (const key of ['in/a.jsonl', `in/x/${part}`, `in/out/${part}`, 'in/out/notes.jsonl']) {
+      server.put(key, '{}');
+    }
+    const listed = async (pattern: string, output: string) =>
+      (await all(places.list([pattern], signal, output))).map(({ url }) => url);
+    const others = ['s3://bucket/in/a.jsonl', `s3://bucket/in/x/${part}`];
+    expect(await listed('s3://bucket/in', 's3://bucket/in/out')).toEqual(others);
+    expect(await listed('s3://bucket/in/**', 's3://bucket/in/out/')).toEqual([
+      's3://bucket/in/a.jsonl',
+      's3://bucket/in/out/notes.jsonl',
+      `s3://bucket/in/x/${part}`,
+    ]);
+    expect(await listed('s3://bucket/in/', 's3://other/in/out')).toHaveLength(4);
+    expect(await listed(`s3://bucket/in/out/${part}`, 's3://bucket/in/out')).toHaveLength(1);
+    await expect(listed('s3://bucket/in', 's3://bucket/in/')).rejects.toThrow(
+      'is the folder that is read',
+    );
+    await expect(listed('s3://bucket/in/out/part-*', 's3://bucket/in/out')).rejects.toThrow(
+      'but the 1 that lie in the output',
+    );
+  });
+
+  test('a key with wildcards in it is that file; a glob that ends with a slash is one of folders', async () => {
+    for (const key of [
+      'a[1].jsonl',
+      'a1.jsonl',
+      'is it?.jsonl',
+      '[x]/b.csv',
+      '2024-1/c.csv',
+      '2024-2/x/d.csv',
+      '2024-2/n.txt',
+    ]) {
+      server.put(key, 'x');
+    }
+    expect(await list('s3://bucket/a[1].jsonl')).toEqual(['a[1].jsonl']);
+    expect(await list('s3://bucket/is it?.jsonl')).toEqual(['is it?.jsonl']);
+    expect(await list('s3://bucket/[x]/')).toEqual(['[x]/b.csv']);
+    expect(await list('s3://bucket/2024-*/')).toEqual(['2024-1/c.csv', '2024-2/x/d.csv']);
+    // Who may read some keys only is told 403 of a glob's own name.
+    server.faults.push({
+      when: (method) => method === 'HEAD',
+      answer: (reply) => reply.writeHead(403).end(),
+    });
+    expect(await list('s3://bucket/a*.jsonl')).toEqual(['a1.jsonl', 'a[1].jsonl']);
+  });
+
   test('a wrong key, and none, are told', async () => {
     server.put('a.csv', 'x');
     const read = (s3: object) => all(placesWith(s3).list(['s3://bucket/*.csv'], signal));
