@@ -19,6 +19,13 @@ export interface ByteRange {
   readonly mayReuse?: boolean;
 }
 
+export interface ListOptions {
+  /** Where the job writes, if that is a place of the same kind. */
+  readonly output?: string | undefined;
+  /** Only whether there is a file: no body is read to learn how long it is, so `bytes` and `version` may be wrong. */
+  readonly isLook?: boolean;
+}
+
 /** Reads files of one kind of place. */
 export interface Reader {
   /**
@@ -29,10 +36,9 @@ export interface Reader {
    * 2. A glob is read without the parts and manifests below the output.
    * 3. A file that is named is read, wherever it is.
    *
-   * @param output where the job writes, if that is a place of the same kind
    * @throws InputError if there is none, or it cannot be read
    */
-  list(pattern: string, signal: AbortSignal, output?: string): AsyncIterable<FileRef>;
+  list(pattern: string, signal: AbortSignal, options: ListOptions): AsyncIterable<FileRef>;
   /**
    * Each chunk is the reader’s to keep.
    *

@@ -74,7 +74,7 @@ export class JobRunner implements Omit<JobWork, 'mayTake'> {
     const rows = request.shard_rows ?? 4000;
     let [shards, index, files, bytes]: [Shard[], number, number, number] = [[], 0, 0, 0];
     try {
-      for await (const file of places.list(patterns, signal, request.output)) {
+      for await (const file of places.list(patterns, signal, { output: request.output })) {
         files += 1;
         bytes += file.bytes;
         const options = inputOptionsOf(request, file);
@@ -158,14 +158,15 @@ export class JobRunner implements Omit<JobWork, 'mayTake'> {
     const { request } = job;
     const options = inputOptionsOf(request, shard.file);
     const name = partNameOf(request, shard);
-    const slices = formats.input(options.format).read(shard.file, shard.range, options, signal);
+    const input = formats.input(options.format);
+    const types = await input.columnTypes(shard.file, options, signal);
+    const slices = input.read(shard.file, shard.range, options, signal);
     const answered = this.#answered(slices, request, of, signal);
     const counted = this.#counted(job, answered, of.count);
     const rows = asColumns(counted, (row) => partRow(row, request, of.task, of.model));
-    const { first, all } = await peeked(rows);
-    const output = outputOptionsOf(request, shard.file, of.task, first);
+    const output = outputOptionsOf(request, shard.file, of.task, types);
     const writer = places.writer(request.output);
-    const { bytes, sha256 } = await writer.write(name, encode(all, output), signal);
+    const { bytes, sha256 } = await writer.write(name, encode(rows, output), signal);
     return { part: name, bytes, sha256 };
   }
 
@@ -216,23 +217,6 @@ async function* asColumns(
   columnsOf: (row: AnsweredRow) => Columns,
 ): AsyncGenerator<readonly Columns[]> {
   for await (const slice of slices) yield slice.map(columnsOf);
-}
-
-/** The first slice, and all of them from it on. */
-async function peeked<T>(
-  slices: AsyncGenerator<readonly T[]>,
-): Promise<{ readonly first: readonly T[]; readonly all: AsyncIterable<readonly T[]> }> {
-  const { value, done } = await slices.next();
-  const first: readonly T[] = done === true ? [] : value;
-  return { first, all: withFirst(first, slices) };
-}
-
-async function* withFirst<T>(
-  first: readonly T[],
-  rest: AsyncIterable<readonly T[]>,
-): AsyncGenerator<readonly T[]> {
-  yield first;
-  yield* rest;
 }
 
 /** Errors that every other attempt would meet, too. */

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Glob, type GlobState, isGlob, prefixOf } from '../glob.js';
 import { InputError, nothingMatches, outputIsInput } from '../input-error.js';
 import { isInputName, isWrittenName } from '../names.js';
-import type { ByteRange, FileRef, Reader } from '../place.js';
+import type { ByteRange, FileRef, ListOptions, Reader } from '../place.js';
 import { type AllowedFolders, isWithin, readError, realPathToBe } from './allowed-folders.js';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -37,7 +37,11 @@ export class LocalReader implements Reader {
    * 1. A path that is there as it is written: that file, or the files of that folder and those below it whose names say their format.
    * 2. Else a glob: all files that match, whatever their names say. One that ends with `/` stands for folders, and is read like them.
    */
-  async *list(pattern: string, signal: AbortSignal, output?: string): AsyncGenerator<FileRef> {
+  async *list(
+    pattern: string,
+    signal: AbortSignal,
+    { output }: ListOptions,
+  ): AsyncGenerator<FileRef> {
     const place = pathOf(pattern);
     const base = isGlob(place) ? baseOf(place) : place;
     const real = await this.#folders.find(base);

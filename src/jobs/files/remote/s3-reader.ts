@@ -1,7 +1,7 @@
 import { Glob, isGlob, prefixOf } from '../glob.js';
 import { InputError, nothingMatches, outputIsInput } from '../input-error.js';
 import { isInputName, isWrittenName } from '../names.js';
-import type { ByteRange, FileRef, Reader } from '../place.js';
+import type { ByteRange, FileRef, ListOptions, Reader } from '../place.js';
 import { bodyOf } from './http-client.js';
 import { type OpenedVersion, readRange, type WholeRange } from './remote-range.js';
 import { withRetries } from './retries.js';
@@ -33,7 +33,11 @@ export class S3Reader implements Reader {
    *    folders, and is read like them.
    * 3. Else a folder: the files below it whose names say their format.
    */
-  async *list(address: string, signal: AbortSignal, output?: string): AsyncGenerator<FileRef> {
+  async *list(
+    address: string,
+    signal: AbortSignal,
+    { output }: ListOptions,
+  ): AsyncGenerator<FileRef> {
     const place = s3PlaceOf(address);
     const { bucket, key } = place;
     let count = 0;

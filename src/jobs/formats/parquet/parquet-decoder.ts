@@ -11,6 +11,7 @@ import { messageOf } from '../../../errors.js';
 import type { Columns } from '../format.js';
 import { decompressors } from './decompress.js';
 import type { LookedAt, ParquetAnswer, ParquetQuestion } from './parquet-messages.js';
+import { typeOf } from './parquet-types.js';
 import { decimalOf, PARSERS, plainRow } from './parquet-values.js';
 
 /** Files whose end is kept for the next shard. */
@@ -105,10 +106,12 @@ export class ParquetDecoder {
       throw new Error('a row group has no sensible number of rows');
     }
     const chunks = metadata.row_groups.flatMap((group) => group.columns);
-    const columns = top.map(({ name }) => {
+    const columns = top.map((element) => {
+      const { name } = element;
       const own = chunks.filter(({ meta_data: of }) => of?.path_in_schema[0] === name);
       return {
         name,
+        type: typeOf(element),
         bytes: own.reduce((sum, { meta_data: of }) => sum + Number(of?.total_uncompressed_size), 0),
       };
     });

@@ -31,6 +31,11 @@ export class ParquetFormat implements InputFormat {
     yield* parquetShards(groupRows, shardRows);
   }
 
+  async columnTypes(file: FileRef, options: InputOptions, signal: AbortSignal) {
+    const { columns } = await this.#look(file, options, signal);
+    return new Map(columns.map(({ name, type }) => [name, type]));
+  }
+
   read(
     file: FileRef,
     range: ShardRange,

@@ -139,7 +139,9 @@ describe('files of this machine', () => {
       'out/notes.jsonl',
     );
     const listed = async (pattern: string, output: string) => {
-      const found = places.list([path.join(folder, pattern)], signal, path.join(folder, output));
+      const found = places.list([path.join(folder, pattern)], signal, {
+        output: path.join(folder, output),
+      });
       return (await all(found)).map(({ url }) => path.relative(folder, url));
     };
     expect(await listed('', 'out')).toEqual(['a.jsonl', `x/${PART}`, 'x/b.jsonl'].sort());

@@ -77,7 +77,7 @@ describe('files of S3', () => {
       server.put(key, '{}');
     }
     const listed = async (pattern: string, output: string) =>
-      (await all(places.list([pattern], signal, output))).map(({ url }) => url);
+      (await all(places.list([pattern], signal, { output }))).map(({ url }) => url);
     const others = ['s3://bucket/in/a.jsonl', `s3://bucket/in/x/${part}`];
     expect(await listed('s3://bucket/in', 's3://bucket/in/out')).toEqual(others);
     expect(await listed('s3://bucket/in/**', 's3://bucket/in/out/')).toEqual([

@@ -95,12 +95,55 @@ describe('Parquet', () => {
     expect(read).toMatchObject([{ scores: '[{"label":"spam","score":0.5}]' }, { scores: null }]);
   });
 
-  test('a column of other values than was said is one of texts; later it is refused', async () => {
-    const mixed = await encoded([{ n: 1 }, { n: 'two' }]);
-    const read = valuesOf(await bench.rows(await bench.file(mixed), OPTIONS, WHOLE));
-    expect(read).toMatchObject([{ n: '1' }, { n: 'two' }]);
-    const late = [...Array.from({ length: 50_000 }, (_, n) => ({ n })), { n: 'two' }];
-    await expect(encoded(late)).rejects.toThrow('the column "n" holds strings');
+  test('the schema is that of the columns, whatever the rows hold; other values are refused', async () => {
+    const typesOf = async (rows: readonly Columns[]) => {
+      const file = await bench.file(await encoded(rows));
+      return [...(await bench.formats.input('parquet').columnTypes(file, OPTIONS, signal))];
+    };
+    const types = [
+      ['text', 'text'],
+      ['n', 'integer'],
+      ['x', 'number'],
+      ['yes', 'flag'],
+      ['scores', 'text'],
+    ];
+    expect(await typesOf([])).toEqual(types);
+    expect(await typesOf([{ text: null, n: null }])).toEqual(types);
+    expect(await typesOf([{ text: 'a', n: 1, x: 2, yes: true }])).toEqual(types);
+    const large = await bench.file(await encoded([{ n: '-9223372036854775808' }, { n: 1 }]));
+    expect(valuesOf(await bench.rows(large, OPTIONS, WHOLE))).toMatchObject([
+      { n: '-9223372036854775808' },
+      { n: 1 },
+    ]);
+    for (const n of ['two', 0.5, '9223372036854775808']) {
+      await expect(encoded([{ n: 1 }, { n }])).rejects.toThrow('the column "n" holds a');
+    }
+  });
+
+  test('columns keep the type that the file says they have', async () => {
+    const types = await bench.formats
+      .input('parquet')
+      .columnTypes(await fixture('kinds.parquet'), OPTIONS, signal);
+    expect(Object.fromEntries(types)).toEqual({
+      int8: 'integer',
+      uint32: 'integer',
+      uint64: 'text',
+      float: 'number',
+      half: 'number',
+      small_decimal: 'text',
+      large_decimal: 'text',
+      date: 'text',
+      millis: 'text',
+      micros: 'text',
+      nanos: 'text',
+      before: 'text',
+      bytes_of_text: 'text',
+      bytes: 'text',
+      list: 'json',
+      struct: 'json',
+      map: 'json',
+      uuid: 'text',
+    });
   });
 
   test('only the columns that are asked for are read; a missing one is refused', async () => {
