@@ -159,14 +159,12 @@ function counted(work: JobWork, count: (by: 1 | -1) => void): JobWork {
 }
 
 function placesOf({ config, folders }: Given): PlacesOptions {
-  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;
   return {
     s3: {
       endpoint: config['jobs.s3.endpoint'] || undefined,
       region: config['jobs.s3.region'],
-      accessKeyId: AWS_ACCESS_KEY_ID,
-      secretAccessKey: AWS_SECRET_ACCESS_KEY,
-      sessionToken: AWS_SESSION_TOKEN,
+      addressing: config['jobs.s3.addressing'],
+      environment: process.env,
     },
     folders: folders ?? listed(config['jobs.folders']),
     privateAddresses: config['jobs.private_addresses'],

@@ -42,6 +42,14 @@ export function readFailureOf(error: unknown): unknown {
   return passing(error) ?? error;
 }
 
+export async function onRead<T>(read: Promise<T>): Promise<T> {
+  try {
+    return await read;
+  } catch (error) {
+    throw readFailureOf(error);
+  }
+}
+
 /** Passes on what is read; what its reading throws is told from what is thrown where it is used. */
 export async function* reading<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
   try {

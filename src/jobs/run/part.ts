@@ -4,7 +4,7 @@ import type { Compression, FileFormat, JobRequest } from '../../contract/jobs.js
 import { InputError } from '../files/input-error.js';
 import { extensionOf, formatOf } from '../files/names.js';
 import type { FileRef } from '../files/place.js';
-import type { Columns, InputOptions, OutputColumn, OutputOptions } from '../formats/format.js';
+import type { Columns, ColumnTypes, InputOptions, OutputOptions } from '../formats/format.js';
 import type { JobModel, Shard } from '../queue/queue.js';
 import type { AnsweredRow } from './answered-rows.js';
 import { type AskedTask, keptColumns, LAST_COLUMNS, modelColumns, readColumns } from './asked.js';
@@ -36,17 +36,22 @@ export function manifestNameOf(job: string): string {
   return `manifest-${job}.json`;
 }
 
-/** @throws InputError if neither the request nor the file’s name tells what it is */
+/** @throws InputError if neither the request nor the file’s name tells what it is, or it cannot be read as that */
 export function inputOptionsOf(request: JobRequest, { url }: FileRef): InputOptions {
   const named = formatOf(url);
+  const compression = named?.compression ?? packingOf(url);
   const format = request.input_format ?? named?.format;
+  if (compression !== 'none' && (format === 'parquet' || isPackedParquet(url))) {
+    throw new InputError(
+      `${url}: Parquet within ${compression} cannot be read by ranges: unpack it first; Parquet packs its columns itself`,
+    );
+  }
   if (format === undefined) {
     const known = '.jsonl, .csv, .tsv or .parquet, plain or with .gz or .zst';
     throw new InputError(
       `${url}: its name does not end in ${known}; say what it is with input_format (--input-format)`,
     );
   }
-  const compression = named?.compression ?? packingOf(url);
   const delimiter = request.delimiter ?? named?.delimiter;
   return { format, compression, delimiter, columns: readColumns(request) };
 }
@@ -57,7 +62,16 @@ function packingOf(url: string): Compression {
   return /\.zstd?$/i.test(url) ? 'zstd' : 'none';
 }
 
-/** The format of a part: the one that is asked for, else that of its file. */
+function isPackedParquet(url: string): boolean {
+  return /\.parquet\.[^./]+$/i.test(url);
+}
+
+/** The request with the format of its parts: the one that is asked for, else that of the first file of the input. */
+export function withFormat(request: JobRequest, first: FileRef): JobRequest {
+  return { ...request, format: request.format ?? inputOptionsOf(request, first).format };
+}
+
+/** The format of a part. Jobs name it from the start; of those that older versions took, it is that of the file. */
 export function partFormat(
   request: JobRequest,
   file: FileRef,
@@ -66,24 +80,38 @@ export function partFormat(
   return { format, compression: request.compression ?? 'none' };
 }
 
-/** How a part is written. `first`: its first rows; they tell what the kept columns hold. */
+/**
+ * Columns of the input that are kept beside those of the answer: no name stands for two of them.
+ *
+ * @throws InputError naming the column
+ */
+export function assertNamesApart(request: JobRequest, { columns }: Pick<AskedTask, 'columns'>) {
+  const { id, keep = [] } = request;
+  const twice = keep.find((name, index) => keep.indexOf(name) !== index);
+  if (twice !== undefined)
+    throw new InputError(`keep (--keep) names ${JSON.stringify(twice)} twice`);
+  const written = [...columns, ...LAST_COLUMNS].map(({ name }) => name);
+  const taken = [id, ...keep].find((name) => name !== undefined && written.includes(name));
+  if (taken === undefined) return;
+  throw new InputError(
+    `id and keep (--id, --keep) cannot name ${JSON.stringify(taken)}: the parts have a column of that name themselves (${written.join(', ')}); leave it out, or give it another name in the input`,
+  );
+}
+
+/**
+ * How a part is written.
+ *
+ * @param types of the input’s columns, by its file alone, so that all parts of a file have the same
+ */
 export function outputOptionsOf(
   request: JobRequest,
   file: FileRef,
   task: AskedTask,
-  first: readonly Columns[],
+  types: ColumnTypes,
 ): OutputOptions {
-  const kept = keptColumns(request).map((name) => ({ name, type: typeOf(name, first) }));
+  const kept = keptColumns(request).map((name) => ({ name, type: types.get(name) ?? 'text' }));
   const columns = [...kept, ...task.columns, ...LAST_COLUMNS];
   return { ...partFormat(request, file), columns };
-}
-
-function typeOf(name: string, rows: readonly Columns[]): OutputColumn['type'] {
-  const values = rows.map((row) => row[name]).filter((value) => value != null);
-  if (values.length === 0 || values.some((value) => typeof value === 'string')) return 'text';
-  if (values.every((value) => typeof value === 'boolean')) return 'flag';
-  if (values.every((value) => typeof value === 'number')) return 'number';
-  return 'json';
 }
 
 /** A row of a part. */

@@ -35,7 +35,13 @@ export async function* planPieces(
   let shards: PlannedShard[] = [];
   let [index, files, bytes] = [0, 0, 0];
   for (const pattern of patterns) {
-    for await (const file of listed(pattern, patterns.length === 1, parts, signal)) {
+    for await (const file of listed(
+      pattern,
+      patterns.length === 1,
+      parts,
+      request.output,
+      signal,
+    )) {
       if (seen.has(file.url)) continue; // 1
       if (patterns.length > 1) seen.add(file.url);
       files += 1;
@@ -61,10 +67,11 @@ async function* listed(
   pattern: string,
   isOnly: boolean,
   { places }: PlanningParts,
+  output: string,
   signal: AbortSignal,
 ): AsyncGenerator<ListedFile> {
   try {
-    yield* places.list([pattern], signal);
+    yield* places.list([pattern], signal, { output });
   } catch (error) {
     if (!(error instanceof InputError)) throw failureOf(error);
     if (isOnly) throw new JobFailure(error.message, { cause: error, plansAnew: true });

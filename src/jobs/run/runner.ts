@@ -20,7 +20,7 @@ import {
 } from '../queue/queue.js';
 import { type AnsweredRow, answeredRows } from './answered-rows.js';
 import { type AskedTask, askedTask, inputOf } from './asked.js';
-import { failureOf, reading } from './failures.js';
+import { failureOf, onRead, reading } from './failures.js';
 import { manifestOf } from './manifest.js';
 import { otherModel } from './other-model.js';
 import { inputOptionsOf, manifestNameOf, outputOptionsOf, partNameOf, partRow } from './part.js';
@@ -182,12 +182,12 @@ export class JobRunner implements Omit<JobWork, 'whyNotTake'> {
     const { request } = job;
     const options = inputOptionsOf(request, shard.file);
     const format = this.#parts.formats.input(options.format);
+    const types = await onRead(format.columnTypes(shard.file, options, signal));
     const slices = reading(format.read(shard.file, shard.range, options, signal));
     const answered = this.#answered(slices, request, of, signal);
     const counted = this.#counted(job, answered, of);
     const rows = asColumns(counted, (row) => partRow(row, request, of.task, of.model));
-    const { first, all } = await peeked(rows);
-    return encode(all, outputOptionsOf(request, shard.file, of.task, first));
+    return encode(rows, outputOptionsOf(request, shard.file, of.task, types));
   }
 
   #answered(
@@ -241,21 +241,4 @@ async function* asColumns(
   columnsOf: (row: AnsweredRow) => Columns,
 ): AsyncGenerator<readonly Columns[]> {
   for await (const slice of slices) yield slice.map(columnsOf);
-}
-
-/** The first slice, and all of them from it on. */
-async function peeked<T>(
-  slices: AsyncGenerator<readonly T[]>,
-): Promise<{ readonly first: readonly T[]; readonly all: AsyncIterable<readonly T[]> }> {
-  const { value, done } = await slices.next();
-  const first: readonly T[] = done === true ? [] : value;
-  return { first, all: withFirst(first, slices) };
-}
-
-async function* withFirst<T>(
-  first: readonly T[],
-  rest: AsyncIterable<readonly T[]>,
-): AsyncGenerator<readonly T[]> {
-  yield first;
-  yield* rest;
 }
