@@ -1,8 +1,9 @@
 import type { JobRequest, JobStateName, JobView, ShardView } from '../contract/jobs.js';
 import { PlimsollError } from '../errors.js';
+import { Backlog } from './backlog.js';
 import type { Places } from './files/places.js';
 import { assertCanWrite } from './formats/writing/can-write.js';
-import { expectedRows, Rate, type RunningRows } from './progress.js';
+import { expectedRows, type RunningRows } from './progress.js';
 import type { JobEvent, JobQueue, JobState, ShardState, ShardStateName } from './queue/queue.js';
 import { askedTask } from './run/asked.js';
 import { jobIdOf, manifestNameOf, partFormat } from './run/part.js';
@@ -13,10 +14,6 @@ import { shownJob, shownShard } from './shown.js';
 const LOOK_MS = 10_000;
 /** Failed and running shards that are shown with a job. */
 const SHOWN_SHARDS = 100;
-/** Rows per second that are reckoned with before any were done. */
-const UNKNOWN_RATE = 100;
-/** Rates that are kept. */
-const MOST_RATES = 1000;
 
 export interface JobServiceParts {
   readonly queue: JobQueue;
@@ -26,15 +23,18 @@ export interface JobServiceParts {
   readonly progress: RunningRows;
   /** @throws PlimsollError INVALID_REQUEST if there is no default model */
   readonly modelOf: (name: string | undefined) => string | Promise<string>;
+  /** Wall clock, in ms; by default this machine’s. */
+  readonly now?: () => number;
 }
 
 /** Jobs as callers see them. */
 export class JobService {
   readonly #parts: JobServiceParts;
-  readonly #rates = new Map<string, Rate>();
+  readonly #backlog: Backlog;
 
   constructor(parts: JobServiceParts) {
     this.#parts = parts;
+    this.#backlog = new Backlog(parts);
   }
 
   /**
@@ -86,14 +86,18 @@ export class JobService {
     return this.#parts.queue.onEvent(listener);
   }
 
-  /** Time that the open jobs will take at the pace of the last minute, all machines together; 0 without one. */
-  async backlogSeconds(): Promise<number> {
-    const { jobs, rows } = await this.#parts.queue.backlog();
-    if (jobs === 0) return 0;
-    const rates = [...this.#rates.values()].map(({ perSecond = 0 }) => perSecond);
-    const perSecond = rates.reduce((sum, each) => sum + each, 0);
-    // A job that is not planned yet is some work, too.
-    return Math.max(1, rows / (perSecond > 0 ? perSecond : UNKNOWN_RATE));
+  /**
+   * Time that the open jobs will take at the pace of all servers together; 0 without one.
+   *
+   * @throws PlimsollError JOBS_UNAVAILABLE
+   */
+  backlogSeconds(): Promise<number> {
+    return this.#backlog.seconds();
+  }
+
+  /** Looks at the queue no more by itself. */
+  close(): void {
+    this.#backlog.close();
   }
 
   async #found(id: string): Promise<JobState> {
@@ -129,19 +133,9 @@ export class JobService {
   }
 
   #perSecond(job: JobState, rows: number): number | undefined {
-    if (job.endedAtMs !== null) {
-      this.#rates.delete(job.id);
-      const ms = job.endedAtMs - (job.startedAtMs ?? job.endedAtMs);
-      return ms > 0 ? (job.rows * 1000) / ms : undefined;
-    }
-    let rate = this.#rates.get(job.id);
-    if (rate === undefined) {
-      if (this.#rates.size >= MOST_RATES) this.#rates.clear();
-      rate = new Rate();
-      this.#rates.set(job.id, rate);
-    }
-    rate.add(performance.now(), rows);
-    return rate.perSecond;
+    if (job.endedAtMs === null) return this.#backlog.perSecond(job.id, rows);
+    const ms = job.endedAtMs - (job.startedAtMs ?? job.endedAtMs);
+    return ms > 0 ? (job.rows * 1000) / ms : undefined;
   }
 }
 

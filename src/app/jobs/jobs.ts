@@ -129,6 +129,7 @@ export class Jobs {
   }
 
   async close(): Promise<void> {
+    this.#open?.service.close();
     const tools = await this.#tools?.catch(() => undefined);
     for (const part of [this.#open?.queue, tools?.formats, tools?.places]) {
       await part?.close().catch((error: unknown) => {

@@ -103,6 +103,15 @@ export interface JobEvent {
   readonly kind: 'created' | 'planned' | 'shard' | 'ended';
 }
 
+/** What waits or runs. */
+export interface QueueBacklog {
+  readonly jobs: number;
+  readonly shards: number;
+  readonly rows: number;
+  /** Each open job with its rows that are done. */
+  readonly open: readonly Pick<JobState, 'id' | 'startedAtMs' | 'rows'>[];
+}
+
 /**
  * Keeps jobs and their shards, and gives shards to machines.
  *
@@ -131,7 +140,7 @@ export interface JobQueue {
   /** Gives failed and cancelled shards out again. @throws PlimsollError JOB_NOT_FOUND, JOB_RUNNING */
   retry(id: string): Promise<JobState>;
   /** Rows that wait in all open jobs, as far as they are planned, and jobs that are open: for scaling by their time. */
-  backlog(): Promise<{ readonly jobs: number; readonly shards: number; readonly rows: number }>;
+  backlog(): Promise<QueueBacklog>;
   /** Begins to take shards, `atOnce` at a time. */
   work(work: JobWork, atOnce: number): void;
   onEvent(listener: (event: JobEvent) => void): () => void;
