@@ -1,3 +1,4 @@
+import type { PageState } from '../contract/events.js';
 import type { JobRequest, JobStateName, JobView, ShardView } from '../contract/jobs.js';
 import { PlimsollError } from '../errors.js';
 import { Backlog } from './backlog.js';
@@ -14,6 +15,18 @@ import { shownJob, shownShard } from './shown.js';
 const LOOK_MS = 10_000;
 /** Failed and running shards that are shown with a job. */
 const SHOWN_SHARDS = 100;
+
+/** Jobs of an overview: at least so many open ones, and ended ones where there is room. */
+const SHOWN_OPEN = 20;
+const SHOWN = 5;
+/** The newest jobs, of which the ended ones are counted. */
+const LISTED = 50;
+
+/** Jobs as a page shows them. */
+export interface JobsOverview {
+  readonly jobs: readonly JobView[];
+  readonly more: PageState['jobs_more'];
+}
 
 export interface JobServiceParts {
   readonly queue: JobQueue;
@@ -61,6 +74,24 @@ export class JobService {
   async list(limit: number, state?: JobStateName): Promise<readonly JobView[]> {
     const states = await this.#parts.queue.list(limit, state);
     return Promise.all(states.map((each) => this.#view(each)));
+  }
+
+  /** What a page shows: open jobs first, as each can be cancelled, then those that ended last; and how many more there are. */
+  async overview(): Promise<JobsOverview> {
+    const { queue } = this.#parts;
+    const { open } = await queue.backlog();
+    const found = await Promise.all(open.slice(0, SHOWN_OPEN).map(({ id }) => queue.find(id)));
+    const shown = found.flatMap((job) => (job === undefined ? [] : [job]));
+    const ids = new Set(open.map(({ id }) => id));
+    const ended = (await queue.list(LISTED)).filter(({ id }) => !ids.has(id));
+    // By their end: who cancels a job sees it, and can retry it.
+    const byEnd = ended.sort((one, other) => (other.endedAtMs ?? 0) - (one.endedAtMs ?? 0));
+    const last = byEnd.slice(0, Math.max(0, SHOWN - shown.length));
+    const newest = [...shown].sort((one, other) => other.createdAtMs - one.createdAtMs);
+    return {
+      jobs: await Promise.all([...newest, ...last].map((each) => this.#view(each))),
+      more: { open: open.length - shown.length, ended: ended.length - last.length },
+    };
   }
 
   /** @throws PlimsollError JOB_NOT_FOUND */

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { JobShard } from '../../contract/jobs.js';
 import { PlimsollError } from '../../errors.js';
 import type { RowTask } from '../../inference/row-task.js';
 import type { ModelDescription } from '../../models/intake/description.js';
@@ -48,7 +49,7 @@ export interface RunnerParts {
   readonly formats: Formats;
   readonly models: JobModels;
   /** @throws PlimsollError TOO_MANY_SESSIONS, MEMORY_PRESSURE, SHUTTING_DOWN */
-  readonly openSession: (user: string, model: string) => ShardSession;
+  readonly openSession: (user: string, model: string, of: JobShard) => ShardSession;
   readonly server: string;
   /** Told of every slice of rows that is done. */
   readonly progress: RunningRows;
@@ -104,7 +105,7 @@ export class JobRunner implements Omit<JobWork, 'mayTake'> {
       const { description, ...model } = await models.about(asked);
       const task = askedTask(request, description.task);
       const user = `job ${id}`;
-      const session = openSession(user, model.id);
+      const session = openSession(user, model.id, { id, shard: shard.index });
       const count = { rows: 0, bad: 0 };
       try {
         const written = await this.#write(job, shard, { model, task, user, count }, signal);
