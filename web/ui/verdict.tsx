@@ -1,4 +1,4 @@
-import { count, percent } from '../data/format.js';
+import { count } from '../data/format.js';
 import type { Verdict } from '../data/wire.js';
 
 type Candidate = Verdict['candidates'][number];
@@ -43,5 +43,5 @@ function agreementOf(of: Candidate): string {
 }
 
 function share(of: number): string {
-  return percent(of / 100);
+  return `${of.toFixed(1)} %`;
 }
