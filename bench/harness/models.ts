@@ -1,13 +1,13 @@
 /** The models that are measured: the bundled one, and synthetic ones that are made once and kept. */
-import { mkdir, rm, stat, symlink } from 'node:fs/promises';
+import { link, mkdir, readdir, rm, stat, statfs, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { quantiseFile } from '../../src/models/compile/quantise/quantise.js';
 import type { Dtype } from '../../src/models/intake/dtype.js';
 import { generateFamilyModel, plainGraphOf } from '../synthetic/family.js';
 import type { FamilyName, FamilySize } from '../synthetic/family-shapes.js';
 import { generateSyntheticModel, type ShapeName } from '../synthetic/index.js';
-import type { Context } from './benchmark.js';
-import { benchFolder, prepare, tokenizerFolder } from './prepared-models.js';
+import { type Context, NotRunError } from './benchmark.js';
+import { benchFolder, mappedFolder, prepare, tokenizerFolder } from './prepared-models.js';
 import { projectFolder } from './program.js';
 import type { Progress } from './progress.js';
 
@@ -21,6 +21,9 @@ export interface CachedModel {
   /** Type of the weights that it is prepared and served with; fp32 if it is left out. */
   readonly dtype?: Dtype | 'auto';
 }
+
+/** What other work on the disk needs. */
+const SPARE_BYTES = 3 * 2 ** 30;
 
 export const bundledFolder = path.join(projectFolder, 'models', 'spam');
 
@@ -76,6 +79,62 @@ export async function syntheticModels(
   }
   await prepare(models, progress);
   return models;
+}
+
+/**
+ * As many models as asked for in the place of `models`: those, and more folders whose files are hard links to theirs. The mapped forms
+ * are files of their own, so nothing is found in the page cache; only the disk is spared their originals.
+ *
+ * @throws NotRunError if their forms would not fit on the disk
+ */
+export async function manyModels(
+  models: readonly CachedModel[],
+  count: number,
+  progress: Progress,
+): Promise<readonly CachedModel[]> {
+  const more: CachedModel[] = [];
+  for (let at = models.length; at < count; at += 1) {
+    const of = models[at % models.length];
+    if (of === undefined) throw new Error('there is no model to take more of');
+    const id = `${of.id}-as-${String(at + 1).padStart(3, '0')}`;
+    const directory = path.join(benchFolder(), 'models', id);
+    await rm(directory, { recursive: true, force: true });
+    await linkAll(of.directory, directory);
+    more.push({ ...of, id, directory });
+  }
+  const unmade: CachedModel[] = [];
+  for (const model of more) {
+    const isThere = await stat(mappedFolderOf(model)).catch(() => undefined);
+    if (isThere === undefined) unmade.push(model);
+  }
+  await checkRoom(unmade);
+  await prepare(more, progress);
+  return [...models, ...more];
+}
+
+/** Where the forms of a model are. */
+export function mappedFolderOf({ id, dtype = 'fp32' }: CachedModel): string {
+  return path.join(mappedFolder(), dtype === 'fp32' ? id : `${id}@${dtype}`);
+}
+
+/** Mapped forms are up to twice as large as the file that they are made of. */
+async function checkRoom(unmade: readonly CachedModel[]): Promise<void> {
+  const wanted = unmade.reduce((sum, { bytes }) => sum + 2 * bytes, 0);
+  const { bavail, bsize } = await statfs(benchFolder());
+  if (wanted + SPARE_BYTES <= bavail * bsize) return;
+  const gb = (bytes: number) => `${(bytes / 2 ** 30).toFixed(0)} GB`;
+  const reason = `${unmade.length} mapped forms need ${gb(wanted)} more in ${benchFolder()}, where ${gb(bavail * bsize)} are free`;
+  throw new NotRunError(`${reason}; another folder can be named with PLIMSOLL_BENCH_DIR`);
+}
+
+async function linkAll(from: string, to: string): Promise<void> {
+  for (const entry of await readdir(from, { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile()) continue;
+    const file = path.join(entry.parentPath, entry.name);
+    const target = path.join(to, path.relative(from, file));
+    await mkdir(path.dirname(target), { recursive: true });
+    await link(file, target);
+  }
 }
 
 /** A model that is compiled from safetensors, and the same one as a graph for a plain session. */

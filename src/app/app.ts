@@ -293,9 +293,9 @@ export class App {
         servers: [archive.server, ...slots.map(({ server }) => server)],
         isOurs: (id) => sessions.find(id) !== undefined,
         isShared: async (id) => (await this.#parts.fleet.elsewhere(id))?.state === 'open',
-        cleanup: (session) => {
+        cleanup: (session, job) => {
           const cause = 'session interrupted';
-          return memory.cleanup({ cause, session, stillUsed: () => true });
+          return memory.cleanup({ cause, session, job, stillUsed: () => true });
         },
       });
       for (const slot of slots) slot.remove();

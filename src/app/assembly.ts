@@ -293,14 +293,14 @@ export class Assembly {
         const { last } = this.memory.reader;
         return last && figuresOf(last).privateBytes;
       },
-      cleanup: async ({ id, endCause }, stillUsed, isAwaited) => {
+      cleanup: async ({ id, endCause, job }, stillUsed, isAwaited) => {
         await this.#shrinkPools(id);
         const cause = `session ${endCause}`;
-        return this.memory.cleanup({ cause, session: id, stillUsed, isAwaited });
+        return this.memory.cleanup({ cause, session: id, job, stillUsed, isAwaited });
       },
-      shareReceipt: (receipt, { id, endCause }) => {
+      shareReceipt: (receipt, { id, endCause, job }) => {
         const cause = `session ${endCause}, cleaned up together with ${receipt.session}`;
-        const own = sharedReceipt(receipt, { cause, session: id });
+        const own = sharedReceipt(receipt, { cause, session: id, job });
         this.archive.keepReceipt(own);
         return own;
       },
@@ -349,7 +349,7 @@ export class Assembly {
   #events(): EventPublisher {
     const { config, log } = this.#given;
     const { memory, sessions, dispatcher, views, workers, pools, results: cache, pulls } = this;
-    const jobs = { list: (limit: number) => this.jobs.service.list(limit) };
+    const jobs = { overview: () => this.jobs.service.overview() };
     const { fleet } = this;
     const recycleAfterUsers = config['recycle.after_users'];
     const of = { memory, sessions, dispatcher, views, workers, pools, cache, pulls, fleet, jobs };

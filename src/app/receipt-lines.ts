@@ -5,7 +5,9 @@ const MB = 2 ** 20;
 /** A receipt as log lines: what runs, memory before, after and freed, and the steps. */
 export function receiptLines(receipt: Receipt): readonly string[] {
   const { before, after, actions } = receipt;
-  const of = receipt.session === null ? '' : ` after session ${receipt.session}`;
+  const { session, job } = receipt;
+  const ofShard = job === undefined ? '' : ` of job ${job.id}, shard ${job.shard}`;
+  const of = session === null ? '' : ` after session ${session}${ofShard}`;
   const steps = new Map<string, number>();
   for (const { action } of actions) steps.set(action, (steps.get(action) ?? 0) + 1);
   const done = [...steps].map(([action, count]) => `${action} × ${count}`).join(', ');

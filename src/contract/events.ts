@@ -56,7 +56,11 @@ export const pageStateSchema = object({
   pools: list(poolSchema),
   pull_allowed: flag('Whether models may be fetched over HTTP: `hub.pull`.'),
   pulls: list(pullSchema, 'The newest ones.'),
-  jobs: list(jobSchema, 'The newest ones.'),
+  jobs: list(jobSchema, 'Open ones first, then those that ended last.'),
+  jobs_more: object({
+    open: integer('Open ones beyond those.'),
+    ended: integer('Ended ones beyond those, of the newest 50 jobs.'),
+  }),
   fleet: nullable(fleetSchema, 'Null for a server that sees no others.'),
 });
 export type PageState = Static<typeof pageStateSchema>;

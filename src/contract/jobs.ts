@@ -146,6 +146,13 @@ export const jobSchema = object({
 });
 export type JobView = Static<typeof jobSchema>;
 
+/** Whose a session is that was opened for a shard. */
+export const jobShardSchema = object({
+  id: text('The job.'),
+  shard: integer('Number of the shard, from 0.'),
+});
+export type JobShard = Static<typeof jobShardSchema>;
+
 export const jobsSchema = object({ jobs: list(jobSchema) });
 export type JobsView = Static<typeof jobsSchema>;
 export const jobsQuerySchema = limited({ state: optional(choice(JOB_STATES)) });

@@ -1,3 +1,4 @@
+import { jobShardSchema } from './jobs.js';
 import { verdictSchema } from './models.js';
 import { limitedSpan } from './schema/lists.js';
 import {
@@ -49,6 +50,7 @@ export const receiptSchema = object(
     kind: choice(RECEIPT_KINDS),
     cause: text(),
     session: nullable(text()),
+    job: optional(jobShardSchema),
     started_at: instant(),
     duration_ms: number(),
     before: figuresSchema,

@@ -1,4 +1,5 @@
 import { sessionFleetSchema } from './fleet.js';
+import { jobShardSchema } from './jobs.js';
 import { receiptSchema } from './receipts.js';
 import { limited } from './schema/lists.js';
 import {
@@ -34,6 +35,7 @@ const open = {
   p50_ms: nullable(number('Of its answers, to 5 %; null before the first.')),
   p99_ms: nullable(number()),
   opened_at: instant(),
+  job: optional(jobShardSchema),
 };
 /** A session as the page's state shows it. */
 export const openSessionViewSchema = object(open);

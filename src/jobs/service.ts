@@ -1,9 +1,11 @@
+import type { PageState } from '../contract/events.js';
 import type { JobRequest, JobStateName, JobView, ShardView } from '../contract/jobs.js';
 import { messageOf, PlimsollError } from '../errors.js';
+import { Backlog } from './backlog.js';
 import type { FileRef } from './files/place.js';
 import type { Places } from './files/places.js';
 import { assertCanWrite } from './formats/writing/can-write.js';
-import { expectedRows, Rate, type RunningRows } from './progress.js';
+import { expectedRows, type RunningRows } from './progress.js';
 import type { JobEvent, JobQueue, JobState, ShardState, ShardStateName } from './queue/queue.js';
 import { askedTask } from './run/asked.js';
 import { assertNamesApart, jobIdOf, manifestNameOf, partFormat, withFormat } from './run/part.js';
@@ -14,10 +16,18 @@ import { shownJob, shownShard } from './shown.js';
 const LOOK_MS = 10_000;
 /** Failed and running shards that are shown with a job. */
 const SHOWN_SHARDS = 100;
-/** Rows per second that are reckoned with before any were done. */
-const UNKNOWN_RATE = 100;
-/** Rates that are kept. */
-const MOST_RATES = 1000;
+
+/** Jobs of an overview: at least so many open ones, and ended ones where there is room. */
+const SHOWN_OPEN = 20;
+const SHOWN = 5;
+/** The newest jobs, of which the ended ones are counted. */
+const LISTED = 50;
+
+/** Jobs as a page shows them. */
+export interface JobsOverview {
+  readonly jobs: readonly JobView[];
+  readonly more: PageState['jobs_more'];
+}
 
 export interface JobServiceParts {
   readonly queue: JobQueue;
@@ -29,6 +39,8 @@ export interface JobServiceParts {
   readonly modelOf: (name: string | undefined) => string | Promise<string>;
   /** Whether this server works on jobs, and does not answer only. */
   readonly works: boolean;
+  /** Wall clock, in ms; by default this machine’s. */
+  readonly now?: () => number;
 }
 
 const NO_WORKER = 'a server that works on jobs: this one only answers (server.role=door)';
@@ -36,10 +48,11 @@ const NO_WORKER = 'a server that works on jobs: this one only answers (server.ro
 /** Jobs as callers see them. */
 export class JobService {
   readonly #parts: JobServiceParts;
-  readonly #rates = new Map<string, Rate>();
+  readonly #backlog: Backlog;
 
   constructor(parts: JobServiceParts) {
     this.#parts = parts;
+    this.#backlog = new Backlog(parts);
   }
 
   /**
@@ -70,6 +83,24 @@ export class JobService {
     return Promise.all(states.map((each) => this.#view(each)));
   }
 
+  /** What a page shows: open jobs first, as each can be cancelled, then those that ended last; and how many more there are. */
+  async overview(): Promise<JobsOverview> {
+    const { queue } = this.#parts;
+    const { open } = await queue.backlog();
+    const found = await Promise.all(open.slice(0, SHOWN_OPEN).map(({ id }) => queue.find(id)));
+    const shown = found.flatMap((job) => (job === undefined ? [] : [job]));
+    const ids = new Set(open.map(({ id }) => id));
+    const ended = (await queue.list(LISTED)).filter(({ id }) => !ids.has(id));
+    // By their end: who cancels a job sees it, and can retry it.
+    const byEnd = ended.sort((one, other) => (other.endedAtMs ?? 0) - (one.endedAtMs ?? 0));
+    const last = byEnd.slice(0, Math.max(0, SHOWN - shown.length));
+    const newest = [...shown].sort((one, other) => other.createdAtMs - one.createdAtMs);
+    return {
+      jobs: await Promise.all([...newest, ...last].map((each) => this.#view(each))),
+      more: { open: open.length - shown.length, ended: ended.length - last.length },
+    };
+  }
+
   /** @throws PlimsollError JOB_NOT_FOUND */
   async shards(
     id: string,
@@ -98,14 +129,18 @@ export class JobService {
     return this.#parts.queue.onEvent(listener);
   }
 
-  /** Time that the open jobs will take at the pace of the last minute, all machines together; 0 without one. */
-  async backlogSeconds(): Promise<number> {
-    const { jobs, rows } = await this.#parts.queue.backlog();
-    if (jobs === 0) return 0;
-    const rates = [...this.#rates.values()].map(({ perSecond = 0 }) => perSecond);
-    const perSecond = rates.reduce((sum, each) => sum + each, 0);
-    // A job that is not planned yet is some work, too.
-    return Math.max(1, rows / (perSecond > 0 ? perSecond : UNKNOWN_RATE));
+  /**
+   * Time that the open jobs will take at the pace of all servers together; 0 without one.
+   *
+   * @throws PlimsollError JOBS_UNAVAILABLE
+   */
+  backlogSeconds(): Promise<number> {
+    return this.#backlog.seconds();
+  }
+
+  /** Looks at the queue no more by itself. */
+  close(): void {
+    this.#backlog.close();
   }
 
   async #found(id: string): Promise<JobState> {
@@ -168,19 +203,9 @@ export class JobService {
   }
 
   #perSecond(job: JobState, rows: number): number | undefined {
-    if (job.endedAtMs !== null) {
-      this.#rates.delete(job.id);
-      const ms = job.endedAtMs - (job.startedAtMs ?? job.endedAtMs);
-      return ms > 0 ? (job.rows * 1000) / ms : undefined;
-    }
-    let rate = this.#rates.get(job.id);
-    if (rate === undefined) {
-      if (this.#rates.size >= MOST_RATES) this.#rates.clear();
-      rate = new Rate();
-      this.#rates.set(job.id, rate);
-    }
-    rate.add(performance.now(), rows);
-    return rate.perSecond;
+    if (job.endedAtMs === null) return this.#backlog.perSecond(job.id, rows);
+    const ms = job.endedAtMs - (job.startedAtMs ?? job.endedAtMs);
+    return ms > 0 ? (job.rows * 1000) / ms : undefined;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { JobShard } from '../contract/jobs.js';
 import type { StepOutcome } from './effects.js';
 import type { MemoryReader } from './reader.js';
 import { newReceiptId, type Receipt, type ReceiptAction, type ReceiptKind } from './receipt.js';
@@ -19,6 +20,7 @@ export interface ReceiptHead {
   readonly kind: ReceiptKind;
   readonly cause: string;
   readonly session?: string | null;
+  readonly job?: JobShard | undefined;
 }
 
 /** The actions of one receipt, collected as they happen. */
@@ -61,6 +63,7 @@ export class ReceiptJournal {
       kind: head.kind,
       cause: head.cause,
       session: head.session ?? null,
+      job: head.job,
       startedAtMs,
       durationMs: performance.now() - begun,
       before,

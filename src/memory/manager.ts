@@ -1,3 +1,4 @@
+import type { JobShard } from '../contract/jobs.js';
 import { PlimsollError } from '../errors.js';
 import { trimNativeHeap } from '../system/native-heap.js';
 import { Recycler } from './actions/recycler.js';
@@ -152,12 +153,13 @@ export class MemoryManager {
   cleanup(options: {
     readonly cause: string;
     readonly session: string | null;
+    readonly job?: JobShard | undefined;
     readonly stillUsed: (model: string) => boolean;
     readonly isAwaited?: boolean;
   }): Promise<Receipt> {
-    const { cause, session, stillUsed, isAwaited = true } = options;
+    const { cause, session, job, stillUsed, isAwaited = true } = options;
     const work = () =>
-      this.#journal.record({ kind: 'cleanup', cause, session }, async (list) => {
+      this.#journal.record({ kind: 'cleanup', cause, session, job }, async (list) => {
         for (const model of loadedModels(this.#effects)) {
           if (!stillUsed(model)) await unloadUnlessWanted(this.#effects, model, list);
         }

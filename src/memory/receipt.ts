@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import type { JobShard } from '../contract/jobs.js';
 import type { ShownVerdict } from '../contract/models.js';
 import * as contract from '../contract/receipts.js';
-import { isList, isNumber, isOneOf, isText, orNull, shapeOf } from '../contract/schema/shape.js';
+import {
+  isList,
+  isNumber,
+  isOneOf,
+  isText,
+  orMissing,
+  orNull,
+  shapeOf,
+} from '../contract/schema/shape.js';
 import { toInstant, toMb, toMs } from '../contract/units.js';
 import { type SnapshotFigures, shownFigures } from './snapshot.js';
 
@@ -28,6 +37,8 @@ export interface Receipt {
   readonly cause: string;
   /** The session it belongs to, if any. */
   readonly session: string | null;
+  /** The shard of a bulk job that the session was for. */
+  readonly job?: JobShard | undefined;
   /** Milliseconds since 1970. */
   readonly startedAtMs: number;
   readonly durationMs: number;
@@ -46,9 +57,13 @@ const isAction = shapeOf<Omit<contract.ReceiptAction, 'model' | 'worker' | 'entr
   ...{ action: isText, duration_ms: isNumber, freed_mb: isNumber },
 });
 
+/** Whether a value names a shard of a job. */
+export const isJobShard = shapeOf<JobShard>({ id: isText, shard: isNumber });
+
 /** Whether a value is a receipt as {@link shownReceipt} gives it: a store may hold what another hand wrote. */
 export const isShownReceipt = shapeOf<Omit<contract.Receipt, 'verdict'>>({
   ...{ id: isText, kind: isOneOf(contract.RECEIPT_KINDS), cause: isText, session: orNull(isText) },
+  job: orMissing(isJobShard),
   ...{ started_at: isText, duration_ms: isNumber, before: areFigures, after: areFigures },
   ...{ freed_mb: isNumber, freed_private_mb: isNumber, actions: isList(isAction) },
 });
@@ -61,7 +76,11 @@ export function newReceiptId(nowMs: number): string {
 /** The same cleanup as another session's receipt: it had been done for several at once. */
 export function sharedReceipt(
   receipt: Receipt,
-  own: { readonly cause: string; readonly session: string },
+  own: {
+    readonly cause: string;
+    readonly session: string;
+    readonly job: JobShard | undefined;
+  },
 ): Receipt {
   return { ...receipt, ...own, id: newReceiptId(receipt.startedAtMs) };
 }
@@ -78,9 +97,10 @@ export function freedPrivateBytes({ before, after }: Receipt): number {
 
 /** A receipt as callers see it, and as the store keeps it. */
 export function shownReceipt(receipt: Receipt): contract.Receipt {
-  const { id, kind, cause, session } = receipt;
+  const { id, kind, cause, session, job } = receipt;
   return {
     ...{ id, kind, cause, session },
+    ...(job === undefined ? {} : { job }),
     started_at: toInstant(receipt.startedAtMs),
     duration_ms: toMs(receipt.durationMs),
     before: shownFigures(receipt.before),

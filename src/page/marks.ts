@@ -12,12 +12,13 @@ const MAX_MODELS = 16;
 
 /** The mark of a session's end, with the receipt of its cleanup. */
 export function sessionMark(session: SessionView): NewMark {
-  const { id, users, requests, endCause, cleanup } = session;
+  const { id, users, requests, endCause, cleanup, job } = session;
+  const of = job === undefined ? '' : ` of job ${job.id}, shard ${job.shard},`;
   const work = `${count(users, 'user')}, ${count(requests, 'request')}`;
   const cleaned = cleanup === null ? 'its cleanup failed' : `its cleanup ${gaveBack(cleanup)}`;
   return {
     kind: 'session_ended',
-    text: `session ended (${endCause ?? 'unknown'}) with ${work}; ${cleaned}`,
+    text: `session${of} ended (${endCause ?? 'unknown'}) with ${work}; ${cleaned}`,
     session: id,
     ended: shownEnded(session),
     ...(cleanup === null ? {} : { receipt: shownReceipt(cleanup) }),

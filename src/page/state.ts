@@ -2,11 +2,11 @@ import type { ResultCache } from '../cache/result-cache.js';
 import { shownCache } from '../cache/shown.js';
 import type * as contract from '../contract/events.js';
 import type { FleetView } from '../contract/fleet.js';
-import type { JobView } from '../contract/jobs.js';
 import type { ModelOfState, ModelView, PullView } from '../contract/models.js';
 import type { WorkerView } from '../contract/state/workers.js';
 import { toInstant, toMb } from '../contract/units.js';
 import type { Dispatcher } from '../inference/dispatcher.js';
+import type { JobsOverview } from '../jobs/service.js';
 import type { MemoryManager } from '../memory/manager.js';
 import { processName, sharedBytesOf } from '../memory/process-ring.js';
 import { figuresOf, type ProcessReading } from '../memory/snapshot.js';
@@ -25,15 +25,13 @@ const MAX_LABELS = 8;
 /** Pulls that the page shows at most, the newest. */
 const MAX_PULLS = 8;
 
-/** Jobs that the page shows at most, the newest. */
-const MAX_JOBS = 5;
 /** Longest wait of the page's state for the queue of jobs. */
 const JOBS_WAIT_MS = 200;
 
 /** What the page shows at one moment. */
 export class PageState {
   readonly #parts: PageStateParts;
-  #lastJobs: readonly JobView[] = [];
+  #lastJobs: JobsOverview = { jobs: [], more: { open: 0, ended: 0 } };
 
   constructor(parts: PageStateParts) {
     this.#parts = parts;
@@ -73,19 +71,20 @@ export class PageState {
       pools: pools.map((pool) => shownPool(pool.figures)),
       pull_allowed: pulls.isAllowed,
       pulls: pulls.list().slice(0, MAX_PULLS),
-      jobs: shownJobs,
+      jobs: shownJobs.jobs,
+      jobs_more: shownJobs.more,
       fleet: servers,
     };
   }
 
   /** As they were while their queue does not answer: the page has more to show than jobs. */
-  async #jobs(): Promise<readonly JobView[]> {
-    const looked = this.#parts.jobs.list(MAX_JOBS).catch(() => this.#lastJobs);
+  async #jobs(): Promise<JobsOverview> {
+    const looked = this.#parts.jobs.overview().catch(() => this.#lastJobs);
     this.#lastJobs = await Promise.race([looked, this.#soon()]);
     return this.#lastJobs;
   }
 
-  #soon(): Promise<readonly JobView[]> {
+  #soon(): Promise<JobsOverview> {
     return new Promise((resolve) => {
       setTimeout(() => resolve(this.#lastJobs), JOBS_WAIT_MS).unref();
     });
@@ -100,7 +99,7 @@ export interface PageStateParts {
   readonly workers: { readonly list: () => readonly WorkerView[] };
   readonly pools: readonly NamedPool[];
   readonly cache: ResultCache;
-  readonly jobs: { readonly list: (limit: number) => Promise<readonly JobView[]> };
+  readonly jobs: { readonly overview: () => Promise<JobsOverview> };
   readonly pulls: { readonly isAllowed: boolean; readonly list: () => readonly PullView[] };
   readonly fleet: { readonly shown: () => Promise<FleetView | null> };
   readonly recycleAfterUsers: number;

@@ -95,8 +95,8 @@ export type MemoryReply = NonNullable<ReturnType<typeof parseMemory>>;
 function parseReceipt(body: unknown) {
   const found = needing(told(receiptSchema, body), ['id']);
   if (found === null) return null;
-  // A report is about memory: what a comparison of forms has shown is none of it.
-  const { verdict: _, ...receipt } = found;
+  // A report is about memory: what a comparison of forms has shown, or whose session it was, is none of it.
+  const { verdict: _verdict, job: _job, ...receipt } = found;
   const actions = there(receipt.actions).map(({ entries: _, ...action }) => action);
   return {
     ...receipt,

@@ -1,3 +1,4 @@
+import type { JobShard } from '../contract/jobs.js';
 import { PlimsollError } from '../errors.js';
 import type { Receipt } from '../memory/receipt.js';
 import { type CleanupOptions, SessionCleanups } from './cleanups.js';
@@ -92,10 +93,11 @@ export class SessionRegistry {
   /**
    * Opens a session.
    *
+   * @param job the shard of a bulk job that it is for
    * @throws PlimsollError TOO_MANY_SESSIONS, MEMORY_PRESSURE, SHUTTING_DOWN
    */
-  open(maxUsers: number = this.#options.maxUsers): SessionView {
-    return this.#create({ ambient: false, maxUsers }).view;
+  open(maxUsers: number = this.#options.maxUsers, job?: JobShard): SessionView {
+    return this.#create({ ambient: false, maxUsers, job }).view;
   }
 
   /**

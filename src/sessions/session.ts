@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { JobShard } from '../contract/jobs.js';
 import type { Receipt } from '../memory/receipt.js';
 import type { Joined, SharedCount, SharedSession } from './fleet/directory.js';
 import { LatencyHistogram, type Percentiles } from './latency.js';
@@ -15,6 +16,8 @@ export interface SessionView {
   readonly state: SessionState;
   /** Opened by the server, for requests that name no session. */
   readonly ambient: boolean;
+  /** The shard of a bulk job that it was opened for. */
+  readonly job?: JobShard | undefined;
   readonly maxUsers: number;
   readonly users: number;
   readonly requests: number;
@@ -52,6 +55,7 @@ export class Session {
   readonly id: string;
   readonly openedAtMs: number;
   readonly ambient: boolean;
+  readonly job: JobShard | undefined;
   /** Whether other servers may have parts in it. */
   readonly isShared: boolean;
   /** New users whom the directory is asked about, each once. */
@@ -88,10 +92,12 @@ export class Session {
     readonly id?: string | undefined;
     readonly openedAtMs?: number | undefined;
     readonly isShared?: boolean | undefined;
+    readonly job?: JobShard | undefined;
   }) {
     this.id = options.id ?? newSessionId();
     this.openedAtMs = options.openedAtMs ?? this.#joinedAtMs;
     this.ambient = options.ambient;
+    this.job = options.job;
     this.isShared = options.isShared === true;
     this.maxUsers = options.maxUsers;
     this.#privateBytesAtOpening = options.privateBytes;
@@ -221,6 +227,7 @@ export class Session {
       id: this.id,
       state: this.#state,
       ambient: this.ambient,
+      job: this.job,
       maxUsers: this.maxUsers,
       users: this.#users.size,
       requests: this.#requests,

@@ -10,7 +10,7 @@ import {
 } from '../contract/schema/shape.js';
 import * as contract from '../contract/sessions.js';
 import { toInstant, toInstantOrNull, toMbOrNull, toMs } from '../contract/units.js';
-import { isShownReceipt, shownReceipt } from '../memory/receipt.js';
+import { isJobShard, isShownReceipt, shownReceipt } from '../memory/receipt.js';
 import type { SessionDirectory, SharedSession } from './fleet/directory.js';
 import { ownPartOf, togetherOf } from './fleet/parts.js';
 import type { SessionView } from './session.js';
@@ -49,6 +49,7 @@ export function shownOpen(session: SessionView): contract.OpenSessionView {
     p50_ms: latency === null ? null : toMs(latency.p50Ms),
     p99_ms: latency === null ? null : toMs(latency.p99Ms),
     opened_at: toInstant(session.openedAtMs),
+    ...(session.job === undefined ? {} : { job: session.job }),
   };
 }
 
@@ -77,6 +78,7 @@ const isStored = shapeOf<
   p50_ms: orMissing(orNull(isNumber)),
   p99_ms: orMissing(orNull(isNumber)),
   taken_mb: orMissing(orNull(isNumber)),
+  job: orMissing(isJobShard),
   cleanup: orNull(isShownReceipt),
 });
 

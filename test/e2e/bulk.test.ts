@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { Answer } from '../../src/contract/classify.js';
 import type { JobsView, JobView } from '../../src/contract/jobs.js';
 import type { Receipts } from '../../src/contract/receipts.js';
+import type { Sessions } from '../../src/contract/sessions.js';
 import { chromium } from '../servers/tools.js';
 import { Browser, findLayoutFaults, findViolations, panel, shootPart } from './browser.js';
 import {
@@ -246,6 +247,21 @@ describe('the jobs of a server', () => {
     const { receipts } = await get<Receipts>(server, '/v1/receipts?limit=100');
     const ofShards = receipts.filter(({ session }) => session !== null);
     expect(ofShards.length).toBeGreaterThanOrEqual(last.shards.done);
+    // A shard is a session of its own: the session and the receipt of its cleanup say which.
+    const { sessions } = await get<Sessions>(server, '/v1/sessions?limit=100');
+    for (const shard of numbers(last.shards.done)) {
+      const of = { id: job.id, shard };
+      const session = sessions.find((one) => one.job?.id === job.id && one.job.shard === shard);
+      expect(session).toMatchObject({ job: of, state: 'ended', cleanup: { job: of } });
+      expect(receipts.filter((one) => one.session === session?.id)).toMatchObject([{ job: of }]);
+      expect(server.output()).toContain(
+        `after session ${session?.id} of job ${job.id}, shard ${shard}`,
+      );
+    }
+    // What callers ask is of no job.
+    const callers = sessions.filter(({ job: of }) => of === undefined);
+    expect(callers.map(({ requests }) => requests)).toContain(1);
+    // The same request again is the same job.
     // The same request again is the same job, which lists its input again.
     writeFileSync(path.join(folder, 'in', 'mails-2.jsonl'), '{"id":300,"text":"lunch at noon"}');
     const again = await submit(job.request);
@@ -296,6 +312,18 @@ describe('the jobs of a server', () => {
       expect(await findLayoutFaults(page)).toEqual([]);
       expect(await findViolations(page)).toEqual([]);
       await shootPart(box, 'jobs-running');
+      const sessionsBox = panel(page, 'Sessions');
+      await sessionsBox.getByText(`job ${job.id}, shard`).first().waitFor();
+      await shootPart(sessionsBox, 'jobs-sessions');
+      // Newer jobs do not push an open one off the page.
+      for (const n of numbers(6)) {
+        const newer = { input: path.join(folder, 'in', 'mails.jsonl'), shard_rows: 1000 };
+        const { body: other } = await submit({ ...newer, output: path.join(folder, `newer-${n}`) });
+        await post(server, `/v1/jobs/${other.id}/cancel`, {});
+      }
+      await box.getByText(/and \d+ ended jobs more/).waitFor();
+      expect(await box.locator('li').first().getAttribute('data-job')).toBe(job.id);
+      expect(await box.locator('li[data-job]').count()).toBe(5);
       await item.getByRole('button', { name: 'cancel' }).click();
       await item.getByText('cancelled').waitFor();
       const cancelled = await finished(job.id);

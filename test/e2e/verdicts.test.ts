@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Answer } from '../../src/contract/classify.js';
 import type { ModelDetail } from '../../src/contract/models.js';
 import type { Receipts } from '../../src/contract/receipts.js';
+import { chromium } from '../servers/tools.js';
+import { Browser, findLayoutFaults, findViolations, panel, shootPart } from './browser.js';
 import { get, post, type Server, startServer, temporaryFolder, until } from './harness.js';
 
 const FOLDERS = fileURLToPath(new URL('../fixtures/reference', import.meta.url));
@@ -72,6 +74,38 @@ describe('the verdict', () => {
     expect(shipped?.labels_percent).toBeGreaterThanOrEqual(99.5);
     expect(verdict?.candidates.find((candidate) => candidate.form === form)?.outcome).toBe('used');
   });
+
+  test.skipIf(chromium === undefined)(
+    'the page shows which forms were tried, and why one was refused',
+    async () => {
+      const { verdict } = await modelOf('q8-noise');
+      const refused = verdict?.candidates.find(({ outcome }) => outcome === 'refused');
+      const browser = await Browser.start();
+      const page = await browser.open(server);
+      const models = panel(page, 'Models');
+      await models.getByRole('button', { name: 'q8-noise', exact: true }).click();
+      const tried = models.getByRole('list', { name: 'Forms that were tried' });
+      const line = tried
+        .getByRole('listitem')
+        .filter({ hasText: refused?.form ?? 'none' })
+        .first();
+      await line.waitFor();
+      const text = (await line.textContent()) ?? '';
+      expect(text).toContain(`refused: ${refused?.reason}`);
+      expect(text).toMatch(/% of \d+ labels as in fp32, largest shift 0\.\d{3}/);
+      expect(await findLayoutFaults(page)).toEqual([]);
+      expect(await findViolations(page)).toEqual([]);
+      await shootPart(models, 'model-verdict');
+      // So does its receipt among the events.
+      const events = panel(page, 'Events');
+      const entry = events.getByRole('button', { name: /verdict of q8-noise: fp32 serves/ });
+      await entry.first().click();
+      await events.getByRole('list', { name: 'Forms that were tried' }).waitFor();
+      expect(await findViolations(page)).toEqual([]);
+      await browser.close();
+      expect(browser.faults).toEqual([]);
+    },
+  );
 
   test('is kept over a restart; live inputs that disagree take the model back to fp32', async () => {
     await server.stop();

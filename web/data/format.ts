@@ -68,3 +68,8 @@ export function plural(value: number, what: string): string {
 export function words(name: string): string {
   return name.replaceAll('_', ' ');
 }
+
+/** Whose a session is that was opened for a shard of a job. */
+export function jobText({ id, shard }: { readonly id: string; readonly shard: number }): string {
+  return `job ${id}, shard ${shard}`;
+}

@@ -79,6 +79,9 @@ function nameOf(receipt: Receipt, sessions: readonly SessionView[]): Pick<Mark, 
     const workers = replaced.length === 1 ? '1 worker' : `${replaced.length} workers`;
     return { kind: 'worker_recycled', text: `${workers} replaced (${cause})` };
   }
+  if (receipt.verdict !== undefined) {
+    return { kind: 'receipt', text: `verdict of ${names}: ${receipt.verdict.form} serves` };
+  }
   if (models.size > 0) return { kind: 'model_unloaded', text: `${names} unloaded (${cause})` };
   return { kind: 'receipt', text: `${kind} (${cause})` };
 }

@@ -26,6 +26,7 @@ export type {
   ModelOfState,
   ModelView,
   PullView as Pull,
+  ShownVerdict as Verdict,
   TaskName,
 } from '../../src/contract/models.js';
 export type { ProofStarted, Proofs, ProofView as Proof } from '../../src/contract/proofs.js';

@@ -1,7 +1,8 @@
-import { count, mb, ms, signedMb, words } from '../data/format.js';
+import { count, jobText, mb, ms, signedMb, words } from '../data/format.js';
 import type { Figures, Receipt, ReceiptAction } from '../data/wire.js';
 import { Name } from './name.js';
 import { type Column, Row, Table } from './table.js';
+import { VerdictView } from './verdict.js';
 
 const FIGURES: readonly { readonly name: string; readonly field: keyof Figures }[] = [
   { name: 'Plimsoll, private', field: 'private_mb' },
@@ -23,12 +24,14 @@ const ACTION_COLUMNS: readonly Column[] = [
 
 /** A receipt: memory before and after, and what each action did. */
 export function ReceiptView({ receipt }: { readonly receipt: Receipt }) {
-  const { kind, cause, before, after, duration_ms: took, actions } = receipt;
+  const { kind, cause, before, after, duration_ms: took, actions, job, verdict } = receipt;
   return (
     <div class="receipt">
       <p class="receipt-head">
         <strong>{words(kind)}</strong> ({cause}), {ms(took)}
+        {job !== undefined && <small>, {jobText(job)}</small>}
       </p>
+      {verdict !== undefined && <VerdictView verdict={verdict} />}
       <Table label="Memory before and after" columns={MEMORY_COLUMNS}>
         {FIGURES.map(({ name, field }) => (
           <Row

@@ -1,4 +1,6 @@
-import { type Receipt, sharedReceipt, shownReceipt } from '../../memory/receipt.js';
+import type { JobShard } from '../../contract/jobs.js';
+import { shapeOf } from '../../contract/schema/shape.js';
+import { isJobShard, type Receipt, sharedReceipt, shownReceipt } from '../../memory/receipt.js';
 import type { Archive } from './archive.js';
 
 /** A server without a heartbeat for this long is gone; each sends one a minute. */
@@ -15,7 +17,14 @@ export interface InterruptedOptions {
   /** Whether other servers go on with it. */
   readonly isShared: (id: string) => Promise<boolean>;
   /** Runs a measured cleanup. */
-  readonly cleanup: (session: string) => Promise<Receipt>;
+  readonly cleanup: (session: string, job: JobShard | undefined) => Promise<Receipt>;
+}
+
+const hasJob = shapeOf<{ readonly job: JobShard }>({ job: isJobShard });
+
+/** The shard that a stored session was for. */
+function jobOf(body: unknown): JobShard | undefined {
+  return hasJob(body) ? body.job : undefined;
 }
 
 /**
@@ -39,9 +48,10 @@ export async function closeInterrupted(options: InterruptedOptions): Promise<num
         shared += 1;
         continue;
       }
-      if (receipt === undefined) receipt = await cleanup(session.id);
+      const job = jobOf(session.body);
+      if (receipt === undefined) receipt = await cleanup(session.id, job);
       else {
-        receipt = sharedReceipt(receipt, { cause: receipt.cause, session: session.id });
+        receipt = sharedReceipt(receipt, { cause: receipt.cause, session: session.id, job });
         archive.keepReceipt(receipt);
       }
       const endedAtMs = Date.now();

@@ -1,4 +1,5 @@
 import os from 'node:os';
+import type { JobShard } from '../../contract/jobs.js';
 import { messageOf, PlimsollError } from '../../errors.js';
 import type { PlacesOptions } from '../../jobs/files/places.js';
 import { RunningRows } from '../../jobs/progress.js';
@@ -121,7 +122,7 @@ export class Jobs {
     const { sessions } = this.#parts;
     return openJobTools(placesOf(this.#given), {
       ...{ models: this.#models, server: this.#server, progress: this.#progress },
-      openSession: (user, model) => shardSession(sessions, user, model),
+      openSession: (user, model, of) => shardSession(sessions, user, model, of),
     });
   }
 
@@ -131,6 +132,7 @@ export class Jobs {
   }
 
   async close(): Promise<void> {
+    this.#open?.service.close();
     const tools = await this.#tools?.catch(() => undefined);
     for (const part of [this.#open?.queue, tools?.formats, tools?.places]) {
       await part?.close().catch((error: unknown) => {
@@ -179,8 +181,8 @@ function listed(text: string): readonly string[] {
 }
 
 /** A shard is one request of one user in a session of its own. */
-function shardSession(sessions: SessionRegistry, user: string, model: string) {
-  const { id } = sessions.open(1);
+function shardSession(sessions: SessionRegistry, user: string, model: string, of: JobShard) {
+  const { id } = sessions.open(1, of);
   const seat = sessions.enter(id, user, model);
   return {
     end: async (succeeded: boolean) => {

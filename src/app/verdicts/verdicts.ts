@@ -4,11 +4,12 @@ import { toInstant, toMs } from '../../contract/units.js';
 import { ShadowChecks } from '../../inference/shadow-checks.js';
 import type { WorkerPool } from '../../inference/workers/pool.js';
 import type { MemoryManager } from '../../memory/manager.js';
-import { newReceiptId, type Receipt } from '../../memory/receipt.js';
+import { newReceiptId, type Receipt, shownReceipt } from '../../memory/receipt.js';
 import { figuresOf, type SnapshotFigures } from '../../memory/snapshot.js';
 import { type Verdict, verdictLine } from '../../models/compile/verify/verdict.js';
 import type { Bounds } from '../../models/intake/verification.js';
 import type { ModelLibrary } from '../../models/library.js';
+import type { EventPublisher } from '../../page/publisher.js';
 import { batchTimeoutMs, type Config } from '../../settings/config.js';
 import type { Archive } from '../archive/archive.js';
 import type { Logger } from '../log.js';
@@ -44,7 +45,7 @@ function speedOf({ speed }: Verdict['candidates'][number]) {
   return speed === undefined ? {} : { one_row_speedup: speed.oneRow, batch_speedup: speed.batch };
 }
 
-/** Logs a verdict and keeps it as an event and as a receipt of kind `verdict`. */
+/** Logs a verdict, keeps it as an event and as a receipt of kind `verdict`, and shows that on open pages. */
 export function tellVerdict(
   model: string,
   verdict: Verdict,
@@ -52,6 +53,7 @@ export function tellVerdict(
     readonly log: Logger;
     readonly archive: Archive;
     readonly memory: MemoryManager;
+    readonly events: EventPublisher;
   },
 ): void {
   const text = `${model}: ${verdictLine(verdict)}`;
@@ -64,7 +66,10 @@ export function tellVerdict(
   to.archive.keepEvent({ kind: 'verdict', text, model });
   const { last } = to.memory.reader;
   const figures = last === undefined ? UNREAD : figuresOf(last);
-  to.archive.keepReceipt(receiptOf(model, verdict, figures));
+  const receipt = receiptOf(model, verdict, figures);
+  to.archive.keepReceipt(receipt);
+  const shown = { text: `verdict of ${model}: ${form} serves`, receipt: shownReceipt(receipt) };
+  to.events.mark({ kind: 'receipt', model, ...shown });
 }
 
 /** Before the first reading nothing is known of memory. */

@@ -16,6 +16,7 @@ import type {
   JobState,
   JobWork,
   NewJob,
+  QueueBacklog,
   ShardState,
   ShardStateName,
 } from './queue.js';
@@ -187,21 +188,19 @@ export class LedgerQueue implements JobQueue {
     this.#tell({ job: id, kind: 'created' });
   }
 
-  async backlog(): Promise<{
-    readonly jobs: number;
-    readonly shards: number;
-    readonly rows: number;
-  }> {
+  async backlog(): Promise<QueueBacklog> {
     return this.#asked(async () => {
       const records = await this.#ledger.open();
       let [shards, rows] = [0, 0];
+      const open: Pick<JobState, 'id' | 'startedAtMs' | 'rows'>[] = [];
       for (const record of records) {
         const { tally } = await this.#jobs.current(record);
         if (tally.hasEnded) continue;
         shards += tally.known - tally.done - tally.failed;
         rows += tally.rowsLeft;
+        open.push({ id: record.id, startedAtMs: tally.startedAtMs, rows: tally.rows });
       }
-      return { jobs: records.length, shards, rows };
+      return { jobs: records.length, shards, rows, open };
     });
   }
 

@@ -146,6 +146,15 @@ export interface JobEvent {
   readonly kind: 'created' | 'planned' | 'shard' | 'ended';
 }
 
+/** What waits or runs. */
+export interface QueueBacklog {
+  readonly jobs: number;
+  readonly shards: number;
+  readonly rows: number;
+  /** Each open job with its rows that are done. */
+  readonly open: readonly Pick<JobState, 'id' | 'startedAtMs' | 'rows'>[];
+}
+
 /**
  * Keeps jobs and their shards, and gives shards to machines.
  *
@@ -191,7 +200,7 @@ export interface JobQueue {
   /** Why this server takes no task of an open job now; undefined if it would, or does not work on jobs. */
   whyIdle(id: string): string | undefined;
   /** Rows that wait in all open jobs, as far as they are planned, and jobs that are open: for scaling by their time. */
-  backlog(): Promise<{ readonly jobs: number; readonly shards: number; readonly rows: number }>;
+  backlog(): Promise<QueueBacklog>;
   /** Begins to take shards, `atOnce` at a time. */
   work(work: JobWork, atOnce: number): void;
   onEvent(listener: (event: JobEvent) => void): () => void;

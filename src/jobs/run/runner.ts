@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { JobShard } from '../../contract/jobs.js';
 import type { RowTask } from '../../inference/row-task.js';
 import type { ModelDescription } from '../../models/intake/description.js';
 import { InputError } from '../files/input-error.js';
@@ -55,7 +56,7 @@ export interface RunnerParts {
   readonly formats: Formats;
   readonly models: JobModels;
   /** @throws PlimsollError TOO_MANY_SESSIONS, MEMORY_PRESSURE, SHUTTING_DOWN */
-  readonly openSession: (user: string, model: string) => ShardSession;
+  readonly openSession: (user: string, model: string, of: JobShard) => ShardSession;
   readonly server: string;
   /** Told of every slice of rows that is done. */
   readonly progress: RunningRows;
@@ -133,7 +134,7 @@ export class JobRunner implements Omit<JobWork, 'whyNotTake'> {
     signal: AbortSignal,
   ): Promise<Omit<ShardResult, 'server' | 'tookMs' | 'model'>> {
     const user = `job ${job.id}`;
-    const session = this.#parts.openSession(user, of.model.id);
+    const session = this.#parts.openSession(user, of.model.id, { id: job.id, shard: shard.index });
     const count = { rows: 0, bad: 0 };
     try {
       const chunks = await this.#chunks(job, shard, { ...of, user, count }, signal);

@@ -1,8 +1,8 @@
 import { api } from '../../data/api.js';
-import { span } from '../../data/format.js';
+import { plural, span } from '../../data/format.js';
 import { type Action, useAction } from '../../data/use-action.js';
 import { useLive } from '../../data/use-live.js';
-import type { Job } from '../../data/wire.js';
+import type { Job, State } from '../../data/wire.js';
 import { FailureMessage } from '../../ui/messages.js';
 import { Name } from '../../ui/name.js';
 import { Panel } from '../../ui/panel.js';
@@ -19,13 +19,14 @@ const STATES: Readonly<Record<Job['state'], string>> = {
 /** Failed shards of a job that are named. */
 const SHOWN_FAILURES = 5;
 
-/** Bulk jobs, the newest first; hidden where there are none. */
+/** Bulk jobs: open ones, then those that ended last; hidden where there are none. */
 export function Jobs() {
   const { state } = useLive();
   const action = useAction();
   const jobs = state?.jobs ?? [];
   const [newest] = jobs;
   if (newest === undefined) return null;
+  const more = moreText(state?.jobs_more);
   return (
     <Panel title="Jobs">
       <FailureMessage {...action} />
@@ -37,6 +38,7 @@ export function Jobs() {
           <JobItem key={job.id} job={job} action={action} />
         ))}
       </ul>
+      {more !== '' && <p class="none">{more}</p>}
     </Panel>
   );
 }
@@ -104,6 +106,16 @@ function ShardBar({ job: { id, shards, planned } }: { readonly job: Job }) {
       })}
     </div>
   );
+}
+
+/** `and 3 more open jobs, 12 ended ones` */
+function moreText(more: State['jobs_more'] | undefined): string {
+  if (more === undefined) return '';
+  const parts = [
+    ...(more.open > 0 ? [plural(more.open, 'open job')] : []),
+    ...(more.ended > 0 ? [plural(more.ended, 'ended job')] : []),
+  ];
+  return parts.length === 0 ? '' : `and ${parts.join(' and ')} more`;
 }
 
 /** `12,000 of about 100,000 rows, 640 rows/s, 2 min left, 3 bad` */

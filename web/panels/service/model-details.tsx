@@ -2,9 +2,10 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api } from '../../data/api.js';
 import { mb, plural, words } from '../../data/format.js';
 import { type Failure, failureFrom } from '../../data/use-action.js';
-import type { ModelOfState } from '../../data/wire.js';
+import type { ModelOfState, Verdict } from '../../data/wire.js';
 import { Facts } from '../../ui/facts.js';
 import { Name } from '../../ui/name.js';
+import { VerdictView } from '../../ui/verdict.js';
 
 /** What a model's row has no room for: why it is broken, where it is loaded, all its labels. */
 export function ModelDetails({ model }: { readonly model: ModelOfState }) {
@@ -24,8 +25,39 @@ export function ModelDetails({ model }: { readonly model: ModelOfState }) {
           ['loaded', held === '' ? 'in no worker' : held],
         ]}
       />
+      {model.form !== null && <FormsTried model={model} />}
       {model.label_count > 0 && <Labels model={model} />}
     </div>
+  );
+}
+
+/** The state has the form that serves alone; which others were tried is asked for when a model is looked at. */
+function FormsTried({
+  model: { id, form, form_reason: reason },
+}: {
+  readonly model: ModelOfState;
+}) {
+  const [verdict, setVerdict] = useState<Verdict | null>(null);
+  const [failure, setFailure] = useState<Failure | undefined>(undefined);
+  useEffect(() => {
+    setFailure(undefined);
+    let isGone = false;
+    api
+      .model(id)
+      .then((detail) => isGone || setVerdict(detail.verdict))
+      .catch((error: unknown) => isGone || setFailure(failureFrom(error)));
+    return () => {
+      isGone = true;
+    };
+  }, [id, form, reason]);
+  return (
+    <>
+      {verdict !== null && <h3>Forms that were tried</h3>}
+      {verdict !== null && <VerdictView verdict={verdict} />}
+      {failure !== undefined && (
+        <p class="reason">The forms that were tried cannot be shown: {failure.message}</p>
+      )}
+    </>
   );
 }
 

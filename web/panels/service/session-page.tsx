@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../../data/api.js';
-import { clock, count, mb, ms, percent } from '../../data/format.js';
+import { clock, count, jobText, mb, ms, percent } from '../../data/format.js';
 import { type Failure, failureFrom, useAction } from '../../data/use-action.js';
 import { useLive } from '../../data/use-live.js';
 import type { Receipt, SessionView } from '../../data/wire.js';
@@ -62,6 +62,7 @@ function factsOf(session: SessionView): readonly (readonly [string, string])[] {
   const { cleanup, state, end_cause: cause } = session;
   return [
     ['state', cause === null ? state : `${state}: ${cause}`],
+    ...(session.job === undefined ? [] : [['for', jobText(session.job)] as const]),
     ['opened', clock(session.opened_at)],
     ...(session.ended_at === null ? [] : [['ended', clock(session.ended_at)] as const]),
     ['users', `${count(session.users)} of ${count(session.max_users)}`],

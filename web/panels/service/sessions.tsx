@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { clock, count, mb, ms, NOTHING, span } from '../../data/format.js';
+import { clock, count, jobText, mb, ms, NOTHING, span } from '../../data/format.js';
 import { useLive } from '../../data/use-live.js';
 import type { OpenSession, SessionView } from '../../data/wire.js';
 import { sessionHref } from '../../route.js';
@@ -108,11 +108,14 @@ function workCells({ users, max_users: most, requests, failures, p50_ms, p99_ms 
   ];
 }
 
-function link({ id }: OpenSession) {
+function link({ id, job }: OpenSession) {
   return (
-    <a class="session-link" href={sessionHref(id)}>
-      {id}
-      <span class="visually-hidden">, its own page</span>
-    </a>
+    <>
+      <a class="session-link" href={sessionHref(id)}>
+        {id}
+        <span class="visually-hidden">, its own page</span>
+      </a>
+      {job !== undefined && <small class="session-job">{jobText(job)}</small>}
+    </>
   );
 }

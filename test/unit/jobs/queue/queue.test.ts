@@ -49,7 +49,7 @@ onEveryEngine((fresh) => {
       expect(await queue.list(10)).toEqual([ended]);
       expect(await queue.list(10, 'done')).toEqual([ended]);
       expect(await queue.list(10, 'failed')).toEqual([]);
-      expect(await queue.backlog()).toEqual({ jobs: 0, shards: 0, rows: 0 });
+      expect(await queue.backlog()).toEqual({ jobs: 0, shards: 0, rows: 0, open: [] });
     },
     TIME_LIMIT_MS,
   );
@@ -80,7 +80,7 @@ onEveryEngine((fresh) => {
       rest.open();
       const planned = await whenJob(queue, 'j1', ({ planned: all }) => all);
       expect(planned.shards).toEqual({ waiting: 2, running: 2, done: 2, failed: 0 });
-      expect(await queue.backlog()).toEqual({ jobs: 1, shards: 4, rows: 4 * SHARD_ROWS });
+      expect(await queue.backlog()).toMatchObject({ jobs: 1, shards: 4, rows: 4 * SHARD_ROWS });
       const of = async (state: 'waiting' | 'running' | 'done' | 'failed') =>
         (await queue.shards('j1', { limit: 10, state })).map(({ shard }) => shard.index);
       expect(await of('done')).toEqual([0, 1]);
