@@ -22,7 +22,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * What the environment says, by the conventions of `huggingface_hub` (its reference, "Environment
- * variables"): `HF_ENDPOINT`, `HF_TOKEN` or the file `HF_TOKEN_PATH` or `$HF_HOME/token`, `HF_HUB_CACHE` or
+ * variables"): `HF_ENDPOINT`, `HF_TOKEN` (of old `HUGGING_FACE_HUB_TOKEN`) or the file `HF_TOKEN_PATH` or `$HF_HOME/token`, `HF_HUB_CACHE` or
  * `$HF_HOME/hub`, `HF_HOME` or `$XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface`, `HF_HUB_OFFLINE`.
  *
  * @throws Error if `HF_ENDPOINT` is no http(s) address
@@ -34,7 +34,9 @@ export async function hubSettings(environment: Environment): Promise<HubSettings
   return {
     endpoint: endpointOf(environment.HF_ENDPOINT || DEFAULT_ENDPOINT),
     cacheFolder: expandHome(cache || path.join(home, 'hub')),
-    token: environment.HF_TOKEN?.trim() || (await tokenFrom(environment, home)),
+    token:
+      (environment.HF_TOKEN || environment.HUGGING_FACE_HUB_TOKEN)?.trim() ||
+      (await tokenFrom(environment, home)),
     isOffline: /^(1|on|yes|true)$/i.test(
       environment.HF_HUB_OFFLINE ?? environment.TRANSFORMERS_OFFLINE ?? '',
     ),
