@@ -16,6 +16,8 @@ export interface HubSettings {
   readonly token: string;
   /** Nothing is asked of the hub: what the cache has is used. */
   readonly isOffline: boolean;
+  /** The variable that names a proxy which Node does not use here; undefined if there is none. */
+  readonly ignoredProxy?: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -40,7 +42,25 @@ export async function hubSettings(environment: Environment): Promise<HubSettings
     isOffline: /^(1|on|yes|true)$/i.test(
       environment.HF_HUB_OFFLINE ?? environment.TRANSFORMERS_OFFLINE ?? '',
     ),
+    ignoredProxy: ignoredProxyOf(environment),
   };
+}
+
+const PROXIES = [
+  'HTTPS_PROXY',
+  'https_proxy',
+  'HTTP_PROXY',
+  'http_proxy',
+  'ALL_PROXY',
+  'all_proxy',
+];
+
+/** Node's own requests use a proxy only with `NODE_USE_ENV_PROXY=1`, which 22.21 and 24 have (its documentation, "Enterprise network configuration"). */
+function ignoredProxyOf(environment: Environment): string | undefined {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const isKnown = major >= 24 || (major === 22 && minor >= 21);
+  if (isKnown && environment.NODE_USE_ENV_PROXY === '1') return undefined;
+  return PROXIES.find((name) => (environment[name] ?? '') !== '');
 }
 
 function endpointOf(written: string): string {

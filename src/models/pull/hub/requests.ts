@@ -78,9 +78,15 @@ export class HubRequests {
       });
     } catch (error) {
       const { host } = new URL(address);
-      throw new HubError('network', `${host} cannot be reached: ${reasonOf(error)}`, error);
+      const reason = `${host} cannot be reached: ${reasonOf(error)}${hintOn(this.#settings)}`;
+      throw new HubError('network', reason, error);
     }
   }
+}
+
+function hintOn({ ignoredProxy }: HubSettings): string {
+  if (ignoredProxy === undefined) return '';
+  return `. ${ignoredProxy} is set and not used: Node 22.21, 24 and later use it with NODE_USE_ENV_PROXY=1; with others set HF_ENDPOINT to a mirror that can be reached without it`;
 }
 
 /** Whether the hub answered that it is busy, or the connection broke on the way. */
