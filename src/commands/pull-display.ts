@@ -38,6 +38,10 @@ export class PullDisplay {
       this.#print(`${model}: ${progress.files} files of commit ${progress.commit.slice(0, 12)}`);
       return;
     }
+    if (progress.kind === 'warning') {
+      this.#print(`${model}: ${progress.message}`);
+      return;
+    }
     const key = `${model} ${progress.file}`;
     if (progress.kind === 'file-done') {
       this.#files.delete(key);

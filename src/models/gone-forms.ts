@@ -7,7 +7,7 @@ import { diskBytesOf } from './intake/origin.js';
 
 /** Mapped forms of one model and one type of weights. */
 export interface FormsFolder {
-  /** The folder's name below `mapped/`: the id with `~` for `/`, and the type of weights after an `@`. */
+  /** The folder's name below `mapped/`: the id with `~` for `/`, and after an `@` the type of weights or the bounds of its verdict. */
   readonly name: string;
   readonly directory: string;
   readonly bytes: number;
@@ -30,7 +30,7 @@ export async function formsOfOthers(
   const kept = new Set(ids.map(folderNameOfForm));
   const found: FormsFolder[] = [];
   for (const name of await namesIn(root)) {
-    if (kept.has(name.replace(/@[a-z0-9]+$/, ''))) continue;
+    if (kept.has(modelPartOf(name))) continue;
     const directory = path.join(root, name);
     if (await isBeingWritten(directory, now)) continue;
     found.push({ name, directory, bytes: await diskBytesOf(directory) });
@@ -42,7 +42,7 @@ export async function formsOfOthers(
 export async function formsOf(dataFolder: string, id: string): Promise<readonly FormsFolder[]> {
   const root = path.resolve(dataFolder, 'mapped');
   const own = folderNameOfForm(id);
-  const names = (await namesIn(root)).filter((name) => name.replace(/@[a-z0-9]+$/, '') === own);
+  const names = (await namesIn(root)).filter((name) => modelPartOf(name) === own);
   return Promise.all(
     names.map(async (name) => {
       const directory = path.join(root, name);
@@ -73,6 +73,11 @@ export async function removeForms(
     }
   }
   return left;
+}
+
+/** The model's part of a forms folder's name: ids are written without an `@`, so the first one begins the suffix. */
+function modelPartOf(name: string): string {
+  return name.split('@', 1)[0] ?? name;
 }
 
 /** Names in a folder; none if it is not there. */

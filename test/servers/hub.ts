@@ -12,8 +12,18 @@ export interface HubFaults {
   stopsAfterBytes?: number;
   /** Large files come with one byte changed. */
   damages?: boolean;
+  /** So many answers of the hub itself are this status, with `Retry-After` where one is given. */
+  busy?: { times: number; readonly status: number; readonly retryAfter?: string };
+  /** So many connections to the hub itself break before an answer. */
+  resets?: number;
+  /** So many requests to the storage answer 403: the address has expired. */
+  expired?: number;
+  /** The storage does not have any range that is asked for. */
+  hasNoRanges?: boolean;
+  /** ETags of small files, instead of git's ids; and the list tells no checksums. */
+  etagOf?: (content: Buffer) => string;
   /** Every address answers with this status and `X-Error-Code`. */
-  refuses?: { readonly status: number; readonly code?: string };
+  refuses?: { readonly status: number; readonly code?: string; readonly message?: string };
 }
 
 /** A request that the hub or its storage has got. */
@@ -70,7 +80,9 @@ export class HubServer {
 
   /** Content that was sent for a file, in requests. */
   requestsFor(file: string): readonly SeenRequest[] {
-    return this.seen.filter(({ url, method }) => url.endsWith(file) && method === 'GET');
+    return this.seen.filter(
+      ({ url, method }) => url.replace(/\?.*$/, '').endsWith(file) && method === 'GET',
+    );
   }
 
   /** Sends the rest of what was stopped, and stops nothing more. */
@@ -95,17 +107,36 @@ export class HubServer {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     this.#see('hub', request);
-    const { refuses } = this.faults;
+    const { refuses, busy } = this.faults;
+    if ((this.faults.resets ?? 0) > 0) {
+      this.faults.resets = (this.faults.resets ?? 0) - 1;
+      request.socket.destroy();
+      return;
+    }
+    if (busy !== undefined && busy.times > 0) {
+      busy.times -= 1;
+      const after = busy.retryAfter === undefined ? {} : { 'retry-after': busy.retryAfter };
+      response.writeHead(busy.status, after).end();
+      return;
+    }
     if (refuses !== undefined) {
-      const code = refuses.code === undefined ? {} : { 'x-error-code': refuses.code };
-      response.writeHead(refuses.status, code).end();
+      const { status, code = '', message = '' } = refuses;
+      response.writeHead(status, { 'x-error-code': code, 'x-error-message': message }).end();
       return;
     }
     const url = new URL(request.url ?? '', this.endpoint);
+    // What it was called before it was renamed.
+    if (/^\/(?:api\/models\/)?old\/name\//.test(url.pathname)) {
+      response.writeHead(307, { location: (request.url ?? '').replace('old/name', 'org/name') });
+      response.end();
+      return;
+    }
     if (/^\/api\/models\/org\/name\/revision\/(main|[0-9a-f]{40})$/.test(url.pathname)) {
-      const siblings = [...this.#files].map(([rfilename, content]) => ({
-        ...{ rfilename, size: content.byteLength },
-      }));
+      const siblings = [...this.#files].map(([rfilename, content]) =>
+        this.faults.etagOf === undefined
+          ? listed(rfilename, content)
+          : { rfilename, size: content.byteLength },
+      );
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify({ sha: COMMIT, siblings }));
       return;
@@ -121,13 +152,13 @@ export class HubServer {
     }
     response.setHeader('x-repo-commit', COMMIT);
     if (content.byteLength <= LARGE_BYTES) {
-      response.setHeader('etag', `"${gitId(content)}"`);
+      response.setHeader('etag', `"${(this.faults.etagOf ?? gitId)(content)}"`);
       sendRange(request, response, content);
       return;
     }
     response
       .writeHead(302, {
-        location: `${addressOf(this.#storage)}/blob/${file}`,
+        location: `${addressOf(this.#storage)}/blob/${file}?Signature=secret`,
         'x-linked-etag': `"${sha256(content)}"`,
         'x-linked-size': content.byteLength,
       })
@@ -136,8 +167,15 @@ export class HubServer {
 
   #serveStorage(request: IncomingMessage, response: ServerResponse): void {
     this.#see('storage', request);
-    const file = decodeURIComponent((request.url ?? '').replace('/blob/', ''));
+    const { pathname } = new URL(request.url ?? '', this.storage);
+    const file = decodeURIComponent(pathname.replace('/blob/', ''));
     const { faults } = this;
+    const isExpired = (faults.expired ?? 0) > 0;
+    if (isExpired) faults.expired = (faults.expired ?? 0) - 1;
+    if (isExpired || (faults.hasNoRanges === true && request.headers.range !== undefined)) {
+      response.writeHead(isExpired ? 403 : 416).end();
+      return;
+    }
     const whole = this.#files.get(file) ?? Buffer.alloc(0);
     const content = faults.damages === true ? Buffer.from(whole) : whole;
     if (faults.damages === true) content[content.byteLength >> 1] = 255 - (content.at(0) ?? 0);
@@ -152,6 +190,14 @@ export class HubServer {
       this.#held.push(() => response.end(content.subarray(stopsAfterBytes)));
     }
   }
+}
+
+/** A file as the hub lists it: of one in Git LFS `blobId` is that of the pointer. */
+function listed(rfilename: string, content: Buffer) {
+  const size = content.byteLength;
+  if (size <= LARGE_BYTES) return { rfilename, size, blobId: gitId(content) };
+  const lfs = { sha256: sha256(content), size, pointerSize: 134 };
+  return { rfilename, size, blobId: gitId(Buffer.from(lfs.sha256)), lfs };
 }
 
 function sendRange(

@@ -91,6 +91,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
     room: 'models/',
     floors: [
       [['library.ts', 'gone-forms.ts', 'hub-models.ts', 'pulls.ts']],
+      [['pull/']],
       [
         [
           'compile/can-compile.ts',
@@ -124,7 +125,7 @@ const INNER_FLOORS: readonly { readonly room: string; readonly floors: Floors }[
       [['compile/safetensors/'], ['compile/quantise/'], ['compile/mend/'], ['compile/forms/']],
       [['compile/onnx/']],
       [['run/']],
-      [['intake/'], ['pull/']],
+      [['intake/']],
     ],
   },
   {

@@ -19,6 +19,9 @@ const FLOAT_BYTES = 4;
 /** Problems that a message lists; the others are counted. */
 const MAX_TOLD = 12;
 
+const REMEDY =
+  'Fetch both again; if they are as they were published, save them with transformers (from_pretrained(FOLDER).save_pretrained(FOLDER)), or export a graph: optimum-cli export onnx --model FOLDER FOLDER/onnx';
+
 /** A graph that ONNX Runtime can open, and optimise into the mapped form. */
 export interface RawGraph {
   readonly graphFile: string;
@@ -144,7 +147,7 @@ function refuse(what: string, problems: readonly string[], family: string): void
   const more = problems.length > MAX_TOLD ? `; and ${problems.length - MAX_TOLD} more` : '';
   throw new PlimsollError(
     'MODEL_UNUSABLE',
-    `${what} cannot be used as ${family}: ${told}${more}`.slice(0, 2000),
+    `${`${what} cannot be used as ${family}: ${told}${more}`.slice(0, 1800)}. ${REMEDY}`,
   );
 }
 

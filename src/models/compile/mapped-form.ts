@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { systemCodeOf } from '../../errors.js';
 import { folderNameOfForm } from '../intake/folder/names.js';
@@ -15,6 +15,7 @@ import {
   type Manifest,
   readManifest,
 } from './forms/manifest.js';
+import { prepackedBytesIn } from './forms/prepacked.js';
 import { SourceDigests } from './forms/source-digests.js';
 import {
   bytesOf,
@@ -200,8 +201,15 @@ export class MappedForms {
   /**
    * Puts a written form into place: everything is on disk before the rename, so that a kill at any moment leaves either
    * no form or a whole one. If another server was faster, its form is taken.
+   *
+   * @param replaced instance of a form that this one takes the place of
    */
-  async publish(model: Model, partial: string, written: WrittenForm): Promise<MappedForm> {
+  async publish(
+    model: Model,
+    partial: string,
+    written: WrittenForm,
+    replaced?: string,
+  ): Promise<MappedForm> {
     const { digest, findings } = written;
     await writeSynced(path.join(partial, FINDINGS), JSON.stringify(findings, null, 2));
     if (written.verdict !== undefined) {
@@ -221,7 +229,7 @@ export class MappedForms {
       const code = systemCodeOf(error);
       if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
       const found = await this.find(model, digest);
-      if (found.state === 'whole') {
+      if (found.state === 'whole' && found.form.instance !== replaced) {
         await rm(partial, { recursive: true, force: true });
         return found.form;
       }
@@ -383,17 +391,4 @@ function isOf(instance: string, written: string): boolean {
 
 function fastDigest(reference: string, fast = ''): string {
   return createHash('sha256').update(`${reference}\n${fast}`).digest('hex');
-}
-
-/**
- * Bytes of the weights that were written in the kernels' own layout. ONNX Runtime notes them in the graph,
- * beside the weight that they are of: `prepacked_0`, then `MatMul+HASH|OFFSET;LENGTH;CHECKSUM|…`.
- */
-async function prepackedBytesIn(graphFile: string): Promise<number> {
-  const text = await readFile(graphFile, 'latin1');
-  let bytes = 0;
-  for (const [, places = ''] of text.matchAll(/\+\d+((?:\|\d+;\d+;\d+)+)/g)) {
-    for (const [, length] of places.matchAll(/\|\d+;(\d+);/g)) bytes += Number(length);
-  }
-  return bytes;
 }

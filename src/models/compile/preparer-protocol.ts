@@ -5,7 +5,7 @@ import type { TokenizerFiles } from '../intake/tokenizer-files.js';
 import type { Verification } from '../intake/verification.js';
 import type { Findings } from '../run/serving-plan.js';
 import type { FormFile } from './forms/checksums.js';
-import type { HotGear, WrittenForm } from './mapped-form.js';
+import type { Footprint, HotGear, WrittenForm } from './mapped-form.js';
 import type { Labelling } from './verify/judge.js';
 import type { Verdict } from './verify/verdict.js';
 
@@ -120,3 +120,15 @@ export type PreparerMessage =
       readonly files: readonly FormFile[];
     }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string };
+
+/** What a full batch was measured to take. */
+export interface FullBatch {
+  readonly arenaSpeedup: number;
+  readonly privateAfterBatchBytes: number;
+  readonly peakBytes: number;
+}
+
+/** What opening was measured to take, and later its full batch; undefined if that could not be measured. */
+export interface Measured extends Required<Pick<Footprint, 'loadMs' | 'privateAfterLoadBytes'>> {
+  readonly full: Promise<FullBatch | undefined>;
+}

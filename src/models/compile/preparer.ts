@@ -10,7 +10,6 @@ import { asDiskFailure, checkRoom, roomNeeded, storageUnavailable } from './form
 import { KnownFailures } from './forms/known-failures.js';
 import {
   FAST_FORM,
-  type Footprint,
   type HotGear,
   MAPPED_GRAPH,
   MAPPED_WEIGHTS,
@@ -19,8 +18,8 @@ import {
   usesArena,
 } from './mapped-form.js';
 import { PreparerProcesses } from './preparer-processes.js';
-import type { MeasureJob, RoomBudget, WriteJob } from './preparer-protocol.js';
-import { revoked, type Verdict } from './verify/verdict.js';
+import type { FullBatch, Measured, MeasureJob, RoomBudget, WriteJob } from './preparer-protocol.js';
+import { after, isDueAgain, revoked, type Verdict } from './verify/verdict.js';
 import { DEFAULT_BUDGET_MS, type Verified, verifyModel } from './verify/verify-model.js';
 
 export interface PreparerOptions {
@@ -158,14 +157,38 @@ export class Preparer {
   async #ensure(model: Model): Promise<MappedForm> {
     try {
       const current = await this.#find(model);
-      if (current !== undefined) return current;
+      if (current !== undefined) {
+        return this.#isDueAgain(current) ? await this.#compareAgain(model, current) : current;
+      }
     } catch (error) {
       throw this.#asDiskFailure(error);
     }
     this.#failures.throwKnown(model);
+    return this.#inTurn(model);
+  }
+
+  #isDueAgain({ verdict }: MappedForm): boolean {
+    const { verifyBudgetMs = DEFAULT_BUDGET_MS } = this.#options;
+    return verdict !== undefined && isDueAgain(verdict, verifyBudgetMs, Date.now());
+  }
+
+  /** Makes the form anew, as its comparison ended early. Whatever comes in the way, the one that is there serves on. */
+  async #compareAgain(model: Model, current: MappedForm): Promise<MappedForm> {
+    const { log } = this.#options;
+    const { reason, again } = current.verdict ?? {};
+    log('the forms are compared again', { model: model.id, reason, attempts: again?.attempts });
+    return this.#inTurn(model, current).catch((error: unknown) => {
+      if (error instanceof PlimsollError && error.code === 'SHUTTING_DOWN') throw error;
+      log('the forms were not compared again', { model: model.id, error });
+      return current;
+    });
+  }
+
+  /** Prepares when the models before it are done. @param replaced a form that another one takes the place of */
+  #inTurn(model: Model, replaced?: MappedForm): Promise<MappedForm> {
     const turn = this.#turn.then(async () => {
       const settle = await this.#options.admit(model);
-      return this.#prepare(model).finally(settle);
+      return this.#prepare(model, replaced).finally(settle);
     });
     // Measuring the full batch takes memory as well: the next model waits for it.
     this.#turn = turn.then(
@@ -208,7 +231,7 @@ export class Preparer {
   }
 
   /** Prepares under the model's lock, unless another server has done so meanwhile. */
-  async #prepare(model: Model): Promise<MappedForm> {
+  async #prepare(model: Model, replaced?: MappedForm): Promise<MappedForm> {
     const { forms, timeoutMs } = this.#options;
     try {
       const lock = await forms.lock(model, timeoutMs, this.#ending.signal);
@@ -219,22 +242,24 @@ export class Preparer {
       try {
         await forms.removeUnfinished(forms.folderOf(model));
         const made = await this.#find(model);
-        if (made !== undefined) return made;
-        const needed = roomNeeded(model.weights, model.sourceBytes);
+        if (made !== undefined && made.instance !== replaced?.instance) return made;
+        const needed = roomNeeded(model.weights, model.float32Bytes ?? model.sourceBytes);
         await checkRoom(forms.folderOf(model), needed).catch(async () => {
           await forms.makeRoom(model);
           await checkRoom(forms.folderOf(model), needed);
         });
-        return await this.#make(model);
+        return await this.#make(model, replaced);
       } finally {
         await lock.release();
       }
     } catch (error) {
-      throw this.#failures.remembered(model, this.#asDiskFailure(error));
+      const failure = this.#asDiskFailure(error);
+      // There is a form that serves: the model has not failed.
+      throw replaced === undefined ? this.#failures.remembered(model, failure) : failure;
     }
   }
 
-  async #make(model: Model): Promise<MappedForm> {
+  async #make(model: Model, replaced?: MappedForm): Promise<MappedForm> {
     const { forms, log } = this.#options;
     const begun = performance.now();
     const { id, dtype, sourceBytes } = model;
@@ -245,7 +270,8 @@ export class Preparer {
       const written = await this.#processes.ask(this.#writeJob(model, graphFile), 'written');
       // Files that contradict the graph are refused now, and once.
       describe(model.declaration, { ...written.findings, ...written.findings.plan });
-      const { verdict, files } = await this.#verify(model, graphFile, written.findings);
+      const { files, ...verified } = await this.#verify(model, graphFile, written.findings);
+      const verdict = verified.verdict && after(replaced?.verdict, verified.verdict);
       const isFast = verdict?.serves === 'fast';
       // A trial that was killed leaves its files.
       const left = [`${FAST_FORM}.trials`, ...(isFast ? [] : [FAST_FORM])];
@@ -254,7 +280,7 @@ export class Preparer {
       const plan = verdict?.plan ?? written.findings.plan;
       const measured = await this.#measure(model, serving, { ...written.findings, plan });
       const all = { ...written, verdict, files: [...written.files, ...files] };
-      const form = await forms.publish(model, partial, all);
+      const form = await forms.publish(model, partial, all, replaced?.instance);
       if (verdict !== undefined) this.#options.onVerdict?.(model, verdict);
       await forms.digests.keep(model, written.digest);
       this.#checks.written(form);
@@ -366,14 +392,4 @@ export class Preparer {
     this.#measuring.add(measuring);
     return saved;
   }
-}
-
-interface FullBatch {
-  readonly arenaSpeedup: number;
-  readonly privateAfterBatchBytes: number;
-  readonly peakBytes: number;
-}
-
-interface Measured extends Required<Pick<Footprint, 'loadMs' | 'privateAfterLoadBytes'>> {
-  readonly full: Promise<FullBatch | undefined>;
 }

@@ -3,11 +3,9 @@ import type { Model } from '../intake/repository.js';
 /** Private memory of the preparer at its peak: so many times the weights as it holds them, and so much beside. */
 const TIMES_WEIGHTS = 2.1;
 const BESIDE_BYTES = 40 * 2 ** 20;
-/** A checkpoint of 16 bits is widened to 32 before its graph is optimised; one of 64 bits is narrowed. */
-const WIDENED: Partial<Record<Model['dtype'], number>> = { fp16: 2, bf16: 2, fp64: 0.5 };
 
 /**
- * Private memory that preparing a model takes at its peak, in bytes: 2.1 × weights + 40 MB. ONNX Runtime holds the weights twice
+ * Private memory that preparing a model takes at its peak, in bytes: 2.1 × weights + 40 MB, those of a checkpoint as float32, which they become before the graph is optimised. ONNX Runtime holds the weights twice
  * while it writes the optimised graph: as it read them, and as it writes them.
  *
  * Measured with ONNX Runtime of package.json on Linux x86_64 as the highest `RssAnon` of the preparers of
@@ -29,11 +27,8 @@ const WIDENED: Partial<Record<Model['dtype'], number>> = { fp16: 2, bf16: 2, fp6
  * itself (`measureRoom`).
  */
 export function preparingPeakBytes({
-  dtype,
   sourceBytes,
-  weights,
-}: Pick<Model, 'dtype' | 'sourceBytes' | 'weights'>): number {
-  const isGraph = weights[0]?.endsWith('.onnx') ?? true;
-  const factor = isGraph ? 1 : (WIDENED[dtype] ?? 1);
-  return TIMES_WEIGHTS * factor * sourceBytes + BESIDE_BYTES;
+  float32Bytes = sourceBytes,
+}: Pick<Model, 'sourceBytes' | 'float32Bytes'>): number {
+  return TIMES_WEIGHTS * float32Bytes + BESIDE_BYTES;
 }

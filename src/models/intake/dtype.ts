@@ -70,6 +70,8 @@ export function dtypeNamed(file: string): Dtype {
   const name = path.basename(file).toLowerCase();
   if (/q4|bnb4|int4/.test(name)) return 'q4';
   if (/quant|int8|q8/.test(name)) return 'q8';
-  if (/bf16/.test(name)) return 'bf16';
-  return /fp16|float16|half/.test(name) ? 'fp16' : 'fp32';
+  if (/bf16|bfloat16/.test(name)) return 'bf16';
+  if (/fp64|float64|double/.test(name)) return 'fp64';
+  // Optimum's level O4 is O3 in half precision.
+  return /fp16|float16|half|_o4\b/.test(name) ? 'fp16' : 'fp32';
 }

@@ -17,8 +17,8 @@ import { type JsonObject, readJson } from './folder/json.js';
 import { type GraphFile, graphFile, rankGraphs, whyChosen } from './graph/choose.js';
 import { type GraphFacts, readGraphFacts } from './graph/graph-facts.js';
 import { OVERRIDES_FILE } from './reading/overrides.js';
-import { roomOf } from './reading/room.js';
-import { inDirectory, type TokenizerFiles, tokenizerFilesIn } from './tokenizer-files.js';
+import { wideningOf } from './safetensors-types.js';
+import { type TokenizerFiles, tokenizerFilesIn } from './tokenizer-files.js';
 import { type Bounds, PROBE_FILE, type Verification, verifiedFiles } from './verification.js';
 
 /** A model as it lies on disk. */
@@ -46,6 +46,8 @@ export interface Model {
   readonly signature: string;
   /** Bytes of its weights: the graph and its external data. */
   readonly sourceBytes: number;
+  /** The same of a checkpoint once they are float32, where that is another number. */
+  readonly float32Bytes?: number;
   /** Set where faster forms of it are tried against its fp32 form. */
   readonly verification?: Verification;
 }
@@ -89,7 +91,7 @@ export class ModelReader {
 
   /**
    * 1. What the owner of the folder says (`plimsoll.json`).
-   * 2. The graph: the best of those that are there.
+   * 2. The graph: the best of those that are there, and of one that is written for the safetensors.
    * 3. The configuration beside it, else in the folder itself.
    * 4. The tokenizer.
    * 5. The state of all files that count.
@@ -105,8 +107,7 @@ export class ModelReader {
     const own = nearestFile(contents, OVERRIDES_FILE, OVERRIDES_FILE);
     const overrides = await readOverridesFile(inFolder(directory, own)); // 1
     const wanted = overrides.dtype === undefined ? this.#wanted : [overrides.dtype];
-    const all = await this.#graphsOf(contents);
-    if (all.length === 0) all.push(await this.#compiled(contents));
+    const all = await this.#weightsOf(contents, wanted);
     const graphs = rankGraphs(all, wanted); // 2
     const [best] = graphs;
     if (best === undefined) throw notOfDtype(all, wanted);
@@ -133,18 +134,49 @@ export class ModelReader {
     );
     const chosen: Decision = {
       ...{ about: 'graph', value: `${best.file} (${best.dtype})` },
-      from: whyThisOne(graphs, wanted, overrides.dtype !== undefined),
+      from: [
+        whyThisOne(graphs, wanted, overrides.dtype !== undefined),
+        ...(isUnverified(best, wanted, this.#bounds) ? [NOT_VERIFIED] : []),
+      ].join('; '),
     };
     const described = describe(declaration);
+    const widening = best.file.endsWith('.onnx') ? 1 : await wideningOf(contents, state.weights);
     return {
       ...{ id, directory, declaration, graphs, tokenizer, aliases: overrides.alias ?? [] },
       description: { ...described, decisions: [chosen, ...described.decisions] },
       ...{ dtype: best.dtype, graphFile: best.file, ...state }, // 5
       ...(verification === undefined ? {} : { verification }),
+      ...(widening === 1 ? {} : { float32Bytes: widening * state.sourceBytes }),
     };
   }
 
-  async #graphsOf(contents: FolderContents): Promise<GraphFile[]> {
+  /**
+   * 1. The graphs that there are.
+   * 2. Where none of them has full precision and it is wanted, the safetensors as well: faster forms are made from them, and
+   *    a graph that the folder ships is held against them.
+   * 3. Without any graph the safetensors alone, or why they cannot be compiled.
+   *
+   * @throws PlimsollError MODEL_UNUSABLE
+   */
+  async #weightsOf(
+    contents: FolderContents,
+    wanted: readonly Dtype[],
+  ): Promise<readonly GraphFile[]> {
+    const { found, odd } = await this.#graphsOf(contents); // 1
+    const hasFull = found.some(({ dtype, facts }) => dtype === 'fp32' && facts !== undefined);
+    if (found.length > 0 && (hasFull || !wanted.includes('fp32') || !standsAlone(contents))) {
+      return found;
+    }
+    try {
+      return [...found, await this.#compiled(contents)]; // 2, 3
+    } catch (error) {
+      if (found.length > 0) return found;
+      throw odd.length > 0 ? unusable(odd.join('; ').slice(0, 1000)) : error;
+    }
+  }
+
+  /** The graphs that can be opened, and what is wrong with the others. */
+  async #graphsOf(contents: FolderContents): Promise<{ found: GraphFile[]; odd: string[] }> {
     const found: GraphFile[] = [];
     const odd: string[] = [];
     for (const file of contents.graphs) {
@@ -160,8 +192,7 @@ export class ModelReader {
         odd.push(`${file} cannot be used: ${messageOf(error)}`);
       }
     }
-    if (found.length === 0 && odd.length > 0) throw unusable(odd.join('; ').slice(0, 1000));
-    return found;
+    return { found, odd };
   }
 
   async #factsOf(place: string, signature: string): Promise<KnownFacts> {
@@ -177,7 +208,7 @@ export class ModelReader {
     return read;
   }
 
-  /** The weights of a folder without a graph, if a graph can be written for them. @throws PlimsollError MODEL_UNUSABLE */
+  /** The weights of a folder's safetensors, if a graph can be written for them. @throws PlimsollError MODEL_UNUSABLE */
   async #compiled(contents: FolderContents): Promise<GraphFile> {
     const { directory, configs, safetensors } = contents;
     for (const file of [...safetensors, ...contents.otherWeights]) {
@@ -208,7 +239,28 @@ function whyThisOne(
 ): string {
   if (isOverridden) return `${OVERRIDES_FILE}: dtype`;
   const isGraph = graphs[0]?.file.endsWith('.onnx') === true;
-  return isGraph ? whyChosen(graphs, wanted) : 'there is no graph: one is written for its weights';
+  if (isGraph) return whyChosen(graphs, wanted);
+  const what = graphs.length > 1 ? 'no graph of full precision' : 'no graph';
+  return `there is ${what}: one is written for its safetensors`;
+}
+
+const NOT_VERIFIED =
+  'not verified: there are no weights of full precision beside it to compare with';
+
+/** Whether a faster form serves though nobody asked for its type, as there is nothing to hold it against. */
+function isUnverified(
+  { dtype }: GraphFile,
+  wanted: readonly Dtype[],
+  bounds: Bounds | undefined,
+): boolean {
+  return bounds !== undefined && wanted.length > 1 && !['fp32', 'fp64'].includes(dtype);
+}
+
+/** Whether a folder's safetensors have a configuration and a tokenizer: some folders have them beside the graph only. */
+function standsAlone(contents: FolderContents): boolean {
+  const checkpoint = checkpointOf(contents);
+  if (checkpoint === undefined || !contents.files.includes('config.json')) return false;
+  return tokenizerFilesIn(contents, checkpoint) !== undefined;
 }
 
 function unusable(reason: string): PlimsollError {
@@ -328,22 +380,4 @@ async function stateLine(directory: string, file: string): Promise<string> {
   } catch (error) {
     return `${file}:${messageOf(error)}`;
   }
-}
-
-/** The tokenizer of a folder that cannot be served. */
-export interface BareTokenizer {
-  /** By their whole paths. */
-  readonly files: TokenizerFiles;
-  readonly maxTokens: number;
-}
-
-/** The tokenizer of a folder, whatever else it lacks; undefined if it has none. */
-export async function bareTokenizer(contents: FolderContents): Promise<BareTokenizer | undefined> {
-  const files = tokenizerFilesIn(contents, contents.tokenizers[0] ?? '');
-  if (files === undefined) return undefined;
-  const read = async (file: string | undefined) =>
-    file === undefined ? {} : readJson(path.join(contents.directory, file)).catch(() => ({}));
-  const [config, tokenizer] = [await read(contents.configs[0]), await read(files.config)];
-  const { maxTokens } = roomOf(config, tokenizer);
-  return { files: inDirectory(contents.directory, files), maxTokens };
 }

@@ -1,17 +1,12 @@
 import path from 'node:path';
 import { messageOf, PlimsollError } from '../../errors.js';
+import { type BareTokenizer, bareTokenizer } from './bare-tokenizer.js';
 import { BEST_FIRST, type Dtype } from './dtype.js';
 import { contentsOf } from './folder/contents.js';
 import { asNoFile, NoFileError } from './folder/files.js';
 import { hubIdOf, idPartOf, nearIds } from './folder/names.js';
 import { type Candidate, findCandidate, findCandidates } from './folder/walk.js';
-import {
-  type BareTokenizer,
-  bareTokenizer,
-  type Model,
-  ModelReader,
-  type SafetensorsCompiler,
-} from './model-reader.js';
+import { type Model, ModelReader, type SafetensorsCompiler } from './model-reader.js';
 import type { Bounds } from './verification.js';
 
 export type { Model } from './model-reader.js';

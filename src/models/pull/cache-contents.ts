@@ -67,7 +67,8 @@ export async function planRemoval(
   const used = new Set((await Promise.all(kept.map((of) => blobsOf(cached, of)))).flat());
   const own = (await blobsOf(cached, commit)).filter((blob) => !used.has(blob));
   const paths = [cached.snapshot(commit), ...(await referencesTo(cached, commit)), ...own]; // 2
-  return { id, commits: [commit], kept, paths, bytes: await diskBytes(own) };
+  const bytes = await diskBytes([...own, ...(await cached.ownFilesOf(commit))]);
+  return { id, commits: [commit], kept, paths, bytes };
 }
 
 /**
@@ -103,7 +104,8 @@ async function wholeFolder(
 ): Promise<CacheRemoval> {
   const blobs = path.join(cached.folder, 'blobs');
   const names = await readdir(blobs).catch(() => []);
-  const bytes = await diskBytes(names.map((name) => path.join(blobs, name)));
+  const placed = await Promise.all(commits.map((commit) => cached.ownFilesOf(commit)));
+  const bytes = await diskBytes([...names.map((name) => path.join(blobs, name)), ...placed.flat()]);
   const refs = path.join(cached.folder, 'refs');
   return { id, commits, kept: [], paths: [refs, cached.folder], bytes };
 }

@@ -1,12 +1,10 @@
-import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { systemCodeOf } from '../../errors.js';
 import { collectGarbage } from '../../system/own-process.js';
-import { exists } from './cache-folder.js';
-import { withFileLock } from './file-lock.js';
+import { type HeldFileLock, withFileLock } from './file-lock.js';
+import { RunningChecksum } from './hub/checksum.js';
+import { retryWaitMs, type Wait, wait as waitForReal } from './hub/waits.js';
 import type { HubClient, HubFileHead } from './hub-client.js';
 import { HubError } from './hub-error.js';
 
@@ -14,25 +12,27 @@ import { HubError } from './hub-error.js';
 const STALL_MS = 30_000;
 /** Attempts in a row that bring nothing before the download is given up. */
 const MAX_FRUITLESS_ATTEMPTS = 5;
-/** Wait before the first new attempt; doubles with each fruitless one, ms. */
-const FIRST_RETRY_MS = 500;
 /** What is left free on the disk beside the file. */
 const SPARE_DISK_BYTES = 64 * 2 ** 20;
 /** After so many bytes the buffers that they came in are given back: V8 by itself lets tens of MB of them gather. */
 const COLLECT_EVERY_BYTES = 2 ** 20;
-const SHA256 = /^[0-9a-f]{64}$/;
-const GIT_ID = /^[0-9a-f]{40}$/;
+/** Of our own: `huggingface_hub` appends to `<etag>.incomplete` under a lock that other programs do not take. */
+const PARTIAL = '.plimsoll.incomplete';
 
 export interface DownloadOptions {
   readonly client: Pick<HubClient, 'content'>;
   readonly head: HubFileHead;
+  /** Asks for the head anew: where the content is may be signed for a short time only. */
+  readonly renew: () => Promise<HubFileHead>;
   /** Name of the file for people. */
   readonly name: string;
-  /** Where its content goes; whoever finds it there finds all of it. */
+  /** Where its content goes; whoever finds it there with its size finds all of it. */
   readonly target: string;
   readonly signal: AbortSignal;
   /** Called with the bytes that are there so far, those of earlier attempts too. */
   readonly onBytes: (bytes: number) => void;
+  /** How it waits before it asks again. */
+  readonly wait?: Wait | undefined;
 }
 
 /**
@@ -42,28 +42,54 @@ export interface DownloadOptions {
  * @throws HubError
  */
 export async function download(options: DownloadOptions): Promise<void> {
-  const { name, target, signal } = options;
-  const partial = `${target}.incomplete`;
+  const { name, target, signal, head } = options;
+  const partial = `${target}${PARTIAL}`;
   try {
     await mkdir(path.dirname(target), { recursive: true });
-    await withFileLock(partial, signal, async () => {
-      // Somebody else may have fetched it meanwhile.
-      if (!(await exists(target))) await fetchTo(partial, options);
-    });
+    for (let tries = 0, isDone = false; !isDone; tries += 1) {
+      if (tries >= MAX_FRUITLESS_ATTEMPTS) {
+        throw new HubError('disk', `${partial} is written by another program at the same time`);
+      }
+      isDone = await withFileLock(partial, signal, async (lock) => {
+        // Somebody else may have fetched it meanwhile.
+        return (await hasSize(target, head.sizeBytes)) || fetchTo(partial, lock, options);
+      });
+    }
   } catch (error) {
     if (signal.aborted) throw new HubError('stopped', `${name}: stopped; what is there is kept`);
     throw asHubError(error, name);
   }
 }
 
-async function fetchTo(partial: string, options: DownloadOptions): Promise<void> {
+/** Whether a file is there, and as long as it has to be. */
+export async function hasSize(file: string, sizeBytes: number): Promise<boolean> {
+  const found = await stat(file).catch(() => undefined);
+  return found?.isFile() === true && found.size === sizeBytes;
+}
+
+/** Bytes of a file that lie at its place already, or beside it from an earlier attempt. */
+export async function bytesThere(target: string): Promise<number> {
+  const sizes = [target, `${target}${PARTIAL}`].map((file) => stat(file).catch(() => undefined));
+  return Math.max(...(await Promise.all(sizes)).map((found) => found?.size ?? 0));
+}
+
+/** @returns false if another process took the lock meanwhile: then it is looked at anew */
+async function fetchTo(
+  partial: string,
+  lock: HeldFileLock,
+  options: DownloadOptions,
+): Promise<boolean> {
   const { head, name, target } = options;
   const there = (await stat(partial).catch(() => undefined))?.size ?? 0;
   if (there > head.sizeBytes) await rm(partial, { force: true });
-  await checkRoom(target, head.sizeBytes - (there > head.sizeBytes ? 0 : there), name);
-  const file = await open(partial, 'a+', 0o644);
+  const missing = head.sizeBytes - (there > head.sizeBytes ? 0 : there);
+  await checkFree(path.dirname(target), missing, name);
+  await (await open(partial, 'a', 0o644)).close();
+  // Each byte is written to its place: two processes that write at once write the same.
+  const file = await open(partial, 'r+');
   try {
     const hash = await continueTo(file, partial, options);
+    if (!(await lock.isHeld())) return false;
     if (!hash.matches()) {
       // Wrong bytes must not be taken up again.
       await file.truncate(0);
@@ -71,10 +97,14 @@ async function fetchTo(partial: string, options: DownloadOptions): Promise<void>
       throw new HubError('checksum', `${message}. Try again`);
     }
     await file.datasync();
+    const [own, inPlace] = [await file.stat(), await stat(partial)];
+    // Somebody has changed the file meanwhile: what it holds now is read and checked from the start.
+    if (own.size !== head.sizeBytes || own.ino !== inPlace.ino) return false;
+    await rename(partial, target);
+    return true;
   } finally {
     await file.close();
   }
-  await rename(partial, target);
 }
 
 /** Fetches what is missing, in as many attempts as it takes. */
@@ -82,26 +112,29 @@ async function continueTo(
   file: FileHandle,
   partial: string,
   options: DownloadOptions,
-): Promise<Checksum> {
-  const { head, signal, onBytes } = options;
-  let hash = new Checksum(head);
+): Promise<RunningChecksum> {
+  const { signal, onBytes, wait = waitForReal } = options;
+  let { head } = options;
+  let hash = new RunningChecksum(head.checksum, head.sizeBytes);
   let bytes = await hash.takeFile(partial);
   onBytes(bytes);
+  const startAnew = async () => {
+    await file.truncate(0);
+    hash = new RunningChecksum(head.checksum, head.sizeBytes);
+    bytes = 0;
+  };
   let uncollected = 0;
   for (let fruitless = 0; bytes < head.sizeBytes; ) {
     const before = bytes;
     try {
-      const body = await openBody(options, bytes);
-      if (body.startsAnew) {
-        await file.truncate(0);
-        hash = new Checksum(head);
-        bytes = 0;
-      }
+      const body = await openBody({ ...options, head }, bytes);
+      if (body.startsAnew) await startAnew();
       for await (const chunk of body.chunks) {
         if (bytes + chunk.byteLength > head.sizeBytes) {
+          await file.truncate(0);
           throw new HubError('checksum', `${options.name}: more bytes came than the hub named`);
         }
-        await file.write(chunk);
+        await writeAll(file, chunk, bytes);
         uncollected += chunk.byteLength;
         if (uncollected >= COLLECT_EVERY_BYTES) {
           uncollected = 0;
@@ -111,23 +144,48 @@ async function continueTo(
         bytes += chunk.byteLength;
         onBytes(bytes);
       }
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isPassing(error)) throw error;
-      fruitless = bytes > before ? 0 : fruitless + 1;
-      if (fruitless >= MAX_FRUITLESS_ATTEMPTS) throw error;
-      await pause(FIRST_RETRY_MS * 2 ** fruitless, signal);
-      continue;
-    }
-    // An answer that ends early without an error is a cut as well.
-    if (bytes < head.sizeBytes) {
-      fruitless = bytes > before ? 0 : fruitless + 1;
-      if (fruitless >= MAX_FRUITLESS_ATTEMPTS) {
+      // An answer that ends early without an error is a cut as well.
+      if (bytes < head.sizeBytes && bytes === before) {
         throw new HubError('network', `${options.name}: the connection ends again and again`);
       }
+    } catch (error) {
+      signal.throwIfAborted();
+      const isRefused = isRefusal(error);
+      if (!isPassing(error) && !isRefused) throw error;
+      fruitless = bytes > before ? 0 : fruitless + 1;
+      if (fruitless >= MAX_FRUITLESS_ATTEMPTS || (isRefused && fruitless > 1)) throw error;
+      if (isRefused) {
+        // The address may have expired; a source that does not have the range counts other bytes.
+        head = sameFile(head, await options.renew(), options.name);
+        if (error instanceof HubError && error.kind === 'answer') await startAnew();
+        continue;
+      }
+      const waitMs = retryWaitMs(error, fruitless + 1);
+      if (waitMs === undefined) throw error;
+      await wait(waitMs, signal);
     }
   }
   return hash;
+}
+
+/** A file handle may write less than it is given. */
+async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < chunk.byteLength; ) {
+    const left = chunk.byteLength - done;
+    done += (await file.write(chunk, done, left, position + done)).bytesWritten;
+  }
+}
+
+/** @throws HubError if the hub tells of another file now */
+function sameFile(before: HubFileHead, now: HubFileHead, name: string): HubFileHead {
+  if (now.etag === before.etag && now.sizeBytes === before.sizeBytes) return now;
+  throw new HubError('answer', `${name}: the hub tells of another file than a moment ago`);
+}
+
+/** Whether where the content is refuses: 403 for an address that has expired, 416 for a range that it does not have. */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof HubError)) return false;
+  return /^(?:token|missing|gated|entry|answer)$/.test(error.kind);
 }
 
 interface Body {
@@ -137,7 +195,7 @@ interface Body {
 }
 
 async function openBody(
-  { client, head, signal }: DownloadOptions,
+  { client, head, name, signal }: DownloadOptions,
   fromByte: number,
 ): Promise<Body> {
   const stall = new AbortController();
@@ -145,7 +203,7 @@ async function openBody(
   const arm = () => setTimeout(() => stall.abort(new Error('nothing comes any more')), STALL_MS);
   let timer = arm();
   try {
-    const reply = await client.content(head.location, fromByte, both);
+    const reply = await client.content(head.location, fromByte, name, both);
     const continues = reply.headers.get('content-range')?.startsWith(`bytes ${fromByte}-`) === true;
     const body = reply.body ?? [];
     async function* chunks(): AsyncGenerator<Uint8Array> {
@@ -166,46 +224,13 @@ async function openBody(
   }
 }
 
-/**
- * The checksum that a file's ETag names: SHA-256 for large files (Git LFS), else git's own id, the SHA-1 of
- * `blob <size>\0` and the content (gitformat-loose). Another ETag names none, and the size alone is checked.
- */
-class Checksum {
-  readonly #hash: Hash | undefined;
-  readonly #etag: string;
-
-  constructor({ etag, sizeBytes }: HubFileHead) {
-    this.#etag = etag;
-    if (SHA256.test(etag)) this.#hash = createHash('sha256');
-    else if (GIT_ID.test(etag)) this.#hash = createHash('sha1').update(`blob ${sizeBytes}\0`);
-  }
-
-  take(chunk: Uint8Array): void {
-    this.#hash?.update(chunk);
-  }
-
-  /** Takes what an earlier attempt has left. @returns its bytes */
-  async takeFile(file: string): Promise<number> {
-    let bytes = 0;
-    await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), async (chunks) => {
-      for await (const chunk of chunks as AsyncIterable<Buffer>) {
-        this.take(chunk);
-        bytes += chunk.byteLength;
-      }
-    });
-    return bytes;
-  }
-
-  matches(): boolean {
-    return this.#hash === undefined || this.#hash.digest('hex') === this.#etag;
-  }
-}
-
-async function checkRoom(target: string, bytes: number, name: string): Promise<void> {
-  const { bavail, bsize } = await statfs(path.dirname(target));
-  const free = bavail * bsize;
-  if (free >= bytes + SPARE_DISK_BYTES) return;
-  const message = `${name}: ${mb(bytes)} MB are to be fetched, and ${mb(free)} MB are free in ${path.dirname(target)}`;
+/** @throws HubError `disk` if a folder's disk has less room than bytes that are to be fetched */
+export async function checkFree(folder: string, bytes: number, name: string): Promise<void> {
+  const found = await statfs(folder);
+  const free = found.bavail * found.bsize;
+  // Some file systems do not know how much room they have.
+  if (found.blocks === 0 || free >= bytes + SPARE_DISK_BYTES) return;
+  const message = `${name}: ${mb(bytes)} MB are to be fetched, and ${mb(free)} MB are free in ${folder}`;
   throw new HubError('disk', `${message}: make room, or set HF_HOME to another disk`);
 }
 
@@ -223,20 +248,6 @@ export function asHubError(error: unknown, name: string): HubError {
   if (!isDisk) return new HubError('network', `${name}: the connection broke: ${message}`, error);
   const remedy = code === 'ENOSPC' || code === 'EDQUOT' ? '; make room and try again' : '';
   return new HubError('disk', `${name} cannot be written: ${message}${remedy}`, error);
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', stop, { once: true });
-  });
 }
 
 function mb(bytes: number): string {

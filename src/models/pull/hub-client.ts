@@ -1,3 +1,8 @@
+import { createHash } from 'node:crypto';
+import { type Checksum, checksumOf } from './hub/checksum.js';
+import { refusalOf } from './hub/refusal.js';
+import { HubRequests, redirectOf } from './hub/requests.js';
+import { type Wait, wait as waitForReal } from './hub/waits.js';
 import { HubError } from './hub-error.js';
 import type { HubId } from './hub-id.js';
 import type { HubSettings } from './hub-settings.js';
@@ -8,6 +13,8 @@ export interface HubFile {
   readonly path: string;
   /** Undefined where the hub does not tell it. */
   readonly sizeBytes: number | undefined;
+  /** Undefined where the hub does not tell it. */
+  readonly checksum: Checksum | undefined;
 }
 
 /** One revision of a model. */
@@ -20,15 +27,14 @@ export interface HubRevision {
 
 /** What the hub says of one file before it is fetched. */
 export interface HubFileHead {
-  /** Name of the file's content in the cache: its SHA-256 for large files, its git id for others. */
+  /** Name of the file's content in the cache: the hub's ETag, where that can be the name of a file. */
   readonly etag: string;
   readonly sizeBytes: number;
+  readonly checksum: Checksum | undefined;
   /** Where its content is; another host than the hub's for large files. */
   readonly location: string;
 }
 
-/** Longest wait for the head of an answer, ms. */
-const HEAD_TIMEOUT_MS = 30_000;
 /** A list of files larger than this is no list of a model's files. */
 const MAX_LIST_BYTES = 16 * 2 ** 20;
 const MAX_REDIRECTS = 5;
@@ -38,147 +44,159 @@ const SAFE_PATH = /^(?!\/)(?!.*(?:^|\/)\.{1,2}(?:\/|$))[^\0\\]{1,1000}$/;
 
 /** Asks a hub, by the addresses and headers that `huggingface_hub` uses. */
 export class HubClient {
-  readonly #settings: HubSettings;
+  readonly #endpoint: string;
+  readonly #requests: HubRequests;
 
-  constructor(settings: HubSettings) {
-    this.#settings = settings;
+  /** @param wait how it waits before it asks again */
+  constructor(settings: HubSettings, wait: Wait = waitForReal) {
+    this.#endpoint = settings.endpoint;
+    this.#requests = new HubRequests(settings, wait);
   }
 
-  /** The files of a revision, and the commit that it stands for. @throws HubError */
-  async revision({ id, revision }: HubId): Promise<HubRevision> {
-    const address = `${this.#settings.endpoint}/api/models/${id}/revision/${encodeURIComponent(revision)}`;
-    const reply = await this.#ask(`${address}?blobs=true`, 'GET', `${id}@${revision}`);
-    const body = await boundedJson(reply);
-    const { sha, siblings } = (body ?? {}) as { sha?: unknown; siblings?: unknown };
-    if (typeof sha !== 'string' || !COMMIT.test(sha) || !Array.isArray(siblings)) {
-      throw new HubError('answer', `${address} answers something else than a model's files`);
-    }
-    return { id, commit: sha, files: siblings.flatMap(fileOf) };
-  }
-
-  /** @throws HubError */
-  async head(id: string, commit: string, file: string): Promise<HubFileHead> {
-    const parts = file.split('/').map(encodeURIComponent).join('/');
-    let address = `${this.#settings.endpoint}/${id}/resolve/${commit}/${parts}`;
-    // A hub tells what a file is in the answer that redirects to another host; a redirect within itself (a model that
-    // was renamed) is followed first.
+  /** The files of a revision, and the commit that it stands for. @throws HubError; the signal's reason */
+  async revision({ id, revision }: HubId, signal: AbortSignal): Promise<HubRevision> {
+    const asked = `${this.#endpoint}/api/models/${id}/revision/${encodeURIComponent(revision)}`;
+    let address = `${asked}?blobs=true`;
+    // A model that was renamed is found under its new name.
     for (let hop = 0; hop < MAX_REDIRECTS; hop += 1) {
-      const reply = await this.#ask(address, 'HEAD', `${id}@${commit.slice(0, 12)}: ${file}`);
-      const { headers } = reply;
-      const target = headers.get('location');
-      const location = target === null ? address : new URL(target, address).href;
-      const etag = etagOf(headers.get('x-linked-etag') ?? headers.get('etag'));
-      const sizeBytes = Number(
-        headers.get('x-linked-size') ?? headers.get('content-length') ?? Number.NaN,
-      );
-      const isElsewhere = new URL(location).origin !== new URL(this.#settings.endpoint).origin;
-      if (target !== null && !isElsewhere && headers.get('x-linked-etag') === null) {
-        address = location;
-        continue;
-      }
-      if (etag === undefined || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
-        throw new HubError('answer', `${address} tells neither size nor ETag of the file`);
-      }
-      return { etag, sizeBytes, location };
+      const reply = await this.#requests.ask(address, 'GET', `${id}@${revision}`, signal);
+      const target = redirectOf(reply, address);
+      if (target === undefined) return { id, ...(await listingOf(reply, asked)) };
+      await reply.body?.cancel();
+      address = target;
     }
-    throw new HubError('answer', `${address} redirects more than ${MAX_REDIRECTS} times`);
+    throw tooManyRedirects(asked);
   }
 
   /**
-   * The content of a file from a byte on. The token goes to the hub's own host alone, whatever it
-   * redirects to.
+   * A hub tells what a file is in the answer that redirects to where its content is (`X-Linked-…`). Other redirects, of
+   * a model that was renamed or of a mirror, are followed first.
    *
-   * @throws HubError
+   * @throws HubError; the signal's reason
    */
-  async content(location: string, fromByte: number, signal: AbortSignal): Promise<Response> {
+  async head(id: string, commit: string, file: HubFile, signal: AbortSignal): Promise<HubFileHead> {
+    const parts = file.path.split('/').map(encodeURIComponent).join('/');
+    const asked = `${this.#endpoint}/${id}/resolve/${commit}/${parts}`;
+    const what = `${id}@${commit.slice(0, 12)}: ${file.path}`;
+    let address = asked;
+    let linked: string | undefined;
+    for (let hop = 0; hop < MAX_REDIRECTS; hop += 1) {
+      const found = await this.#head(address, what, signal).catch((error: unknown) => {
+        // A signed address may answer to GET alone; the list has told of the file already.
+        if (signal.aborted || hop === 0 || !isKnown(file)) throw error;
+        const { sizeBytes, checksum } = file;
+        return { known: { etag: checksum.hex, sizeBytes, checksum, location: address } };
+      });
+      if ('known' in found) return found.known;
+      const { headers, target } = found;
+      linked ??= etagIn(headers.get('x-linked-etag'));
+      const checksum = checksumOf('sha256', linked) ?? file.checksum;
+      const written = linked ?? etagIn(headers.get('etag')) ?? checksum?.hex;
+      const size = headers.get('x-linked-size') ?? headers.get('content-length');
+      // The length of a redirect says nothing of the file.
+      const isTold = target === undefined || headers.has('x-linked-size');
+      const sizeBytes = isTold && size !== null ? Number(size) : file.sizeBytes;
+      if (target !== undefined && (linked === undefined || sizeBytes === undefined)) {
+        address = target;
+        continue;
+      }
+      if (written === undefined || sizeBytes === undefined || !isSize(sizeBytes)) break;
+      const etag = blobNameOf(written);
+      return { etag, sizeBytes, checksum, location: target ?? address };
+    }
+    throw new HubError('answer', `${asked} tells neither size nor ETag of the file`);
+  }
+
+  async #head(address: string, what: string, signal: AbortSignal) {
+    const reply = await this.#requests.ask(address, 'HEAD', what, signal);
+    return { headers: reply.headers, target: redirectOf(reply, address) };
+  }
+
+  /**
+   * The content of a file from a byte on.
+   *
+   * @param what the file, for messages: addresses may hold signatures, which nobody must see
+   * @throws HubError; its `kind` is `network` if the same address may answer later
+   */
+  async content(
+    location: string,
+    fromByte: number,
+    what: string,
+    signal: AbortSignal,
+  ): Promise<Response> {
     let address = location;
     for (let hop = 0; hop < MAX_REDIRECTS; hop += 1) {
       const range = fromByte > 0 ? { range: `bytes=${fromByte}-` } : {};
-      const reply = await this.#send(address, 'GET', range, signal);
-      const target = reply.headers.get('location');
-      if (reply.status < 300 || reply.status >= 400 || target === null) {
-        if (!reply.ok) throw refusalOf(reply, address);
-        return reply;
+      const reply = await this.#requests.send(address, 'GET', range, signal);
+      const target = redirectOf(reply, address);
+      if (target === undefined) {
+        if (reply.ok) return reply;
+        await reply.body?.cancel();
+        throw refusalOf(reply, `${what} (from ${new URL(address).host})`);
       }
       await reply.body?.cancel();
-      address = new URL(target, address).href;
+      address = target;
     }
-    throw new HubError('answer', `${location} redirects more than ${MAX_REDIRECTS} times`);
-  }
-
-  async #ask(address: string, method: 'GET' | 'HEAD', what: string): Promise<Response> {
-    const reply = await this.#send(address, method, {}, AbortSignal.timeout(HEAD_TIMEOUT_MS));
-    if (reply.status < 400) return reply;
-    await reply.body?.cancel();
-    throw refusalOf(reply, what);
-  }
-
-  async #send(
-    address: string,
-    method: string,
-    headers: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-  ): Promise<Response> {
-    const { endpoint, token } = this.#settings;
-    const isHub = new URL(address).origin === new URL(endpoint).origin;
-    const authorization = isHub && token !== '' ? { authorization: `Bearer ${token}` } : {};
-    try {
-      return await fetch(address, {
-        ...{ method, signal, redirect: 'manual' },
-        // Bytes as they are: a range of a compressed answer would be another one.
-        headers: { ...headers, ...authorization, 'accept-encoding': 'identity' },
-      });
-    } catch (error) {
-      const { host } = new URL(address);
-      throw new HubError('network', `${host} cannot be reached: ${reasonOf(error)}`, error);
-    }
+    throw tooManyRedirects(what);
   }
 }
 
-/** What an answer of 4xx or 5xx means, by the hub's own header where it has one. */
-function refusalOf(reply: Response, what: string): HubError {
-  const code = reply.headers.get('x-error-code') ?? '';
-  const { status } = reply;
-  if (code === 'GatedRepo') {
-    return new HubError(
-      'gated',
-      `${what} is gated: accept its terms on its page, then give a token of that account in HF_TOKEN`,
-    );
+function tooManyRedirects(what: string): HubError {
+  return new HubError('answer', `${what} redirects more than ${MAX_REDIRECTS} times`);
+}
+
+async function listingOf(
+  reply: Response,
+  address: string,
+): Promise<Pick<HubRevision, 'commit' | 'files'>> {
+  const body = await boundedJson(reply);
+  const { sha, siblings } = (body ?? {}) as { sha?: unknown; siblings?: unknown };
+  if (typeof sha !== 'string' || !COMMIT.test(sha) || !Array.isArray(siblings)) {
+    throw new HubError('answer', `${address} answers something else than a model's files`);
   }
-  if (code === 'RevisionNotFound') {
-    return new HubError('revision', `${what}: the model has no such branch, tag or commit`);
-  }
-  if (code === 'EntryNotFound') return new HubError('entry', `${what}: there is no such file`);
-  if (code === 'RepoNotFound' || status === 404 || status === 401) {
-    return new HubError(
-      'missing',
-      `${what}: the hub has no such model, or it is private: then give a token that may read it in HF_TOKEN`,
-    );
-  }
-  if (status === 403)
-    return new HubError('token', `${what}: this token may not read it (HF_TOKEN)`);
-  if (status === 429 || status >= 500) {
-    return new HubError('network', `${what}: the hub answers ${status}; try again later`);
-  }
-  return new HubError('answer', `${what}: the hub answers ${status}`);
+  return { commit: sha, files: siblings.flatMap(fileOf) };
 }
 
 function fileOf(sibling: unknown): readonly HubFile[] {
-  const { rfilename, size, lfs } = (sibling ?? {}) as {
+  const { rfilename, size, blobId, lfs } = (sibling ?? {}) as {
     readonly rfilename?: unknown;
     readonly size?: unknown;
-    readonly lfs?: { readonly size?: unknown } | null;
+    readonly blobId?: unknown;
+    readonly lfs?: { readonly size?: unknown; readonly sha256?: unknown; readonly oid?: unknown };
   };
   // A name that would lead out of the model's folder is none of ours to follow.
   if (typeof rfilename !== 'string' || !SAFE_PATH.test(rfilename)) return [];
   const told = typeof size === 'number' ? size : lfs?.size;
-  return [{ path: rfilename, sizeBytes: typeof told === 'number' ? told : undefined }];
+  // Of a file in Git LFS the blob's id is that of the pointer to it.
+  const checksum =
+    lfs === undefined || lfs === null
+      ? checksumOf('git', blobId)
+      : (checksumOf('sha256', lfs.sha256) ?? checksumOf('sha256', lfs.oid));
+  return [{ path: rfilename, sizeBytes: isSize(told) ? told : undefined, checksum }];
 }
 
-/** `W/"abc"` → `abc`; undefined for what can be no name of a file. */
-function etagOf(header: string | null): string | undefined {
-  const etag = header?.replace(/^W\//, '').replaceAll('"', '');
-  return etag !== undefined && /^[A-Za-z0-9_-]{1,200}$/.test(etag) ? etag : undefined;
+function isKnown(file: HubFile): file is Required<HubFile> & {
+  readonly sizeBytes: number;
+  readonly checksum: Checksum;
+} {
+  return file.sizeBytes !== undefined && file.checksum !== undefined;
+}
+
+function isSize(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** `W/"abc"` → `abc`; undefined for none. */
+function etagIn(header: string | null): string | undefined {
+  const etag = header?.replace(/^W\//, '').replaceAll('"', '').trim();
+  return etag === '' ? undefined : etag;
+}
+
+/** Most ETags name their content in the cache as they are, as `huggingface_hub` has it; one that no file can be called does so by its digest. */
+function blobNameOf(etag: string): string {
+  const isName = /^[A-Za-z0-9_][A-Za-z0-9_.=+,~-]{0,199}$/.test(etag);
+  if (isName && !/\.(?:incomplete|lock)$/.test(etag)) return etag;
+  return `etag-${createHash('sha256').update(etag).digest('hex')}`;
 }
 
 async function boundedJson(reply: Response): Promise<unknown> {
@@ -194,14 +212,4 @@ async function boundedJson(reply: Response): Promise<unknown> {
   } catch {
     return undefined;
   }
-}
-
-/** `fetch failed` says nothing; its cause does. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `no answer within ${HEAD_TIMEOUT_MS / 1000} s`;
-  const { cause } = error;
-  return cause instanceof Error
-    ? cause.message || ('code' in cause ? String(cause.code) : cause.name)
-    : error.message;
 }

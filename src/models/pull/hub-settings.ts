@@ -16,13 +16,15 @@ export interface HubSettings {
   readonly token: string;
   /** Nothing is asked of the hub: what the cache has is used. */
   readonly isOffline: boolean;
+  /** The variable that names a proxy which Node does not use here; undefined if there is none. */
+  readonly ignoredProxy?: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * What the environment says, by the conventions of `huggingface_hub` (its reference, "Environment
- * variables"): `HF_ENDPOINT`, `HF_TOKEN` or the file `HF_TOKEN_PATH` or `$HF_HOME/token`, `HF_HUB_CACHE` or
+ * variables"): `HF_ENDPOINT`, `HF_TOKEN` (of old `HUGGING_FACE_HUB_TOKEN`) or the file `HF_TOKEN_PATH` or `$HF_HOME/token`, `HF_HUB_CACHE` or
  * `$HF_HOME/hub`, `HF_HOME` or `$XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface`, `HF_HUB_OFFLINE`.
  *
  * @throws Error if `HF_ENDPOINT` is no http(s) address
@@ -34,11 +36,31 @@ export async function hubSettings(environment: Environment): Promise<HubSettings
   return {
     endpoint: endpointOf(environment.HF_ENDPOINT || DEFAULT_ENDPOINT),
     cacheFolder: expandHome(cache || path.join(home, 'hub')),
-    token: environment.HF_TOKEN?.trim() || (await tokenFrom(environment, home)),
+    token:
+      (environment.HF_TOKEN || environment.HUGGING_FACE_HUB_TOKEN)?.trim() ||
+      (await tokenFrom(environment, home)),
     isOffline: /^(1|on|yes|true)$/i.test(
       environment.HF_HUB_OFFLINE ?? environment.TRANSFORMERS_OFFLINE ?? '',
     ),
+    ignoredProxy: ignoredProxyOf(environment),
   };
+}
+
+const PROXIES = [
+  'HTTPS_PROXY',
+  'https_proxy',
+  'HTTP_PROXY',
+  'http_proxy',
+  'ALL_PROXY',
+  'all_proxy',
+];
+
+/** Node's own requests use a proxy only with `NODE_USE_ENV_PROXY=1`, which 22.21 and 24 have (its documentation, "Enterprise network configuration"). */
+function ignoredProxyOf(environment: Environment): string | undefined {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const isKnown = major >= 24 || (major === 22 && minor >= 21);
+  if (isKnown && environment.NODE_USE_ENV_PROXY === '1') return undefined;
+  return PROXIES.find((name) => (environment[name] ?? '') !== '');
 }
 
 function endpointOf(written: string): string {

@@ -33,7 +33,7 @@ async function main(): Promise<void> {
       ...{ settings, ...job, signal: stop.signal },
       onProgress: (progress) => {
         const isFirst = progress.kind === 'bytes' && !begun.has(progress.file);
-        if (progress.kind !== 'listed') {
+        if ('file' in progress) {
           begun.add(progress.file);
           untold.delete(progress.file);
         }

@@ -38,6 +38,7 @@ export class PullMeter {
       this.#totalBytes = progress.totalBytes;
       return;
     }
+    if (progress.kind === 'warning') return;
     const { file, bytes } = progress;
     const before = this.#bytes.get(file);
     this.#bytes.set(file, bytes);

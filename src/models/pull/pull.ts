@@ -1,160 +1,62 @@
-import { mkdir } from 'node:fs/promises';
-import path from 'node:path';
-import { CachedModel, exists } from './cache-folder.js';
-import { chooseFiles } from './choose-files.js';
-import { asHubError, download } from './download.js';
-import { withFileLock } from './file-lock.js';
-import { HubClient, type HubFile } from './hub-client.js';
+import { systemCodeOf } from '../../errors.js';
+import { CachedModel } from './cache-folder.js';
+import { hasWholeWeights } from './checks/weight-files.js';
+import { asHubError } from './download.js';
+import { fetchRevision } from './fetch-revision.js';
+import { HubClient } from './hub-client.js';
 import { HubError } from './hub-error.js';
 import { type HubId, parseHubId } from './hub-id.js';
 import type { HubSettings } from './hub-settings.js';
+import type { PulledModel, PullOptions } from './pull-protocol.js';
 
-/** Files of one model that are fetched at the same time. */
-const CONCURRENT_FILES = 3;
+export type { PulledModel, PullOptions, PullProgress } from './pull-protocol.js';
 
-/** What a pull tells while it works. */
-export type PullProgress =
-  | {
-      readonly kind: 'listed';
-      readonly files: number;
-      readonly commit: string;
-      /** Bytes of all of them, those in the cache too; undefined where the hub does not tell. */
-      readonly totalBytes: number | undefined;
-    }
-  | {
-      readonly kind: 'bytes';
-      readonly file: string;
-      readonly bytes: number;
-      readonly totalBytes: number;
-    }
-  | {
-      readonly kind: 'file-done';
-      readonly file: string;
-      readonly bytes: number;
-      readonly fromCache: boolean;
-    };
-
-export interface PullOptions {
-  readonly settings: HubSettings;
-  /** `org/name[@revision]` */
-  readonly model: string;
-  /** The setting `models.dtype`. */
-  readonly dtype: string;
-  readonly signal: AbortSignal;
-  readonly onProgress: (progress: PullProgress) => void;
-}
-
-/** A model in the cache. */
-export interface PulledModel {
-  readonly id: string;
-  readonly revision: string;
-  readonly commit: string;
-  /** The snapshot: a model folder. */
-  readonly folder: string;
-}
+/** Failures after which what the cache has serves as well, as `huggingface_hub` has it. */
+const FALLS_BACK: ReadonlySet<string> = new Set([
+  ...['network', 'answer', 'missing', 'gated', 'token', 'revision'],
+]);
+const READ_ONLY = /^(EROFS|EACCES|EPERM)$/;
+const COMMIT = /^[0-9a-f]{40}$/;
 
 /**
- * Brings a model into the hub's cache, or finds it there: files that are there are not fetched again, and
- * offline what an earlier pull has brought is enough.
+ * Brings a model into the hub's cache, or finds it there.
+ *
+ * 1. Offline, what an earlier pull has brought is enough.
+ * 2. So it is for a commit that was fetched whole: it stands for the same files for ever. Nothing is asked or written.
+ * 3. The hub is asked; files that are there are not fetched again.
+ * 4. A hub that is away or refuses, and a cache that cannot be written: what the cache has of that revision serves, with a
+ *    warning.
  *
  * @throws HubError, Error for what is no id
  */
 export async function pullModel(options: PullOptions): Promise<PulledModel> {
+  const { settings, signal, dtype } = options;
   const wanted = parseHubId(options.model);
-  const cached = new CachedModel(options.settings.cacheFolder, wanted.id);
-  if (options.settings.isOffline) return fromCache(wanted, cached, 'HF_HUB_OFFLINE is set');
-  const client = new HubClient(options.settings);
+  const cached = new CachedModel(settings.cacheFolder, wanted.id);
+  if (settings.isOffline) return fromCache(wanted, cached, 'HF_HUB_OFFLINE is set'); // 1
+  if (COMMIT.test(wanted.revision) && (await cached.isMarkedWhole(wanted.revision, dtype))) {
+    const there = await fromCache(wanted, cached, '').catch(() => undefined);
+    if (there !== undefined) return there; // 2
+  }
   try {
-    return await fetchModel(client, wanted, cached, options);
+    const client = new HubClient(settings, options.wait);
+    return await fetchRevision(client, wanted, cached, options); // 3
   } catch (error) {
-    // A commit, or what a branch was at its last pull, serves as well while the hub cannot be reached.
-    const isAway = error instanceof HubError && error.kind === 'network';
-    if (!isAway || options.signal.aborted) throw error;
-    return fromCache(wanted, cached, error.message).catch(() => {
-      throw error;
-    });
-  }
-}
-
-async function fetchModel(
-  client: HubClient,
-  wanted: HubId,
-  cached: CachedModel,
-  options: PullOptions,
-): Promise<PulledModel> {
-  const { onProgress } = options;
-  const { commit, files } = await client.revision(wanted);
-  const chosen = chooseFiles(
-    files.map((file) => file.path),
-    options.dtype,
-  );
-  onProgress({ kind: 'listed', files: chosen.length, commit, totalBytes: bytesOf(files, chosen) });
-  await mkdir(path.dirname(cached.lock), { recursive: true }).catch((error: unknown) => {
-    throw asHubError(error, wanted.id);
-  });
-  // Whoever fetches the same model meanwhile finds its files afterwards; whoever removes it has to wait.
-  return withFileLock(cached.lock, options.signal, () =>
-    fetchFiles(client, wanted, cached, options, commit, chosen),
-  );
-}
-
-async function fetchFiles(
-  client: HubClient,
-  wanted: HubId,
-  cached: CachedModel,
-  options: PullOptions,
-  commit: string,
-  chosen: readonly string[],
-): Promise<PulledModel> {
-  const work = [...chosen];
-  const stop = new AbortController();
-  const signal = AbortSignal.any([options.signal, stop.signal]);
-  const worker = async (): Promise<void> => {
-    for (let file = work.shift(); file !== undefined; file = work.shift()) {
-      signal.throwIfAborted();
-      await fetchFile(client, cached, { ...options, signal }, commit, wanted.id, file);
+    if (signal.aborted) {
+      throw new HubError('stopped', `${options.model}: stopped; what is there is kept`);
     }
-  };
-  const workers = Array.from({ length: CONCURRENT_FILES }, () =>
-    worker().catch((error: unknown) => {
-      // One file that cannot be had ends the others: they are taken up again by the next pull.
-      stop.abort(error);
-      throw error;
-    }),
-  );
-  const results = await Promise.allSettled(workers);
-  const [failed] = results.filter((result) => result.status === 'rejected');
-  if (failed !== undefined) throw stop.signal.reason ?? failed.reason;
-  await cached.keepRevision(wanted.revision, commit);
-  return { ...wanted, commit, folder: cached.snapshot(commit) };
-}
-
-async function fetchFile(
-  client: HubClient,
-  cached: CachedModel,
-  { signal, onProgress }: PullOptions,
-  commit: string,
-  id: string,
-  file: string,
-): Promise<void> {
-  const head = await client.head(id, commit, file);
-  const target = cached.blob(head.etag);
-  const fromCache = await exists(target);
-  if (!fromCache) {
-    const onBytes = (bytes: number) =>
-      onProgress({ kind: 'bytes', file, bytes, totalBytes: head.sizeBytes });
-    await download({ client, head, name: `${id}: ${file}`, target, signal, onBytes });
+    const known = asHubError(error, wanted.id);
+    if (!fallsBack(known)) throw known;
+    const there = await fromCache(wanted, cached, known.message).catch(() => undefined);
+    if (there === undefined) throw known;
+    const message = `${known.message}; what the cache has of ${wanted.revision} serves: commit ${there.commit}`;
+    options.onProgress({ kind: 'warning', message });
+    return there; // 4
   }
-  await cached.link(commit, file, head.etag);
-  onProgress({ kind: 'file-done', file, bytes: head.sizeBytes, fromCache });
 }
 
-function bytesOf(files: readonly HubFile[], chosen: readonly string[]): number | undefined {
-  const sizes = files.filter((file) => chosen.includes(file.path)).map((file) => file.sizeBytes);
-  return sizes.reduce(
-    (sum, size) => (sum === undefined || size === undefined ? undefined : sum + size),
-    0,
-  );
+function fallsBack({ kind, cause }: HubError): boolean {
+  return FALLS_BACK.has(kind) || (kind === 'disk' && READ_ONLY.test(systemCodeOf(cause) ?? ''));
 }
 
 /**
@@ -172,9 +74,7 @@ export async function findInCache(settings: HubSettings, model: string): Promise
 async function fromCache(wanted: HubId, cached: CachedModel, why: string): Promise<PulledModel> {
   const commit = await cached.commitOf(wanted.revision);
   const files = commit === undefined ? [] : await cached.filesOf(commit);
-  const isComplete =
-    files.includes('config.json') && files.some((file) => /\.(onnx|safetensors)$/.test(file));
-  if (commit === undefined || !isComplete) {
+  if (commit === undefined || !(await hasWholeWeights(cached.snapshot(commit), files))) {
     const name = `${wanted.id}@${wanted.revision}`;
     throw new HubError('offline', `${name} is not in the cache (${cached.folder}), and ${why}`);
   }

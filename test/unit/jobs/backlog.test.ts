@@ -23,7 +23,7 @@ const SHARDS = 20;
 /** A server that only answers: its jobs are done by others. */
 function door(queue: JobQueue, now: () => number): JobService {
   const none = () => Promise.reject(new Error('no job is submitted here'));
-  const models = { mayRun: () => false, about: none, answers: none };
+  const models = { mayRun: () => false, whyNot: () => undefined, about: none, answers: none };
   const progress = new RunningRows(() => undefined);
   const service = new JobService({
     ...{ queue, models, progress, now },

@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { lockFolder } from '../../../src/models/compile/forms/folder-lock.js';
+import { MappedForms } from '../../../src/models/compile/mapped-form.js';
 import { formsOf, formsOfOthers, removeForms } from '../../../src/models/gone-forms.js';
+import { DEFAULT_BOUNDS } from '../../../src/models/intake/verification.js';
+import { aModel } from './described.js';
 
 test('forms of models that are there stay, of every type; those being written too', async () => {
   const data = mkdtempSync(path.join(tmpdir(), 'plimsoll-forms-'));
@@ -26,6 +29,22 @@ test('forms of models that are there stay, of every type; those being written to
   expect(there).toEqual([true, true, true, false, false]);
   expect((await formsOf(data, 'spam')).map(({ name }) => name)).toEqual(['spam', 'spam@q8']);
   expect(await formsOfOthers(path.join(data, 'nothing'), [])).toEqual([]);
+  rmSync(data, { recursive: true });
+});
+
+test('the folders that forms really get are known by their models, whatever the bounds', async () => {
+  const data = mkdtempSync(path.join(tmpdir(), 'plimsoll-forms-'));
+  const forms = new MappedForms(data, 'runtime');
+  const verification = { bounds: DEFAULT_BOUNDS, shipped: [], hasProbes: false };
+  const odd = 'org/näme @1';
+  for (const id of ['org/name', odd, 'org/gone']) {
+    const model = aModel(id, { verification });
+    mkdirSync(path.join(forms.folderOf(model), 'form'), { recursive: true });
+  }
+  const gone = await formsOfOthers(data, ['org/name', odd]);
+  expect(gone.map(({ name }) => name)).toEqual(['org~gone@auto-99.5-0.05-1.1']);
+  expect(await formsOf(data, 'org/name')).toHaveLength(1);
+  expect(await formsOf(data, odd)).toHaveLength(1);
   rmSync(data, { recursive: true });
 });
 

@@ -70,10 +70,12 @@ export async function diskFailureBehind(
 /**
  * Room that preparing takes: the weights, and most of them again in the kernels' layout. A checkpoint is first widened
  * into a graph beside that, which is removed afterwards.
+ *
+ * @param weightBytes those of a checkpoint as float32
  */
-export function roomNeeded(weights: readonly string[], sourceBytes: number): number {
+export function roomNeeded(weights: readonly string[], weightBytes: number): number {
   const isGraph = weights[0]?.endsWith('.onnx') === true;
-  return Math.ceil(sourceBytes * (isGraph ? 2 : 4)) + 4 * MB;
+  return Math.ceil(weightBytes * (isGraph ? 2 : 4)) + 4 * MB;
 }
 
 /** @throws PlimsollError STORAGE_UNAVAILABLE if the folder's disk has less room. */

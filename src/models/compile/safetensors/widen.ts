@@ -1,12 +1,12 @@
 /**
  * Writes tensors one after another as float32 into a file: half-precision types are widened, which is
- * exact. Memory: one chunk, whatever the tensors' size.
+ * exact, and double precision is rounded to the nearest, as `transformers` does when it loads such a model in float32. Memory: one chunk, whatever the tensors' size.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import type { StoredTensor } from './reader.js';
 
 /** Types that the weights may have. */
-export const WEIGHT_TYPES: readonly string[] = ['F32', 'F16', 'BF16'];
+export const WEIGHT_TYPES: readonly string[] = ['F32', 'F16', 'BF16', 'F64'];
 
 /** Where a tensor's float32 values lie. */
 export interface WidenedTensor {
@@ -18,6 +18,7 @@ const ELEMENTS_PER_CHUNK = 1024 * 1024;
 /** A cache line: what vector instructions read best. */
 const ALIGNMENT_BYTES = 64;
 const FLOAT_BYTES = 4;
+const ELEMENT_BYTES: Readonly<Record<string, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
 
 /**
  * @param tensors of one of {@link WEIGHT_TYPES}
@@ -57,7 +58,7 @@ async function append(tensor: StoredTensor, target: FileHandle): Promise<number>
 
 /** A tensor's values in order, some at a time; each part is good until the next one is asked for. */
 export async function* floatsOf(tensor: StoredTensor): AsyncGenerator<Float32Array> {
-  const elementBytes = tensor.dtype === 'F32' ? FLOAT_BYTES : FLOAT_BYTES / 2;
+  const elementBytes = ELEMENT_BYTES[tensor.dtype] ?? FLOAT_BYTES;
   const count = tensor.bytes / elementBytes;
   const capacity = Math.min(count, ELEMENTS_PER_CHUNK);
   const raw = new Uint8Array(capacity * elementBytes);
@@ -68,7 +69,8 @@ export async function* floatsOf(tensor: StoredTensor): AsyncGenerator<Float32Arr
       const elements = Math.min(capacity, count - done);
       const bytes = raw.subarray(0, elements * elementBytes);
       await readFully(source, bytes, tensor.offset + done * elementBytes);
-      if (tensor.dtype !== 'F32') widen(tensor.dtype, bytes, wide);
+      if (tensor.dtype === 'F64') wide.set(new Float64Array(raw.buffer, 0, elements));
+      else if (tensor.dtype !== 'F32') widen(tensor.dtype, bytes, wide);
       yield wide.subarray(0, elements);
     }
   } finally {

@@ -16,6 +16,8 @@ export interface SourceGraph {
   readonly dataFolder: string;
   /** Whether the graph lies elsewhere than its data. */
   readonly isApart: boolean;
+  /** Bytes of a checkpoint's weights as float32; undefined for a graph of the folder. */
+  readonly float32Bytes?: number;
 }
 
 /**
@@ -34,8 +36,8 @@ export async function sourceGraph(
     const graphFile = await stagedGraph(source, weights, stage);
     return { graphFile, dataFolder: path.dirname(graphFile), isApart: false };
   }
-  const { graphFile, dataFolder } = await compileSafetensors(source, stage);
-  return { graphFile, dataFolder, isApart: true };
+  const { graphFile, dataFolder, weightBytes } = await compileSafetensors(source, stage);
+  return { graphFile, dataFolder, isApart: true, float32Bytes: weightBytes };
 }
 
 /** Writes the mapped form of a graph, and waits until it is on disk. @throws PlimsollError MODEL_UNUSABLE */

@@ -85,7 +85,7 @@ class Trials {
     const products = await productsOf(graph.graphFile);
     const ladder = ladderOf({
       ...{ shipped: verification.shipped, products },
-      weightBytes: await bytesOf(source, weights),
+      weightBytes: graph.float32Bytes ?? (await bytesOf(source, weights)),
       integers: integersFor(process.arch, await cpuFlags()),
     });
     const { makeRow, rows } = await this.#rows();
@@ -284,7 +284,10 @@ class Trials {
     if (best?.form === undefined) {
       const reason =
         candidates.length === 0 ? 'there is no faster form to try' : 'no faster form was verified';
-      return { form: 'fp32', serves: 'reference', reason, ...took };
+      const isUnfinished = candidates.some(({ outcome }) => outcome === 'not tried');
+      const again = { budgetMs: this.#job.budgetMs, attempts: 1 };
+      const verdict = { form: 'fp32', serves: 'reference', reason, ...took } as const;
+      return isUnfinished ? { ...verdict, again } : verdict;
     }
     const { form: name, reason } = best.verdict;
     const { plan, digest } = best.form;

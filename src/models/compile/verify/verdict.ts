@@ -59,12 +59,53 @@ export interface Verdict {
   readonly plan?: ServingPlan;
   /** SHA-256 over what the fast form was made from, beside the fp32 form's files. */
   readonly digest?: string;
+  /** Set where fp32 serves as the comparison did not come to its end: then it is made again. */
+  readonly again?: Unfinished;
+}
+
+/** A comparison that ended early: its time was used up, or its process ended. */
+export interface Unfinished {
+  /** The time that it had. */
+  readonly budgetMs: number;
+  /** How many such attempts there were, this one too. */
+  readonly attempts: number;
+}
+
+/** Pause after the first attempt; four times as long after each further one. */
+const FIRST_PAUSE_MS = 10 * 60_000;
+const LONGEST_PAUSE_MS = 7 * 24 * 3_600_000;
+
+/**
+ * Whether a comparison that ended early is worth another attempt.
+ *
+ * 1. It has another time now.
+ * 2. The pause since the last attempt is over: the machine may have had other work then.
+ */
+export function isDueAgain({ again, atMs }: Verdict, budgetMs: number, nowMs: number): boolean {
+  if (again === undefined) return false;
+  if (again.budgetMs !== budgetMs) return true; // 1
+  const pauseMs = FIRST_PAUSE_MS * 4 ** Math.max(0, again.attempts - 1);
+  // A clock that was set back must not keep it for ever.
+  return nowMs < atMs || nowMs - atMs >= Math.min(LONGEST_PAUSE_MS, pauseMs); // 2
 }
 
 /** The verdict on a model that has fp32 alone to serve, and why. */
 export function referenceVerdict(bounds: Bounds, reason: string): Verdict {
   const none = { candidates: [], ms: 0, atMs: Date.now() };
   return { form: 'fp32', serves: 'reference', reason, bounds, ...none };
+}
+
+/** fp32 serves as the comparison did not come to its end. */
+export function unfinishedVerdict(bounds: Bounds, reason: string, budgetMs: number): Verdict {
+  return { ...referenceVerdict(bounds, reason), again: { budgetMs, attempts: 1 } };
+}
+
+/** A verdict after an earlier one on the same files: attempts that ended early are counted on. */
+export function after(earlier: Verdict | undefined, verdict: Verdict): Verdict {
+  if (verdict.again === undefined || earlier?.again === undefined) return verdict;
+  const isSame = earlier.again.budgetMs === verdict.again.budgetMs;
+  const attempts = isSame ? earlier.again.attempts + 1 : 1;
+  return { ...verdict, again: { ...verdict.again, attempts } };
 }
 
 /** The same model after live inputs have disagreed: back to fp32. */
@@ -86,10 +127,11 @@ const isCandidate = shapeOf<CandidateVerdict>({
   ...{ form: isText, outcome: isOneOf(OUTCOMES), reason: isText },
   ...{ speed: orMissing(isSpeed), agreement: orMissing(isAgreement) },
 });
+const isUnfinished = shapeOf<Unfinished>({ ...{ budgetMs: isNumber, attempts: isNumber } });
 const isVerdict = shapeOf<Verdict>({
   ...{ form: isText, serves: isOneOf(['fast', 'reference']), reason: isText, bounds: areBounds },
   ...{ candidates: isList(isCandidate), ms: isNumber, atMs: isNumber },
-  ...{ plan: orMissing(isPlan), digest: orMissing(isText) },
+  ...{ plan: orMissing(isPlan), digest: orMissing(isText), again: orMissing(isUnfinished) },
 });
 
 /** JSON has no infinite numbers: what differs without bound is written as null. */

@@ -8,7 +8,7 @@ import type { FormFile } from '../forms/checksums.js';
 import { FAST_FORM } from '../mapped-form.js';
 import type { PreparerProcesses } from '../preparer-processes.js';
 import type { VerifyJob, WriteJob } from '../preparer-protocol.js';
-import { referenceVerdict, type Verdict } from './verdict.js';
+import { referenceVerdict, unfinishedVerdict, type Verdict } from './verdict.js';
 
 /** Time after which no further form of a model is tried, if no other is set. */
 export const DEFAULT_BUDGET_MS = 20_000;
@@ -21,7 +21,7 @@ export interface Verified {
 }
 
 /**
- * Whatever goes wrong, fp32 serves, and the verdict says why.
+ * Whatever goes wrong, fp32 serves, and the verdict says why, and that the comparison is to be made again.
  *
  * @throws PlimsollError SHUTTING_DOWN
  */
@@ -54,6 +54,7 @@ export async function verifyModel(
   } catch (error) {
     if (!(error instanceof PlimsollError) || error.code === 'SHUTTING_DOWN') throw error;
     const reason = `not verified: ${error.message}`;
-    return { verdict: referenceVerdict(verification.bounds, reason), files: [] };
+    const verdict = unfinishedVerdict(verification.bounds, reason, limits.budgetMs);
+    return { verdict, files: [] };
   }
 }

@@ -29,7 +29,7 @@ const DECODER_INPUT = /past_key_values|past_\d|encoder_hidden_states|use_cache_b
 /**
  * The graphs of a folder that may be served, the best first.
  *
- * 1. Its content can be read, and its inputs are those of an encoder.
+ * 1. Its content can be read, and its inputs are those of an encoder. A checkpoint is read when it is compiled.
  * 2. Its dtype, in the order that was asked for.
  * 3. Its place: `onnx/`, then beside config.json, then any other folder.
  * 4. Its name: `model.onnx` first, as ONNX Runtime optimises it here, for this CPU; then the shorter one.
@@ -41,7 +41,7 @@ export function rankGraphs(
   wanted: readonly Dtype[],
 ): readonly GraphFile[] {
   const rank = ({ file, dtype, facts }: GraphFile): readonly number[] => [
-    facts === undefined ? 1 : 0, // 1
+    facts === undefined && file.endsWith('.onnx') ? 1 : 0, // 1
     facts?.inputs.some((name) => DECODER_INPUT.test(name)) === true ? 1 : 0,
     wanted.indexOf(dtype), // 2
     placeRank(path.dirname(file)), // 3

@@ -5,11 +5,13 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { PlimsollError } from '../../../../src/errors.js';
 import { type MappedForm, MappedForms } from '../../../../src/models/compile/mapped-form.js';
 import { Preparer, type PreparerOptions } from '../../../../src/models/compile/preparer.js';
+import { isDueAgain, unfinishedVerdict } from '../../../../src/models/compile/verify/verdict.js';
 import type { Model } from '../../../../src/models/intake/repository.js';
+import { DEFAULT_BOUNDS } from '../../../../src/models/intake/verification.js';
 import { aModel } from '../described.js';
 import { temporaryFolder, write } from '../folders.js';
 
-type Behaviour = Readonly<Record<'write' | 'measure' | 'shift', string>>;
+type Behaviour = Readonly<Record<'write' | 'verify' | 'measure' | 'shift', string>>;
 
 class Fixture {
   readonly root = temporaryFolder();
@@ -19,7 +21,12 @@ class Fixture {
   readonly preparer: Preparer;
 
   constructor(changes: Partial<PreparerOptions> = {}) {
-    this.preparer = new Preparer({
+    this.preparer = this.next(changes);
+  }
+
+  /** Another server on the same data folder. */
+  next(changes: Partial<PreparerOptions> = {}): Preparer {
+    const preparer = new Preparer({
       forms: this.forms,
       module: fileURLToPath(new URL('../../../fixtures/preparers/obedient.mjs', import.meta.url)),
       timeoutMs: 60_000,
@@ -33,7 +40,8 @@ class Fixture {
       log: () => undefined,
       ...changes,
     });
-    onTestFinished(() => this.preparer.stop());
+    onTestFinished(() => preparer.stop());
+    return preparer;
   }
 
   model(id: string, behaviour: Partial<Behaviour> = {}, signature = 'signature-1'): Model {
@@ -65,6 +73,67 @@ class Fixture {
 async function until(condition: () => boolean): Promise<void> {
   await vi.waitUntil(condition, { timeout: 10_000, interval: 5 });
 }
+
+describe('a comparison that ended early', () => {
+  const verification = { bounds: DEFAULT_BOUNDS, shipped: [], hasProbes: false };
+  const verifies = (fixture: Fixture) =>
+    fixture.begun.filter((line) => line.startsWith('begin verify')).length;
+  const killed = async () => {
+    const fixture = new Fixture({ verifyBudgetMs: 1000 });
+    const model = { ...fixture.model('m', { verify: 'kill' }), verification };
+    const form = await fixture.preparer.ensure(model);
+    expect(form.verdict).toMatchObject({ serves: 'reference', again: { attempts: 1 } });
+    await fixture.preparer.measured();
+    return { fixture, model, form };
+  };
+
+  test('is made again at once when it gets another time, and holds then', async () => {
+    const { fixture, model, form } = await killed();
+    expect((await fixture.preparer.ensure(model)).instance).toBe(form.instance);
+    expect(verifies(fixture)).toBe(1);
+    write(model.directory, { 'behaviour.json': {} });
+    const next = fixture.next({ verifyBudgetMs: 60_000 });
+    const found = await next.ensure(model);
+    expect(verifies(fixture)).toBe(2);
+    expect(found.instance).not.toBe(form.instance);
+    expect(found.verdict?.reason).toBe('no faster form was verified');
+    expect(found.verdict?.again).toBeUndefined();
+    await next.measured();
+    const later = fixture.next({ verifyBudgetMs: 1000 });
+    expect((await later.ensure(model)).instance).toBe(found.instance);
+    expect(verifies(fixture)).toBe(2);
+  });
+
+  test('is made again after a pause, and counts its attempts', async () => {
+    const { fixture, model } = await killed();
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 11 * 60_000 });
+    onTestFinished(() => void vi.useRealTimers());
+    const found = await fixture.next({ verifyBudgetMs: 1000 }).ensure(model);
+    expect(verifies(fixture)).toBe(2);
+    expect(found.verdict?.again).toEqual({ budgetMs: 1000, attempts: 2 });
+  });
+
+  test('leaves the form that is there where it cannot be made again', async () => {
+    const { fixture, model, form } = await killed();
+    write(model.directory, { 'behaviour.json': { write: 'refuse' } });
+    const next = fixture.next({ verifyBudgetMs: 60_000 });
+    expect((await next.ensure(model)).instance).toBe(form.instance);
+    expect(next.failureOf(model)).toBeUndefined();
+  });
+});
+
+test.each([
+  [1, 9, false],
+  [1, 10, true],
+  [2, 39, false],
+  [2, 40, true],
+  [20, 7 * 24 * 60 - 1, false],
+  [20, 7 * 24 * 60, true],
+])('after %i attempts, %i minutes later: due again is %s', (attempts, minutes, isDue) => {
+  const verdict = unfinishedVerdict(DEFAULT_BOUNDS, 'killed', 1000);
+  const again = { ...verdict, atMs: 0, again: { budgetMs: 1000, attempts } };
+  expect(isDueAgain(again, 1000, minutes * 60_000)).toBe(isDue);
+});
 
 describe('preparing', () => {
   test('writes the form, measures it, and tells of each measurement', async () => {

@@ -11,6 +11,12 @@ import { listByDistance, placeByDistance } from './distances.js';
 import { linear } from './linear.js';
 import { layerNorm } from './norm.js';
 
+/**
+ * Most tokens where no table bounds them: distances beyond the table's have its last row. The lists are made once for a
+ * network, and have 16 bytes for each token.
+ */
+const LONGEST_WITHOUT_TABLE = 8192;
+
 export interface Disentangled extends HeadShape {
   /** The terms that there are, among c2p and p2c. */
   readonly kinds: readonly string[];
@@ -23,6 +29,7 @@ export interface Disentangled extends HeadShape {
   /** Buckets to each side; 0: every distance has its own row. */
   readonly buckets: number;
   readonly maxDistance: number;
+  /** Most tokens of a sequence. */
   readonly longest: number;
   /** Epsilon of the norm of the table; undefined where it has none. */
   readonly normEpsilon: number | undefined;
@@ -38,13 +45,18 @@ export function readDisentangled(config: Config, shape: BertShape): Disentangled
   if (headSize !== shape.headSize) {
     config.problems.push(`attention_head_size is ${headSize}, ${shape.headSize} is needed`);
   }
+  // With a table of absolute positions its rows are the bound.
+  const isRelativeOnly = !config.flag('position_biased_input', true);
+  const longest = isRelativeOnly
+    ? Math.max(shape.maxPositions, LONGEST_WITHOUT_TABLE)
+    : shape.maxPositions;
   return {
     ...{ heads: shape.heads, size: shape.headSize },
     kinds: readKinds(config),
     isRelative: config.flag('relative_attention', false),
     sharesProjections: config.flag('share_att_key', false),
     span: buckets > 0 ? buckets : maxDistance,
-    ...{ buckets, maxDistance, longest: shape.maxPositions },
+    ...{ buckets, maxDistance, longest },
     normEpsilon: hasNorm ? shape.epsilon : undefined,
   };
 }

@@ -71,3 +71,13 @@ test('a file that became shorter is refused', async () => {
   const tensor = stored('F32', new Uint8Array(8));
   await expect(values({ ...tensor, bytes: 16 })).rejects.toThrow('shorter');
 });
+
+test('double precision is rounded to the nearest float32, over several chunks', async () => {
+  const doubles = Float64Array.from({ length: 1_200_003 }, (_, at) => (at - 600_000) / 3);
+  doubles[7] = 1e300;
+  const found = await values(stored('F64', new Uint8Array(doubles.buffer), 5));
+  expect(found).toHaveLength(doubles.length);
+  found.forEach((value, at) => {
+    if (!Object.is(value, Math.fround(doubles[at] ?? 0))) throw new Error(`${at}: ${value}`);
+  });
+});

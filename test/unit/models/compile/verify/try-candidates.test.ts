@@ -15,11 +15,17 @@ const TEN_MINUTES_MS = 600_000;
 
 async function verdictOn(
   name: string,
-  of: { bounds?: typeof ANY_SPEED; budgetMs?: number; probes?: string } = {},
+  of: {
+    bounds?: typeof ANY_SPEED;
+    budgetMs?: number;
+    probes?: string;
+    change?: (folder: string) => void;
+  } = {},
 ) {
-  const { bounds = ANY_SPEED, budgetMs = TEN_MINUTES_MS, probes } = of;
+  const { bounds = ANY_SPEED, budgetMs = TEN_MINUTES_MS, probes, change } = of;
   const [root, scratch] = [temporaryFolder(), temporaryFolder()];
   cpSync(path.join(REFERENCE, name), path.join(root, name), { recursive: true });
+  change?.(path.join(root, name));
   if (probes !== undefined) writeFileSync(path.join(root, name, 'probe.jsonl'), probes);
   const { model, findings, labels, job, release } = await served(root, name, scratch, bounds);
   await release();
@@ -44,6 +50,20 @@ describe('candidates', () => {
     expect(shipped).toMatchObject({ form: 'q8 onnx/model_quantized.onnx', outcome: 'refused' });
     expect(shipped?.reason).toMatch(/a score differs from fp32 by 0.9/);
     expect(shipped?.agreement?.labels).toBeLessThan(50);
+  });
+
+  test('a shipped q8 beside safetensors alone is held against them', async () => {
+    const { form, candidates } = await verdictOn('st-bert', {
+      change: (folder) =>
+        cpSync(
+          path.join(REFERENCE, 'q8-noise/onnx/model_quantized.onnx'),
+          path.join(folder, 'onnx/model_quantized.onnx'),
+        ),
+    });
+    expect(form).not.toMatch(/^q8/);
+    expect(candidates[0]).toMatchObject({
+      ...{ form: 'q8 onnx/model_quantized.onnx', outcome: 'refused' },
+    });
   });
 
   test('a shipped q8 that agrees within the bounds is verified', async () => {
@@ -73,8 +93,9 @@ describe('candidates', () => {
   });
 
   test('when the time is up nothing more is tried, and that is said', async () => {
-    const { form, candidates } = await verdictOn('q8-fine', { budgetMs: 0 });
+    const { form, candidates, again } = await verdictOn('q8-fine', { budgetMs: 0 });
     expect(form).toBe('fp32');
+    expect(again).toEqual({ budgetMs: 0, attempts: 1 });
     expect(candidates[0]).toMatchObject({ outcome: 'not tried' });
     expect(candidates[0]?.reason).toMatch(/the time budget of 0 ms was used up/);
   });
