@@ -69,7 +69,7 @@ function modelsOf({
     list: () => views.list(),
     show: (id) => views.show(id),
     labels: (id) => views.labels(id),
-    tokenize: (id, inputs) => views.tokenize(id, inputs),
+    tokenize: (id, inputs, abort) => views.tokenize(id, inputs, abort),
     load: (id) => views.load(id),
     unload: (id) => views.unload(id),
     facts: (name) => {

@@ -1,3 +1,4 @@
+import type { Abortable } from '../cache/abortable.js';
 import type { CacheView, ClearedCache } from '../contract/cache.js';
 import type { EventKind } from '../contract/events.js';
 import type { FleetView } from '../contract/fleet.js';
@@ -76,7 +77,11 @@ export interface HttpServices {
     /** A model's labels in the order of its outputs, as it is served. */
     readonly labels: (id: string) => readonly string[] | Promise<readonly string[]>;
     /** What a model sees of each text, also of one whose graph cannot be served. */
-    readonly tokenize: (id: string, inputs: readonly string[]) => Promise<Tokenized>;
+    readonly tokenize: (
+      id: string,
+      inputs: readonly string[],
+      abort: Abortable,
+    ) => Promise<Tokenized>;
     readonly list: () => Promise<readonly ModelView[]>;
     readonly load: (id: string) => Promise<ModelView>;
     readonly unload: (id: string) => Promise<ModelView>;

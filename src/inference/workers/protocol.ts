@@ -59,6 +59,9 @@ export type WorkerRequest =
   /** Tokens of texts as a model sees them; the model itself need not be loaded. */
   | {
       readonly type: 'tokenize';
+      readonly model: string;
+      /** Of the model's mapped form; undefined if it has none. */
+      readonly digest: string | undefined;
       readonly tokenizer: TokenizerHandle;
       readonly inputs: readonly string[];
     }

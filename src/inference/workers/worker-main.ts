@@ -11,11 +11,12 @@ import type { Gear } from '../../models/run/gear.js';
 import { MappedSession } from '../../models/run/onnx-session.js';
 import { scoresOf } from '../../models/run/scores.js';
 import { TokenEncoder } from '../../models/run/token-encoder.js';
-import { type Encoding, TextEncoder } from '../../models/run/tokenizer.js';
+import type { Encoding, TextEncoder } from '../../models/run/tokenizer.js';
 import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
 import { dieWithParent } from '../../system/process/parent-death.js';
 import { readOwnMemory, readOwnPrivateBytes } from '../../system/process-memory.js';
+import { encoderOf, KeptTokenizer } from './kept-tokenizer.js';
 import type {
   BatchResult,
   ModelHandle,
@@ -23,7 +24,7 @@ import type {
   RunRequest,
   StepResult,
   TokenizedText,
-  TokenizerHandle,
+  TokenizeRequest,
   WorkerAnswers,
   WorkerMessage,
 } from './protocol.js';
@@ -58,8 +59,11 @@ async function openEncoder({ digest, tokenizer }: ModelHandle): Promise<TextEnco
   return encoder;
 }
 
-function encoderOf({ files, maxTokens, choice, truncationSide }: TokenizerHandle) {
-  return TextEncoder.open(files, maxTokens, { ...choice, truncationSide });
+const kept = new KeptTokenizer(giveBack);
+
+function giveBack(): void {
+  collectGarbage();
+  trimNativeHeap();
 }
 
 async function load(handle: ModelHandle, gear: Gear): Promise<WorkerAnswers['load']> {
@@ -169,17 +173,28 @@ function refuseTooLong(encodings: readonly Encoding[], { memoryCap: cap }: Model
   );
 }
 
-async function tokenize(
-  handle: TokenizerHandle,
-  inputs: readonly string[],
-): Promise<readonly TokenizedText[]> {
-  const encoder = await encoderOf(handle);
+async function tokenize(request: TokenizeRequest): Promise<readonly TokenizedText[]> {
+  const encoder = openEncoderOf(request) ?? (await kept.open(request.tokenizer));
   const texts: TokenizedText[] = [];
-  for (const input of inputs) {
-    const { details, truncated } = await encoder.detailed(input);
-    texts.push({ ...details, truncated });
+  try {
+    for (const input of request.inputs) {
+      const { details, truncated } = await encoder.detailed(input);
+      texts.push({ ...details, truncated });
+    }
+  } finally {
+    kept.used();
   }
   return texts;
+}
+
+/**
+ * The tokenizer of a model that is open. Places of tokens take the native one: a model that serves without it would
+ * keep it until it is closed.
+ */
+function openEncoderOf({ model, digest, tokenizer }: TokenizeRequest): TextEncoder | undefined {
+  const open = models.get(model);
+  if (open === undefined || open.handle.digest !== digest) return undefined;
+  return tokenizer.choice.kind === 'native' ? open.encoder : undefined;
 }
 
 /** Does a step that gives memory back, and measures what it gave. */
@@ -200,11 +215,11 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
     case 'run':
       return run(request);
     case 'tokenize':
-      return tokenize(request.tokenizer, request.inputs);
+      return tokenize(request);
     case 'collect':
       return measured(async () => {
-        collectGarbage();
-        trimNativeHeap();
+        kept.drop();
+        giveBack();
       });
     case 'read':
       return readOwnMemory();
@@ -239,6 +254,5 @@ process.on('message', (request: NumberedRequest) => {
 });
 
 adviseOutOfMemoryKiller(OOM_SCORE_ADJUSTMENT);
-collectGarbage();
-trimNativeHeap();
+giveBack();
 tell({ type: 'ready', memory: await readOwnMemory() });

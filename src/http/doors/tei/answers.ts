@@ -14,6 +14,7 @@ import type { SessionAnswer } from '../../../sessions/service.js';
 import type { TextInput } from '../../../tasks/input.js';
 import { bestFirst } from '../../../tasks/rerank.js';
 import { VERSION } from '../../../version.js';
+import { whileWanted } from '../../calls/caller-stop.js';
 import type { Calls } from '../../calls/calls.js';
 import { odd, oneOrMore, textIn, textsIn } from '../../calls/fields.js';
 import { jsonReply } from '../../calls/json.js';
@@ -96,12 +97,18 @@ export class TeiAnswers {
     );
   }
 
-  async tokenize(model: string | undefined, body: Static<typeof teiTokenizeSchema>) {
+  async tokenize(
+    model: string | undefined,
+    body: Static<typeof teiTokenizeSchema>,
+    request: FastifyRequest,
+  ) {
     const { models, limits } = this.#services;
     if (Array.isArray(body.inputs) && body.inputs.length === 0) throw new EmptyBatch('inputs');
     const inputs = oneOrMore(body.inputs, 'inputs', limits.maxInputs);
     const { id } = await models.facts(model);
-    const { results, max_tokens: most } = await models.tokenize(id, inputs);
+    const { results, max_tokens: most } = await whileWanted(request, limits.deadlineMs, (stop) =>
+      models.tokenize(id, inputs, stop),
+    );
     const long = results.findIndex(({ truncated }) => truncated);
     if (long >= 0) throw odd(`input ${long} has more than the ${most} tokens that the model takes`);
     return results.map((of, index) =>

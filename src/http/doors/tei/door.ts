@@ -82,7 +82,7 @@ function routesOfDefault(app: FastifyInstance, base: string, answers: TeiAnswers
     summary: 'What the model sees of texts',
     body: teiTokenizeSchema,
     replies: { 200: teiTokensSchema },
-    handle: (request) => answers.tokenize(undefined, request.body),
+    handle: (request) => answers.tokenize(undefined, request.body, request),
   });
   addRoute(app, {
     ...common,
@@ -129,7 +129,7 @@ function routesOfAnyModel(app: FastifyInstance, answers: TeiAnswers): void {
       if (what === 'rerank') {
         return answers.rerank(id, checkedBody(request, teiRerankSchema), request, reply);
       }
-      return answers.tokenize(id, checkedBody(request, teiTokenizeSchema));
+      return answers.tokenize(id, checkedBody(request, teiTokenizeSchema), request);
     },
   });
   addRoute(app, {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { tokenizedSchema, tokenizeRequestSchema } from '../../../../contract/tokenize.js';
+import { whileWanted } from '../../../calls/caller-stop.js';
 import { addRoute } from '../../../route.js';
 import type { HttpServices } from '../../../services.js';
 
@@ -13,7 +14,10 @@ export function tokenizeRoutes(app: FastifyInstance, { limits, models }: HttpSer
     tag: 'models',
     body: tokenizeRequestSchema(limits.maxInputs),
     replies: { 200: tokenizedSchema },
-    handle: ({ body: { model, inputs } }) =>
-      models.tokenize(model, typeof inputs === 'string' ? [inputs] : inputs),
+    handle: (request) => {
+      const { model, inputs } = request.body;
+      const texts = typeof inputs === 'string' ? [inputs] : inputs;
+      return whileWanted(request, limits.deadlineMs, (stop) => models.tokenize(model, texts, stop));
+    },
   });
 }
