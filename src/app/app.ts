@@ -275,6 +275,8 @@ export class App {
     const { watch } = this.#parts.memory;
     const stale = this.#access.keys.staleBecause;
     if (stale !== '') reasons.push(stale);
+    const blind = this.#parts.library.blindBecause;
+    if (blind !== '') reasons.push(blind);
     if (watch.state !== 'fresh') reasons.push(watch.reason);
     if (redis !== '') reasons.push(`Redis does not answer, ${what} not shared: ${redis}`);
     if (database !== '') reasons.push(`the database takes no records: ${database}`);

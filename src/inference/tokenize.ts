@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type Abortable, unlessAborted } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import { RefusedTexts } from './faults/refused-texts.js';
-import { WaitingCalls } from './waiting-calls.js';
+import { WaitingCalls } from './queue/waiting-calls.js';
 import type { WorkerPool } from './workers/pool.js';
 import type { TokenizedText, TokenizeRequest } from './workers/protocol.js';
 import type { TimeLimit } from './workers/time-limit.js';

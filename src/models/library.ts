@@ -1,3 +1,5 @@
+import { PlimsollError } from '../errors.js';
+import { settledWithin } from '../system/time-limit.js';
 import type { MappedForm, MappedForms } from './compile/mapped-form.js';
 import type { Preparer } from './compile/preparer.js';
 import { describe } from './intake/description.js';
@@ -9,8 +11,22 @@ export interface ReadyModel {
   readonly form: MappedForm;
 }
 
+/** What a look at a model's files on disk has found. */
+interface Look {
+  readonly model: Model;
+  /** The entry that still holds. */
+  readonly entry: Entry | undefined;
+  /** What is wrong with the form of an entry whose files are the same. */
+  readonly fault: string | undefined;
+}
+
 /** How long a look at a model's files on disk holds good. */
 const RECHECK_MS = 2000;
+
+/** A look takes milliseconds. A model that is ready is served as it was last seen when a look takes longer. */
+const LOOK_WAIT_MS = 500;
+/** A disk that has not answered after this hangs: each further look would keep another of Node's four threads. */
+const LOOK_HANGS_MS = 5000;
 
 interface Entry extends ReadyModel {
   checkedAtMs: number;
@@ -23,6 +39,8 @@ export class ModelLibrary {
   readonly #preparer: Preparer;
   readonly #now: () => number;
   readonly #ready = new Map<string, Entry>();
+  /** Looks that are under way, by the name that was asked for, oldest first. */
+  readonly #looks = new Map<string, { readonly sinceMs: number; readonly look: Promise<Look> }>();
 
   constructor(parts: {
     readonly repository: ModelRepository;
@@ -38,8 +56,25 @@ export class ModelLibrary {
 
   /** The model, if it was looked at a moment ago; {@link ready} otherwise. */
   readyNow(id: string): ReadyModel | undefined {
-    const entry = this.#ready.get(id) ?? this.#ready.get(this.#repository.idOf(id));
-    return entry !== undefined && this.#isFresh(entry) ? entry : undefined;
+    const entry = this.#entryOf(id);
+    if (entry === undefined) return undefined;
+    return this.#isFresh(entry) || this.#oldestLookMs() >= LOOK_WAIT_MS ? entry : undefined;
+  }
+
+  /** Why models are served as they were last seen; empty if their files can be looked at. */
+  get blindBecause(): string {
+    const ms = this.#oldestLookMs();
+    if (ms < LOOK_HANGS_MS) return '';
+    return `the models' files have not answered for ${Math.round(ms / 1000)} s; models that are ready are served as they were last seen`;
+  }
+
+  #entryOf(id: string): Entry | undefined {
+    return this.#ready.get(id) ?? this.#ready.get(this.#repository.idOf(id));
+  }
+
+  #oldestLookMs(): number {
+    for (const { sinceMs } of this.#looks.values()) return this.#now() - sinceMs;
+    return 0;
   }
 
   /**
@@ -50,17 +85,49 @@ export class ModelLibrary {
   async ready(id: string): Promise<ReadyModel> {
     const known = this.readyNow(id);
     if (known !== undefined) return known;
-    const model = await this.#repository.refresh(id);
-    const entry = this.#ready.get(model.id);
-    if (entry !== undefined && entry.model.signature === model.signature) {
-      const fault = await this.#preparer.faultOf(entry.form, 'sizes');
-      if (fault === undefined && this.#ready.get(model.id) === entry) {
-        entry.checkedAtMs = this.#now();
-        return entry;
-      }
-      if (fault !== undefined) await this.#preparer.replace(entry.model, entry.form, fault);
+    const looking = this.#lookAt(id);
+    const last = this.#entryOf(id);
+    if (last !== undefined && !(await settledWithin(looking, LOOK_WAIT_MS))) return last;
+    const { model, entry, fault } = await looking;
+    if (entry !== undefined && fault === undefined && this.#ready.get(model.id) === entry) {
+      return entry;
+    }
+    if (entry !== undefined && fault !== undefined) {
+      await this.#preparer.replace(entry.model, entry.form, fault);
     }
     return this.#adopt(model, await this.#preparer.ensure(model));
+  }
+
+  /**
+   * Joins the look that is under way, or begins one; none while another one hangs.
+   *
+   * @throws PlimsollError STORAGE_UNAVAILABLE
+   */
+  #lookAt(id: string): Promise<Look> {
+    const known = this.#looks.get(id);
+    if (known !== undefined) return known.look;
+    const reason = this.blindBecause;
+    if (reason !== '') {
+      const error = new PlimsollError('STORAGE_UNAVAILABLE', reason, { retryAfterSeconds: 5 });
+      return Promise.reject(error);
+    }
+    const look = this.#look(id).finally(() => this.#looks.delete(id));
+    this.#looks.set(id, { sinceMs: this.#now(), look });
+    // Whoever waited for it may have been served what was known.
+    look.catch(() => undefined);
+    return look;
+  }
+
+  /** Reads the disk, and changes nothing on it. */
+  async #look(id: string): Promise<Look> {
+    const model = await this.#repository.refresh(id);
+    const entry = this.#ready.get(model.id);
+    if (entry === undefined || entry.model.signature !== model.signature) {
+      return { model, entry: undefined, fault: undefined };
+    }
+    const fault = await this.#preparer.faultOf(entry.form, 'sizes');
+    if (fault === undefined) entry.checkedAtMs = this.#now();
+    return { model, entry, fault };
   }
 
   /** The model with its fp32 form where a fast form serves, to compare with; undefined if it has changed meanwhile. */

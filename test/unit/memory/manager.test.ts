@@ -135,12 +135,18 @@ describe('readings', () => {
     managers.splice(managers.indexOf(manager), 1);
   });
 
-  it('that do not end are given up, and missed: the watch says so', async () => {
+  it('that do not end are given up, and missed: the watch says so, and no other one hangs too', async () => {
     fakeTime();
-    const hung = { on: false };
+    const hung = { on: false, count: 0, end: (_: readonly ProcessReading[]): void => undefined };
     const { manager, errors } = manage({
       models: [],
-      readChildren: () => (hung.on ? new Promise(() => undefined) : Promise.resolve([])),
+      readChildren: () => {
+        if (!hung.on) return Promise.resolve([]);
+        hung.count += 1;
+        return new Promise((resolve) => {
+          hung.end = resolve;
+        });
+      },
     });
     await manager.start();
     expect(manager.watch).toEqual({ state: 'fresh' });
@@ -154,7 +160,10 @@ describe('readings', () => {
       }
     }
     expect(errors[0]).toMatchObject({ message: 'reading memory did not end within 5000 ms' });
+    // Each one that hangs keeps one of Node's four threads for files.
+    expect(hung.count).toBe(1);
     hung.on = false;
+    hung.end([]);
     // Slowly, as reading the kernel's files takes real time.
     while (manager.watch.state !== 'fresh') {
       await vi.advanceTimersByTimeAsync(50);
