@@ -184,6 +184,39 @@ describe('readings', () => {
   });
 });
 
+describe('a cleanup that somebody waits for', () => {
+  it('stays under its bound behind work that hangs, and its receipt says what was left out', async () => {
+    const { manager, effects, receipts } = manage({ models: ['a'] });
+    await manager.reader.read();
+    let end: () => void = () => undefined;
+    effects.unload.mockImplementationOnce(async () => {
+      await new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      return [];
+    });
+    const nobody = { session: null, stillUsed: () => false, isAwaited: false };
+    const first = manager.cleanup({ ...nobody, cause: 'other work' });
+    await vi.waitUntil(() => effects.unload.mock.calls.length === 1);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const options = { cause: 'session ended', session: 's_1', stillUsed: () => false };
+    const awaited = manager.cleanup(options);
+    await vi.advanceTimersByTimeAsync(5000);
+    vi.useRealTimers();
+    const receipt = await awaited;
+    expect(receipt).toMatchObject({ session: 's_1', durationMs: 5000 });
+    expect(receipt.actions.map(({ action }) => action)).toEqual([
+      expect.stringMatching(/^left out: /),
+    ]);
+    end();
+    await first;
+    // The work itself is done in its turn.
+    await vi.waitUntil(() => receipts.length === 3, { timeout: 10_000 });
+    expect(receipts.map(({ session }) => session)).toEqual(['s_1', null, null]);
+  });
+});
+
 describe('a recycle', () => {
   it('comes by itself at the 50th user, once, and starts counting anew', async () => {
     const { manager, effects, receipts } = manage({ afterUsers: 3 });
