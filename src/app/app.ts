@@ -28,6 +28,32 @@ import { observe } from './observed.js';
 
 type AppState = 'starting' | 'ready' | 'stopping' | 'stopped';
 
+/**
+ * What each step of stopping may take, as a share of `shutdown.grace_ms`, in their order. Together they are less than
+ * all of it: the last one is reached whatever hangs before. What is left is for logs and the exit itself.
+ */
+export const STOP_SHARES = {
+  jobs: 0.08,
+  // A stopping proof still ends its session over HTTP, before the server closes.
+  proof: 0.15,
+  pulls: 0.03,
+  requests: 0.22,
+  sessions: 0.14,
+  // Nothing that hangs behind this may cost a record.
+  'records so far': 0.08,
+  fleet: 0.04,
+  memory: 0.06,
+  workers: 0.06,
+  'queue of jobs': 0.03,
+  Redis: 0.03,
+  records: 0.06,
+} as const;
+
+type StopStep = keyof typeof STOP_SHARES;
+
+/** What is left of a step for work that has a bound of its own within it. */
+const INNER_SHARE = 0.6;
+
 /** What differs for programs that compose a server of their own. */
 export type AppOptions = Pick<Given, 'folders' | 'stateFolder' | 'workerModule'>;
 
@@ -203,33 +229,34 @@ export class App {
     const { fleet } = this.#parts;
     const graceMs = this.#config['shutdown.grace_ms'];
     let isComplete = true;
-    const step = async (name: string, share: number, work: Promise<unknown> | undefined) => {
-      if (work === undefined || (await settledWithin(work, share * graceMs))) return;
+    const step = async (name: StopStep, work: Promise<unknown> | undefined) => {
+      if (work === undefined || (await settledWithin(work, STOP_SHARES[name] * graceMs))) return;
       isComplete = false;
       this.#log.warn(
         { step: name },
         'this has not ended in its part of the grace time: it is cut off',
       );
     };
+    const within = (name: StopStep) => INNER_SHARE * STOP_SHARES[name] * graceMs;
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
     void fleet.beat();
     const handedBack = jobs.stop();
     await this.#drain();
-    await step('jobs', 0.1, handedBack);
-    // Before the server closes: a stopping proof still ends its session over HTTP.
-    await step('proof', 0.2, proofs.stop());
-    await step('pulls', 0.05, pulls.stop());
-    await step('requests', 0.3, this.#server?.close());
-    await step('sessions', 0.2, sessions.stop(0.1 * graceMs));
-    await step('fleet', 0.05, fleet.leave());
-    await step('memory', 0.1, memory.stop());
+    await step('jobs', handedBack);
+    await step('proof', proofs.stop());
+    await step('pulls', pulls.stop());
+    await step('requests', this.#server?.close());
+    await step('sessions', sessions.stop(within('sessions')));
+    await step('records so far', archive.settled());
+    await step('fleet', fleet.leave());
+    await step('memory', memory.stop());
     preparer.stop();
-    await step('workers', 0.1, pool.stop(0.05 * graceMs));
-    await step('queue of jobs', 0.05, jobs.close());
-    await step('Redis', 0.05, redis?.stop());
+    await step('workers', pool.stop(within('workers')));
+    await step('queue of jobs', jobs.close());
+    await step('Redis', redis?.stop());
     this.#access.keys.stop();
-    await archive.close();
+    await step('records', archive.close());
     this.#state = 'stopped';
     return isComplete;
   }
@@ -275,6 +302,8 @@ export class App {
     const { watch } = this.#parts.memory;
     const stale = this.#access.keys.staleBecause;
     if (stale !== '') reasons.push(stale);
+    const blind = this.#parts.library.blindBecause;
+    if (blind !== '') reasons.push(blind);
     if (watch.state !== 'fresh') reasons.push(watch.reason);
     if (redis !== '') reasons.push(`Redis does not answer, ${what} not shared: ${redis}`);
     if (database !== '') reasons.push(`the database takes no records: ${database}`);

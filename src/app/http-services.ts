@@ -74,7 +74,7 @@ function modelsOf({
     list: () => views.list(),
     show: (id) => views.show(id),
     labels: (id) => views.labels(id),
-    tokenize: (id, inputs, isWhole) => views.tokenize(id, inputs, isWhole),
+    tokenize: (id, inputs, abort, isWhole) => views.tokenize(id, inputs, abort, isWhole),
     load: (id) => views.load(id),
     unload: (id) => views.unload(id),
     facts: (name) => {

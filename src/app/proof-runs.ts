@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -13,6 +13,7 @@ import {
 import { isNumber, isOneOf, isText, orMissing, orNull, shapeOf } from '../contract/schema/shape.js';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
 import { PROVE_KEY_VARIABLE } from '../settings/areas/http.js';
+import { FileLock } from '../store/file-lock.js';
 
 const isRecord = shapeOf<Omit<ProofView, 'reason'> & Partial<Pick<ProofView, 'reason'>>>({
   ...{ id: isText, state: isOneOf(PROOF_STATES), profile: isOneOf(PROOF_PROFILES) },
@@ -25,6 +26,11 @@ const isRecord = shapeOf<Omit<ProofView, 'reason'> & Partial<Pick<ProofView, 're
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const RECORD = 'proof.json';
 const REPORT = 'report.html';
+/** Held by the server that runs the proof, as long as it runs: others may share the data folder. */
+const LOCK = 'lock';
+/** Proofs tell of users' texts and times. */
+const PRIVATE_FOLDER = 0o700;
+const PRIVATE_FILE = 0o600;
 /** After SIGTERM it ends its session and writes the report of what was played. */
 const STOP_MS = 5000;
 /** For a command that hangs; normally its own `--timeout` ends it. */
@@ -54,6 +60,8 @@ export class ProofRuns {
   readonly #folder: string;
   /** The oldest first. */
   readonly #proofs = new Map<string, ProofView>();
+  /** Proofs that other servers on this data folder run. */
+  readonly #elsewhere = new Set<string>();
   #url = '';
   #key = '';
   #running: { readonly child: ChildProcess; readonly ended: Promise<void> } | undefined;
@@ -74,14 +82,17 @@ export class ProofRuns {
   async start(address: string, key: string): Promise<void> {
     this.#url = loopbackOf(address);
     this.#key = key;
+    // Earlier versions left it open to others. It need not be ours, nor be there.
+    await chmod(this.#folder, PRIVATE_FOLDER).catch(() => undefined);
     const found = await Promise.all((await namesIn(this.#folder)).map((id) => this.#find(id)));
     const known = found.filter((proof) => proof !== undefined);
     known.sort((a, b) => a.started_at.localeCompare(b.started_at));
     for (const proof of known) this.#proofs.set(proof.id, proof);
   }
 
-  /** The newest first. */
+  /** The newest first. What other servers run is shown as it was at the last call. */
   list(): readonly ProofView[] {
+    void this.#lookElsewhere();
     return [...this.#proofs.values()].reverse();
   }
 
@@ -139,16 +150,24 @@ export class ProofRuns {
       report_url: null,
       reason: null,
     };
-    await mkdir(path.join(this.#folder, proof.id), { recursive: true });
-    await this.#keep(proof);
-    await this.#dropOldest();
-    if (this.#stopped) throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping');
-    const child = this.#spawn(proof);
-    const ended = this.#follow(proof.id, child).finally(() => {
-      this.#running = undefined;
-    });
-    this.#running = { child, ended };
-    return proof;
+    const folder = path.join(this.#folder, proof.id);
+    await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
+    const lock = FileLock.take(path.join(folder, LOCK));
+    try {
+      await this.#keep(proof);
+      await this.#dropOldest();
+      if (this.#stopped) throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping');
+      const child = this.#spawn(proof);
+      const ended = this.#follow(proof.id, child).finally(() => {
+        this.#running = undefined;
+        lock?.release();
+      });
+      this.#running = { child, ended };
+      return proof;
+    } catch (error) {
+      lock?.release();
+      throw error;
+    }
   }
 
   #spawn({ id }: ProofView): ChildProcess {
@@ -158,7 +177,7 @@ export class ProofRuns {
     if (maxUsers < 8) args.push('--users', String(maxUsers));
     const env = { ...process.env, [PROVE_KEY_VARIABLE]: this.#key, ...ownCertificate(this.#url) };
     const child = fork(MAIN, args, { env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
-    const log = createWriteStream(path.join(out, 'output.log'));
+    const log = createWriteStream(path.join(out, 'output.log'), { mode: PRIVATE_FILE });
     log.on('error', (error) => this.#options.log('a proof’s output is lost', { id, err: error }));
     child.stdout?.pipe(log, { end: false });
     child.stderr?.pipe(log, { end: false });
@@ -207,26 +226,46 @@ export class ProofRuns {
   async #keep(proof: ProofView): Promise<void> {
     this.#proofs.set(proof.id, proof);
     const file = path.join(this.#folder, proof.id, RECORD);
-    await writeFile(`${file}.part`, `${JSON.stringify(proof, null, 2)}\n`);
+    const text = `${JSON.stringify(proof, null, 2)}\n`;
+    await writeFile(`${file}.part`, text, { mode: PRIVATE_FILE });
     await rename(`${file}.part`, file);
   }
 
   async #dropOldest(): Promise<void> {
-    const over = [...this.#proofs.keys()].slice(0, -this.#options.keep);
-    for (const id of over) {
+    const over = [...this.#proofs.values()].slice(0, -this.#options.keep);
+    for (const { id, state } of over) {
+      if (state === 'running') continue;
       this.#proofs.delete(id);
       await rm(path.join(this.#folder, id), { recursive: true, force: true });
     }
   }
 
-  /** A record that says `running` is from a server that was killed. */
+  /** Reads again what other servers ran when it was last read. */
+  async #lookElsewhere(): Promise<void> {
+    const known = [...this.#elsewhere];
+    this.#elsewhere.clear();
+    for (const id of known) {
+      const proof = await this.#find(id);
+      if (proof !== undefined && this.#proofs.has(id)) this.#proofs.set(id, proof);
+    }
+  }
+
+  /** Whether another server runs it: nobody holds the lock of a server that was killed. */
+  #runsElsewhere(id: string): boolean {
+    const lock = FileLock.take(path.join(this.#folder, id, LOCK));
+    lock?.release();
+    if (lock === undefined) this.#elsewhere.add(id);
+    return lock === undefined;
+  }
+
+  /** A record that says `running` is another server's, or from one that was killed. */
   async #find(id: string): Promise<ProofView | undefined> {
     try {
       const text = await readFile(path.join(this.#folder, id, RECORD), 'utf8');
       const proof: unknown = JSON.parse(text);
       if (!isRecord(proof)) throw new Error('it is no record of a proof');
       const { reason = null } = proof;
-      if (proof.state !== 'running') return { ...proof, reason };
+      if (proof.state !== 'running' || this.#runsElsewhere(id)) return { ...proof, reason };
       return { ...proof, state: 'broken', reason: 'The server ended while the proof was running.' };
     } catch (error) {
       this.#options.log('a proof’s record cannot be read', { proof: id, reason: messageOf(error) });

@@ -1,3 +1,4 @@
+import type { Abortable } from '../cache/abortable.js';
 import type { CacheView, ClearedCache } from '../contract/cache.js';
 import type { EventKind } from '../contract/events.js';
 import type { FleetView } from '../contract/fleet.js';
@@ -85,6 +86,7 @@ export interface HttpServices {
     readonly tokenize: (
       id: string,
       inputs: readonly string[],
+      abort: Abortable,
       isWhole?: boolean,
     ) => Promise<Tokenized>;
     readonly list: () => Promise<readonly ModelView[]>;

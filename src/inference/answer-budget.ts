@@ -51,3 +51,26 @@ export function keptLabels(labels: number, wanted: number): number | undefined {
   // An index and a score for each: beyond half of the labels, all of them are shorter.
   return kept * 2 > labels ? undefined : kept;
 }
+
+/**
+ * Entities of one answer, counted as they are found: how many a text has nobody knows before it has run. With
+ * nothing left out each of its tokens is one.
+ */
+export class EntityBudget {
+  readonly #most: number;
+  readonly #inputs: number;
+  #count = 0;
+
+  constructor(inputs: number, most: number) {
+    this.#inputs = inputs;
+    this.#most = most;
+  }
+
+  /** @returns what the caller is told when there are too many; undefined as long as there are not. */
+  add(entities: number): PlimsollError | undefined {
+    this.#count += entities;
+    if (this.#count <= this.#most) return undefined;
+    const message = `the ${this.#inputs} inputs have more than ${this.#most} entities, and an answer has at most that many (request.max_answer_scores): send fewer inputs, or leave labels out with ignore_labels`;
+    return new PlimsollError('ANSWER_TOO_LARGE', message);
+  }
+}

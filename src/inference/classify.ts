@@ -8,7 +8,13 @@ import type { Metrics } from '../metrics/metrics.js';
 import { taskOf } from '../models/intake/description.js';
 import type { ModelLibrary, ReadyModel } from '../models/library.js';
 import { keyTextOf, kindOf, type RowInput } from '../models/run/row-input.js';
-import { checkAnswerSize, checkRows, keptLabels, wantedLabels } from './answer-budget.js';
+import {
+  checkAnswerSize,
+  checkRows,
+  EntityBudget,
+  keptLabels,
+  wantedLabels,
+} from './answer-budget.js';
 import { type Classification, countOf, fillIn, newAnswer, type Timing } from './answers.js';
 import { onWholeForm } from './damaged-forms.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -265,11 +271,21 @@ export class Classifier {
     const runKeys = wanted.map((key) => runKeyOf(key, keep));
     const positions = at.map((index) => Math.floor(index / rowsPerAnswer));
     const what = { keep, function: own, tokens };
-    const onResult = isJob ? dropped : this.#keep;
+    const keepResult = isJob ? dropped : this.#keep;
+    // The rest of an answer that has become too large need not run.
+    const tooLarge = tokens === undefined ? undefined : new AbortController();
+    const budget = new EntityBudget(inputs.length, this.#maxAnswerScores);
+    const onResult = (runKey: string, result: CachedResult): void => {
+      keepResult(runKey, result);
+      const error = tooLarge && budget.add(result.entities?.length ?? 0);
+      if (error !== undefined) tooLarge?.abort(error);
+    };
     const keyed = { keys: runKeys, positions, onResult, ...what };
     const how = isJob ? 'submitJob' : 'submit';
+    const until =
+      tooLarge === undefined ? abort : { signal: AbortSignal.any([abort.signal, tooLarge.signal]) };
     const answer = await onWholeForm(this.#library, ready, abort, (using) =>
-      this.#dispatcher[how](using, asked, abort, user, keyed),
+      this.#dispatcher[how](using, asked, until, user, keyed),
     );
     const { rows: found, ...times } = answer;
     const computed = new Map<string, SourcedResult>();
@@ -292,6 +308,7 @@ export class Classifier {
     { keys, rows }: Lookup,
     timing: Timing,
   ): Classification<R> {
+    if (plan.tokens !== undefined) this.#checkEntities(rows);
     const answer = newAnswer(ready.model.id, plan, keys, timing);
     for (let index = 0; index < answer.results.length; index += 1) {
       fillIn(answer, index, plan, rows);
@@ -307,6 +324,7 @@ export class Classifier {
     { keys, rows }: Lookup,
     timing: Timing,
   ): Promise<Classification<R>> {
+    if (plan.tokens !== undefined) this.#checkEntities(rows);
     const answer = newAnswer(ready.model.id, plan, keys, timing);
     let scores = 0;
     for (let index = 0; index < answer.results.length; index += 1) {
@@ -319,6 +337,15 @@ export class Classifier {
     }
     this.#count(ready, plan, rows);
     return answer;
+  }
+
+  /** Those from the cache count too. @throws PlimsollError ANSWER_TOO_LARGE */
+  #checkEntities(rows: readonly (SourcedResult | undefined)[]): void {
+    const budget = new EntityBudget(rows.length, this.#maxAnswerScores);
+    for (const row of rows) {
+      const error = budget.add(row?.result.entities?.length ?? 0);
+      if (error !== undefined) throw error;
+    }
   }
 
   #count<R>(

@@ -340,7 +340,7 @@ export class Dispatcher {
     } catch (error) {
       this.#running.closeTo(joined);
       const fault = faultOf(error);
-      if (fault.kind === 'lost') this.#faults.lost(ready);
+      if (fault.kind === 'lost') this.#faults.lost(ready, fault);
       this.#failed(joined, fault);
     } finally {
       this.#running.end(dispatch);

@@ -1,37 +1,122 @@
+import { createHash } from 'node:crypto';
+import { type Abortable, unlessAborted } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
+import { RefusedTexts } from './faults/refused-texts.js';
+import { WaitingCalls } from './queue/waiting-calls.js';
 import type { WorkerPool } from './workers/pool.js';
-import type { TokenizedText, TokenizerHandle } from './workers/protocol.js';
+import type { TokenizedText, TokenizeRequest } from './workers/protocol.js';
+import type { TimeLimit } from './workers/time-limit.js';
+import type { Worker } from './workers/worker.js';
 import { WorkerGoneError } from './workers/worker-gone.js';
 
-/** A worker that takes longer for the texts of one request is replaced. */
-const TIMEOUT_MS = 60_000;
+/** Calls that may wait for each worker; each takes milliseconds, or seconds if it parses a large tokenizer. */
+const WAITING_PER_WORKER = 8;
+
+/** CPU time that any call may use: a tokenizer.json of 17 MB takes 2 s to parse on a slow core. */
+const LEAST_BUDGET_MS = 10_000;
+/** Both tokenizers make at least 100 characters a millisecond of honest text; ten times that is allowed. */
+const BUDGET_CHARACTERS_PER_MS = 10;
+/** On a busy machine a worker waits for its CPU. */
+const HARD_FACTOR = 3;
+
+const LATER = { retryAfterSeconds: 1 };
 
 /** Characters (UTF-16) of the texts of one request that are not cut: an object is made of each of their tokens. */
 export const MOST_WHOLE_CHARACTERS = 2 ** 20;
 
 /**
- * Tokens of texts as a model sees them, made by a worker that has nothing to do, if there is one.
- *
- * @param isWhole all tokens; else at most as many as the model takes.
- * @throws PlimsollError MODEL_UNUSABLE, WORKER_LOST; INVALID_INPUT for whole texts beyond {@link MOST_WHOLE_CHARACTERS}
+ * Tokenizes texts as models see them, in workers. Each worker has at most one such call at a time, which counts as its
+ * work; a few more wait. So batches and calls take turns, and neither can keep the other from a worker.
  */
-export async function tokenizeIn(
-  pool: WorkerPool,
-  tokenizer: TokenizerHandle,
-  inputs: readonly string[],
-  isWhole = false,
-): Promise<readonly TokenizedText[]> {
-  if (isWhole) refuseTooLong(inputs);
-  const ready = pool.workers.filter(({ state }) => state === 'ready');
-  const worker = ready.find(({ idle }) => idle) ?? ready[0];
-  const later = { retryAfterSeconds: 1 };
-  if (worker === undefined) throw new PlimsollError('WORKER_LOST', 'no worker is ready', later);
-  try {
-    return await worker.tokenize({ type: 'tokenize', tokenizer, inputs, isWhole }, TIMEOUT_MS);
-  } catch (error) {
-    if (!(error instanceof WorkerGoneError)) throw error;
-    throw new PlimsollError('WORKER_LOST', 'a worker ended while it tokenized', later);
+export class TokenizeCalls {
+  readonly #pool: WorkerPool;
+  /** Workers that have a call. */
+  readonly #busy = new Set<Worker>();
+  readonly #waiting = new WaitingCalls();
+  readonly #refused = new RefusedTexts();
+
+  constructor(pool: WorkerPool) {
+    this.#pool = pool;
   }
+
+  /**
+   * Tokens of texts as a model sees them.
+   *
+   * @param abort the deadline, or the caller's leaving: the call leaves the line; one that runs already goes on to its
+   *    own limit, as a worker cannot be interrupted.
+   * @throws PlimsollError MODEL_UNUSABLE, QUEUE_FULL, WORKER_LOST, INPUT_REFUSED; INVALID_INPUT for whole texts beyond
+   *    {@link MOST_WHOLE_CHARACTERS}; the signal's reason
+   */
+  async tokenize(
+    asked: Omit<TokenizeRequest, 'type'>,
+    { signal }: Abortable,
+  ): Promise<readonly TokenizedText[]> {
+    signal.throwIfAborted();
+    if (asked.isWhole === true) refuseTooLong(asked.inputs);
+    if (this.#refused.size > 0) {
+      const reason = this.#refused.reasonOf(keyOf(asked));
+      if (reason !== undefined) throw new PlimsollError('INPUT_REFUSED', reason);
+    }
+    const worker = await this.#worker(asked, signal);
+    const run = this.#run(worker, { type: 'tokenize', ...asked });
+    return unlessAborted(run, signal);
+  }
+
+  /** Takes a worker at once, or waits for its turn. */
+  async #worker(
+    asked: Pick<TokenizeRequest, 'model' | 'digest'>,
+    signal: AbortSignal,
+  ): Promise<Worker> {
+    for (let isFirst = true; ; isFirst = false) {
+      const ready = this.#pool.workers.filter(({ state }) => state === 'ready');
+      if (ready.length === 0) {
+        // The next one finds out for itself: nobody else will wake it.
+        this.#waiting.wakeNext();
+        throw new PlimsollError('WORKER_LOST', 'no worker is ready', LATER);
+      }
+      const isBehind = isFirst && this.#waiting.count > 0;
+      const free = isBehind ? [] : ready.filter((worker) => !this.#busy.has(worker));
+      const worker = bestOf(free, asked);
+      if (worker !== undefined) {
+        this.#busy.add(worker);
+        return worker;
+      }
+      if (this.#waiting.count >= WAITING_PER_WORKER * ready.length) {
+        const message = `${this.#waiting.count} calls wait to be tokenized already`;
+        throw new PlimsollError('QUEUE_FULL', message, LATER);
+      }
+      await this.#waiting.turn(signal);
+    }
+  }
+
+  async #run(worker: Worker, request: TokenizeRequest): Promise<readonly TokenizedText[]> {
+    try {
+      return await worker.tokenize(request, limitOf(request.inputs));
+    } catch (error) {
+      if (!(error instanceof WorkerGoneError)) throw error;
+      const isBlamed = error.ending === 'overran' || error.ending === 'outgrew';
+      if (isBlamed && error.stage === 'running') {
+        const message =
+          'the texts took far longer to tokenize, or more memory, than texts of their length take; they are refused for some minutes';
+        this.#refused.add(keyOf(request), message);
+        throw new PlimsollError('INPUT_REFUSED', message);
+      }
+      throw new PlimsollError('WORKER_LOST', 'a worker ended while it tokenized', LATER);
+    } finally {
+      this.#busy.delete(worker);
+      this.#waiting.wakeNext();
+    }
+  }
+}
+
+/** An idle worker that has the model open, else an idle one, else one that has it open, else any. */
+function bestOf(
+  workers: readonly Worker[],
+  { model, digest }: Pick<TokenizeRequest, 'model' | 'digest'>,
+): Worker | undefined {
+  const rank = ({ idle, loaded }: Worker): number =>
+    (idle ? 2 : 0) + (digest !== undefined && loaded.get(model)?.digest === digest ? 1 : 0);
+  return [...workers].sort((a, b) => rank(b) - rank(a))[0];
 }
 
 function refuseTooLong(inputs: readonly string[]): void {
@@ -39,4 +124,16 @@ function refuseTooLong(inputs: readonly string[]): void {
   if (characters <= MOST_WHOLE_CHARACTERS) return;
   const reason = `the texts have ${characters} characters together; at most ${MOST_WHOLE_CHARACTERS} are tokenized whole in one request: send them in several`;
   throw new PlimsollError('INVALID_INPUT', reason);
+}
+
+function keyOf({ model, digest, inputs }: Omit<TokenizeRequest, 'type'>): string {
+  return createHash('sha256')
+    .update(JSON.stringify([model, digest, inputs]))
+    .digest('base64');
+}
+
+function limitOf(inputs: readonly string[]): TimeLimit {
+  const characters = inputs.reduce((sum, { length }) => sum + length, 0);
+  const budgetMs = LEAST_BUDGET_MS + characters / BUDGET_CHARACTERS_PER_MS;
+  return { budgetMs, hardMs: HARD_FACTOR * budgetMs };
 }

@@ -15,7 +15,7 @@ export interface JournalOptions {
   readonly keepReceipt: (receipt: Receipt) => void;
 }
 
-/** Heading of a receipt. */
+/** Heading of a receipt, read when the work has ended. */
 export interface ReceiptHead {
   readonly kind: ReceiptKind;
   readonly cause: string;
@@ -71,6 +71,20 @@ export class ReceiptJournal {
       actions: list.actions,
     };
     keepReceipt(receipt);
+    return receipt;
+  }
+
+  /** Keeps the receipt of work that was not done in time: what was left out stands among its actions. */
+  async leftOut(head: ReceiptHead, waitedMs: number, what: string): Promise<Receipt> {
+    const figures = figuresOf(await this.#read());
+    const startedAtMs = Date.now() - waitedMs;
+    const receipt: Receipt = {
+      ...{ id: newReceiptId(startedAtMs), kind: head.kind, cause: head.cause },
+      ...{ session: head.session ?? null, startedAtMs, durationMs: waitedMs },
+      ...{ before: figures, after: figures },
+      actions: [{ action: `left out: ${what}`, durationMs: waitedMs, freedBytes: 0 }],
+    };
+    this.#options.keepReceipt(receipt);
     return receipt;
   }
 

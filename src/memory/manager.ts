@@ -1,6 +1,7 @@
 import type { JobShard } from '../contract/jobs.js';
 import { PlimsollError } from '../errors.js';
 import { trimNativeHeap } from '../system/native-heap.js';
+import { settledWithin } from '../system/time-limit.js';
 import { Recycler } from './actions/recycler.js';
 import { PressureRelief } from './actions/relief.js';
 import { collectGarbage, loadedModels, unloadUnlessWanted } from './actions/steps.js';
@@ -8,7 +9,7 @@ import { TurnQueue } from './actions/turn-queue.js';
 import { LoadAdmission } from './admission.js';
 import type { MemoryEffects } from './effects.js';
 import { type GearFigures, type HotFigures, hasStandIn, nextShift } from './gears.js';
-import { ReceiptJournal } from './journal.js';
+import { type ReceiptHead, ReceiptJournal } from './journal.js';
 import { ModelLedger } from './model-ledger.js';
 import type { PressureAction } from './policy.js';
 import { MemoryReader, type ReaderOptions } from './reader.js';
@@ -148,9 +149,10 @@ export class MemoryManager {
    * Frees what no other session needs, and measures that. Cleanups run one at a time.
    *
    * @param stillUsed whether an open session uses the model, so that it stays.
-   * @param isAwaited whether a caller waits for the receipt: it goes before other work. Default: true.
+   * @param isAwaited whether a caller waits for the receipt: it goes before other work, and the caller gets a receipt
+   *    that says what was left out if it has not ended after {@link AWAITED_MS}. Default: true.
    */
-  cleanup(options: {
+  async cleanup(options: {
     readonly cause: string;
     readonly session: string | null;
     readonly job?: JobShard | undefined;
@@ -158,15 +160,24 @@ export class MemoryManager {
     readonly isAwaited?: boolean;
   }): Promise<Receipt> {
     const { cause, session, job, stillUsed, isAwaited = true } = options;
+    // A caller who has waited for too long has a receipt already: what follows is nobody's.
+    const head = { kind: 'cleanup', cause, session, job } as {
+      -readonly [K in keyof ReceiptHead]: ReceiptHead[K];
+    };
     const work = () =>
-      this.#journal.record({ kind: 'cleanup', cause, session, job }, async (list) => {
+      this.#journal.record(head, async (list) => {
         for (const model of loadedModels(this.#effects)) {
           if (!stillUsed(model)) await unloadUnlessWanted(this.#effects, model, list);
         }
         const othersWork = loadedModels(this.#effects).some(stillUsed);
         await collectGarbage(this.#effects, list, othersWork ? 'gently' : 'grown');
       });
-    return this.#turns.run(work, isAwaited);
+    const done = this.#turns.run(work, isAwaited);
+    if (!isAwaited || (await settledWithin(done, AWAITED_MS))) return done;
+    done.catch((error: unknown) => this.#options.onError('a late cleanup failed', error));
+    const told = { ...head };
+    Object.assign(head, { cause: `${cause}, after its caller had waited`, session: null });
+    return this.#journal.leftOut(told, AWAITED_MS, 'other work on memory, or this, goes on');
   }
 
   /** Unloads one model on request, unless it is wanted. */
@@ -325,6 +336,9 @@ export class MemoryManager {
     again();
   }
 }
+
+/** Longest wait of a caller for a cleanup: behind the replacement of a worker it could wait for a minute. */
+const AWAITED_MS = 5000;
 
 /** Pause after a shift that failed. */
 const SHIFT_PAUSE_MS = 10_000;

@@ -1,5 +1,6 @@
 import { getHeapStatistics } from 'node:v8';
 import { FrugalMemoryReader } from '../system/frugal-reader.js';
+import { SharedRun } from '../system/one-at-a-time.js';
 import { readOwnMemory } from '../system/process-memory.js';
 import { readSystem } from '../system/reading.js';
 import { withinTime } from '../system/time-limit.js';
@@ -30,7 +31,7 @@ const PROCESS_READINGS = 1800;
 /** Flooded begins here at the latest: a line near the total leaves no room above it. */
 const FLOODED_SHARE_OF_TOTAL = 0.98;
 
-/** A file of the kernel can hang with the process it describes; the next reading then tries again. */
+/** A file of the kernel can hang with the process it describes; no other reading begins before that has ended. */
 const READING_TIMEOUT_MS = 5000;
 
 /** Takes readings, and keeps the newest and rings of the last ones. */
@@ -40,6 +41,7 @@ export class MemoryReader {
   readonly #options: ReaderOptions;
   readonly #onRead: () => void;
   readonly #own = new FrugalMemoryReader('self', readOwnMemory);
+  readonly #files = new SharedRun(() => this.#readFiles());
   #last: MemorySnapshot | undefined;
   #level: Pressure = 'normal';
 
@@ -72,12 +74,7 @@ export class MemoryReader {
    * @throws TimeLimitError if that does not end in time.
    */
   async read(): Promise<MemorySnapshot> {
-    const { systemRoot } = this.#options;
-    const files = Promise.all([
-      readSystem(systemRoot),
-      this.#own.read(),
-      this.#options.readChildren(),
-    ]);
+    const files = this.#files.run();
     const [system, own, children] = await withinTime(files, READING_TIMEOUT_MS, 'reading memory');
     const main: ProcessReading = { role: 'main', pid: process.pid, memory: own };
     const snapshot = { atMs: Date.now(), system, processes: [main, ...children] };
@@ -85,6 +82,11 @@ export class MemoryReader {
     this.#last = snapshot;
     this.#onRead();
     return snapshot;
+  }
+
+  #readFiles() {
+    const { systemRoot, readChildren } = this.#options;
+    return Promise.all([readSystem(systemRoot), this.#own.read(), readChildren()]);
   }
 
   /** Adds a regular reading to the rings. */

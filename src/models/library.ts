@@ -1,3 +1,5 @@
+import { PlimsollError } from '../errors.js';
+import { settledWithin } from '../system/time-limit.js';
 import type { MappedForm, MappedForms } from './compile/mapped-form.js';
 import type { Preparer } from './compile/preparer.js';
 import { describe } from './intake/description.js';
@@ -9,10 +11,24 @@ export interface ReadyModel {
   readonly form: MappedForm;
 }
 
+/** What a look at a model's files on disk has found. */
+interface Look {
+  readonly model: Model;
+  /** The entry that still holds. */
+  readonly entry: Entry | undefined;
+  /** What is wrong with the form of an entry whose files are the same. */
+  readonly fault: string | undefined;
+}
+
 /** How long a look at a model's files on disk holds good, counted from its begin. */
 const RECHECK_MS = 2000;
 /** A model that is used is looked at again after this long, beside its requests: none of them waits for the disk. */
 const LOOK_AHEAD_MS = 1000;
+
+/** A look takes milliseconds. A model that is ready is served as it was last seen when a look takes longer. */
+const LOOK_WAIT_MS = 500;
+/** A disk that has not answered after this hangs: each further look would keep another of Node's four threads. */
+const LOOK_HANGS_MS = 5000;
 
 interface Entry extends ReadyModel {
   checkedAtMs: number;
@@ -25,8 +41,8 @@ export class ModelLibrary {
   readonly #preparer: Preparer;
   readonly #now: () => number;
   readonly #ready = new Map<string, Entry>();
-  /** Looks at files that run now, shared by all who ask meanwhile. */
-  readonly #looks = new Map<string, Promise<ReadyModel>>();
+  /** Looks that are under way, by the name that was asked for, oldest first. */
+  readonly #looks = new Map<string, { readonly sinceMs: number; readonly look: Promise<Look> }>();
 
   constructor(parts: {
     readonly repository: ModelRepository;
@@ -42,13 +58,29 @@ export class ModelLibrary {
 
   /** The model, if it was looked at a moment ago; {@link ready} otherwise. */
   readyNow(id: string): ReadyModel | undefined {
-    const entry = this.#ready.get(id) ?? this.#ready.get(this.#repository.idOf(id));
+    const entry = this.#entryOf(id);
     if (entry === undefined) return undefined;
     const ageMs = this.#now() - entry.checkedAtMs;
-    if (ageMs >= RECHECK_MS) return undefined;
+    if (ageMs >= RECHECK_MS) return this.#oldestLookMs() >= LOOK_WAIT_MS ? entry : undefined;
     // What it finds wrong is told to who asks when this one is no longer good.
-    if (ageMs >= LOOK_AHEAD_MS) this.#look(entry.model.id).catch(() => undefined);
+    if (ageMs >= LOOK_AHEAD_MS) this.#lookAt(entry.model.id).catch(() => undefined);
     return entry;
+  }
+
+  /** Why models are served as they were last seen; empty if their files can be looked at. */
+  get blindBecause(): string {
+    const ms = this.#oldestLookMs();
+    if (ms < LOOK_HANGS_MS) return '';
+    return `the models' files have not answered for ${Math.round(ms / 1000)} s; models that are ready are served as they were last seen`;
+  }
+
+  #entryOf(id: string): Entry | undefined {
+    return this.#ready.get(id) ?? this.#ready.get(this.#repository.idOf(id));
+  }
+
+  #oldestLookMs(): number {
+    for (const { sinceMs } of this.#looks.values()) return this.#now() - sinceMs;
+    return 0;
   }
 
   /**
@@ -57,30 +89,52 @@ export class ModelLibrary {
    * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, INSUFFICIENT_MEMORY, STORAGE_UNAVAILABLE
    */
   async ready(id: string): Promise<ReadyModel> {
-    return this.readyNow(id) ?? this.#look(id);
+    const known = this.readyNow(id);
+    if (known !== undefined) return known;
+    const looking = this.#lookAt(id);
+    const last = this.#entryOf(id);
+    if (last !== undefined && !(await settledWithin(looking, LOOK_WAIT_MS))) return last;
+    const { model, entry, fault } = await looking;
+    if (entry !== undefined && fault === undefined && this.#ready.get(model.id) === entry) {
+      return entry;
+    }
+    if (entry !== undefined && fault !== undefined) {
+      await this.#preparer.replace(entry.model, entry.form, fault);
+    }
+    return this.#adopt(model, await this.#preparer.ensure(model));
   }
 
-  #look(id: string): Promise<ReadyModel> {
-    const running = this.#looks.get(id);
-    if (running !== undefined) return running;
-    const look = this.#lookAt(id).finally(() => this.#looks.delete(id));
-    this.#looks.set(id, look);
+  /**
+   * Joins the look that is under way, or begins one; none while another one hangs.
+   *
+   * @throws PlimsollError STORAGE_UNAVAILABLE
+   */
+  #lookAt(id: string): Promise<Look> {
+    const known = this.#looks.get(id);
+    if (known !== undefined) return known.look;
+    const reason = this.blindBecause;
+    if (reason !== '') {
+      const error = new PlimsollError('STORAGE_UNAVAILABLE', reason, { retryAfterSeconds: 5 });
+      return Promise.reject(error);
+    }
+    const look = this.#look(id).finally(() => this.#looks.delete(id));
+    this.#looks.set(id, { sinceMs: this.#now(), look });
+    // Whoever waited for it may have been served what was known.
+    look.catch(() => undefined);
     return look;
   }
 
-  async #lookAt(id: string): Promise<ReadyModel> {
+  /** Reads the disk, and changes nothing on it. */
+  async #look(id: string): Promise<Look> {
     const beganMs = this.#now();
     const model = await this.#repository.refresh(id);
     const entry = this.#ready.get(model.id);
-    if (entry !== undefined && entry.model.signature === model.signature) {
-      const fault = await this.#preparer.faultOf(entry.form, 'sizes');
-      if (fault === undefined && this.#ready.get(model.id) === entry) {
-        entry.checkedAtMs = beganMs;
-        return entry;
-      }
-      if (fault !== undefined) await this.#preparer.replace(entry.model, entry.form, fault);
+    if (entry === undefined || entry.model.signature !== model.signature) {
+      return { model, entry: undefined, fault: undefined };
     }
-    return this.#adopt(model, await this.#preparer.ensure(model));
+    const fault = await this.#preparer.faultOf(entry.form, 'sizes');
+    if (fault === undefined) entry.checkedAtMs = beganMs;
+    return { model, entry, fault };
   }
 
   /** The model with its fp32 form where a fast form serves, to compare with; undefined if it has changed meanwhile. */

@@ -1,18 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import Sqlite from 'libsql';
 import { makeDataFolder } from './data-folder.js';
 import { identityAt } from './file-identity.js';
+import { FileLock } from './file-lock.js';
 
 /** Servers that may share a data folder. */
 const MAX_SLOTS = 64;
 
 /**
  * One server's place in the data folder: its name, and the file of rows that wait for the database.
- *
- * The lock is SQLite's on an empty file: it ends with the process, however that ends, and works on every
- * platform. A process number in a file could be another process's after a restart.
  */
 export class DataSlot {
   /** The same after every start, as long as the folder exists. */
@@ -59,14 +56,14 @@ export class DataSlot {
   renew(): void {
     if (identityAt(fileOf(this.#taken, 'lock')) === this.#taken.identity) return;
     const taken = takeFirst(this.#dataFolder);
-    this.#taken.lock.close();
+    this.#taken.lock.release();
     this.#taken = taken;
     writeFileSync(fileOf(taken, 'server'), this.server, { mode: 0o600 });
   }
 
   /** Leaves the place to the next start. */
   release(): void {
-    this.#taken.lock.close();
+    this.#taken.lock.release();
   }
 
   /** Gives the place up: nothing is left in it. */
@@ -74,7 +71,7 @@ export class DataSlot {
     for (const kind of ['server', 'spill'] as const) {
       rmSync(fileOf(this.#taken, kind), { force: true });
     }
-    this.#taken.lock.close();
+    this.#taken.lock.release();
   }
 }
 
@@ -82,7 +79,7 @@ export class DataSlot {
 interface Taken {
   readonly folder: string;
   readonly number: number;
-  readonly lock: Sqlite.Database;
+  readonly lock: FileLock;
   readonly identity: string;
 }
 
@@ -111,15 +108,8 @@ function takeFirst(dataFolder: string): Taken {
 
 function tryToTake(folder: string, number: number): Taken | undefined {
   const file = fileOf({ folder, number }, 'lock');
-  const lock = new Sqlite(file);
-  try {
-    lock.exec('begin exclusive');
-  } catch (error) {
-    lock.close();
-    if (/locked|busy/i.test(String(error))) return undefined;
-    throw error;
-  }
-  return { folder, number, lock, identity: identityAt(file) };
+  const lock = FileLock.take(file);
+  return lock && { folder, number, lock, identity: identityAt(file) };
 }
 
 function nameIn(file: string): string {

@@ -65,6 +65,11 @@ export class Store {
     this.#onRestored = listener;
   }
 
+  /** Why the file is missing, until it was made anew; empty while it is there. */
+  get goneBecause(): string {
+    return this.#backend.goneBecause ?? '';
+  }
+
   /** The pools to the database's server; none with SQLite. */
   get pools(): readonly NamedPool[] {
     return this.#backend.pools;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 /** CPU time since the machine or the process started, in clock ticks of the kernel (proc(5)). */
@@ -41,6 +41,19 @@ export function processCpuMs(pid: number | undefined, root = '/proc'): number | 
     return ticks === undefined ? undefined : ticks * MS_PER_TICK;
   } catch {
     return undefined;
+  }
+}
+
+/** Whether a thread of the process waits in the kernel and cannot be interrupted, as for a disk (state D, proc(5)). */
+export function waitsForDisk(pid: number | undefined, root = '/proc'): boolean {
+  try {
+    const tasks = `${root}/${pid}/task`;
+    return readdirSync(tasks).some((task) => {
+      const stat = readFileSync(`${tasks}/${task}/stat`, 'utf8');
+      return stat.slice(stat.lastIndexOf(')') + 2).startsWith('D');
+    });
+  } catch {
+    return false;
   }
 }
 

@@ -1,5 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Places } from './one-at-a-time.js';
+
+/** A file can hang with the process that it describes, or with LXCFS: half of Node's threads are left to others. */
+const places = new Places(2);
 
 /**
  * The text of a kernel file below `root`, or undefined when the kernel does not give it.
@@ -10,7 +14,7 @@ import { join } from 'node:path';
  */
 export async function readKernelFile(root: string, path: string): Promise<string | undefined> {
   try {
-    return await readFile(join(root, path), 'utf8');
+    return await places.run(() => readFile(join(root, path), 'utf8'));
   } catch {
     return undefined;
   }

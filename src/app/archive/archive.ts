@@ -123,7 +123,9 @@ export class Archive {
   get figures() {
     const { database, file } = this.#recorder?.reasons ?? { database: '', file: '' };
     const none = { bufferedRows: 0, spilledBytes: 0, written: 0, spilled: 0, lost: 0 };
-    return { ...(this.#recorder?.figures ?? none), database, file };
+    // It is looked for every two seconds, also while there is nothing to write.
+    const gone = database || this.#options.store.goneBecause;
+    return { ...(this.#recorder?.figures ?? none), database: gone, file };
   }
 
   keepSession(view: SessionView): void {
@@ -255,6 +257,11 @@ export class Archive {
   }
 
   /** Writes waiting records to the database, or to the file for the next start. */
+  /** Settles when what was recorded so far is written, or cannot be now; never rejects. */
+  settled(): Promise<void> {
+    return this.#recorder?.settled() ?? Promise.resolve();
+  }
+
   async close(): Promise<void> {
     const rest = this.#minute.rest();
     if (rest !== undefined) this.#keepMinute(rest);

@@ -1,11 +1,12 @@
 import path from 'node:path';
+import { type Abortable, unlessAborted } from '../../cache/abortable.js';
 import type { ModelDetail, ModelView } from '../../contract/models.js';
 import type { Tokenized } from '../../contract/tokenize.js';
 import { toInstantOrNull, toMb, toMbOrNull, toMs } from '../../contract/units.js';
 import { PlimsollError } from '../../errors.js';
 import type { Dispatcher } from '../../inference/dispatcher.js';
 import { tokenizerHandleOf } from '../../inference/loads/model-handles.js';
-import { tokenizeIn } from '../../inference/tokenize.js';
+import { TokenizeCalls } from '../../inference/tokenize.js';
 import type { WorkerPool } from '../../inference/workers/pool.js';
 import type { MemoryManager } from '../../memory/manager.js';
 import { diskBytesOf, hubOriginOf } from '../../models/intake/origin.js';
@@ -22,6 +23,7 @@ export class ModelViews {
   readonly #dispatcher: Dispatcher;
   readonly #memory: MemoryManager;
   readonly #pool: WorkerPool;
+  readonly #calls: TokenizeCalls;
 
   constructor(parts: {
     readonly repository: ModelRepository;
@@ -35,6 +37,7 @@ export class ModelViews {
     this.#dispatcher = parts.dispatcher;
     this.#memory = parts.memory;
     this.#pool = parts.pool;
+    this.#calls = new TokenizeCalls(parts.pool);
   }
 
   /** Every model, usable or broken, by name; the folder is read again. */
@@ -88,11 +91,20 @@ export class ModelViews {
    * cannot be served its tokenizer still can.
    *
    * @param isWhole all tokens; else at most as many as the model takes.
-   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, WORKER_LOST, INVALID_INPUT
+   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, those of {@link TokenizeCalls.tokenize}
    */
-  async tokenize(id: string, inputs: readonly string[], isWhole = false): Promise<Tokenized> {
-    const { model, tokenizer, maxTokens } = await this.#tokenizerOf(id);
-    const texts = await tokenizeIn(this.#pool, tokenizer, inputs, isWhole);
+  async tokenize(
+    id: string,
+    inputs: readonly string[],
+    abort: Abortable,
+    isWhole = false,
+  ): Promise<Tokenized> {
+    const { model, digest, tokenizer, maxTokens } = await unlessAborted(
+      this.#tokenizerOf(id),
+      abort.signal,
+    );
+    const asked = { model, digest, tokenizer, inputs, isWhole };
+    const texts = await this.#calls.tokenize(asked, abort);
     const results = texts.map((of) => ({ ...of, count: of.ids.length }));
     return { model, max_tokens: maxTokens, tokenizer: tokenizer.choice.kind, results };
   }
@@ -104,12 +116,13 @@ export class ModelViews {
     if (!('graphFile' in found)) {
       const { files, maxTokens } = found;
       const tokenizer = { files, choice: reference, maxTokens, truncationSide: undefined };
-      return { model: this.#repository.idOf(id), tokenizer, maxTokens };
+      return { model: this.#repository.idOf(id), digest: undefined, tokenizer, maxTokens };
     }
     const form = await this.#library.formOf(found);
     const model = form === undefined ? found : withFindings(found, form);
     const tokenizer = tokenizerHandleOf(model, form?.findings.tokenizer ?? reference);
-    return { model: model.id, tokenizer, maxTokens: model.description.maxTokens };
+    const digest = form?.instance;
+    return { model: model.id, digest, tokenizer, maxTokens: model.description.maxTokens };
   }
 
   /** @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE */

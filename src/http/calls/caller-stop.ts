@@ -2,6 +2,20 @@ import type { FastifyRequest } from 'fastify';
 import type { Abortable } from '../../cache/abortable.js';
 import { PlimsollError } from '../../errors.js';
 
+/** Does work that ends with the caller's patience: its deadline, or its leaving. */
+export async function whileWanted<T>(
+  request: Pick<FastifyRequest, 'raw'>,
+  deadlineMs: number,
+  work: (stop: CallerStop) => Promise<T>,
+): Promise<T> {
+  const stop = new CallerStop(request, deadlineMs);
+  try {
+    return await work(stop);
+  } finally {
+    stop.clear();
+  }
+}
+
 /** Fires when the deadline is over or the caller has closed the connection. */
 export class CallerStop implements Abortable {
   readonly beganMs = performance.now();

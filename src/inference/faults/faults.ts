@@ -4,6 +4,7 @@ import type { TimeLimit } from '../workers/time-limit.js';
 import { inputRefused, RefusedTexts } from './refused-texts.js';
 import { SetAsideModels } from './set-aside-models.js';
 import { type BatchWork, TimeBudgets } from './time-budgets.js';
+import type { Fault } from './verdict.js';
 
 /** A text or a model that is refused for a while. */
 export interface Refusal {
@@ -64,15 +65,24 @@ export class Faults {
     this.#proven.add(model.id);
   }
 
-  /** A worker ended or was stopped while it ran the model: until a batch is answered it is not to be trusted. */
-  lost({ model }: ReadyModel): void {
-    this.#proven.delete(model.id);
+  /**
+   * A worker ended or was stopped while it ran or opened the model: until a batch is answered it is not to be trusted.
+   * A model that ends workers while they open it is set aside; one that waits for a slow disk is not.
+   */
+  lost(ready: ReadyModel, fault?: Fault): void {
+    this.#proven.delete(ready.model.id);
+    if (fault?.kind !== 'lost' || fault.stage !== 'opening' || fault.ending === 'stalled') return;
+    this.#blame(ready);
   }
 
   /** The text is to blame: it is refused from now on. Too many of them, and the model is to blame. */
   refuse({ model, form }: ReadyModel, key: string | undefined, reason: string): void {
     this.#texts.add(key === undefined ? undefined : textKeyOf(key), reason);
     this.#onRefusal?.({ what: 'text', model: model.id, reason });
+    this.#blame({ model, form });
+  }
+
+  #blame({ model, form }: ReadyModel): void {
     if (!this.#models.failed(model.id, form.digest)) return;
     const told = this.setAside({ model, form })?.message ?? '';
     this.#onRefusal?.({ what: 'model', model: model.id, reason: told });

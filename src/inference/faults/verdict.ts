@@ -1,5 +1,10 @@
 import { PlimsollError } from '../../errors.js';
-import { BatchError, WorkerGoneError } from '../workers/worker-gone.js';
+import {
+  BatchError,
+  type Stage,
+  type WorkerEnding,
+  WorkerGoneError,
+} from '../workers/worker-gone.js';
 
 /** What went wrong with a batch. */
 export type Fault =
@@ -9,8 +14,12 @@ export type Fault =
   | { readonly kind: 'failed'; readonly error: Error }
   /** The worker ended before it had begun with the batch. */
   | { readonly kind: 'not begun' }
-  /** The worker ended while it ran the batch. */
-  | { readonly kind: 'lost'; readonly ending: WorkerGoneError['ending'] };
+  /** The worker ended while it ran the batch, or while it opened the model for it. */
+  | {
+      readonly kind: 'lost';
+      readonly ending: WorkerEnding;
+      readonly stage: Exclude<Stage, 'not begun'>;
+    };
 
 /** What becomes of one row of the batch. */
 export type Verdict =
@@ -24,7 +33,7 @@ export type Verdict =
 /** Workers that a row may lose: others end workers too, so the first losses prove nothing. */
 const MAX_LOSSES = 3;
 
-const EXCESSES: Readonly<Partial<Record<WorkerGoneError['ending'], string>>> = {
+const EXCESSES: Readonly<Partial<Record<WorkerEnding, string>>> = {
   overran: 'takes far longer than texts of its length take',
   outgrew: 'takes more memory than the load line has',
 };
@@ -32,8 +41,8 @@ const EXCESSES: Readonly<Partial<Record<WorkerGoneError['ending'], string>>> = {
 /** @param error what running the batch has thrown. */
 export function faultOf(error: unknown): Fault {
   if (error instanceof WorkerGoneError) {
-    const { wasRunning, ending } = error;
-    return wasRunning ? { kind: 'lost', ending } : { kind: 'not begun' };
+    const { stage, ending } = error;
+    return stage === 'not begun' ? { kind: 'not begun' } : { kind: 'lost', ending, stage };
   }
   if (error instanceof BatchError) return { kind: 'failed', error: error.cause };
   return { kind: 'not opened', error: error instanceof Error ? error : new Error(String(error)) };
@@ -45,11 +54,12 @@ export function faultOf(error: unknown): Fault {
  *
  * 1. The model cannot be opened: that fails every row alike.
  * 2. The worker had not begun: the row runs again as if nothing had been.
- * 3. It had neighbours: again, alone.
- * 4. Alone, and the worker answered with an error: the error is its own.
- * 5. Alone, and it used up its time, or more memory than there is: the text is to blame.
- * 6. Alone, and the worker ended or did nothing: again, until that has happened too often.
- * 7. Then the text is to blame if workers ended. If they did nothing, they were stopped from outside.
+ * 3. The worker was opening the model: again, until that has happened too often. No text is to blame for it.
+ * 4. It had neighbours: again, alone.
+ * 5. Alone, and the worker answered with an error: the error is its own.
+ * 6. Alone, and it used up its time, or more memory than there is: the text is to blame.
+ * 7. Alone, and the worker ended, did nothing or answered garbage: again, until that has happened too often.
+ * 8. Then the text is to blame if workers ended. Otherwise something else stopped them, or damaged them.
  *
  * @param isAlone whether it was the only row of its batch.
  * @param losses workers that it has lost before.
@@ -57,17 +67,25 @@ export function faultOf(error: unknown): Fault {
 export function verdictOn(fault: Fault, isAlone: boolean, losses: number): Verdict {
   if (fault.kind === 'not opened') return { is: 'failed', error: fault.error }; // 1
   if (fault.kind === 'not begun') return { is: 'again', alone: false, counts: false }; // 2
-  if (!isAlone) return { is: 'again', alone: true, counts: fault.kind === 'lost' }; // 3
-  if (fault.kind === 'failed') return { is: 'failed', error: fault.error }; // 4
-  const excess = EXCESSES[fault.ending];
-  if (excess !== undefined) return { is: 'refused', reason: excess }; // 5
-  if (losses + 1 < MAX_LOSSES) return { is: 'again', alone: true, counts: true }; // 6
-  if (fault.ending === 'ended') {
-    return { is: 'refused', reason: `ended ${MAX_LOSSES} workers that ran it` }; // 7
+  const isLast = losses + 1 >= MAX_LOSSES;
+  if (fault.kind === 'lost' && fault.stage === 'opening') {
+    if (isLast) return lostIn(`ended while they opened the model (${fault.ending})`); // 3
+    return { is: 'again', alone: false, counts: true };
   }
-  const message = `${MAX_LOSSES} workers stood still while they ran this input`;
-  return {
-    is: 'failed',
-    error: new PlimsollError('WORKER_LOST', message, { retryAfterSeconds: 1 }),
-  };
+  if (!isAlone) return { is: 'again', alone: true, counts: fault.kind === 'lost' }; // 4
+  if (fault.kind === 'failed') return { is: 'failed', error: fault.error }; // 5
+  const excess = EXCESSES[fault.ending];
+  if (excess !== undefined) return { is: 'refused', reason: excess }; // 6
+  if (!isLast) return { is: 'again', alone: true, counts: true }; // 7
+  if (fault.ending === 'ended') {
+    return { is: 'refused', reason: `ended ${MAX_LOSSES} workers that ran it` }; // 8
+  }
+  const what = fault.ending === 'garbled' ? 'answered garbage' : 'stood still';
+  return lostIn(`${what} while they ran this input`);
+}
+
+function lostIn(what: string): Verdict {
+  const message = `${MAX_LOSSES} workers ${what}`;
+  const error = new PlimsollError('WORKER_LOST', message, { retryAfterSeconds: 1 });
+  return { is: 'failed', error };
 }

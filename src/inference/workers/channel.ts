@@ -1,9 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { PlimsollError } from '../../errors.js';
-import type { WorkerAnswers, WorkerMessage, WorkerRequest } from './protocol.js';
-import { readAnswer } from './read-answer.js';
+import type { WorkerAnswers, WorkerRequest } from './protocol.js';
+import { readAnswer, type WorkerReply } from './read-answer.js';
 import { type Overdue, type Progress, type TimeLimit, TimeLimitWatch } from './time-limit.js';
-import { WorkerGoneError } from './worker-gone.js';
+import { type Stage, WorkerGoneError } from './worker-gone.js';
 
 export interface ChannelOptions {
   /** Name of the worker in messages. */
@@ -19,14 +19,16 @@ export interface ChannelOptions {
   readonly onOverdue: (request: WorkerRequest['type'], overdue: Overdue, elapsedMs: number) => void;
   /** A message could not be sent. */
   readonly onUnreachable: () => void;
+  /** The worker sent something that answers nothing: what else it says cannot be relied on. */
+  readonly onGarbage: (what: string) => void;
 }
 
 interface Pending {
-  readonly type: WorkerRequest['type'];
+  readonly request: WorkerRequest;
   readonly limit: TimeLimit;
   readonly threads: number;
-  /** Takes what the worker answered, of whatever shape. */
-  readonly answer: (value: unknown) => void;
+  /** Takes what the worker answered. @returns false if it is of another shape */
+  readonly answer: (value: unknown) => boolean;
   readonly reject: (error: Error) => void;
 }
 
@@ -72,43 +74,51 @@ export class WorkerChannel {
     return new Promise((resolve, reject) => {
       const { id: name, child, onUnreachable } = this.#options;
       if (this.#isClosed || !child.connected) {
-        reject(new WorkerGoneError(`${name} is gone`));
+        // It must not count as ready any more, or the same work would be given to it over and over.
+        if (!this.#isClosed) onUnreachable();
+        reject(new WorkerGoneError(`${name} is gone`, { stage: 'not begun' }));
         return;
       }
       const id = this.#nextId++;
       const answer = (value: unknown) => {
-        const read = readAnswer<R['type']>(request.type, value);
+        const read = readAnswer<R>(request, value);
         if (read !== undefined) resolve(read);
-        else
-          reject(
-            new PlimsollError('INTERNAL', `${name} answered ${request.type} with another shape`),
-          );
+        return read !== undefined;
       };
-      this.#pending.set(id, { type: request.type, limit, threads, answer, reject });
+      this.#pending.set(id, { request, limit, threads, answer, reject });
       if (this.#pending.size === 1) this.#watchFirst();
       child.send({ ...request, id }, (error) => {
         if (error === null) return;
         this.#settle(id);
         onUnreachable();
-        reject(new WorkerGoneError(`${name} cannot be reached: ${error.message}`));
+        const message = `${name} cannot be reached: ${error.message}`;
+        reject(new WorkerGoneError(message, { stage: 'not begun' }));
       });
     });
   }
 
-  receive(message: Exclude<WorkerMessage, { type: 'ready' }>): void {
+  /** @param reply undefined if the message was none. */
+  receive(reply: WorkerReply | undefined): void {
     this.#heardMs = performance.now();
-    const pending = this.#settle(message.id);
-    if (message.type === 'answer') pending?.answer(message.value);
-    else pending?.reject(new PlimsollError(message.code, message.message));
+    const pending = reply && this.#pending.get(reply.id);
+    // A request that garbage answered stays open: it fails when the worker is ended for it, and runs elsewhere.
+    if (reply === undefined) this.#options.onGarbage('sent what is no message');
+    else if (pending === undefined) this.#options.onGarbage('answered what it was not asked');
+    else if (reply.type === 'failed') {
+      this.#settle(reply.id);
+      pending.reject(new PlimsollError(reply.code, reply.message));
+    } else if (pending.answer(reply.value)) this.#settle(reply.id);
+    else this.#options.onGarbage(`answered "${pending.request.type}" with another shape`);
   }
 
-  /** The worker has ended: every open request fails. */
+  /** The worker has ended: every open request fails, and learns how far the worker had come with it. */
   close(error: WorkerGoneError): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    const first = this.#first;
     const open = [...this.#pending.values()];
     this.#pending.clear();
-    for (const { reject } of open) reject(error);
+    for (const pending of open) pending.reject(error.at(stageOf(pending, first)));
   }
 
   get #first(): Pending | undefined {
@@ -155,6 +165,13 @@ export class WorkerChannel {
     const elapsedMs = performance.now() - this.#startedMs;
     const next = watch.look({ elapsedMs, ...this.#options.look() });
     if (typeof next === 'number') this.#lookAfter(next, request, watch);
-    else this.#options.onOverdue(request.type, next, elapsedMs);
+    else this.#options.onOverdue(request.request.type, next, elapsedMs);
   }
+}
+
+/** A worker handles its requests in order: it worked on the first one, and had not looked at the others. */
+function stageOf({ request }: Pending, first: Pending | undefined): Stage {
+  if (request === first?.request) return 'running';
+  const isOpening = first?.request.type === 'load' && request.type === 'run';
+  return isOpening && first.request.model.id === request.model ? 'opening' : 'not begun';
 }

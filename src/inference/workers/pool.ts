@@ -128,6 +128,7 @@ export class WorkerPool {
       startTimeoutMs,
       lowPriority,
       onExit: (worker, reason) => this.#onExit(worker, reason),
+      onFree: () => this.#options.onChange(),
       ...(onShift === undefined ? {} : { onShift }),
       ...(replyTimeoutMs === undefined ? {} : { replyTimeoutMs }),
       ...(mostPrivateBytes === undefined ? {} : { mostPrivateBytes }),

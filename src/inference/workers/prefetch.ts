@@ -1,4 +1,4 @@
-/** A batch that was sent to a worker. */
+/** A batch that was sent to a worker, or other work that keeps it busy. */
 export interface AssignedBatch {
   readonly model: string;
   readonly sentAtMs: number;
@@ -29,8 +29,7 @@ export class BatchPrefetch {
   readonly #batches: AssignedBatch[] = [];
   readonly #drainWaiters: (() => void)[] = [];
   #freeSinceMs = 0;
-  /** The batch that ran when the worker ended. */
-  #lost: AssignedBatch | undefined;
+  #wasLost = false;
 
   /** The batch that runs now. */
   get running(): AssignedBatch | undefined {
@@ -68,19 +67,13 @@ export class BatchPrefetch {
     return new Promise((resolve) => this.#drainWaiters.push(resolve));
   }
 
-  /** The worker has ended; {@link wasRunning} then tells which batch it ran. */
   workerEnded(): void {
-    this.#lost = this.#batches[0];
+    this.#wasLost = this.#batches.length > 0;
   }
 
-  /** Whether the worker ended while it ran a batch. */
+  /** Whether the worker ended while it had work. */
   get wasLost(): boolean {
-    return this.#lost !== undefined;
-  }
-
-  /** Whether the worker may have ended because of this batch: it never looked at the one in its pipe. */
-  wasRunning(batch: AssignedBatch): boolean {
-    return this.#lost === undefined || this.#lost === batch;
+    return this.#wasLost;
   }
 
   #startedMs({ sentAtMs }: AssignedBatch): number {

@@ -59,10 +59,13 @@ export type WorkerRequest =
   /** Tokens of texts as a model sees them; the model itself need not be loaded. */
   | {
       readonly type: 'tokenize';
+      readonly model: string;
+      /** Of the model's mapped form; undefined if it has none. */
+      readonly digest: string | undefined;
       readonly tokenizer: TokenizerHandle;
       readonly inputs: readonly string[];
       /** All tokens, also those beyond what the model takes. */
-      readonly isWhole: boolean;
+      readonly isWhole?: boolean;
     }
   | { readonly type: 'collect' }
   | { readonly type: 'read' }

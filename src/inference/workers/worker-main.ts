@@ -11,11 +11,12 @@ import type { Gear } from '../../models/run/gear.js';
 import { MappedSession } from '../../models/run/onnx-session.js';
 import { scoresOf } from '../../models/run/scores.js';
 import { TokenEncoder } from '../../models/run/token-encoder.js';
-import { type Encoding, TextEncoder } from '../../models/run/tokenizer.js';
+import type { Encoding, TextEncoder } from '../../models/run/tokenizer.js';
 import { trimNativeHeap } from '../../system/native-heap.js';
 import { adviseOutOfMemoryKiller, collectGarbage } from '../../system/own-process.js';
 import { dieWithParent } from '../../system/process/parent-death.js';
 import { readOwnMemory, readOwnPrivateBytes } from '../../system/process-memory.js';
+import { encoderOf, KeptTokenizer } from './kept-tokenizer.js';
 import type {
   BatchResult,
   ModelHandle,
@@ -24,7 +25,6 @@ import type {
   StepResult,
   TokenizedText,
   TokenizeRequest,
-  TokenizerHandle,
   WorkerAnswers,
   WorkerMessage,
 } from './protocol.js';
@@ -59,8 +59,11 @@ async function openEncoder({ digest, tokenizer }: ModelHandle): Promise<TextEnco
   return encoder;
 }
 
-function encoderOf({ files, maxTokens, choice, truncationSide }: TokenizerHandle) {
-  return TextEncoder.open(files, maxTokens, { ...choice, truncationSide });
+const kept = new KeptTokenizer(giveBack);
+
+function giveBack(): void {
+  collectGarbage();
+  trimNativeHeap();
 }
 
 async function load(handle: ModelHandle, gear: Gear): Promise<WorkerAnswers['load']> {
@@ -170,23 +173,34 @@ function refuseTooLong(encodings: readonly Encoding[], { memoryCap: cap }: Model
   );
 }
 
-async function tokenize({
-  tokenizer: handle,
-  inputs,
-  isWhole,
-}: TokenizeRequest): Promise<readonly TokenizedText[]> {
-  const encoder = await encoderOf(handle);
+async function tokenize(request: TokenizeRequest): Promise<readonly TokenizedText[]> {
+  const { inputs, isWhole, tokenizer } = request;
+  const encoder = openEncoderOf(request) ?? (await kept.open(tokenizer));
   const texts: TokenizedText[] = [];
-  for (const input of inputs) {
-    if (isWhole) {
-      const details = await encoder.detailedWhole(input);
-      texts.push({ ...details, truncated: details.ids.length > handle.maxTokens });
-    } else {
-      const { details, truncated } = await encoder.detailed(input);
-      texts.push({ ...details, truncated });
+  try {
+    for (const input of inputs) {
+      if (isWhole === true) {
+        const details = await encoder.detailedWhole(input);
+        texts.push({ ...details, truncated: details.ids.length > tokenizer.maxTokens });
+      } else {
+        const { details, truncated } = await encoder.detailed(input);
+        texts.push({ ...details, truncated });
+      }
     }
+  } finally {
+    kept.used();
   }
   return texts;
+}
+
+/**
+ * The tokenizer of a model that is open. Places of tokens take the native one: a model that serves without it would
+ * keep it until it is closed.
+ */
+function openEncoderOf({ model, digest, tokenizer }: TokenizeRequest): TextEncoder | undefined {
+  const open = models.get(model);
+  if (open === undefined || open.handle.digest !== digest) return undefined;
+  return tokenizer.choice.kind === 'native' ? open.encoder : undefined;
 }
 
 /** Does a step that gives memory back, and measures what it gave. */
@@ -210,8 +224,8 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
       return tokenize(request);
     case 'collect':
       return measured(async () => {
-        collectGarbage();
-        trimNativeHeap();
+        kept.drop();
+        giveBack();
       });
     case 'read':
       return readOwnMemory();
@@ -246,6 +260,5 @@ process.on('message', (request: NumberedRequest) => {
 });
 
 adviseOutOfMemoryKiller(OOM_SCORE_ADJUSTMENT);
-collectGarbage();
-trimNativeHeap();
+giveBack();
 tell({ type: 'ready', memory: await readOwnMemory() });

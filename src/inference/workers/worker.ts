@@ -8,10 +8,11 @@ import { settledWithin } from '../../system/time-limit.js';
 import { WorkerChannel } from './channel.js';
 import { type LoadedModel, OpenModels } from './open-models.js';
 import { BatchPrefetch, type Capacity } from './prefetch.js';
-import type { ModelHandle, TokenizeRequest, WorkerAnswers, WorkerMessage } from './protocol.js';
+import type { ModelHandle, TokenizeRequest, WorkerAnswers } from './protocol.js';
+import { readMessage } from './read-answer.js';
 import type { Ran, RunOptions } from './run-options.js';
 import { replyLimit, type TimeLimit, wordsOf } from './time-limit.js';
-import { BatchError, type WorkerEnding, WorkerGoneError } from './worker-gone.js';
+import { BatchError, type Killed, WorkerGoneError } from './worker-gone.js';
 import { forkWorker, lookAt, workerMemoryReader } from './worker-process.js';
 
 /** `starting` → `ready` → `leaving` (gets no new work) → `gone`; any state may become `gone` at once. */
@@ -32,11 +33,12 @@ export interface WorkerOptions {
   readonly onExit: (worker: Worker, reason: string) => void;
   /** A model has moved to the hot gear. */
   readonly onShift?: (worker: Worker, model: string) => void;
+  /** It has ended other work than a batch, and can take batches again. */
+  readonly onFree?: () => void;
 }
 
 /** Runs in a new worker before it counts as ready; a failure is ignored. */
 export type WarmUp = (worker: Worker) => Promise<void>;
-
 /** A model that an operator or a warm-up opens may have to be read from a slow disk. */
 const LOAD_TIMEOUT_MS = 60_000;
 /** A warm-up saves the first callers time; one that takes longer than this saves nothing. */
@@ -63,7 +65,6 @@ export class Worker {
   #markExited: () => void = () => undefined;
   #state: WorkerState = 'starting';
   readonly #batches = new BatchPrefetch();
-  #shifting = false;
   #left = false;
   #completedBatches = 0;
   #users = 0;
@@ -73,7 +74,7 @@ export class Worker {
   #warmUp: WarmUp | undefined;
   #restorePriority: () => void = () => undefined;
   /** Why this process was killed from here. */
-  #killed: { readonly ending: WorkerEnding; readonly reason: string } | undefined;
+  #killed: Killed | undefined;
   /** Kills a process that does not start; later, gives up one that does not end. */
   #timer: NodeJS.Timeout | undefined;
 
@@ -100,12 +101,13 @@ export class Worker {
       mostBytes: options.mostPrivateBytes ?? Infinity,
       look: () => lookAt(this.pid),
       onOverdue: (request, ending, elapsedMs) => {
-        this.#kill({ ending, reason: wordsOf(ending, request, elapsedMs) });
+        this.kill({ ending, reason: wordsOf(ending, request, elapsedMs) });
       },
       onUnreachable: () => this.#unreachable(),
+      onGarbage: (reason) => this.kill({ ending: 'garbled', reason }),
     });
     this.#timer = setTimeout(() => this.kill(), options.startTimeoutMs);
-    this.#child.on('message', (message: WorkerMessage) => this.#receive(message));
+    this.#child.on('message', (message: unknown) => this.#receive(message));
     this.#child.on('disconnect', () => this.#unreachable());
     this.#child.on('error', (error) => this.#end(error.message));
     this.#child.on('exit', (code, signal) => this.#end(signal ?? `exit code ${code}`));
@@ -119,7 +121,7 @@ export class Worker {
     return this.#state;
   }
 
-  /** Model of the running batch. */
+  /** Model of the running batch, or of the other work that it does. */
   get running(): string | undefined {
     return this.#batches.running?.model;
   }
@@ -130,7 +132,7 @@ export class Worker {
 
   /** When this worker can start its next batch. */
   get capacity(): Capacity {
-    return this.#state === 'ready' && !this.#shifting ? this.#batches.capacity : 'none';
+    return this.#state === 'ready' ? this.#batches.capacity : 'none';
   }
 
   /** Whether it was told to leave, so that its end is expected. */
@@ -142,7 +144,7 @@ export class Worker {
     return this.#completedBatches;
   }
 
-  /** Whether it has completed a batch, or ended while it ran one. */
+  /** Whether it has completed a batch, or ended while it had work. */
   get hasWorked(): boolean {
     return this.#completedBatches > 0 || this.#batches.wasLost;
   }
@@ -187,11 +189,11 @@ export class Worker {
    * @throws PlimsollError MODEL_UNUSABLE
    * @throws WorkerGoneError
    */
-  async load(
-    handle: ModelHandle,
-    gear: Gear = 'cold',
-    timeoutMs = LOAD_TIMEOUT_MS,
-  ): Promise<number | undefined> {
+  load(handle: ModelHandle, gear: Gear = 'cold'): Promise<number | undefined> {
+    return this.#busyWith(handle.id, () => this.#open(handle, gear, LOAD_TIMEOUT_MS));
+  }
+
+  async #open(handle: ModelHandle, gear: Gear, timeoutMs: number): Promise<number | undefined> {
     const present = this.#loaded.get(handle.id);
     if (present?.digest === handle.digest) {
       // Callers who come while it is being opened share the outcome, failure included.
@@ -223,26 +225,26 @@ export class Worker {
    *
    * @throws PlimsollError, WorkerGoneError; the model then stays in the cold gear.
    */
-  async shift(model: string, timeoutMs: number): Promise<WorkerAnswers['shift']> {
+  shift(model: string, timeoutMs: number): Promise<WorkerAnswers['shift']> {
     const loaded = this.#loaded.get(model);
-    this.#shifting = true;
+    const limit = { budgetMs: timeoutMs, hardMs: timeoutMs };
     // Another worker serves meanwhile and should not lose CPU time to this.
     const restorePriority = unhurriedFor(this.pid, LOW_PRIORITY_SHIFT_MS);
-    const limit = { budgetMs: timeoutMs, hardMs: timeoutMs };
-    try {
-      const result = await this.#channel.call({ type: 'shift', model }, limit);
-      // If it was unloaded meanwhile, this entry is no longer in the map.
-      if (loaded !== undefined) loaded.gear = 'hot';
-      this.#options.onShift?.(this, model);
-      return result;
-    } catch (error) {
-      // The next attempt comes only after as many batches again.
-      if (loaded !== undefined) loaded.batches = 0;
-      throw error;
-    } finally {
-      restorePriority();
-      this.#shifting = false;
-    }
+    return this.#busyWith(model, async () => {
+      try {
+        const result = await this.#channel.call({ type: 'shift', model }, limit);
+        // If it was unloaded meanwhile, this entry is no longer in the map.
+        if (loaded !== undefined) loaded.gear = 'hot';
+        this.#options.onShift?.(this, model);
+        return result;
+      } catch (error) {
+        // The next attempt comes only after as many batches again.
+        if (loaded !== undefined) loaded.batches = 0;
+        throw error;
+      } finally {
+        restorePriority();
+      }
+    });
   }
 
   /**
@@ -258,33 +260,48 @@ export class Worker {
     const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
       // Sent together to save a round trip: the worker handles its messages in order.
-      const loading = this.load(handle, gear, timeoutMs);
+      const loading = this.#open(handle, gear, timeoutMs);
       const of = { functions, keep, tokens, bounds };
       const request = { type: 'run', model: handle.id, inputs, ...of } as const;
       const running = this.#channel.call(request, limit, handle.threads);
-      running.catch(() => undefined);
-      const loadMs = await loading;
-      const result = await running.catch((error: unknown) => {
+      const ran = running.catch((error: unknown) => {
         throw error instanceof PlimsollError ? new BatchError(error) : error;
       });
+      ran.catch(() => undefined);
+      const loadMs = await loading.catch(async (error: unknown) => {
+        // What is told of the load is not the batch's own stage.
+        if (error instanceof WorkerGoneError) await ran;
+        throw error;
+      });
+      const result = await ran;
       this.#completedBatches += 1;
       this.#loaded.countBatch(handle.id);
       return { ...result, loadMs, tookMs: this.#batches.finish(batch) };
     } catch (error) {
       this.#batches.finish(batch);
-      if (!(error instanceof WorkerGoneError)) throw error;
-      throw error.of(this.#batches.wasRunning(batch));
+      throw error;
     }
   }
 
-  /** Resolves when its batches have been answered or lost. */
+  /** Does other work than a batch: no batch is sent to wait behind it. */
+  async #busyWith<T>(model: string, work: () => Promise<T>): Promise<T> {
+    const entry = this.#batches.assign(model, Infinity);
+    try {
+      return await work();
+    } finally {
+      this.#batches.finish(entry);
+      this.#options.onFree?.();
+    }
+  }
+
+  /** Resolves when its work has been answered or lost. */
   drained(): Promise<void> {
     return this.#batches.drained();
   }
 
-  /** Tokens of texts as a model sees them; the model need not be loaded. @param timeoutMs as for a batch */
-  tokenize(asked: TokenizeRequest, timeoutMs: number): Promise<WorkerAnswers['tokenize']> {
-    return this.#channel.call(asked, { budgetMs: timeoutMs, hardMs: timeoutMs });
+  /** Tokens of texts as a model sees them; the model need not be loaded. */
+  tokenize(asked: TokenizeRequest, limit: TimeLimit): Promise<WorkerAnswers['tokenize']> {
+    return this.#busyWith(asked.model, () => this.#channel.call(asked, limit));
   }
 
   collect(): Promise<WorkerAnswers['collect']> {
@@ -323,11 +340,8 @@ export class Worker {
     clearTimeout(timer);
   }
 
-  kill(): void {
-    this.#kill(undefined);
-  }
-
-  #kill(why: { readonly ending: WorkerEnding; readonly reason: string } | undefined): void {
+  /** @param why what is told of its end; by default that it was killed. */
+  kill(why?: Killed): void {
     if (this.#state === 'gone') return;
     this.#killed ??= why;
     this.#unreachable();
@@ -357,8 +371,9 @@ export class Worker {
     this.#markStarted();
   }
 
-  #receive(message: WorkerMessage): void {
-    if (message.type !== 'ready') {
+  #receive(raw: unknown): void {
+    const message = readMessage(raw);
+    if (message?.type !== 'ready') {
       this.#channel.receive(message);
       return;
     }

@@ -1,8 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { PlimsollError, systemCodeOf } from '../../errors.js';
+import { processCpuMs, waitsForDisk } from '../../system/cpu-time.js';
 import { modelProcessOptions } from '../../system/process/tuning.js';
 import { asDiskFailure, storageUnavailable } from './forms/disk-failure.js';
 import type { PreparerJob, PreparerMessage } from './preparer-protocol.js';
+
+/** A process that got a smaller share of a CPU than this waited for its disk, or for other processes. */
+const WORKING_SHARE = 0.2;
+/** A process that waits for a disk does not end even when it is killed: it is given up after this. */
+const EXIT_TIMEOUT_MS = 2000;
 
 /** The throw-away processes that run now: each does one job, and ends. */
 export class PreparerProcesses {
@@ -59,10 +65,15 @@ export class PreparerProcesses {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     this.#children.add(child);
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
+    let late: PlimsollError | undefined;
+    let timer = setTimeout(() => {
+      const error = lateError(child.pid, this.#timeoutMs);
+      late = error;
       child.kill('SIGKILL');
+      timer = setTimeout(() => {
+        this.#children.delete(child);
+        onEnd(error);
+      }, EXIT_TIMEOUT_MS);
     }, this.#timeoutMs);
     child.on('message', (message: PreparerMessage) => {
       if (message.type === 'failed') onEnd(new PlimsollError(message.code, message.message));
@@ -80,7 +91,7 @@ export class PreparerProcesses {
       clearTimeout(timer);
       this.#children.delete(child);
       if (this.#stopped) onEnd(new PlimsollError('SHUTTING_DOWN', 'the server is stopping'));
-      else onEnd(endError(late, code, signal));
+      else onEnd(late ?? endError(code, signal));
     });
   }
 }
@@ -89,12 +100,18 @@ function describe(error: Error): string {
   return `a process could not be started (${systemCodeOf(error) ?? error.message})`;
 }
 
+/** A process that computed all the time says something about the model; one that waited does not. */
+function lateError(pid: number | undefined, timeoutMs: number): PlimsollError {
+  const late = 'preparing the model took longer than prepare.timeout_ms';
+  const cpuMs = processCpuMs(pid);
+  const waited = waitsForDisk(pid) || (cpuMs !== undefined && cpuMs < WORKING_SHARE * timeoutMs);
+  if (!waited) return new PlimsollError('MODEL_UNUSABLE', late);
+  const used = `it computed for ${cpuMs ?? 0} of ${timeoutMs} ms, and waited for the disk or for other processes`;
+  return storageUnavailable(`${late}: ${used}`, 'look for a slow or hung disk, or raise the limit');
+}
+
 /** What the kernel or the disk did may not happen again; any other end says something about the model. */
-function endError(late: boolean, code: number | null, signal: string | null): PlimsollError {
-  if (late) {
-    const reason = 'preparing the model took longer than prepare.timeout_ms';
-    return new PlimsollError('MODEL_UNUSABLE', reason);
-  }
+function endError(code: number | null, signal: string | null): PlimsollError {
   if (signal === 'SIGKILL') {
     const reason = 'the process that prepared the model was killed, most likely for lack of memory';
     return new PlimsollError('INSUFFICIENT_MEMORY', reason);

@@ -8,6 +8,8 @@ export type Work<T> = (database: Kysely<Schema>) => Promise<T>;
 export interface Backend {
   /** Connection pools to the database's server; none with SQLite. */
   readonly pools: readonly NamedPool[];
+  /** Why its file is missing; empty while it is there. A database at a server has none. */
+  readonly goneBecause?: string;
   /**
    * Runs statements that change nothing.
    *

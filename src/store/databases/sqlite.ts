@@ -39,6 +39,7 @@ export class SqliteDatabase implements Backend {
   #file: OpenFile | undefined;
   #opening: Promise<OpenFile> | undefined;
   #watch: NodeJS.Timeout | undefined;
+  #goneBecause = '';
   #closed = false;
 
   private constructor(options: SqliteOptions) {
@@ -59,6 +60,10 @@ export class SqliteDatabase implements Backend {
       database.#current().catch(() => undefined);
     }, WATCH_MS).unref();
     return database;
+  }
+
+  get goneBecause(): string {
+    return this.#goneBecause;
   }
 
   async read<T>(work: Work<T>): Promise<T> {
@@ -91,10 +96,15 @@ export class SqliteDatabase implements Backend {
 
   async #reopen(): Promise<OpenFile> {
     // Closed first: closing removes the write-ahead log by its path.
+    this.#goneBecause = `the database ${this.#path} is gone, and is being made anew`;
     await this.#file?.database.destroy();
     this.#file = undefined;
-    const file = await this.#open();
+    const file = await this.#open().catch((error: unknown) => {
+      this.#goneBecause = messageOf(error);
+      throw error;
+    });
     this.#file = file;
+    this.#goneBecause = '';
     this.#options.onRestored();
     return file;
   }

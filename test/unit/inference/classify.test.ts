@@ -7,6 +7,7 @@ import type { Dispatcher } from '../../../src/inference/dispatcher.js';
 import { Metrics } from '../../../src/metrics/metrics.js';
 import { charactersOf, type RowInput } from '../../../src/models/run/row-input.js';
 import { textClassification } from '../../../src/tasks/text-classification.js';
+import { tokenClassification } from '../../../src/tasks/token-classification.js';
 
 type Find = (keys: readonly string[]) => Promise<readonly (StoredResult | undefined)[]>;
 
@@ -186,4 +187,51 @@ describe('a model of many labels', () => {
     expect((await classify(inputs, 800)).results).toHaveLength(6);
     expect((await classify(inputs.slice(1))).results).toHaveLength(5);
   });
+});
+
+test('entities are counted as they are found: an answer with too many is refused, from the cache too', async () => {
+  const memory = new MemoryTier({ maxBytes: 1e7, ttlSeconds: 60 });
+  const entity = { label: 'PER', score: 1, word: 'a', start: 0, end: 1, index: 1 };
+  let ran = 0;
+  const labels = ['O', 'B-PER'];
+  const description = { task: 'token-classification', labels, scoring: 'softmax' };
+  const model = { id: 'm', description };
+  const classifier = new Classifier({
+    library: { readyNow: () => ({ model, form: { digest: 'd' } }) } as never,
+    dispatcher: {
+      isComputing: () => false,
+      submit: async (...[, texts, { signal }, , keyed]: Parameters<Dispatcher['submit']>) => {
+        const rows = texts.map((text) => ({
+          ...{ scores: [], truncated: false },
+          entities: Array.from({ length: charactersOf(text) }, () => entity),
+        }));
+        for (const [index, row] of rows.entries()) {
+          signal.throwIfAborted();
+          ran += 1;
+          keyed?.onResult(keyed.keys[index] ?? '', row);
+        }
+        signal.throwIfAborted();
+        return { rows, queueMs: 1, tokenizeMs: 1, runMs: 1 };
+      },
+    } as never,
+    cache: new ResultCache(memory, undefined),
+    metrics: new Metrics(),
+    secret: 's',
+    maxAnswerScores: 100,
+  });
+  const ask = async (...texts: readonly string[]) => {
+    const asked = { texts, aggregation: undefined, ignoreLabels: [], stride: undefined };
+    const task = tokenClassification(asked);
+    const stop = { signal: new AbortController().signal };
+    return (await classifier.classify({ model: 'm', task, user: 'u' }, stop)).results.flat().length;
+  };
+  const texts = Array.from({ length: 9 }, (_, at) => `${at}`.padEnd(40, 'x'));
+  await expect(ask(...texts)).rejects.toMatchObject({
+    ...{ code: 'ANSWER_TOO_LARGE', status: 413, message: expect.stringContaining('100 entities') },
+  });
+  // The rest has not run.
+  expect(ran).toBe(3);
+  expect(await ask(...texts.slice(0, 2))).toBe(80);
+  await expect(ask(...texts.slice(0, 3))).rejects.toMatchObject({ code: 'ANSWER_TOO_LARGE' });
+  expect(ran).toBe(3);
 });

@@ -1,7 +1,9 @@
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { model, never, numbers, processesOf, start } from './dispatchers.js';
-import { newGate, temporaryFolder, until } from './workers/workers.js';
+import { handle, newGate, temporaryFolder, until } from './workers/workers.js';
+
+const LONG_MS = 60_000;
 
 describe('an answer', () => {
   test('joins what ran in many batches on many workers, in the order of the inputs', async () => {
@@ -40,10 +42,10 @@ describe('an answer', () => {
     expect(answer.rows.map(({ truncated }) => truncated)).toEqual([false, true]);
   });
 
-  test('that leaves an input out is a fault, not a wrong answer', async () => {
+  test('that leaves an input out is garbage, not a wrong answer', async () => {
     const { dispatcher } = await start();
     const run = dispatcher.submit(model(), ['short'], never());
-    await expect(run).rejects.toMatchObject({ code: 'INTERNAL' });
+    await expect(run).rejects.toMatchObject({ code: 'WORKER_LOST', retryAfterSeconds: 1 });
   });
 
   test('that a worker refuses is refused, and the worker takes the next one', async () => {
@@ -115,6 +117,70 @@ describe('a worker that dies', () => {
     for (const [n, answer] of (await Promise.all(answers)).entries()) {
       expect(numbers(answer)).toEqual([n, n + 1000]);
     }
+  });
+});
+
+describe('a worker that answers garbage', () => {
+  test('is replaced, and its rows run again elsewhere', async () => {
+    const deaths: string[] = [];
+    const changes = { onDeath: (_worker: unknown, reason: string) => void deaths.push(reason) };
+    const { dispatcher } = await start({}, { count: 1, ...changes });
+    const file = path.join(temporaryFolder(), 'once');
+    const answer = await dispatcher.submit(model(), [`garbage-once ${file}`, '5'], never());
+    expect(numbers(answer)).toEqual([0, 5]);
+    expect(deaths).toEqual(['answered "run" with another shape']);
+  });
+
+  test.each(['null', 'id', 'code', 'text', 'shape'])(
+    'of whatever kind costs its own request only: %s',
+    async (kind) => {
+      const { dispatcher } = await start({}, { count: 1 });
+      const garbled = dispatcher.submit(model(), [`garbage ${kind}`], never());
+      const good = dispatcher.submit(model(), ['7'], never());
+      await expect(garbled).rejects.toMatchObject({ code: 'WORKER_LOST', retryAfterSeconds: 1 });
+      expect(numbers(await good)).toEqual([7]);
+    },
+  );
+});
+
+describe('behind other work of its worker', () => {
+  test.each([
+    ['a tokenize', 'tokenize'],
+    ['the load of another model', 'load'],
+  ])('that overruns, no text is blamed: %s', async (_, kind) => {
+    const { dispatcher, pool } = await start({}, { count: 1 });
+    const [worker] = pool.workers;
+    if (worker === undefined) throw new Error('no worker');
+    const gate = newGate();
+    const first = worker.run(handle('m'), [gate.input], { timeoutMs: LONG_MS, expectedMs: 1 });
+    await gate.reached();
+    const limit = { budgetMs: 200, hardMs: LONG_MS };
+    const tokenizer = handle('m').tokenizer;
+    const asked = { type: 'tokenize', model: 'm', digest: 'd', tokenizer } as const;
+    const work =
+      kind === 'tokenize'
+        ? worker.tokenize({ ...asked, inputs: ['burn'] }, limit)
+        : worker.load(handle('other', { graphFile: 'crash' }));
+    const behind = worker.run(handle('m'), ['1'], { timeoutMs: LONG_MS, expectedMs: 1 });
+    const ends = Promise.allSettled([work, behind]);
+    gate.open();
+    await first;
+    const [ofWork, ofBatch] = await ends;
+    expect(ofWork).toMatchObject({ reason: { stage: 'running' } });
+    expect(ofBatch).toMatchObject({ reason: { stage: 'not begun' } });
+    // The dispatcher sends nothing behind such work, and answers the same text elsewhere.
+    expect(numbers(await dispatcher.submit(model(), ['1'], never()))).toEqual([1]);
+  });
+
+  test('a model that ends workers while they open it blames no text, and is set aside', async () => {
+    const refusals: string[] = [];
+    const onRefusal = ({ what }: { readonly what: string }) => void refusals.push(what);
+    const { dispatcher } = await start({ onRefusal });
+    const run = dispatcher.submit(model('b', 'crash'), ['1'], never());
+    await expect(run).rejects.toMatchObject({ retryable: true });
+    const next = dispatcher.submit(model('b', 'crash'), ['2'], never());
+    await expect(next).rejects.toMatchObject({ code: 'MODEL_UNUSABLE', retryable: true });
+    expect(refusals).toEqual(['model']);
   });
 });
 

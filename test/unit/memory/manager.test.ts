@@ -135,12 +135,18 @@ describe('readings', () => {
     managers.splice(managers.indexOf(manager), 1);
   });
 
-  it('that do not end are given up, and missed: the watch says so', async () => {
+  it('that do not end are given up, and missed: the watch says so, and no other one hangs too', async () => {
     fakeTime();
-    const hung = { on: false };
+    const hung = { on: false, count: 0, end: (_: readonly ProcessReading[]): void => undefined };
     const { manager, errors } = manage({
       models: [],
-      readChildren: () => (hung.on ? new Promise(() => undefined) : Promise.resolve([])),
+      readChildren: () => {
+        if (!hung.on) return Promise.resolve([]);
+        hung.count += 1;
+        return new Promise((resolve) => {
+          hung.end = resolve;
+        });
+      },
     });
     await manager.start();
     expect(manager.watch).toEqual({ state: 'fresh' });
@@ -154,7 +160,10 @@ describe('readings', () => {
       }
     }
     expect(errors[0]).toMatchObject({ message: 'reading memory did not end within 5000 ms' });
+    // Each one that hangs keeps one of Node's four threads for files.
+    expect(hung.count).toBe(1);
     hung.on = false;
+    hung.end([]);
     // Slowly, as reading the kernel's files takes real time.
     while (manager.watch.state !== 'fresh') {
       await vi.advanceTimersByTimeAsync(50);
@@ -172,6 +181,39 @@ describe('readings', () => {
     const receipt = await manager.cleanup({ cause: 'x', session: null, stillUsed: () => false });
     expect(effects.unload).toHaveBeenCalledTimes(2);
     expect(receipt.after.privateBytes).toBe(receipt.before.privateBytes);
+  });
+});
+
+describe('a cleanup that somebody waits for', () => {
+  it('stays under its bound behind work that hangs, and its receipt says what was left out', async () => {
+    const { manager, effects, receipts } = manage({ models: ['a'] });
+    await manager.reader.read();
+    let end: () => void = () => undefined;
+    effects.unload.mockImplementationOnce(async () => {
+      await new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      return [];
+    });
+    const nobody = { session: null, stillUsed: () => false, isAwaited: false };
+    const first = manager.cleanup({ ...nobody, cause: 'other work' });
+    await vi.waitUntil(() => effects.unload.mock.calls.length === 1);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const options = { cause: 'session ended', session: 's_1', stillUsed: () => false };
+    const awaited = manager.cleanup(options);
+    await vi.advanceTimersByTimeAsync(5000);
+    vi.useRealTimers();
+    const receipt = await awaited;
+    expect(receipt).toMatchObject({ session: 's_1', durationMs: 5000 });
+    expect(receipt.actions.map(({ action }) => action)).toEqual([
+      expect.stringMatching(/^left out: /),
+    ]);
+    end();
+    await first;
+    // The work itself is done in its turn.
+    await vi.waitUntil(() => receipts.length === 3, { timeout: 10_000 });
+    expect(receipts.map(({ session }) => session)).toEqual(['s_1', null, null]);
   });
 });
 

@@ -52,6 +52,7 @@ test('the folder and its files are for their owner alone', () => {
   const modeOf = (file: string) => statSync(file).mode & 0o777;
   expect(modeOf(folder)).toBe(0o700);
   expect(modeOf(path.dirname(slot.spillFile))).toBe(0o700);
+  expect(modeOf(path.join(folder, 'records', '1.lock'))).toBe(0o600);
   slot.release();
   chmodSync(folder, 0o755);
   DataSlot.take(folder).release();

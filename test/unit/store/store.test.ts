@@ -327,9 +327,13 @@ describe('the file', () => {
     const store = await open(folder);
     rmSync(folder, { recursive: true });
     writeFileSync(folder, 'a file in its place');
+    // It is noticed without a write, and readiness tells of it.
+    await vi.waitUntil(() => store.goneBecause !== '', { timeout: 20_000, interval: 20 });
+    expect(store.goneBecause).toMatch(/plimsoll\.db cannot be used/);
     await expect(store.write([record('a')])).rejects.toThrow(/plimsoll\.db cannot be used/);
     rmSync(folder);
     await store.write([record('a')]);
+    expect(store.goneBecause).toBe('');
     expect(idsOf(await store.reader.listRecords({ limit: 9 }))).toEqual(['a']);
   });
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { machineCpuTime, processCpuTime } from '../../../src/system/cpu-time.js';
+import { machineCpuTime, processCpuTime, waitsForDisk } from '../../../src/system/cpu-time.js';
 
 let root = '';
 beforeEach(async () => {
@@ -39,4 +39,18 @@ test('reads the real machine, where the time only grows', async () => {
   const after = await machineCpuTime();
   expect(after?.total).toBeGreaterThan(before?.total ?? Infinity);
   expect(await processCpuTime(process.pid)).toBeGreaterThanOrEqual(own);
+});
+
+test('a process waits for a disk if one of its threads does', async () => {
+  const states = async (...all: readonly string[]) => {
+    for (const [at, state] of all.entries()) {
+      const folder = path.join(root, '9', 'task', String(at));
+      await mkdir(folder, { recursive: true });
+      await writeFile(path.join(folder, 'stat'), `9 (a) D (b) ${state} 1 9 9\n`);
+    }
+    return waitsForDisk(9, root);
+  };
+  expect(await states('S', 'R')).toBe(false);
+  expect(await states('S', 'D')).toBe(true);
+  expect(waitsForDisk(10, root)).toBe(false);
 });

@@ -9,8 +9,10 @@ import { object, text } from '../../../contract/schema/schema.js';
 import type { LabelScore } from '../../../inference/row-task.js';
 import type { Entity } from '../../../models/run/entities.js';
 import type { Calls } from '../../calls/calls.js';
-import { jsonReply } from '../../calls/json.js';
+import { JSON_TYPE, jsonReply } from '../../calls/json.js';
+import { countOf, jsonSlices } from '../../calls/json-slices.js';
 import { LabelLists } from '../../calls/label-lists.js';
+import { LARGE_ANSWER_SCORES, slicedBody } from '../../calls/slices.js';
 import { addRoute, type JsonText } from '../../route.js';
 import type { HttpServices, ModelFacts } from '../../services.js';
 import type { Door } from '../door.js';
@@ -89,7 +91,9 @@ function asking({ models, classification, limits }: HttpServices, calls: Calls) 
         const shown = results.map((found) =>
           found.map((entity) => shownEntity(entity, question.aggregation)),
         );
-        return jsonReply(reply, isList ? shown : (shown[0] ?? []));
+        const answer = isList ? shown : (shown[0] ?? []);
+        if (countOf(answer) <= LARGE_ANSWER_SCORES) return jsonReply(reply, answer);
+        return reply.type(JSON_TYPE).send(slicedBody(jsonSlices(answer)));
       },
     );
   };

@@ -15,6 +15,7 @@ import type { TextInput } from '../../../tasks/input.js';
 import { bestFirst } from '../../../tasks/rerank.js';
 import { asProbability, type ScoreChoice } from '../../../tasks/score-choice.js';
 import { VERSION } from '../../../version.js';
+import { whileWanted } from '../../calls/caller-stop.js';
 import type { Calls } from '../../calls/calls.js';
 import { anyTextsIn, oneOrMore, textIn } from '../../calls/fields.js';
 import { jsonReply } from '../../calls/json.js';
@@ -109,7 +110,9 @@ export class TeiAnswers {
     await this.#calls.takeOf(request, reply)?.(inputs.length);
     const { id } = await models.facts(model);
     // All of them: here TEI cuts nothing, and clients count tokens to cut texts themselves.
-    const { results } = await models.tokenize(id, inputs, true);
+    const { results } = await whileWanted(request, limits.deadlineMs, (stop) =>
+      models.tokenize(id, inputs, stop, true),
+    );
     return results.map((of, index) =>
       teiTokens(inputs[index] ?? '', of, body.add_special_tokens !== false),
     );

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { isEntity } from '../../../../src/contract/doors/entity.js';
 import { isList, isNumber, isOneOf, orNull } from '../../../../src/contract/schema/shape.js';
 import { readAnswer } from '../../../../src/inference/workers/read-answer.js';
+import { handle } from '../../inference/workers/workers.js';
 
 const ENTITY = { label: 'PER', score: 0.5, word: 'Ada', start: 0, end: 3 };
 
@@ -31,15 +32,22 @@ test('lists, words and nulls are what they say', () => {
 test('an answer of a worker is read by the request that it answers', () => {
   const rows = [{ scores: [1], truncated: false }];
   const run = { rows, tokenizeMs: 1, runMs: 2 };
-  expect(readAnswer('run', run)).toBe(run);
-  expect(readAnswer('ping', null)).toBe(null);
+  const asked = {
+    run: { type: 'run', model: 'm', inputs: ['a'] },
+    ping: { type: 'ping' },
+    load: { type: 'load', model: handle('m'), gear: 'cold' },
+    collect: { type: 'collect' },
+  } as const;
+  expect(readAnswer(asked.run, run)).toBe(run);
+  expect(readAnswer(asked.ping, null)).toBe(null);
   for (const [type, value] of [
+    ['run', { ...run, rows: [] }],
     ['run', { ...run, rows: [{ scores: 1, truncated: false }] }],
     ['run', { ...run, rows: [{ scores: [], entities: [{}], truncated: false }] }],
     ['load', { freedBytes: 1 }],
     ['collect', null],
     ['ping', {}],
   ] as const) {
-    expect(readAnswer(type, value)).toBeUndefined();
+    expect(readAnswer(asked[type], value)).toBeUndefined();
   }
 });

@@ -293,8 +293,8 @@ describe('ending', () => {
     const options = { timeoutMs: LONG_MS, expectedMs: 1 };
     const one = worker.run(handle('m'), ['crash'], options);
     const two = worker.run(handle('m'), ['1'], options);
-    await expect(one).rejects.toMatchObject({ name: 'WorkerGoneError', wasRunning: true });
-    await expect(two).rejects.toMatchObject({ name: 'WorkerGoneError', wasRunning: false });
+    await expect(one).rejects.toMatchObject({ name: 'WorkerGoneError', stage: 'running' });
+    await expect(two).rejects.toMatchObject({ name: 'WorkerGoneError', stage: 'not begun' });
     await worker.drained();
   });
 

@@ -355,12 +355,27 @@ describe('a failure', () => {
     expect((await fixture.preparer.ensure(fixture.model('m'))).digest).toBe('digest of m');
   });
 
-  test('to end in time is one of the model', async () => {
-    const fixture = new Fixture({ timeoutMs: 150 });
-    const failing = fixture.preparer.ensure(fixture.model('m', { write: 'hang' }));
+  test('to end in time is one of the model if it computed all the time', async () => {
+    const fixture = new Fixture({ timeoutMs: 1500 });
+    const failing = fixture.preparer.ensure(fixture.model('m', { write: 'burn' }));
     await expect(failing).rejects.toMatchObject({ code: 'MODEL_UNUSABLE' });
     await expect(failing).rejects.toThrow('prepare.timeout_ms');
     expect(fixture.preparer.pids).toEqual([]);
+  });
+
+  test('to end in time is one of the disk if it waited, and is tried again', async () => {
+    const fixture = new Fixture({ timeoutMs: 3000 });
+    const failing = fixture.preparer.ensure(fixture.model('m', { write: 'hang' }));
+    await expect(failing).rejects.toMatchObject({
+      ...{ code: 'STORAGE_UNAVAILABLE', retryable: true },
+      message: expect.stringContaining('waited for the disk'),
+    });
+    expect(fixture.preparer.failureOf(fixture.model('m'))).toBeUndefined();
+    const again = fixture.model('m', { write: 'ok' });
+    const ensure = () => fixture.preparer.ensure(again).catch(() => undefined);
+    await vi.waitUntil(async () => (await ensure())?.digest === 'digest of m', {
+      ...{ timeout: 20_000, interval: 100 },
+    });
   });
 });
 

@@ -1,10 +1,14 @@
 /** The reply to an inference request: JSON, and behind it the bytes of those outputs that were asked for in bytes. Pure. */
+import type { Readable } from 'node:stream';
+import { jsonSlices } from '../../../calls/json-slices.js';
+import { LARGE_ANSWER_SCORES, slicedBody } from '../../../calls/slices.js';
 import { bytesOf } from './binary-data.js';
 import { invalid, type OutputTensor } from './datatypes.js';
 import type { InferRequest, WantedOutput } from './request.js';
 
 export interface InferReply {
-  readonly body: Buffer;
+  /** A large one is written in slices. */
+  readonly body: Buffer | Readable;
   /** Length of the JSON part, for `Inference-Header-Content-Length`; undefined if that is all. */
   readonly jsonBytes: number | undefined;
 }
@@ -76,7 +80,8 @@ export function writeReply(
   tensors: Readonly<Record<string, () => OutputTensor>>,
 ): InferReply {
   const chunks: Buffer[] = [];
-  const outputs = parts.flatMap(({ name: wanted, isBinary, classes }): readonly object[] => {
+  let numbers = 0;
+  const outputs = parts.flatMap(({ name: wanted, isBinary, classes }): readonly Output[] => {
     const made = tensors[wanted]?.();
     if (made === undefined) return [];
     const isScored = made.datatype === 'FP32' && classes !== undefined;
@@ -84,6 +89,7 @@ export function writeReply(
     const { name, datatype, shape } = tensor;
     if (!isBinary) {
       const data = tensor.datatype === 'FP32' ? tensor.numbers : tensor.texts;
+      numbers += data.length;
       return [{ name, datatype, shape, data }];
     }
     const bytes = bytesOf(tensor);
@@ -91,10 +97,32 @@ export function writeReply(
     return [{ name, datatype, shape, parameters: { binary_data_size: bytes.length } }];
   });
   const named = id === undefined ? {} : { id };
+  if (numbers > LARGE_ANSWER_SCORES && !parts.some(({ isBinary }) => isBinary)) {
+    const head = JSON.stringify({ model_name: model, model_version: VERSION, ...named });
+    return { body: slicedBody(outputSlices(head, outputs)), jsonBytes: undefined };
+  }
   const json = { model_name: model, model_version: VERSION, ...named, outputs };
   const head = Buffer.from(JSON.stringify(json));
   if (!parts.some(({ isBinary }) => isBinary)) return { body: head, jsonBytes: undefined };
   return { body: Buffer.concat([head, ...chunks]), jsonBytes: head.length };
+}
+
+/** One output as it stands in the JSON. */
+interface Output {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  readonly data?: readonly (number | string)[];
+  readonly parameters?: { readonly binary_data_size: number };
+}
+
+function* outputSlices(head: string, outputs: readonly Output[]): Generator<string, void> {
+  yield `${head.slice(0, -1)},"outputs":[`;
+  for (const [index, { data = [], ...of }] of outputs.entries()) {
+    const open = JSON.stringify(of).slice(0, -1);
+    yield* jsonSlices(data, `${index === 0 ? '' : ','}${open},"data":`, '}');
+  }
+  yield ']}';
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import {
   rerankAnswerSchema,
   rerankRequestSchema,
@@ -13,6 +13,9 @@ import type { Asked, SessionAnswer } from '../../../../sessions/service.js';
 import { bestFirst } from '../../../../tasks/rerank.js';
 import type { CallerStop } from '../../../calls/caller-stop.js';
 import type { Calls, Named } from '../../../calls/calls.js';
+import { JSON_TYPE } from '../../../calls/json.js';
+import { countOf, objectSlices } from '../../../calls/json-slices.js';
+import { LARGE_ANSWER_SCORES, slicedBody } from '../../../calls/slices.js';
 import { addRoute } from '../../../route.js';
 import type { HttpServices } from '../../../services.js';
 
@@ -83,7 +86,7 @@ interface TaskRoute<B, R, T> {
   readonly results: (answer: SessionAnswer<R>, body: B) => T;
 }
 
-function taskRoute<B extends Partial<Named>, R, T>(
+function taskRoute<B extends Partial<Named>, R, T extends readonly unknown[]>(
   app: FastifyInstance,
   calls: Calls,
   { url, summary, body: schema, reply: shownSchema, ask, results }: TaskRoute<B, R, T>,
@@ -100,12 +103,16 @@ function taskRoute<B extends Partial<Named>, R, T>(
       // The schema has checked it; fastify's type of it says nothing before B is known.
       const body = request.body as B;
       const { model, session, user } = body;
-      return calls.answer<R, Shown<T>>(
+      return calls.answer<R, Shown<T> | FastifyReply>(
         request,
         reply,
         { model, session, user },
         (who, stop) => ask(body, who, stop),
-        (answer, tookMs) => ({ ...shown(answer, tookMs), results: results(answer, body) }),
+        (answer, tookMs) => {
+          const [head, all] = [shown(answer, tookMs), results(answer, body)];
+          if (countOf(all) <= LARGE_ANSWER_SCORES) return { ...head, results: all };
+          return reply.type(JSON_TYPE).send(slicedBody(objectSlices(head, 'results', all)));
+        },
       );
     },
   });

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { tokenizedSchema, tokenizeRequestSchema } from '../../../../contract/tokenize.js';
+import { whileWanted } from '../../../calls/caller-stop.js';
 import type { Calls } from '../../../calls/calls.js';
 import { addRoute } from '../../../route.js';
 import type { HttpServices } from '../../../services.js';
@@ -22,7 +23,7 @@ export function tokenizeRoutes(
       const { model, inputs } = request.body;
       const texts = typeof inputs === 'string' ? [inputs] : inputs;
       await calls.takeOf(request, reply)?.(texts.length);
-      return models.tokenize(model, texts);
+      return whileWanted(request, limits.deadlineMs, (stop) => models.tokenize(model, texts, stop));
     },
   });
 }

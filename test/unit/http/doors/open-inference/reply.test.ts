@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -36,13 +37,35 @@ const TENSORS = {
   score: () => scoreTensor(RESULTS, LABELS),
 };
 
+/** A reply that was not written in slices. */
+function whole(body: Buffer | Readable): Buffer {
+  if (Buffer.isBuffer(body)) return body;
+  throw new Error('it is written in slices');
+}
+
+test('a large reply in JSON is written in slices, and is the same text', async () => {
+  const results = Array.from({ length: 3000 }, () => RESULTS[0] ?? []);
+  const parts = [wanted('label'), wanted('score')];
+  const of = { model: 'org/name', id: 'ä', labels: LABELS };
+  const tensors = { label: () => labelTensor(results), score: () => scoreTensor(results, LABELS) };
+  const { body, jsonBytes } = writeReply(of, parts, tensors);
+  if (Buffer.isBuffer(body)) throw new Error('it is written in one piece');
+  const slices: string[] = [];
+  for await (const slice of body) slices.push(String(slice));
+  expect(slices.length).toBeGreaterThan(2);
+  const { json, elements } = readReply(Buffer.from(slices.join('')), jsonBytes);
+  expect(json).toMatchObject({ model_name: 'org/name', model_version: '1', id: 'ä' });
+  expect(elements('label')).toEqual(results.map(() => 'ü'));
+  expect(elements('score')).toEqual(results.flatMap(() => [0.25, 0.5, 0.125]));
+});
+
 describe('what a client reads is what was written', () => {
   test.each([false, true])('scores stand in the order of the labels; in bytes: %s', (isBinary) => {
     const parts = [wanted('label', { isBinary }), wanted('score', { isBinary })];
     const of = { model: 'org/name', id: 'ä', labels: LABELS };
     const { body, jsonBytes } = writeReply(of, parts, TENSORS);
     expect(jsonBytes === undefined).toBe(!isBinary);
-    const { json, elements } = readReply(body, jsonBytes);
+    const { json, elements } = readReply(whole(body), jsonBytes);
     expect(json).toMatchObject({ model_name: 'org/name', model_version: '1', id: 'ä' });
     expect(json.outputs.map(({ shape }) => shape)).toEqual([[2], [2, 3]]);
     expect(elements('label')).toEqual(['ü', '']);
@@ -67,7 +90,7 @@ describe('what a client reads is what was written', () => {
               y: () => ({ name: 'y', datatype: 'BYTES', shape: [texts.length], texts }),
             },
           );
-          const { json, elements } = readReply(body, jsonBytes);
+          const { json, elements } = readReply(whole(body), jsonBytes);
           expect(json).not.toHaveProperty('id');
           expect([elements('logits'), elements('y')]).toEqual([numbers, texts]);
         },

@@ -1,0 +1,71 @@
+import { expect, test, vi } from 'vitest';
+import type { Preparer } from '../../../src/models/compile/preparer.js';
+import type { ModelRepository } from '../../../src/models/intake/repository.js';
+import { ModelLibrary } from '../../../src/models/library.js';
+import { model } from '../inference/dispatchers.js';
+
+/** A library over a disk that can hang, and files that can change. */
+function onDisk() {
+  const { model: found, form } = model('m');
+  const disk = { hangs: false, looks: 0, nowMs: 0, end: (): void => undefined };
+  const refresh = async (id: string) => {
+    disk.looks += 1;
+    if (disk.hangs) {
+      await new Promise<void>((resolve) => {
+        disk.end = resolve;
+      });
+    }
+    return { ...found, id };
+  };
+  const idOf = (id: string) => id;
+  const library = new ModelLibrary({
+    // What the library asks of them, and no more.
+    repository: { refresh, idOf } as unknown as ModelRepository,
+    preparer: {
+      faultOf: async () => undefined,
+      ensure: async () => form,
+    } as unknown as Preparer,
+    forms: {} as never,
+    now: () => disk.nowMs,
+  });
+  return { disk, library };
+}
+
+test('while its files do not answer, a model that is ready is served, and one look waits', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const { disk, library } = onDisk();
+  const first = await library.ready('m');
+  expect([disk.looks, library.blindBecause]).toEqual([1, '']);
+  disk.hangs = true;
+  disk.nowMs = 3000;
+  expect(library.readyNow('m')).toBeUndefined();
+  const waiting = Promise.all(Array.from({ length: 20 }, () => library.ready('m')));
+  await vi.advanceTimersByTimeAsync(500);
+  for (const ready of await waiting) expect(ready.form).toBe(first.form);
+  expect(disk.looks).toBe(2);
+  // From now on nobody waits.
+  disk.nowMs = 3600;
+  expect(library.readyNow('m')?.form).toBe(first.form);
+  disk.nowMs = 9000;
+  expect((await library.ready('m')).form).toBe(first.form);
+  expect(library.blindBecause).toContain('have not answered for 6 s');
+  await expect(library.ready('another')).rejects.toMatchObject({
+    ...{ code: 'STORAGE_UNAVAILABLE', retryAfterSeconds: 5 },
+  });
+  expect(disk.looks).toBe(2);
+  disk.hangs = false;
+  disk.end();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(library.blindBecause).toBe('');
+  expect(library.readyNow('m')?.form).toBe(first.form);
+  disk.nowMs = 12_000;
+  expect((await library.ready('another')).model.id).toBe('another');
+  vi.useRealTimers();
+});
+
+test('concurrent callers share one look', async () => {
+  const { disk, library } = onDisk();
+  const all = await Promise.all(Array.from({ length: 20 }, () => library.ready('m')));
+  expect(all).toHaveLength(20);
+  expect(disk.looks).toBe(1);
+});
