@@ -18,7 +18,13 @@ import { type GraphFile, graphFile, rankGraphs, whyChosen } from './graph/choose
 import { type GraphFacts, readGraphFacts } from './graph/graph-facts.js';
 import { OVERRIDES_FILE } from './reading/overrides.js';
 import { roomOf } from './reading/room.js';
-import { inDirectory, type TokenizerFiles, tokenizerFilesIn } from './tokenizer-files.js';
+import { tokenizerProblem } from './reading/tokenizer-class.js';
+import {
+  inDirectory,
+  type TokenizerFiles,
+  tokenizerFilesIn,
+  vocabularyIn,
+} from './tokenizer-files.js';
 import { type Bounds, PROBE_FILE, type Verification, verifiedFiles } from './verification.js';
 
 /** A model as it lies on disk. */
@@ -116,6 +122,9 @@ export class ModelReader {
     const declaration = await readDeclaration(absolute(directory, files), overrides);
     const tokenizer = tokenizerFilesIn(contents, best.file); // 4
     if (tokenizer === undefined) throw unusable(noTokenizerReason(contents));
+    const { config: ownConfig, tokenizer: itsConfig } = declaration;
+    const problem = tokenizerProblem(itsConfig, ownConfig, vocabularyIn(tokenizer));
+    if (problem !== undefined) throw unusable(problem);
     const small = [
       config,
       files.tokenizerConfig,
