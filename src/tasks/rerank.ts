@@ -1,6 +1,6 @@
 import type { RowTask } from '../inference/row-task.js';
 import type { Side } from '../models/intake/reading/room.js';
-import type { ScoreFunction } from '../models/intake/reading/scoring.js';
+import { functionFor, type ScoreFunction } from '../models/intake/reading/scoring.js';
 import { otherSide, rowsOf } from './input.js';
 import { expectTask } from './models.js';
 
@@ -25,7 +25,7 @@ export function rerank(asked: Rerank): RowTask<number> {
         rows: rowsOf(pairs, otherSide(truncationSide, description)),
         rowsPerAnswer: 1,
         topK: undefined,
-        function: own,
+        function: functionFor(own, description.endsIn),
         answer: (results, index) => results[index]?.result.scores[0] ?? 0,
       };
     },

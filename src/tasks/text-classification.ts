@@ -2,7 +2,7 @@ import type { CachedResult } from '../cache/memory-tier.js';
 import type { LabelScore, RowTask } from '../inference/row-task.js';
 import type { ModelDescription } from '../models/intake/description.js';
 import type { Side } from '../models/intake/reading/room.js';
-import type { ScoreFunction } from '../models/intake/reading/scoring.js';
+import { functionFor, type ScoreFunction } from '../models/intake/reading/scoring.js';
 import { otherSide, rowsOf, type TextInput } from './input.js';
 import { expectTask } from './models.js';
 
@@ -31,7 +31,7 @@ export function textClassification(asked: TextClassification): RowTask<readonly 
         rows: rowsOf(inputs, otherSide(truncationSide, description)),
         rowsPerAnswer: 1,
         topK,
-        function: own,
+        function: functionFor(own, description.endsIn),
         answer: (results, index) => {
           const result = results[index]?.result;
           if (result === undefined) return [];

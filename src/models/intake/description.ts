@@ -24,6 +24,8 @@ import {
 } from './reading/room.js';
 import {
   declaredActivation,
+  type GraphEnding,
+  NO_LOGITS,
   type ScoreFunction,
   type Scoring,
   scoringOf,
@@ -45,6 +47,8 @@ export interface ModelDescription {
   readonly task: ModelTask;
   /** What turns logits into scores, unless a request asks for another. */
   readonly scoring: ScoreFunction;
+  /** The function that its graph ends in; undefined where the graph gives logits, as nearly all do. */
+  readonly endsIn?: GraphEnding;
   /** Label of each output, by its index. */
   readonly labels: readonly string[];
   /** Most tokens of a text, special tokens included. */
@@ -205,6 +209,8 @@ function refuseOverrides({ function: scoring, thresholds, moderations }: Overrid
 export interface Measured {
   /** Outputs of the graph. */
   readonly labelCount: number;
+  /** The function that the graph ends in, if it does. */
+  readonly endsIn?: GraphEnding;
   /** The most tokens that the graph takes, if that is fewer than the files say. */
   readonly maxTokens: number;
   readonly decisions: readonly Decision[];
@@ -218,7 +224,7 @@ export interface Measured {
 export function describe(declaration: Declaration, measured?: Measured): ModelDescription {
   const { task, config, tokenizer, overrides } = declaration;
   const labels = labelsOf(declaration, measured?.labelCount);
-  const scoring = scoringWith(declaration, labels.names.length);
+  const scoring = scoringWith(declaration, labels.names.length, measured?.endsIn);
   const room = roomWith(declaration, measured);
   const truncationSide = tokenizer.truncation_side;
   const offset = positionOffset(config);
@@ -228,6 +234,7 @@ export function describe(declaration: Declaration, measured?: Measured): ModelDe
     task,
     labels: labels.names,
     scoring: scoring.function,
+    ...(measured?.endsIn === undefined ? {} : { endsIn: measured.endsIn }),
     maxTokens: room.maxTokens,
     padTokenId,
     padTypeId: boundedInteger(tokenizer.pad_token_type_id, 0, MAX_TOKENS) ?? 0,
@@ -252,10 +259,17 @@ export function describe(declaration: Declaration, measured?: Measured): ModelDe
   };
 }
 
-/** 1. Tokens: softmax, whatever the files say. 2. What the owner says. 3. What the files say, or their kind is. */
+/**
+ * 1. Tokens: softmax, whatever the files say.
+ * 2. The graph ends in a function: that one, as nothing is applied to it twice; of the owner's wishes only what can be
+ *    had of it.
+ * 3. What the owner says.
+ * 4. What the files say, or their kind is.
+ */
 function scoringWith(
   { task, overrides, activation, problemType }: Declaration,
   labelCount: number,
+  endsIn: GraphEnding | undefined,
 ): Scoring {
   if (task === 'token-classification') {
     return {
@@ -263,10 +277,18 @@ function scoringWith(
       from: 'token classification: the labels of a token exclude one another',
     }; // 1
   }
-  if (overrides.function !== undefined) {
-    return { function: overrides.function, from: `${OVERRIDES_FILE}: function` }; // 2
+  if (endsIn !== undefined && (overrides.function ?? 'none') === 'none') {
+    const from = `the graph itself ends in ${endsIn}, so that nothing more is applied`;
+    return { function: endsIn, from }; // 2
   }
-  return activation ?? scoringOf(problemType, labelCount); // 3
+  if (overrides.function === 'sigmoid' && endsIn === 'softmax') {
+    const reason = `${OVERRIDES_FILE} asks for sigmoid: ${NO_LOGITS}`;
+    throw new PlimsollError('MODEL_UNUSABLE', reason);
+  }
+  if (overrides.function !== undefined) {
+    return { function: overrides.function, from: `${OVERRIDES_FILE}: function` }; // 3
+  }
+  return activation ?? scoringOf(problemType, labelCount); // 4
 }
 
 function labelsOf(

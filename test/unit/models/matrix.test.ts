@@ -177,6 +177,41 @@ const FUNCTIONS: readonly Folder[] = [
   { files: { 'plimsoll.json': { function: 'sigmoid' } }, function: 'sigmoid' },
 ];
 
+/** Graphs that end in a function: it is not applied a second time, whatever the files say. */
+const ENDINGS: readonly Folder[] = [
+  { graph: { ending: 'Softmax' }, function: 'softmax' },
+  { graph: { ending: 'Softmax', output: 'scores', labels: 3 }, function: 'softmax' },
+  { graph: { ending: 'Softmax', outputType: 'double' }, function: 'softmax' },
+  { graph: { ending: 'Sigmoid' }, function: 'sigmoid' },
+  { graph: { ending: 'Sigmoid', labels: 1 }, function: 'sigmoid' },
+  { graph: { ending: 'Sigmoid', labels: 1, squeezed: true }, function: 'sigmoid' },
+  {
+    graph: { ending: 'Softmax' },
+    config: { problem_type: 'multi_label_classification' },
+    function: 'softmax',
+  },
+  {
+    graph: { ending: 'Sigmoid' },
+    config: { problem_type: 'regression' },
+    function: 'sigmoid',
+  },
+  {
+    graph: { ending: 'Sigmoid' },
+    files: { 'plimsoll.json': { function: 'softmax' } },
+    function: 'softmax',
+  },
+  {
+    graph: { ending: 'Sigmoid' },
+    files: { 'plimsoll.json': { function: 'none' } },
+    function: 'sigmoid',
+  },
+  {
+    graph: { ending: 'Softmax' },
+    files: { 'plimsoll.json': { function: 'sigmoid' } },
+    refused: /plimsoll\.json asks for sigmoid: the model’s graph ends in Softmax/,
+  },
+];
+
 const GRAPHS: readonly Folder[] = [
   { graph: { type: 'int32' }, rows: 'together' },
   { graph: { maskType: 'float' }, rows: 'together' },
@@ -216,6 +251,22 @@ const GRAPHS: readonly Folder[] = [
     graph: { names: ['input_ids', 'pixel_values', '', ''] },
     refused: /inputs are input_ids, pixel_values/,
   },
+  {
+    graph: {
+      names: ['input_ids', 'attention_mask', '', ''],
+      more: ['global_attention_mask'],
+    },
+    rows: 'together',
+  },
+  { graph: { more: ['task_type_ids'] }, rows: 'together' },
+  {
+    graph: { names: ['input_ids', 'attention_mask', '', ''], more: ['langs'] },
+    refused: /what langs takes is not known/,
+  },
+  {
+    graph: { names: ['input_ids', 'attention_mask', '', ''], more: ['pinyin_ids'] },
+    refused: /what pinyin_ids takes is not known/,
+  },
   { graph: { output: 'last_hidden_state' }, refused: /outputs are last_hidden_state/ },
 ];
 
@@ -229,6 +280,7 @@ describe('a folder gives its scores, alone and together, or is refused with the 
   test.each(named(LAYOUTS))('layout %s', (_name, folder) => expectRight(folder), 180_000);
   test.each(named(LABELS))('labels %s', (_name, folder) => expectRight(folder), 180_000);
   test.each(named(FUNCTIONS))('function %s', (_name, folder) => expectRight(folder), 180_000);
+  test.each(named(ENDINGS))('ending %s', (_name, folder) => expectRight(folder), 180_000);
   test.each(named(GRAPHS))('graph %s', (_name, folder) => expectRight(folder), 180_000);
 
   test('whatever is put together', async () => {

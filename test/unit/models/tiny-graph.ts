@@ -46,6 +46,10 @@ export interface GraphForm {
   readonly infinite?: boolean;
   /** Logits of each token: its row of the table, and a small part of the sum of all. No token types, no positions. */
   readonly perToken?: boolean;
+  /** What the graph itself applies to its logits, behind a cast and a new shape. */
+  readonly ending?: 'Softmax' | 'Sigmoid' | undefined;
+  /** Further inputs, by name: half of the sum of each is added to every logit. */
+  readonly more?: readonly string[];
   /** With `perToken`: the rows' dimension is squeezed away. */
   readonly withoutRows?: boolean;
 }
@@ -68,6 +72,7 @@ export function logitsByHand(
   return Array.from({ length: form.labels ?? 2 }, (_, label) => {
     let sum = ids.reduce((all, id) => all + weightOf(id, label), 0);
     if (names[2]) sum += types.reduce((all, type) => all + type, 0) * 0.5;
+    if (form.more?.includes('global_attention_mask') === true) sum += 0.5;
     if (names[3]) sum += ids.reduce((all, _id, at) => all + at, 0) * 0.015625;
     return sum;
   });
@@ -93,15 +98,17 @@ export function tinyGraph(form: GraphForm): Buffer {
   const inputs = [ids, mask, types, positions].flatMap((name, at) =>
     name === '' ? [] : [value('input', name, at === 1 ? maskType : type, shape)],
   );
+  const { more = [] } = form;
+  inputs.push(...more.map((name) => value('input', name, type, shape)));
   const nodes: Uint8Array[] = [];
   const node = (
     operator: string,
     from: readonly string[],
     to: string,
     attributes = {},
-    more: Uint8Array[] = [],
+    graphs: Uint8Array[] = [],
   ) => {
-    nodes.push(nodeField({ operator, name: to, inputs: from, output: to, attributes }, more));
+    nodes.push(nodeField({ operator, name: to, inputs: from, output: to, attributes }, graphs));
     return to;
   };
   const cast = (from: string, to: TypeName) =>
@@ -135,6 +142,10 @@ export function tinyGraph(form: GraphForm): Buffer {
   };
   if (types !== '' && !perToken) add(types, 'half');
   if (positions !== '' && !perToken) add(positions, 'small');
+  for (const name of more) {
+    const sum = node('ReduceSum', [cast(name, 'float'), 'tokens'], `${name}_sum`, { keepdims: 1 });
+    logits = node('Add', [logits, node('Mul', [sum, 'half'], `${name}_part`)], `${name}_added`);
+  }
   if (form.neighbours === true) {
     const mean = node('ReduceMean', [logits], 'mean', { axes: [0], keepdims: 1 });
     logits = node('Sub', [logits, node('Mul', [mean, 'half'], 'part')], 'mixed');
@@ -151,6 +162,11 @@ export function tinyGraph(form: GraphForm): Buffer {
     );
   }
   if (form.branch === true) logits = node('If', ['yes'], 'branched', {}, branches(logits));
+  if (form.ending !== undefined) {
+    const axis = form.ending === 'Softmax' ? { axis: -1 } : {};
+    const ended = node(form.ending, [logits], 'ended', axis);
+    logits = node('Identity', [node('Reshape', [ended, 'same_shape'], 'reshaped')], 'renamed');
+  }
   if (form.squeezed === true) logits = node('Squeeze', [logits, 'last_one'], 'squeezed');
   if (form.withoutRows === true) logits = node('Squeeze', [logits, 'first_axis'], 'flat');
   const outputType = form.outputType ?? 'float';
@@ -177,6 +193,7 @@ export function tinyGraph(form: GraphForm): Buffer {
     ...[floats('half', [], [0.5]), floats('small', [], [0.015625]), floats('one', [], [1])],
     ...[whole('last', [1], [-1]), whole('tokens', [1], [1]), whole('last_one', [1], [1])],
     whole('first_axis', [1], [0]),
+    whole('same_shape', perToken ? [3] : [2], perToken ? [0, 0, -1] : [0, -1]),
     whole('seven', [], [7], type),
     ...[whole('one_index', [], [1]), whole('zero_index', [], [0]), whole('one_step', [], [1])],
     ...(form.positions === undefined
