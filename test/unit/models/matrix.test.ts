@@ -238,6 +238,21 @@ const GRAPHS: readonly Folder[] = [
   { graph: { rows: 3 } },
   { graph: { length: 32 } },
   { graph: { rows: 1, length: 48 } },
+  // What pads change, however little, is found.
+  { graph: { leak: 1e-4 }, rows: 'equal length' },
+  { graph: { length: 32, leak: 0.1 }, refused: /exactly 32 tokens, .*: export it with a free/ },
+  {
+    graph: { length: 32, names: ['input_ids', '', '', ''] },
+    refused: /as it has no attention_mask/,
+  },
+  // Places begin with the text, whichever side the tokenizer pads.
+  {
+    graph: { length: 64, positions: 64, placed: 0.01 },
+    files: { 'tokenizer_config.json': { padding_side: 'left', model_max_length: 64 } },
+  },
+  // Ids and mask in an order and under names that say nothing.
+  { graph: { names: ['a', 'b', '', ''], reversed: true }, rows: 'together' },
+  { graph: { names: ['a', 'b', '', ''], reversed: true, rows: 1 }, rows: 'one by one' },
   { graph: { output: 'output_0' } },
   { graph: { before: 'last_hidden_state' } },
   { graph: { before: 'pooler_output' } },

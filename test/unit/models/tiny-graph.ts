@@ -50,6 +50,12 @@ export interface GraphForm {
   readonly ending?: 'Softmax' | 'Sigmoid' | undefined;
   /** Further inputs, by name: half of the sum of each is added to every logit. */
   readonly more?: readonly string[];
+  /** This part of the sum of all tokens, pads included, is added to each logit. */
+  readonly leak?: number;
+  /** With `positions`: what each place adds, times its number. */
+  readonly placed?: number;
+  /** The inputs are declared in the opposite order. */
+  readonly reversed?: boolean;
   /** With `perToken`: the rows' dimension is squeezed away. */
   readonly withoutRows?: boolean;
 }
@@ -71,6 +77,8 @@ export function logitsByHand(
   const names = form.names ?? USUAL;
   return Array.from({ length: form.labels ?? 2 }, (_, label) => {
     let sum = ids.reduce((all, id) => all + weightOf(id, label), 0);
+    sum *= 1 + (form.leak ?? 0);
+    sum += ids.reduce((all, _id, at) => all + at * (form.placed ?? 0), 0);
     if (names[2]) sum += types.reduce((all, type) => all + type, 0) * 0.5;
     if (form.more?.includes('global_attention_mask') === true) sum += 0.5;
     if (names[3]) sum += ids.reduce((all, _id, at) => all + at, 0) * 0.015625;
@@ -100,6 +108,7 @@ export function tinyGraph(form: GraphForm): Buffer {
   );
   const { more = [] } = form;
   inputs.push(...more.map((name) => value('input', name, type, shape)));
+  if (form.reversed === true) inputs.reverse();
   const nodes: Uint8Array[] = [];
   const node = (
     operator: string,
@@ -142,6 +151,10 @@ export function tinyGraph(form: GraphForm): Buffer {
   };
   if (types !== '' && !perToken) add(types, 'half');
   if (positions !== '' && !perToken) add(positions, 'small');
+  if (form.leak !== undefined) {
+    const all = node('ReduceSum', ['embedded', 'tokens'], 'unmasked', { keepdims: 0 });
+    logits = node('Add', [logits, node('Mul', [all, 'leak'], 'leaked')], 'with_leak');
+  }
   for (const name of more) {
     const sum = node('ReduceSum', [cast(name, 'float'), 'tokens'], `${name}_sum`, { keepdims: 1 });
     logits = node('Add', [logits, node('Mul', [sum, 'half'], `${name}_part`)], `${name}_added`);
@@ -191,6 +204,7 @@ export function tinyGraph(form: GraphForm): Buffer {
       ? constant('table', 'float', [VOCABULARY, labels], tableBytes(labels))
       : externalTable(labels, form.external),
     ...[floats('half', [], [0.5]), floats('small', [], [0.015625]), floats('one', [], [1])],
+    floats('leak', [], [form.leak ?? 0]),
     ...[whole('last', [1], [-1]), whole('tokens', [1], [1]), whole('last_one', [1], [1])],
     whole('first_axis', [1], [0]),
     whole('same_shape', perToken ? [3] : [2], perToken ? [0, 0, -1] : [0, -1]),
@@ -198,11 +212,15 @@ export function tinyGraph(form: GraphForm): Buffer {
     ...[whole('one_index', [], [1]), whole('zero_index', [], [0]), whole('one_step', [], [1])],
     ...(form.positions === undefined
       ? []
-      : [floats('place_table', [form.positions, labels], Array(form.positions * labels).fill(0))]),
+      : [floats('place_table', [form.positions, labels], placesOf(form))]),
     constant('yes', 'bool', [], Uint8Array.of(1)),
   ];
   const graph = concat([...nodes, graphNameField('tiny'), ...constants, ...inputs, ...outputs]);
   return Buffer.from(concat([modelHeader('tests', graph.byteLength), graph]));
+}
+
+function placesOf({ positions = 0, labels = 2, placed = 0 }: GraphForm): readonly number[] {
+  return Array.from({ length: positions * labels }, (_, at) => Math.floor(at / labels) * placed);
 }
 
 /** The table as it lies in a file. */
