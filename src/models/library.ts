@@ -152,7 +152,9 @@ export class ModelLibrary {
 /** The model as it is served: its files say what it should be, preparing has found out what it is. */
 export function withFindings(model: Model, { findings }: MappedForm): Model {
   const measured = { ...findings, ...readingOf(findings.plan) };
-  const [graph, ...rest] = model.description.decisions.filter(({ about }) => about === 'graph');
+  const [graph, ...rest] = model.description.decisions.filter(
+    ({ about }) => about === 'graph' || about === 'graph left out',
+  );
   const description = describe(model.declaration, measured);
   const chosen = graph === undefined ? [] : [graph, ...rest];
   return {

@@ -100,11 +100,14 @@ export interface Declaration {
 /**
  * Reads the configuration files of a model.
  *
+ * @param graphOutputs names of the outputs of its graph, if that can be read
+ *
  * @throws PlimsollError MODEL_UNUSABLE, naming the file and what is wrong with it.
  */
 export async function readDeclaration(
   files: DescriptionFiles,
   overrides: Overrides = {},
+  graphOutputs: readonly string[] = [],
 ): Promise<Declaration> {
   const optional = { optional: true } as const;
   const config = await readJson(files.config);
@@ -113,7 +116,7 @@ export async function readDeclaration(
     ? await readJson(files.sentenceTransformers, optional)
     : {};
   try {
-    const task = taskOfConfig(config);
+    const task = taskOfConfig(config, graphOutputs);
     if (task === 'token-classification') refuseOverrides(overrides);
     // What the owner says makes what the files say of no account, wrong or not.
     const activation =
@@ -162,6 +165,11 @@ const HEADS: readonly (readonly [ModelTask, RegExp])[] = [
   ['text-classification', /(?:Sequence|Text)Classification/],
   ['token-classification', /TokenClassification/],
 ];
+/** Heads of other tasks: their scores are none of a text's labels. */
+const OTHER_TASK =
+  /MaskedLM|CausalLM|LMHead|ConditionalGeneration|QuestionAnswering|MultipleChoice|PreTraining|NextSentence|Image|Audio|Object/;
+/** Names of outputs that hold scores of labels. */
+const SCORES = /logit|score|prob|class|label|predict/i;
 /** Architectures that end before any head. */
 const ENCODER = /Model$/;
 
@@ -173,15 +181,17 @@ export function architecturesOf(config: JsonObject): readonly string[] {
 
 /**
  * The task of the first architecture that has one. Without any name it is text classification, as far as the graph's
- * outputs allow.
+ * outputs allow; so it is for an architecture without a known head whose graph has an output of scores.
  */
-function taskOfConfig(config: JsonObject): ModelTask {
+function taskOfConfig(config: JsonObject, graphOutputs: readonly string[]): ModelTask {
   const names = architecturesOf(config);
   if (names.length === 0) return 'text-classification';
   for (const name of names) {
     const head = HEADS.find(([, pattern]) => pattern.test(name));
     if (head !== undefined) return head[0];
   }
+  const isOtherTask = names.some((name) => OTHER_TASK.test(name));
+  if (!isOtherTask && graphOutputs.some((name) => SCORES.test(name))) return 'text-classification';
   const all = names.join(', ').slice(0, 200);
   const what = names.every((name) => ENCODER.test(name))
     ? 'an encoder without a classification head'
@@ -192,8 +202,11 @@ function taskOfConfig(config: JsonObject): ModelTask {
 }
 
 function taskFrom(config: JsonObject): string {
-  const isNamed = architecturesOf(config).length > 0;
-  return isNamed ? 'config.json: architectures' : 'config.json names no architecture';
+  const names = architecturesOf(config);
+  if (names.length > 0 && !names.some((name) => HEADS.some(([, head]) => head.test(name)))) {
+    return 'the outputs of its graph, as its architecture tells no head';
+  }
+  return names.length > 0 ? 'config.json: architectures' : 'config.json names no architecture';
 }
 
 /** What an owner can say of the scores of texts means nothing for tokens. */
@@ -302,6 +315,10 @@ function labelsOf(
       throw new PlimsollError('MODEL_UNUSABLE', reason);
     }
     return { names: own, from: `${OVERRIDES_FILE}: labels` };
+  }
+  if (labels.problem !== undefined) {
+    const reason = `${labels.problem}: mend config.json, or name the labels in ${OVERRIDES_FILE}`;
+    throw new PlimsollError('MODEL_UNUSABLE', reason);
   }
   if (width === undefined) return { names: expectedLabels(labels), from: labels.from };
   const names = labelsFor(labels, width);

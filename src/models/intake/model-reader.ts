@@ -1,6 +1,12 @@
 import path from 'node:path';
 import { messageOf, PlimsollError } from '../../errors.js';
-import { lfsReason, noConfigReason, noGraphReason, noTokenizerReason } from './broken.js';
+import {
+  type LeftOut,
+  noConfigReason,
+  noGraphReason,
+  noTokenizerReason,
+  noUsableGraphReason,
+} from './broken.js';
 import {
   type Decision,
   type Declaration,
@@ -11,9 +17,10 @@ import {
   readOverridesFile,
 } from './description.js';
 import { type Dtype, graphFileOf } from './dtype.js';
-import { type FolderContents, isLfsPointer, nearestFile } from './folder/contents.js';
+import { type FolderContents, nearestFile } from './folder/contents.js';
 import { factsOf, NoFileError } from './folder/files.js';
 import { type JsonObject, readJson } from './folder/json.js';
+import { isLfsPointer, lfsReason } from './folder/lfs.js';
 import { type GraphFile, graphFile, rankGraphs, whyChosen } from './graph/choose.js';
 import { type GraphFacts, readGraphFacts } from './graph/graph-facts.js';
 import { OVERRIDES_FILE } from './reading/overrides.js';
@@ -111,15 +118,19 @@ export class ModelReader {
     const own = nearestFile(contents, OVERRIDES_FILE, OVERRIDES_FILE);
     const overrides = await readOverridesFile(inFolder(directory, own)); // 1
     const wanted = overrides.dtype === undefined ? this.#wanted : [overrides.dtype];
-    const all = await this.#graphsOf(contents);
-    if (all.length === 0) all.push(await this.#compiled(contents));
+    const { graphs: all, leftOut } = await this.#graphsOf(contents);
+    if (all.length === 0) all.push(await this.#compiled(contents).catch(alsoOf(leftOut)));
     const graphs = rankGraphs(all, wanted); // 2
     const [best] = graphs;
     if (best === undefined) throw notOfDtype(all, wanted);
     const config = nearestFile(contents, 'config.json', best.file); // 3
     if (config === undefined) throw unusable(noConfigReason(contents));
     const files = descriptionFiles(contents, config, best.file);
-    const declaration = await readDeclaration(absolute(directory, files), overrides);
+    const declaration = await readDeclaration(
+      absolute(directory, files),
+      overrides,
+      best.facts?.outputs,
+    );
     const tokenizer = tokenizerFilesIn(contents, best.file); // 4
     if (tokenizer === undefined) throw unusable(noTokenizerReason(contents));
     const { config: ownConfig, tokenizer: itsConfig } = declaration;
@@ -147,30 +158,44 @@ export class ModelReader {
     const described = describe(declaration);
     return {
       ...{ id, directory, declaration, graphs, tokenizer, aliases: overrides.alias ?? [] },
-      description: { ...described, decisions: [chosen, ...described.decisions] },
+      description: {
+        ...described,
+        decisions: [chosen, ...leftOut.map(leftOutDecision), ...described.decisions],
+      },
       ...{ dtype: best.dtype, graphFile: best.file, ...state }, // 5
       ...(verification === undefined ? {} : { verification }),
     };
   }
 
-  async #graphsOf(contents: FolderContents): Promise<GraphFile[]> {
-    const found: GraphFile[] = [];
-    const odd: string[] = [];
+  /** Graphs that can be read and have all their weights, and the others with the reason. */
+  async #graphsOf(contents: FolderContents): Promise<{
+    readonly graphs: GraphFile[];
+    readonly leftOut: readonly LeftOut[];
+  }> {
+    const graphs: GraphFile[] = [];
+    const leftOut: LeftOut[] = [];
     for (const file of contents.graphs) {
       const place = path.join(contents.directory, file);
       try {
         const { size, mtimeMs, ino } = await factsOf(place);
-        if (await isLfsPointer(place, size)) odd.push(lfsReason(file));
+        if (await isLfsPointer(place, size)) leftOut.push({ file, reason: lfsReason(file) });
         else {
           const { facts, problem } = await this.#factsOf(place, `${size}:${mtimeMs}:${ino}`);
-          found.push(graphFile(file, size, facts, problem));
+          const graph = graphFile(file, size, facts, problem);
+          const reason = facts === undefined ? unreadable(graph) : undefined;
+          const lack = reason ?? (await lackOf(contents, graph));
+          if (lack === undefined) graphs.push(graph);
+          else leftOut.push(typeof lack === 'string' ? { file, reason: lack } : lack);
         }
       } catch (error) {
-        odd.push(`${file} cannot be used: ${messageOf(error)}`);
+        const reason = `${file} cannot be used: ${messageOf(error)}`;
+        leftOut.push({ file, reason: error instanceof PlimsollError ? error.message : reason });
       }
     }
-    if (found.length === 0 && odd.length > 0) throw unusable(odd.join('; ').slice(0, 1000));
-    return found;
+    if (graphs.length > 0 || leftOut.length === 0 || hasCheckpoint(contents)) {
+      return { graphs, leftOut };
+    }
+    throw unusable(noUsableGraphReason(contents, leftOut));
   }
 
   async #factsOf(place: string, signature: string): Promise<KnownFacts> {
@@ -189,14 +214,16 @@ export class ModelReader {
   /** The weights of a folder without a graph, if a graph can be written for them. @throws PlimsollError MODEL_UNUSABLE */
   async #compiled(contents: FolderContents): Promise<GraphFile> {
     const { directory, configs, safetensors } = contents;
-    for (const file of [...safetensors, ...contents.otherWeights]) {
+    const whole = checkpointOf(contents);
+    // Only what would be used counts: all that there is, where nothing can be.
+    for (const file of whole === undefined ? [...safetensors, ...contents.otherWeights] : [whole]) {
       if (await isLfsPointer(path.join(directory, file))) throw unusable(lfsReason(file));
     }
     const [config] = configs;
     const read = config === undefined ? undefined : path.join(directory, config);
     // It says first what no export would mend: another task, or an encoder alone.
     const declared = read === undefined ? undefined : await readDeclaration({ config: read });
-    const checkpoint = checkpointOf(contents);
+    const checkpoint = whole;
     const problem =
       safetensors.length === 0
         ? undefined
@@ -218,6 +245,46 @@ function whyThisOne(
   if (isOverridden) return `${OVERRIDES_FILE}: dtype`;
   const isGraph = graphs[0]?.file.endsWith('.onnx') === true;
   return isGraph ? whyChosen(graphs, wanted) : 'there is no graph: one is written for its weights';
+}
+
+function hasCheckpoint(contents: FolderContents): boolean {
+  return checkpointOf(contents) !== undefined;
+}
+
+/** Adds to an error why the graphs are of no use, as that may be easier to mend. */
+function alsoOf(leftOut: readonly LeftOut[]): (error: unknown) => never {
+  return (error) => {
+    if (leftOut.length === 0) throw error;
+    const reasons = leftOut.map(({ reason }) => reason).join('; ');
+    throw unusable(`${reasons.slice(0, 600)}; ${messageOf(error)}`);
+  };
+}
+
+function leftOutDecision({ file, reason }: LeftOut): Decision {
+  return { about: 'graph left out', value: file, from: reason };
+}
+
+/** Why a graph cannot be read: a download that broke off, a page of a web server, an empty file. */
+function unreadable({ file, bytes, problem }: GraphFile): string {
+  return `${file} (${bytes} bytes) cannot be read as an ONNX graph: ${problem ?? 'it is no ONNX model'}`;
+}
+
+/** Which of a graph's weights are not there; undefined if all are. */
+async function lackOf(
+  contents: FolderContents,
+  graph: GraphFile,
+): Promise<LeftOut | string | undefined> {
+  const { file } = graph;
+  const needed = externalFiles(contents, graph);
+  const lacks = needed.filter((each) => !contents.files.includes(each));
+  if (lacks.length > 0) {
+    const reason = `${lacks.slice(0, 3).join(', ')} cannot be used: it is missing, and ${file} keeps its weights there`;
+    return { file, reason, lacks };
+  }
+  for (const each of needed) {
+    if (await isLfsPointer(path.join(contents.directory, each))) return lfsReason(each);
+  }
+  return undefined;
 }
 
 function unusable(reason: string): PlimsollError {
@@ -262,7 +329,9 @@ function externalFiles(
 ): readonly string[] {
   const folder = path.dirname(file);
   if (file.endsWith(SAFETENSORS) || file.endsWith(SHARD_INDEX)) {
-    return safetensors.filter((each) => each !== file && !each.includes('/'));
+    if (file.endsWith(SAFETENSORS)) return [];
+    // Those of the index: other weights may lie beside them.
+    return safetensors.filter((each) => each.startsWith('model-') && !each.includes('/'));
   }
   if (facts === undefined) {
     const name = path.basename(file);

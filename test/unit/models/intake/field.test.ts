@@ -13,7 +13,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { idPartOf, nearIds } from '../../../../src/models/intake/folder/names.js';
 import { ModelRepository } from '../../../../src/models/intake/repository.js';
-import { type Files, temporaryFolder, write, writeModel } from '../folders.js';
+import { type Files, GRAPH, temporaryFolder, write, writeModel } from '../folders.js';
 
 const LFS = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n';
 const pipe = (file: string) => execFileSync('mkfifo', [file]);
@@ -299,7 +299,7 @@ test('a graph’s copy in another folder changes nothing of which is taken', asy
   const folder = writeModel(root, 'm');
   mkdirSync(path.join(folder, 'old'));
   copyFileSync(path.join(folder, 'onnx/model.onnx'), path.join(folder, 'old/model.onnx'));
-  writeFileSync(path.join(folder, 'model_O2.onnx'), 'graph');
+  writeFileSync(path.join(folder, 'model_O2.onnx'), GRAPH);
   const model = await new ModelRepository(root).find('m');
   expect(model.graphFile).toBe('onnx/model.onnx');
   expect(model.graphs.map(({ file }) => file)).toEqual([

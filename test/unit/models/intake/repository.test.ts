@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import type { Dtype } from '../../../../src/models/intake/dtype.js';
 import { ModelRepository } from '../../../../src/models/intake/repository.js';
 import { DEFAULT_BOUNDS } from '../../../../src/models/intake/verification.js';
-import { temporaryFolder, write, writeModel } from '../folders.js';
+import { GRAPH, temporaryFolder, write, writeModel } from '../folders.js';
 
 async function scanned(root: string): Promise<ModelRepository> {
   const repository = new ModelRepository(root);
@@ -23,7 +23,7 @@ describe('scanning', () => {
     const repository = await scanned(root);
     expect(repository.list().map(({ id }) => id)).toEqual(['a/b/c/d', 'org/name', 'spam']);
     expect(repository.listBroken()).toEqual([]);
-    expect(repository.known('org/name')?.sourceBytes).toBe('graph'.length);
+    expect(repository.known('org/name')?.sourceBytes).toBe(GRAPH.length);
   });
 
   test('does not look for models inside a model', async () => {
@@ -161,7 +161,7 @@ describe('the signature', () => {
   test('counts the external data of the graph', async () => {
     const root = temporaryFolder();
     writeModel(root, 'a', { 'onnx/model.onnx_data': 'weights' });
-    expect((await scanned(root)).known('a')?.sourceBytes).toBe('graph'.length + 'weights'.length);
+    expect((await scanned(root)).known('a')?.sourceBytes).toBe(GRAPH.length + 'weights'.length);
     expect((await scanned(root)).known('a')?.files).toEqual([
       'config.json',
       'tokenizer_config.json',
