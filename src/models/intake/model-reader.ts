@@ -319,12 +319,12 @@ function absolute(directory: string, files: DescriptionFiles): DescriptionFiles 
 }
 
 /**
- * The files of external data, as the graph names them; where the graph cannot be read, those that are named after it.
+ * The files of external data, as the graph names them.
  *
  * @throws PlimsollError MODEL_UNUSABLE if one leads out of the folder
  */
 function externalFiles(
-  { files, safetensors }: FolderContents,
+  { safetensors }: FolderContents,
   { file, facts }: GraphFile,
 ): readonly string[] {
   const folder = path.dirname(file);
@@ -333,16 +333,7 @@ function externalFiles(
     // Those of the index: other weights may lie beside them.
     return safetensors.filter((each) => each.startsWith('model-') && !each.includes('/'));
   }
-  if (facts === undefined) {
-    const name = path.basename(file);
-    return files.filter(
-      (each) =>
-        path.dirname(each) === folder &&
-        path.basename(each).startsWith(name) &&
-        /^[._].*data/.test(path.basename(each).slice(name.length)),
-    );
-  }
-  return facts.externalFiles.map((location) => {
+  return (facts?.externalFiles ?? []).map((location) => {
     const place = path.join(folder, location);
     if (path.isAbsolute(location) || place.startsWith('..')) {
       throw unusable(`${file} keeps weights outside of the model's folder, which is not allowed`);

@@ -60,7 +60,7 @@ export interface GraphForm {
   readonly withoutRows?: boolean;
 }
 
-const TYPE = { ...dataTypes, double: 11, int32: 6, bool: 9 };
+const TYPE = { ...dataTypes, double: 11, int32: 6, bool: 9, int8: 3 };
 type TypeName = keyof typeof TYPE;
 
 /** The table: the same numbers each time. */
@@ -223,6 +223,32 @@ function placesOf({ positions = 0, labels = 2, placed = 0 }: GraphForm): readonl
   return Array.from({ length: positions * labels }, (_, at) => Math.floor(at / labels) * placed);
 }
 
+/** A graph that can be read, but not run: one product, with weights of that type. @param table numbers of an fp32 embedding */
+export function bareGraph(dtype: 'fp32' | 'fp16' | 'q8', external?: string, table = 0): Buffer {
+  const of = (operator: string, inputs: readonly string[], output: string) =>
+    nodeField({ operator, name: output, inputs, output, attributes: {} });
+  const isInteger = dtype === 'q8';
+  const [type, bytes] = isInteger
+    ? (['int8', 1] as const)
+    : dtype === 'fp16'
+      ? (['float16', 2] as const)
+      : (['float', 4] as const);
+  const graph = concat([
+    of('Gather', ['words', 'input_ids'], 'embedded'),
+    of(isInteger ? 'MatMulInteger' : 'MatMul', ['embedded', 'weights'], 'logits'),
+    graphNameField('bare'),
+    ...(external === undefined ? [] : [externalTable(2, external, 'words')]),
+    ...(table === 0 ? [] : [floats('words', [table], Array(table).fill(0))]),
+    constant('weights', type, [64], new Uint8Array(64 * bytes)),
+    value('input', 'input_ids', 'int64', ['b', 's']),
+    value('output', 'logits', 'float', ['b', 2]),
+  ]);
+  return Buffer.from(concat([modelHeader('tests', graph.byteLength), graph]));
+}
+
+/** A field that no ONNX message has: a file with it is another one, and as good. */
+export const UNKNOWN_FIELD = 'x\u0001';
+
 /** The table as it lies in a file. */
 export function tableBytes(labels: number): Uint8Array {
   const values = Array.from({ length: VOCABULARY * labels }, (_, at) =>
@@ -232,11 +258,11 @@ export function tableBytes(labels: number): Uint8Array {
 }
 
 /** TensorProto: dims = 1, data_type = 2, name = 8, external_data = 13, data_location = 14 (EXTERNAL = 1). */
-function externalTable(labels: number, file: string): Uint8Array {
+function externalTable(labels: number, file: string, name = 'table'): Uint8Array {
   const entry = messageField(13, [stringField(1, 'location'), stringField(2, file)]);
   const shape = [integerField(1, VOCABULARY), integerField(1, labels)];
   const type = integerField(2, TYPE.float);
-  return messageField(5, [...shape, type, stringField(8, 'table'), entry, integerField(14, 1)]);
+  return messageField(5, [...shape, type, stringField(8, name), entry, integerField(14, 1)]);
 }
 
 function value(
