@@ -33,6 +33,7 @@ import {
   vocabularyIn,
 } from './tokenizer-files.js';
 import { type Bounds, PROBE_FILE, type Verification, verifiedFiles } from './verification.js';
+import { checkpointOf, externalFiles, lackOf, leftOutDecision, unreadable } from './weights.js';
 
 /** A model as it lies on disk. */
 export interface Model {
@@ -73,16 +74,6 @@ interface KnownFacts {
   readonly signature: string;
   readonly facts: GraphFacts | undefined;
   readonly problem?: string;
-}
-
-const SAFETENSORS = '.safetensors';
-const SHARD_INDEX = '.safetensors.index.json';
-
-/** The checkpoint beside config.json: one file, or the index of its shards; undefined if there is none. */
-function checkpointOf({ files, safetensors }: FolderContents): string | undefined {
-  const whole = `model${SAFETENSORS}`;
-  if (safetensors.includes(whole)) return whole;
-  return files.find((file) => file === `model${SHARD_INDEX}`);
 }
 
 /** Reads what a folder holds into a model, or says why it cannot be served. */
@@ -192,7 +183,7 @@ export class ModelReader {
         leftOut.push({ file, reason: error instanceof PlimsollError ? error.message : reason });
       }
     }
-    if (graphs.length > 0 || leftOut.length === 0 || hasCheckpoint(contents)) {
+    if (graphs.length > 0 || leftOut.length === 0 || checkpointOf(contents) !== undefined) {
       return { graphs, leftOut };
     }
     throw unusable(noUsableGraphReason(contents, leftOut));
@@ -247,10 +238,6 @@ function whyThisOne(
   return isGraph ? whyChosen(graphs, wanted) : 'there is no graph: one is written for its weights';
 }
 
-function hasCheckpoint(contents: FolderContents): boolean {
-  return checkpointOf(contents) !== undefined;
-}
-
 /** Adds to an error why the graphs are of no use, as that may be easier to mend. */
 function alsoOf(leftOut: readonly LeftOut[]): (error: unknown) => never {
   return (error) => {
@@ -258,33 +245,6 @@ function alsoOf(leftOut: readonly LeftOut[]): (error: unknown) => never {
     const reasons = leftOut.map(({ reason }) => reason).join('; ');
     throw unusable(`${reasons.slice(0, 600)}; ${messageOf(error)}`);
   };
-}
-
-function leftOutDecision({ file, reason }: LeftOut): Decision {
-  return { about: 'graph left out', value: file, from: reason };
-}
-
-/** Why a graph cannot be read: a download that broke off, a page of a web server, an empty file. */
-function unreadable({ file, bytes, problem }: GraphFile): string {
-  return `${file} (${bytes} bytes) cannot be read as an ONNX graph: ${problem ?? 'it is no ONNX model'}`;
-}
-
-/** Which of a graph's weights are not there; undefined if all are. */
-async function lackOf(
-  contents: FolderContents,
-  graph: GraphFile,
-): Promise<LeftOut | string | undefined> {
-  const { file } = graph;
-  const needed = externalFiles(contents, graph);
-  const lacks = needed.filter((each) => !contents.files.includes(each));
-  if (lacks.length > 0) {
-    const reason = `${lacks.slice(0, 3).join(', ')} cannot be used: it is missing, and ${file} keeps its weights there`;
-    return { file, reason, lacks };
-  }
-  for (const each of needed) {
-    if (await isLfsPointer(path.join(contents.directory, each))) return lfsReason(each);
-  }
-  return undefined;
 }
 
 function unusable(reason: string): PlimsollError {
@@ -316,30 +276,6 @@ function absolute(directory: string, files: DescriptionFiles): DescriptionFiles 
     tokenizerConfig: inFolder(directory, files.tokenizerConfig),
     sentenceTransformers: inFolder(directory, files.sentenceTransformers),
   };
-}
-
-/**
- * The files of external data, as the graph names them.
- *
- * @throws PlimsollError MODEL_UNUSABLE if one leads out of the folder
- */
-function externalFiles(
-  { safetensors }: FolderContents,
-  { file, facts }: GraphFile,
-): readonly string[] {
-  const folder = path.dirname(file);
-  if (file.endsWith(SAFETENSORS) || file.endsWith(SHARD_INDEX)) {
-    if (file.endsWith(SAFETENSORS)) return [];
-    // Those of the index: other weights may lie beside them.
-    return safetensors.filter((each) => each.startsWith('model-') && !each.includes('/'));
-  }
-  return (facts?.externalFiles ?? []).map((location) => {
-    const place = path.join(folder, location);
-    if (path.isAbsolute(location) || place.startsWith('..')) {
-      throw unusable(`${file} keeps weights outside of the model's folder, which is not allowed`);
-    }
-    return place;
-  });
 }
 
 /** Undefined where there is no fp32 form to compare with, or nobody wants to know. */
