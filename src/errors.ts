@@ -156,6 +156,12 @@ export const ERRORS = {
     about:
       'The key has used up its requests of this second or its inputs of this minute, or too many wrong keys came from this address; `Retry-After` says when to go on.',
   },
+  TOO_MANY_INPUTS: {
+    status: 413,
+    retryable: false,
+    about:
+      'The request has more inputs than its key may send in a whole minute, so it can never pass; send them in several requests.',
+  },
   CLIENT_GONE: {
     status: 499,
     retryable: true,
@@ -220,7 +226,7 @@ export const ERRORS = {
     status: 503,
     retryable: true,
     about:
-      'The data folder is full, read-only or faulty, so that the model cannot be prepared now; the message says which, and what mends it.',
+      'The data folder is full, read-only or faulty, so that the model cannot be prepared now, or a place that a job reads or writes does not answer; the message says which, and what mends it.',
   },
   FORM_REPLACED: {
     status: 503,

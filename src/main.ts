@@ -133,7 +133,7 @@ function addBulk(program: Command, run: Run): void {
     )
     .addHelpText(
       'after',
-      '\nExample:\n  plimsoll bulk mails.jsonl --model spam --out results/\n  plimsoll bulk "s3://bucket/mails/*.parquet" --model org/name --out s3://bucket/out/ --server https://plimsoll.example',
+      '\nWithout --server the job runs in this process, with a queue of its own: jobs.url, database.url, redis.url and server.role of the environment do not count.\n\nExample:\n  plimsoll bulk mails.jsonl --model spam --out results/\n  plimsoll bulk "s3://bucket/mails/*.parquet" --model org/name --out s3://bucket/out/ --server https://plimsoll.example',
     )
     .action((inputs: string[], flags: BulkFlags) =>
       run(async () => (await import('./commands/bulk/bulk.js')).bulk(inputs, flags)),

@@ -4,6 +4,7 @@ import { MemoryTier } from '../cache/memory-tier.js';
 import type { RedisTier } from '../cache/redis-tier.js';
 import { ResultCache } from '../cache/result-cache.js';
 import { messageOf, PlimsollError } from '../errors.js';
+import { batchTokensOf } from '../inference/batch-inputs.js';
 import { Classifier } from '../inference/classify.js';
 import { Dispatcher } from '../inference/dispatcher.js';
 import { WorkerPool } from '../inference/workers/pool.js';
@@ -52,8 +53,6 @@ const WORKER_MODULE = fileURLToPath(
 const PREPARER_MODULE = fileURLToPath(
   new URL('../models/compile/preparer-main.js', import.meta.url),
 );
-/** Characters for each token, as the scheduler counts them. */
-const CHARACTERS_PER_TOKEN = 6;
 /** Longest wait of a cleanup for a pool to close its connections. */
 const SHRINK_MS = 2000;
 /** Interval of the page's updates. */
@@ -169,7 +168,7 @@ export class Assembly {
       timeoutMs: config['prepare.timeout_ms'],
       threads,
       batchItems: items,
-      batchTokens: Math.floor(characters / CHARACTERS_PER_TOKEN),
+      batchTokens: batchTokensOf(characters),
       // Half of the line: the other texts, models and processes need theirs; and within half of a batch's time.
       rowBudget: () => ({
         bytes: this.#loadLineBytes(this.#given.totalBytes) / 2,

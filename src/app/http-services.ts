@@ -3,6 +3,7 @@ import { shownCache, shownCleared } from '../cache/shown.js';
 import { toMb } from '../contract/units.js';
 import { PlimsollError } from '../errors.js';
 import type { HttpServices, ModelFacts } from '../http/services.js';
+import { batchTokensOf } from '../inference/batch-inputs.js';
 import { shownProcesses } from '../memory/process-ring.js';
 import { shownReceipt } from '../memory/receipt.js';
 import { shownReading } from '../memory/ring.js';
@@ -45,6 +46,10 @@ export function httpServices(
       maxInputs: config['request.max_inputs'],
       deadlineMs: config['request.deadline_ms'],
       maxConnections: config['http.max_connections'],
+      batch: {
+        maxItems: config['batch.max_items'],
+        maxTokens: batchTokensOf(config['batch.max_characters']),
+      },
     },
     userSecret: config['cache.secret'] || randomBytes(32).toString('hex'),
   };
@@ -69,7 +74,7 @@ function modelsOf({
     list: () => views.list(),
     show: (id) => views.show(id),
     labels: (id) => views.labels(id),
-    tokenize: (id, inputs) => views.tokenize(id, inputs),
+    tokenize: (id, inputs, isWhole) => views.tokenize(id, inputs, isWhole),
     load: (id) => views.load(id),
     unload: (id) => views.unload(id),
     facts: (name) => {

@@ -16,11 +16,11 @@ import type { MemoryView } from '../contract/state/memory.js';
 import type { Tokenized } from '../contract/tokenize.js';
 
 export interface ClientOptions {
-  /** Such as `http://localhost:8000`. */
+  /** Such as `http://localhost:8000`, or `https://example.org/plimsoll` behind a proxy. */
   readonly url: string;
   /** Sent as `Authorization: Bearer`. */
   readonly key?: string;
-  /** Session and user of every request that names none. */
+  /** Session and user of every request that names none, in any script. */
   readonly session?: string;
   readonly user?: string;
   /** The longest time that one request may take, ms; none by default, as the server has a deadline of its own. */
@@ -151,7 +151,7 @@ export class PlimsollClient {
 
   readonly #fetch: Send = async (method, address, body, headers) => {
     const { url, timeoutMs } = this.#options;
-    const response = await fetch(new URL(address, url), {
+    const response = await fetch(urlOf(url, address), {
       ...{ method, headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(timeoutMs === undefined ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
@@ -165,10 +165,25 @@ export class PlimsollClient {
     return {
       ...(hasBody ? { 'content-type': 'application/json' } : {}),
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
-      ...(session === undefined ? {} : { 'x-plimsoll-session': session }),
-      ...(user === undefined ? {} : { 'x-plimsoll-user': user }),
+      ...(session === undefined ? {} : { 'x-plimsoll-session': bytesOf(session) }),
+      ...(user === undefined ? {} : { 'x-plimsoll-user': bytesOf(user) }),
     };
   }
+}
+
+/** Below the path of the server's URL: `new URL(address, url)` would put the address in its place. */
+function urlOf(server: string, address: string): URL {
+  const url = new URL(server);
+  const [path = '', query] = address.split('?', 2);
+  url.pathname = url.pathname.replace(/\/+$/, '') + path;
+  url.search = query === undefined ? '' : `?${query}`;
+  url.hash = '';
+  return url;
+}
+
+/** Headers are bytes, which `fetch` takes as characters up to U+00FF: those of the text in UTF-8, as the server reads them. */
+function bytesOf(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 /** Ids hold slashes, which stay. */

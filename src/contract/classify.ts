@@ -22,7 +22,14 @@ export interface TextPair {
 /** What is classified: one text or pair, or several. */
 function inputs(maxInputs: number): Schema<string | TextPair | readonly (string | TextPair)[]> {
   const words = { pattern: '\\S' };
-  const pair = closed({ text: text(words), text_pair: text(words) });
+  // One of the two may be empty: pipelines score such a pair, and the others of a request should not fail with it.
+  const pair: Schema<TextPair> = {
+    ...closed({ text: text(), text_pair: text() }),
+    anyOf: ['text', 'text_pair'].map((one) => ({
+      type: 'object',
+      properties: { [one]: text(words) },
+    })),
+  };
   const input: Schema<string | TextPair> = { anyOf: [text(words), pair] };
   return {
     description:

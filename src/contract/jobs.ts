@@ -118,6 +118,11 @@ export const jobSchema = object({
   created_at: instant(),
   started_at: nullable(instant()),
   ended_at: nullable(instant()),
+  waiting_for: nullable(
+    text(
+      'Why nothing of an open job runs, as the server that answers knows it; null: something does.',
+    ),
+  ),
   files: integer('Found so far.'),
   planned: flag('Whether all shards are known.'),
   shards: object({

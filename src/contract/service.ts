@@ -78,10 +78,12 @@ export type MadeKeyView = Static<typeof madeKeySchema>;
 
 export const keyPathSchema = object({ name: text({ maxLength: 64 }) });
 
-export const rotateKeySchema = closed({
-  grace: optional(
-    text({ ...span, description: 'For so long the old one works too; 0s by default.' }),
-  ),
-});
+export const rotateKeySchema = nullable(
+  closed({
+    grace: optional(
+      text({ ...span, description: 'For so long the old one works too; 0s by default.' }),
+    ),
+  }),
+);
 
 export const revokedKeySchema = object({ name: text(), state: choice(['revoked']) });

@@ -123,14 +123,37 @@ function explainInputs(body: unknown, maxInputs: number): string {
   const inputs =
     typeof body === 'object' && body !== null && 'inputs' in body ? body.inputs : undefined;
   if (typeof inputs === 'string') return 'inputs is empty';
+  if (areBlank(inputs)) return 'inputs is a pair of empty texts';
   if (!Array.isArray(inputs)) return `inputs is ${nameOf(inputs)}, not a text or a list of texts`;
   if (inputs.length === 0) return 'inputs is an empty list';
   if (inputs.length > maxInputs) {
     return `inputs has ${inputs.length} texts; at most ${maxInputs} go into one request`;
   }
-  const index = inputs.findIndex((input) => typeof input !== 'string' || !/\S/.test(input));
-  const odd: unknown = inputs[index];
-  return `inputs[${index}] is ${typeof odd === 'string' ? 'empty' : `${nameOf(odd)}, not a text`}`;
+  const faults = inputs.map(faultOf);
+  // Where only texts are taken, a pair is what is wrong.
+  const [first, pair] = [
+    faults.findIndex(Boolean),
+    inputs.findIndex((of) => typeof of !== 'string'),
+  ];
+  const index = first < 0 ? pair : first;
+  return `inputs[${index}] is ${faults[index] ?? 'an object, not a text'}`;
+}
+
+/** What is wrong with one input that may be a text or a pair; undefined: nothing. */
+function faultOf(input: unknown): string | undefined {
+  if (typeof input === 'string') return /\S/.test(input) ? undefined : 'empty';
+  if (areBlank(input)) return 'a pair of empty texts';
+  return isPair(input) ? undefined : `${nameOf(input)}, not a text`;
+}
+
+function isPair(input: unknown): input is { readonly text: string; readonly text_pair: string } {
+  if (typeof input !== 'object' || input === null) return false;
+  if (!('text' in input && 'text_pair' in input)) return false;
+  return typeof input.text === 'string' && typeof input.text_pair === 'string';
+}
+
+function areBlank(input: unknown): boolean {
+  return isPair(input) && !/\S/.test(input.text + input.text_pair);
 }
 
 function nameOf(value: unknown): string {

@@ -56,7 +56,7 @@ export function keyRoutes(app: FastifyInstance, { keys }: HttpServices): void {
     body: rotateKeySchema,
     replies: { 200: madeKeySchema },
     handle: async ({ params, body }, reply) => {
-      const grace = (body as typeof body | undefined)?.grace;
+      const grace = body?.grace;
       const { name, secret } = await keys.rotate(params.name, spanMs('grace', grace) ?? 0);
       reply.header('cache-control', 'no-store');
       return { name, key: secret };

@@ -19,7 +19,7 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
     },
     transformObject: (document) =>
       'openapiObject' in document
-        ? withMessages(withNamedParts(withModelPaths(document.openapiObject)))
+        ? withMessages(withOptionalBodies(withNamedParts(withModelPaths(document.openapiObject))))
         : document.swaggerObject,
   });
 }
@@ -75,6 +75,34 @@ function withParameter(operation: object, name: string): object {
     'name' in one && one.name === '*' ? { ...one, name } : one,
   );
   return { ...operation, parameters };
+}
+
+/** The plugin says of every body that it must be there; one that may be null may be left out. */
+function withOptionalBodies<T extends { paths?: Record<string, unknown> }>(document: T): T {
+  const paths = Object.entries(document.paths ?? {}).map(([address, verbs]) => {
+    if (typeof verbs !== 'object' || verbs === null) return [address, verbs] as const;
+    const all = Object.entries(verbs as Record<string, Operation>).map(([verb, operation]) => {
+      const { requestBody } = operation;
+      if (requestBody === undefined || !mayBeLeftOut(requestBody)) return [verb, operation];
+      return [verb, { ...operation, requestBody: { ...requestBody, required: false } }];
+    });
+    return [address, Object.fromEntries(all)] as const;
+  });
+  return { ...document, paths: Object.fromEntries(paths) };
+}
+
+interface Operation {
+  readonly requestBody?: RequestBody;
+}
+
+interface RequestBody {
+  readonly content?: Readonly<Record<string, { readonly schema?: { readonly type?: unknown } }>>;
+}
+
+function mayBeLeftOut({ content = {} }: RequestBody): boolean {
+  return Object.values(content).some(
+    ({ schema }) => Array.isArray(schema?.type) && schema.type.includes('null'),
+  );
 }
 
 /** OpenAPI has no place for the messages of a stream: they are described among the components. */

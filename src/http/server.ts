@@ -11,16 +11,19 @@ import { EventLoopYield } from '../inference/yielding.js';
 import {
   chosenDoors,
   errorFormOf,
+  healthAddresses,
   type OpenOptions,
   openDoors,
   type Refuse,
+  replyHeaders,
 } from './doors/open-doors.js';
 import { asPlimsollError, type FaultLog, ownErrors, replyWithError } from './errors.js';
 import { allowOrigins } from './guards/cors.js';
 import { guardRoutes, type KeyCheck } from './guards/key-guard.js';
+import { type IsProbe, probeCheck } from './guards/probes.js';
 import { guardRole, type ServerRole } from './guards/role-guard.js';
 import { declareScope, requireScopes, type ScopedRoute } from './guards/scopes.js';
-import { PROBES, type Refusal, siteGuard } from './guards/site-guard.js';
+import { type Refusal, siteGuard } from './guards/site-guard.js';
 import { keyRoutes } from './key-routes.js';
 import { LAZY_FACTORIES, validateLazily } from './lazy-schemas.js';
 import { rememberMethods } from './methods.js';
@@ -114,7 +117,9 @@ export async function buildServer(
   });
   validateLazily(app);
   app.server.headersTimeout = HEADERS_TIMEOUT_MS;
-  const isSpare = limitConnections(app.server, options.maxConnections);
+  const isSpare = limitConnections(app.server, options.maxConnections, {
+    onStalled: () => services.metrics.stalledAnswers.inc(),
+  });
   const methodsOf = rememberMethods(app);
   app.decorate('scopeTable', requireScopes(app));
   acceptJson(app);
@@ -124,13 +129,14 @@ export async function buildServer(
   countRequests(app, services);
   packReplies(app);
   const { host, names, origins = new Set<string>(), trustProxy = 'off' } = options;
-  allowOrigins(app, origins);
-  const site = siteGuard(host, names, { origins, trustsProxy: trustProxy !== 'off' });
-  beginRequests(app, [beyondMaximum(isSpare), whileClosing(app), withoutHost(app), site]);
+  const open = options.doors ?? chosenDoors('all');
+  allowOrigins(app, origins, replyHeaders(open));
+  const isProbe = probeCheck(healthAddresses(open));
+  const site = siteGuard(host, names, { origins, trustsProxy: trustProxy !== 'off', isProbe });
+  beginRequests(app, [beyondMaximum(isSpare, isProbe), whileClosing(app), withoutHost(app), site]);
   guardRoutes(app, options.keys);
   guardRole(app, options.role ?? 'all');
   await describeRoutes(app, options.version);
-  const open = options.doors ?? chosenDoors('all');
   dataRoutes(app, services, { open, refuse });
   await app.register((documents, _options, done) => {
     documentRoutes(documents, options.pageFolder).then(() => done(), done);
@@ -246,9 +252,9 @@ function beginRequests(app: FastifyInstance, refusals: readonly Refusal[]): void
 }
 
 /** While every connection is being answered, others get answers to health checks alone. */
-function beyondMaximum(isSpare: (socket: Socket) => boolean): Refusal {
-  return ({ raw, url }) => {
-    if (!isSpare(raw.socket) || PROBES.test(url)) return undefined;
+function beyondMaximum(isSpare: (socket: Socket) => boolean, isProbe: IsProbe): Refusal {
+  return (request) => {
+    if (!isSpare(request.raw.socket) || isProbe(request)) return undefined;
     const message = 'every connection is being answered (http.max_connections)';
     return new PlimsollError('TOO_MANY_CONNECTIONS', message, { retryAfterSeconds: 1 });
   };

@@ -39,6 +39,8 @@ export type ModelFacts = { readonly id: string; readonly dtype: string } & Pick<
 export interface PageStream {
   /** Takes a message of `text/event-stream`; never waits. */
   readonly send: (kind: EventKind, message: Buffer) => void;
+  /** How long it has not read all that was sent to it, ms. */
+  readonly stalledMs: number;
   readonly end: () => void;
 }
 
@@ -75,8 +77,16 @@ export interface HttpServices {
     readonly show: (id: string) => Promise<ModelDetail>;
     /** A model's labels in the order of its outputs, as it is served. */
     readonly labels: (id: string) => readonly string[] | Promise<readonly string[]>;
-    /** What a model sees of each text, also of one whose graph cannot be served. */
-    readonly tokenize: (id: string, inputs: readonly string[]) => Promise<Tokenized>;
+    /**
+     * What a model sees of each text, also of one whose graph cannot be served.
+     *
+     * @param isWhole all tokens; else at most as many as the model takes.
+     */
+    readonly tokenize: (
+      id: string,
+      inputs: readonly string[],
+      isWhole?: boolean,
+    ) => Promise<Tokenized>;
     readonly list: () => Promise<readonly ModelView[]>;
     readonly load: (id: string) => Promise<ModelView>;
     readonly unload: (id: string) => Promise<ModelView>;
@@ -132,7 +142,7 @@ export interface HttpServices {
     /** @throws PlimsollError REDIS_UNAVAILABLE */
     readonly clear: (tier: 'memory' | 'redis' | 'both') => Promise<ClearedCache>;
   };
-  /** Limits of keys. */
+  /** Keys of callers and their limits. */
   readonly keyCheck: KeyCheck;
   /** The keys of callers. Changes throw PlimsollError INVALID_REQUEST, KEY_EXISTS, KEY_NOT_FOUND, DATABASE_UNAVAILABLE. */
   readonly keys: {
@@ -155,6 +165,8 @@ export interface HttpServices {
     readonly maxInputs: number;
     readonly deadlineMs: number;
     readonly maxConnections: number;
+    /** Of texts that run together, longer ones aside: they run alone. */
+    readonly batch: { readonly maxItems: number; readonly maxTokens: number };
   };
   /** Key of the hash that stands for a caller's address. */
   readonly userSecret: string;

@@ -40,6 +40,18 @@ export function sizesOf(
   });
 }
 
+/** Tokens of a batch that has so many characters. */
+export function batchTokensOf(characters: number): number {
+  return Math.floor(characters / CHARACTERS_PER_TOKEN);
+}
+
+/** How many chunks of a stride texts make, estimated by their characters; the same estimate as {@link sizesOf}. */
+export function chunkCountOf(texts: readonly string[], maxTokens: number, stride: number): number {
+  const chunk = maxTokens * CHARACTERS_PER_TOKEN;
+  const tokens = { aggregation: 'none', ignoreLabels: [], stride } as const;
+  return sizesOf(texts, maxTokens, tokens).reduce((sum, size) => sum + Math.ceil(size / chunk), 0);
+}
+
 export function workOf(rows: readonly Row[]): BatchWork {
   let [size, characters] = [0, 0];
   for (const row of rows) {

@@ -1,11 +1,12 @@
 import type { JobRequest, JobStateName, JobView, ShardView } from '../contract/jobs.js';
-import { PlimsollError } from '../errors.js';
+import { messageOf, PlimsollError } from '../errors.js';
+import type { FileRef } from './files/place.js';
 import type { Places } from './files/places.js';
 import { assertCanWrite } from './formats/writing/can-write.js';
 import { expectedRows, Rate, type RunningRows } from './progress.js';
 import type { JobEvent, JobQueue, JobState, ShardState, ShardStateName } from './queue/queue.js';
 import { askedTask } from './run/asked.js';
-import { jobIdOf, manifestNameOf, partFormat } from './run/part.js';
+import { assertNamesApart, jobIdOf, manifestNameOf, partFormat, withFormat } from './run/part.js';
 import type { JobModels } from './run/runner.js';
 import { shownJob, shownShard } from './shown.js';
 
@@ -26,7 +27,11 @@ export interface JobServiceParts {
   readonly progress: RunningRows;
   /** @throws PlimsollError INVALID_REQUEST if there is no default model */
   readonly modelOf: (name: string | undefined) => string | Promise<string>;
+  /** Whether this server works on jobs, and does not answer only. */
+  readonly works: boolean;
 }
+
+const NO_WORKER = 'a server that works on jobs: this one only answers (server.role=door)';
 
 /** Jobs as callers see them. */
 export class JobService {
@@ -45,11 +50,13 @@ export class JobService {
   async submit(asked: JobRequest): Promise<JobView> {
     const { queue, models, modelOf } = this.#parts;
     const model = await modelOf(asked.model);
-    const { description } = await models.about(model);
-    const request = { ...asked, model };
-    askedTask(request, description.task).of([PROBE]).plan(description);
-    await this.#checkPlaces(request);
-    return this.#view(await queue.add({ id: jobIdOf(request), request }));
+    const { description, ...here } = await models.about(model);
+    const named = { ...asked, model };
+    const task = askedTask(named, description.task);
+    task.of([PROBE]).plan(description);
+    assertNamesApart(named, task);
+    const request = withFormat(named, await this.#checkPlaces(named));
+    return this.#view(await queue.add({ id: jobIdOf(request), request, model: here }));
   }
 
   /** @throws PlimsollError JOB_NOT_FOUND */
@@ -79,7 +86,12 @@ export class JobService {
 
   /** @throws PlimsollError JOB_NOT_FOUND, JOB_RUNNING */
   async retry(id: string): Promise<JobView> {
-    return this.#view(await this.#parts.queue.retry(id));
+    const { queue, models } = this.#parts;
+    const { request } = await this.#found(id);
+    // A server without the model leaves the job as it began.
+    const about = await models.about(request.model ?? '').catch(() => undefined);
+    const model = about && { id: about.id, commit: about.commit, dtype: about.dtype };
+    return this.#view(await queue.retry(id, model));
   }
 
   onEvent(listener: (event: JobEvent) => void): () => void {
@@ -102,14 +114,34 @@ export class JobService {
     throw new PlimsollError('JOB_NOT_FOUND', `there is no job "${id.slice(0, 100)}"`);
   }
 
-  async #checkPlaces(request: JobRequest): Promise<void> {
+  /** @returns the first file of the input */
+  async #checkPlaces(request: JobRequest): Promise<FileRef> {
     const places = await this.#parts.places();
     const signal = AbortSignal.timeout(LOOK_MS);
+    try {
+      return await this.#firstFile(places, request, signal);
+    } catch (error) {
+      if (error instanceof PlimsollError) throw error;
+      const why = signal.aborted ? `no answer within ${LOOK_MS / 1000} s` : messageOf(error);
+      throw new PlimsollError(
+        'STORAGE_UNAVAILABLE',
+        `the input or the output of the job cannot be reached: ${why}`,
+        { cause: error },
+      );
+    }
+  }
+
+  async #firstFile(
+    places: Pick<Places, 'list' | 'writer'>,
+    request: JobRequest,
+    signal: AbortSignal,
+  ): Promise<FileRef> {
     await places.writer(request.output).find(manifestNameOf(jobIdOf(request)), signal);
     const patterns = typeof request.input === 'string' ? [request.input] : request.input;
-    for await (const file of places.list(patterns, signal)) {
+    const options = { output: request.output, isLook: true };
+    for await (const file of places.list(patterns, signal, options)) {
       assertCanWrite(partFormat(request, file).compression);
-      return;
+      return file;
     }
     const reason = `there is no file to read in ${patterns.join(', ').slice(0, 500)}`;
     throw new PlimsollError('INVALID_REQUEST', reason);
@@ -125,7 +157,14 @@ export class JobService {
     const rows = job.endedAtMs === null ? job.rows + this.#parts.progress.of(job.id) : job.rows;
     const perSecond = this.#perSecond(job, rows);
     const expected = expectedRows(job);
-    return shownJob({ ...job, rows }, { failed, running, perSecond, expected });
+    const waitingFor = this.#waitingFor(job);
+    return shownJob({ ...job, rows }, { failed, running, perSecond, expected, waitingFor });
+  }
+
+  /** Why nothing of an open job runs, as far as this server knows. */
+  #waitingFor({ id, endedAtMs, shards }: JobState): string | undefined {
+    if (endedAtMs !== null || shards.running > 0) return undefined;
+    return this.#parts.works ? this.#parts.queue.whyIdle(id) : NO_WORKER;
   }
 
   #perSecond(job: JobState, rows: number): number | undefined {

@@ -9,6 +9,7 @@ export function shownJob(
     readonly running: readonly ShardState[];
     readonly perSecond: number | undefined;
     readonly expected: number | undefined;
+    readonly waitingFor: string | undefined;
   },
 ): JobView {
   const { waiting, running, done, failed } = job.shards;
@@ -25,6 +26,7 @@ export function shownJob(
     created_at: new Date(job.createdAtMs).toISOString(),
     started_at: instantOf(job.startedAtMs),
     ended_at: instantOf(job.endedAtMs),
+    waiting_for: of.waitingFor ?? null,
     ...{ files: job.files, planned: job.planned },
     shards: { known: waiting + running + done + failed, waiting, running, done, failed },
     rows: { done: job.rows, bad: job.bad, expected: of.expected ?? null },

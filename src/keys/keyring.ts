@@ -21,6 +21,8 @@ export type Found =
 
 interface Entry {
   readonly caller: Caller;
+  /** SHA-256 of the secret, in hex. */
+  readonly id: string;
   readonly digest: Buffer;
   readonly state: 'valid' | 'revoked';
   /** Milliseconds since 1970; infinite for a key that does not expire. */
@@ -47,7 +49,7 @@ export class Keyring {
     for (const key of keys)
       for (const [digest, entry] of entriesOf(key)) entries.set(digest, entry);
     this.#entries = entries;
-    this.#remembered.clear();
+    this.#refreshRemembered();
   }
 
   /** @param secret what the caller sent. @param nowMs milliseconds since 1970. */
@@ -59,13 +61,24 @@ export class Keyring {
     if (entry === undefined || !timingSafeEqual(entry.digest, Buffer.from(digest, 'hex'))) {
       return UNKNOWN;
     }
-    this.#remembered.set(secret, entry);
-    return foundOf(entry, nowMs);
+    const found = foundOf(entry, nowMs);
+    if (found.kind === 'valid') this.#remembered.set(secret, entry);
+    return found;
   }
 
-  /** Whether it was found valid since the keys last changed. */
+  /** Whether it was found valid before, and its key has not been revoked or replaced since. */
   remembers(secret: string): boolean {
     return this.#remembered.has(secret);
+  }
+
+  /** A change of one key must not make the others unknown: who tries keys at their address would hold them up. */
+  #refreshRemembered(): void {
+    // Setting makes one the most recently used: begun with the least recent, they keep their order.
+    for (const [secret, { id }] of [...this.#remembered.entries()].reverse()) {
+      const entry = this.#entries.get(id);
+      if (entry?.state === 'valid') this.#remembered.set(secret, entry);
+      else this.#remembered.delete(secret);
+    }
   }
 }
 
@@ -76,7 +89,7 @@ function* entriesOf(key: Key): Generator<readonly [string, Entry]> {
   const state = revokedAtMs === undefined ? 'valid' : 'revoked';
   const entry = (digest: string, until: number): readonly [string, Entry] => [
     digest,
-    { caller, digest: Buffer.from(digest, 'hex'), state, untilMs: until },
+    { caller, id: digest, digest: Buffer.from(digest, 'hex'), state, untilMs: until },
   ];
   if (old !== undefined) yield entry(old.digest, Math.min(untilMs, old.untilMs));
   yield entry(key.digest, untilMs);

@@ -42,7 +42,8 @@ export class Keys {
   #areOn = false;
   #databaseFailure = '';
   #fileFailure = '';
-  #timer: NodeJS.Timeout | undefined;
+  #databaseTimer: NodeJS.Timeout | undefined;
+  #fileTimer: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(options: KeysOptions) {
@@ -63,12 +64,14 @@ export class Keys {
     }
     await this.#readDatabase();
     if (!this.#known) await this.#takeSnapshot();
-    this.#watch();
+    this.#watchDatabase();
+    this.#watchFile();
   }
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#databaseTimer);
+    clearInterval(this.#fileTimer);
   }
 
   /** Whether callers need a key: one was made, be it revoked since, or there is a file of them. */
@@ -95,13 +98,18 @@ export class Keys {
     await this.#readDatabase();
   }
 
-  #watch(): void {
+  #watchDatabase(): void {
     if (this.#stopped) return;
-    this.#timer = setTimeout(() => {
-      if (this.#options.file !== '') this.#readFile();
-      void this.#readDatabase().finally(() => this.#watch());
+    this.#databaseTimer = setTimeout(() => {
+      void this.#readDatabase().finally(() => this.#watchDatabase());
     }, LOOK_EVERY_MS);
-    this.#timer.unref();
+    this.#databaseTimer.unref();
+  }
+
+  /** By a clock of its own: a database that hangs must not keep a key alive that was taken out of the file. */
+  #watchFile(): void {
+    if (this.#stopped || this.#options.file === '') return;
+    this.#fileTimer = setInterval(() => this.#readFile(), LOOK_EVERY_MS).unref();
   }
 
   async #readDatabase(): Promise<void> {

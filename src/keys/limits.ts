@@ -7,8 +7,10 @@ export interface LimitVerdict {
   readonly remaining: number;
   /** Whole seconds until the limit is full again. */
   readonly resetSeconds: number;
-  /** Why the request must wait; undefined: it may go on. */
+  /** Why the request is refused; undefined: it may go on. */
   readonly refusal: string | undefined;
+  /** Whether it asks for more than a whole window holds: waiting does not help. */
+  readonly isBeyond: boolean;
 }
 
 /** Grants parts of a limit to the servers that share it. */
@@ -76,18 +78,23 @@ export class KeyLimits {
   }
 
   /**
-   * 1. What this server may let pass is enough: the request passes.
-   * 2. More may be had from the shared limit: it is asked for, and then decides.
-   * 3. Else the request is refused until the window ends.
+   * 1. A whole window does not hold as much: the request is refused for good.
+   * 2. What this server may let pass is enough: the request passes.
+   * 3. More may be had from the shared limit: it is asked for, and then decides.
+   * 4. Else the request is refused until the window ends.
    */
   #take(id: WindowId, count: number): LimitVerdict | Promise<LimitVerdict> {
     const window = this.#windowOf(id);
-    if (window.used + count <= window.granted) return this.#pass(window, count); // 1
-    const shared = this.#shared;
-    if (shared === undefined || window.exhausted || count > id.limit) {
-      return this.#verdict(window, refusalOf(id, count)); // 3
+    if (count > id.limit) {
+      const refusal = `the request has ${count} inputs, and the key's limit is ${id.limit} a minute: send fewer at a time`;
+      return { ...this.#verdict(window, refusal), isBeyond: true }; // 1
     }
-    return this.#ask(shared, window, count); // 2
+    if (window.used + count <= window.granted) return this.#pass(window, count); // 2
+    const shared = this.#shared;
+    if (shared === undefined || window.exhausted) {
+      return this.#verdict(window, refusalOf(id, count)); // 4
+    }
+    return this.#ask(shared, window, count); // 3
   }
 
   async #ask(shared: SharedLimits, window: Window, count: number): Promise<LimitVerdict> {
@@ -129,12 +136,11 @@ export class KeyLimits {
 
   #verdict({ limit, used, endsAtMs }: Window, refusal: string | undefined): LimitVerdict {
     const resetSeconds = Math.max(0, Math.ceil((endsAtMs - this.#now()) / 1000));
-    return { limit, remaining: Math.max(0, limit - used), resetSeconds, refusal };
+    return { limit, remaining: Math.max(0, limit - used), resetSeconds, refusal, isBeyond: false };
   }
 }
 
 function refusalOf({ kind, limit }: WindowId, count: number): string {
   if (kind === 'requests') return `the key has used up its ${limit} requests of this second`;
-  if (count > limit) return `the request has ${count} inputs, the key's limit is ${limit} a minute`;
   return `the key has no ${count} of its ${limit} inputs of this minute left`;
 }

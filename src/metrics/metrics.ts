@@ -158,6 +158,11 @@ export class Metrics {
     'Requests refused for their key: missing, unknown, expired, revoked, scope, limit, or attempts from one address',
     ['reason'],
   );
+  readonly stalledAnswers = this.#counter(
+    'plimsoll_stalled_answers_total',
+    'Connections ended because the client took nothing of its answer for 30 s or more',
+    [],
+  );
   readonly retriedBatches = this.#counter(
     'plimsoll_batches_retried_total',
     'Batches that ran again after their worker died',

@@ -10,8 +10,10 @@ export interface ReadyModel {
   readonly form: MappedForm;
 }
 
-/** How long a look at a model's files on disk holds good. */
+/** How long a look at a model's files on disk holds good, counted from its begin. */
 const RECHECK_MS = 2000;
+/** A model that is used is looked at again after this long, beside its requests: none of them waits for the disk. */
+const LOOK_AHEAD_MS = 1000;
 
 interface Entry extends ReadyModel {
   checkedAtMs: number;
@@ -24,6 +26,8 @@ export class ModelLibrary {
   readonly #preparer: Preparer;
   readonly #now: () => number;
   readonly #ready = new Map<string, Entry>();
+  /** Looks at files that run now, shared by all who ask meanwhile. */
+  readonly #looks = new Map<string, Promise<ReadyModel>>();
 
   constructor(parts: {
     readonly repository: ModelRepository;
@@ -40,7 +44,12 @@ export class ModelLibrary {
   /** The model, if it was looked at a moment ago; {@link ready} otherwise. */
   readyNow(id: string): ReadyModel | undefined {
     const entry = this.#ready.get(id) ?? this.#ready.get(this.#repository.idOf(id));
-    return entry !== undefined && this.#isFresh(entry) ? entry : undefined;
+    if (entry === undefined) return undefined;
+    const ageMs = this.#now() - entry.checkedAtMs;
+    if (ageMs >= RECHECK_MS) return undefined;
+    // What it finds wrong is told to who asks when this one is no longer good.
+    if (ageMs >= LOOK_AHEAD_MS) this.#look(entry.model.id).catch(() => undefined);
+    return entry;
   }
 
   /**
@@ -49,14 +58,25 @@ export class ModelLibrary {
    * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, INSUFFICIENT_MEMORY, STORAGE_UNAVAILABLE
    */
   async ready(id: string): Promise<ReadyModel> {
-    const known = this.readyNow(id);
-    if (known !== undefined) return known;
+    return this.readyNow(id) ?? this.#look(id);
+  }
+
+  #look(id: string): Promise<ReadyModel> {
+    const running = this.#looks.get(id);
+    if (running !== undefined) return running;
+    const look = this.#lookAt(id).finally(() => this.#looks.delete(id));
+    this.#looks.set(id, look);
+    return look;
+  }
+
+  async #lookAt(id: string): Promise<ReadyModel> {
+    const beganMs = this.#now();
     const model = await this.#repository.refresh(id);
     const entry = this.#ready.get(model.id);
     if (entry !== undefined && entry.model.signature === model.signature) {
       const fault = await this.#preparer.faultOf(entry.form, 'sizes');
       if (fault === undefined && this.#ready.get(model.id) === entry) {
-        entry.checkedAtMs = this.#now();
+        entry.checkedAtMs = beganMs;
         return entry;
       }
       if (fault !== undefined) await this.#preparer.replace(entry.model, entry.form, fault);
@@ -123,10 +143,6 @@ export class ModelLibrary {
     const isSame = entry?.model.signature === model.signature;
     // A form that was replaced meanwhile has measurements of its own.
     if (isSame && entry.form.instance === form.instance) this.#adopt(model, form);
-  }
-
-  #isFresh({ checkedAtMs }: Entry): boolean {
-    return this.#now() - checkedAtMs < RECHECK_MS;
   }
 
   #adopt(found: Model, form: MappedForm): ReadyModel {

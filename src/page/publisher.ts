@@ -1,12 +1,15 @@
 import type { EventKind, Mark } from '../contract/events.js';
 import { toInstant } from '../contract/units.js';
 import { PlimsollError } from '../errors.js';
+import { whoGivesWay } from '../system/viewer-places.js';
 import type { NewMark } from './marks.js';
 
 /** The stream to an open page. */
 export interface Viewer {
   /** Takes a message of `text/event-stream`; never waits. */
   readonly send: (kind: EventKind, message: Buffer) => void;
+  /** How long it has not read all that was sent to it, ms. */
+  readonly stalledMs: number;
   readonly end: () => void;
 }
 
@@ -30,7 +33,8 @@ const HEARTBEAT = Buffer.from(': the server is alive\n\n');
  */
 export class EventPublisher {
   readonly #options: PublisherOptions;
-  readonly #viewers = new Set<Viewer>();
+  /** With the time when each joined, by `performance.now()`. */
+  readonly #viewers = new Map<Viewer, number>();
   #timer: NodeJS.Timeout | undefined;
   #ticking = false;
   #state: { readonly message: Buffer; readonly atMs: number } | undefined;
@@ -49,18 +53,20 @@ export class EventPublisher {
   }
 
   /**
-   * Feeds a page: a state at once, then whatever comes. The first message is sent after this has returned.
+   * Feeds a page: a state at once, then whatever comes. The first message is sent after this has returned. Where every place is
+   * taken, a slow page or the one that has been open longest gives way: see {@link whoGivesWay}.
    *
    * @returns a function that ends it.
    * @throws PlimsollError TOO_MANY_VIEWERS, SHUTTING_DOWN
    */
   join(viewer: Viewer): () => void {
     if (this.#closed) throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping');
+    if (this.#viewers.size >= this.#options.maxViewers) this.#makeRoom();
     if (this.#viewers.size >= this.#options.maxViewers) {
       const message = `${this.#viewers.size} pages are open (page.max_viewers)`;
       throw new PlimsollError('TOO_MANY_VIEWERS', message, { retryAfterSeconds: 5 });
     }
-    this.#viewers.add(viewer);
+    this.#viewers.set(viewer, performance.now());
     void this.#freshState().then((message) => {
       if (message !== undefined && this.#viewers.has(viewer)) viewer.send('state', message);
     });
@@ -82,8 +88,18 @@ export class EventPublisher {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    for (const viewer of this.#viewers) viewer.end();
+    for (const viewer of this.#viewers.keys()) viewer.end();
     this.#viewers.clear();
+  }
+
+  #makeRoom(): void {
+    const holders = [...this.#viewers].map(([viewer, joinedAtMs]) => {
+      return { viewer, joinedAtMs, stalledMs: viewer.stalledMs };
+    });
+    const leaving = whoGivesWay(holders, performance.now())?.viewer;
+    if (leaving === undefined) return;
+    this.#viewers.delete(leaving);
+    leaving.end();
   }
 
   #forget(viewer: Viewer): void {
@@ -117,7 +133,7 @@ export class EventPublisher {
   }
 
   #sendToAll(kind: EventKind, message: Buffer): void {
-    for (const viewer of this.#viewers) viewer.send(kind, message);
+    for (const viewer of this.#viewers.keys()) viewer.send(kind, message);
   }
 
   /** The last state if it is younger than the interval, else a new one. */

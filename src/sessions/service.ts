@@ -1,8 +1,10 @@
 import type { Abortable } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { Classification } from '../inference/answers.js';
+import { chunkCountOf } from '../inference/batch-inputs.js';
 import type { Classifier } from '../inference/classify.js';
 import type { LabelScore, RowTask } from '../inference/row-task.js';
+import type { ModelDescription } from '../models/intake/description.js';
 import type { ModelRepository } from '../models/intake/repository.js';
 import type { Entity } from '../models/run/entities.js';
 import { writtenOf } from '../tasks/input.js';
@@ -23,7 +25,7 @@ export interface Asked {
   /**
    * Takes rows from the limit of the caller's key, where it has one.
    *
-   * @returns what the request is to wait for, if anything. @throws PlimsollError RATE_LIMITED
+   * @returns what the request is to wait for, if anything. @throws PlimsollError RATE_LIMITED, TOO_MANY_INPUTS
    */
   readonly take?: ((rows: number) => Promise<void> | undefined) | undefined;
 }
@@ -45,8 +47,8 @@ export interface Answered {
 /** A task with what was asked in words, for the records. */
 interface Call<R> extends Asked {
   readonly task: RowTask<R>;
-  /** What it costs. */
-  readonly rows: number;
+  /** What it costs; for some requests the model decides. */
+  readonly rows: number | ((of: Pick<ModelDescription, 'maxTokens'>) => number);
   readonly inputOf: (index: number) => string;
 }
 
@@ -130,16 +132,16 @@ export class ClassificationService {
     );
   }
 
-  /** The named things of texts. */
+  /** The named things of texts. With a stride each chunk of a text costs a row. */
   tokens(request: Asked & TokenClassification, abort: Abortable): Given<readonly Entity[]> {
-    const inputOf = (index: number) => request.texts[index] ?? '';
+    const { texts, stride } = request;
+    const inputOf = (index: number) => texts[index] ?? '';
+    const rows =
+      stride === undefined
+        ? texts.length
+        : ({ maxTokens }: { readonly maxTokens: number }) => chunkCountOf(texts, maxTokens, stride);
     return this.#ask(
-      {
-        ...whoOf(request),
-        task: tokenClassification(request),
-        rows: request.texts.length,
-        inputOf,
-      },
+      { ...whoOf(request), task: tokenClassification(request), rows, inputOf },
       abort,
     );
   }
@@ -156,10 +158,30 @@ export class ClassificationService {
   /** Seats the user in the session, runs the task, and frees the seat. */
   #ask<R>(call: Call<R>, abort: Abortable): Given<R> {
     this.#admit();
-    const taken = call.take?.(call.rows);
+    const taken = this.#take(call);
     return taken === undefined
       ? this.#askAny(call, abort)
       : taken.then(() => this.#askAny(call, abort));
+  }
+
+  /** Takes what a request costs from its caller's limit, if there is one. */
+  #take({
+    take,
+    rows,
+    model,
+  }: Pick<Call<unknown>, 'take' | 'rows' | 'model'>): Promise<void> | undefined {
+    if (take === undefined) return undefined;
+    return typeof rows === 'number' ? take(rows) : this.#takeBy(model, rows, take);
+  }
+
+  async #takeBy(
+    name: string | undefined,
+    rowsOf: Exclude<Call<unknown>['rows'], number>,
+    take: NonNullable<Asked['take']>,
+  ): Promise<void> {
+    const id = await this.idOf(name);
+    const { description } = this.#repository.known(id) ?? (await this.#repository.find(id));
+    await take(rowsOf(description));
   }
 
   #askAny<R>(call: Call<R>, abort: Abortable): Given<R> {

@@ -139,6 +139,8 @@ export type TaskSchema = {
     /** Not to be given out before. */
     due_at_ms: number;
     failed_attempts: number;
+    /** Machines that were lost while they had it. */
+    lost_machines: number;
     reason: string | null;
     /** Name of the server that has it. */
     server: string | null;

@@ -39,6 +39,14 @@ export function otherSide(
   return wanted === truncationSide ? undefined : wanted;
 }
 
+/**
+ * An input as transformers' pipelines read it: a second text without a character is none, so the model sees the first one
+ * alone (`PreTrainedTokenizerFast._encode_plus`, 4.57). One of blanks is a text.
+ */
+export function asPipelinesRead(input: TextInput): TextInput {
+  return typeof input !== 'string' && input.text_pair === '' ? input.text : input;
+}
+
 /** An input as it is recorded. */
 export function writtenOf(input: TextInput): string {
   return typeof input === 'string' ? input : `${input.text}\n${input.text_pair}`;

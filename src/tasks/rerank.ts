@@ -1,14 +1,14 @@
 import type { RowTask } from '../inference/row-task.js';
 import type { Side } from '../models/intake/reading/room.js';
-import { functionFor, type ScoreFunction } from '../models/intake/reading/scoring.js';
 import { otherSide, rowsOf } from './input.js';
 import { expectTask } from './models.js';
+import { chosenFunction, type ScoreChoice } from './score-choice.js';
 
 export interface Rerank {
   readonly query: string;
   readonly documents: readonly string[];
   /** What is applied to the one logit; the model's own if undefined. */
-  readonly function?: ScoreFunction | undefined;
+  readonly function?: ScoreChoice | undefined;
   /** Where a query and a document that are too long are cut; where the model's files say if undefined. */
   readonly truncationSide?: Side | undefined;
 }
@@ -25,7 +25,7 @@ export function rerank(asked: Rerank): RowTask<number> {
         rows: rowsOf(pairs, otherSide(truncationSide, description)),
         rowsPerAnswer: 1,
         topK: undefined,
-        function: functionFor(own, description.endsIn),
+        function: chosenFunction(description, own),
         answer: (results, index) => results[index]?.result.scores[0] ?? 0,
       };
     },

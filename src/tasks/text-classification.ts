@@ -2,16 +2,16 @@ import type { CachedResult } from '../cache/memory-tier.js';
 import type { LabelScore, RowTask } from '../inference/row-task.js';
 import type { ModelDescription } from '../models/intake/description.js';
 import type { Side } from '../models/intake/reading/room.js';
-import { functionFor, type ScoreFunction } from '../models/intake/reading/scoring.js';
 import { otherSide, rowsOf, type TextInput } from './input.js';
 import { expectTask } from './models.js';
+import { chosenFunction, type ScoreChoice } from './score-choice.js';
 
 export interface TextClassification {
   readonly inputs: readonly TextInput[];
   /** Labels of each answer at most, best first; all if undefined. */
   readonly topK: number | undefined;
   /** What is applied to the logits; the model's own if undefined. */
-  readonly function?: ScoreFunction | undefined;
+  readonly function?: ScoreChoice | undefined;
   /** Labels with a lower score are left out. */
   readonly threshold?: number | undefined;
   /** Where texts that are too long are cut; where the model's files say if undefined. */
@@ -31,7 +31,7 @@ export function textClassification(asked: TextClassification): RowTask<readonly 
         rows: rowsOf(inputs, otherSide(truncationSide, description)),
         rowsPerAnswer: 1,
         topK,
-        function: functionFor(own, description.endsIn),
+        function: chosenFunction(description, own),
         answer: (results, index) => {
           const result = results[index]?.result;
           if (result === undefined) return [];

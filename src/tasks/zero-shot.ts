@@ -2,13 +2,14 @@ import { PlimsollError } from '../errors.js';
 import type { LabelScore, RowTask } from '../inference/row-task.js';
 import { NO_LOGITS } from '../models/intake/reading/scoring.js';
 import { logistic, rounded } from '../models/run/scores.js';
+import { hypothesesOf } from './hypothesis-template.js';
 import { expectTask, type NliLabels, nliLabels } from './models.js';
 import { best } from './text-classification.js';
 
 export interface ZeroShot {
   readonly texts: readonly string[];
   readonly candidateLabels: readonly string[];
-  /** `{}` stands for a label. */
+  /** `{}` stands for a label, as in Python's `str.format`. */
   readonly hypothesisTemplate?: string | undefined;
   /** Each label by itself, not one against the others. */
   readonly multiLabel?: boolean | undefined;
@@ -75,22 +76,4 @@ export function zeroShotScores(
   const powers = entailed.map((value) => Math.exp(value - most));
   const sum = powers.reduce((a, b) => a + b, 0);
   return powers.map((power) => rounded(power / sum));
-}
-
-/** @throws PlimsollError INVALID_REQUEST for a template that has no place for a label, or several */
-function hypothesesOf(labels: readonly string[], template: string): readonly string[] {
-  const [before, after, more] = template.split('{}');
-  if (labels.length === 0) {
-    throw new PlimsollError('INVALID_REQUEST', 'there are no candidate labels');
-  }
-  if (before === undefined || after === undefined || more !== undefined) {
-    const shown = JSON.stringify(template.slice(0, 100));
-    const reason = `the hypothesis template has to hold {} once, where the label goes; it is ${shown}`;
-    throw new PlimsollError('INVALID_REQUEST', reason);
-  }
-  if (/[{}]/.test(before + after)) {
-    const reason = 'the hypothesis template has a brace beside {}, which means nothing here';
-    throw new PlimsollError('INVALID_REQUEST', reason);
-  }
-  return labels.map((label) => before + label + after);
 }

@@ -1,7 +1,8 @@
 /** Bulk jobs: the command line with nothing installed, and the jobs of a server with their page. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Answer } from '../../src/contract/classify.js';
 import type { JobsView, JobView } from '../../src/contract/jobs.js';
@@ -144,6 +145,52 @@ describe('plimsoll bulk, with nothing installed', () => {
   });
 });
 
+describe('the same command again', () => {
+  test('lists the input anew, keeps the parts that still hold, and tries again what failed', async () => {
+    const folder = await temporaryFolder();
+    const [input, output] = [path.join(folder, 'in'), path.join(folder, 'out')];
+    mkdirSync(input);
+    writeFileSync(path.join(input, 'b.jsonl'), mailsOf(300));
+    const args = ['bulk', 'in/', '--model', 'spam', '--out', 'out/', '--id', 'id'];
+    args.push('--shard-rows', '100', '--data', 'data');
+    // The environment of a server in a fleet, whose queue does not answer.
+    const environment = { PLIMSOLL_SERVER_ROLE: 'door', PLIMSOLL_JOBS_URL: 'redis://127.0.0.1:9' };
+    const again = () => run(args, { cwd: folder, environment });
+    const first = await again();
+    expect([first.code, idsOf(rowsIn(output))], first.stderr).toEqual([0, numbers(300)]);
+    const before = partTimes(output);
+    // A file that sorts before, two that cannot be read, and one without rows.
+    const other = mailsOf(500).split('\n').slice(300);
+    writeFileSync(path.join(input, 'a.jsonl'), other.join('\n'));
+    writeFileSync(path.join(input, 'c.csv'), 'id,mail\n500,hello\n');
+    writeFileSync(path.join(input, 'd.jsonl.gz'), gzipSync(mailsOf(50)).subarray(0, 200));
+    writeFileSync(path.join(input, 'e.csv'), '');
+    const second = await again();
+    expect(second.code, second.stderr).toBe(1);
+    expect(second.stdout).toMatch(/failed: .*c\.csv failed 1 times: .*has no column "text"/s);
+    expect(second.stdout).toMatch(/d\.jsonl\.gz failed 1 times: .*\nmanifest: /s);
+    expect(manifestIn(output).total).toMatchObject({ rows: 500, bad: 0, failed: 2 });
+    for (const [part, time] of before) expect(partTimes(output).get(part), part).toBe(time);
+    writeFileSync(path.join(input, 'c.csv'), 'id,text\n500,hello\n');
+    rmSync(path.join(input, 'd.jsonl.gz'));
+    const [lost] = before.keys();
+    rmSync(path.join(output, lost ?? ''));
+    const third = await again();
+    expect(third.code, third.stdout).toBe(0);
+    const { total, parts } = manifestIn(output);
+    expect(total).toMatchObject({ rows: 501, bad: 0, failed: 0 });
+    expect(parts.map(({ part }) => part)).toEqual(expect.arrayContaining([...before.keys()]));
+    const after = partTimes(output);
+    for (const [part, time] of before) expect(after.get(part) === time, part).toBe(part !== lost);
+  });
+});
+
+/** When each part was written, by its name. */
+function partTimes(folder: string): ReadonlyMap<string, number> {
+  const names = readdirSync(folder).filter((name) => name.startsWith('part-'));
+  return new Map(names.map((name) => [name, statSync(path.join(folder, name)).mtimeMs]));
+}
+
 function partsIn(folder: string): number {
   try {
     return readdirSync(folder).filter((name) => /^part-\d+-[0-9a-f]+\.jsonl$/.test(name)).length;
@@ -199,7 +246,12 @@ describe('the jobs of a server', () => {
     const { receipts } = await get<Receipts>(server, '/v1/receipts?limit=100');
     const ofShards = receipts.filter(({ session }) => session !== null);
     expect(ofShards.length).toBeGreaterThanOrEqual(last.shards.done);
-    // The same request again is the same job.
+    // The same request again is the same job, which lists its input again.
+    writeFileSync(path.join(folder, 'in', 'mails-2.jsonl'), '{"id":300,"text":"lunch at noon"}');
+    const again = await submit(job.request);
+    expect(again.body).toMatchObject({ id: job.id, ended_at: null, waiting_for: null });
+    expect(await finished(job.id)).toMatchObject({ state: 'done', rows: { done: 301 } });
+    expect(idsOf(rowsIn(path.join(folder, 'same')))).toEqual(numbers(301));
     const { body: list } = await request<JobsView>(server, 'GET', '/v1/jobs');
     expect(list.jobs.filter(({ id }) => id === job.id)).toHaveLength(1);
   });

@@ -22,6 +22,7 @@ const NAMES = {
   nli: 'zs-bert',
   ner: 'ner-bert',
   reranker: 'rerank-bert',
+  identity: 'rerank-bert',
   'org/pairs': 'pair-bert',
 } as const;
 type Name = keyof typeof NAMES;
@@ -38,6 +39,11 @@ beforeAll(async () => {
     mkdirSync(path.join(models, name), { recursive: true });
     cpSync(path.join(REFERENCE, folder), path.join(models, name), { recursive: true });
   }
+  // As cross-encoders declare it: protocols that give probabilities do not read it.
+  const config = path.join(models, 'identity/config.json');
+  const { ...files } = JSON.parse(readFileSync(config, 'utf8')) as object;
+  const sentence_transformers = { activation_fn: 'torch.nn.modules.linear.Identity' };
+  writeFileSync(config, JSON.stringify({ ...files, sentence_transformers }));
   cpSync(path.join(ROOT, 'models/spam'), path.join(models, 'spam'), { recursive: true });
   writeFileSync(path.join(models, 'spam/plimsoll.json'), LABELS);
   server = await startServer({ models });
@@ -126,6 +132,7 @@ test('TEI, vLLM and Cohere rank as the reference does', async () => {
   }
   for (const { query, documents, scores, order } of expectedOf('reranker').rerank) {
     const rank = { query, documents, model: 'reranker' };
+    const identity = [server, '/tei/identity/rerank', { query, texts: documents }] as const;
     const tei = await post<readonly { index: number; score: number }[]>(
       server,
       '/tei/reranker/rerank',
@@ -133,7 +140,7 @@ test('TEI, vLLM and Cohere rank as the reference does', async () => {
         ...{ query, texts: documents },
       },
     );
-    const ranks = [tei];
+    const ranks = [tei, await post<typeof tei>(...identity)];
     for (const url of ['/rerank', '/v1/rerank', '/v2/rerank']) {
       const { results } = await post<Ranked>(server, url, rank);
       ranks.push(results.map(({ index, relevance_score }) => ({ index, score: relevance_score })));
@@ -231,6 +238,12 @@ describe('clients', () => {
         message: expect.stringContaining('plimsoll.json'),
       },
     });
+    // Parts are one input, of which the worst counts; texts are one each.
+    const parts = [...input].reverse().map((text) => ({ type: 'text' as const, text }));
+    const whole = await client.moderations.create({ model: 'spam', input: parts });
+    expect(whole.results.map(({ category_scores: scores }) => scores.illicit)).toEqual([
+      results[0]?.category_scores.illicit,
+    ]);
     const image = { type: 'image_url' as const, image_url: { url: 'https://example.org/a.png' } };
     await expect(
       client.moderations.create({ model: 'spam', input: [image] }),
@@ -256,6 +269,8 @@ describe('errors', () => {
       { error_type: 'Validation' },
     ],
     ['/tei/none/predict', { inputs: 'a' }, 404, { error_type: 'Validation' }],
+    ['/tei/spam/rerank', { query: 'a', texts: ['b'] }, 424, { error_type: 'Backend' }],
+    ['/tei/ner/predict', { inputs: 'a' }, 424, { error_type: 'Backend' }],
     ['/classify', { input: 'a', model: 'none' }, 404, { object: 'error', type: 'NotFoundError' }],
     ['/score', { text_1: ['a', 'b'], text_2: ['c'], model: 'reranker' }, 400, { code: 400 }],
     ['/v1/moderations', {}, 400, { error: { type: 'invalid_request_error' } }],
@@ -291,6 +306,9 @@ test('TEI tells its times, its model and its tokens', async () => {
   expect(info.body).toMatchObject({
     model_id: 'reranker',
     model_type: { reranker: { id2label: {} } },
+    // One of 64 tokens runs beside others: the settings' 2,048 characters.
+    ...{ max_input_length: 64, max_batch_tokens: 341, max_batch_requests: 16 },
+    ...{ sha: null, docker_label: null },
   });
   expect((await request(server, 'GET', '/health')).status).toBe(200);
   const [tokens] = await post<
@@ -300,13 +318,31 @@ test('TEI tells its times, its model and its tokens', async () => {
   expect(tokens?.at(-2)).toMatchObject({ stop: Buffer.byteLength('häuser') });
 });
 
+test('TEI gives all tokens of a text that is longer than the model takes', async () => {
+  const text = 'The plot was slow. '.repeat(100);
+  type Tokens = readonly { readonly id: number; readonly stop: number | null }[];
+  const [[once = []] = [], [long = []] = []] = await Promise.all(
+    [text.slice(0, 19), text].map((inputs) =>
+      post<readonly Tokens[]>(server, '/tei/reranker/tokenize', { inputs }),
+    ),
+  );
+  const idsOf = (tokens: Tokens) => tokens.slice(1, -1).map(({ id }) => id);
+  expect(idsOf(long)).toEqual(Array.from({ length: 100 }, () => idsOf(once)).flat());
+  expect(long.at(-2)?.stop).toBe(text.length - 1);
+  const body = { inputs: ['a'.repeat(2 ** 20), 'b'] };
+  const refused = await request(server, 'POST', '/tokenize', { body });
+  expect(refused.body).toMatchObject({
+    ...{ error_type: 'Validation', error: expect.stringContaining('1048577 characters') },
+  });
+});
+
 /** The snippets of docs/doors.md, by language. */
 const SNIPPETS = [
   ...readFileSync(path.join(ROOT, 'docs/doors.md'), 'utf8').matchAll(/```(sh|js)\n([\s\S]*?)```/g),
 ].map(([, language = '', code = '']) => [language, code] as const);
 
 test('the document has a command and a program for each door', () => {
-  expect(SNIPPETS.map(([language]) => language)).toEqual(Array(5).fill(['sh', 'js']).flat());
+  expect(SNIPPETS.map(([language]) => language)).toEqual(Array(6).fill(['sh', 'js']).flat());
 });
 
 test.each(SNIPPETS)(

@@ -227,7 +227,7 @@ describe('web pages of others', () => {
 });
 
 describe('a page that does not read', () => {
-  test('is dropped, while the others are served', async () => {
+  test('loses its place to another one, while the others are served', async () => {
     const models = await temporaryFolder();
     // What the page shows is made large: many models whose files are broken.
     for (let model = 0; model < 1500; model += 1) {

@@ -81,6 +81,9 @@ describe('what the caller got wrong', () => {
       [5, /a number/],
       [null, /null/],
       [{ text: 'a' }, /an object/],
+      [{ text: '', text_pair: ' ' }, /inputs is a pair of empty texts/],
+      [[{ text: 'a', text_pair: '' }, ''], /inputs\[1\] is empty/],
+      [['a', { text: ' ', text_pair: '' }], /inputs\[1\] is a pair of empty texts/],
       [Array.from({ length: 1025 }, () => 'a'), /1025 .* 1024/],
     ];
     for (const [inputs, what] of wrong) expectError(await send({ inputs }), 'INVALID_INPUT', what);

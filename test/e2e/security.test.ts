@@ -1,13 +1,23 @@
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Server, startServer, temporaryFolder } from './harness.js';
 
 const MANAGE = 'plim_manage_0123456789abcdefghijklmnopqrs';
 const LIMITED = 'plim_limited_0123456789abcdefghijklmnopqr';
-const KEYS = `ops manage ${MANAGE}\nteam-a classify ${LIMITED} inputs-per-minute=3\n`;
+const TOKENIZING = ['own', 'root', 'tei'].map(
+  (door) => `plim_${door}_0123456789abcdefghijklmnopqrstuvw`,
+);
+const KEYS = [
+  `ops manage ${MANAGE}`,
+  ...[LIMITED, ...TOKENIZING].map(
+    (key, index) => `team-${'abcd'[index]} classify ${key} inputs-per-minute=3`,
+  ),
+]
+  .map((line) => `${line}\n`)
+  .join('');
 let server: Server;
 let file: string;
 
@@ -67,6 +77,26 @@ describe('a key', () => {
     expect(await second.json()).toMatchObject({ error: { code: 'RATE_LIMITED' } });
   });
 
+  test('pays for texts that are tokenized, and cannot send more at once than a minute holds', async () => {
+    const tokenize = (url: string, body: object, key: string) =>
+      fetch(`${server.url}${url}`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { ...bearer(key), 'content-type': 'application/json' },
+      });
+    const inputs = ['a', 'b'];
+    const urls = ['/v1/tokenize', '/tokenize', '/tei/spam/tokenize'];
+    const body = { model: 'spam', inputs };
+    for (const [index, url] of urls.entries()) {
+      const key = TOKENIZING[index] ?? '';
+      const first = await tokenize(url, body, key);
+      expect([first.status, first.headers.get('ratelimit-remaining')]).toEqual([200, '1']);
+      expect((await tokenize(url, body, key)).status).toBe(429);
+      const beyond = await tokenize(url, { ...body, inputs: ['a', 'b', 'c', 'd'] }, key);
+      expect([beyond.status, beyond.headers.get('retry-after')]).toEqual([413, null]);
+    }
+  });
+
   test('of the file, and of the database, stops working within a second of its end', async () => {
     const made = await fetch(`${server.url}/v1/keys`, {
       method: 'POST',
@@ -106,7 +136,8 @@ describe('a key', () => {
       expect(text).not.toContain(MANAGE);
       expect(text).not.toContain(LIMITED);
     }
-    expect(texts[0]).toMatch(/plimsoll_key_refusals_total\{reason="limit"\} 1/);
+    // One of /v1/classify, and of each address that tokenizes two.
+    expect(texts[0]).toMatch(/plimsoll_key_refusals_total\{reason="limit"\} 7/);
   });
 });
 
@@ -117,6 +148,7 @@ describe('a packed body', () => {
     ['gzip', gzipSync(body)],
     ['br', brotliCompressSync(body)],
     ['deflate', deflateSync(body)],
+    ['deflate', deflateRawSync(body)],
   ])('in %s is unpacked', async (encoding, packed) => {
     const reply = await classify(packed, { ...bearer(MANAGE), 'content-encoding': encoding });
     expect(reply.status).toBe(200);
@@ -125,6 +157,8 @@ describe('a packed body', () => {
   test.each([
     ['gzip', gzipSync(Buffer.alloc(64 * 2 ** 20, 'a'))],
     ['br', brotliCompressSync(Buffer.alloc(64 * 2 ** 20, 'a'))],
+    ['deflate', deflateSync(Buffer.alloc(64 * 2 ** 20, 'a'))],
+    ['deflate', deflateRawSync(Buffer.alloc(64 * 2 ** 20, 'a'))],
   ])('in %s that unpacks to more than the limit is refused', async (encoding, bomb) => {
     expect(bomb.length).toBeLessThan(70_000);
     const reply = await classify(bomb, { ...bearer(MANAGE), 'content-encoding': encoding });

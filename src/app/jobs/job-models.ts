@@ -1,5 +1,7 @@
 import type { Classifier } from '../../inference/classify.js';
 import type { RowTask } from '../../inference/row-task.js';
+import type { JobModel } from '../../jobs/queue/queue.js';
+import { otherModel } from '../../jobs/run/other-model.js';
 import type { JobModels } from '../../jobs/run/runner.js';
 import type { MemoryManager } from '../../memory/manager.js';
 import { hubOriginOf } from '../../models/intake/origin.js';
@@ -25,22 +27,28 @@ export class ServerModels implements JobModels {
 
   /**
    * 1. Memory is under pressure: callers come first.
-   * 2. The model is not known here: it is looked for, as another server may have it. Where it is not, this one does not take the job.
+   * 2. The model is not known here: it is looked for. Another server may have it.
+   * 3. The model has another commit or dtype than the job began with.
    */
-  mayRun(model: string): boolean {
-    const { memory, repository } = this.#parts;
-    if (memory.reader.level !== 'normal' || memory.holding.size > 0) return false; // 1
-    if (repository.known(model) !== undefined) return true;
-    this.#lookFor(model); // 2
-    return false;
+  whyNot(model: string, of: JobModel | null): string | undefined {
+    const { memory, repository, library } = this.#parts;
+    const { level } = memory.reader;
+    if (level !== 'normal' || memory.holding.size > 0) {
+      return `memory of this server is under pressure (${level}), and callers come first`; // 1
+    }
+    const known = library.readyNow(model)?.model ?? repository.known(model);
+    if (known === undefined) {
+      this.#lookFor(model); // 2
+      return `a server that has the model ${model}: this one does not`;
+    }
+    return of === null ? undefined : otherModel(of, modelOf(known)); // 3
   }
 
   async about(model: string) {
     const { library, repository } = this.#parts;
     // What preparing has found out counts, where it has been prepared.
     const found: Model = library.readyNow(model)?.model ?? (await repository.find(model));
-    const { id, dtype, description, directory } = found;
-    return { id, dtype, description, commit: hubOriginOf(directory)?.commit ?? null };
+    return { ...modelOf(found), description: found.description };
   }
 
   async answers<R>(
@@ -56,4 +64,8 @@ export class ServerModels implements JobModels {
     const done = () => this.#looking.delete(model);
     this.#parts.repository.find(model).then(done, done);
   }
+}
+
+function modelOf({ id, dtype, directory }: Model): JobModel {
+  return { id, dtype, commit: hubOriginOf(directory)?.commit ?? null };
 }

@@ -75,6 +75,7 @@ export class Jobs {
       places: async () => (await this.#opened()).places,
       progress: this.#progress,
       modelOf: (name) => classification.idOf(name),
+      works: config['server.role'] !== 'door',
     });
     this.#open = { queue, service };
     queue.onEvent(({ job, kind }) => {
@@ -95,7 +96,8 @@ export class Jobs {
   #work(): JobWork {
     const runner = async () => (await this.#opened()).runner;
     return {
-      mayTake: ({ request }) => this.#models.mayRun(request.model ?? ''),
+      whyNotTake: ({ request, model }) => this.#models.whyNot(request.model ?? '', model),
+      pin: async (job) => (await runner()).pin(job),
       plan: async function* (job, signal) {
         yield* (await runner()).plan(job, signal);
       },
@@ -141,7 +143,8 @@ export class Jobs {
 /** The same work; tells of each shard when it begins and when it is over. */
 function counted(work: JobWork, count: (by: 1 | -1) => void): JobWork {
   return {
-    mayTake: (job) => work.mayTake(job),
+    whyNotTake: (job) => work.whyNotTake(job),
+    pin: (job) => work.pin(job),
     plan: (job, signal) => work.plan(job, signal),
     run: async (job, shard, signal) => {
       count(1);
@@ -156,14 +159,12 @@ function counted(work: JobWork, count: (by: 1 | -1) => void): JobWork {
 }
 
 function placesOf({ config, folders }: Given): PlacesOptions {
-  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;
   return {
     s3: {
       endpoint: config['jobs.s3.endpoint'] || undefined,
       region: config['jobs.s3.region'],
-      accessKeyId: AWS_ACCESS_KEY_ID,
-      secretAccessKey: AWS_SECRET_ACCESS_KEY,
-      sessionToken: AWS_SESSION_TOKEN,
+      addressing: config['jobs.s3.addressing'],
+      environment: process.env,
     },
     folders: folders ?? listed(config['jobs.folders']),
     privateAddresses: config['jobs.private_addresses'],

@@ -87,11 +87,12 @@ export class ModelViews {
    * What a model sees of each text. It is asked of a worker, but the model need not be loaded, and where its graph
    * cannot be served its tokenizer still can.
    *
-   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, WORKER_LOST
+   * @param isWhole all tokens; else at most as many as the model takes.
+   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, WORKER_LOST, INVALID_INPUT
    */
-  async tokenize(id: string, inputs: readonly string[]): Promise<Tokenized> {
+  async tokenize(id: string, inputs: readonly string[], isWhole = false): Promise<Tokenized> {
     const { model, tokenizer, maxTokens } = await this.#tokenizerOf(id);
-    const texts = await tokenizeIn(this.#pool, tokenizer, inputs);
+    const texts = await tokenizeIn(this.#pool, tokenizer, inputs, isWhole);
     const results = texts.map((of) => ({ ...of, count: of.ids.length }));
     return { model, max_tokens: maxTokens, tokenizer: tokenizer.choice.kind, results };
   }

@@ -64,9 +64,10 @@ export function jobRequestOf(inputs: readonly string[], flags: BulkFlags): JobRe
 
 const AGGREGATIONS = ['none', 'simple', 'first', 'average', 'max'] as const;
 
-/** An address as it is; a path of this machine, absolute. */
+/** An address as it is; a path of this machine, absolute. A glob that ends with `/` is one of folders. */
 function placeOf(place: string): string {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(place) ? place : path.resolve(place);
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(place)) return place;
+  return `${path.resolve(place)}${/[*?[{].*\/$/.test(place) ? '/' : ''}`;
 }
 
 function word<const W extends string>(

@@ -4,6 +4,8 @@ import { App } from '../../app/app.js';
 import { createLog } from '../../app/log.js';
 import type { JobRequest, JobView } from '../../contract/jobs.js';
 import { jobIdOf } from '../../jobs/run/part.js';
+import type { Config } from '../../settings/config.js';
+import { SettingError } from '../../settings/setting.js';
 import { configFrom, printWarnings } from '../flags.js';
 import { fetchNamedModels } from '../hub-models.js';
 import { type BulkFlags, jobRequestOf } from './bulk-flags.js';
@@ -43,7 +45,12 @@ async function here(request: JobRequest, flags: BulkFlags, signal: AbortSignal):
   const { model, ...common } = flags;
   // A model of a hub is fetched where the cache lacks it; others lie in the models folder.
   const isOfHub = model?.includes('/') === true && flags.models === undefined;
-  const { config, cpus, warnings } = await configFrom(isOfHub ? { ...common, model } : common);
+  const {
+    config: asked,
+    cpus,
+    warnings,
+  } = await configFrom(isOfHub ? { ...common, model } : common);
+  const config = embedded(asked, flags.set);
   printWarnings(warnings);
   await fetchNamedModels(config);
   const stateFolder = path.join(config.data, 'bulk', jobIdOf(request));
@@ -67,6 +74,28 @@ async function here(request: JobRequest, flags: BulkFlags, signal: AbortSignal):
   if (job.state === 'done') await rm(stateFolder, { recursive: true, force: true });
   return told(job);
 }
+
+/**
+ * The settings of a job of this process: its queue is its own SQLite file, and it works. In a container of a fleet the environment
+ * says otherwise, for the server there.
+ *
+ * @param set what `--set` says
+ * @throws SettingError if it asks for what belongs to a fleet
+ */
+export function embedded(config: Config, set: readonly string[]): Config {
+  for (const key of OF_A_FLEET) {
+    if (!set.some((written) => written.startsWith(`${key}=`))) continue;
+    throw new SettingError(
+      `--set ${key}: a job of this process has a queue of its own; to give it to a fleet use --server`,
+    );
+  }
+  return {
+    ...config,
+    ...{ 'jobs.url': '', 'database.url': '', 'redis.url': '', 'server.role': 'all' },
+  };
+}
+
+const OF_A_FLEET = ['jobs.url', 'database.url', 'redis.url', 'server.role'] as const;
 
 function told(job: JobView): number {
   for (const line of outcomeLines(job)) process.stdout.write(`${line}\n`);

@@ -45,6 +45,7 @@ export function progressLine(job: JobView): string {
   ];
   if (job.rows_per_second !== null) facts.push(`${count(job.rows_per_second)} rows/s`);
   if (job.seconds_left !== null) facts.push(`${duration(job.seconds_left)} left`);
+  if (job.waiting_for !== null) facts.push(`waits: ${job.waiting_for}`);
   if (rows.bad > 0) facts.push(`${count(rows.bad)} bad`);
   if (shards.failed > 0) facts.push(`${shards.failed} shards failed`);
   return `${bar} ${facts.join(' · ')}`;

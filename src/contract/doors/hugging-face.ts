@@ -1,6 +1,5 @@
 import { SCORE_FUNCTIONS } from '../classify.js';
 import {
-  choice,
   flag,
   integer,
   list,
@@ -23,10 +22,27 @@ function maybe<T>(schema: Schema<T>) {
   return optional(nullable(schema));
 }
 
+/** One of some names in any case, as pipelines read them. */
+function nameOf(names: readonly string[], note = '') {
+  return text({
+    maxLength: 100,
+    description: `In upper or lower case: ${names.join(', ')}.${note}`,
+  });
+}
+
 /** Parameters of every task; which of them count is decided by what is asked. */
 const parameters = object({
-  function_to_apply: maybe(choice(SCORE_FUNCTIONS)),
-  top_k: maybe(integer({ minimum: 1, maximum: 100_000 })),
+  function_to_apply: maybe(nameOf(SCORE_FUNCTIONS)),
+  top_k: maybe(integer({ minimum: 1 })),
+  return_all_scores: maybe(
+    flag('The old name of top_k, which counts where both are there: true is all, false is 1.'),
+  ),
+  max_length: maybe(
+    integer({
+      minimum: 1,
+      description: 'In tokens; what is less than the model takes is refused.',
+    }),
+  ),
   candidate_labels: optional({
     description:
       'A list of labels, or labels divided by commas: asks for zero-shot classification.',
@@ -35,7 +51,7 @@ const parameters = object({
   } as Schema<readonly string[] | string | null>),
   hypothesis_template: maybe(text({ maxLength: MAX_LABEL })),
   multi_label: maybe(flag()),
-  aggregation_strategy: maybe(choice(AGGREGATIONS, 'By default simple.')),
+  aggregation_strategy: maybe(nameOf(AGGREGATIONS, ' By default simple.')),
   ignore_labels: maybe(list(text({ maxLength: MAX_LABEL }), { maxItems: 1000 })),
   stride: maybe(integer({ minimum: 0, maximum: 100_000 })),
 });
@@ -44,7 +60,7 @@ export type HfParameters = Static<typeof parameters>;
 export const hfRequestSchema = object({
   inputs: {
     description:
-      'A text, a pair of texts ({text, text_pair}), or a list of such. Token classification and zero-shot take texts alone.',
+      'A text, a pair of texts ({text, text_pair}), or a list of such; in a list a pair may be a list of two texts. Token classification and zero-shot take texts alone.',
     examples: ['Subject: You have won\n\nClick here to claim your prize'],
   } as Schema<unknown>,
   parameters: maybe(parameters),

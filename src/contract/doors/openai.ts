@@ -30,7 +30,7 @@ export const MODERATION_CATEGORIES = [
 
 export const moderationRequestSchema = object({
   input: {
-    description: 'A text, several texts, or a list of parts {type: "text", text}.',
+    description: 'A text, several texts, or one input as a list of parts {type: "text", text}.',
     examples: ['Subject: You have won\n\nClick here to claim your prize'],
   } as Schema<unknown>,
   model: optional(nullable(text({ minLength: 1, maxLength: 600 }))),

@@ -47,7 +47,7 @@ export function zeroShotRequestSchema(maxInputs: number) {
       text({
         maxLength: MAX_PHRASE_CHARACTERS,
         default: 'This example is {}.',
-        description: '{} stands for a label.',
+        description: '{} stands for a label, or {0}; {{ and }} are braces.',
       }),
     ),
     multi_label: optional(flag('Each label by itself; false: they compete.')),
@@ -59,7 +59,7 @@ export function zeroShotRequestSchema(maxInputs: number) {
 export function rerankRequestSchema(maxInputs: number) {
   return closed({
     query: text({ pattern: '\\S', maxLength: MAX_PHRASE_CHARACTERS }),
-    documents: list(text({ pattern: '\\S' }), { minItems: 1, maxItems: maxInputs }),
+    documents: list(text(), { minItems: 1, maxItems: maxInputs }),
     top_k: optional(integer({ minimum: 1, maximum: 100_000 })),
     raw_scores: optional(flag('The model’s output as it is; false: what the model asks for.')),
     ...who,

@@ -76,10 +76,14 @@ export const teiInfoSchema = object({
   model_type: object({ classifier: optional(labels), reranker: optional(labels) }),
   max_concurrent_requests: integer(),
   max_input_length: integer('Tokens.'),
+  max_batch_tokens: integer('Of texts that run together; a text that is longer runs alone.'),
+  max_batch_requests: nullable(integer('Texts that run together.')),
   max_client_batch_size: integer(),
   auto_truncate: flag(),
   tokenization_workers: integer(),
   version: text('Plimsoll’s.'),
+  sha: nullable(text('TEI’s commit: always null.')),
+  docker_label: nullable(text('TEI’s image: always null.')),
 });
 
 /** TEI's names of what went wrong. */

@@ -52,11 +52,28 @@ function addressOf({ ip }: { readonly ip: string | undefined }): string {
 
 /** One of our headers; an empty one counts as missing. */
 function headerOf(request: FastifyRequest, name: string, most: number): string | undefined {
-  const value = request.raw.headers[name];
-  if (typeof value !== 'string' || value === '') return undefined;
+  const sent = request.raw.headers[name];
+  if (typeof sent !== 'string' || sent === '') return undefined;
+  const value = textOf(sent);
   if (value.length <= most) return value;
   const message = `the header ${name} has ${value.length} characters; at most ${most} are allowed`;
   throw new PlimsollError('INVALID_REQUEST', message);
+}
+
+const BEYOND_ASCII = /[\u0080-\u00ff]/;
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * The text of a header, of whose bytes Node makes a character each. Clients write UTF-8; the few that write Latin-1 (RFC 9110,
+ * section 5.5) are told apart by bytes that are no UTF-8.
+ */
+function textOf(sent: string): string {
+  if (!BEYOND_ASCII.test(sent)) return sent;
+  try {
+    return UTF8.decode(Buffer.from(sent, 'latin1'));
+  } catch {
+    return sent;
+  }
 }
 
 /** Names callers who give none by their address, of which only a keyed hash is kept. */

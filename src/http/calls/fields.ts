@@ -12,6 +12,28 @@ export function textIn(value: unknown, at: string): string {
   return value;
 }
 
+/** A text, or nothing but blanks. */
+export function anyTextIn(value: unknown, at: string): string {
+  if (typeof value !== 'string') throw odd(`${at} is ${kindOf(value)}, not a text`);
+  return value;
+}
+
+/**
+ * Two texts that a model reads together. One of them may be empty: it would be wrong to refuse a hundred pairs for one
+ * that lacks a text.
+ *
+ * @param at names of the two fields.
+ */
+export function pairIn(
+  first: unknown,
+  second: unknown,
+  at: readonly [string, string],
+): { readonly text: string; readonly text_pair: string } {
+  const [text, text_pair] = [anyTextIn(first, at[0]), anyTextIn(second, at[1])];
+  if (!/\S/.test(text) && !/\S/.test(text_pair)) throw odd(`${at[0]} and ${at[1]} are both empty`);
+  return { text, text_pair };
+}
+
 /** A list that is neither empty nor too long. */
 export function listIn(value: unknown, at: string, most: number): readonly unknown[] {
   if (!Array.isArray(value)) throw odd(`${at} is ${kindOf(value)}, not a list`);
@@ -25,6 +47,11 @@ export function listIn(value: unknown, at: string, most: number): readonly unkno
 /** Texts that are not empty. */
 export function textsIn(value: unknown, at: string, most: number): readonly string[] {
   return listIn(value, at, most).map((each, index) => textIn(each, `${at}[${index}]`));
+}
+
+/** Texts, of which some may be empty. */
+export function anyTextsIn(value: unknown, at: string, most: number): readonly string[] {
+  return listIn(value, at, most).map((each, index) => anyTextIn(each, `${at}[${index}]`));
 }
 
 /** One text, or a list of texts. */

@@ -42,12 +42,32 @@ export function chosenDoors(written: string, doors: readonly Door[] = DOORS): Re
   return new Set(chosen.includes('all') ? names : chosen);
 }
 
-/** How errors of an address are written, also where there is no route. */
+/** How errors of an address are written, also where there is no route: of several prefixes the longest decides. */
 export function errorFormOf(address: string, doors: readonly Door[] = DOORS): ErrorForm {
-  const door = doors.find(({ prefixes = [] }) =>
-    prefixes.some((prefix) => address === prefix || address.startsWith(`${prefix}/`)),
-  );
-  return door?.errors ?? ownErrors;
+  let [longest, errors] = ['', ownErrors];
+  for (const { prefixes = [], errors: own } of doors) {
+    for (const prefix of prefixes) {
+      const fits = address === prefix || address.startsWith(`${prefix}/`);
+      if (fits && prefix.length > longest.length) [longest, errors] = [prefix, own];
+    }
+  }
+  return errors;
+}
+
+/** The health addresses of the open doors. */
+export function healthAddresses(
+  open: ReadonlySet<string>,
+  doors: readonly Door[] = DOORS,
+): readonly string[] {
+  return doors.flatMap(({ name, health = [] }) => (open.has(name) ? health : []));
+}
+
+/** Headers that replies of the open doors have of their own. */
+export function replyHeaders(
+  open: ReadonlySet<string>,
+  doors: readonly Door[] = DOORS,
+): readonly string[] {
+  return doors.flatMap((door) => (open.has(door.name) ? (door.replyHeaders ?? []) : []));
 }
 
 /**

@@ -140,7 +140,7 @@ type Judgement = PlimsollError | undefined | Promise<PlimsollError | undefined>;
  * Takes the inputs of a request from the limit of its key. Doors call it once the body is checked.
  *
  * @returns undefined where there is nothing to wait for.
- * @throws PlimsollError RATE_LIMITED
+ * @throws PlimsollError RATE_LIMITED, TOO_MANY_INPUTS
  */
 export function takeInputs(
   check: KeyCheck,
@@ -208,13 +208,14 @@ function limited(
   reply: FastifyReply,
   check: KeyCheck,
 ): PlimsollError | undefined {
-  const { limit, remaining, resetSeconds, refusal } = verdict;
+  const { limit, remaining, resetSeconds, refusal, isBeyond } = verdict;
   void reply
     .header('ratelimit-limit', limit)
     .header('ratelimit-remaining', remaining)
     .header('ratelimit-reset', resetSeconds);
   if (refusal === undefined) return undefined;
   check.onRefusal('limit');
+  if (isBeyond) return new PlimsollError('TOO_MANY_INPUTS', refusal);
   return new PlimsollError('RATE_LIMITED', refusal, {
     retryAfterSeconds: Math.max(1, resetSeconds),
   });

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import { EVENTS_URL } from '../../contract/events.js';
 import { PlimsollError } from '../../errors.js';
+import { type IsProbe, probeCheck } from './probes.js';
 
 /** Methods that change nothing. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -24,10 +25,9 @@ export interface SiteOptions {
   readonly origins?: ReadonlySet<string>;
   /** Whether `X-Forwarded-Host` counts. */
   readonly trustsProxy?: boolean;
+  /** Which requests may use any name. */
+  readonly isProbe?: IsProbe;
 }
-
-/** Addresses that whatever watches the server asks. */
-export const PROBES = /^\/(health\/(live|ready)|metrics)(\?|$)/;
 
 /**
  * Keeps pages of other sites from using this server through the browser of somebody who can reach it.
@@ -40,17 +40,16 @@ export const PROBES = /^\/(health\/(live|ready)|metrics)(\?|$)/;
 export function siteGuard(
   listensOn: string,
   names: readonly string[],
-  { origins = new Set(), trustsProxy = false }: SiteOptions = {},
+  { origins = new Set(), trustsProxy = false, isProbe = probeCheck() }: SiteOptions = {},
 ): Refusal {
   const known = knownHosts(listensOn, names);
   return (request) => {
     const { method, raw } = request;
     // With a proxy in front the name that the browser used is in X-Forwarded-Host.
     const headers = trustsProxy ? { ...raw.headers, host: request.host } : raw.headers;
-    const isProbe = PROBES.test(request.url);
     // Fastify builds `routeOptions` anew on each access, and only safe methods need it.
     const route = SAFE_METHODS.has(method) ? request.routeOptions.url : undefined;
-    return refusalOf({ method, route, headers, isProbe }, known, origins);
+    return refusalOf({ method, route, headers, isProbe: isProbe(request) }, known, origins);
   };
 }
 

@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
+import { limitHandshakes } from './handshakes.js';
+import { STALLED_ANSWER_MS, StalledAnswers } from './stalled-answers.js';
 
 /** Time in which the head of a request must have arrived, ms. */
 export const HEADERS_TIMEOUT_MS = 10_000;
@@ -10,6 +12,13 @@ export const REQUEST_TIMEOUT_MS = 30_000;
 export const TIMEOUT_CHECK_MS = 1000;
 /** Connections beyond the maximum, for health checks: while they wait for their request they hold no other place. */
 const SPARE_CONNECTIONS = 64;
+
+export interface ConnectionOptions {
+  /** By default {@link STALLED_ANSWER_MS}. */
+  readonly stalledAnswerMs?: number;
+  /** A client did not read its answer, and its connection was ended. */
+  readonly onStalled?: () => void;
+}
 
 /**
  * Keeps the number of open connections at `maxConnections`. A new connection beyond it takes the place of the
@@ -25,6 +34,7 @@ const SPARE_CONNECTIONS = 64;
 export function limitConnections(
   server: Server,
   maxConnections: number,
+  { stalledAnswerMs = STALLED_ANSWER_MS, onStalled = () => undefined }: ConnectionOptions = {},
 ): (socket: Socket) => boolean {
   /** Connections without a running request, the one that has been idle longest first. */
   const idle = new Set<Socket>();
@@ -32,16 +42,22 @@ export function limitConnections(
   /** The oldest first. */
   const spare = new Set<Socket>();
   const isFull = () => idle.size + running.size >= maxConnections;
+  const stalled = new StalledAnswers(stalledAnswerMs, onStalled);
+  const looks = setInterval(() => stalled.look(running.keys()), TIMEOUT_CHECK_MS).unref();
+  server.once('close', () => clearInterval(looks));
 
   // Those that are being closed count until they are.
   server.maxConnections = maxConnections + 2 * SPARE_CONNECTIONS;
-  // Over TLS requests come on the socket that was secured.
-  const event = server instanceof TlsServer ? 'secureConnection' : 'connection';
+  // Over TLS requests come on the socket that was secured. Until then it is a handshake, and has no place yet.
+  const isTls = server instanceof TlsServer;
+  if (isTls) limitHandshakes(server, () => maxConnections - idle.size - running.size);
+  const event = isTls ? 'secureConnection' : 'connection';
   server.on(event, (socket: Socket) => {
     socket.once('close', () => {
       idle.delete(socket);
       running.delete(socket);
       spare.delete(socket);
+      stalled.forget(socket);
     });
     const [longest] = idle;
     if (!isFull()) {
@@ -64,6 +80,7 @@ export function limitConnections(
       return;
     }
     running.delete(socket);
+    stalled.forget(socket);
     if (!socket.destroyed) idle.add(socket);
   }
   // Before the server's own listener, which may answer at once.

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
-import type { FastifyInstance } from 'fastify';
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { PlimsollError } from '../../errors.js';
 
 const UNPACKERS = {
@@ -26,21 +26,51 @@ export function unpackBodies(app: FastifyInstance): void {
       const message = `a body may be packed with ${ACCEPTED}, once`;
       return done(new PlimsollError('UNSUPPORTED_MEDIA_TYPE', message));
     }
-    const raw: IncomingMessage = request.raw;
-    const unpacked = Object.assign(UNPACKERS[name as keyof typeof UNPACKERS](), {
-      // By fastify's contract: what is compared with Content-Length.
-      receivedEncodedLength: 0,
-    });
-    raw.on('data', (chunk: Buffer) => {
-      unpacked.receivedEncodedLength += chunk.length;
-    });
-    raw.once('error', (error) => unpacked.destroy(error));
-    raw.once('aborted', () => unpacked.destroy());
-    // A refused body is still taken in, by the reply: nothing of it is to be unpacked.
-    reply.raw.once('close', () => {
-      raw.unpipe(unpacked);
-      unpacked.destroy();
-    });
-    done(null, raw.pipe(unpacked));
+    const go = (create: Unpacker) => done(null, unpackedWith(create, request.raw, reply));
+    if (name !== 'deflate') return go(UNPACKERS[name as keyof typeof UNPACKERS]);
+    firstBytes(request.raw, (bytes) => go(hasZlibHeader(bytes) ? createInflate : createInflateRaw));
   });
+}
+
+type Unpacker = (typeof UNPACKERS)[keyof typeof UNPACKERS] | typeof createInflateRaw;
+
+function unpackedWith(create: Unpacker, raw: IncomingMessage, reply: FastifyReply) {
+  const unpacked = Object.assign(create(), {
+    // By fastify's contract: what is compared with Content-Length.
+    receivedEncodedLength: 0,
+  });
+  raw.on('data', (chunk: Buffer) => {
+    unpacked.receivedEncodedLength += chunk.length;
+  });
+  raw.once('error', (error) => unpacked.destroy(error));
+  raw.once('aborted', () => unpacked.destroy());
+  // A refused body is still taken in, by the reply: nothing of it is to be unpacked.
+  reply.raw.once('close', () => {
+    raw.unpipe(unpacked);
+    unpacked.destroy();
+  });
+  return raw.pipe(unpacked);
+}
+
+/**
+ * Looks at the first two bytes of a body, which stay in it. A caller that leaves before is not called back: there is
+ * nobody to answer.
+ */
+function firstBytes(raw: IncomingMessage, found: (bytes: Buffer) => void): void {
+  const look = () => {
+    const bytes: Buffer | null = raw.read(2) ?? (raw.complete ? raw.read() : null);
+    if (bytes === null && !raw.complete) return void raw.once('readable', look);
+    if (bytes !== null) raw.unshift(bytes);
+    found(bytes ?? Buffer.alloc(0));
+  };
+  look();
+}
+
+/**
+ * `deflate` is the zlib format (RFC 9110, section 8.4.1.2), and some clients send the bare one inside it, as that section
+ * notes. By its header (RFC 1950, section 2.2): method 8, a window of at most 32 KB, and a number that 31 divides.
+ */
+function hasZlibHeader(bytes: Buffer): boolean {
+  const [method = 0, flags = 0] = bytes;
+  return (method & 0x0f) === 8 && method >> 4 <= 7 && (method * 256 + flags) % 31 === 0;
 }

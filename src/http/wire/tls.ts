@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import { messageOf } from '../../errors.js';
+import { HANDSHAKE_TIMEOUT_MS } from './handshakes.js';
 
 /** How often the files are looked at. */
 const LOOK_EVERY_MS = 1000;
@@ -29,7 +30,10 @@ export function tlsServer(
   log: TlsLog,
 ): Server {
   let known = stampOf(files);
-  const server = createServer({ ...options, ...contentsOf(files) }, handler);
+  const server = createServer(
+    { ...options, handshakeTimeout: HANDSHAKE_TIMEOUT_MS, ...contentsOf(files) },
+    handler,
+  );
   const timer = setInterval(() => {
     try {
       const stamp = stampOf(files);

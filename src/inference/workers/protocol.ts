@@ -61,6 +61,8 @@ export type WorkerRequest =
       readonly type: 'tokenize';
       readonly tokenizer: TokenizerHandle;
       readonly inputs: readonly string[];
+      /** All tokens, also those beyond what the model takes. */
+      readonly isWhole: boolean;
     }
   | { readonly type: 'collect' }
   | { readonly type: 'read' }

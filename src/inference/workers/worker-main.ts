@@ -23,6 +23,7 @@ import type {
   RunRequest,
   StepResult,
   TokenizedText,
+  TokenizeRequest,
   TokenizerHandle,
   WorkerAnswers,
   WorkerMessage,
@@ -169,15 +170,21 @@ function refuseTooLong(encodings: readonly Encoding[], { memoryCap: cap }: Model
   );
 }
 
-async function tokenize(
-  handle: TokenizerHandle,
-  inputs: readonly string[],
-): Promise<readonly TokenizedText[]> {
+async function tokenize({
+  tokenizer: handle,
+  inputs,
+  isWhole,
+}: TokenizeRequest): Promise<readonly TokenizedText[]> {
   const encoder = await encoderOf(handle);
   const texts: TokenizedText[] = [];
   for (const input of inputs) {
-    const { details, truncated } = await encoder.detailed(input);
-    texts.push({ ...details, truncated });
+    if (isWhole) {
+      const details = await encoder.detailedWhole(input);
+      texts.push({ ...details, truncated: details.ids.length > handle.maxTokens });
+    } else {
+      const { details, truncated } = await encoder.detailed(input);
+      texts.push({ ...details, truncated });
+    }
   }
   return texts;
 }
@@ -200,7 +207,7 @@ function answer(request: NumberedRequest): Promise<WorkerAnswers[keyof WorkerAns
     case 'run':
       return run(request);
     case 'tokenize':
-      return tokenize(request.tokenizer, request.inputs);
+      return tokenize(request);
     case 'collect':
       return measured(async () => {
         collectGarbage();

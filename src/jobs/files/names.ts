@@ -48,6 +48,11 @@ export function isInputName(name: string): boolean {
   return formatOf(name) !== undefined;
 }
 
+/** Whether a job gave a file that name: its parts and its manifest. */
+export function isWrittenName(name: string): boolean {
+  return /^part-\d+-[0-9a-f]+\./.test(name) || /^manifest-[0-9a-f]+\.json$/.test(name);
+}
+
 /** What a part is called behind its name. */
 export function extensionOf(format: FileFormat, compression: Compression): string {
   const packed = { none: '', gzip: '.gz', zstd: '.zst' }[compression];

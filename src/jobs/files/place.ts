@@ -19,14 +19,26 @@ export interface ByteRange {
   readonly mayReuse?: boolean;
 }
 
+export interface ListOptions {
+  /** Where the job writes, if that is a place of the same kind. */
+  readonly output?: string | undefined;
+  /** Only whether there is a file: no body is read to learn how long it is, so `bytes` and `version` may be wrong. */
+  readonly isLook?: boolean;
+}
+
 /** Reads files of one kind of place. */
 export interface Reader {
   /**
    * Files that a pattern names, in the order of their names.
    *
+   * A job whose output lies within its input must not read its own parts when it runs again:
+   * 1. A folder is read without what is below the output. It cannot be the output itself.
+   * 2. A glob is read without the parts and manifests below the output.
+   * 3. A file that is named is read, wherever it is.
+   *
    * @throws InputError if there is none, or it cannot be read
    */
-  list(pattern: string, signal: AbortSignal): AsyncIterable<FileRef>;
+  list(pattern: string, signal: AbortSignal, options: ListOptions): AsyncIterable<FileRef>;
   /**
    * Each chunk is the reader’s to keep.
    *

@@ -2,7 +2,7 @@ import { InputError } from './input-error.js';
 import { AllowedFolders } from './local/allowed-folders.js';
 import { LocalReader, pathOf } from './local/local-reader.js';
 import { LocalWriter } from './local/local-writer.js';
-import type { ByteRange, FileRef, Reader, Writer } from './place.js';
+import type { ByteRange, FileRef, ListOptions, Reader, Writer } from './place.js';
 import { HttpClient } from './remote/http-client.js';
 import { HttpReader } from './remote/http-reader.js';
 import { S3Client, type S3Options } from './remote/s3-client.js';
@@ -38,12 +38,20 @@ export class Places {
   /**
    * Files that the patterns name, in the order of the patterns and then of their names; each one once.
    *
+   * @param options its output may be of another kind; what lies in it is no input, see {@link Reader.list}
    * @throws InputError if a pattern names no file, or one that may not be read
    */
-  async *list(patterns: readonly string[], signal: AbortSignal): AsyncGenerator<FileRef> {
+  async *list(
+    patterns: readonly string[],
+    signal: AbortSignal,
+    { output, isLook = false }: ListOptions = {},
+  ): AsyncGenerator<FileRef> {
     const seen = new Set<string>();
     for (const pattern of patterns) {
-      for await (const file of this.#readerOf(pattern).list(pattern, signal)) {
+      const isNear = output !== undefined && kindOf(output) === kindOf(pattern);
+      const options = { output: isNear ? output : undefined, isLook };
+      const files = this.#readerOf(pattern).list(pattern, signal, options);
+      for await (const file of files) {
         if (seen.has(file.url)) continue;
         if (patterns.length > 1) seen.add(file.url);
         yield file;

@@ -30,6 +30,9 @@ export interface InputOptions {
   readonly columns?: readonly string[] | undefined;
 }
 
+/** What a file says of its columns; one that it says nothing of is left out. */
+export type ColumnTypes = ReadonlyMap<string, OutputColumn['type']>;
+
 /** One format of input files. */
 export interface InputFormat {
   /** Cuts a file into shards of about `shardRows` rows, one after another, without holding more than one piece of it. */
@@ -39,6 +42,8 @@ export interface InputFormat {
     shardRows: number,
     signal: AbortSignal,
   ): AsyncIterable<ShardRange>;
+  /** The types that the file itself declares, which its rows keep to. CSV and JSONL declare none. */
+  columnTypes(file: FileRef, options: InputOptions, signal: AbortSignal): Promise<ColumnTypes>;
   /** The rows of a shard, in slices of some hundred, in order. Broken ones are told, not thrown. */
   read(
     file: FileRef,

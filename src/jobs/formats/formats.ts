@@ -13,18 +13,17 @@ export { encode } from './writing/encode.js';
 export class Formats {
   readonly #open = new OpenFiles();
   readonly #thread: ParquetThread;
-  readonly #text: TextFormat;
-  readonly #parquet: ParquetFormat;
+  readonly #inputs: Readonly<Record<FileFormat, InputFormat>>;
 
   /** @param parquetThread its module, where it is not beside that of its owner: for tests that run sources */
   constructor(reader: FileReader, parquetThread?: URL, parquetBudgetMs?: number) {
     this.#thread = new ParquetThread(parquetThread, parquetBudgetMs);
-    this.#text = new TextFormat(reader, this.#open);
-    this.#parquet = new ParquetFormat(reader, this.#thread);
+    const text = new TextFormat(reader, this.#open);
+    this.#inputs = { jsonl: text, csv: text, parquet: new ParquetFormat(reader, this.#thread) };
   }
 
   input(format: FileFormat): InputFormat {
-    return format === 'parquet' ? this.#parquet : this.#text;
+    return this.#inputs[format];
   }
 
   async close(): Promise<void> {

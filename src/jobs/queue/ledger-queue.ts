@@ -1,13 +1,17 @@
 import type { JobStateName } from '../../contract/jobs.js';
-import { messageOf, PlimsollError } from '../../errors.js';
-import type { Deliveries, Task } from './engines/deliveries.js';
+import { PlimsollError } from '../../errors.js';
+import type { Deliveries } from './engines/deliveries.js';
 import type { JobRecord, Ledger } from './engines/ledger.js';
+import { Every } from './every.js';
+import { inTime } from './in-time.js';
 import { written } from './journal/entries.js';
 import { type LiveJob, LiveJobs } from './journal/live-jobs.js';
 import { pageOf, shardStates } from './journal/shard-states.js';
 import { Machine } from './machine/machine.js';
+import { offerFailed, offerLost, offerSteps } from './offers.js';
 import type {
   JobEvent,
+  JobModel,
   JobQueue,
   JobState,
   JobWork,
@@ -34,32 +38,9 @@ const DAY_MS = 86_400_000;
 const NEWS_MS = 1000;
 const PRUNE_MS = 3_600_000;
 const PAGE_JOBS = 50;
-const RETRY_AFTER_S = 5;
-/** A caller is told after this long that the engine is away. */
-const ANSWER_LIMIT_MS = 10_000;
-/** Failed shards that are offered again at once. */
-const OFFERED_AT_ONCE = 500;
 /** What an engine lost, with its machine's power perhaps, is offered again after this long. */
 const STEPS_AGAIN_MS = 1000;
 const SHARDS_AGAIN_MS = 10_000;
-const LOOKED_AT_ONCE = 100;
-
-/** Says once in a while that it is time. */
-class Every {
-  readonly #ms: number;
-  #atMs = Number.NEGATIVE_INFINITY;
-
-  constructor(ms: number) {
-    this.#ms = ms;
-  }
-
-  isDue(): boolean {
-    const nowMs = performance.now();
-    if (nowMs - this.#atMs < this.#ms) return false;
-    this.#atMs = nowMs;
-    return true;
-  }
-}
 
 /**
  * The queue on any engine. A job is its journal, kept by the ledger: what was planned, done, failed and asked. The deliveries only
@@ -102,19 +83,17 @@ export class LedgerQueue implements JobQueue {
     return this.#starting;
   }
 
-  async add({ id, request }: NewJob): Promise<JobState> {
+  async add({ id, request, model }: NewJob): Promise<JobState> {
     return this.#asked(async () => {
       const isNew = (await this.#ledger.find(id)) === undefined;
       if (isNew) await this.#ledger.create({ id, request, createdAtMs: this.#now() });
-      const record = await this.#record(id);
-      const job = await this.#jobs.current(record);
-      if (!job.tally.hasEnded && !job.tally.planned) await this.#offerSteps(job);
-      if (isNew) {
-        this.#seen?.add(id);
-        this.#tell({ job: id, kind: 'created' });
-      }
+      const job = await this.#jobs.current(await this.#record(id));
+      const { tally } = job;
+      if (tally.hasEnded) return this.#open(job, tally.state === 'done', model);
+      if (!tally.planned) await offerSteps(this.#deliveries, job);
+      if (isNew) this.#tellNew(id);
       this.#machine?.wake();
-      return this.#stateOf(record);
+      return this.#stateOf(job.record);
     });
   }
 
@@ -164,21 +143,48 @@ export class LedgerQueue implements JobQueue {
     });
   }
 
-  async retry(id: string): Promise<JobState> {
+  async retry(id: string, model?: JobModel): Promise<JobState> {
     return this.#asked(async () => {
-      const record = await this.#record(id);
-      const job = await this.#jobs.current(record);
-      const { state } = job.tally;
+      const job = await this.#jobs.current(await this.#record(id));
+      const { state, hasEnded } = job.tally;
       if (state === 'done')
         throw new PlimsollError('JOB_ENDED', `job ${id} is done: nothing is left to do`);
-      if (!job.tally.hasEnded) throw new PlimsollError('JOB_RUNNING', `job ${id} has not ended`);
-      await this.#offerFailed(job);
-      await this.#ledger.reopen(id, written({ kind: 'retried' }));
-      const open = await this.#jobs.current(record);
-      await this.#offerSteps(open);
-      this.#machine?.wake();
-      return this.#stateOf(await this.#record(id));
+      if (!hasEnded) throw new PlimsollError('JOB_RUNNING', `job ${id} has not ended`);
+      return this.#open(job, false, model);
     });
+  }
+
+  whyIdle(id: string): string | undefined {
+    return this.#machine?.whyIdle(id);
+  }
+
+  /**
+   * Opens an ended job again.
+   *
+   * 1. One that is done, one whose plan does not hold any more, and one that began with another model than it would now: anew.
+   * 2. Any other: what is done stays, and failed shards are given out again.
+   */
+  async #open(job: LiveJob, isAnew: boolean, model: JobModel | undefined): Promise<JobState> {
+    const { record, tally } = job;
+    await this.#closeIfEnded(job);
+    if (isAnew || tally.plansAnew || isOther(tally.model, model)) {
+      await this.#deliveries.drop(record.id); // 1
+      const createdAtMs = Math.max(this.#now(), record.createdAtMs + 1);
+      const isOurs = await this.#ledger.restart(record, createdAtMs);
+      if (isOurs) this.#tellNew(record.id);
+    } else {
+      await offerFailed(this.#deliveries, job); // 2
+      await this.#ledger.reopen(record, written({ kind: 'retried' }));
+    }
+    const opened = await this.#jobs.current(await this.#record(record.id));
+    await offerSteps(this.#deliveries, opened);
+    this.#machine?.wake();
+    return this.#stateOf(opened.record);
+  }
+
+  #tellNew(id: string): void {
+    this.#seen?.add(id);
+    this.#tell({ job: id, kind: 'created' });
   }
 
   async backlog(): Promise<{
@@ -299,8 +305,8 @@ export class LedgerQueue implements JobQueue {
       open.push(job);
       if (isNew) this.#tell({ job: record.id, kind: 'created' });
       await this.#closeIfEnded(job);
-      if (isNew || stepsAgain) await this.#offerSteps(job);
-      if (shardsAgain) await this.#offerLost(job);
+      if (isNew || stepsAgain) await offerSteps(this.#deliveries, job);
+      if (shardsAgain) await offerLost(this.#deliveries, job);
     }
     this.#seen = ids;
     return open;
@@ -310,37 +316,6 @@ export class LedgerQueue implements JobQueue {
     const record = await this.#ledger.find(id);
     if (record === undefined) this.#jobs.forget(id);
     else await this.#jobs.current(record);
-  }
-
-  /** The planning, or the manifest, whatever is next. */
-  async #offerSteps({ tally, record }: LiveJob): Promise<void> {
-    if (tally.hasEnded) return;
-    const step = (kind: Task['kind']): Task => ({ job: record.id, kind, shard: -1 });
-    if (!tally.planned) await this.#deliveries.offer([step('plan')]);
-    else if (tally.isSettled) await this.#deliveries.offer([step('finish')]);
-  }
-
-  /** Shards of a job that no machine works on, of which the engine knows nothing. */
-  async #offerLost(job: LiveJob): Promise<void> {
-    const { tally, record } = job;
-    if (tally.hasEnded || !tally.planned || tally.isSettled) return;
-    if ((await this.#deliveries.running(record.id)) > 0) return;
-    const first = { limit: LOOKED_AT_ONCE, state: 'waiting' } as const;
-    const waiting = await pageOf(this.#deliveries, job, first);
-    const known = await this.#deliveries.look(record.id, waiting);
-    const lost = waiting.filter((shard) => !known.has(shard));
-    if (lost.length === 0) return;
-    await this.#deliveries.offer(lost.map((shard) => ({ job: record.id, kind: 'shard', shard })));
-  }
-
-  async #offerFailed({ tally, record }: LiveJob): Promise<void> {
-    let tasks: Task[] = [];
-    for (let shard = 0; shard < tally.known; shard += 1) {
-      if (tally.outcomeOf(shard) === 'failed') tasks.push({ job: record.id, kind: 'shard', shard });
-      if (tasks.length < OFFERED_AT_ONCE && shard < tally.known - 1) continue;
-      if (tasks.length > 0) await this.#deliveries.offer(tasks);
-      tasks = [];
-    }
   }
 
   /** A job that is done has no use for its tasks; one that failed or was cancelled keeps them for a retry. */
@@ -367,23 +342,12 @@ export class LedgerQueue implements JobQueue {
     for (const listener of this.#listeners) listener(event);
   }
 
-  async #asked<T>(work: () => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    try {
-      const limit = new Promise<never>((_resolve, reject) => {
-        const late = () => reject(new Error(`no answer within ${ANSWER_LIMIT_MS / 1000} s`));
-        timer = setTimeout(late, ANSWER_LIMIT_MS);
-      });
-      return await Promise.race([work(), limit]);
-    } catch (error) {
-      if (error instanceof PlimsollError) throw error;
-      const message = `the queue of jobs (${this.engine}) does not answer: ${messageOf(error)}`;
-      throw new PlimsollError('JOBS_UNAVAILABLE', message, {
-        cause: error,
-        retryAfterSeconds: RETRY_AFTER_S,
-      });
-    } finally {
-      clearTimeout(timer);
-    }
+  #asked<T>(work: () => Promise<T>): Promise<T> {
+    return inTime(this.engine, work);
   }
+}
+
+function isOther(before: JobModel | null, now: JobModel | undefined): boolean {
+  if (before === null || now === undefined) return false;
+  return before.commit !== now.commit || before.dtype !== now.dtype;
 }

@@ -14,11 +14,14 @@ export type Verdict = 'run' | 'drop' | 'put back' | 'set aside';
 /**
  * 1. A shard that is done, or was set aside, is not run again: the machine that had it was lost before it could say so.
  * 2. A job that has ended: its shards stay for a retry, its planning and its manifest are begun anew by one.
- * 3. After its last attempt, each of a machine that was lost perhaps, it is set aside.
+ * 3. After its last attempt it is set aside, and so is one that has lost machine after machine: it may be what ends them.
  */
 export function verdictOn(
   { kind, shard }: { readonly kind: 'plan' | 'shard' | 'finish'; readonly shard: number },
-  failedAttempts: number,
+  {
+    failedAttempts,
+    lostMachines,
+  }: { readonly failedAttempts: number; readonly lostMachines: number },
   tally: Tally,
   mostAttempts: number,
 ): Verdict {
@@ -26,7 +29,13 @@ export function verdictOn(
   if (kind === 'plan' && tally.planned) return 'drop';
   if (kind === 'finish' && !tally.isSettled) return 'drop';
   if (tally.hasEnded) return kind === 'shard' ? 'put back' : 'drop'; // 2
-  return failedAttempts >= mostAttempts ? 'set aside' : 'run'; // 3
+  const isPoisoned = lostMachines >= mostLost(mostAttempts);
+  return failedAttempts >= mostAttempts || isPoisoned ? 'set aside' : 'run'; // 3
+}
+
+/** Machines that one task may lose. More than attempts: a server that is killed or deployed anew some times is no fault of the task. */
+export function mostLost(mostAttempts: number): number {
+  return Math.max(10, 3 * mostAttempts);
 }
 
 /** Shards by state. `running`: those that machines have now, as far as they are not done yet. */

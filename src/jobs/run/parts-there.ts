@@ -40,7 +40,7 @@ async function expectPart(
   const there = await writer.bytesOf(part, signal);
   if (there === bytes) return;
   const found = there === undefined ? 'is gone' : `has ${there} bytes`;
-  const remedy = 'put it back and retry the job, or have the rows done again with another output';
+  const remedy = 'retry the job, which writes it again';
   throw new InputError(
     `${part} of shard ${shard.index} (${bytes} bytes) was written to ${output} and ${found}: ${remedy}`,
   );

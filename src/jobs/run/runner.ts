@@ -1,18 +1,18 @@
 import { setMaxListeners } from 'node:events';
-import { PlimsollError } from '../../errors.js';
 import type { RowTask } from '../../inference/row-task.js';
 import type { ModelDescription } from '../../models/intake/description.js';
 import { InputError } from '../files/input-error.js';
+import type { Writer } from '../files/place.js';
 import type { Places } from '../files/places.js';
 import type { Columns } from '../formats/format.js';
 import { encode, type Formats } from '../formats/formats.js';
 import type { RunningRows } from '../progress.js';
 import {
-  HANDED_BACK,
   JobFailure,
   type JobModel,
   type JobState,
   type JobWork,
+  NotNow,
   type PlanPiece,
   type Shard,
   type ShardResult,
@@ -20,14 +20,21 @@ import {
 } from '../queue/queue.js';
 import { type AnsweredRow, answeredRows } from './answered-rows.js';
 import { type AskedTask, askedTask, inputOf } from './asked.js';
+import { failureOf, onRead, reading } from './failures.js';
 import { manifestOf } from './manifest.js';
+import { otherModel } from './other-model.js';
 import { inputOptionsOf, manifestNameOf, outputOptionsOf, partNameOf, partRow } from './part.js';
+import { partThere } from './part-there.js';
 import { withPartsThere } from './parts-there.js';
+import { planPieces } from './planning.js';
 
 /** What jobs need of models. */
 export interface JobModels {
-  /** Whether this machine has the model, and memory for it now. */
-  mayRun(model: string): boolean;
+  /**
+   * @param of the model as the job began with it; null: it has not begun
+   * @returns why this machine takes no rows for it now; undefined: it has the model, and memory
+   */
+  whyNot(model: string, of: JobModel | null): string | undefined;
   /** @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE */
   about(model: string): Promise<JobModel & { readonly description: ModelDescription }>;
   /** One answer for each input, in what callers leave of the workers. */
@@ -54,70 +61,90 @@ export interface RunnerParts {
   readonly progress: RunningRows;
 }
 
-/** Shards of a piece of planning. */
-const PLAN_SHARDS = 100;
+interface Classifying {
+  readonly model: JobModel;
+  readonly task: AskedTask;
+  readonly user: string;
+  /** Rows so far. */
+  readonly count: { rows: number; bad: number };
+}
+
+interface NamedPart {
+  readonly name: string;
+  readonly write: Writer['write'];
+}
+
 /** Rows that are asked together; those of four such pieces wait or run at once. */
 const PIECE_ROWS = 64;
 const PIECES_AT_ONCE = 4;
 
 /** Plans jobs, runs their shards, and writes their manifests: what one machine does of them. */
-export class JobRunner implements Omit<JobWork, 'mayTake'> {
+export class JobRunner implements Omit<JobWork, 'whyNotTake'> {
   readonly #parts: RunnerParts;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
   }
 
-  async *plan({ request }: JobState, signal: AbortSignal): AsyncGenerator<PlanPiece> {
-    const { places, formats } = this.#parts;
-    const patterns = typeof request.input === 'string' ? [request.input] : request.input;
-    const rows = request.shard_rows ?? 4000;
-    let [shards, index, files, bytes]: [Shard[], number, number, number] = [[], 0, 0, 0];
+  async pin({ request }: JobState): Promise<JobModel> {
     try {
-      for await (const file of places.list(patterns, signal)) {
-        files += 1;
-        bytes += file.bytes;
-        const options = inputOptionsOf(request, file);
-        const ranges = formats.input(options.format).plan(file, options, rows, signal);
-        for await (const range of ranges) {
-          shards.push({ index, file, range });
-          index += 1;
-          if (shards.length < PLAN_SHARDS) continue;
-          yield { shards, files, bytes };
-          shards = [];
-        }
-      }
+      const { id, commit, dtype } = await this.#parts.models.about(request.model ?? '');
+      return { id, commit, dtype };
     } catch (error) {
       throw failureOf(error);
     }
-    yield { shards, files, bytes };
+  }
+
+  plan({ request }: JobState, signal: AbortSignal): AsyncGenerator<PlanPiece> {
+    return planPieces(request, this.#parts, signal);
   }
 
   async run(job: JobState, shard: Shard, signal: AbortSignal): Promise<ShardResult> {
-    const { models, openSession, server } = this.#parts;
-    const { id, request } = job;
     // Every piece of rows that waits listens to it.
     setMaxListeners(0, signal);
     const beganMs = performance.now();
-    const asked = request.model ?? '';
     try {
-      const { description, ...model } = await models.about(asked);
-      const task = askedTask(request, description.task);
-      const user = `job ${id}`;
-      const session = openSession(user, model.id);
-      const count = { rows: 0, bad: 0 };
-      try {
-        const written = await this.#write(job, shard, { model, task, user, count }, signal);
-        await session.end(true);
-        return { ...written, ...count, server, tookMs: performance.now() - beganMs, model };
-      } catch (error) {
-        await session.end(false);
-        throw error;
-      } finally {
-        this.#parts.progress.ended(id, count.rows);
+      const { description, ...model } = await this.#parts.models.about(job.request.model ?? '');
+      assertSame(job.model ?? model, model);
+      const name = partNameOf(job.request, shard, model);
+      const writer = this.#parts.places.writer(job.request.output);
+      const found = await partThere(name, job.request, shard, { ...this.#parts, writer }, signal);
+      const done = (of: Omit<ShardResult, 'server' | 'tookMs' | 'model'>): ShardResult => ({
+        ...of,
+        ...{ server: this.#parts.server, tookMs: performance.now() - beganMs, model },
+      });
+      if (found !== undefined && found !== 'damaged') {
+        checkErrors(job, found.bad);
+        return done(found);
       }
+      const write = found === 'damaged' ? writer.replace.bind(writer) : writer.write.bind(writer);
+      const task = askedTask(job.request, description.task);
+      return done(await this.#classified(job, shard, { model, task, name, write }, signal));
     } catch (error) {
       throw failureOf(error);
+    }
+  }
+
+  /** In a session of its own. */
+  async #classified(
+    job: JobState,
+    shard: Shard,
+    { name, write, ...of }: Pick<Classifying, 'model' | 'task'> & NamedPart,
+    signal: AbortSignal,
+  ): Promise<Omit<ShardResult, 'server' | 'tookMs' | 'model'>> {
+    const user = `job ${job.id}`;
+    const session = this.#parts.openSession(user, of.model.id);
+    const count = { rows: 0, bad: 0 };
+    try {
+      const chunks = await this.#chunks(job, shard, { ...of, user, count }, signal);
+      const { bytes, sha256 } = await write(name, chunks, signal);
+      await session.end(true);
+      return { part: name, bytes, sha256, ...count };
+    } catch (error) {
+      await session.end(false);
+      throw error;
+    } finally {
+      this.#parts.progress.ended(job.id, count.rows);
     }
   }
 
@@ -128,55 +155,45 @@ export class JobRunner implements Omit<JobWork, 'mayTake'> {
   ): Promise<string> {
     checkErrors(job, 0);
     const writer = this.#parts.places.writer(job.request.output);
-    // What attempts that were killed have left.
-    await writer.tidy(signal);
+    // What killed attempts have left. Whether or not it can be tidied up, the job is done: some S3 servers list no uploads.
+    const tidied = () => writer.tidy(signal).catch(() => 0);
+    await tidied();
     // A job that is retried has another manifest in the end.
     const { output } = job.request;
     const chunks = manifestOf(job, withPartsThere(shards, output, writer, signal));
     try {
       const { url } = await writer.replace(manifestNameOf(job.id), chunks, signal);
-      // The job is done, whether or not its place can be tidied up.
-      await writer.tidy(signal).catch(() => 0);
+      await tidied();
       return url;
     } catch (error) {
-      throw failureOf(error);
+      if (!(error instanceof InputError)) throw failureOf(error);
+      // A part is gone, or the place may not be written to: the parts are looked at again.
+      throw new JobFailure(error.message, { cause: error, plansAnew: true });
     }
   }
 
-  async #write(
+  /** The bytes of a part. */
+  async #chunks(
     job: JobState,
     shard: Shard,
-    of: {
-      readonly model: JobModel;
-      readonly task: AskedTask;
-      readonly user: string;
-      readonly count: { rows: number; bad: number };
-    },
+    of: Classifying,
     signal: AbortSignal,
-  ): Promise<Pick<ShardResult, 'part' | 'bytes' | 'sha256'>> {
-    const { places, formats } = this.#parts;
+  ): Promise<AsyncIterable<Uint8Array>> {
     const { request } = job;
     const options = inputOptionsOf(request, shard.file);
-    const name = partNameOf(request, shard);
-    const slices = formats.input(options.format).read(shard.file, shard.range, options, signal);
+    const format = this.#parts.formats.input(options.format);
+    const types = await onRead(format.columnTypes(shard.file, options, signal));
+    const slices = reading(format.read(shard.file, shard.range, options, signal));
     const answered = this.#answered(slices, request, of, signal);
-    const counted = this.#counted(job, answered, of.count);
+    const counted = this.#counted(job, answered, of);
     const rows = asColumns(counted, (row) => partRow(row, request, of.task, of.model));
-    const { first, all } = await peeked(rows);
-    const output = outputOptionsOf(request, shard.file, of.task, first);
-    const writer = places.writer(request.output);
-    const { bytes, sha256 } = await writer.write(name, encode(all, output), signal);
-    return { part: name, bytes, sha256 };
+    return encode(rows, outputOptionsOf(request, shard.file, of.task, types));
   }
 
   #answered(
     slices: Parameters<typeof answeredRows>[0],
     request: JobState['request'],
-    {
-      model,
-      task,
-      user,
-    }: { readonly model: JobModel; readonly task: AskedTask; readonly user: string },
+    { model, task, user }: Classifying,
     signal: AbortSignal,
   ): AsyncGenerator<readonly AnsweredRow[]> {
     return answeredRows(slices, {
@@ -191,7 +208,7 @@ export class JobRunner implements Omit<JobWork, 'mayTake'> {
   async *#counted(
     job: JobState,
     slices: AsyncIterable<readonly AnsweredRow[]>,
-    count: { rows: number; bad: number },
+    { count, model }: Classifying,
   ): AsyncGenerator<readonly AnsweredRow[]> {
     for await (const slice of slices) {
       const bad = slice.filter((row) => 'bad' in row).length;
@@ -201,7 +218,15 @@ export class JobRunner implements Omit<JobWork, 'mayTake'> {
       checkErrors(job, count.bad);
       yield slice;
     }
+    // A hub's newer commit may have come meanwhile: the part would have the scores of both.
+    assertSame(model, await this.#parts.models.about(job.request.model ?? ''));
   }
+}
+
+/** @throws NotNow if this machine has the model with another commit or dtype than the job began with */
+function assertSame(of: JobModel, here: JobModel): void {
+  const reason = otherModel(of, here);
+  if (reason !== undefined) throw new NotNow('busy', reason);
 }
 
 /** @throws JobFailure if more rows were bad than the job allows */
@@ -216,41 +241,4 @@ async function* asColumns(
   columnsOf: (row: AnsweredRow) => Columns,
 ): AsyncGenerator<readonly Columns[]> {
   for await (const slice of slices) yield slice.map(columnsOf);
-}
-
-/** The first slice, and all of them from it on. */
-async function peeked<T>(
-  slices: AsyncGenerator<readonly T[]>,
-): Promise<{ readonly first: readonly T[]; readonly all: AsyncIterable<readonly T[]> }> {
-  const { value, done } = await slices.next();
-  const first: readonly T[] = done === true ? [] : value;
-  return { first, all: withFirst(first, slices) };
-}
-
-async function* withFirst<T>(
-  first: readonly T[],
-  rest: AsyncIterable<readonly T[]>,
-): AsyncGenerator<readonly T[]> {
-  yield first;
-  yield* rest;
-}
-
-/** Errors that every other attempt would meet, too. */
-const FINAL: ReadonlySet<string> = new Set([
-  'INVALID_REQUEST',
-  'TASK_NOT_SUPPORTED',
-  'MODEL_NOT_FOUND',
-]);
-/** This server cannot take a session now: another one may, or this one later. */
-const NOT_NOW: ReadonlySet<string> = new Set([
-  'TOO_MANY_SESSIONS',
-  'MEMORY_PRESSURE',
-  'SHUTTING_DOWN',
-]);
-
-function failureOf(error: unknown): unknown {
-  if (!(error instanceof PlimsollError)) return error;
-  if (NOT_NOW.has(error.code)) return HANDED_BACK;
-  const isFinal = error instanceof InputError || FINAL.has(error.code);
-  return isFinal ? new JobFailure(error.message, { cause: error }) : error;
 }

@@ -49,6 +49,10 @@ export interface ModelDescription {
   readonly scoring: ScoreFunction;
   /** The function that its graph ends in; undefined where the graph gives logits, as nearly all do. */
   readonly endsIn?: GraphEnding;
+  /** The same by the rule of transformers' pipeline, which reads less of the files. */
+  readonly pipelineScoring: ScoreFunction;
+  /** The owner's own choice, if there is one: it overrides every rule. */
+  readonly ownerScoring?: ScoreFunction;
   /** Label of each output, by its index. */
   readonly labels: readonly string[];
   /** Most tokens of a text, special tokens included. */
@@ -242,12 +246,18 @@ export function describe(declaration: Declaration, measured?: Measured): ModelDe
   const truncationSide = tokenizer.truncation_side;
   const offset = positionOffset(config);
   const padTokenId = boundedInteger(config.pad_token_id, 0, MAX_TOKENS) ?? (offset > 0 ? 1 : 0);
-  const { thresholds, moderations } = overrides;
+  const { thresholds, moderations, function: ownerScoring } = overrides;
   return {
     task,
     labels: labels.names,
     scoring: scoring.function,
     ...(measured?.endsIn === undefined ? {} : { endsIn: measured.endsIn }),
+    pipelineScoring: scoringWith(
+      { ...declaration, activation: undefined },
+      labels.names.length,
+      measured?.endsIn,
+    ).function,
+    ...(ownerScoring === undefined ? {} : { ownerScoring }),
     maxTokens: room.maxTokens,
     padTokenId,
     padTypeId: boundedInteger(tokenizer.pad_token_type_id, 0, MAX_TOKENS) ?? 0,

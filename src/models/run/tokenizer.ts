@@ -206,15 +206,26 @@ export class TextEncoder {
     const content = encoding.ids.slice(before.length, encoding.ids.length - after.length);
     const from = this.#side === 'left' ? whole.ids.length - content.length : 0;
     const isSame = content.every((id, index) => id === whole.ids[from + index]);
-    const places = (of: readonly number[]): readonly (readonly [number, number])[] =>
-      of.map(() => [0, 0]);
     const kept = isSame ? whole.offsets.slice(from, from + content.length) : [];
     const details = {
       ids: encoding.ids,
       tokens: encoding.ids.map((id) => native.tokenOf(id)),
-      offsets: isSame ? [...places(before), ...kept, ...places(after)] : [],
+      offsets: isSame ? [...noPlaces(before), ...kept, ...noPlaces(after)] : [],
     };
     return { ...encoding, details };
+  }
+
+  /** The same without cutting: all tokens of a text, however many the model takes. */
+  async detailedWhole(text: string): Promise<DetailedTokens> {
+    const native = await this.native();
+    const { ids: content, offsets } = await native.detailed(wellFormed(text));
+    const { before, after } = this.#frame;
+    const ids = [...before, ...content, ...after];
+    return {
+      ids,
+      tokens: ids.map((id) => native.tokenOf(id)),
+      offsets: [...noPlaces(before), ...offsets, ...noPlaces(after)],
+    };
   }
 
   async #encodeText(text: string, side: Side): Promise<Encoding> {
@@ -343,6 +354,11 @@ export class TextEncoder {
 }
 
 const PLAIN = { add_special_tokens: false } as const;
+
+/** Special tokens stand for no part of the text. */
+function noPlaces(of: readonly number[]): readonly (readonly [number, number])[] {
+  return of.map(() => [0, 0]);
+}
 
 const UNKNOWN_PAIR = 'its post_processor frames two texts in a way that is not known';
 

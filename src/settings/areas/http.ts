@@ -88,6 +88,7 @@ export const HTTP_SETTINGS = {
     default: 32,
     min: 1,
     max: 1000,
-    about: 'Open pages that are fed with events; more are refused with 503.',
+    about:
+      'Open pages that are fed with events; a further one takes the place of one that does not read, or of the one that has been open longest, 10 s at least; else it is refused with 503.',
   }),
 } as const;

@@ -80,7 +80,13 @@ export const JOB_SETTINGS = {
     default: '',
     defaultText: 'Amazon’s, by the region',
     about:
-      'Address of the S3 server for s3://, by path (`https://host/bucket/key`). Keys come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.',
+      'Address of the S3 server for s3://. Keys come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, from the files that these names with _FILE name, or from the shared credentials file.',
+  }),
+  'jobs.s3.addressing': choice({
+    default: 'auto',
+    words: ['auto', 'host', 'path'],
+    about:
+      'Where the bucket is in an address: `host` is https://bucket.host/key, `path` is https://host/bucket/key; `auto` is `host` at Amazon, and `path` with an endpoint of one’s own.',
   }),
   'jobs.s3.region': text({
     default: 'us-east-1',

@@ -117,6 +117,15 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
     },
   },
   '0007_jobs': { up: createJobs },
+  '0008_lost_machines': {
+    async up(database: Kysely<unknown>): Promise<void> {
+      if (!(database.getExecutor().adapter instanceof SqliteAdapter)) return;
+      await database.schema
+        .alterTable('job_tasks')
+        .addColumn('lost_machines', 'integer', (column) => column.notNull().defaultTo(0))
+        .execute();
+    },
+  },
 };
 
 /**

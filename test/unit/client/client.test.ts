@@ -5,6 +5,7 @@ import { PlimsollClient, PlimsollClientError } from '../../../src/client/client.
 const app = fastify();
 app.post('/v1/classify', async ({ headers, body }) => ({ headers, body }));
 app.get('/v1/models/*', async ({ url }) => ({ url }));
+app.get('/below/v1/models/*', async ({ url }) => ({ url }));
 app.post('/v1/memory/recycle', async (_request, reply) =>
   reply
     .code(503)
@@ -31,6 +32,26 @@ test('sends the key, the user and the session with every request', async () => {
     body: { inputs: 'a' },
   });
 });
+
+test('sends a user and a session in any script, in the bytes of UTF-8', async () => {
+  for (const name of ['Zoë', 'Łukasz', '王小明', 'Ада', '🚢 crew']) {
+    const client = new PlimsollClient({ url, user: name, session: name });
+    const { headers } = (await client.classify({ inputs: 'a' })) as unknown as {
+      readonly headers: Readonly<Record<string, string>>;
+    };
+    for (const header of ['x-plimsoll-user', 'x-plimsoll-session']) {
+      expect(Buffer.from(headers[header] ?? '', 'latin1').toString('utf8')).toBe(name);
+    }
+  }
+});
+
+test.each(['/below', '/below/', '/below//', '/below?x=1#y'])(
+  'asks below the path of its URL: %s',
+  async (path) => {
+    const client = new PlimsollClient({ url: url + path });
+    expect(await client.model('org/a b')).toMatchObject({ url: '/below/v1/models/org/a%20b' });
+  },
+);
 
 test('writes ids into addresses: slashes stay', async () => {
   const client = new PlimsollClient({ url });

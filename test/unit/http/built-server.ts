@@ -12,7 +12,12 @@ import { Metrics } from '../../../src/metrics/metrics.js';
 export async function builtServer(options: Partial<ServerOptions> = {}): Promise<FastifyInstance> {
   const given: Partial<HttpServices> = {
     metrics: new Metrics(),
-    limits: { maxInputs: 8, deadlineMs: 1000, maxConnections: 64 },
+    limits: {
+      maxInputs: 8,
+      deadlineMs: 1000,
+      maxConnections: 64,
+      batch: { maxItems: 16, maxTokens: 341 },
+    },
     userSecret: 'secret',
     settings: [],
     keyCheck: NO_KEYS,

@@ -61,6 +61,22 @@ test('a flood of marks to a page that does not read ends it as well', async () =
   expect(most).toBeLessThan(300 * 1024);
 });
 
+test('it is known for how long a page has not read', async () => {
+  const reading = await open({ reads: true });
+  reading.stream.send('state', state);
+  await vi.waitUntil(() => reading.read() >= state.length, { interval: 1 });
+  expect(reading.stream.stalledMs).toBe(0);
+  const { stream, raw } = await open({ reads: false });
+  for (let sent = 0; sent < 2000 && raw.writableLength === 0; sent += 1) {
+    stream.send('mark', state);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const before = stream.stalledMs;
+  stream.send('state', state);
+  await vi.waitUntil(() => stream.stalledMs > before, { interval: 1 });
+  expect(before).toBeGreaterThanOrEqual(0);
+});
+
 test('a stream ends soon, read or not', async () => {
   for (const reads of [true, false]) {
     const { stream, raw } = await open({ reads });

@@ -7,6 +7,7 @@ const INTERVAL_MS = 1000;
 class Page implements Viewer {
   readonly got: { readonly kind: EventKind; readonly message: Buffer }[] = [];
   ended = false;
+  stalledMs = 0;
 
   send(kind: EventKind, message: Buffer): void {
     this.got.push({ kind, message });
@@ -115,6 +116,36 @@ describe('the publisher', () => {
     leave();
     publisher.join(new Page());
     expect(publisher.viewerCount).toBe(2);
+  });
+
+  test('gives the place of a page that does not read to a new one, at once', () => {
+    const { publisher } = publish(3);
+    const [one, slow, slower] = [new Page(), new Page(), new Page()];
+    for (const page of [one, slow, slower]) publisher.join(page);
+    slow.stalledMs = 5000;
+    slower.stalledMs = 6000;
+    publisher.join(new Page());
+    expect([one.ended, slow.ended, slower.ended]).toEqual([false, false, true]);
+    expect(publisher.viewerCount).toBe(3);
+  });
+
+  test('lets the page that has been open longest give way, once each has had its time', async () => {
+    const { publisher } = publish(2);
+    const [first, second] = [new Page(), new Page()];
+    publisher.join(first);
+    await vi.advanceTimersByTimeAsync(1000);
+    publisher.join(second);
+    await vi.advanceTimersByTimeAsync(8000);
+    expect(() => publisher.join(new Page())).toThrow(/2 pages are open/);
+    await vi.advanceTimersByTimeAsync(1000);
+    const third = new Page();
+    publisher.join(third);
+    expect([first.ended, second.ended]).toEqual([true, false]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(third.of('state').length).toBeGreaterThan(0);
+    const before = first.got.length;
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(first.got).toHaveLength(before);
   });
 
   test('says that it is alive, also when no state can be made, and logs that once', async () => {

@@ -101,7 +101,7 @@ function asking({ models, classification, limits }: HttpServices, calls: Calls) 
     reply: FastifyReply,
   ): Reply | Promise<Reply> => {
     const go = (facts: ModelFacts) => {
-      const question = questionOf(inputs, parameters ?? {}, facts.task, limits.maxInputs);
+      const question = questionOf(inputs, parameters ?? {}, facts, limits.maxInputs);
       return put(question, facts.id, request, reply);
     };
     const facts = models.facts(id);

@@ -1,9 +1,11 @@
-import type { HfParameters } from '../../../contract/doors/hugging-face.js';
+import { SCORE_FUNCTIONS } from '../../../contract/classify.js';
+import { AGGREGATIONS, type HfParameters } from '../../../contract/doors/hugging-face.js';
 import { PlimsollError } from '../../../errors.js';
-import type { ScoreFunction } from '../../../models/intake/reading/scoring.js';
 import type { Aggregation } from '../../../models/run/entities.js';
-import type { TextInput } from '../../../tasks/input.js';
-import { fieldsIn, kindOf, listIn, odd, oneOrMore, textIn } from '../../calls/fields.js';
+import { asPipelinesRead, type TextInput } from '../../../tasks/input.js';
+import { asPipeline, type ScoreChoice } from '../../../tasks/score-choice.js';
+import { fieldsIn, kindOf, listIn, odd, oneOrMore, pairIn, textIn } from '../../calls/fields.js';
+import type { ModelFacts } from '../../services.js';
 
 /** What a body asks. `isList`: whether its inputs were a list, and so its answer is one. */
 export type Question = { readonly isList: boolean } & (
@@ -11,7 +13,7 @@ export type Question = { readonly isList: boolean } & (
       readonly kind: 'text-classification';
       readonly inputs: readonly TextInput[];
       readonly topK: number | undefined;
-      readonly function: ScoreFunction | undefined;
+      readonly function: ScoreChoice;
     }
   | {
       readonly kind: 'zero-shot-classification';
@@ -31,12 +33,14 @@ export type Question = { readonly isList: boolean } & (
 
 /** What each task takes beside the inputs. */
 const PARAMETERS: Readonly<Record<Question['kind'], readonly (keyof HfParameters)[]>> = {
-  'text-classification': ['function_to_apply', 'top_k'],
+  'text-classification': ['function_to_apply', 'top_k', 'return_all_scores'],
   'zero-shot-classification': ['candidate_labels', 'hypothesis_template', 'multi_label'],
   'token-classification': ['aggregation_strategy', 'ignore_labels', 'stride'],
 };
 /** What pipelines take too, and what changes nothing here: long texts are cut, and batches are the scheduler's. */
-const WITHOUT_EFFECT = ['truncation', 'padding', 'batch_size'];
+const WITHOUT_EFFECT = ['truncation', 'padding', 'batch_size', 'max_length'];
+/** Labels of an answer that any model has fewer of. */
+const MOST_LABELS = 100_000;
 
 /**
  * Decides in this order:
@@ -44,20 +48,22 @@ const WITHOUT_EFFECT = ['truncation', 'padding', 'batch_size'];
  * 1. With `candidate_labels` it is zero-shot.
  * 2. A model of tokens classifies tokens.
  * 3. Any other model classifies texts, or pairs of texts.
- * 4. A parameter that the task does not take is refused: an answer that ignored it would look right.
+ * 4. A parameter that the task does not take is refused: an answer that ignored it would look right. So is a
+ *    `max_length` that would cut more than the model does.
  *
- * @param task of the model.
+ * @param model its task, and the most tokens that it takes.
  * @param maxInputs texts of one request at most.
  * @throws PlimsollError INVALID_INPUT, INVALID_REQUEST
  */
 export function questionOf(
   inputs: unknown,
   parameters: HfParameters,
-  task: string,
+  model: Pick<ModelFacts, 'task' | 'maxTokens'>,
   maxInputs: number,
 ): Question {
   const isList = Array.isArray(inputs);
   const labels = parameters.candidate_labels ?? undefined;
+  refuseShorter(parameters, model); // 4
   if (labels !== undefined) {
     refuseOthers(parameters, 'zero-shot-classification'); // 4
     return {
@@ -68,12 +74,12 @@ export function questionOf(
       multiLabel: parameters.multi_label ?? undefined,
     };
   }
-  if (task === 'token-classification') {
+  if (model.task === 'token-classification') {
     refuseOthers(parameters, 'token-classification'); // 4
     return {
       ...{ kind: 'token-classification', isList }, // 2
       texts: oneOrMore(inputs, 'inputs', maxInputs),
-      aggregation: parameters.aggregation_strategy ?? 'simple',
+      aggregation: named('aggregation_strategy', parameters, AGGREGATIONS) ?? 'simple',
       ignoreLabels: parameters.ignore_labels ?? undefined,
       stride: parameters.stride ?? undefined,
     };
@@ -83,21 +89,59 @@ export function questionOf(
   return {
     ...{ kind: 'text-classification', isList }, // 3
     inputs: all.map((each, index) => inputOf(each, isList ? `inputs[${index}]` : 'inputs')),
-    topK: parameters.top_k ?? undefined,
-    function: parameters.function_to_apply ?? undefined,
+    topK: topKOf(parameters),
+    function: named('function_to_apply', parameters, SCORE_FUNCTIONS) ?? asPipeline,
   };
+}
+
+function topKOf({ top_k: most, return_all_scores: all }: HfParameters): number | undefined {
+  if (most !== undefined && most !== null) return Math.min(most, MOST_LABELS);
+  return all === false ? 1 : undefined;
+}
+
+/** A name in any case, as pipelines read it. */
+function named<T extends string>(
+  name: 'function_to_apply' | 'aggregation_strategy',
+  { [name]: value }: HfParameters,
+  known: readonly T[],
+): T | undefined {
+  if (value === undefined || value === null) return undefined;
+  const found = known.find((one) => one === value.toLowerCase());
+  if (found !== undefined) return found;
+  const message = `parameters.${name} is ${JSON.stringify(value)}; it is one of ${known.join(', ')}`;
+  throw new PlimsollError('INVALID_REQUEST', message);
+}
+
+function refuseShorter(
+  { max_length: most }: HfParameters,
+  { maxTokens }: Pick<ModelFacts, 'maxTokens'>,
+): void {
+  if (most === undefined || most === null || most >= maxTokens) return;
+  const message = `parameters.max_length is ${most}, and the model takes ${maxTokens} tokens: texts are cut there and nowhere else; set max_tokens in its plimsoll.json, or send shorter texts`;
+  throw new PlimsollError('INVALID_REQUEST', message);
 }
 
 function inputOf(value: unknown, at: string): TextInput {
   if (typeof value === 'string') return textIn(value, at);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (Array.isArray(value)) return listedPair(value, at);
+  if (typeof value !== 'object' || value === null) {
     throw odd(`${at} is ${kindOf(value)}, not a text, and not a pair {"text", "text_pair"}`);
   }
   const { text, text_pair: pair } = fieldsIn(value, at);
-  const first = textIn(text, `${at}.text`);
+  const names = [`${at}.text`, `${at}.text_pair`] as const;
   return pair === undefined || pair === null
-    ? first
-    : { text: first, text_pair: textIn(pair, `${at}.text_pair`) };
+    ? textIn(text, names[0])
+    : asPipelinesRead(pairIn(text, pair, names));
+}
+
+/** The form of pairs before there were objects: a list of two texts, or that in a list of its own. */
+function listedPair(value: readonly unknown[], at: string): TextInput {
+  const [only] = value;
+  const pair: readonly unknown[] = value.length === 1 && Array.isArray(only) ? only : value;
+  if (pair.length !== 2) {
+    throw odd(`${at} is a list of ${pair.length}; a pair of texts is a list of two`);
+  }
+  return asPipelinesRead(pairIn(pair[0], pair[1], [`${at}[0]`, `${at}[1]`]));
 }
 
 /** As the pipelines read them: a text holds labels divided by commas. */

@@ -23,6 +23,8 @@ export const openInference: Door = {
   name: 'open-inference',
   errors: oipErrors,
   prefixes: ['/v2'],
+  health: ['/v2/health/live', '/v2/health/ready', '/v2/models/{id}/ready'],
+  replyHeaders: ['inference-header-content-length'],
   open: (app, services, calls) => {
     takeBytes(app);
     const unloads = new Unloads();

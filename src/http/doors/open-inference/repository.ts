@@ -27,7 +27,7 @@ export function repositoryRoutes(
     errors: oipErrorSchema,
     replies: { 200: indexSchema },
     handle: async ({ body }) => {
-      const { ready = false } = bodyOf(body);
+      const ready = bodyOf(body).ready ?? false;
       if (typeof ready !== 'boolean') throw invalid(`ready is ${shown(ready)}, not true or false`);
       const all = (await models.list()).map((model) => {
         const { state, reason } = unloads.availabilityOf(model);
@@ -73,11 +73,13 @@ function bodyOf(body: unknown): Readonly<Record<string, unknown>> {
 
 /** A model is what its files say: another configuration, or other files, cannot be sent. */
 function refuseConfig({ parameters }: Readonly<Record<string, unknown>>): void {
-  if (parameters === undefined) return;
-  if (typeof parameters !== 'object' || parameters === null || Array.isArray(parameters)) {
+  if (parameters === undefined || parameters === null) return;
+  if (typeof parameters !== 'object' || Array.isArray(parameters)) {
     throw invalid('parameters is not an object');
   }
-  const own = Object.keys(parameters).find((name) => name === 'config' || /^file:/.test(name));
+  const own = Object.entries(parameters).find(
+    ([name, value]) => value !== null && (name === 'config' || /^file:/.test(name)),
+  );
   if (own === undefined) return;
-  throw new NotSupported(`${shown(own)} is not supported: a model is what its own files say`);
+  throw new NotSupported(`${shown(own[0])} is not supported: a model is what its own files say`);
 }

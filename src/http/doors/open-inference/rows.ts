@@ -1,4 +1,5 @@
 /** From the tensors of a request to the rows that a model is asked for. Pure. */
+import { asPipelinesRead } from '../../../tasks/input.js';
 import {
   type InputTensor,
   type IntegerTensor,
@@ -89,12 +90,19 @@ function textRows(
 ): readonly TextRow[] {
   const texts = column(text);
   checkRows(texts.length, 'text', maxRows);
-  if (!isTexts(pair)) return texts;
+  if (!isTexts(pair)) {
+    refuseBlank(texts, 'text');
+    return texts;
+  }
   const pairs = column(pair);
   if (pairs.length !== texts.length) {
     throw invalid(`text has ${texts.length} rows and text_pair has ${pairs.length}`); // 3
   }
-  return texts.map((one, index) => ({ text: one, text_pair: pairs[index] ?? '' }));
+  refuseBlank(
+    texts.map((one, index) => one + (pairs[index] ?? '')),
+    'text and text_pair',
+  );
+  return texts.map((one, index) => asPipelinesRead({ text: one, text_pair: pairs[index] ?? '' }));
 }
 
 /** One text a row: of the shape [rows] or [rows, 1]. */
@@ -102,9 +110,12 @@ function column({ name, shape, texts }: TextTensor): readonly string[] {
   if (shape.length > 2 || (shape.length === 2 && shape[1] !== 1)) {
     throw invalid(`${name} has the shape [${shape.join(', ')}]; it is [rows] or [rows, 1]`);
   }
-  const blank = texts.findIndex((text) => !/\S/.test(text));
-  if (blank >= 0) throw invalid(`element ${blank} of ${name} is empty`);
   return texts;
+}
+
+function refuseBlank(texts: readonly string[], names: string): void {
+  const blank = texts.findIndex((text) => !/\S/.test(text));
+  if (blank >= 0) throw invalid(`element ${blank} of ${names} is empty`);
 }
 
 function idsRows(

@@ -83,7 +83,7 @@ function moderating({ models, classification, limits }: HttpServices, calls: Cal
     request: FastifyRequest,
     reply: FastifyReply,
   ): Reply | Promise<Reply> => {
-    const inputs = moderatedTexts(input, limits.maxInputs);
+    const { texts: inputs, areParts } = moderatedTexts(input, limits.maxInputs);
     const go = (facts: ModelFacts) => {
       const moderations = moderationsOf(facts);
       // Labels below their own threshold are assessed all the same.
@@ -97,7 +97,10 @@ function moderating({ models, classification, limits }: HttpServices, calls: Cal
           jsonReply(reply, {
             id: `modr-${randomUUID().replaceAll('-', '')}`,
             model: id,
-            results: results.map((scores) => moderated(scores, moderations)),
+            // Parts of one input are assessed as one: of each category the highest score counts.
+            results: (areParts ? [results.flat()] : results).map((scores) =>
+              moderated(scores, moderations),
+            ),
           }),
       );
     };

@@ -82,17 +82,30 @@ export function moderationsOf(model: {
   throw new PlimsollError('MODEL_UNUSABLE', message);
 }
 
+/** What is moderated. */
+export interface Moderated {
+  readonly texts: readonly string[];
+  /** Whether the texts are parts of one input, which has one result. */
+  readonly areParts: boolean;
+}
+
 /**
- * The texts of a request: one, several, or parts of the type text.
+ * The texts of a request:
  *
- * @throws PlimsollError INVALID_INPUT, also for images
+ * 1. A text is one input.
+ * 2. In a list of texts each is an input.
+ * 3. A list of parts is one input.
+ *
+ * @throws PlimsollError INVALID_INPUT, also for images, and for a list with texts and parts
  */
-export function moderatedTexts(input: unknown, most: number): readonly string[] {
-  if (typeof input === 'string') return [textIn(input, 'input')];
-  return listIn(input, 'input', most).map((each, index) => {
+export function moderatedTexts(input: unknown, most: number): Moderated {
+  if (typeof input === 'string') return { texts: [textIn(input, 'input')], areParts: false }; // 1
+  const list = listIn(input, 'input', most);
+  const areParts = typeof list[0] !== 'string';
+  const texts = list.map((each, index) => {
     const at = `input[${index}]`;
-    if (typeof each === 'string') return textIn(each, at);
-    const { type, text } = fieldsIn(each, at);
+    if (!areParts) return textIn(each, at); // 2
+    const { type, text } = fieldsIn(each, at); // 3
     if (type === 'text') return textIn(text, `${at}.text`);
     if (type === 'image_url') {
       throw odd(`${at} is an image; the models of this server read text alone`);
@@ -101,4 +114,5 @@ export function moderatedTexts(input: unknown, most: number): readonly string[] 
       `${at}.type is ${typeof type === 'string' ? `"${type.slice(0, 50)}"` : kindOf(type)}, not "text"`,
     );
   });
+  return { texts, areParts };
 }

@@ -31,7 +31,7 @@ export const plimsoll: Door = {
     fleetRoutes(app, services);
     modelRoutes(app, services);
     pullRoutes(app, services);
-    tokenizeRoutes(app, services);
+    tokenizeRoutes(app, services, calls);
     poolRoutes(app, services);
     configRoutes(app, services);
     workerRoutes(app, services);

@@ -34,6 +34,8 @@ export function openEventStream(reply: FastifyReply): void {
 export class EventStream implements PageStream {
   readonly #raw: ServerResponse;
   #missed = 0;
+  /** When the system had last taken all that was sent, by `performance.now()`. */
+  #keptUpAtMs = performance.now();
 
   constructor(raw: ServerResponse) {
     this.#raw = raw;
@@ -42,6 +44,7 @@ export class EventStream implements PageStream {
   send(kind: EventKind, message: Buffer): void {
     const raw = this.#raw;
     if (raw.destroyed || raw.writableEnded) return;
+    if (raw.writableLength === 0) this.#keptUpAtMs = performance.now();
     if (kind !== 'state' || !raw.writableNeedDrain) {
       if (kind === 'state') this.#missed = 0;
       raw.write(message);
@@ -50,6 +53,10 @@ export class EventStream implements PageStream {
       this.#missed += 1;
     }
     if (this.#missed > MAX_MISSED || this.#isOverfull(message)) raw.destroy();
+  }
+
+  get stalledMs(): number {
+    return this.#raw.writableLength === 0 ? 0 : performance.now() - this.#keptUpAtMs;
   }
 
   end(): void {

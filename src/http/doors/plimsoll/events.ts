@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { EVENTS_URL } from '../../../contract/events.js';
 import { text } from '../../../contract/schema/schema.js';
+import { endWithKey } from '../../guards/stream-guard.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 import { EventStream, openEventStream } from './event-stream.js';
 
 /** `/v1/events` */
-export function eventRoutes(app: FastifyInstance, { events }: HttpServices): void {
+export function eventRoutes(app: FastifyInstance, { events, keyCheck }: HttpServices): void {
   // Fastify waits for open requests when it closes, and a stream never ends by itself.
   app.addHook('preClose', async () => events.close());
   addRoute(app, {
@@ -23,9 +24,11 @@ export function eventRoutes(app: FastifyInstance, { events }: HttpServices): voi
         'The data of each `state` is a PageState, that of each `mark` a Mark: see components.',
       ),
     },
-    handle: async (_request, reply) => {
+    handle: async (request, reply) => {
       const { raw } = reply;
-      const leave = events.join(new EventStream(raw));
+      const stream = new EventStream(raw);
+      const leave = events.join(stream);
+      endWithKey(request, keyCheck, () => stream.end());
       raw.on('close', leave);
       if (raw.destroyed) leave();
       openEventStream(reply);

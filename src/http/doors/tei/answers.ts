@@ -13,9 +13,10 @@ import type { LabelScore } from '../../../inference/row-task.js';
 import type { SessionAnswer } from '../../../sessions/service.js';
 import type { TextInput } from '../../../tasks/input.js';
 import { bestFirst } from '../../../tasks/rerank.js';
+import { asProbability, type ScoreChoice } from '../../../tasks/score-choice.js';
 import { VERSION } from '../../../version.js';
 import type { Calls } from '../../calls/calls.js';
-import { odd, oneOrMore, textIn, textsIn } from '../../calls/fields.js';
+import { anyTextsIn, oneOrMore, textIn } from '../../calls/fields.js';
 import { jsonReply } from '../../calls/json.js';
 import { LabelLists } from '../../calls/label-lists.js';
 import type { JsonText } from '../../route.js';
@@ -75,7 +76,7 @@ export class TeiAnswers {
     if (body.texts.length === 0) throw new EmptyBatch('texts');
     const query = textIn(body.query, 'query');
     const { limits, classification } = this.#services;
-    const documents = textsIn(body.texts, 'texts', limits.maxInputs);
+    const documents = anyTextsIn(body.texts, 'texts', limits.maxInputs);
     const truncationSide = sideWanted(body);
     const how = { query, documents, function: functionOf(body.raw_scores), truncationSide };
     return this.#calls.answer<number, Ranks>(
@@ -96,14 +97,19 @@ export class TeiAnswers {
     );
   }
 
-  async tokenize(model: string | undefined, body: Static<typeof teiTokenizeSchema>) {
+  async tokenize(
+    model: string | undefined,
+    body: Static<typeof teiTokenizeSchema>,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ) {
     const { models, limits } = this.#services;
     if (Array.isArray(body.inputs) && body.inputs.length === 0) throw new EmptyBatch('inputs');
     const inputs = oneOrMore(body.inputs, 'inputs', limits.maxInputs);
+    await this.#calls.takeOf(request, reply)?.(inputs.length);
     const { id } = await models.facts(model);
-    const { results, max_tokens: most } = await models.tokenize(id, inputs);
-    const long = results.findIndex(({ truncated }) => truncated);
-    if (long >= 0) throw odd(`input ${long} has more than the ${most} tokens that the model takes`);
+    // All of them: here TEI cuts nothing, and clients count tokens to cut texts themselves.
+    const { results } = await models.tokenize(id, inputs, true);
     return results.map((of, index) =>
       teiTokens(inputs[index] ?? '', of, body.add_special_tokens !== false),
     );
@@ -124,10 +130,15 @@ export class TeiAnswers {
       model_type: labels.length === 1 ? { reranker: of } : { classifier: of },
       max_concurrent_requests: limits.maxConnections,
       max_input_length: maxTokens,
+      // A text of any length that the model takes runs, if need be alone.
+      max_batch_tokens: Math.max(maxTokens, limits.batch.maxTokens),
+      max_batch_requests: limits.batch.maxItems,
       max_client_batch_size: limits.maxInputs,
       auto_truncate: true,
       tokenization_workers: availableParallelism(),
       version: VERSION,
+      sha: null,
+      docker_label: null,
     };
   }
 
@@ -162,8 +173,8 @@ const DTYPES: Readonly<Record<string, string>> = {
   q4: 'int4',
 };
 
-function functionOf(rawScores: boolean | undefined): 'none' | undefined {
-  return rawScores === true ? 'none' : undefined;
+function functionOf(rawScores: boolean | undefined): ScoreChoice {
+  return rawScores === true ? 'none' : asProbability;
 }
 
 function charactersOf(inputs: readonly TextInput[]): number {

@@ -29,6 +29,11 @@ export const tei: Door = {
   name: 'tei',
   errors: teiErrors,
   prefixes: ['/tei', '/predict', '/info', '/tokenize'],
+  health: ['/health', '/tei/health', '/tei/{id}/health'],
+  replyHeaders: [
+    ...['x-compute-type', 'x-compute-time', 'x-compute-characters', 'x-total-time'],
+    ...['x-tokenization-time', 'x-queue-time', 'x-inference-time'],
+  ],
   open: (app, services, calls) => {
     const answers = new TeiAnswers(services, calls);
     for (const base of ['', '/tei']) routesOfDefault(app, base, answers);
@@ -82,7 +87,7 @@ function routesOfDefault(app: FastifyInstance, base: string, answers: TeiAnswers
     summary: 'What the model sees of texts',
     body: teiTokenizeSchema,
     replies: { 200: teiTokensSchema },
-    handle: (request) => answers.tokenize(undefined, request.body),
+    handle: (request, reply) => answers.tokenize(undefined, request.body, request, reply),
   });
   addRoute(app, {
     ...common,
@@ -129,7 +134,7 @@ function routesOfAnyModel(app: FastifyInstance, answers: TeiAnswers): void {
       if (what === 'rerank') {
         return answers.rerank(id, checkedBody(request, teiRerankSchema), request, reply);
       }
-      return answers.tokenize(id, checkedBody(request, teiTokenizeSchema));
+      return answers.tokenize(id, checkedBody(request, teiTokenizeSchema), request, reply);
     },
   });
   addRoute(app, {

@@ -13,6 +13,7 @@ export class EmptyBatch extends PlimsollError {
 const TYPES: { readonly [C in ErrorCode]?: TeiErrorType } = {
   QUEUE_FULL: 'Overloaded',
   TOO_MANY_REQUESTS: 'Overloaded',
+  RATE_LIMITED: 'Overloaded',
   TOO_MANY_SESSIONS: 'Overloaded',
   MEMORY_PRESSURE: 'Overloaded',
   INSUFFICIENT_MEMORY: 'Unhealthy',
@@ -23,6 +24,7 @@ const TYPES: { readonly [C in ErrorCode]?: TeiErrorType } = {
   WORKER_LOST: 'Backend',
   INTERNAL: 'Backend',
   INPUT_REFUSED: 'Backend',
+  TASK_NOT_SUPPORTED: 'Backend',
   DEADLINE_EXCEEDED: 'Overloaded',
 };
 const STATUS: Readonly<Record<TeiErrorType, number>> = {

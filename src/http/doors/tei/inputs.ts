@@ -1,5 +1,5 @@
 import type { TextInput } from '../../../tasks/input.js';
-import { kindOf, odd, textIn } from '../../calls/fields.js';
+import { kindOf, odd, pairIn, textIn } from '../../calls/fields.js';
 import { EmptyBatch } from './errors.js';
 
 /** What `/predict` is asked. */
@@ -41,6 +41,6 @@ function single(value: unknown, at: string): TextInput {
       `${at} has ${value.length} texts: one is a text, two are a pair, and a batch is a list of lists ([["a"], ["b"]])`,
     );
   }
-  const text = textIn(first, `${at}[0]`);
-  return value.length === 1 ? text : { text, text_pair: textIn(second, `${at}[1]`) };
+  const [one, two] = [`${at}[0]`, `${at}[1]`];
+  return value.length === 1 ? textIn(first, one) : pairIn(first, second, [one, two]);
 }

@@ -60,7 +60,15 @@ export class AllowedFolders {
   }
 }
 
-function isWithin(folder: string, file: string): boolean {
+/** The path without links of a folder that need not be there yet. */
+export async function realPathToBe(folder: string): Promise<string> {
+  const found = await realPathOf(folder);
+  const above = path.dirname(folder);
+  if (found !== undefined || above === folder) return found ?? folder;
+  return path.join(await realPathToBe(above), path.basename(folder));
+}
+
+export function isWithin(folder: string, file: string): boolean {
   const way = path.relative(folder, file);
   return way === '' || (way !== '..' && !way.startsWith(`..${path.sep}`) && !path.isAbsolute(way));
 }

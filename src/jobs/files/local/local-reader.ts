@@ -3,13 +3,27 @@ import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Glob, type GlobState, isGlob, prefixOf } from '../glob.js';
-import { InputError } from '../input-error.js';
-import { isInputName } from '../names.js';
-import type { ByteRange, FileRef, Reader } from '../place.js';
-import { type AllowedFolders, readError } from './allowed-folders.js';
+import { InputError, nothingMatches, outputIsInput } from '../input-error.js';
+import { isInputName, isWrittenName } from '../names.js';
+import type { ByteRange, FileRef, ListOptions, Reader } from '../place.js';
+import { type AllowedFolders, isWithin, readError, realPathToBe } from './allowed-folders.js';
 
 const CHUNK_BYTES = 256 * 1024;
 const MAX_DEPTH = 64;
+
+/** What one pattern is looked for with. */
+interface Walk {
+  readonly glob: Glob;
+  readonly signal: AbortSignal;
+  /** A folder that is named, not a glob. */
+  readonly isFolder: boolean;
+  /** Files are taken by what their names say, as those of a folder are. */
+  readonly isOfFolders: boolean;
+  /** Where the job writes, without links; undefined: elsewhere. */
+  readonly output: string | undefined;
+  /** Files of the job itself that were left out. */
+  leftOut: number;
+}
 
 /** Reads files of this machine. */
 export class LocalReader implements Reader {
@@ -21,33 +35,41 @@ export class LocalReader implements Reader {
 
   /**
    * 1. A path that is there as it is written: that file, or the files of that folder and those below it whose names say their format.
-   * 2. Else a glob: all files that match, whatever their names say.
+   * 2. Else a glob: all files that match, whatever their names say. One that ends with `/` stands for folders, and is read like them.
    */
-  async *list(pattern: string, signal: AbortSignal): AsyncGenerator<FileRef> {
+  async *list(
+    pattern: string,
+    signal: AbortSignal,
+    { output }: ListOptions,
+  ): AsyncGenerator<FileRef> {
     const place = pathOf(pattern);
-    const real = await this.#folders.find(isGlob(place) ? baseOf(place) : place);
-    const whole = isGlob(place)
-      ? await statOf(place)
-      : real === undefined
-        ? undefined
-        : await statOf(place);
+    const base = isGlob(place) ? baseOf(place) : place;
+    const real = await this.#folders.find(base);
+    const whole = real === undefined ? undefined : await statOf(place);
+    const isFolder = whole?.isDirectory() === true;
+    const toBe = output === undefined ? undefined : await realPathToBe(pathOf(output));
+    if (isFolder && toBe === (await this.#folders.find(place))) throw outputIsInput(place);
+    const isNear = toBe !== undefined && real !== undefined && isWithin(real, toBe);
+    const walk = { signal, isFolder, output: isNear ? toBe : undefined, leftOut: 0 };
     let count = 0;
-    const found = whole?.isDirectory()
-      ? this.#walk(place, new Glob('**'), signal, isInputName)
+    const found = isFolder
+      ? this.#walk(place, { ...walk, glob: new Glob('**'), isOfFolders: true })
       : whole !== undefined
         ? this.#one(place)
-        : this.#glob(place, signal);
+        : this.#glob(place, /[/\\]$/.test(pattern), walk);
     for await (const file of found) {
       count += 1;
       yield file;
     }
     if (count > 0) return;
-    if (whole?.isDirectory()) {
+    if (isFolder) {
       throw new InputError(
         `${place} has no file whose name says that it is JSONL, CSV or Parquet; name others by a glob: ${path.join(place, '*')}`,
       );
     }
-    throw new InputError(isGlob(place) ? `no file matches ${place}` : `${place} is not there`);
+    throw isGlob(place)
+      ? nothingMatches(pattern, walk.leftOut)
+      : new InputError(`${place} is not there`);
   }
 
   async *read(file: FileRef, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -99,30 +121,38 @@ export class LocalReader implements Reader {
     yield found;
   }
 
-  #glob(pattern: string, signal: AbortSignal): AsyncGenerator<FileRef> {
+  #glob(pattern: string, isOfFolders: boolean, walk: Omit<Walk, 'glob' | 'isOfFolders'>) {
     if (!isGlob(pattern)) return nothing();
     const base = baseOf(pattern);
     const rest = path.relative(base, pattern).split(path.sep).join('/');
-    return this.#walk(base, new Glob(rest), signal, () => true);
+    const glob = new Glob(isOfFolders ? `${rest}/**` : rest);
+    // The same object: it counts what is left out.
+    return this.#walk(base, Object.assign(walk, { glob, isOfFolders }));
   }
 
   async *#walk(
     base: string,
-    glob: Glob,
-    signal: AbortSignal,
-    isWanted: (name: string) => boolean,
-    state: GlobState = glob.start,
+    walk: Walk,
+    state: GlobState = walk.glob.start,
     depth = 0,
+    isOutput = false,
   ): AsyncGenerator<FileRef> {
+    const { glob, signal, output, isOfFolders } = walk;
     if (depth > MAX_DEPTH) throw new InputError(`${base} is more than ${MAX_DEPTH} folders deep`);
+    const isBelow = isOutput || (output !== undefined && (await realPathToBe(base)) === output);
+    if (isBelow && walk.isFolder) return;
     for (const entry of await entriesOf(base)) {
       signal.throwIfAborted();
       const next = glob.step(state, entry.name);
       if (next.length === 0) continue;
       const file = path.join(base, entry.name);
       if (await isFolder(entry, file, glob.isDeep(next))) {
-        yield* this.#walk(file, glob, signal, isWanted, next, depth + 1);
-      } else if (glob.isWhole(next) && isWanted(entry.name)) {
+        yield* this.#walk(file, walk, next, depth + 1, isBelow);
+      } else if (glob.isWhole(next) && (!isOfFolders || isInputName(entry.name))) {
+        if (isBelow && isWrittenName(entry.name)) {
+          walk.leftOut += 1;
+          continue;
+        }
         const found = await this.#reference(file);
         if (found !== undefined) yield found;
       }

@@ -77,8 +77,9 @@ export class LocalWriter implements Writer {
       if (!TEMPORARY.test(name)) continue;
       const file = path.join(this.#folder, name);
       const found = await stat(file).catch(() => undefined);
-      // Another job may be writing one beside.
-      if (found === undefined || Date.now() - found.mtimeMs < LEFT_MS) continue;
+      if (found === undefined) continue;
+      // Another job may be writing one beside. One with a second link is a part already: its attempt was killed before it removed this.
+      if (found.nlink === 1 && Date.now() - found.mtimeMs < LEFT_MS) continue;
       await rm(file, { force: true });
       count += 1;
     }

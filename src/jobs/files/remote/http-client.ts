@@ -4,8 +4,9 @@ import https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { InputError } from '../input-error.js';
 import { isPrivateAddress } from './private-addresses.js';
+import { BusyError } from './retries.js';
 
-/** Without a byte, from connecting on. */
+/** Without a byte that we wait for, from connecting on. */
 const IDLE_MS = 30_000;
 const CONNECTIONS = 8;
 /** A page of a thousand names of a thousand characters each has about 4 MB. */
@@ -27,8 +28,11 @@ export class HttpClient {
   readonly #http = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS });
   readonly #https = new https.Agent({ keepAlive: true, maxSockets: CONNECTIONS });
 
-  constructor(allowPrivate: boolean) {
+  readonly #idleMs: number;
+
+  constructor(allowPrivate: boolean, idleMs = IDLE_MS) {
     this.#allowPrivate = allowPrivate;
+    this.#idleMs = idleMs;
   }
 
   /** @returns the reply as soon as its head is there; read its body, or destroy it */
@@ -41,16 +45,19 @@ export class HttpClient {
       method,
       headers: { 'accept-encoding': 'identity', 'user-agent': 'plimsoll', ...headers },
       agent: isSecure ? this.#https : this.#http,
-      timeout: IDLE_MS,
+      timeout: this.#idleMs,
       signal,
       ...(this.#allowPrivate ? {} : { lookup: publicLookup }),
     };
     return new Promise<http.IncomingMessage>((resolve, reject) => {
       const request = isSecure ? https.request(url, options) : http.request(url, options);
-      request.on('timeout', () => {
-        request.destroy(new Error(`${url.host} sent nothing for ${IDLE_MS / 1000} s`));
+      const isLate = () => request.destroy(lateError(url.host, this.#idleMs));
+      request.on('timeout', isLate);
+      request.on('response', (reply) => {
+        request.off('timeout', isLate);
+        watch(reply, url.host, this.#idleMs);
+        resolve(reply);
       });
-      request.on('response', resolve);
       request.on('error', reject);
       request.end(body);
     });
@@ -60,6 +67,21 @@ export class HttpClient {
     this.#http.destroy();
     this.#https.destroy();
   }
+}
+
+/** Ends a reply whose server stops sending. While what came waits for its reader, the server is not to blame. */
+function watch(reply: http.IncomingMessage, host: string, idleMs: number): void {
+  const { socket } = reply;
+  const onTimeout = () => {
+    if (reply.readableLength > 0) socket.setTimeout(idleMs);
+    else reply.destroy(lateError(host, idleMs));
+  };
+  socket.on('timeout', onTimeout);
+  reply.once('close', () => socket.off('timeout', onTimeout));
+}
+
+function lateError(host: string, idleMs: number): Error {
+  return new BusyError(`${host} sent nothing for ${idleMs / 1000} s`);
 }
 
 /** A reply’s whole body, which is short; afterwards the connection is free again. */

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { InputError } from '../input-error.js';
-import type { ByteRange, FileRef, Reader } from '../place.js';
+import type { ByteRange, FileRef, ListOptions, Reader } from '../place.js';
 import type { HttpClient } from './http-client.js';
 import { type OpenedVersion, readRange, type WholeRange } from './remote-range.js';
 import { BusyError, isBusy, withRetries } from './retries.js';
@@ -16,7 +16,11 @@ export class HttpReader implements Reader {
   }
 
   /** One address is one file. Its length and version come with its first byte: addresses that are signed for GET refuse HEAD. */
-  async *list(address: string, signal: AbortSignal): AsyncGenerator<FileRef> {
+  async *list(
+    address: string,
+    signal: AbortSignal,
+    { isLook = false }: ListOptions,
+  ): AsyncGenerator<FileRef> {
     yield await withRetries(signal, async () => {
       const reply = await this.#get(address, { range: 'bytes=0-0' }, signal);
       const { headers, statusCode: status } = reply;
@@ -31,7 +35,7 @@ export class HttpReader implements Reader {
         throw new InputError(`${url}: its server does not say how long it is`);
       }
       // Without ranges; its length may come with its end only.
-      const bytes = total ?? (await lengthOf(reply));
+      const bytes = total ?? (isLook ? 0 : await lengthOf(reply));
       reply.destroy();
       return { url, bytes, version: versionOf(headers, bytes), ranged: false };
     });

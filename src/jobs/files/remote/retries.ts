@@ -105,7 +105,7 @@ export async function* resumed(
         // More than was asked for: of a server without ranges.
         if (position > end) break;
       }
-      if (at < end) throw new Error('the connection ended early');
+      if (at < end) throw new BusyError('the connection ended early');
     } catch (error) {
       await retries.wait(error);
     }

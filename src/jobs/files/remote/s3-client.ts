@@ -1,15 +1,21 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import { AwsV4Signer } from 'aws4fetch';
 import { InputError } from '../input-error.js';
 import { bodyOf, HttpClient } from './http-client.js';
 import { BusyError, isBusy } from './retries.js';
+import { type Environment, keysFrom, S3KeyRing, type S3Keys } from './s3-keys.js';
 import { elementOf } from './s3-xml.js';
 
 export interface S3Options {
   /** Undefined: Amazon’s, by the region. */
   readonly endpoint: string | undefined;
   readonly region: string;
+  /** Where the bucket is in an address; see {@link s3Url}. */
+  readonly addressing?: 'auto' | 'host' | 'path';
+  /** Where keys are read from that are not given here; see {@link keysFrom}. */
+  readonly environment?: Environment;
   /** Without them requests are not signed: for public buckets. */
   readonly accessKeyId?: string | undefined;
   readonly secretAccessKey?: string | undefined;
@@ -40,6 +46,8 @@ const PASSING = new Set([
   'ConditionalRequestConflict',
 ]);
 
+const EXPIRED = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
+
 /** @throws InputError if it names no bucket */
 export function s3PlaceOf(address: string): S3Place {
   const [, bucket, key = ''] = /^s3:\/\/([^/]+)\/?(.*)$/is.exec(address) ?? [];
@@ -49,24 +57,39 @@ export function s3PlaceOf(address: string): S3Place {
   return { bucket, key };
 }
 
-/** Sends signed requests to an S3 server, with buckets in the path. */
+/** What S3 refused, and would refuse again. */
+export class S3Refusal extends InputError {
+  readonly answered: number;
+
+  /** @param answered the status of the reply */
+  constructor(message: string, answered: number) {
+    super(message);
+    this.answered = answered;
+  }
+}
+
+/** Sends signed requests to an S3 server. */
 export class S3Client {
   readonly #options: S3Options;
   /** The endpoint is the owner’s word, wherever it is. */
   readonly #client = new HttpClient(true);
-  readonly #endpoint: string;
+  readonly #ring: S3KeyRing;
+  /** Whether the server is thought to know `If-None-Match`; the first writer that finds out otherwise says so. */
+  knowsConditions = true;
 
   /** @throws InputError if the endpoint is no address */
   constructor(options: S3Options) {
     this.#options = options;
-    const endpoint = options.endpoint || `https://s3.${options.region}.amazonaws.com`;
-    if (!URL.canParse(endpoint) || !/^https?:/.test(endpoint)) {
-      throw new InputError(`jobs.s3.endpoint: ${endpoint} is no http:// or https:// address`);
-    }
-    this.#endpoint = endpoint.replace(/\/+$/, '');
+    s3Url(options, { bucket: 'bucket' });
+    const { accessKeyId, secretAccessKey, sessionToken, environment = {} } = options;
+    const own =
+      accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey, sessionToken } : undefined;
+    this.#ring = new S3KeyRing(async () => own ?? (await keysFrom(environment)));
   }
 
   /**
+   * Keys that the server does not take are read again, and the request is sent once more if they are others.
+   *
    * @returns the reply if its status is below 300, or is one that is expected; read its body
    * @throws InputError, or BusyError for what may go well later
    */
@@ -75,27 +98,42 @@ export class S3Client {
     signal: AbortSignal,
     expected: readonly number[] = [],
   ): Promise<IncomingMessage> {
-    const reply = await this.#client.request(await this.#signed(request), signal);
-    const { statusCode: status = 0 } = reply;
-    if (status < 300 || expected.includes(status)) return reply;
-    const xml = (await bodyOf(reply)).toString('utf8');
-    throw this.#failureOf(request, status, xml, reply.headers['retry-after']);
+    for (let isAgain = false; ; isAgain = true) {
+      const keys = await this.#ring.keys();
+      const reply = await this.#client.request(await this.#signed(request, keys), signal);
+      const { statusCode: status = 0 } = reply;
+      if (status < 300) return reply;
+      const isOfKeys = status === 400 || status === 401 || status === 403;
+      if (isOfKeys && !isAgain && (await this.#ring.areOthers(keys))) {
+        await bodyOf(reply);
+        continue;
+      }
+      if (expected.includes(status)) return reply;
+      const xml = (await bodyOf(reply)).toString('utf8');
+      throw this.#failureOf(request, {
+        status,
+        xml,
+        keys,
+        retryAfter: reply.headers['retry-after'],
+      });
+    }
   }
 
   close(): void {
     this.#client.close();
   }
 
-  async #signed({ method, bucket, key, query = {}, headers = {}, body }: S3Request) {
-    const url = new URL(
-      `${this.#endpoint}/${bucket}${key === undefined ? '' : `/${encodedKey(key)}`}`,
-    );
+  async #signed(
+    { method, bucket, key, query = {}, headers = {}, body }: S3Request,
+    keys: S3Keys | undefined,
+  ) {
+    const url = s3Url(this.#options, { bucket, key });
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     // `+` for a blank is understood by some and signed differently by others.
     url.search = url.search.replaceAll('+', '%20');
-    const { accessKeyId, secretAccessKey, sessionToken, region } = this.#options;
     const sent = body === undefined ? {} : { body };
-    if (!accessKeyId || !secretAccessKey) return { method, url, headers, ...sent };
+    if (keys === undefined) return { method, url, headers, ...sent };
+    const { accessKeyId, secretAccessKey, sessionToken } = keys;
     const sha256 = createHash('sha256')
       .update(body ?? '')
       .digest('hex');
@@ -107,41 +145,80 @@ export class S3Client {
       secretAccessKey,
       ...(sessionToken ? { sessionToken } : {}),
       service: 's3',
-      region,
+      region: this.#options.region,
     });
     const signed = await signer.sign();
     return { method, url: signed.url, headers: Object.fromEntries(signed.headers), ...sent };
   }
 
   #failureOf(
-    { bucket, key }: S3Request,
-    status: number,
-    xml: string,
-    retryAfter: string | undefined,
+    { method, bucket, key }: S3Request,
+    { status, xml, keys, retryAfter }: Failure,
   ): Error {
     const place = `s3://${bucket}${key === undefined ? '' : `/${key}`}`;
     const code = elementOf(xml, 'Code') ?? '';
     if (isBusy(status) || PASSING.has(code)) {
       return new BusyError(`${place}: its server answered ${status} ${code}`, retryAfter);
     }
+    // Replies to HEAD have no body, which would name the code.
+    const isUntold = method === 'HEAD' && status === 400 && keys?.sessionToken !== undefined;
+    if (EXPIRED.has(code) || isUntold) {
+      return new BusyError(
+        `${place}: the session token has expired (AWS_SESSION_TOKEN): write new keys where they are read from; the job goes on with them (${code || `status ${status}`})`,
+      );
+    }
     const said = [code, elementOf(xml, 'Message')].filter(Boolean).join(': ') || `status ${status}`;
-    return new InputError(`${place}: ${this.#remedyOf(status, code)} (${said})`);
+    return new S3Refusal(`${place}: ${this.#remedyOf(status, code, keys)} (${said})`, status);
   }
 
-  #remedyOf(status: number, code: string): string {
-    const { region, accessKeyId } = this.#options;
+  #remedyOf(status: number, code: string, keys: S3Keys | undefined): string {
     if (code === 'NoSuchBucket') return 'there is no such bucket';
     if (status === 404) return 'it is not there';
     if (status === 301 || status === 307 || code === 'AuthorizationHeaderMalformed') {
-      return `its bucket is not in the region ${region}: jobs.s3.region sets which`;
+      return `its bucket is not in the region ${this.#options.region}: jobs.s3.region sets which`;
     }
     if (code === 'RequestTimeTooSkewed') return 'the clock of this machine is wrong';
-    if ((status === 401 || status === 403) && !accessKeyId) {
+    if ((status === 401 || status === 403) && keys === undefined) {
       return 'it is not public, and no key is set: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY';
     }
     if (status === 401 || status === 403) return 'the key that is set does not allow it';
     return 'its server refused';
   }
+}
+
+interface Failure {
+  readonly status: number;
+  readonly xml: string;
+  readonly keys: S3Keys | undefined;
+  readonly retryAfter: string | undefined;
+}
+
+/**
+ * The address of a bucket, or of a file in it.
+ *
+ * 1. The bucket is part of the host (`bucket.host/key`) where that is asked for, and by default at Amazon.
+ * 2. Else it is part of the path (`host/bucket/key`); by default also if its name is none for a certificate of one level.
+ *
+ * @throws InputError if the endpoint is no address, or the bucket cannot be part of a host
+ */
+export function s3Url(
+  { endpoint, region, addressing = 'auto' }: S3Options,
+  { bucket, key }: { readonly bucket: string; readonly key?: string | undefined },
+): URL {
+  const base = (endpoint || `https://s3.${region}.amazonaws.com`).replace(/\/+$/, '');
+  if (!URL.canParse(base) || !/^https?:/.test(base)) {
+    throw new InputError(`jobs.s3.endpoint: ${base} is no http:// or https:// address`);
+  }
+  const file = key === undefined ? '' : `/${encodedKey(key)}`;
+  const fitsHost = /^[a-z0-9][a-z0-9-]*$/.test(bucket);
+  const isOfHost = addressing === 'host' || (addressing === 'auto' && !endpoint && fitsHost);
+  if (!isOfHost) return new URL(`${base}/${bucket}${file}`); // 2
+  if (!/^[a-z0-9][a-z0-9.-]*$/.test(bucket) || isIP(new URL(base).hostname) !== 0) {
+    throw new InputError(
+      `the bucket ${bucket} cannot be part of the host of ${base}: jobs.s3.addressing=path puts it into the path`,
+    );
+  }
+  return new URL(`${base.replace('://', `://${bucket}.`)}${file || '/'}`); // 1
 }
 
 /** Each part of the key by RFC 3986, as signatures have it. */

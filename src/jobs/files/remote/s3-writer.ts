@@ -3,7 +3,7 @@ import { InputError } from '../input-error.js';
 import { LEFT_MS, type Writer, type Written } from '../place.js';
 import { bodyOf } from './http-client.js';
 import { withRetries } from './retries.js';
-import { type S3Client, type S3Place, type S3Request, s3PlaceOf } from './s3-client.js';
+import { type S3Client, type S3Place, S3Refusal, type S3Request, s3PlaceOf } from './s3-client.js';
 import { completeXml, elementOf, elementsOf } from './s3-xml.js';
 
 /** What is longer is sent in pieces of that size, of which there may be 10,000. */
@@ -141,6 +141,14 @@ export class S3Writer implements Writer {
   }
 }
 
+type Bare = Omit<S3Request, 'bucket' | 'key'>;
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly etag: string;
+}
+
 /** One file on its way: with one request if it is one piece, else in several. It holds the last piece. */
 class Upload {
   readonly #client: S3Client;
@@ -171,16 +179,17 @@ class Upload {
   /** @returns false if there is a file already */
   async finish(sha256: string): Promise<boolean> {
     if (this.#uploadId === undefined) {
-      const headers = { ...this.#condition, [CHECKSUM]: sha256 };
-      const reply = await this.#ask({ method: 'PUT', headers, body: this.#last }, [412]);
+      const headers = { [CHECKSUM]: sha256 };
+      const request = { method: 'PUT', headers, body: this.#last } as const;
+      const reply = await this.#askConditionally(request, [412]);
       return reply.status !== 412;
     }
     await this.#send(this.#last);
-    const reply = await this.#ask(
+    const reply = await this.#askConditionally(
       {
         method: 'POST',
         query: { uploadId: this.#uploadId },
-        headers: { ...this.#condition, 'content-type': 'application/xml' },
+        headers: { 'content-type': 'application/xml' },
         body: Buffer.from(completeXml(this.#etags)),
       },
       // 404: an attempt before this one ended it, or somebody tidied up.
@@ -217,7 +226,31 @@ class Upload {
     return uploadId;
   }
 
-  #ask(request: Omit<S3Request, 'bucket' | 'key'>, expected: readonly number[] = []) {
+  /**
+   * 1. With the condition, if the server is thought to know it.
+   * 2. Servers that do not know it answer 501 or 400: then it is looked for first, and written without one. Whoever writes it meanwhile
+   *    writes the same: the name of a part is a function of its content.
+   */
+  async #askConditionally(request: Bare, expected: readonly number[]): Promise<Answer> {
+    const isWanted = Object.keys(this.#condition).length > 0;
+    const headers = { ...request.headers, ...this.#condition };
+    if (!isWanted) return this.#ask(request, expected);
+    if (this.#client.knowsConditions) {
+      try {
+        return await this.#ask({ ...request, headers }, expected); // 1
+      } catch (error) {
+        const isUnknown = error instanceof S3Refusal && [400, 501].includes(error.answered);
+        if (!isUnknown) throw error;
+      }
+    }
+    const head = await this.#ask({ method: 'HEAD' }, [404]); // 2
+    if (head.status !== 404) return { ...head, status: 412 };
+    const reply = await this.#ask(request, expected);
+    this.#client.knowsConditions = false;
+    return reply;
+  }
+
+  #ask(request: Bare, expected: readonly number[] = []): Promise<Answer> {
     return withRetries(this.#signal, async () => {
       const reply = await this.#client.send({ ...this.#place, ...request }, this.#signal, expected);
       const text = (await bodyOf(reply)).toString('utf8');

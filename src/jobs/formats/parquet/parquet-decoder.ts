@@ -11,6 +11,8 @@ import { messageOf } from '../../../errors.js';
 import type { Columns } from '../format.js';
 import { decompressors } from './decompress.js';
 import type { LookedAt, ParquetAnswer, ParquetQuestion } from './parquet-messages.js';
+import { ChunkPages, chunksToWalk, type Page } from './parquet-pages.js';
+import { typeOf } from './parquet-types.js';
 import { decimalOf, PARSERS, plainRow } from './parquet-values.js';
 
 /** Files whose end is kept for the next shard. */
@@ -18,8 +20,12 @@ const MAX_KNOWN = 4;
 const MAX_FOOTER_BYTES = 32 * 1024 * 1024;
 const FOOTER_GUESS_BYTES = 64 * 1024;
 const MIN_FILE_BYTES = 12;
-/** Of columns that are read whole for every step, kept for the next one. */
-const MAX_KEPT_BYTES = 32 * 1024 * 1024;
+/** Of what one step has read, kept for the next one. */
+const MAX_KEPT_BYTES = 24 * 1024 * 1024;
+/** Chunks up to that are read whole. */
+const WALKED_BYTES = 2 * 1024 * 1024;
+/** Chunks whose pages are known: some numbers for each page. */
+const MAX_WALKED = 64;
 /** What so many steps have not asked for is of a row group that no shard reads any more. */
 const KEPT_STEPS = 4;
 const MB = 1024 * 1024;
@@ -42,6 +48,8 @@ export class ParquetDecoder {
     maxSize: MAX_KEPT_BYTES,
     sizeCalculation: (buffer) => Math.max(1, buffer.byteLength),
   });
+
+  readonly #walked = new LRUCache<string, ChunkPages>({ max: MAX_WALKED });
 
   /** Steps so far, and the last one that asked for each range that is kept. */
   #step = 0;
@@ -71,16 +79,80 @@ export class ParquetDecoder {
     return { byteLength, slice: (start, end = byteLength) => this.#slice(start, end) };
   }
 
-  /** Where a file has no index of its pages, a shard needs its columns’ whole part of the row group, and so does the next one. */
-  #keepingBuffer(key: string, byteLength: number): AsyncBuffer {
+  /**
+   * 1. Pages of chunks that were walked through: those that the step before did not leave are read, neighbours with one request.
+   * 2. Else ranges are kept as they are: a short chunk is needed whole by every step of its row group.
+   */
+  #keepingBuffer(key: string, byteLength: number, walked: readonly ChunkPages[]): AsyncBuffer {
     const slice = async (start: number, end = byteLength) => {
-      const which = `${key} ${start} ${end}`;
-      const buffer = this.#kept.get(which) ?? (await this.#slice(start, end));
-      this.#asked.set(which, this.#step);
-      if (buffer.byteLength <= MAX_KEPT_BYTES) this.#kept.set(which, buffer);
-      return buffer;
+      const chunk = walked.find((each) => each.start <= start && end <= each.end);
+      const pages = chunk?.within(start, end);
+      return pages === undefined ? this.#keep(key, start, end) : this.#joined(key, pages); // 1, 2
     };
     return { byteLength, slice };
+  }
+
+  async #keep(key: string, start: number, end: number): Promise<ArrayBuffer> {
+    return (
+      this.#recall(key, start, end) ?? this.#remember(key, start, await this.#slice(start, end))
+    );
+  }
+
+  #recall(key: string, start: number, end: number): ArrayBuffer | undefined {
+    const which = `${key} ${start} ${end}`;
+    const kept = this.#kept.get(which);
+    if (kept !== undefined) this.#asked.set(which, this.#step);
+    return kept;
+  }
+
+  #remember(key: string, start: number, buffer: ArrayBuffer): ArrayBuffer {
+    const which = `${key} ${start} ${start + buffer.byteLength}`;
+    this.#asked.set(which, this.#step);
+    if (buffer.byteLength <= MAX_KEPT_BYTES) this.#kept.set(which, buffer);
+    return buffer;
+  }
+
+  async #joined(key: string, pages: readonly Page[]): Promise<ArrayBuffer> {
+    const first = pages[0]?.start ?? 0;
+    const joined = new Uint8Array((pages.at(-1)?.end ?? 0) - first);
+    let missing: Page[] = [];
+    const fetch = async () => {
+      const [start, end] = [missing[0]?.start ?? 0, missing.at(-1)?.end ?? 0];
+      if (start === end) return;
+      const run = await this.#slice(start, end);
+      joined.set(new Uint8Array(run), start - first);
+      for (const page of missing) {
+        this.#remember(key, page.start, run.slice(page.start - start, page.end - start));
+      }
+      missing = [];
+    };
+    for (const page of pages) {
+      const kept = this.#recall(key, page.start, page.end);
+      if (kept === undefined) {
+        missing.push(page);
+        continue;
+      }
+      await fetch();
+      joined.set(new Uint8Array(kept), page.start - first);
+    }
+    await fetch();
+    return joined.buffer;
+  }
+
+  /** Where the pages are of long chunks that have no index, as the library wants to be told. */
+  async #walk(known: Known, key: string, rows: Parameters<typeof chunksToWalk>[1]) {
+    const pageLocationsByGroup = known.metadata.row_groups.map(() => ({}));
+    const walked: ChunkPages[] = [];
+    for (const chunk of chunksToWalk(known.metadata, rows, WALKED_BYTES)) {
+      const which = `${key} ${chunk.start}`;
+      const pages = this.#walked.get(which) ?? new ChunkPages(chunk, this.#slice);
+      this.#walked.set(which, pages);
+      walked.push(pages);
+      Object.assign(pageLocationsByGroup[chunk.group] ?? {}, {
+        [chunk.path]: await pages.locations(chunk.from, chunk.to),
+      });
+    }
+    return { pageLocationsByGroup, walked };
   }
 
   #forget(): void {
@@ -105,10 +177,12 @@ export class ParquetDecoder {
       throw new Error('a row group has no sensible number of rows');
     }
     const chunks = metadata.row_groups.flatMap((group) => group.columns);
-    const columns = top.map(({ name }) => {
+    const columns = top.map((element) => {
+      const { name } = element;
       const own = chunks.filter(({ meta_data: of }) => of?.path_in_schema[0] === name);
       return {
         name,
+        type: typeOf(element),
         bytes: own.reduce((sum, { meta_data: of }) => sum + Number(of?.total_uncompressed_size), 0),
       };
     });
@@ -132,14 +206,17 @@ export class ParquetDecoder {
   }
 
   async #rows(
-    { metadata, looked, scales, codecs }: Known,
+    known: Known,
     { file, from, to, columns }: Extract<ParquetQuestion, { readonly type: 'read' }>,
   ): Promise<(Columns | string)[]> {
     this.#forget();
+    const { metadata, looked, scales, codecs } = known;
     const total = looked.groupRows.reduce((sum, rows) => sum + rows, 0);
-    const hasIndex = metadata.row_groups[0]?.columns[0]?.offset_index_offset !== undefined;
+    const wanted = { from, to: Math.min(to, total), columns };
+    const { walked, ...pages } = await this.#walk(known, file.key, wanted);
     const rows = await parquetReadObjects({
-      file: hasIndex ? this.#buffer(file.bytes) : this.#keepingBuffer(file.key, file.bytes),
+      ...pages,
+      file: this.#keepingBuffer(file.key, file.bytes, walked),
       metadata,
       columns: [...columns],
       rowStart: from,

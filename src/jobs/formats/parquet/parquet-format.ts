@@ -10,12 +10,12 @@ import type { ParquetThread } from './parquet-thread.js';
 
 /** Rows are decoded in steps of about so much: as much is held of each shard that runs. */
 const STEP_BYTES = 1024 * 1024;
-/** The library takes ranges of a file as whole buffers: a column of a row group, or its pages. */
-const MAX_RANGE_BYTES = 256 * 1024 * 1024;
+/** The library takes ranges of a file as whole buffers: pages, or a column with lists whose pages the file does not list. */
+const MAX_RANGE_BYTES = 128 * 1024 * 1024;
 
 /**
- * Parquet. What is held at once: of one row group the columns that are needed as they are in the file, or only the pages of the shard
- * where the file has an offset index; and the values of some thousand rows.
+ * Parquet. What is held at once: the pages of some thousand rows, and their values. Of columns with lists, the whole column of a row
+ * group, unless the file has an index of its pages.
  */
 export class ParquetFormat implements InputFormat {
   readonly #reader: FileReader;
@@ -29,6 +29,11 @@ export class ParquetFormat implements InputFormat {
   async *plan(file: FileRef, options: InputOptions, shardRows: number, signal: AbortSignal) {
     const { groupRows } = await this.#look(file, options, signal);
     yield* parquetShards(groupRows, shardRows);
+  }
+
+  async columnTypes(file: FileRef, options: InputOptions, signal: AbortSignal) {
+    const { columns } = await this.#look(file, options, signal);
+    return new Map(columns.map(({ name, type }) => [name, type]));
   }
 
   read(
@@ -111,7 +116,7 @@ export class ParquetFormat implements InputFormat {
     }
     if (end - start > MAX_RANGE_BYTES) {
       throw new InputError(
-        `${file.url}: a column of one row group has more than ${MAX_RANGE_BYTES / 1024 / 1024} MB: write the file again with smaller row groups`,
+        `${file.url}: a page, or a column with lists of one row group, has more than ${MAX_RANGE_BYTES / 1024 / 1024} MB: write the file again with smaller row groups, or with an index of its pages`,
       );
     }
     const buffer = new ArrayBuffer(end - start);

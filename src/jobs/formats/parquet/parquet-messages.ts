@@ -1,5 +1,5 @@
 /** What goes between the server and its thread for Parquet. */
-import type { Columns } from '../format.js';
+import type { Columns, OutputColumn } from '../format.js';
 
 export interface AskedFile {
   /** Changes with its content. */
@@ -7,11 +7,17 @@ export interface AskedFile {
   readonly bytes: number;
 }
 
+export interface LookedColumn {
+  readonly name: string;
+  readonly bytes: number;
+  readonly type: OutputColumn['type'];
+}
+
 /** What a file’s end says. */
 export interface LookedAt {
   readonly groupRows: readonly number[];
   /** Of the top level, with the bytes that they unpack to. */
-  readonly columns: readonly { readonly name: string; readonly bytes: number }[];
+  readonly columns: readonly LookedColumn[];
 }
 
 export type ParquetQuestion =

@@ -1,5 +1,6 @@
 /** What a text file is made of, by its first bytes: JSONL, or CSV with its header. Pure. */
 
+import type { FileFormat } from '../../../contract/jobs.js';
 import { InputError } from '../../files/input-error.js';
 import type { FileRef } from '../../files/place.js';
 import type { Columns, InputOptions } from '../format.js';
@@ -37,15 +38,38 @@ export function dialectOf(
   options: InputOptions,
 ): Dialect | undefined {
   assertPlainText(file, beginning, options);
-  if (options.format === 'jsonl') {
-    assertJsonl(file, beginning);
-    return {
-      rowsStart: 0,
-      findsRows: true,
-      splitter: (start) => new LineSplitter(start),
-      row: (content) => picked(jsonRow(content), options.columns),
-    };
-  }
+  return DIALECTS[options.format](file, beginning, isWhole, options);
+}
+
+const DIALECTS: Readonly<Record<FileFormat, typeof dialectOf>> = {
+  jsonl: jsonlDialect,
+  csv: csvDialect,
+  parquet: () => {
+    throw new Error('Parquet is no text');
+  },
+};
+
+function jsonlDialect(
+  file: FileRef,
+  beginning: Buffer,
+  _isWhole: boolean,
+  options: InputOptions,
+): Dialect {
+  assertJsonl(file, beginning);
+  return {
+    rowsStart: 0,
+    findsRows: true,
+    splitter: (start) => new LineSplitter(start),
+    row: (content) => picked(jsonRow(content), options.columns),
+  };
+}
+
+function csvDialect(
+  file: FileRef,
+  beginning: Buffer,
+  isWhole: boolean,
+  options: InputOptions,
+): Dialect | undefined {
   const head = csvHead(beginning, isWhole, options.delimiter);
   if (typeof head === 'string') throw new InputError(`${file.url}: ${head}`);
   if (head === undefined) {

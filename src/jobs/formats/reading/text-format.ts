@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { FileRef } from '../../files/place.js';
-import type { InputFormat, InputOptions, InputRow, ShardRange } from '../format.js';
+import type { ColumnTypes, InputFormat, InputOptions, InputRow, ShardRange } from '../format.js';
 import { type Dialect, dialectOf, MAX_HEAD_BYTES } from './dialect.js';
 import { jsonlShards } from './jsonl-shards.js';
 import type { OpenFiles } from './open-files.js';
@@ -55,6 +55,10 @@ export class TextFormat implements InputFormat {
         ? this.#countedRows(file, range, options, signal)
         : this.#rowsOfBytes(file, range, options, signal);
     return slicesOf(rows);
+  }
+
+  async columnTypes(): Promise<ColumnTypes> {
+    return new Map();
   }
 
   /** Of a plain file. All shards of a CSV file need its header. */

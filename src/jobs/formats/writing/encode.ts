@@ -1,7 +1,7 @@
 import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
-import type { Compression } from '../../../contract/jobs.js';
+import type { Compression, FileFormat } from '../../../contract/jobs.js';
 import type { Encode } from '../format.js';
 import { assertCanWrite } from './can-write.js';
 import { csvOf } from './csv-writer.js';
@@ -16,20 +16,26 @@ const { createZstdCompress } = zlib as { readonly createZstdCompress?: () => Tra
  * Other versions may pack the same rows into other bytes, which unpack to the same.
  */
 export const encode: Encode = (slices, options) => {
-  const { format, compression, columns } = options;
-  if (format === 'parquet') {
-    assertCanWrite(compression);
-    return parquetOf(slices, columns, compression);
-  }
-  const text = format === 'csv' ? csvOf(slices, columns) : jsonlOf(slices, columns);
-  return packed(text, compression);
+  assertCanWrite(options.compression);
+  return WRITERS[options.format](slices, options);
+};
+
+const WRITERS: Readonly<Record<FileFormat, Encode>> = {
+  jsonl: (slices, { columns, compression }) => packed(jsonlOf(slices, columns), compression),
+  csv: (slices, { columns, compression }) => packed(csvOf(slices, columns), compression),
+  // It packs each of its pages.
+  parquet: (slices, { columns, compression }) => parquetOf(slices, columns, compression),
+};
+
+const PACKERS: Readonly<Record<Compression, () => Transform | undefined>> = {
+  none: () => undefined,
+  gzip: () => zlib.createGzip(),
+  zstd: () => createZstdCompress?.(),
 };
 
 async function* packed(chunks: AsyncIterable<Uint8Array>, compression: Compression) {
-  if (compression === 'none') return yield* chunks;
-  assertCanWrite(compression);
-  const packer = compression === 'gzip' ? zlib.createGzip() : createZstdCompress?.();
-  if (packer === undefined) return;
+  const packer = PACKERS[compression]();
+  if (packer === undefined) return yield* chunks;
   const source = Readable.from(chunks, { objectMode: true, highWaterMark: 1 });
   const done = pipeline(source, packer);
   // Its error is met again while reading.

@@ -30,7 +30,10 @@ type ColumnType = OutputColumn['type'];
 /**
  * Rows as Parquet; lists and objects are JSON text. It holds one row group: about 8 MB, or 50,000 rows.
  *
- * A column whose values in the first row group are of another type than was said is a column of texts.
+ * The schema is a function of the columns alone, never of the rows, so that all parts of a job have the same. In a column of texts,
+ * another value is JSON text.
+ *
+ * @throws InputError if a value is not of the type of its column
  */
 export async function* parquetOf(
   slices: AsyncIterable<readonly Columns[]>,
@@ -44,23 +47,17 @@ export async function* parquetOf(
     sink.index = 0;
     return bytes;
   };
-  const open = (typed: readonly OutputColumn[]) =>
-    new ParquetWriter({
-      writer: sink,
-      schema: schemaFromColumnData({ columnData: sourcesOf([], typed) }),
-      codec: CODECS[compression],
-      compressors: COMPRESSORS,
-      createdBy: 'plimsoll',
-    });
-  let typed: readonly OutputColumn[] | undefined;
-  let writer: ReturnType<typeof open> | undefined;
+  const writer = new ParquetWriter({
+    writer: sink,
+    schema: schemaFromColumnData({ columnData: sourcesOf([], columns) }),
+    codec: CODECS[compression],
+    compressors: COMPRESSORS,
+    createdBy: 'plimsoll',
+  });
   for await (const rows of groupsOf(slices)) {
-    typed ??= columns.map((column) => ({ ...column, type: fittingType(column, rows) }));
-    writer ??= open(typed);
-    await writer.write({ columnData: sourcesOf(rows, typed), rowGroupSize: rows.length });
+    await writer.write({ columnData: sourcesOf(rows, columns), rowGroupSize: rows.length });
     yield take();
   }
-  writer ??= open(columns);
   await writer.finish();
   yield take();
 }
@@ -85,14 +82,16 @@ async function* groupsOf(
   if (group.length > 0) yield group;
 }
 
-function fittingType({ name, type }: OutputColumn, rows: readonly Columns[]): ColumnType {
-  return rows.every((row) => fits(row[name], type)) ? type : 'text';
-}
-
 function fits(value: unknown, type: ColumnType): boolean {
   if (value === undefined || value === null || type === 'text' || type === 'json') return true;
-  if (type === 'integer') return Number.isSafeInteger(value);
+  if (type === 'integer') return Number.isSafeInteger(value) || isLong(value);
   return typeof value === (type === 'number' ? 'number' : 'boolean');
+}
+
+/** Digits of a whole number of 64 bits that a double does not hold exactly. */
+function isLong(value: unknown): value is string {
+  if (typeof value !== 'string' || !/^-?\d{1,19}$/.test(value)) return false;
+  return BigInt.asIntN(64, BigInt(value)) === BigInt(value);
 }
 
 function sourcesOf(rows: readonly Columns[], columns: readonly OutputColumn[]): ColumnSource[] {
@@ -108,10 +107,10 @@ function writtenValue(value: unknown, name: string, type: ColumnType): unknown {
   if (value === undefined || value === null) return null;
   if (!fits(value, type)) {
     throw new InputError(
-      `the column ${JSON.stringify(name)} holds ${typeof value}s beside values of the type ${type}: leave it out, or ask for JSONL or CSV`,
+      `the column ${JSON.stringify(name)} holds a ${typeof value}, and is of the type ${type}: leave it out, or ask for JSONL or CSV`,
     );
   }
-  if (type === 'integer') return BigInt(value as number);
+  if (type === 'integer') return BigInt(value as number | string);
   if (type === 'number' || type === 'flag') return value;
   return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -128,10 +128,15 @@ export class BullDeliveries implements Deliveries {
     );
   }
 
-  async putBack(delivery: Delivery): Promise<void> {
+  async putBack(delivery: Delivery, pauseMs = 0): Promise<void> {
     const { job, token, lane } = bullOf(delivery);
     const backend = await this.#backend(lane);
-    await unlessLost(backend.moveJobFromActiveToWait(job.id ?? '', token));
+    const id = job.id ?? '';
+    await unlessLost(
+      pauseMs === 0
+        ? backend.moveJobFromActiveToWait(id, token)
+        : backend.moveToDelayed(id, Date.now(), pauseMs, token, { skipAttempt: true }),
+    );
   }
 
   /** BullMQ notices a lost lock at its second look, half a lock’s time after the first. */
@@ -207,8 +212,8 @@ export class BullDeliveries implements Deliveries {
           }
         : { job, kind: 'shard', shard: shardOf(taken.id ?? '') };
     const delivery: BullDelivery = {
-      ...{ task, failedAttempts: attemptsMade + stalledCounter, reason: failedReason ?? null },
-      ...{ lane: name, token, job: taken },
+      ...{ task, failedAttempts: attemptsMade, lostMachines: stalledCounter },
+      ...{ reason: failedReason ?? null, lane: name, token, job: taken },
     };
     return delivery;
   }

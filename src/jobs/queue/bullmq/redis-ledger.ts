@@ -1,4 +1,4 @@
-import type { JobRecord, Ledger } from '../engines/ledger.js';
+import { JobForgotten, type JobKey, type JobRecord, type Ledger } from '../engines/ledger.js';
 import { storedJob } from '../engines/stored-job.js';
 import type { JobState } from '../queue.js';
 import type { JobsRedis } from './jobs-redis.js';
@@ -13,27 +13,39 @@ redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 return 1`;
 
-/** KEYS: record, journal. ARGV: entries. */
+/** KEYS: record, journal. ARGV: when the job was created, entries. */
 const APPEND = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
-for n = 1, #ARGV do redis.call('RPUSH', KEYS[2], ARGV[n]) end
+if redis.call('HGET', KEYS[1], 'created') ~= ARGV[1] then return -1 end
+for n = 2, #ARGV do redis.call('RPUSH', KEYS[2], ARGV[n]) end
 return redis.call('LLEN', KEYS[2])`;
 
-/** KEYS: record, journal, open, ended. ARGV: id, length of the journal, time, how it ended. */
+/** KEYS: record, journal, open, ended. ARGV: id, length of the journal, time, how it ended, when it was created. */
 const CLOSE = `
+if redis.call('HGET', KEYS[1], 'created') ~= ARGV[5] then return 0 end
 if redis.call('LLEN', KEYS[2]) ~= tonumber(ARGV[2]) then return 0 end
 if redis.call('HSETNX', KEYS[1], 'ended', ARGV[4]) == 0 then return 0 end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1])
 return 1`;
 
-/** KEYS: record, journal, open, ended. ARGV: id, entry. */
+/** KEYS: record, journal, open, ended. ARGV: id, entry, when the job was created. */
 const REOPEN = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
+if redis.call('HGET', KEYS[1], 'created') ~= ARGV[3] then return -1 end
 redis.call('RPUSH', KEYS[2], ARGV[2])
 redis.call('HDEL', KEYS[1], 'ended')
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('ZADD', KEYS[3], redis.call('HGET', KEYS[1], 'created'), ARGV[1])
+return 1`;
+
+/** KEYS: record, journal, open, ended, all. ARGV: id, when the job was created, when it begins anew. */
+const RESTART = `
+if redis.call('HGET', KEYS[1], 'created') ~= ARGV[2] then return 0 end
+if redis.call('HDEL', KEYS[1], 'ended') == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'created', ARGV[3])
+redis.call('UNLINK', KEYS[2])
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('ZADD', KEYS[3], ARGV[3], ARGV[1])
+redis.call('ZADD', KEYS[5], ARGV[3], ARGV[1])
 return 1`;
 
 /** KEYS: record, journal, open, ended, all. ARGV: id, time. UNLINK frees a long journal beside. */
@@ -79,9 +91,10 @@ export class RedisLedger implements Ledger {
     return this.#found('ZRANGE', 'open', 0, -1);
   }
 
-  async append(id: string, entries: readonly string[]): Promise<void> {
-    const length = await this.#redis.run(APPEND, [this.#record(id), this.#journal(id)], entries);
-    if (Number(length) < 0) throw new Error(`the job ${id} has been forgotten`);
+  async append(job: JobKey, entries: readonly string[]): Promise<void> {
+    const keys = [this.#record(job.id), this.#journal(job.id)];
+    const length = await this.#redis.run(APPEND, keys, [String(job.createdAtMs), ...entries]);
+    if (Number(length) < 0) throw new JobForgotten(job);
   }
 
   read(id: string, from: number, limit: number): Promise<readonly string[]> {
@@ -89,14 +102,22 @@ export class RedisLedger implements Ledger {
   }
 
   async close(state: JobState, entries: number): Promise<boolean> {
-    const { id, endedAtMs } = state;
-    const values = [id, String(entries), String(endedAtMs ?? 0), JSON.stringify(state)];
+    const { id, endedAtMs, createdAtMs } = state;
+    const numbers = [String(entries), String(endedAtMs ?? 0)];
+    const values = [id, ...numbers, JSON.stringify(state), String(createdAtMs)];
     return Number(await this.#redis.run(CLOSE, this.#keysOf(id), values)) === 1;
   }
 
-  async reopen(id: string, entry: string): Promise<void> {
-    const done = await this.#redis.run(REOPEN, this.#keysOf(id), [id, entry]);
-    if (Number(done) < 0) throw new Error(`the job ${id} has been forgotten`);
+  async reopen(job: JobKey, entry: string): Promise<void> {
+    const values = [job.id, entry, String(job.createdAtMs)];
+    const done = await this.#redis.run(REOPEN, this.#keysOf(job.id), values);
+    if (Number(done) < 0) throw new JobForgotten(job);
+  }
+
+  async restart({ id, createdAtMs: before }: JobKey, createdAtMs: number): Promise<boolean> {
+    const keys = [...this.#keysOf(id), this.#key('all')];
+    const values = [id, String(before), String(createdAtMs)];
+    return Number(await this.#redis.run(RESTART, keys, values)) === 1;
   }
 
   async endedBefore(timeMs: number): Promise<readonly string[]> {

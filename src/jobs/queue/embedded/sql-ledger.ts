@@ -3,7 +3,7 @@ import type { Backend, Work } from '../../../store/databases/backend.js';
 import { writeWhenFree } from '../../../store/databases/when-free.js';
 import { storableText } from '../../../store/rows.js';
 import type { JobSchema, Schema } from '../../../store/schema.js';
-import type { JobRecord, Ledger } from '../engines/ledger.js';
+import { JobForgotten, type JobKey, type JobRecord, type Ledger } from '../engines/ledger.js';
 import { storedJob } from '../engines/stored-job.js';
 import type { JobState } from '../queue.js';
 
@@ -70,8 +70,8 @@ export class SqlLedger implements Ledger {
     return recordsOf(rows);
   }
 
-  async append(id: string, entries: readonly string[]): Promise<void> {
-    await this.#write((tables) => append(tables, id, entries));
+  async append(job: JobKey, entries: readonly string[]): Promise<void> {
+    await this.#write((tables) => append(tables, job, entries));
   }
 
   async read(id: string, from: number, limit: number): Promise<readonly string[]> {
@@ -94,6 +94,7 @@ export class SqlLedger implements Ledger {
         .updateTable('jobs')
         .set({ ended: storableText(JSON.stringify(state)), ended_at_ms: state.endedAtMs })
         .where('id', '=', state.id)
+        .where('created_at_ms', '=', state.createdAtMs)
         .where('entries', '=', entries)
         .where('ended_at_ms', 'is', null)
         .executeTakeFirst(),
@@ -101,14 +102,30 @@ export class SqlLedger implements Ledger {
     return numUpdatedRows === 1n;
   }
 
-  async reopen(id: string, entry: string): Promise<void> {
+  async reopen(job: JobKey, entry: string): Promise<void> {
     await this.#write(async (tables) => {
-      await append(tables, id, [entry]);
+      await append(tables, job, [entry]);
       await tables
         .updateTable('jobs')
         .set({ ended: null, ended_at_ms: null })
-        .where('id', '=', id)
+        .where('id', '=', job.id)
         .execute();
+    });
+  }
+
+  /** In one transaction: nobody sees a new job with the old journal. */
+  async restart({ id, createdAtMs: before }: JobKey, createdAtMs: number): Promise<boolean> {
+    return this.#write(async (tables) => {
+      const { numUpdatedRows } = await tables
+        .updateTable('jobs')
+        .set({ created_at_ms: createdAtMs, entries: 0, ended: null, ended_at_ms: null })
+        .where('id', '=', id)
+        .where('created_at_ms', '=', before)
+        .where('ended_at_ms', 'is not', null)
+        .executeTakeFirst();
+      if (numUpdatedRows !== 1n) return false;
+      await tables.deleteFrom('job_journal').where('job', '=', id).execute();
+      return true;
     });
   }
 
@@ -153,15 +170,17 @@ function onJobs<T>(work: (tables: Tables) => Promise<T>): Work<T> {
 }
 
 /** The job's row is changed first, which makes appending servers wait for one another: places have no gap. */
-async function append(tables: Tables, id: string, entries: readonly string[]): Promise<void> {
+async function append(tables: Tables, job: JobKey, entries: readonly string[]): Promise<void> {
+  const { id, createdAtMs } = job;
   const count = entries.length;
   const row = await tables
     .updateTable('jobs')
     .set(({ eb }) => ({ entries: eb('entries', '+', count) }))
     .where('id', '=', id)
+    .where('created_at_ms', '=', createdAtMs)
     .returning('entries')
     .executeTakeFirst();
-  if (row === undefined) throw new Error(`the job ${id} has been forgotten`);
+  if (row === undefined) throw new JobForgotten(job);
   const first = row.entries - count;
   for (const [at, entry] of entries.entries()) {
     await sql`insert into job_journal (job, place, entry)

@@ -47,7 +47,7 @@ export class SqliteDeliveries implements Deliveries {
           .insertInto('job_tasks')
           .values({
             ...{ lane, job, kind, shard, state: 'waiting', due_at_ms: 0, failed_attempts: 0 },
-            ...{ reason: null, server: null, owner: null, lock_until_ms: null },
+            ...{ reason: null, server: null, owner: null, lock_until_ms: null, lost_machines: 0 },
           })
           .onConflict((conflict) => conflict.columns(['job', 'kind', 'shard']).doNothing())
           .execute();
@@ -96,10 +96,11 @@ export class SqliteDeliveries implements Deliveries {
     );
   }
 
-  async putBack(delivery: Delivery): Promise<void> {
+  async putBack(delivery: Delivery, pauseMs = 0): Promise<void> {
     await this.#write((tables) =>
       this.#own(tables, delivery, {
-        ...{ state: 'waiting', owner: null, server: null, lock_until_ms: null, due_at_ms: 0 },
+        ...{ state: 'waiting', owner: null, server: null, lock_until_ms: null },
+        due_at_ms: pauseMs === 0 ? 0 : this.#options.now() + pauseMs,
       }),
     );
   }
@@ -156,7 +157,8 @@ export class SqliteDeliveries implements Deliveries {
       );
       if (row === undefined) continue;
       const { state, reason, server } = row;
-      found.set(shard, { state, failedAttempts: row.failed_attempts, reason, server });
+      const failedAttempts = row.failed_attempts + row.lost_machines;
+      found.set(shard, { state, failedAttempts, reason, server });
     }
     return found;
   }
@@ -189,7 +191,8 @@ export class SqliteDeliveries implements Deliveries {
     const [row] = rows;
     if (row === undefined) return undefined;
     const { job, kind, shard, reason } = row;
-    return { task: { job, kind, shard }, failedAttempts: row.failed_attempts, reason };
+    const { failed_attempts: failedAttempts, lost_machines: lostMachines } = row;
+    return { task: { job, kind, shard }, failedAttempts, lostMachines, reason };
   }
 
   /** Changes a task that is still this server's. */
@@ -218,10 +221,10 @@ function onTasks(database: unknown): Tables {
   return database as Tables;
 }
 
-/** A lost machine's attempt counts: a shard that ends machines must not go round for ever. */
+/** Counted apart from failed attempts: the machine may have been killed, or the shard may end machines. */
 function giveBack(tables: Tables) {
   return tables.updateTable('job_tasks').set(({ eb }) => ({
     ...{ state: 'waiting' as const, owner: null, lock_until_ms: null, reason: LOST },
-    failed_attempts: eb('failed_attempts', '+', 1),
+    lost_machines: eb('lost_machines', '+', 1),
   }));
 }

@@ -8,14 +8,17 @@ export interface Task {
 /** A task that a machine of ours was given. */
 export interface Delivery {
   readonly task: Task;
-  /** Attempts that failed before this one, those of lost machines among them. */
+  /** Attempts that failed before this one. */
   readonly failedAttempts: number;
-  /** Of the last of them. */
+  /** Machines that were lost while they had it. */
+  readonly lostMachines: number;
+  /** Of the last of both. */
   readonly reason: string | null;
 }
 
 export interface TaskState {
   readonly state: 'waiting' | 'running';
+  /** Those that ended with their machine among them. */
   readonly failedAttempts: number;
   readonly reason: string | null;
   readonly server: string | null;
@@ -37,9 +40,9 @@ export interface Deliveries {
   settle(delivery: Delivery): Promise<void>;
   /** The attempt failed; the next one may begin after the pause. */
   failed(delivery: Delivery, reason: string, pauseMs: number): Promise<void>;
-  /** The task waits again, as if it had not been given. */
-  putBack(delivery: Delivery): Promise<void>;
-  /** Gives out again what lost machines had of these jobs: a failed attempt of each. */
+  /** The task waits again, as if it had not been given. @param pauseMs it is not given out before; 0: at once */
+  putBack(delivery: Delivery, pauseMs?: number): Promise<void>;
+  /** Gives out again what lost machines had of these jobs, and counts that. */
   recover(jobs: readonly string[]): Promise<void>;
   /** How many shards of a job machines have now. */
   running(job: string): Promise<number>;

@@ -1,4 +1,5 @@
 import {
+  isFlag,
   isList,
   isNumber,
   isOneOf,
@@ -10,7 +11,7 @@ import {
 import type { FileRef } from '../../files/place.js';
 import type { ShardRange } from '../../formats/format.js';
 import { isJobModel } from '../engines/stored-job.js';
-import type { Shard, ShardResult } from '../queue.js';
+import type { JobModel, Shard, ShardResult } from '../queue.js';
 
 /** Ranges of one file, one after another. The file is named once, so that a shard takes some twenty bytes. */
 export interface FileRanges {
@@ -20,8 +21,8 @@ export interface FileRanges {
 
 /** One thing that happened to a job. Its entries in their order are all there is to know about it. */
 export type Entry =
-  /** A machine began to plan. */
-  | { readonly kind: 'began'; readonly atMs: number }
+  /** A machine began to plan, with its model. An older version did not note the model. */
+  | { readonly kind: 'began'; readonly atMs: number; readonly model?: JobModel | undefined }
   /** Some more shards, from number `first` on; `files` and `bytes` are those of the input so far. */
   | {
       readonly kind: 'piece';
@@ -32,17 +33,23 @@ export type Entry =
     }
   | { readonly kind: 'planned' }
   | { readonly kind: 'done'; readonly shard: number; readonly result: ShardResult }
-  /** A shard was set aside after its last attempt. */
+  /** A shard was set aside after its last attempt. `anew`: a retry has to plan anew. */
   | {
       readonly kind: 'failed';
       readonly shard: number;
       readonly reason: string;
       readonly attempts: number;
       readonly server: string | null;
+      readonly anew?: boolean | undefined;
     }
   | { readonly kind: 'cancelled'; readonly atMs: number }
   /** No attempt can mend it: the job failed as a whole. */
-  | { readonly kind: 'broken'; readonly atMs: number; readonly reason: string }
+  | {
+      readonly kind: 'broken';
+      readonly atMs: number;
+      readonly reason: string;
+      readonly anew?: boolean | undefined;
+    }
   | { readonly kind: 'finished'; readonly atMs: number; readonly manifest: string }
   | { readonly kind: 'retried' };
 
@@ -67,7 +74,7 @@ const isResult = shapeOf<ShardResult>({
 
 /** For each kind of entry, what it holds beside its kind. */
 const SHAPES: { readonly [K in Entry['kind']]: (value: unknown) => boolean } = {
-  began: shapeOf({ atMs: isNumber }),
+  began: shapeOf({ atMs: isNumber, model: orMissing(isJobModel) }),
   piece: shapeOf({
     first: isNumber,
     parts: isList(shapeOf<FileRanges>({ file: isFile, ranges: isList(isRange) })),
@@ -75,9 +82,12 @@ const SHAPES: { readonly [K in Entry['kind']]: (value: unknown) => boolean } = {
   }),
   planned: shapeOf({}),
   done: shapeOf({ shard: isNumber, result: isResult }),
-  failed: shapeOf({ shard: isNumber, reason: isText, attempts: isNumber, server: orNull(isText) }),
+  failed: shapeOf({
+    ...{ shard: isNumber, reason: isText, attempts: isNumber, server: orNull(isText) },
+    anew: orMissing(isFlag),
+  }),
   cancelled: shapeOf({ atMs: isNumber }),
-  broken: shapeOf({ atMs: isNumber, reason: isText }),
+  broken: shapeOf({ atMs: isNumber, reason: isText, anew: orMissing(isFlag) }),
   finished: shapeOf({ atMs: isNumber, manifest: isText }),
   retried: shapeOf({}),
 };
@@ -122,6 +132,13 @@ export function shardOf(
     at += ranges.length;
   }
   return undefined;
+}
+
+/** Whether two shards are the same rows of the same version of a file. */
+export function isSameShard(one: Shard, other: Shard): boolean {
+  const [a, b] = [one.range, other.range];
+  if (a.unit !== b.unit || a.start !== b.start || a.end !== b.end) return false;
+  return isSameFile(one.file, other.file);
 }
 
 export function isSameFile(one: FileRef, other: FileRef): boolean {

@@ -44,7 +44,7 @@ export class LiveJobs {
 
   /** Adds entries, and brings the sum up to date. */
   async append(record: JobRecord, entries: readonly Entry[]): Promise<LiveJob> {
-    await this.#ledger.append(record.id, entries.map(written));
+    await this.#ledger.append(record, entries.map(written));
     return this.current(record);
   }
 
@@ -89,7 +89,10 @@ export class LiveJobs {
   }
 
   #keep(record: JobRecord): Kept {
-    const known = this.#jobs.get(record.id);
+    const kept = this.#jobs.get(record.id);
+    const isNewer = kept !== undefined && kept.record.createdAtMs < record.createdAtMs;
+    // Began anew meanwhile: the sum of the old journal is nobody's any more.
+    const known = isNewer ? undefined : kept;
     const job: Kept = known ?? {
       ...{ record, tally: new Tally(record.request) },
       ...{ reading: undefined, again: false, isCurrent: false, piece: undefined },

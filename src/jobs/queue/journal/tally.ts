@@ -30,6 +30,7 @@ export class Tally {
   #done = 0;
   #failed = 0;
   #planned = false;
+  #plansAnew = false;
   files = 0;
   bytes = 0;
   rows = 0;
@@ -68,6 +69,11 @@ export class Tally {
 
   get hasEnded(): boolean {
     return this.#end !== undefined;
+  }
+
+  /** Whether a retry has to plan anew: the planning failed, or the input is not as it was planned. */
+  get plansAnew(): boolean {
+    return this.#plansAnew || (this.#end === 'broken' && !this.#planned);
   }
 
   /** Whether every shard is done or failed, so that the manifest is next. */
@@ -129,6 +135,7 @@ export class Tally {
     switch (entry.kind) {
       case 'began':
         this.startedAtMs ??= entry.atMs;
+        this.model ??= entry.model ?? null;
         break;
       case 'piece':
         this.#addPiece(entry, place);
@@ -165,6 +172,7 @@ export class Tally {
     const before = this.outcomeOf(entry.shard);
     if (before === 'done' || before === entry.kind) return; // 1
     if (entry.kind === 'failed') {
+      if (entry.anew === true) this.#plansAnew = true;
       this.#failed += 1;
       this.#outcomes.set(entry.shard, -(place + 1));
       return;
@@ -182,7 +190,10 @@ export class Tally {
     if (this.#end !== undefined) return; // 2
     this.#end = entry.kind;
     this.endedAtMs = entry.atMs;
-    if (entry.kind === 'broken') this.error = entry.reason;
+    if (entry.kind === 'broken') {
+      this.error = entry.reason;
+      if (entry.anew === true) this.#plansAnew = true;
+    }
     if (entry.kind === 'finished') this.manifest = entry.manifest;
   }
 

@@ -2,18 +2,19 @@ import type { Deliveries, Delivery } from '../engines/deliveries.js';
 import type { LiveJob, LiveJobs } from '../journal/live-jobs.js';
 import { HANDED_BACK, type JobWork } from '../queue.js';
 import { stateOf, verdictOn } from '../rules.js';
+import { Pauses } from './pauses.js';
 import { runTask, type TaskParts } from './run-task.js';
 
 /** Why the work on a task is aborted although this server goes on. */
 export const ENDED = new Error('the job has ended');
 export const LOST = new Error('another machine was given this shard: this one was taken for lost');
 
-/** A job without news is looked at this often, and `mayTake` is asked again. */
+/** A job without news is looked at this often, and `whyNotTake` is asked again. */
 const LOOK_MS = 1000;
 /** Plans and manifests at once, beside the shards. */
 const STEPS_AT_ONCE = 2;
 
-export interface MachineParts extends Omit<TaskParts, 'work'> {
+export interface MachineParts extends Omit<TaskParts, 'work' | 'pauses'> {
   readonly deliveries: Deliveries;
   readonly jobs: LiveJobs;
   /** Jobs that are open, as of now. */
@@ -24,6 +25,7 @@ export interface MachineParts extends Omit<TaskParts, 'work'> {
 
 interface Held {
   readonly delivery: Delivery;
+  readonly job: LiveJob;
   readonly abort: AbortController;
   readonly through: Promise<void>;
 }
@@ -34,6 +36,9 @@ export class Machine {
   readonly #work: JobWork;
   readonly #atOnce: number;
   readonly #held = new Set<Held>();
+  readonly #pauses: Pauses;
+  /** By job: why nothing of it was taken at the last look. */
+  readonly #reasons = new Map<string, string>();
   /** Where the last turn began: jobs are served in turns. */
   #turn = 0;
   #stopping = false;
@@ -47,6 +52,12 @@ export class Machine {
     this.#parts = parts;
     this.#work = work;
     this.#atOnce = atOnce;
+    this.#pauses = new Pauses(parts.now);
+  }
+
+  /** Why this server takes nothing of an open job now; undefined if it would. */
+  whyIdle(job: string): string | undefined {
+    return this.#pauses.lastReasonOf(job) ?? this.#reasons.get(job);
   }
 
   start(): void {
@@ -106,6 +117,7 @@ export class Machine {
     const { deliveries, openJobs } = this.#parts;
     const open = new Map((await openJobs()).map((job) => [job.record.id, job]));
     this.#abortEnded(open);
+    this.#forgetReasons(open);
     // A server whose jobs have all ended asks no more of the engine, and pays for no library of one before the first.
     if (open.size === 0) return;
     await deliveries.recover([...open.keys()]);
@@ -133,7 +145,11 @@ export class Machine {
   async #takeShard(job: LiveJob): Promise<boolean> {
     const { tally, record } = job;
     if (this.#stopping || tally.hasEnded || tally.startedAtMs === null) return false;
-    if (!this.#work.mayTake(stateOf(record, tally, this.#runningOf(record.id)))) return false;
+    if (this.#pauses.reasonOf(record.id) !== undefined) return false;
+    const reason = this.#work.whyNotTake(stateOf(record, tally, this.#runningOf(record.id)));
+    if (reason === undefined) this.#reasons.delete(record.id);
+    else this.#reasons.set(record.id, reason);
+    if (reason !== undefined) return false;
     const delivery = await this.#parts.deliveries.takeShard(record.id);
     if (delivery === undefined) return false;
     await this.#begin(delivery, job);
@@ -146,7 +162,7 @@ export class Machine {
     try {
       if (job === undefined) return await this.#withoutJob(delivery);
       await jobs.current(job.record);
-      const verdict = verdictOn(delivery.task, delivery.failedAttempts, job.tally, attempts);
+      const verdict = verdictOn(delivery.task, delivery, job.tally, attempts);
       if (verdict === 'drop') return await this.#drop(delivery, job);
       if (verdict === 'put back' || this.#stopping) return await deliveries.putBack(delivery);
       this.#run(delivery, job, verdict === 'set aside');
@@ -177,23 +193,29 @@ export class Machine {
 
   #run(delivery: Delivery, job: LiveJob, isLast: boolean): void {
     const abort = new AbortController();
-    const parts: TaskParts = { ...this.#parts, work: this.#work };
+    const parts: TaskParts = { ...this.#parts, work: this.#work, pauses: this.#pauses };
     const through = runTask(parts, delivery, job, isLast, abort.signal)
       .catch((error: unknown) => this.#parts.onError(error))
       .finally(() => {
         this.#held.delete(held);
         this.wake();
       });
-    const held: Held = { delivery, abort, through };
+    const held: Held = { delivery, job, abort, through };
     this.#held.add(held);
   }
 
   /** Jobs that others ended too: each is looked at every second. */
   #abortEnded(open: ReadonlyMap<string, LiveJob>): void {
-    for (const { delivery, abort } of this.#held) {
+    for (const { delivery, job: of, abort } of this.#held) {
       const job = open.get(delivery.task.job);
-      if (job === undefined || job.tally.hasEnded) abort.abort(ENDED);
+      const beganAnew = job !== undefined && job.record.createdAtMs !== of.record.createdAtMs;
+      if (job === undefined || job.tally.hasEnded || beganAnew) abort.abort(ENDED);
     }
+  }
+
+  #forgetReasons(open: ReadonlyMap<string, LiveJob>): void {
+    this.#pauses.keepOnly((job) => open.has(job));
+    for (const job of this.#reasons.keys()) if (!open.has(job)) this.#reasons.delete(job);
   }
 
   async #renew(): Promise<void> {

@@ -1,7 +1,8 @@
 import { messageOf } from '../../../errors.js';
 import { pause } from '../../../system/pause.js';
 import type { Deliveries, Delivery } from '../engines/deliveries.js';
-import { type Entry, MAX_SHARDS_OF_PIECE, partsOf } from '../journal/entries.js';
+import { JobForgotten } from '../engines/ledger.js';
+import { type Entry, isSameShard, MAX_SHARDS_OF_PIECE, partsOf } from '../journal/entries.js';
 import type { LiveJob, LiveJobs } from '../journal/live-jobs.js';
 import { allShards } from '../journal/shard-states.js';
 import {
@@ -9,10 +10,13 @@ import {
   JobFailure,
   type JobState,
   type JobWork,
+  NotNow,
+  type PlannedShard,
   type PlanPiece,
-  type Shard,
+  ShardFailure,
 } from '../queue.js';
 import { pauseAfter, stateOf } from '../rules.js';
+import type { Pauses } from './pauses.js';
 
 export interface TaskParts {
   readonly work: JobWork;
@@ -23,6 +27,7 @@ export interface TaskParts {
   readonly backoffMs: number;
   readonly now: () => number;
   readonly onError: (error: unknown) => void;
+  readonly pauses: Pauses;
   /** There may be something to take. */
   readonly wake: () => void;
   /** Notes that a job has ended, if it has. */
@@ -32,15 +37,18 @@ export interface TaskParts {
 /** A result is kept for this long while the engine is away; then the shard is done anew. */
 const INSIST_TRIES = 600;
 const INSIST_PAUSE_MS = 1000;
-const LOST_REASON = 'the machine that ran it was lost';
+const LOST_REASON = 'the machines that ran it were lost, one after another';
+const PLAN_CHANGED =
+  'the input has changed while it was planned: retry the job, which lists the input again and keeps the parts that still hold';
 
 /**
  * Works on one task.
  *
  * 1. A task that may not be attempted any more is set aside: the shard, or with a step the whole job.
  * 2. Work that is aborted is put back, and was no attempt. If the lock was lost that changes nothing.
- * 3. A {@link JobFailure} ends the job.
- * 4. Any other error is a failed attempt.
+ * 3. So is what cannot go on now, for a while; unless that has lasted for too long.
+ * 4. A {@link JobFailure} ends the job, a {@link ShardFailure} sets the shard aside.
+ * 5. Any other error is a failed attempt.
  */
 export async function runTask(
   parts: TaskParts,
@@ -50,17 +58,28 @@ export async function runTask(
   signal: AbortSignal,
 ): Promise<void> {
   const run = new TaskRun(parts, delivery, job, signal);
-  if (isLast) return run.setAside(delivery.reason ?? LOST_REASON, delivery.failedAttempts); // 1
-  let entry: Entry | undefined;
   try {
-    entry = await run.work();
+    if (isLast) return await run.setAside(lastReason(delivery), attemptsOf(delivery)); // 1
+    let entry: Entry;
+    try {
+      entry = await run.work();
+    } catch (error) {
+      return await run.failed(error);
+    }
+    parts.pauses.wentWell(delivery.task);
+    await run.through(entry);
   } catch (error) {
-    const isHandedBack = signal.aborted || error === HANDED_BACK;
-    if (isHandedBack) return parts.deliveries.putBack(delivery); // 2
-    if (error instanceof JobFailure) return run.breakJob(error.message); // 3
-    return run.attemptFailed(messageOf(error) || 'unknown'); // 4
+    // The job began anew, or is forgotten: its tasks are, too.
+    if (!(error instanceof JobForgotten)) throw error;
   }
-  await run.through(entry);
+}
+
+function attemptsOf({ failedAttempts, lostMachines }: Delivery): number {
+  return failedAttempts + lostMachines;
+}
+
+function lastReason({ reason, lostMachines, failedAttempts }: Delivery): string {
+  return reason === null || lostMachines > failedAttempts ? LOST_REASON : reason;
 }
 
 class TaskRun {
@@ -83,6 +102,23 @@ class TaskRun {
     return kind === 'finish' ? this.#finish() : this.#shard();
   }
 
+  /** What becomes of the task whose work threw that: see {@link runTask}. */
+  async failed(error: unknown): Promise<void> {
+    const { deliveries, pauses } = this.#parts;
+    const delivery = this.#delivery;
+    if (this.#signal.aborted || error === HANDED_BACK) return deliveries.putBack(delivery); // 2
+    if (error instanceof JobForgotten) throw error;
+    if (error instanceof NotNow) {
+      const pauseMs = pauses.notNow(delivery.task, error); // 3
+      if (pauseMs !== undefined) return deliveries.putBack(delivery, pauseMs);
+    }
+    if (error instanceof JobFailure) return this.breakJob(error.message, error.plansAnew); // 4
+    if (error instanceof ShardFailure && delivery.task.kind === 'shard') {
+      return this.setAside(error.message, attemptsOf(delivery) + 1, true);
+    }
+    return this.attemptFailed(messageOf(error) || 'unknown'); // 5
+  }
+
   /** Notes the outcome, and forgets the task. The manifest is next if this was the last shard. */
   async through(entry: Entry): Promise<void> {
     const { jobs, deliveries, wake, closeIfEnded } = this.#parts;
@@ -99,22 +135,23 @@ class TaskRun {
   async attemptFailed(reason: string): Promise<void> {
     const { deliveries, attempts, backoffMs } = this.#parts;
     const failed = this.#delivery.failedAttempts + 1;
-    if (failed >= attempts) return this.setAside(reason, failed);
+    if (failed >= attempts) return this.setAside(reason, attemptsOf(this.#delivery) + 1);
     await deliveries.failed(this.#delivery, reason, pauseAfter(failed, backoffMs));
   }
 
-  async setAside(reason: string, attempts: number): Promise<void> {
+  /** @param anew whether a retry has to plan anew */
+  async setAside(reason: string, attempts: number, anew = false): Promise<void> {
     const { kind, shard } = this.#delivery.task;
     const { server, now } = this.#parts;
     if (kind !== 'shard') return this.through({ kind: 'broken', atMs: now(), reason });
-    await this.through({ kind: 'failed', shard, reason, attempts, server });
+    await this.through({ ...{ kind: 'failed', shard, reason, attempts, server }, ...flag(anew) });
   }
 
   /** The shard, if it was one, is for a retry. */
-  async breakJob(reason: string): Promise<void> {
+  async breakJob(reason: string, anew: boolean): Promise<void> {
     const { jobs, deliveries, now, closeIfEnded, wake } = this.#parts;
     await this.#insist(() =>
-      jobs.append(this.#job.record, [{ kind: 'broken', atMs: now(), reason }]),
+      jobs.append(this.#job.record, [{ kind: 'broken', atMs: now(), reason, ...flag(anew) }]),
     );
     if (this.#delivery.task.kind === 'shard') await deliveries.putBack(this.#delivery);
     else await deliveries.settle(this.#delivery);
@@ -125,25 +162,45 @@ class TaskRun {
   async #plan(): Promise<Entry> {
     const { jobs, work, now } = this.#parts;
     const { record, tally } = this.#job;
-    if (tally.startedAtMs === null) await jobs.append(record, [{ kind: 'began', atMs: now() }]);
+    if (tally.startedAtMs === null || tally.model === null) {
+      const model = await work.pin(this.#state);
+      await jobs.append(record, [{ kind: 'began', atMs: now(), model }]);
+    }
     await this.#offer(Math.max(0, tally.known - MAX_SHARDS_OF_PIECE), tally.known);
+    let count = 0;
     for await (const piece of work.plan(this.#state, this.#signal)) {
       this.#signal.throwIfAborted();
+      count += piece.shards.length;
       await this.#addPiece(piece);
     }
     this.#signal.throwIfAborted();
+    if (count < tally.known) throw new JobFailure(PLAN_CHANGED, { plansAnew: true });
     return { kind: 'planned' };
   }
 
-  /** The shards that are not known yet. They are noted first, so that who is given one finds its range. */
+  /**
+   * The shards that are not known yet. They are noted first, so that the machine that is given one finds its range. Those that an
+   * interrupted planning has noted must be the same: rows would be missing or double otherwise.
+   */
   async #addPiece({ shards, files, bytes }: PlanPiece): Promise<void> {
-    const { jobs, wake } = this.#parts;
+    const { jobs, wake, server } = this.#parts;
     const { record, tally } = this.#job;
+    for (const shard of shards.filter(({ index }) => index < tally.known)) {
+      const known = await jobs.shard(this.#job, shard.index);
+      if (known === undefined || !isSameShard(known, shard)) {
+        throw new JobFailure(PLAN_CHANGED, { plansAnew: true });
+      }
+    }
     const fresh = shards.filter(({ index }) => index >= tally.known);
     for (const some of slices(fresh, MAX_SHARDS_OF_PIECE)) {
       const first = tally.known;
       const parts = partsOf(some);
-      await jobs.append(record, [{ kind: 'piece', first, parts, files, bytes }]);
+      const failed = some.flatMap(({ index: shard, failed: reason }): readonly Entry[] =>
+        reason === undefined
+          ? []
+          : [{ kind: 'failed', shard, reason, attempts: 1, server, anew: true }],
+      );
+      await jobs.append(record, [{ kind: 'piece', first, parts, files, bytes }, ...failed]);
       await this.#offer(first, tally.known);
       wake();
     }
@@ -187,7 +244,8 @@ class TaskRun {
         await note();
         return;
       } catch (error) {
-        if (this.#signal.aborted || tries >= INSIST_TRIES) throw error;
+        const isOver = this.#signal.aborted || error instanceof JobForgotten;
+        if (isOver || tries >= INSIST_TRIES) throw error;
         if (tries === 1) this.#parts.onError(error);
         await pause(INSIST_PAUSE_MS, this.#signal);
       }
@@ -195,7 +253,14 @@ class TaskRun {
   }
 }
 
-function* slices(shards: readonly Shard[], size: number): Generator<readonly Shard[]> {
+function flag(anew: boolean): { readonly anew?: true } {
+  return anew ? { anew } : {};
+}
+
+function* slices(
+  shards: readonly PlannedShard[],
+  size: number,
+): Generator<readonly PlannedShard[]> {
   // At least one, without shards perhaps: a piece tells how much input there is, too.
   for (let at = 0; at === 0 || at < shards.length; at += size) yield shards.slice(at, at + size);
 }

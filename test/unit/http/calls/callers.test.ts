@@ -29,6 +29,23 @@ test('headers say who asks where the body does not', async () => {
   });
 });
 
+const latin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
+
+test.each(['Zoë', 'Łukasz', '王小明', 'Ада', '🚢'])('a header in UTF-8 says %s', async (name) => {
+  const found = await asked({
+    'x-plimsoll-user': latin1(name),
+    'x-plimsoll-session': latin1(name),
+  });
+  expect(found).toMatchObject({ user: name, session: name });
+});
+
+test('one that is no UTF-8 is Latin-1; its length is counted in characters', async () => {
+  expect(await asked({ 'x-plimsoll-user': 'Zo\u00eb' })).toMatchObject({ user: 'Zoë' });
+  expect((await asked({ 'x-plimsoll-user': latin1('王'.repeat(128)) })).status).toBe(200);
+  const refused = await asked({ 'x-plimsoll-user': latin1('王'.repeat(129)) });
+  expect(refused.message).toContain('has 129 characters');
+});
+
 test('without a name the user is the hash of the address, and the session is open', async () => {
   const found = await asked({ 'X-Plimsoll-User': '' });
   expect(found).toMatchObject({

@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import fastify, { type FastifyInstance } from 'fastify';
 import { expect, test } from 'vitest';
 import { closed, list, object, text } from '../../../../src/contract/schema/schema.js';
@@ -53,6 +56,7 @@ function door(name: string, field: string): Door {
   };
 }
 
+const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
 const TWO = [door('first', 'texts'), door('second', 'documents')];
 
 /** The doors read nothing of the rest of the server but these. */
@@ -121,6 +125,32 @@ test('a closed door says so, and leaves shared addresses to the others', async (
 test('the beginning of an address says in which form its errors are', () => {
   expect(errorFormOf('/second/nothing', TWO)).toBe(TWO[1]?.errors);
   expect(errorFormOf('/secondary', TWO)).not.toBe(TWO[1]?.errors);
+  const inner = { ...door('inner', 'x'), prefixes: ['/first/inner'] };
+  for (const doors of [
+    [...TWO, inner],
+    [inner, ...TWO],
+  ]) {
+    expect(errorFormOf('/first/inner/x', doors)).toBe(inner.errors);
+    expect(errorFormOf('/first/innermost', doors)).toBe(TWO[0]?.errors);
+  }
+  const formOf = (name: string) => DOORS.find((of) => of.name === name)?.errors;
+  expect(errorFormOf('/v2/rerank')).toBe(formOf('vllm'));
+  expect(errorFormOf('/v2/rerank/x')).toBe(formOf('vllm'));
+  expect(errorFormOf('/v2/reranks')).toBe(formOf('open-inference'));
+});
+
+test('the document shows the smallest door, with all of its files', () => {
+  const folder = (name: string) => path.join(ROOT, 'src/http/doors', name);
+  const lines = (name: string) =>
+    readdirSync(folder(name), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .flatMap(({ parentPath, name: file }) =>
+        readFileSync(path.join(parentPath, file), 'utf8').split('\n'),
+      ).length;
+  const [smallest = ''] = DOORS.map(({ name }) => name).sort((a, b) => lines(a) - lines(b));
+  const document = readFileSync(path.join(ROOT, 'docs/doors.md'), 'utf8');
+  expect(document).toContain(`The smallest one is \`${smallest}/\`:`);
+  for (const file of readdirSync(folder(smallest))) expect(document).toContain(`| \`${file}\` |`);
 });
 
 test('the setting names doors, and refuses what is none', () => {

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
-import { limitConnections } from '../../../../src/http/wire/connections.js';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { type ConnectionOptions, limitConnections } from '../../../../src/http/wire/connections.js';
 import { builtServer } from '../built-server.js';
 
 const MAX = 3;
@@ -16,10 +16,11 @@ afterEach(() => {
 
 async function startServer(
   listener: RequestListener,
+  options?: ConnectionOptions,
 ): Promise<readonly [Server, (socket: Socket) => boolean]> {
   const server = createServer(listener);
   servers.push(server);
-  const isSpare = limitConnections(server, MAX);
+  const isSpare = limitConnections(server, MAX, options);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return [server, isSpare];
@@ -99,7 +100,8 @@ test('the server answers health checks while every connection is being answered'
     return String(await once(socket, 'data'));
   };
   for (let n = 0; n < 100; n += 1) await connectTo(app.server);
-  for (const url of ['/health/live', '/health/ready', '/metrics']) {
+  const health = ['/health/live', '/health/ready', '/v2/health/ready', '/tei/health', '/metrics'];
+  for (const url of health) {
     expect(await ask(url)).toMatch(/^HTTP\/1.1 200 [\s\S]*connection: close/i);
   }
   expect(await ask('/v1/models')).toMatch(
@@ -117,4 +119,48 @@ test('connections that have closed make room', async () => {
   }
   kept.write(REQUEST);
   expect(String(await once(kept, 'data'))).toContain('answer');
+});
+
+describe('an answer that is larger than the buffers of the system', () => {
+  const BYTES = 32 * 2 ** 20;
+  const LIMIT_MS = 1000;
+  const large: RequestListener = (_request, response) => response.end(Buffer.alloc(BYTES, 'x'));
+
+  test('ends its connection where nobody reads it, and is counted', async () => {
+    let stalled = 0;
+    const onStalled = () => {
+      stalled += 1;
+    };
+    const [server] = await startServer(large, { stalledAnswerMs: LIMIT_MS, onStalled });
+    const closed = once(server, 'connection').then(([taken]) => once(taken as Socket, 'close'));
+    const client = await connectTo(server);
+    client.pause();
+    client.write(REQUEST);
+    await closed;
+    expect(stalled).toBe(1);
+  });
+
+  test('reaches a client that reads slowly', async () => {
+    let stalled = 0;
+    const onStalled = () => {
+      stalled += 1;
+    };
+    const [server] = await startServer(large, { stalledAnswerMs: LIMIT_MS, onStalled });
+    const client = await connectTo(server);
+    let bytes = 0;
+    const begunMs = performance.now();
+    // Half a megabyte at a time, which takes four times as long as a client may stand still.
+    client.on('data', (chunk) => {
+      const before = Math.floor(bytes / 2 ** 19);
+      bytes += chunk.length;
+      if (Math.floor(bytes / 2 ** 19) === before) return;
+      client.pause();
+      setTimeout(() => client.resume(), (4 * LIMIT_MS) / 64);
+    });
+    client.write(REQUEST);
+    await vi.waitUntil(() => bytes > BYTES || client.destroyed, { timeout: 50_000 });
+    expect(bytes).toBeGreaterThan(BYTES);
+    expect(performance.now() - begunMs).toBeGreaterThan(2 * LIMIT_MS);
+    expect(stalled).toBe(0);
+  });
 });

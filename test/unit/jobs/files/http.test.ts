@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { Places } from '../../../../src/jobs/files/places.js';
+import { HttpClient } from '../../../../src/jobs/files/remote/http-client.js';
 import { isPrivateAddress } from '../../../../src/jobs/files/remote/private-addresses.js';
 import { Formats } from '../../../../src/jobs/formats/formats.js';
 import { all, signal, valuesOf } from '../reading.js';
@@ -20,6 +22,10 @@ const server = http.createServer((request, reply) => {
   const [, kind, name = ''] = url.pathname.split('/');
   if (kind === 'to') {
     reply.writeHead(302, { location: url.searchParams.get('location') ?? '' }).end();
+    return;
+  }
+  if (kind === 'stalls') {
+    reply.writeHead(200).write('x');
     return;
   }
   if (kind === 'status') {
@@ -105,6 +111,32 @@ describe('http', () => {
       'bytes=2100-8999',
       'bytes=3100-8999',
     ]);
+  });
+
+  test('a look at a file without a length does not read it', async () => {
+    // Its body never ends.
+    const [file] = await all(places.list([`${base}/stalls/a.csv`], signal, { isLook: true }));
+    expect(file).toMatchObject({ url: `${base}/stalls/a.csv`, ranged: false });
+  });
+
+  test('time that a reader takes is not time that the server takes', async () => {
+    const client = new HttpClient(true, 50);
+    const url = new URL(`${base}/plain/rows.jsonl`);
+    const reply = await client.request({ method: 'GET', url, headers: {} }, signal);
+    const { socket } = reply;
+    const chunks: Buffer[] = [];
+    for await (const chunk of reply as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      // Twice as long as the server may take.
+      for (let n = 0; n < 2 && chunks.length === 1; n += 1) await once(socket, 'timeout');
+    }
+    expect(Buffer.concat(chunks).equals(BODY)).toBe(true);
+    const stalled = await client.request(
+      { method: 'GET', url: new URL(`${base}/stalls/a`), headers: {} },
+      signal,
+    );
+    await expect(all(stalled)).rejects.toThrow('sent nothing for 0.05 s');
+    client.close();
   });
 
   test('a file that changed is refused', async () => {

@@ -127,6 +127,53 @@ describe('files of this machine', () => {
     expect(found).toHaveLength(1);
   });
 
+  const PART = 'part-000000-0123456789ab.jsonl';
+
+  test('the output of the job within its input is no input', async () => {
+    const folder = await folderWith(
+      'a.jsonl',
+      'x/b.jsonl',
+      `x/${PART}`,
+      `out/${PART}`,
+      'out/manifest-0123456789abcdef.json',
+      'out/notes.jsonl',
+    );
+    const listed = async (pattern: string, output: string) => {
+      const found = places.list([path.join(folder, pattern)], signal, {
+        output: path.join(folder, output),
+      });
+      return (await all(found)).map(({ url }) => path.relative(folder, url));
+    };
+    expect(await listed('', 'out')).toEqual(['a.jsonl', `x/${PART}`, 'x/b.jsonl'].sort());
+    expect(await listed('', 'out/')).not.toContain(`out/${PART}`);
+    // Parts of another job are input as any other file is.
+    expect(await listed('out', 'elsewhere')).toEqual(['out/notes.jsonl', `out/${PART}`]);
+    expect(await listed('**/*', 'out')).toEqual([
+      'a.jsonl',
+      'out/notes.jsonl',
+      'x/b.jsonl',
+      `x/${PART}`,
+    ]);
+    expect(await listed('out/*.jsonl', 'out')).toEqual(['out/notes.jsonl']);
+    expect(await listed('x/*.jsonl', '')).toEqual(['x/b.jsonl', `x/${PART}`]);
+    expect(await listed(`out/${PART}`, 'out')).toEqual([`out/${PART}`]);
+    await symlink(path.join(folder, 'out'), path.join(folder, 'link'));
+    expect(await listed('', 'link')).toEqual(await listed('', 'out'));
+    await expect(listed('out', 'link')).rejects.toThrow('is the folder that is read');
+    await expect(listed('', '')).rejects.toThrow('is the folder that is read');
+    await expect(listed('out/part-*', 'out')).rejects.toThrow('but the 1 that lie in the output');
+  });
+
+  test('a glob that ends with a slash is one of folders', async () => {
+    const folder = await folderWith('2024-1/a.csv', '2024-2/x/b.csv', '2024-2/n.txt', '2024-3.csv');
+    const found = places.list([`${folder}/2024-*/`], signal);
+    expect((await all(found)).map(({ url }) => path.relative(folder, url))).toEqual([
+      '2024-1/a.csv',
+      '2024-2/x/b.csv',
+    ]);
+    await expect(list(folder, '2024-1*')).rejects.toThrow('a pattern of folders ends with /');
+  });
+
   test('a folder with nothing that can be read says so', async () => {
     const folder = await folderWith('notes.txt');
     await expect(list(folder, '')).rejects.toThrow('no file whose name says');

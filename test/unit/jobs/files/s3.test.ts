@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { InputError } from '../../../../src/jobs/files/input-error.js';
 import { Places } from '../../../../src/jobs/files/places.js';
-import { all, signal } from '../reading.js';
-import { S3Server } from './s3-server.js';
+import { s3Url } from '../../../../src/jobs/files/remote/s3-client.js';
+import { keysFrom } from '../../../../src/jobs/files/remote/s3-keys.js';
+import { all, signal, temporaryFolder } from '../reading.js';
+import { KEYS, S3Server } from './s3-server.js';
 
 const server = await S3Server.start();
 const placesWith = (s3: object) =>
@@ -71,6 +77,54 @@ describe('files of S3', () => {
     }
   });
 
+  test('the output of the job within its input is no input', async () => {
+    const part = 'part-000000-0123456789ab.jsonl';
+    for (const key of ['in/a.jsonl', `in/x/${part}`, `in/out/${part}`, 'in/out/notes.jsonl']) {
+      server.put(key, '{}');
+    }
+    const listed = async (pattern: string, output: string) =>
+      (await all(places.list([pattern], signal, { output }))).map(({ url }) => url);
+    const others = ['s3://bucket/in/a.jsonl', `s3://bucket/in/x/${part}`];
+    expect(await listed('s3://bucket/in', 's3://bucket/in/out')).toEqual(others);
+    expect(await listed('s3://bucket/in/**', 's3://bucket/in/out/')).toEqual([
+      's3://bucket/in/a.jsonl',
+      's3://bucket/in/out/notes.jsonl',
+      `s3://bucket/in/x/${part}`,
+    ]);
+    expect(await listed('s3://bucket/in/', 's3://other/in/out')).toHaveLength(4);
+    expect(await listed(`s3://bucket/in/out/${part}`, 's3://bucket/in/out')).toHaveLength(1);
+    await expect(listed('s3://bucket/in', 's3://bucket/in/')).rejects.toThrow(
+      'is the folder that is read',
+    );
+    await expect(listed('s3://bucket/in/out/part-*', 's3://bucket/in/out')).rejects.toThrow(
+      'but the 1 that lie in the output',
+    );
+  });
+
+  test('a key with wildcards in it is that file; a glob that ends with a slash is one of folders', async () => {
+    for (const key of [
+      'a[1].jsonl',
+      'a1.jsonl',
+      'is it?.jsonl',
+      '[x]/b.csv',
+      '2024-1/c.csv',
+      '2024-2/x/d.csv',
+      '2024-2/n.txt',
+    ]) {
+      server.put(key, 'x');
+    }
+    expect(await list('s3://bucket/a[1].jsonl')).toEqual(['a[1].jsonl']);
+    expect(await list('s3://bucket/is it?.jsonl')).toEqual(['is it?.jsonl']);
+    expect(await list('s3://bucket/[x]/')).toEqual(['[x]/b.csv']);
+    expect(await list('s3://bucket/2024-*/')).toEqual(['2024-1/c.csv', '2024-2/x/d.csv']);
+    // Who may read some keys only is told 403 of a glob's own name.
+    server.faults.push({
+      when: (method) => method === 'HEAD',
+      answer: (reply) => reply.writeHead(403).end(),
+    });
+    expect(await list('s3://bucket/a*.jsonl')).toEqual(['a1.jsonl', 'a[1].jsonl']);
+  });
+
   test('a wrong key, and none, are told', async () => {
     server.put('a.csv', 'x');
     const read = (s3: object) => all(placesWith(s3).list(['s3://bucket/*.csv'], signal));
@@ -79,6 +133,125 @@ describe('files of S3', () => {
     );
     await expect(read({ accessKeyId: undefined })).rejects.toThrow('no key is set');
     expect(() => placesWith({ endpoint: 'nowhere' })).toThrow('jobs.s3.endpoint');
+  });
+
+  const refusal = (status: number, code: string, when = (_method: string) => true) => ({
+    when,
+    answer: (reply: import('node:http').ServerResponse) => {
+      reply.writeHead(status).end(`<Error><Code>${code}</Code></Error>`);
+    },
+  });
+
+  test('keys come from variables, from files, or from a profile', async () => {
+    const folder = await temporaryFolder();
+    const file = async (name: string, content: string) => {
+      await writeFile(path.join(folder, name), content);
+      return path.join(folder, name);
+    };
+    const { accessKeyId, secretAccessKey } = KEYS;
+    const secret = { AWS_SECRET_ACCESS_KEY_FILE: await file('secret', `${secretAccessKey}\n`) };
+    const own = { AWS_ACCESS_KEY_ID: accessKeyId, ...secret };
+    expect(await keysFrom(own)).toEqual({ ...KEYS, sessionToken: undefined });
+    const shared = await file(
+      'credentials',
+      `[default]\naws_access_key_id = A\naws_secret_access_key=B\n\n[ bulk ]\r\naws_access_key_id=C\r\naws_secret_access_key = d=e\r\naws_session_token=F\r\n[role]\nrole_arn=x\n`,
+    );
+    const named = { AWS_SHARED_CREDENTIALS_FILE: shared };
+    expect(await keysFrom(named)).toMatchObject({ accessKeyId: 'A', secretAccessKey: 'B' });
+    expect(await keysFrom({ ...named, AWS_PROFILE: 'bulk' })).toEqual({
+      accessKeyId: 'C',
+      secretAccessKey: 'd=e',
+      sessionToken: 'F',
+    });
+    expect(await keysFrom({ HOME: folder })).toBeUndefined();
+    for (const [environment, reason] of [
+      [{ ...named, AWS_PROFILE: 'role' }, 'has no keys for the profile role'],
+      [{ AWS_SHARED_CREDENTIALS_FILE: `${folder}/none` }, 'is not there'],
+      [secret, 'go together'],
+      [{ ...own, AWS_SESSION_TOKEN_FILE: `${folder}/none` }, 'AWS_SESSION_TOKEN_FILE'],
+    ] as const) {
+      await expect(keysFrom(environment)).rejects.toThrow(reason);
+    }
+  });
+
+  test('keys that are renewed while a job runs are read again; an expired token passes', async () => {
+    const file = path.join(await temporaryFolder(), 'credentials');
+    const keys = (secret: string) =>
+      writeFileSync(
+        file,
+        `[default]\naws_access_key_id=${KEYS.accessKeyId}\naws_secret_access_key=${secret}\naws_session_token=t\n`,
+      );
+    keys('old');
+    const environment = { AWS_SHARED_CREDENTIALS_FILE: file };
+    const other = placesWith({ accessKeyId: '', secretAccessKey: '', environment });
+    server.put('a.csv', 'x');
+    const listed = () => all(other.list(['s3://bucket/a.csv', 's3://bucket/*.csv'], signal));
+    await expect(listed()).rejects.toThrow('does not allow it');
+    // Those of before are fresh yet: it is the refusal that has them read again.
+    keys(KEYS.secretAccessKey);
+    expect(await listed()).toHaveLength(1);
+    const listing = (method: string) => method === 'GET';
+    server.faults.push(
+      refusal(400, 'ExpiredToken', listing),
+      refusal(400, 'ExpiredToken', listing),
+    );
+    expect(await listed()).toHaveLength(1);
+    for (let n = 0; n < 5; n += 1) server.faults.push(refusal(400, 'ExpiredToken'));
+    const failure: unknown = await listed().catch((error: unknown) => error);
+    expect(failure).toMatchObject({ message: expect.stringContaining('token has expired') });
+    // Other attempts at the shard may go well.
+    expect(failure).not.toBeInstanceOf(InputError);
+  });
+
+  test('a server that does not know If-None-Match is looked at first', async () => {
+    for (const [status, code] of [
+      [501, 'NotImplemented'],
+      [400, 'InvalidArgument'],
+    ] as const) {
+      server.objects.clear();
+      const other = placesWith({});
+      const puts = (method: string) => method === 'PUT';
+      server.faults.push(refusal(status, code, puts));
+      const write = (name: string, content: string) =>
+        other.writer('s3://bucket/out').write(name, chunksOf(content), signal);
+      const first = await write('a', 'first');
+      expect(await write('a', 'other')).toEqual(first);
+      expect(server.objects.get('out/a')?.body.toString()).toBe('first');
+      server.requests.length = 0;
+      await write('b', 'x');
+      expect(server.requests).toEqual(['HEAD /bucket/out/b', 'PUT /bucket/out/b']);
+    }
+    // What is wrong with the request itself is told.
+    server.faults.push(refusal(400, 'BadDigest'), refusal(404, ''), refusal(400, 'BadDigest'));
+    await expect(
+      placesWith({}).writer('s3://bucket/out').write('c', chunksOf('x'), signal),
+    ).rejects.toThrow('BadDigest');
+  });
+
+  test.each([
+    [{}, 'bucket', 'https://bucket.s3.eu-1.amazonaws.com/a/b%20c'],
+    [{}, 'my.bucket', 'https://s3.eu-1.amazonaws.com/my.bucket/a/b%20c'],
+    [{ addressing: 'path' }, 'bucket', 'https://s3.eu-1.amazonaws.com/bucket/a/b%20c'],
+    [{ endpoint: 'http://127.0.0.1:9000/' }, 'bucket', 'http://127.0.0.1:9000/bucket/a/b%20c'],
+    [
+      { endpoint: 'https://s3.example:444', addressing: 'host' },
+      'my.bucket',
+      'https://my.bucket.s3.example:444/a/b%20c',
+    ],
+  ] as const)('%o: %s is at %s', (options, bucket, url) => {
+    const told = { endpoint: undefined, region: 'eu-1', ...options };
+    expect(s3Url(told, { bucket, key: 'a/b c' }).href).toBe(url);
+    const whole = s3Url(told, { bucket }).href;
+    expect(whole.endsWith(`/${bucket}`) || whole.endsWith('/')).toBe(true);
+  });
+
+  test('a bucket that cannot be part of a host is refused', () => {
+    const endpoint = 'http://127.0.0.1:9000';
+    for (const of of [{ endpoint }, { endpoint: undefined }]) {
+      expect(() =>
+        s3Url({ ...of, region: 'eu-1', addressing: 'host' }, { bucket: 'My_bucket' }),
+      ).toThrow('jobs.s3.addressing=path');
+    }
   });
 
   test('a file that changed is refused', async () => {

@@ -1,6 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import type { ByteRange, FileRef } from '../../../../src/jobs/files/place.js';
 import type { Columns, OutputColumn, OutputOptions } from '../../../../src/jobs/formats/format.js';
 import { encode, Formats } from '../../../../src/jobs/formats/formats.js';
@@ -95,12 +96,55 @@ describe('Parquet', () => {
     expect(read).toMatchObject([{ scores: '[{"label":"spam","score":0.5}]' }, { scores: null }]);
   });
 
-  test('a column of other values than was said is one of texts; later it is refused', async () => {
-    const mixed = await encoded([{ n: 1 }, { n: 'two' }]);
-    const read = valuesOf(await bench.rows(await bench.file(mixed), OPTIONS, WHOLE));
-    expect(read).toMatchObject([{ n: '1' }, { n: 'two' }]);
-    const late = [...Array.from({ length: 50_000 }, (_, n) => ({ n })), { n: 'two' }];
-    await expect(encoded(late)).rejects.toThrow('the column "n" holds strings');
+  test('the schema is that of the columns, whatever the rows hold; other values are refused', async () => {
+    const typesOf = async (rows: readonly Columns[]) => {
+      const file = await bench.file(await encoded(rows));
+      return [...(await bench.formats.input('parquet').columnTypes(file, OPTIONS, signal))];
+    };
+    const types = [
+      ['text', 'text'],
+      ['n', 'integer'],
+      ['x', 'number'],
+      ['yes', 'flag'],
+      ['scores', 'text'],
+    ];
+    expect(await typesOf([])).toEqual(types);
+    expect(await typesOf([{ text: null, n: null }])).toEqual(types);
+    expect(await typesOf([{ text: 'a', n: 1, x: 2, yes: true }])).toEqual(types);
+    const large = await bench.file(await encoded([{ n: '-9223372036854775808' }, { n: 1 }]));
+    expect(valuesOf(await bench.rows(large, OPTIONS, WHOLE))).toMatchObject([
+      { n: '-9223372036854775808' },
+      { n: 1 },
+    ]);
+    for (const n of ['two', 0.5, '9223372036854775808']) {
+      await expect(encoded([{ n: 1 }, { n }])).rejects.toThrow('the column "n" holds a');
+    }
+  });
+
+  test('columns keep the type that the file says they have', async () => {
+    const types = await bench.formats
+      .input('parquet')
+      .columnTypes(await fixture('kinds.parquet'), OPTIONS, signal);
+    expect(Object.fromEntries(types)).toEqual({
+      int8: 'integer',
+      uint32: 'integer',
+      uint64: 'text',
+      float: 'number',
+      half: 'number',
+      small_decimal: 'text',
+      large_decimal: 'text',
+      date: 'text',
+      millis: 'text',
+      micros: 'text',
+      nanos: 'text',
+      before: 'text',
+      bytes_of_text: 'text',
+      bytes: 'text',
+      list: 'json',
+      struct: 'json',
+      map: 'json',
+      uuid: 'text',
+    });
   });
 
   test('only the columns that are asked for are read; a missing one is refused', async () => {
@@ -167,6 +211,104 @@ describe('Parquet', () => {
     await formats.close();
     // The end of the file twice, for its length and its list, and the column.
     expect(starts).toHaveLength(3);
+  });
+
+  /** One row group without an index of its pages, as pyarrow and pandas write them; its text is much longer than a step. */
+  describe('a long row group without an index of its pages', () => {
+    /** Words that no codec makes much shorter. */
+    const noise = (n: number, words: number) =>
+      Array.from({ length: words }, (_, at) =>
+        ((n * 7919 + at * at * 104_729) % 2147483647).toString(36),
+      ).join(' ');
+    const rows = Array.from({ length: 6000 }, (_, n) => ({
+      id: BigInt(n),
+      text: n % 100 === 7 ? null : noise(n, 250 + (n % 150)),
+      folder: `folder ${n % 3} ${'x'.repeat(1000)}`,
+    }));
+    const plainOf = ({ id, text, folder }: (typeof rows)[number]) => ({
+      id: Number(id),
+      text,
+      folder,
+    });
+    const noted: { start: number; bytes: number }[] = [];
+    const formats = new Formats(
+      {
+        read(of: FileRef, range: ByteRange, stop: AbortSignal) {
+          noted.push({ start: range.start, bytes: (range.end ?? of.bytes) - range.start });
+          return bench.places.read(of, range, stop);
+        },
+      },
+      thread,
+    );
+    afterAll(() => formats.close());
+
+    async function longFile(codec: 'UNCOMPRESSED' | 'SNAPPY'): Promise<FileRef> {
+      const { parquetWriteBuffer } = await import('hyparquet-writer');
+      const column = <T extends 'id' | 'text' | 'folder'>(name: T, more: object) => ({
+        name,
+        data: rows.map((row) => row[name]),
+        offsetIndex: false,
+        columnIndex: false,
+        ...more,
+      });
+      const written = parquetWriteBuffer({
+        columnData: [
+          column('id', { type: 'INT64' }),
+          column('text', { type: 'STRING', encoding: 'PLAIN' }),
+          column('folder', { type: 'STRING' }),
+        ],
+        rowGroupSize: rows.length,
+        pageSize: 200_000,
+        codec,
+      });
+      return bench.file(new Uint8Array(written));
+    }
+
+    const read = async (file: FileRef, start: number, end: number) => {
+      noted.length = 0;
+      const shard = { unit: 'rows', start, end } as const;
+      return valuesOf([
+        (await all(formats.input('parquet').read(file, shard, OPTIONS, signal))).flat(),
+      ]);
+    };
+
+    test.each(['UNCOMPRESSED', 'SNAPPY'] as const)(
+      '%s: rows anywhere are read page by page, each page about once',
+      async (codec) => {
+        const file = await longFile(codec);
+        expect(file.bytes).toBeGreaterThan(8e6);
+        expect(await read(file, 0, rows.length)).toEqual(rows.map(plainOf));
+        const bytesRead = noted.reduce((sum, { bytes }) => sum + bytes, 0);
+        expect(bytesRead).toBeLessThan(1.5 * file.bytes + 1e6);
+        expect(Math.max(...noted.map(({ bytes }) => bytes))).toBeLessThan(2.5e6);
+        expect(await read(file, 4321, 4400)).toEqual(rows.slice(4321, 4400).map(plainOf));
+        expect(noted.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(2.5e6);
+      },
+    );
+
+    test('any rows are those rows, whoever walked where before', async () => {
+      const file = await longFile('SNAPPY');
+      await fc.assert(
+        fc.asyncProperty(
+          fc.nat(rows.length - 1),
+          fc.integer({ min: 1, max: 900 }),
+          async (start, count) => {
+            const end = Math.min(start + count, rows.length);
+            expect(await read(file, start, end)).toEqual(rows.slice(start, end).map(plainOf));
+          },
+        ),
+        { numRuns: 15 },
+      );
+    });
+
+    test('headers that are broken are told', async () => {
+      const file = await longFile('UNCOMPRESSED');
+      const bytes = await readFile(file.url);
+      // Within the text’s column, behind what a shard from the start needs.
+      bytes.fill(0xff, 4e6, 9e6);
+      const broken = await bench.file(bytes);
+      await expect(read(broken, 5000, 5010)).rejects.toThrow('its Parquet is broken');
+    });
   });
 
   test('values of every type are plain ones', async () => {

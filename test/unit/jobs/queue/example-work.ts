@@ -1,6 +1,7 @@
 import type { JobRequest } from '../../../../src/contract/jobs.js';
 import type {
   JobEvent,
+  JobModel,
   JobQueue,
   JobState,
   JobWork,
@@ -11,6 +12,7 @@ import type {
   ShardState,
 } from '../../../../src/jobs/queue/queue.js';
 
+export const MODEL: JobModel = { id: 'spam', commit: null, dtype: 'fp32' };
 export const SHARD_ROWS = 100;
 const SHARD_BYTES = 1000;
 
@@ -32,7 +34,7 @@ export function resultOf({ index }: Shard, server: string): ShardResult {
   return {
     ...{ part: `part-${index}.jsonl`, bytes: 500, sha256: 'ab'.repeat(32) },
     ...{ rows: SHARD_ROWS, bad: 1, server, tookMs: 5 },
-    model: { id: 'spam', commit: null, dtype: 'fp32' },
+    model: MODEL,
   };
 }
 
@@ -42,7 +44,8 @@ export class ExampleWork implements JobWork {
   readonly ran: number[] = [];
   readonly finished: ShardState[][] = [];
   plans = 0;
-  mayTake: (job: JobState) => boolean = () => true;
+  whyNotTake: (job: JobState) => string | undefined = () => undefined;
+  pin: JobWork['pin'] = async () => MODEL;
   plan: JobWork['plan'];
   run: JobWork['run'];
   finish: JobWork['finish'];

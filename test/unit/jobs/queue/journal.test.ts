@@ -26,14 +26,14 @@ async function embedded(): Promise<{ readonly store: Store; readonly queue: Ledg
 
 const { file, range } = shard(0);
 const ENTRIES: readonly Entry[] = [
-  { kind: 'began', atMs: 1 },
+  { kind: 'began', atMs: 1, model: { id: 'spam', commit: 'abc', dtype: 'q8' } },
   { kind: 'piece', first: 0, parts: [{ file, ranges: [range] }], files: 1, bytes: 10 },
   { kind: 'piece', first: 1, parts: [], files: 1, bytes: 10 },
   { kind: 'planned' },
   { kind: 'done', shard: 0, result: resultOf(shard(0), 'a') },
   { kind: 'failed', shard: 1, reason: 'no', attempts: 3, server: null },
   { kind: 'cancelled', atMs: 2 },
-  { kind: 'broken', atMs: 2, reason: 'no' },
+  { kind: 'broken', atMs: 2, reason: 'no', anew: true },
   { kind: 'finished', atMs: 2, manifest: '/results/manifest.json' },
   { kind: 'retried' },
 ];
@@ -59,8 +59,12 @@ test.each(['', 'planned', 'null', '[]', '{"kind":"toString"}', '{"kind":"new","a
 test('a job whose journal cannot be read fails alone, and another one goes on', async () => {
   const { store, queue } = await embedded();
   const ledger = new SqlLedger(store.database);
-  await ledger.create({ ...job('spoilt'), createdAtMs: Date.now() });
-  await ledger.append('spoilt', [written({ kind: 'began', atMs: 1 }), '{"kind":']);
+  const createdAtMs = Date.now();
+  await ledger.create({ ...job('spoilt'), createdAtMs });
+  await ledger.append({ id: 'spoilt', createdAtMs }, [
+    written({ kind: 'began', atMs: 1 }),
+    '{"kind":',
+  ]);
   queue.work(new ExampleWork('a', 3), 1);
   await queue.add(job('sound'));
   expect(await whenEnded(queue, 'sound')).toMatchObject({ state: 'done' });
@@ -87,12 +91,12 @@ test(
   async () => {
     const { store, queue } = await embedded();
     const work = new ExampleWork('a', 5);
-    work.mayTake = () => false;
+    work.whyNotTake = () => 'not yet';
     queue.work(work, 2);
     await queue.add(job('j1'));
     await whenJob(queue, 'j1', ({ planned }) => planned);
     await store.database.write((database) => sql`delete from job_tasks`.execute(database));
-    work.mayTake = () => true;
+    work.whyNotTake = () => undefined;
     expect(await whenEnded(queue, 'j1')).toMatchObject({ state: 'done', shards: { done: 5 } });
   },
   TIME_LIMIT_MS,

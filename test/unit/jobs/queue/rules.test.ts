@@ -59,11 +59,38 @@ test('the first end counts, and a retry gives failed shards out again', () => {
 test('a shard that is through is dropped, one of an ended job waits, one without attempts is set aside', () => {
   const open = tallyOf(began, piece(0, 1, 1), done(0));
   const verdict = (index: number, attempts: number, tally: Tally) =>
-    verdictOn({ kind: 'shard', shard: index }, attempts, tally, 3);
+    verdictOn(
+      { kind: 'shard', shard: index },
+      { failedAttempts: attempts, lostMachines: 0 },
+      tally,
+      3,
+    );
   expect(verdict(0, 0, open)).toBe('drop');
   expect(verdict(1, 2, open)).toBe('run');
   expect(verdict(1, 3, open)).toBe('set aside');
   open.add({ kind: 'cancelled', atMs: 2 });
   expect(verdict(1, 0, open)).toBe('put back');
-  expect(verdictOn({ kind: 'plan', shard: -1 }, 0, open, 3)).toBe('drop');
+  expect(
+    verdictOn({ kind: 'plan', shard: -1 }, { failedAttempts: 0, lostMachines: 0 }, open, 3),
+  ).toBe('drop');
+});
+
+test('machines that were lost are no attempts, but a shard that ends machine after machine is set aside', () => {
+  const open = tallyOf(began, piece(0, 1));
+  const verdict = (lostMachines: number, most: number) =>
+    verdictOn({ kind: 'shard', shard: 0 }, { failedAttempts: 0, lostMachines }, open, most);
+  expect([verdict(3, 3), verdict(9, 3), verdict(10, 3)]).toEqual(['run', 'run', 'set aside']);
+  expect([verdict(14, 5), verdict(15, 5)]).toEqual(['run', 'set aside']);
+  const plan = { kind: 'plan', shard: -1 } as const;
+  expect(verdictOn(plan, { failedAttempts: 0, lostMachines: 3 }, open, 3)).toBe('run');
+});
+
+test('a retry plans anew what was not planned, and what cannot be read as it was planned', () => {
+  const broken: Entry = { kind: 'broken', atMs: 2, reason: 'no' };
+  expect(tallyOf(began, piece(0, 1), broken).plansAnew).toBe(true);
+  expect(tallyOf(began, piece(0, 1), planned, broken).plansAnew).toBe(false);
+  expect(tallyOf(began, piece(0, 1), planned, { ...broken, anew: true }).plansAnew).toBe(true);
+  expect(tallyOf(began, piece(0, 1, 1), planned, failed(0)).plansAnew).toBe(false);
+  const unreadable = { ...failed(0), anew: true } as Entry;
+  expect(tallyOf(began, piece(0, 1, 1), planned, unreadable).plansAnew).toBe(true);
 });

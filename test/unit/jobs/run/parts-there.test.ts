@@ -51,10 +51,12 @@ describe('the parts that a manifest names', () => {
     const { folder, passed } = await writtenParts();
     await truncate(path.join(folder, 'part-18.jsonl'), 3);
     await expect(passed()).rejects.toThrow(
-      /part-18\.jsonl of shard 18 .* has 3 bytes: put it back/,
+      /part-18\.jsonl of shard 18 .* has 3 bytes: retry the job/,
     );
     await rm(folder, { recursive: true });
-    await expect(passed()).rejects.toThrow(/part-\d+\.jsonl of shard \d+ .* is gone: put it back/);
+    await expect(passed()).rejects.toThrow(
+      /part-\d+\.jsonl of shard \d+ .* is gone: retry the job/,
+    );
   });
 
   test('a shard that failed has none', async () => {

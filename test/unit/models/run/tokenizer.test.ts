@@ -116,6 +116,25 @@ describe('encoding', () => {
   });
 });
 
+describe('tokens with their places', () => {
+  test('end where the model stops reading, or with the text', async () => {
+    const encoder = await open(8);
+    const text = words(20);
+    const cut = await encoder.detailed(text);
+    expect(cut.details.ids).toHaveLength(8);
+    const { ids, tokens, offsets } = await encoder.detailedWhole(text);
+    expect(ids).toEqual([CLS, ...Array.from({ length: 20 }, () => ID.hello), SEP]);
+    expect(tokens.at(-1)).toBe('[SEP]');
+    expect(offsets.slice(-2)).toEqual([
+      [19 * 6, 19 * 6 + 5],
+      [0, 0],
+    ]);
+    expect(offsets[0]).toEqual([0, 0]);
+    const short = words(3);
+    expect(await encoder.detailedWhole(short)).toEqual((await encoder.detailed(short)).details);
+  });
+});
+
 describe('a long text is encoded as if it had been encoded whole and then cut', () => {
   const tokenizer = new Tokenizer(WORD_PIECE, {});
 

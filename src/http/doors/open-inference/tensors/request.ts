@@ -62,10 +62,11 @@ export function readRequest(
   if (inputs.length === 0) throw invalid('inputs is empty');
   refuseTwins(inputs, 'inputs');
   rest.expectEnd(); // 3
-  const { id } = json;
+  const id = json.id ?? undefined;
   if (id !== undefined && typeof id !== 'string') throw invalid('id is not a text');
   const isBinary = flagOf(parameters, 'binary_data_output', 'the request') ?? false;
-  const outputs = json.outputs === undefined ? undefined : wantedOf(json.outputs, isBinary);
+  const wanted = json.outputs ?? undefined;
+  const outputs = wanted === undefined ? undefined : wantedOf(wanted, isBinary);
   return { id, parameters, inputs, outputs, isBinary };
 }
 
@@ -106,9 +107,12 @@ function listOf(value: unknown, name: string): readonly unknown[] {
   throw invalid(value === undefined ? `${name} is missing` : `${name} is not a list`);
 }
 
-function parametersOf({ parameters = {} }: JsonObject, what: string): JsonObject {
+/** Without those that are null: generated clients write null for what they leave open. */
+function parametersOf(of: JsonObject, what: string): JsonObject {
+  const parameters = of.parameters ?? {};
   if (!isObject(parameters)) throw invalid(`parameters of ${what} is not an object`);
-  return parameters;
+  if (!Object.values(parameters).includes(null)) return parameters;
+  return Object.fromEntries(Object.entries(parameters).filter(([, value]) => value !== null));
 }
 
 function flagOf(parameters: JsonObject, name: string, what: string): boolean | undefined {
@@ -155,7 +159,8 @@ class Rest {
 /** The elements of an input stand in the JSON (`data`), or behind it (`binary_data_size`). */
 function readInput(value: unknown, place: string, known: KnownInputs, rest: Rest): InputTensor {
   if (!isObject(value)) throw invalid(`${place} is not an object`);
-  const { name, data } = value;
+  const { name } = value;
+  const data = value.data ?? undefined;
   if (typeof name !== 'string') throw invalid(`${place} has no name`);
   const datatype = datatypeOf(name, value.datatype, known);
   const parameters = parametersOf(value, name);

@@ -5,7 +5,7 @@ import {
   classifyRequestSchema,
 } from '../../../../contract/classify.js';
 import type { Asked, SessionAnswer } from '../../../../sessions/service.js';
-import type { TextInput } from '../../../../tasks/input.js';
+import { asPipelinesRead, type TextInput } from '../../../../tasks/input.js';
 import type { TextClassification } from '../../../../tasks/text-classification.js';
 import type { CallerStop } from '../../../calls/caller-stop.js';
 import type { Calls } from '../../../calls/calls.js';
@@ -30,7 +30,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
     // Not by `calls.answer`: what that costs in closures is measurable here.
     handle: (request, out) => {
       const { inputs, model, top_k: topK, function_to_apply: asked, threshold } = request.body;
-      const all = isList(inputs) ? inputs : [inputs];
+      const all = allOf(inputs);
       const session = callers.sessionOf(request, request.body.session);
       // One literal: copied by a spread, V8 keeps it as a hash table, ten times as large and slower to read.
       const call: Asked & TextClassification = {
@@ -88,6 +88,15 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
 function isLarge({ results }: SessionAnswer): boolean {
   // Every input has as many labels.
   return results.length * (results[0]?.length ?? 0) > LARGE_ANSWER_SCORES;
+}
+
+/** The same list where all are plain texts, which is the usual case. */
+function allOf(inputs: ClassifyRequest['inputs']): readonly TextInput[] {
+  if (!isList(inputs)) return [asPipelinesRead(inputs)];
+  for (const input of inputs) {
+    if (typeof input !== 'string') return inputs.map(asPipelinesRead);
+  }
+  return inputs;
 }
 
 function isList(inputs: ClassifyRequest['inputs']): inputs is readonly TextInput[] {

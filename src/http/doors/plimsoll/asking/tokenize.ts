@@ -1,10 +1,15 @@
 import type { FastifyInstance } from 'fastify';
 import { tokenizedSchema, tokenizeRequestSchema } from '../../../../contract/tokenize.js';
+import type { Calls } from '../../../calls/calls.js';
 import { addRoute } from '../../../route.js';
 import type { HttpServices } from '../../../services.js';
 
 /** `POST /v1/tokenize` */
-export function tokenizeRoutes(app: FastifyInstance, { limits, models }: HttpServices): void {
+export function tokenizeRoutes(
+  app: FastifyInstance,
+  { limits, models }: HttpServices,
+  calls: Calls,
+): void {
   addRoute(app, {
     method: 'POST',
     url: '/v1/tokenize',
@@ -13,7 +18,11 @@ export function tokenizeRoutes(app: FastifyInstance, { limits, models }: HttpSer
     tag: 'models',
     body: tokenizeRequestSchema(limits.maxInputs),
     replies: { 200: tokenizedSchema },
-    handle: ({ body: { model, inputs } }) =>
-      models.tokenize(model, typeof inputs === 'string' ? [inputs] : inputs),
+    handle: async (request, reply) => {
+      const { model, inputs } = request.body;
+      const texts = typeof inputs === 'string' ? [inputs] : inputs;
+      await calls.takeOf(request, reply)?.(texts.length);
+      return models.tokenize(model, texts);
+    },
   });
 }

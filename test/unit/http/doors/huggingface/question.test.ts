@@ -1,9 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { HfParameters } from '../../../../../src/contract/doors/hugging-face.js';
 import { questionOf } from '../../../../../src/http/doors/huggingface/question.js';
+import type { ModelTask } from '../../../../../src/models/intake/description.js';
+import { asPipeline } from '../../../../../src/tasks/score-choice.js';
 
-const ask = (inputs: unknown, parameters: HfParameters = {}, task = 'text-classification') =>
-  questionOf(inputs, parameters, task, 4);
+const ask = (
+  inputs: unknown,
+  parameters: HfParameters = {},
+  task: ModelTask = 'text-classification',
+) => questionOf(inputs, parameters, { task, maxTokens: 64 } as const, 4);
 
 test('texts and pairs are text classification, in a list or alone', () => {
   expect(ask('a')).toMatchObject({ kind: 'text-classification', isList: false, inputs: ['a'] });
@@ -24,6 +29,37 @@ test('a model of tokens gives entities, put together unless the caller says othe
   expect(none).toMatchObject({ aggregation: 'none', isList: true });
 });
 
+test('pairs may be lists, and one text of a pair empty', () => {
+  const pair = { text: 'a', text_pair: 'b' };
+  expect(ask([['a', 'b'], 'c', [['a', 'b']]])).toMatchObject({ inputs: [pair, 'c', pair] });
+  const blank = { text: 'a', text_pair: ' ' };
+  expect(ask([blank, { text: '', text_pair: 'b' }])).toMatchObject({
+    inputs: [blank, { text: '', text_pair: 'b' }],
+  });
+  // The pipeline takes a second text without a character for none.
+  expect(ask([{ text: 'a', text_pair: '' }, ['a', '']])).toMatchObject({ inputs: ['a', 'a'] });
+});
+
+describe('parameters are read as pipelines read them', () => {
+  test.each<[HfParameters, object]>([
+    [{}, { topK: undefined, function: asPipeline }],
+    [{ return_all_scores: true }, { topK: undefined }],
+    [{ return_all_scores: false }, { topK: 1 }],
+    [{ return_all_scores: false, top_k: 3 }, { topK: 3 }],
+    [{ top_k: 2 ** 40 }, { topK: 100_000 }],
+    [{ function_to_apply: 'SIGMOID' }, { function: 'sigmoid' }],
+    [{ max_length: 64 }, { topK: undefined }],
+    [{ max_length: 512, truncation: true } as HfParameters, { topK: undefined }],
+  ])('%j', (parameters, expected) => {
+    expect(ask('a', parameters)).toMatchObject(expected);
+  });
+
+  test('of tokens too', () => {
+    const parameters = { aggregation_strategy: 'FIRST', max_length: 64 };
+    expect(ask('a', parameters, 'token-classification')).toMatchObject({ aggregation: 'first' });
+  });
+});
+
 describe('refuses, and names what is wrong', () => {
   test.each<[unknown, HfParameters, RegExp]>([
     [undefined, {}, /inputs is missing/],
@@ -31,7 +67,12 @@ describe('refuses, and names what is wrong', () => {
     [[], {}, /inputs is an empty list/],
     [['a', 'b', 'c', 'd', 'e'], {}, /inputs has 5 items; at most 4/],
     [['a', 3], {}, /inputs\[1\] is a number/],
-    [{ text: 'a', text_pair: '' }, {}, /inputs.text_pair is empty/],
+    [{ text: ' ', text_pair: '' }, {}, /inputs.text and inputs.text_pair are both empty/],
+    [{ text: ' ' }, {}, /inputs.text is empty/],
+    [[['a', 'b', 'c']], {}, /inputs\[0\] is a list of 3; a pair/],
+    [[['a']], {}, /inputs\[0\] is a list of 1; a pair/],
+    ['a', { max_length: 63 }, /max_length is 63, and the model takes 64 tokens.* max_tokens/],
+    ['a', { function_to_apply: 'tanh' }, /function_to_apply is "tanh"; it is one of softmax/],
     ['a', { stride: 3 }, /parameters.stride is none of text-classification/],
     ['a', { candidate_labels: ['x'], top_k: 1 }, /parameters.top_k is none of zero-shot/],
   ])('%j %j', (inputs, parameters, message) => {

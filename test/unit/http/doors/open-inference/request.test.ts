@@ -91,6 +91,26 @@ describe('what a client writes is read as it was', () => {
       ],
     });
   });
+
+  test('null is as good as nothing, as generated clients write it', () => {
+    const nothing = { binary_data: null, classification: null, shared_memory_region: null };
+    const sent = {
+      ...{ id: null, inputs: [input({ parameters: null })], parameters: { stride: null } },
+      outputs: [{ name: 'score', parameters: nothing }],
+    };
+    const plain = { inputs: [input({})], outputs: [{ name: 'score' }] };
+    expect(read(json(sent))).toEqual(read(json(plain)));
+    const without = { inputs: [input({})], parameters: null, outputs: null };
+    expect(read(json(without))).toEqual(read(inputsOf(input({}))));
+    const size = { binary_data_size: null };
+    expect(read(inputsOf(input({ parameters: size })))).toEqual(read(inputsOf(input({}))));
+    const bytes = inputsOf(input({ data: null, parameters: { binary_data_size: 5 } }));
+    const { inputs } = read(
+      Buffer.concat([bytes, Buffer.from([1, 0, 0, 0, 65])]),
+      `${bytes.length}`,
+    );
+    expect(inputs).toMatchObject([{ texts: ['A'] }]);
+  });
 });
 
 describe('a refusal names what is wrong', () => {

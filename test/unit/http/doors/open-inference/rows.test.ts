@@ -28,6 +28,15 @@ test('pairs', () => {
   ]);
 });
 
+test('one text of a pair may be empty; a second one without a character is none', () => {
+  const [text, pair] = [texts(['a', 'b', '']), texts([' ', '', 'c'], [3], 'text_pair')];
+  expect(rows(text, pair).rows).toEqual([
+    { text: 'a', text_pair: ' ' },
+    'b',
+    { text: '', text_pair: 'c' },
+  ]);
+});
+
 test('ids, whose mask says how long a row is, on either side', () => {
   const ids = integers('input_ids', [
     [1, 2, 0],

@@ -56,9 +56,13 @@ test('a model without moderations, or with those of a label that it has not, is 
   expect(() => moderationsOf({ ...model, moderations: { insult } })).toThrow(/label "insult"/);
 });
 
-test('reads one text, several, and parts of text; images are refused', () => {
-  expect(moderatedTexts('a', 2)).toEqual(['a']);
-  expect(moderatedTexts(['a', { type: 'text', text: 'b' }], 2)).toEqual(['a', 'b']);
+test('reads one text, several, and parts of one input; images are refused', () => {
+  expect(moderatedTexts('a', 2)).toEqual({ texts: ['a'], areParts: false });
+  expect(moderatedTexts(['a', 'b'], 2)).toEqual({ texts: ['a', 'b'], areParts: false });
+  const parts = ['a', 'b'].map((text) => ({ type: 'text', text }));
+  expect(moderatedTexts(parts, 2)).toEqual({ texts: ['a', 'b'], areParts: true });
+  expect(() => moderatedTexts(['a', parts[1]], 2)).toThrow(/input\[1\] is an object, not a text/);
+  expect(() => moderatedTexts([parts[0], 'b'], 2)).toThrow(/input\[1\] is a string, not an object/);
   expect(() => moderatedTexts([{ type: 'image_url' }], 2)).toThrow(/input\[0\] is an image/);
   expect(() => moderatedTexts([{ type: 'audio' }], 2)).toThrow(/input\[0\].type is "audio"/);
   expect(() => moderatedTexts([], 2)).toThrow(/empty list/);

@@ -2,6 +2,7 @@ import fastify from 'fastify';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { PlimsollError } from '../../../../../src/errors.js';
 import { jobEventRoutes } from '../../../../../src/http/doors/plimsoll/jobs/job-events.js';
+import { NO_KEYS } from '../../built-server.js';
 
 const job = (changes: object) => ({ id: 'j', state: 'running', ended_at: null, ...changes });
 const done = job({ state: 'done', ended_at: '2026-01-01T00:00:00.000Z' });
@@ -10,7 +11,7 @@ const done = job({ state: 'done', ended_at: '2026-01-01T00:00:00.000Z' });
 async function stream(looks: (() => object)[]): Promise<{ readonly text: () => Promise<string> }> {
   const show = vi.fn(async () => (looks.length > 1 ? looks.shift() : looks[0])?.());
   const app = fastify();
-  jobEventRoutes(app, { jobs: { show } } as never);
+  jobEventRoutes(app, { jobs: { show }, keyCheck: NO_KEYS } as never);
   onTestFinished(() => app.close());
   const address = await app.listen({ host: '127.0.0.1', port: 0 });
   const reply = await fetch(`${address}/v1/jobs/j/events`);

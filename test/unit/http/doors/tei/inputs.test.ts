@@ -11,6 +11,8 @@ test('a list of texts is one input, a list of lists is a batch', () => {
   expect(predicted('a', 2)).toEqual({ inputs: ['a'], isBatch: false });
   expect(predicted(['a'], 2)).toEqual({ inputs: ['a'], isBatch: false });
   expect(predicted(['a', 'b'], 2)).toEqual({ inputs: [pair], isBatch: false });
+  const blank = { text: 'a', text_pair: '' };
+  expect(predicted(['a', ''], 2)).toEqual({ inputs: [blank], isBatch: false });
   expect(predicted([['a'], ['a', 'b']], 2)).toEqual({ inputs: ['a', pair], isBatch: true });
 });
 
@@ -19,7 +21,8 @@ test.each([
   [['a', 'b', 'c'], /inputs has 3 texts/],
   [[['a'], 'b'], /inputs\[1\] is a string/],
   [[['a'], []], /inputs\[1\] has 0 texts/],
-  [['a', ''], /inputs\[1\] is empty/],
+  [['', ' '], /inputs\[0\] and inputs\[1\] are both empty/],
+  [[['a'], [' ']], /inputs\[1\]\[0\] is empty/],
   [[['a'], ['b'], ['c']], /batch size 3 > maximum allowed batch size 2/],
   [[], EmptyBatch],
 ])('%j is refused', (inputs, message) => {
@@ -75,7 +78,10 @@ test.each([
   [new PlimsollError('INVALID_REQUEST', 'x'), 422, 'Validation'],
   [new PlimsollError('MALFORMED_JSON', 'x'), 400, 'Validation'],
   [new PlimsollError('QUEUE_FULL', 'x'), 429, 'Overloaded'],
+  [new PlimsollError('RATE_LIMITED', 'x'), 429, 'Overloaded'],
+  [new PlimsollError('TOO_MANY_INPUTS', 'x'), 413, 'Validation'],
   [new PlimsollError('MODEL_UNUSABLE', 'x'), 424, 'Backend'],
+  [new PlimsollError('TASK_NOT_SUPPORTED', 'x'), 424, 'Backend'],
   [new PlimsollError('SHUTTING_DOWN', 'x'), 503, 'Unhealthy'],
   [new PlimsollError('MODEL_NOT_FOUND', 'x'), 404, 'Validation'],
 ])('%s is %i %s', (error, status, type) => {

@@ -16,6 +16,16 @@ test('documents are texts, or objects with one', () => {
   expect(() => documentsIn(['a', 'b', 'c'], 2)).toThrow(/at most 2/);
 });
 
+test('documents and second texts may be empty, queries may not', () => {
+  expect(documentsIn(['', { text: ' ' }], 2)).toEqual(['', ' ']);
+  expect(scoredPairs('a', ['', 'b'], 4)).toEqual([
+    { text: 'a', text_pair: '' },
+    { text: 'a', text_pair: 'b' },
+  ]);
+  expect(scoredPairs('a', '', 4)).toHaveLength(1);
+  expect(() => scoredPairs(' ', ['a'], 4)).toThrow(/text_1 is empty/);
+});
+
 test('any of the names of vLLM leaves the outputs as they are', () => {
   expect(functionOf({})).toBeUndefined();
   expect(functionOf({ softmax: true, activation: null })).toBeUndefined();

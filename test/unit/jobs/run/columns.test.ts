@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import { FILE_FORMATS, type JobRequest } from '../../../../src/contract/jobs.js';
+import type { FileRef } from '../../../../src/jobs/files/place.js';
+import { askedTask } from '../../../../src/jobs/run/asked.js';
+import {
+  assertNamesApart,
+  inputOptionsOf,
+  outputOptionsOf,
+  partFormat,
+  withFormat,
+} from '../../../../src/jobs/run/part.js';
+
+const request: JobRequest = { input: 'mails', output: 'out', model: 'spam' };
+const file = (url: string): FileRef => ({ url, bytes: 1, version: '1' });
+const apart = (asked: Partial<JobRequest>, own: 'text-classification' | 'token-classification') => {
+  const job = { ...request, ...asked };
+  assertNamesApart(job, askedTask(job, own));
+};
+
+test.each([
+  [{ keep: ['label'] }, 'text-classification'],
+  [{ id: 'score' }, 'text-classification'],
+  [{ keep: ['a', 'scores'], all_scores: true }, 'text-classification'],
+  [{ keep: ['entities'] }, 'token-classification'],
+  [{ id: 'model' }, 'token-classification'],
+  [{ keep: ['commit'] }, 'text-classification'],
+  [{ keep: ['dtype'] }, 'text-classification'],
+  [{ id: 'id', keep: ['error'] }, 'text-classification'],
+] as const)('%o: a kept column is not one of the answer', (asked, own) => {
+  expect(() => apart(asked, own)).toThrow('the parts have a column of that name themselves');
+});
+
+test('names that this task does not write are kept; none is named twice', () => {
+  apart({ keep: ['scores', 'entities', 'text'], id: 'id' }, 'text-classification');
+  apart({ keep: ['label', 'score'] }, 'token-classification');
+  apart({ id: 'id', keep: ['id'] }, 'text-classification');
+  expect(() => apart({ keep: ['a', 'b', 'a'] }, 'text-classification')).toThrow('"a" twice');
+});
+
+test('all parts of a job have the format of its first file', () => {
+  const job = withFormat(request, file('/in/a.csv.gz'));
+  for (const url of ['/in/a.csv.gz', '/in/b.jsonl', '/in/c.parquet']) {
+    expect(partFormat(job, file(url))).toEqual({ format: 'csv', compression: 'none' });
+  }
+  for (const format of FILE_FORMATS) {
+    const asked = withFormat({ ...request, format }, file('/in/a.csv'));
+    expect(partFormat(asked, file('/in/a.csv')).format).toBe(format);
+  }
+});
+
+test('a column has the type that its file declares, else it is a text', () => {
+  const job = { ...request, id: 'n', keep: ['x', 'y'] };
+  const task = askedTask(job, 'text-classification');
+  const types = new Map([['n', 'integer'] as const, ['x', 'flag'] as const]);
+  const { columns } = outputOptionsOf(job, file('/in/a.parquet'), task, types);
+  expect(columns.slice(0, 3)).toEqual([
+    { name: 'n', type: 'integer' },
+    { name: 'x', type: 'flag' },
+    { name: 'y', type: 'text' },
+  ]);
+});
+
+test('packed Parquet is refused with the reason, however it is named', () => {
+  const reason = 'cannot be read by ranges: unpack it first';
+  expect(() => inputOptionsOf(request, file('/in/a.parquet.gz'))).toThrow(reason);
+  const asked = { ...request, input_format: 'parquet' } as const;
+  for (const url of ['/in/a.parquet.gz', '/in/a.parquet.zst', '/in/a.gz', '/in/a.csv.gz']) {
+    expect(() => inputOptionsOf(asked, file(url))).toThrow(reason);
+  }
+  expect(inputOptionsOf(asked, file('/in/a')).format).toBe('parquet');
+});
