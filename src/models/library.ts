@@ -4,6 +4,7 @@ import type { MappedForm, MappedForms } from './compile/mapped-form.js';
 import type { Preparer } from './compile/preparer.js';
 import { describe } from './intake/description.js';
 import type { Model, ModelRepository } from './intake/repository.js';
+import { readingOf } from './run/serving-plan.js';
 
 /** A model with its mapped form: everything that a worker needs to open it. */
 export interface ReadyModel {
@@ -220,8 +221,10 @@ export class ModelLibrary {
 
 /** The model as it is served: its files say what it should be, preparing has found out what it is. */
 export function withFindings(model: Model, { findings }: MappedForm): Model {
-  const measured = { ...findings, labelCount: findings.plan.labelCount };
-  const [graph, ...rest] = model.description.decisions.filter(({ about }) => about === 'graph');
+  const measured = { ...findings, ...readingOf(findings.plan) };
+  const [graph, ...rest] = model.description.decisions.filter(
+    ({ about }) => about === 'graph' || about === 'graph left out',
+  );
   const description = describe(model.declaration, measured);
   const chosen = graph === undefined ? [] : [graph, ...rest];
   return {

@@ -1,6 +1,7 @@
 import { PlimsollError } from '../errors.js';
 import type { RowTask } from '../inference/row-task.js';
 import type { ModelDescription } from '../models/intake/description.js';
+import { functionFor } from '../models/intake/reading/scoring.js';
 import type { IdsInput } from '../models/run/row-input.js';
 import { expectTask } from './models.js';
 
@@ -20,7 +21,7 @@ export function logits({ rows }: Logits): RowTask<readonly number[]> {
         rows,
         rowsPerAnswer: 1,
         topK: undefined,
-        function: 'none',
+        function: functionFor('none', description.endsIn),
         answer: (results, index) => results[index]?.result.scores ?? [],
       };
     },

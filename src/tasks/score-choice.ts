@@ -1,6 +1,6 @@
 /** Which function makes scores of the logits, where a protocol has a rule of its own. Pure. */
 import type { ModelDescription } from '../models/intake/description.js';
-import type { ScoreFunction } from '../models/intake/reading/scoring.js';
+import { functionFor, type ScoreFunction } from '../models/intake/reading/scoring.js';
 
 /** A function, or the rule by which a protocol finds one for a model. */
 export type ScoreChoice = ScoreFunction | ((description: ModelDescription) => ScoreFunction);
@@ -8,13 +8,15 @@ export type ScoreChoice = ScoreFunction | ((description: ModelDescription) => Sc
 /**
  * What a plan names.
  *
+ * @throws PlimsollError INVALID_INPUT for one that cannot be had of the model's graph
  * @returns undefined for the model's own function: its rows then run and are cached with those that name none.
  */
 export function chosenFunction(
   description: ModelDescription,
   choice: ScoreChoice | undefined,
 ): ScoreFunction | undefined {
-  const chosen = typeof choice === 'function' ? choice(description) : choice;
+  const named = typeof choice === 'function' ? choice(description) : choice;
+  const chosen = functionFor(named, description.endsIn);
   return chosen === description.scoring ? undefined : chosen;
 }
 

@@ -1,4 +1,6 @@
+import { PlimsollError } from '../errors.js';
 import type { LabelScore, RowTask } from '../inference/row-task.js';
+import { NO_LOGITS } from '../models/intake/reading/scoring.js';
 import { logistic, rounded } from '../models/run/scores.js';
 import { hypothesesOf } from './hypothesis-template.js';
 import { expectTask, type NliLabels, nliLabels } from './models.js';
@@ -26,6 +28,10 @@ export function zeroShot(asked: ZeroShot): RowTask<readonly LabelScore[]> {
   return {
     plan: (description) => {
       expectTask(description, 'zero-shot-classification');
+      // A constant is lost with each row, and rows are held against one another.
+      if (description.endsIn === 'softmax' && !multiLabel && hypotheses.length > 1) {
+        throw new PlimsollError('INVALID_INPUT', `one label of several: ${NO_LOGITS}`);
+      }
       const nli = nliLabels(description) ?? { entailment: 0, against: 0 };
       return {
         task: 'zero-shot-classification',

@@ -1,9 +1,12 @@
 /** Which tokenizer a model gets: the lean one wherever it makes the same tokens as the native one. */
 import { messageOf, PlimsollError } from '../../errors.js';
+import { doneWithin, TimeLimitError } from '../../system/time-limit.js';
+import { isObject } from '../intake/folder/json.js';
 import type { TokenizerFiles } from '../intake/tokenizer-files.js';
 import type { TokenizerChoice } from '../run/serving-plan.js';
 import { hasLongMarkRun } from '../run/text-guard.js';
 import { TextEncoder } from '../run/tokenizer.js';
+import { readTokenizer } from '../run/tokens/open-tokenizer.js';
 import { LONGEST_LEAN_RUN, measureRunBound } from '../run/tokens/run-bound.js';
 import {
   inContext,
@@ -24,6 +27,10 @@ const CHARACTERS_AT_ONCE = 24;
 const MOST_ODD = 1200;
 /** Tokens of the vocabulary that are tried as texts. */
 const MOST_ENTRIES = 1500;
+/** Added tokens that are tried in texts, of the special ones and of the others. */
+const MOST_ADDED = 64;
+/** What the lean one may take in all: some 3 s on a slow machine, unless a pattern of it tracks back for ever. */
+const LEAN_LIMIT_MS = 60_000;
 /** Long enough that nothing is cut off. */
 const NO_LIMIT = 1_000_000;
 
@@ -36,31 +43,63 @@ const NO_LIMIT = 1_000_000;
  * 3. They differ in samples of a uniform block (Chinese characters, Korean syllables), or in many characters: native.
  * 4. They differ in a few characters: the lean one, and texts that hold one of those go to the native one.
  * 5. They differ in a text without such a character: native.
- * 6. The lean one takes too long for long runs without a blank: texts with longer ones go to the native one.
+ * 6. The lean one does not get through the texts in a minute, as its pattern is one that tracks back for ever: native.
+ * 7. The lean one takes too long for long runs without a blank: texts with longer ones go to the native one.
  *
+ * @param limitMs time that the lean one may take in all
  * @throws PlimsollError MODEL_UNUSABLE if the native one refuses the files
  */
 export async function compareTokenizers(
   files: TokenizerFiles,
   needsPlaces = false,
+  limitMs = LEAN_LIMIT_MS,
 ): Promise<Compared> {
   const reference = await TextEncoder.open(files, NO_LIMIT, { kind: 'native' });
   await expectSameFrame(reference); // 1
   const pairs = (await hasSamePairFrame(reference)) ? {} : ({ isPairUnknown: true } as const);
   const { choice, why } = needsPlaces
     ? native('it alone knows where tokens stand in a text') // 2
-    : await leanOrNative(files, reference);
+    : await leanOrNative(files, reference, limitMs).catch(tooSlow);
   return { choice: { ...choice, ...pairs }, why };
 }
 
-async function leanOrNative(files: TokenizerFiles, reference: TextEncoder): Promise<Compared> {
+/** 6. */
+function tooSlow(error: unknown): Compared {
+  if (!(error instanceof TimeLimitError)) throw error;
+  return native(`the lean one takes too long: ${error.message}`);
+}
+
+/** Lets the lean one work until its time is up. @throws TimeLimitError */
+class LeanTime {
+  #leftMs: number;
+
+  constructor(limitMs: number) {
+    this.#leftMs = limitMs;
+  }
+
+  spend<T>(work: () => T): T {
+    const begun = performance.now();
+    try {
+      return doneWithin(work, this.#leftMs, 'encoding the probe texts');
+    } finally {
+      this.#leftMs -= performance.now() - begun;
+    }
+  }
+}
+
+async function leanOrNative(
+  files: TokenizerFiles,
+  reference: TextEncoder,
+  limitMs: number,
+): Promise<Compared> {
+  const time = new LeanTime(limitMs);
   let lean: TextEncoder;
   try {
     lean = await TextEncoder.open(files, NO_LIMIT, { kind: 'javascript' });
   } catch (error) {
     return native(`the lean one cannot read it (${messageOf(error).slice(0, 200)})`); // 2
   }
-  const differ = (texts: readonly string[]) => differing(lean, reference, texts);
+  const differ = (texts: readonly string[]) => differing(lean, reference, texts, time);
   const bulk = await differ(inGroups(uniformSamples()).map(joined));
   if (bulk.length > 0) return native(`the lean one makes other tokens of ${shown(bulk[0])}`); // 3
   const odd = await oddCharacters(differ);
@@ -68,14 +107,15 @@ async function leanOrNative(files: TokenizerFiles, reference: TextEncoder): Prom
   const except = `[${NEVER_LEAN}${classOf(odd)}]`; // 4
   const pattern = new RegExp(except, 'u');
   const vocabulary = Object.keys((await reference.native()).vocabulary());
-  const texts = [...probeTexts(vocabulary.filter(isSpecial)), ...oddEntries(vocabulary)];
+  const inTexts = [...(await addedTokens(files)), ...vocabulary.filter(isSpecial).slice(0, 20)];
+  const texts = [...probeTexts([...new Set(inTexts)]), ...oddEntries(vocabulary)];
   // What the lean one never gets tells nothing of it.
   const others = await differ(texts.filter((text) => !pattern.test(text) && !hasLongMarkRun(text)));
   if (others.length > 0) return native(`the lean one makes other tokens of ${shown(others[0])}`); // 5
   const tried = `${texts.length} texts and ${probeCharacters().length} characters`;
   const rest =
     odd.length === 0 ? '' : `, but for ${odd.length} characters, whose texts go to the native one`;
-  const longestRun = measureRunBound((text) => lean.encode(text)); // 6
+  const longestRun = time.spend(() => measureRunBound((text) => lean.encode(text))); // 7
   const isBounded = longestRun < LONGEST_LEAN_RUN;
   const slow = `; so do texts with more than ${longestRun} characters without a blank, which take the lean one too long`;
   return {
@@ -127,11 +167,13 @@ async function differing(
   lean: TextEncoder,
   reference: TextEncoder,
   texts: readonly string[],
+  time: LeanTime,
 ): Promise<readonly string[]> {
   const expected = await (await reference.native()).idsOf(texts);
   const { before, after } = reference.frame;
-  return texts.filter((text, index) => {
-    const ids = attempt(lean, text);
+  const made = time.spend(() => texts.map((text) => attempt(lean, text)));
+  return texts.filter((_, index) => {
+    const ids = made[index];
     if (ids === undefined) return true;
     const content = ids.slice(before.length, ids.length - after.length);
     const other = expected[index] ?? [];
@@ -191,6 +233,23 @@ function classOf(points: readonly number[]): string {
     at += 1;
   }
   return source;
+}
+
+/** Tokens that were added to the vocabulary: the special ones first, of each kind evenly chosen. */
+async function addedTokens(files: TokenizerFiles): Promise<readonly string[]> {
+  const { json } = await readTokenizer(files);
+  const all = (Array.isArray(json.added_tokens) ? json.added_tokens : []).filter(isObject);
+  const contents = (isWanted: boolean) =>
+    all
+      .filter(({ special }) => (special === true) === isWanted)
+      .map(({ content }) => content)
+      .filter((content): content is string => typeof content === 'string' && content !== '');
+  return [...evenly(contents(true), MOST_ADDED), ...evenly(contents(false), MOST_ADDED)];
+}
+
+function evenly(list: readonly string[], most: number): readonly string[] {
+  const step = Math.max(1, list.length / most);
+  return list.filter((_, index) => Math.floor(index / step) !== Math.floor((index - 1) / step));
 }
 
 function isSpecial(token: string): boolean {

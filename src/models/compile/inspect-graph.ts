@@ -17,6 +17,8 @@ import type { InspectOptions } from './preparer-protocol.js';
 export interface Inspected {
   readonly plan: ServingPlan;
   readonly decisions: readonly Decision[];
+  /** Whether pads were seen to change nothing: its mask is one. */
+  readonly areSurePads: boolean;
 }
 
 /** A row of that many tokens; the second number makes rows of one length differ. */
@@ -24,11 +26,16 @@ export type MakeRow = (tokens: number, variant?: number) => Encoding;
 
 /**
  * Logits differ by this part of the largest of them where nothing but the order of sums does: 4e-6 was seen in
- * fp32. Half precision rounds each layer's results, and so differs by more.
+ * fp32, so that ten times as much is an influence, however weak. Half precision rounds each layer's results, and
+ * integers round to steps, and so differ by more.
  */
 const TOLERANCE: Readonly<Record<Dtype, number>> = {
-  ...{ fp32: 1e-3, fp64: 1e-3, q8: 1e-3, q4: 1e-3, fp16: 2e-2, bf16: 5e-2 },
+  ...{ fp32: 5e-5, fp64: 5e-5, q8: 1e-3, q4: 1e-3, fp16: 2e-2, bf16: 5e-2 },
 };
+/** A scale that is taken over a whole row of integers is another one where pads are in it: a few steps of 1/127. */
+const PADDED_TOLERANCE: Readonly<Record<Dtype, number>> = { ...TOLERANCE, q8: 0.1, q4: 0.1 };
+/** Pads that a row gets which could do without: they tell a mask from what is none. */
+const TRIAL_PADS = 19;
 /** Lengths of rows that are run beside one another: a short one, and longer ones. */
 const SHORT = 5;
 const LONGER = [6, 24, 128];
@@ -39,7 +46,7 @@ const LONGER = [6, 24, 128];
  * 2. Rows of unlike length run together, padded as the tokenizer pads, then on the other side; if each has the
  *    logits that it has alone, rows may run together.
  * 3. Otherwise rows of one length do; if these change one another too, each row runs alone.
- * 4. Where names did not tell the inputs apart, a way under which rows may run together goes before one where not.
+ * 4. Where names did not tell the inputs apart, a way under which pads change nothing goes before one where they do.
  *
  * @throws PlimsollError MODEL_UNUSABLE with what was found
  */
@@ -54,7 +61,7 @@ export async function inspectGraph(
   for (const way of ways) {
     try {
       const found = await inspectWay(session, way, makeRow, options);
-      if (found.plan.grouping === 'together' || !way.isGuess) return found; // 4
+      if (found.areSurePads || !way.isGuess) return found; // 4
       first ??= found;
     } catch (error) {
       failure ??= error;
@@ -125,10 +132,11 @@ async function inspectWay(
     ...(options.perToken ? { perToken: true } : {}),
     ...(isWithoutRows || way.inputs.some(({ rank }) => rank === 1) ? { fixedRows: 1 } : {}),
   };
-  const trial = new Trial(session, alone, makeRow, TOLERANCE[options.dtype]);
+  const trial = new Trial(session, alone, makeRow, options.dtype);
   const found = await trial.grouping(most);
   const plan = { ...alone, ...found.plan };
-  return { plan, decisions: [...inputDecisions(plan), found.decision] };
+  const { areSurePads, decision } = found;
+  return { plan, areSurePads, decisions: [...inputDecisions(plan), decision] };
 }
 
 interface OutputShape {
@@ -198,20 +206,24 @@ function inputDecisions({
 interface Grouping {
   readonly plan: { readonly grouping: RowGrouping; readonly paddingSide: Side };
   readonly decision: Decision;
+  readonly areSurePads: boolean;
 }
 
 /** Runs of one graph that are held against each other. */
 class Trial {
   readonly #session: MappedSession;
-  readonly #alone: ServingPlan;
+  /** How one row runs; of a graph of one length the side of its pads is found out. */
+  #alone: ServingPlan;
   readonly #makeRow: MakeRow;
   readonly #tolerance: number;
+  readonly #paddedTolerance: number;
 
-  constructor(session: MappedSession, alone: ServingPlan, makeRow: MakeRow, tolerance: number) {
+  constructor(session: MappedSession, alone: ServingPlan, makeRow: MakeRow, dtype: Dtype) {
     this.#session = session;
     this.#alone = alone;
     this.#makeRow = makeRow;
-    this.#tolerance = tolerance;
+    this.#tolerance = TOLERANCE[dtype];
+    this.#paddedTolerance = PADDED_TOLERANCE[dtype];
   }
 
   async grouping(maxTokens: number): Promise<Grouping> {
@@ -219,11 +231,15 @@ class Trial {
     const longer = LONGER.filter((length, at) => at === 0 || length <= maxTokens)
       .map((length) => Math.min(length, maxTokens))
       .map((length) => this.#makeRow(length, 1));
-    const { paddingSide, fixedRows, fixedLength } = this.#alone;
-    if (fixedLength !== undefined) await this.#expectNeutralPads(short, fixedLength);
+    const { fixedRows, fixedLength } = this.#alone;
+    if (fixedLength !== undefined) {
+      this.#alone = await this.#paddedWell(short, fixedLength);
+    }
+    const { paddingSide } = this.#alone;
     if (fixedRows === 1) {
-      await this.#logits([short], this.#alone);
-      return grouped('one by one', paddingSide, 'the graph takes one row at a time');
+      const areSure = fixedLength !== undefined || (await this.#hasMask(short));
+      const from = 'the graph takes one row at a time';
+      return { ...grouped('one by one', paddingSide, from), areSurePads: areSure };
     }
     let most = 0;
     for (const side of [paddingSide, paddingSide === 'left' ? 'right' : 'left'] as const) {
@@ -233,11 +249,8 @@ class Trial {
         plan,
       );
       if (off <= this.#tolerance) {
-        return grouped(
-          'together',
-          side,
-          `two rows of unlike length have the scores that each has alone (${shown(off)})`,
-        );
+        const from = `two rows of unlike length have the scores that each has alone (${shown(off)})`;
+        return { ...grouped('together', side, from), areSurePads: await this.#hasMask(short) };
       }
       most = most === 0 ? off : most;
     }
@@ -285,18 +298,45 @@ class Trial {
     return worst;
   }
 
-  /** A graph of one length is always padded, so its mask has to hide what the pads hold. */
-  async #expectNeutralPads(short: Encoding, fixedLength: number): Promise<void> {
+  /**
+   * A graph of one length is always padded, and what the pads hold must not count.
+   *
+   * 1. On the right first: a text's positions then begin where they do without pads.
+   * 2. On the left, for models that read a text's end (XLNet).
+   * 3. Neither: refused.
+   */
+  async #paddedWell(short: Encoding, fixedLength: number): Promise<ServingPlan> {
+    if (short.ids.length >= fixedLength) return this.#alone;
+    for (const paddingSide of ['right', 'left'] as const) {
+      const plan = { ...this.#alone, paddingSide };
+      const padTokenId = short.ids.find((id) => id !== plan.padTokenId) ?? plan.padTokenId + 1;
+      const other = { ...plan, padTokenId };
+      const off = distance(await this.#logits([short], plan), await this.#logits([short], other));
+      if (off <= this.#paddedTolerance) return plan; // 1, 2
+    }
     const hasMask = this.#alone.inputs.some(({ role }) => role === 'mask');
-    if (!hasMask || short.ids.length >= fixedLength) return;
-    const other = { ...this.#alone, padTokenId: short.ids.at(1) ?? 1 };
-    const off = distance(
-      await this.#logits([short], this.#alone),
-      await this.#logits([short], other),
-    );
-    if (off <= this.#tolerance) return;
-    const reason = `its graph takes exactly ${fixedLength} tokens, and what fills up a shorter text changes its scores: export it with a free length (dynamic axes)`;
-    throw new PlimsollError('MODEL_UNUSABLE', reason);
+    const why = hasMask ? '' : ', as it has no attention_mask';
+    const reason = `its graph takes exactly ${fixedLength} tokens, and what fills up a shorter text changes its scores${why}: export it with a free length (dynamic axes)${hasMask ? '' : ' or an attention_mask'}`;
+    throw new PlimsollError('MODEL_UNUSABLE', reason); // 3
+  }
+
+  /**
+   * Whether a row that is padded without need has the logits that it has without pads, whatever the pads hold: a pad
+   * of 0 would hide itself where ids and mask are taken for one another.
+   */
+  async #hasMask(short: Encoding): Promise<boolean> {
+    const bare = await this.#logits([short], this.#alone);
+    const length = short.ids.length;
+    const padTokenId = short.ids[Math.floor(length / 2)] ?? 1;
+    const plan = {
+      ...{ ...this.#alone, fixedLength: this.#alone.fixedLength ?? length + TRIAL_PADS },
+      ...{ padTokenId },
+    };
+    try {
+      return distance(bare, await this.#logits([short], plan)) <= this.#paddedTolerance;
+    } catch {
+      return false;
+    }
   }
 
   #logits(rows: readonly Encoding[], plan: ServingPlan): Promise<Logits> {
@@ -309,6 +349,7 @@ function grouped(grouping: RowGrouping, paddingSide: Side, from: string): Groupi
   return {
     plan: { grouping, paddingSide },
     decision: { about: 'rows run', value: `${grouping}${padded}`, from: `measured: ${from}` },
+    areSurePads: false,
   };
 }
 

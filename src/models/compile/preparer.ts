@@ -4,7 +4,7 @@ import { PlimsollError } from '../../errors.js';
 import { describe } from '../intake/description.js';
 import type { Model } from '../intake/repository.js';
 import { inDirectory } from '../intake/tokenizer-files.js';
-import type { Findings } from '../run/serving-plan.js';
+import { type Findings, readingOf } from '../run/serving-plan.js';
 import { FormChecks } from './form-checks.js';
 import { asDiskFailure, checkRoom, roomNeeded, storageUnavailable } from './forms/disk-failure.js';
 import { KnownFailures } from './forms/known-failures.js';
@@ -269,7 +269,7 @@ export class Preparer {
       const graphFile = path.join(partial, MAPPED_GRAPH);
       const written = await this.#processes.ask(this.#writeJob(model, graphFile), 'written');
       // Files that contradict the graph are refused now, and once.
-      describe(model.declaration, { ...written.findings, ...written.findings.plan });
+      describe(model.declaration, { ...written.findings, ...readingOf(written.findings.plan) });
       const { files, ...verified } = await this.#verify(model, graphFile, written.findings);
       const verdict = verified.verdict && after(replaced?.verdict, verified.verdict);
       const isFast = verdict?.serves === 'fast';

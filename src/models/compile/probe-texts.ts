@@ -97,7 +97,7 @@ export function probeTexts(specialTokens: readonly string[]): readonly string[] 
       texts.push(character.repeat(length), `word ${character.repeat(length)} word`);
     }
   }
-  for (const token of specialTokens.slice(0, 20)) {
+  for (const token of specialTokens) {
     texts.push(token, `a ${token} b`, `a${token}b`, `${token}${token}`, token.toLowerCase());
     texts.push(` ${token} `, token.slice(0, -1), `\n${token}.`);
   }

@@ -13,6 +13,7 @@ import { MAPPED_GRAPH, MAPPED_WEIGHTS, type WrittenForm } from './mapped-form.js
 import { measureRoom } from './measure-room.js';
 import type { WriteJob } from './preparer-protocol.js';
 import { compareWithOriginal } from './verify/compare-original.js';
+import { endingOf } from './verify/graph-ending.js';
 import { type SourceGraph, sourceGraph, writeMapped } from './verify/source-graph.js';
 
 /** Words that rows for trials are made of; any tokenizer makes many tokens of them. */
@@ -50,9 +51,11 @@ async function findOut(job: WriteJob, source: SourceGraph): Promise<Findings> {
   const makeRow = await rowMaker(encoder);
   const session = await MappedSession.open(job.graphFile, { threads: job.threads, arena: false });
   try {
-    const { plan, decisions } = await inspectGraph(session, makeRow, inspect);
-    const room = await measureRoom(session, plan, makeRow, inspect.maxTokens, job.budget);
-    const compared = await compareWithOriginal(session, source, plan, makeRow, inspect.dtype);
+    const { plan: read, decisions } = await inspectGraph(session, makeRow, inspect);
+    const room = await measureRoom(session, read, makeRow, inspect.maxTokens, job.budget);
+    const compared = await compareWithOriginal(session, source, read, makeRow, inspect.dtype);
+    const endsIn = await endingOf(session, source, read, makeRow);
+    const plan = { ...read, ...(endsIn === undefined ? {} : { endsIn }) };
     const all = [...decisions, ...textDecisions(), compared];
     return { plan, tokenizer: choice, ...room, decisions: all };
   } finally {

@@ -83,6 +83,23 @@ export function noTokenizerReason(contents: FolderContents): string {
   return `tokenizer.json cannot be used: it is missing; ${reasonFor(contents, ['tokenizer.json'], remedy)}`;
 }
 
-export function lfsReason(file: string): string {
-  return `${file} is a Git LFS pointer, not the file itself: its content was never fetched. To mend it, run in its folder: git lfs pull`;
+/** Graphs that are there, of which none can be served. */
+export function noUsableGraphReason(contents: FolderContents, leftOut: readonly LeftOut[]): string {
+  const why = leftOut.map(({ reason }) => reason).join('; ');
+  const missing = leftOut.flatMap(({ lacks }) => lacks ?? []);
+  const files = missing.length > 0 ? missing : leftOut.map(({ file }) => file);
+  const remedy = `To mend it, fetch them into its folder: ${DOWNLOAD(files.slice(0, 3).map(quoted).join(' '))}`;
+  return reasonFor(contents, [`a whole graph (${why.slice(0, 600)})`], remedy);
+}
+
+function quoted(file: string): string {
+  return file.includes(' ') ? `"${file}"` : file;
+}
+
+/** A graph that is not served though it is there. */
+export interface LeftOut {
+  readonly file: string;
+  readonly reason: string;
+  /** Files of its weights that are not there. */
+  readonly lacks?: readonly string[];
 }

@@ -24,6 +24,8 @@ import {
 } from './reading/room.js';
 import {
   declaredActivation,
+  type GraphEnding,
+  NO_LOGITS,
   type ScoreFunction,
   type Scoring,
   scoringOf,
@@ -45,6 +47,8 @@ export interface ModelDescription {
   readonly task: ModelTask;
   /** What turns logits into scores, unless a request asks for another. */
   readonly scoring: ScoreFunction;
+  /** The function that its graph ends in; undefined where the graph gives logits, as nearly all do. */
+  readonly endsIn?: GraphEnding;
   /** The same by the rule of transformers' pipeline, which reads less of the files. */
   readonly pipelineScoring: ScoreFunction;
   /** The owner's own choice, if there is one: it overrides every rule. */
@@ -100,11 +104,14 @@ export interface Declaration {
 /**
  * Reads the configuration files of a model.
  *
+ * @param graphOutputs names of the outputs of its graph, if that can be read
+ *
  * @throws PlimsollError MODEL_UNUSABLE, naming the file and what is wrong with it.
  */
 export async function readDeclaration(
   files: DescriptionFiles,
   overrides: Overrides = {},
+  graphOutputs: readonly string[] = [],
 ): Promise<Declaration> {
   const optional = { optional: true } as const;
   const config = await readJson(files.config);
@@ -113,7 +120,7 @@ export async function readDeclaration(
     ? await readJson(files.sentenceTransformers, optional)
     : {};
   try {
-    const task = taskOfConfig(config);
+    const task = taskOfConfig(config, graphOutputs);
     if (task === 'token-classification') refuseOverrides(overrides);
     // What the owner says makes what the files say of no account, wrong or not.
     const activation =
@@ -162,6 +169,11 @@ const HEADS: readonly (readonly [ModelTask, RegExp])[] = [
   ['text-classification', /(?:Sequence|Text)Classification/],
   ['token-classification', /TokenClassification/],
 ];
+/** Heads of other tasks: their scores are none of a text's labels. */
+const OTHER_TASK =
+  /MaskedLM|CausalLM|LMHead|ConditionalGeneration|QuestionAnswering|MultipleChoice|PreTraining|NextSentence|Image|Audio|Object/;
+/** Names of outputs that hold scores of labels. */
+const SCORES = /logit|score|prob|class|label|predict/i;
 /** Architectures that end before any head. */
 const ENCODER = /Model$/;
 
@@ -173,15 +185,17 @@ export function architecturesOf(config: JsonObject): readonly string[] {
 
 /**
  * The task of the first architecture that has one. Without any name it is text classification, as far as the graph's
- * outputs allow.
+ * outputs allow; so it is for an architecture without a known head whose graph has an output of scores.
  */
-function taskOfConfig(config: JsonObject): ModelTask {
+function taskOfConfig(config: JsonObject, graphOutputs: readonly string[]): ModelTask {
   const names = architecturesOf(config);
   if (names.length === 0) return 'text-classification';
   for (const name of names) {
     const head = HEADS.find(([, pattern]) => pattern.test(name));
     if (head !== undefined) return head[0];
   }
+  const isOtherTask = names.some((name) => OTHER_TASK.test(name));
+  if (!isOtherTask && graphOutputs.some((name) => SCORES.test(name))) return 'text-classification';
   const all = names.join(', ').slice(0, 200);
   const what = names.every((name) => ENCODER.test(name))
     ? 'an encoder without a classification head'
@@ -192,8 +206,11 @@ function taskOfConfig(config: JsonObject): ModelTask {
 }
 
 function taskFrom(config: JsonObject): string {
-  const isNamed = architecturesOf(config).length > 0;
-  return isNamed ? 'config.json: architectures' : 'config.json names no architecture';
+  const names = architecturesOf(config);
+  if (names.length > 0 && !names.some((name) => HEADS.some(([, head]) => head.test(name)))) {
+    return 'the outputs of its graph, as its architecture tells no head';
+  }
+  return names.length > 0 ? 'config.json: architectures' : 'config.json names no architecture';
 }
 
 /** What an owner can say of the scores of texts means nothing for tokens. */
@@ -209,6 +226,8 @@ function refuseOverrides({ function: scoring, thresholds, moderations }: Overrid
 export interface Measured {
   /** Outputs of the graph. */
   readonly labelCount: number;
+  /** The function that the graph ends in, if it does. */
+  readonly endsIn?: GraphEnding;
   /** The most tokens that the graph takes, if that is fewer than the files say. */
   readonly maxTokens: number;
   readonly decisions: readonly Decision[];
@@ -222,7 +241,7 @@ export interface Measured {
 export function describe(declaration: Declaration, measured?: Measured): ModelDescription {
   const { task, config, tokenizer, overrides } = declaration;
   const labels = labelsOf(declaration, measured?.labelCount);
-  const scoring = scoringWith(declaration, labels.names.length);
+  const scoring = scoringWith(declaration, labels.names.length, measured?.endsIn);
   const room = roomWith(declaration, measured);
   const truncationSide = tokenizer.truncation_side;
   const offset = positionOffset(config);
@@ -232,8 +251,12 @@ export function describe(declaration: Declaration, measured?: Measured): ModelDe
     task,
     labels: labels.names,
     scoring: scoring.function,
-    pipelineScoring: scoringWith({ ...declaration, activation: undefined }, labels.names.length)
-      .function,
+    ...(measured?.endsIn === undefined ? {} : { endsIn: measured.endsIn }),
+    pipelineScoring: scoringWith(
+      { ...declaration, activation: undefined },
+      labels.names.length,
+      measured?.endsIn,
+    ).function,
     ...(ownerScoring === undefined ? {} : { ownerScoring }),
     maxTokens: room.maxTokens,
     padTokenId,
@@ -259,10 +282,17 @@ export function describe(declaration: Declaration, measured?: Measured): ModelDe
   };
 }
 
-/** 1. Tokens: softmax, whatever the files say. 2. What the owner says. 3. What the files say, or their kind is. */
+/**
+ * 1. Tokens: softmax, whatever the files say.
+ * 2. The graph ends in a function: that one, as nothing is applied to it twice; of the owner's wishes only what can be
+ *    had of it.
+ * 3. What the owner says.
+ * 4. What the files say, or their kind is.
+ */
 function scoringWith(
   { task, overrides, activation, problemType }: Declaration,
   labelCount: number,
+  endsIn: GraphEnding | undefined,
 ): Scoring {
   if (task === 'token-classification') {
     return {
@@ -270,10 +300,18 @@ function scoringWith(
       from: 'token classification: the labels of a token exclude one another',
     }; // 1
   }
-  if (overrides.function !== undefined) {
-    return { function: overrides.function, from: `${OVERRIDES_FILE}: function` }; // 2
+  if (endsIn !== undefined && (overrides.function ?? 'none') === 'none') {
+    const from = `the graph itself ends in ${endsIn}, so that nothing more is applied`;
+    return { function: endsIn, from }; // 2
   }
-  return activation ?? scoringOf(problemType, labelCount); // 3
+  if (overrides.function === 'sigmoid' && endsIn === 'softmax') {
+    const reason = `${OVERRIDES_FILE} asks for sigmoid: ${NO_LOGITS}`;
+    throw new PlimsollError('MODEL_UNUSABLE', reason);
+  }
+  if (overrides.function !== undefined) {
+    return { function: overrides.function, from: `${OVERRIDES_FILE}: function` }; // 3
+  }
+  return activation ?? scoringOf(problemType, labelCount); // 4
 }
 
 function labelsOf(
@@ -287,6 +325,10 @@ function labelsOf(
       throw new PlimsollError('MODEL_UNUSABLE', reason);
     }
     return { names: own, from: `${OVERRIDES_FILE}: labels` };
+  }
+  if (labels.problem !== undefined) {
+    const reason = `${labels.problem}: mend config.json, or name the labels in ${OVERRIDES_FILE}`;
+    throw new PlimsollError('MODEL_UNUSABLE', reason);
   }
   if (width === undefined) return { names: expectedLabels(labels), from: labels.from };
   const names = labelsFor(labels, width);

@@ -45,14 +45,17 @@ const TYPE = { float: 1, uint8: 2, int8: 3, half: 10, double: 11, bfloat: 16, ui
  * The type of a graph's weights.
  *
  * 1. Products of blocks of few bits, or weights of 4 bits: q4, or q8 if the blocks have 8 bits.
- * 2. Operators on 8-bit integers, and a tenth of the weights or more in them: q8.
+ * 2. Operators on 8-bit integers, and a tenth of the weights or more in them: q8. Embeddings in floating point do not
+ *    count: quantisers often leave them as they are, and in a small model they are most of the bytes.
  * 3. Otherwise the floating-point type that most bytes of the weights have.
  */
-export function dtypeOf({ weightBytes, operators, blockBits }: GraphFacts): Dtype {
+export function dtypeOf({ weightBytes, tableBytes, operators, blockBits }: GraphFacts): Dtype {
   const bytesOf = (...types: readonly number[]) =>
     types.reduce((sum, type) => sum + (weightBytes.get(type) ?? 0), 0);
   if (blockBits !== undefined) return blockBits > 4 ? 'q8' : 'q4'; // 1
-  const all = bytesOf(...weightBytes.keys());
+  const floatTypes = [TYPE.float, TYPE.half, TYPE.double, TYPE.bfloat];
+  const tables = floatTypes.reduce((sum, type) => sum + (tableBytes.get(type) ?? 0), 0);
+  const all = bytesOf(...weightBytes.keys()) - tables;
   if (bytesOf(TYPE.uint4, TYPE.int4) > LEAST_SHARE * all) return 'q4';
   const isQuantised = EIGHT_BIT_OPERATORS.some((operator) => operators.has(operator));
   if (isQuantised && bytesOf(TYPE.uint8, TYPE.int8) > LEAST_SHARE * all) return 'q8'; // 2

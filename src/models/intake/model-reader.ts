@@ -1,6 +1,12 @@
 import path from 'node:path';
 import { messageOf, PlimsollError } from '../../errors.js';
-import { lfsReason, noConfigReason, noGraphReason, noTokenizerReason } from './broken.js';
+import {
+  type LeftOut,
+  noConfigReason,
+  noGraphReason,
+  noTokenizerReason,
+  noUsableGraphReason,
+} from './broken.js';
 import {
   type Decision,
   type Declaration,
@@ -11,15 +17,22 @@ import {
   readOverridesFile,
 } from './description.js';
 import { type Dtype, graphFileOf } from './dtype.js';
-import { type FolderContents, isLfsPointer, nearestFile } from './folder/contents.js';
+import { type FolderContents, nearestFile } from './folder/contents.js';
 import { factsOf, NoFileError } from './folder/files.js';
 import { type JsonObject, readJson } from './folder/json.js';
+import { isLfsPointer, lfsReason } from './folder/lfs.js';
 import { type GraphFile, graphFile, rankGraphs, whyChosen } from './graph/choose.js';
 import { type GraphFacts, readGraphFacts } from './graph/graph-facts.js';
 import { OVERRIDES_FILE } from './reading/overrides.js';
+import { tokenizerProblem } from './reading/tokenizer-class.js';
 import { wideningOf } from './safetensors-types.js';
-import { type TokenizerFiles, tokenizerFilesIn } from './tokenizer-files.js';
+import {
+  type TokenizerFiles,
+  tokenizerFilesIn,
+  vocabularyIn,
+} from './tokenizer-files.js';
 import { type Bounds, PROBE_FILE, type Verification, verifiedFiles } from './verification.js';
+import { checkpointOf, externalFiles, lackOf, leftOutDecision, unreadable } from './weights.js';
 
 /** A model as it lies on disk. */
 export interface Model {
@@ -64,14 +77,10 @@ interface KnownFacts {
   readonly problem?: string;
 }
 
-const SAFETENSORS = '.safetensors';
-const SHARD_INDEX = '.safetensors.index.json';
-
-/** The checkpoint beside config.json: one file, or the index of its shards; undefined if there is none. */
-function checkpointOf({ files, safetensors }: FolderContents): string | undefined {
-  const whole = `model${SAFETENSORS}`;
-  if (safetensors.includes(whole)) return whole;
-  return files.find((file) => file === `model${SHARD_INDEX}`);
+/** Weights that can be served, and those that cannot. */
+interface Weights {
+  readonly graphs: readonly GraphFile[];
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** Reads what a folder holds into a model, or says why it cannot be served. */
@@ -107,16 +116,23 @@ export class ModelReader {
     const own = nearestFile(contents, OVERRIDES_FILE, OVERRIDES_FILE);
     const overrides = await readOverridesFile(inFolder(directory, own)); // 1
     const wanted = overrides.dtype === undefined ? this.#wanted : [overrides.dtype];
-    const all = await this.#weightsOf(contents, wanted);
+    const { graphs: all, leftOut } = await this.#weightsOf(contents, wanted);
     const graphs = rankGraphs(all, wanted); // 2
     const [best] = graphs;
     if (best === undefined) throw notOfDtype(all, wanted);
     const config = nearestFile(contents, 'config.json', best.file); // 3
     if (config === undefined) throw unusable(noConfigReason(contents));
     const files = descriptionFiles(contents, config, best.file);
-    const declaration = await readDeclaration(absolute(directory, files), overrides);
+    const declaration = await readDeclaration(
+      absolute(directory, files),
+      overrides,
+      best.facts?.outputs,
+    );
     const tokenizer = tokenizerFilesIn(contents, best.file); // 4
     if (tokenizer === undefined) throw unusable(noTokenizerReason(contents));
+    const { config: ownConfig, tokenizer: itsConfig } = declaration;
+    const problem = tokenizerProblem(itsConfig, ownConfig, vocabularyIn(tokenizer));
+    if (problem !== undefined) throw unusable(problem);
     const small = [
       config,
       files.tokenizerConfig,
@@ -143,7 +159,10 @@ export class ModelReader {
     const widening = best.file.endsWith('.onnx') ? 1 : await wideningOf(contents, state.weights);
     return {
       ...{ id, directory, declaration, graphs, tokenizer, aliases: overrides.alias ?? [] },
-      description: { ...described, decisions: [chosen, ...described.decisions] },
+      description: {
+        ...described,
+        decisions: [chosen, ...leftOut.map(leftOutDecision), ...described.decisions],
+      },
       ...{ dtype: best.dtype, graphFile: best.file, ...state }, // 5
       ...(verification === undefined ? {} : { verification }),
       ...(widening === 1 ? {} : { float32Bytes: widening * state.sourceBytes }),
@@ -158,41 +177,46 @@ export class ModelReader {
    *
    * @throws PlimsollError MODEL_UNUSABLE
    */
-  async #weightsOf(
-    contents: FolderContents,
-    wanted: readonly Dtype[],
-  ): Promise<readonly GraphFile[]> {
-    const { found, odd } = await this.#graphsOf(contents); // 1
-    const hasFull = found.some(({ dtype, facts }) => dtype === 'fp32' && facts !== undefined);
-    if (found.length > 0 && (hasFull || !wanted.includes('fp32') || !standsAlone(contents))) {
-      return found;
+  async #weightsOf(contents: FolderContents, wanted: readonly Dtype[]): Promise<Weights> {
+    const { graphs, leftOut } = await this.#graphsOf(contents); // 1
+    const hasFull = graphs.some(({ dtype, facts }) => dtype === 'fp32' && facts !== undefined);
+    if (graphs.length > 0 && (hasFull || !wanted.includes('fp32') || !standsAlone(contents))) {
+      return { graphs, leftOut };
     }
     try {
-      return [...found, await this.#compiled(contents)]; // 2, 3
+      return { graphs: [...graphs, await this.#compiled(contents)], leftOut }; // 2, 3
     } catch (error) {
-      if (found.length > 0) return found;
-      throw odd.length > 0 ? unusable(odd.join('; ').slice(0, 1000)) : error;
+      if (graphs.length > 0) return { graphs, leftOut };
+      return alsoOf(leftOut)(error);
     }
   }
 
-  /** The graphs that can be opened, and what is wrong with the others. */
-  async #graphsOf(contents: FolderContents): Promise<{ found: GraphFile[]; odd: string[] }> {
-    const found: GraphFile[] = [];
-    const odd: string[] = [];
+  /** Graphs that can be read and have all their weights, and the others with the reason. */
+  async #graphsOf(contents: FolderContents): Promise<Weights> {
+    const graphs: GraphFile[] = [];
+    const leftOut: LeftOut[] = [];
     for (const file of contents.graphs) {
       const place = path.join(contents.directory, file);
       try {
         const { size, mtimeMs, ino } = await factsOf(place);
-        if (await isLfsPointer(place, size)) odd.push(lfsReason(file));
+        if (await isLfsPointer(place, size)) leftOut.push({ file, reason: lfsReason(file) });
         else {
           const { facts, problem } = await this.#factsOf(place, `${size}:${mtimeMs}:${ino}`);
-          found.push(graphFile(file, size, facts, problem));
+          const graph = graphFile(file, size, facts, problem);
+          const reason = facts === undefined ? unreadable(graph) : undefined;
+          const lack = reason ?? (await lackOf(contents, graph));
+          if (lack === undefined) graphs.push(graph);
+          else leftOut.push(typeof lack === 'string' ? { file, reason: lack } : lack);
         }
       } catch (error) {
-        odd.push(`${file} cannot be used: ${messageOf(error)}`);
+        const reason = `${file} cannot be used: ${messageOf(error)}`;
+        leftOut.push({ file, reason: error instanceof PlimsollError ? error.message : reason });
       }
     }
-    return { found, odd };
+    if (graphs.length > 0 || leftOut.length === 0 || checkpointOf(contents) !== undefined) {
+      return { graphs, leftOut };
+    }
+    throw unusable(noUsableGraphReason(contents, leftOut));
   }
 
   async #factsOf(place: string, signature: string): Promise<KnownFacts> {
@@ -211,14 +235,16 @@ export class ModelReader {
   /** The weights of a folder's safetensors, if a graph can be written for them. @throws PlimsollError MODEL_UNUSABLE */
   async #compiled(contents: FolderContents): Promise<GraphFile> {
     const { directory, configs, safetensors } = contents;
-    for (const file of [...safetensors, ...contents.otherWeights]) {
+    const whole = checkpointOf(contents);
+    // Only what would be used counts: all that there is, where nothing can be.
+    for (const file of whole === undefined ? [...safetensors, ...contents.otherWeights] : [whole]) {
       if (await isLfsPointer(path.join(directory, file))) throw unusable(lfsReason(file));
     }
     const [config] = configs;
     const read = config === undefined ? undefined : path.join(directory, config);
     // It says first what no export would mend: another task, or an encoder alone.
     const declared = read === undefined ? undefined : await readDeclaration({ config: read });
-    const checkpoint = checkpointOf(contents);
+    const checkpoint = whole;
     const problem =
       safetensors.length === 0
         ? undefined
@@ -263,6 +289,15 @@ function standsAlone(contents: FolderContents): boolean {
   return tokenizerFilesIn(contents, checkpoint) !== undefined;
 }
 
+/** Adds to an error why the graphs are of no use, as that may be easier to mend. */
+function alsoOf(leftOut: readonly LeftOut[]): (error: unknown) => never {
+  return (error) => {
+    if (leftOut.length === 0) throw error;
+    const reasons = leftOut.map(({ reason }) => reason).join('; ');
+    throw unusable(`${reasons.slice(0, 600)}; ${messageOf(error)}`);
+  };
+}
+
 function unusable(reason: string): PlimsollError {
   return new PlimsollError('MODEL_UNUSABLE', reason);
 }
@@ -292,37 +327,6 @@ function absolute(directory: string, files: DescriptionFiles): DescriptionFiles 
     tokenizerConfig: inFolder(directory, files.tokenizerConfig),
     sentenceTransformers: inFolder(directory, files.sentenceTransformers),
   };
-}
-
-/**
- * The files of external data, as the graph names them; where the graph cannot be read, those that are named after it.
- *
- * @throws PlimsollError MODEL_UNUSABLE if one leads out of the folder
- */
-function externalFiles(
-  { files, safetensors }: FolderContents,
-  { file, facts }: GraphFile,
-): readonly string[] {
-  const folder = path.dirname(file);
-  if (file.endsWith(SAFETENSORS) || file.endsWith(SHARD_INDEX)) {
-    return safetensors.filter((each) => each !== file && !each.includes('/'));
-  }
-  if (facts === undefined) {
-    const name = path.basename(file);
-    return files.filter(
-      (each) =>
-        path.dirname(each) === folder &&
-        path.basename(each).startsWith(name) &&
-        /^[._].*data/.test(path.basename(each).slice(name.length)),
-    );
-  }
-  return facts.externalFiles.map((location) => {
-    const place = path.join(folder, location);
-    if (path.isAbsolute(location) || place.startsWith('..')) {
-      throw unusable(`${file} keeps weights outside of the model's folder, which is not allowed`);
-    }
-    return place;
-  });
 }
 
 /** Undefined where there is no fp32 form to compare with, or nobody wants to know. */

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { type FolderContents, nearestFile } from './folder/contents.js';
+import type { VocabularyFiles } from './reading/tokenizer-class.js';
 
 /** The files that a tokenizer is made of, below the model's folder. */
 export interface TokenizerFiles {
@@ -11,6 +12,10 @@ export interface TokenizerFiles {
   /** Vocabulary and merges of a byte-level tokenizer; read where there is nothing else. */
   readonly vocabularyJson: string | undefined;
   readonly merges: string | undefined;
+  /** Tokens that were added to a vocabulary alone. */
+  readonly addedTokens?: string | undefined;
+  /** The model's own configuration: it tells the tokenizer's class where no other file does. */
+  readonly modelConfig?: string | undefined;
   /** Those that are used. */
   readonly all: readonly string[];
 }
@@ -28,10 +33,16 @@ export function tokenizerFilesIn(
   const [vocabularyJson, merges] = isBytes ? [find('vocab.json'), find('merges.txt')] : [];
   const isWhole = json ?? vocabulary ?? (vocabularyJson && merges);
   if (isWhole === undefined) return undefined;
-  const all = [json, config, specialTokens, vocabulary, vocabularyJson, merges].filter(
-    (file) => file !== undefined,
-  );
-  return { json, config, specialTokens, vocabulary, vocabularyJson, merges, all };
+  const addedTokens = json === undefined ? find('added_tokens.json') : undefined;
+  const files = { json, config, specialTokens, vocabulary, vocabularyJson, merges, addedTokens };
+  const all = Object.values(files).filter((file) => file !== undefined);
+  return { ...files, modelConfig: find('config.json'), all };
+}
+
+/** What a tokenizer without a tokenizer.json is made of. */
+export function vocabularyIn(files: TokenizerFiles): VocabularyFiles | undefined {
+  if (files.json !== undefined) return undefined;
+  return files.vocabulary === undefined ? 'vocab.json' : 'vocab.txt';
 }
 
 /** The same files by their whole paths. */
@@ -44,6 +55,8 @@ export function inDirectory(directory: string, files: TokenizerFiles): Tokenizer
     vocabulary: whole(files.vocabulary),
     vocabularyJson: whole(files.vocabularyJson),
     merges: whole(files.merges),
+    addedTokens: whole(files.addedTokens),
+    modelConfig: whole(files.modelConfig),
     all: files.all.map((file) => path.join(directory, file)),
   };
 }

@@ -13,9 +13,14 @@ const INPUT_TYPES: readonly InputType[] = [
   ...(['bool', 'float32', 'float64', 'float16'] as const),
 ];
 
-/** In this order: `input_mask` is a mask, `input_type_ids` are types, and what is left may be the ids. */
+/**
+ * In this order: `global_attention_mask` and `task_type_ids` are neither masks nor token types, `input_mask` is a mask,
+ * `input_type_ids` are types, and what is left may be the ids.
+ */
 const ROLE_NAMES: readonly (readonly [InputRole, RegExp])[] = [
-  ['mask', /mask|attention|attn/],
+  ['global', /global_?(?:attention|attn)/],
+  ['zeros', /^task_?type/],
+  ['mask', /^(?!.*(?:head|perm|cross|pixel|decoder)).*(?:mask|attention|attn)/],
   ['types', /segment|token_?type|type_?ids?|(?:^|_)seg(?:_|$)/],
   ['positions', /position|(?:^|_)pos(?:_|$)/],
   [
@@ -27,6 +32,9 @@ const ROLE_NAMES: readonly (readonly [InputRole, RegExp])[] = [
 /** Inputs of other kinds of models, which are never guessed to be tokens. */
 const FOREIGN =
   /pixel|image|visual|bbox|audio|mel|feature|past|decoder|encoder|head|lang|label|speaker|cache/;
+
+/** Names that say nothing, as converters number inputs: `input_2`, `arg1`, `x`, `onnx::Gather_1`. */
+const NAMELESS = /^(?:(?:inputs?|args?|tensor|placeholder|onnx::?\w*|onnx__\w*)?_?\d*|[a-z])$/;
 
 /** Names as exporters decorate them: `serving_default_input_ids:0`, `input_ids.1`, `bert/input_ids_1`. */
 function plainName(name: string): string {
@@ -44,7 +52,8 @@ function plainName(name: string): string {
  * which; preparing then runs them, and takes the first under which pads change nothing.
  *
  * 1. By name.
- * 2. A single input without a role is the ids; of more, in the order in which models take them.
+ * 2. An input whose name says something else is never guessed: zeros for it would be a silent error.
+ * 3. A single input without a role is the ids; of more, in the order in which models take them.
  *
  * @throws Error that names the inputs which nothing is known for
  */
@@ -58,7 +67,7 @@ export function possibleBindings(
   }
   const unknown = inputs.filter(({ name }) => !roles.has(name));
   const taken = new Set(roles.values());
-  const free = (['ids', 'mask', 'types'] as const).filter((role) => !taken.has(role)); // 2
+  const free = (['ids', 'mask', 'types'] as const).filter((role) => !taken.has(role)); // 3
   const bound = (assigned: readonly InputRole[]) =>
     inputs.map((input) =>
       bindingOf(input, roles.get(input.name) ?? assigned[unknown.indexOf(input)]),
@@ -70,9 +79,13 @@ export function possibleBindings(
   const isForeign = unknown.some(
     ({ name, type }) => type === 'string' || FOREIGN.test(name.toLowerCase()),
   );
-  if (unknown.length > free.length || isForeign) {
+  const other = taken.has('ids')
+    ? unknown.find(({ name }) => !NAMELESS.test(plainName(name))) // 2
+    : undefined;
+  if (unknown.length > free.length || isForeign || other !== undefined) {
+    const odd = (other ?? unknown[0])?.name ?? '';
     throw new Error(
-      `its inputs are ${names}; those of a text classifier are input_ids, attention_mask, token_type_ids, position_ids`,
+      `its inputs are ${names}; those of a text classifier are input_ids, attention_mask, token_type_ids, position_ids, global_attention_mask, task_type_ids, and what ${odd.slice(0, 100)} takes is not known: export the model without it`,
     );
   }
   if (!taken.has('ids') && unknown.length === 0) {

@@ -51,7 +51,11 @@ function fill(
             ? 1
             : role === 'types'
               ? (types?.[at] ?? 0)
-              : positionOffset + at;
+              : role === 'positions'
+                ? positionOffset + at
+                : role === 'global' && at === 0 && plan.perToken !== true
+                  ? 1
+                  : 0;
     }
   }
 }

@@ -4,7 +4,7 @@ import { messageOf, PlimsollError } from '../../errors.js';
 import type { ValueFacts } from './bindings.js';
 import { feedsOf } from './feeds.js';
 import type { Gear } from './gear.js';
-import type { Logits } from './scores.js';
+import { type Logits, logitsFrom } from './scores.js';
 import { type BatchBounds, batchesOf, type ServingPlan } from './serving-plan.js';
 import type { Encoding } from './tokenizer.js';
 
@@ -122,7 +122,7 @@ export class MappedSession {
    * Runs rows, in as many batches as they need: all at once where they may be neighbours.
    *
    * @param bounds for rows that were not chosen to run together: those of nearly equal length do
-   * @returns raw logits, one row after the other: `plan.labelCount` of each row, or of each of its tokens without pads
+   * @returns logits, one row after the other: `plan.labelCount` of each row, or of each of its tokens without pads
    * @throws PlimsollError MODEL_UNUSABLE if the outputs are not of that shape, or not finite
    */
   async run(rows: readonly Encoding[], plan: ServingPlan, bounds?: BatchBounds): Promise<Logits> {
@@ -206,7 +206,7 @@ export class MappedSession {
         throw new PlimsollError('MODEL_UNUSABLE', reason);
       }
     }
-    return logits;
+    return plan.endsIn === undefined ? logits : logitsFrom(logits, plan.endsIn);
   }
 
   /** Gives the session's memory back. */

@@ -7,6 +7,26 @@ export type Scores = readonly number[];
 /** Rows of logits, one after the other. */
 export type Logits = Float32Array | Float64Array;
 
+/** Below the least probability in single precision: its logarithm is finite, and its score is 0 in all digits. */
+const LEAST_PROBABILITY = 1e-45;
+/** The least part by which a probability in single precision is below 1, halved: its score is 1 in all digits. */
+const LEAST_LEFT = 2 ** -25;
+
+/**
+ * Logits from what a graph that ends in a function gives: for softmax log p, which are the logits up to a constant, so
+ * that softmax gives p again; for the logistic function log(p ÷ (1 − p)).
+ */
+export function logitsFrom(probabilities: Logits, endsIn: 'softmax' | 'sigmoid'): Logits {
+  // Double precision: what is near 1 has no digits left in single precision.
+  const logits = new Float64Array(probabilities.length);
+  for (const [at, value] of probabilities.entries()) {
+    const p = Math.max(value, LEAST_PROBABILITY);
+    const left = endsIn === 'softmax' ? 1 : Math.max(1 - value, LEAST_LEFT);
+    logits[at] = Math.log(p / left);
+  }
+  return logits;
+}
+
 /**
  * Scores from logits.
  *

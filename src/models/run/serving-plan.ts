@@ -1,8 +1,11 @@
 /** How a graph is fed and read: decided once, when the model is prepared, and kept beside the mapped form. */
 import type { Side } from '../intake/reading/room.js';
 
-/** What an input of a graph takes. */
-export type InputRole = 'ids' | 'mask' | 'types' | 'positions';
+/**
+ * What an input of a graph takes. `global`: 1 for the tokens that attend to all others (Longformer); of a text's
+ * class that is the first token, of the classes of tokens none, as transformers has it. `zeros`: ERNIE's task types.
+ */
+export type InputRole = 'ids' | 'mask' | 'types' | 'positions' | 'global' | 'zeros';
 
 /** Element types that an input may have, as ONNX Runtime names them. */
 export type InputType =
@@ -34,9 +37,11 @@ export type RowGrouping = 'together' | 'equal length' | 'one by one';
 
 export interface ServingPlan {
   readonly inputs: readonly InputBinding[];
-  /** The output that holds the logits. */
+  /** The output that holds the logits, or what they became. */
   readonly output: string;
   readonly labelCount: number;
+  /** The function that the graph itself ends in: its output is turned back into logits. Left out where it has none. */
+  readonly endsIn?: 'softmax' | 'sigmoid';
   /** Whether the output has logits for each token, [rows, tokens, labels], rather than for each row. */
   readonly perToken?: boolean;
   readonly grouping: RowGrouping;
@@ -157,4 +162,12 @@ function slices(rows: readonly number[], size: number): readonly (readonly numbe
   const found: (readonly number[])[] = [];
   for (let at = 0; at < rows.length; at += size) found.push(rows.slice(at, at + size));
   return found;
+}
+
+/** What a plan says of a graph's output, for the model's description. */
+export function readingOf({
+  labelCount,
+  endsIn,
+}: ServingPlan): Pick<ServingPlan, 'labelCount' | 'endsIn'> {
+  return { labelCount, ...(endsIn === undefined ? {} : { endsIn }) };
 }

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
+import { tinyGraph } from './tiny-graph.js';
 
 /** A temporary folder that goes away with the test. */
 export function temporaryFolder(): string {
@@ -17,18 +18,22 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** Files by their path; a value that is not text is written as JSON. */
+/** Files by their path; a value that is neither text nor bytes is written as JSON. */
 export type Files = Readonly<Record<string, unknown>>;
 
 export function write(folder: string, files: Files): void {
   for (const [name, content] of Object.entries(files)) {
     const file = path.join(folder, name);
     mkdirSync(path.dirname(file), { recursive: true });
-    writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
+    const isWritten = typeof content === 'string' || content instanceof Uint8Array;
+    writeFileSync(file, isWritten ? content : JSON.stringify(content));
   }
 }
 
-/** The files of a model that can be described; its graph is none. */
+/** A graph of no model in particular. */
+export const GRAPH = tinyGraph({});
+
+/** The files of a model that can be described; its tokenizer is none. */
 export const MODEL: Files = {
   'config.json': {
     architectures: ['BertForSequenceClassification'],
@@ -39,7 +44,7 @@ export const MODEL: Files = {
   },
   'tokenizer.json': {},
   'tokenizer_config.json': { model_max_length: 128 },
-  'onnx/model.onnx': 'graph',
+  'onnx/model.onnx': GRAPH,
 };
 
 /** Writes a model below `root`, with some files changed; `undefined` leaves one out. */

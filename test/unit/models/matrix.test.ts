@@ -177,6 +177,41 @@ const FUNCTIONS: readonly Folder[] = [
   { files: { 'plimsoll.json': { function: 'sigmoid' } }, function: 'sigmoid' },
 ];
 
+/** Graphs that end in a function: it is not applied a second time, whatever the files say. */
+const ENDINGS: readonly Folder[] = [
+  { graph: { ending: 'Softmax' }, function: 'softmax' },
+  { graph: { ending: 'Softmax', output: 'scores', labels: 3 }, function: 'softmax' },
+  { graph: { ending: 'Softmax', outputType: 'double' }, function: 'softmax' },
+  { graph: { ending: 'Sigmoid' }, function: 'sigmoid' },
+  { graph: { ending: 'Sigmoid', labels: 1 }, function: 'sigmoid' },
+  { graph: { ending: 'Sigmoid', labels: 1, squeezed: true }, function: 'sigmoid' },
+  {
+    graph: { ending: 'Softmax' },
+    config: { problem_type: 'multi_label_classification' },
+    function: 'softmax',
+  },
+  {
+    graph: { ending: 'Sigmoid' },
+    config: { problem_type: 'regression' },
+    function: 'sigmoid',
+  },
+  {
+    graph: { ending: 'Sigmoid' },
+    files: { 'plimsoll.json': { function: 'softmax' } },
+    function: 'softmax',
+  },
+  {
+    graph: { ending: 'Sigmoid' },
+    files: { 'plimsoll.json': { function: 'none' } },
+    function: 'sigmoid',
+  },
+  {
+    graph: { ending: 'Softmax' },
+    files: { 'plimsoll.json': { function: 'sigmoid' } },
+    refused: /plimsoll\.json asks for sigmoid: the model’s graph ends in Softmax/,
+  },
+];
+
 const GRAPHS: readonly Folder[] = [
   { graph: { type: 'int32' }, rows: 'together' },
   { graph: { maskType: 'float' }, rows: 'together' },
@@ -203,6 +238,21 @@ const GRAPHS: readonly Folder[] = [
   { graph: { rows: 3 } },
   { graph: { length: 32 } },
   { graph: { rows: 1, length: 48 } },
+  // What pads change, however little, is found.
+  { graph: { leak: 1e-4 }, rows: 'equal length' },
+  { graph: { length: 32, leak: 0.1 }, refused: /exactly 32 tokens, .*: export it with a free/ },
+  {
+    graph: { length: 32, names: ['input_ids', '', '', ''] },
+    refused: /as it has no attention_mask/,
+  },
+  // Places begin with the text, whichever side the tokenizer pads.
+  {
+    graph: { length: 64, positions: 64, placed: 0.01 },
+    files: { 'tokenizer_config.json': { padding_side: 'left', model_max_length: 64 } },
+  },
+  // Ids and mask in an order and under names that say nothing.
+  { graph: { names: ['a', 'b', '', ''], reversed: true }, rows: 'together' },
+  { graph: { names: ['a', 'b', '', ''], reversed: true, rows: 1 }, rows: 'one by one' },
   { graph: { output: 'output_0' } },
   { graph: { before: 'last_hidden_state' } },
   { graph: { before: 'pooler_output' } },
@@ -215,6 +265,22 @@ const GRAPHS: readonly Folder[] = [
   {
     graph: { names: ['input_ids', 'pixel_values', '', ''] },
     refused: /inputs are input_ids, pixel_values/,
+  },
+  {
+    graph: {
+      names: ['input_ids', 'attention_mask', '', ''],
+      more: ['global_attention_mask'],
+    },
+    rows: 'together',
+  },
+  { graph: { more: ['task_type_ids'] }, rows: 'together' },
+  {
+    graph: { names: ['input_ids', 'attention_mask', '', ''], more: ['langs'] },
+    refused: /what langs takes is not known/,
+  },
+  {
+    graph: { names: ['input_ids', 'attention_mask', '', ''], more: ['pinyin_ids'] },
+    refused: /what pinyin_ids takes is not known/,
   },
   { graph: { output: 'last_hidden_state' }, refused: /outputs are last_hidden_state/ },
 ];
@@ -229,6 +295,7 @@ describe('a folder gives its scores, alone and together, or is refused with the 
   test.each(named(LAYOUTS))('layout %s', (_name, folder) => expectRight(folder), 180_000);
   test.each(named(LABELS))('labels %s', (_name, folder) => expectRight(folder), 180_000);
   test.each(named(FUNCTIONS))('function %s', (_name, folder) => expectRight(folder), 180_000);
+  test.each(named(ENDINGS))('ending %s', (_name, folder) => expectRight(folder), 180_000);
   test.each(named(GRAPHS))('graph %s', (_name, folder) => expectRight(folder), 180_000);
 
   test('whatever is put together', async () => {

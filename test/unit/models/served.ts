@@ -12,7 +12,7 @@ import type { TokenOptions } from '../../../src/models/run/entities.js';
 import { MappedSession } from '../../../src/models/run/onnx-session.js';
 import type { RowInput } from '../../../src/models/run/row-input.js';
 import { scoresOf } from '../../../src/models/run/scores.js';
-import type { Findings } from '../../../src/models/run/serving-plan.js';
+import { type Findings, readingOf } from '../../../src/models/run/serving-plan.js';
 import { TokenEncoder } from '../../../src/models/run/token-encoder.js';
 import { TextEncoder } from '../../../src/models/run/tokenizer.js';
 
@@ -67,7 +67,7 @@ export async function served(
     truncationSide,
   } = described(declaration, {
     ...findings,
-    labelCount: plan.labelCount,
+    ...readingOf(plan),
   });
   const encoder = await TextEncoder.open(tokenizer, fits, {
     ...findings.tokenizer,

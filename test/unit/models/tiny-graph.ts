@@ -46,11 +46,21 @@ export interface GraphForm {
   readonly infinite?: boolean;
   /** Logits of each token: its row of the table, and a small part of the sum of all. No token types, no positions. */
   readonly perToken?: boolean;
+  /** What the graph itself applies to its logits, behind a cast and a new shape. */
+  readonly ending?: 'Softmax' | 'Sigmoid' | undefined;
+  /** Further inputs, by name: half of the sum of each is added to every logit. */
+  readonly more?: readonly string[];
+  /** This part of the sum of all tokens, pads included, is added to each logit. */
+  readonly leak?: number;
+  /** With `positions`: what each place adds, times its number. */
+  readonly placed?: number;
+  /** The inputs are declared in the opposite order. */
+  readonly reversed?: boolean;
   /** With `perToken`: the rows' dimension is squeezed away. */
   readonly withoutRows?: boolean;
 }
 
-const TYPE = { ...dataTypes, double: 11, int32: 6, bool: 9 };
+const TYPE = { ...dataTypes, double: 11, int32: 6, bool: 9, int8: 3 };
 type TypeName = keyof typeof TYPE;
 
 /** The table: the same numbers each time. */
@@ -67,7 +77,10 @@ export function logitsByHand(
   const names = form.names ?? USUAL;
   return Array.from({ length: form.labels ?? 2 }, (_, label) => {
     let sum = ids.reduce((all, id) => all + weightOf(id, label), 0);
+    sum *= 1 + (form.leak ?? 0);
+    sum += ids.reduce((all, _id, at) => all + at * (form.placed ?? 0), 0);
     if (names[2]) sum += types.reduce((all, type) => all + type, 0) * 0.5;
+    if (form.more?.includes('global_attention_mask') === true) sum += 0.5;
     if (names[3]) sum += ids.reduce((all, _id, at) => all + at, 0) * 0.015625;
     return sum;
   });
@@ -93,15 +106,18 @@ export function tinyGraph(form: GraphForm): Buffer {
   const inputs = [ids, mask, types, positions].flatMap((name, at) =>
     name === '' ? [] : [value('input', name, at === 1 ? maskType : type, shape)],
   );
+  const { more = [] } = form;
+  inputs.push(...more.map((name) => value('input', name, type, shape)));
+  if (form.reversed === true) inputs.reverse();
   const nodes: Uint8Array[] = [];
   const node = (
     operator: string,
     from: readonly string[],
     to: string,
     attributes = {},
-    more: Uint8Array[] = [],
+    graphs: Uint8Array[] = [],
   ) => {
-    nodes.push(nodeField({ operator, name: to, inputs: from, output: to, attributes }, more));
+    nodes.push(nodeField({ operator, name: to, inputs: from, output: to, attributes }, graphs));
     return to;
   };
   const cast = (from: string, to: TypeName) =>
@@ -135,6 +151,14 @@ export function tinyGraph(form: GraphForm): Buffer {
   };
   if (types !== '' && !perToken) add(types, 'half');
   if (positions !== '' && !perToken) add(positions, 'small');
+  if (form.leak !== undefined) {
+    const all = node('ReduceSum', ['embedded', 'tokens'], 'unmasked', { keepdims: 0 });
+    logits = node('Add', [logits, node('Mul', [all, 'leak'], 'leaked')], 'with_leak');
+  }
+  for (const name of more) {
+    const sum = node('ReduceSum', [cast(name, 'float'), 'tokens'], `${name}_sum`, { keepdims: 1 });
+    logits = node('Add', [logits, node('Mul', [sum, 'half'], `${name}_part`)], `${name}_added`);
+  }
   if (form.neighbours === true) {
     const mean = node('ReduceMean', [logits], 'mean', { axes: [0], keepdims: 1 });
     logits = node('Sub', [logits, node('Mul', [mean, 'half'], 'part')], 'mixed');
@@ -151,6 +175,11 @@ export function tinyGraph(form: GraphForm): Buffer {
     );
   }
   if (form.branch === true) logits = node('If', ['yes'], 'branched', {}, branches(logits));
+  if (form.ending !== undefined) {
+    const axis = form.ending === 'Softmax' ? { axis: -1 } : {};
+    const ended = node(form.ending, [logits], 'ended', axis);
+    logits = node('Identity', [node('Reshape', [ended, 'same_shape'], 'reshaped')], 'renamed');
+  }
   if (form.squeezed === true) logits = node('Squeeze', [logits, 'last_one'], 'squeezed');
   if (form.withoutRows === true) logits = node('Squeeze', [logits, 'first_axis'], 'flat');
   const outputType = form.outputType ?? 'float';
@@ -175,18 +204,50 @@ export function tinyGraph(form: GraphForm): Buffer {
       ? constant('table', 'float', [VOCABULARY, labels], tableBytes(labels))
       : externalTable(labels, form.external),
     ...[floats('half', [], [0.5]), floats('small', [], [0.015625]), floats('one', [], [1])],
+    floats('leak', [], [form.leak ?? 0]),
     ...[whole('last', [1], [-1]), whole('tokens', [1], [1]), whole('last_one', [1], [1])],
     whole('first_axis', [1], [0]),
+    whole('same_shape', perToken ? [3] : [2], perToken ? [0, 0, -1] : [0, -1]),
     whole('seven', [], [7], type),
     ...[whole('one_index', [], [1]), whole('zero_index', [], [0]), whole('one_step', [], [1])],
     ...(form.positions === undefined
       ? []
-      : [floats('place_table', [form.positions, labels], Array(form.positions * labels).fill(0))]),
+      : [floats('place_table', [form.positions, labels], placesOf(form))]),
     constant('yes', 'bool', [], Uint8Array.of(1)),
   ];
   const graph = concat([...nodes, graphNameField('tiny'), ...constants, ...inputs, ...outputs]);
   return Buffer.from(concat([modelHeader('tests', graph.byteLength), graph]));
 }
+
+function placesOf({ positions = 0, labels = 2, placed = 0 }: GraphForm): readonly number[] {
+  return Array.from({ length: positions * labels }, (_, at) => Math.floor(at / labels) * placed);
+}
+
+/** A graph that can be read, but not run: one product, with weights of that type. @param table numbers of an fp32 embedding */
+export function bareGraph(dtype: 'fp32' | 'fp16' | 'q8', external?: string, table = 0): Buffer {
+  const of = (operator: string, inputs: readonly string[], output: string) =>
+    nodeField({ operator, name: output, inputs, output, attributes: {} });
+  const isInteger = dtype === 'q8';
+  const [type, bytes] = isInteger
+    ? (['int8', 1] as const)
+    : dtype === 'fp16'
+      ? (['float16', 2] as const)
+      : (['float', 4] as const);
+  const graph = concat([
+    of('Gather', ['words', 'input_ids'], 'embedded'),
+    of(isInteger ? 'MatMulInteger' : 'MatMul', ['embedded', 'weights'], 'logits'),
+    graphNameField('bare'),
+    ...(external === undefined ? [] : [externalTable(2, external, 'words')]),
+    ...(table === 0 ? [] : [floats('words', [table], Array(table).fill(0))]),
+    constant('weights', type, [64], new Uint8Array(64 * bytes)),
+    value('input', 'input_ids', 'int64', ['b', 's']),
+    value('output', 'logits', 'float', ['b', 2]),
+  ]);
+  return Buffer.from(concat([modelHeader('tests', graph.byteLength), graph]));
+}
+
+/** A field that no ONNX message has: a file with it is another one, and as good. */
+export const UNKNOWN_FIELD = 'x\u0001';
 
 /** The table as it lies in a file. */
 export function tableBytes(labels: number): Uint8Array {
@@ -197,11 +258,11 @@ export function tableBytes(labels: number): Uint8Array {
 }
 
 /** TensorProto: dims = 1, data_type = 2, name = 8, external_data = 13, data_location = 14 (EXTERNAL = 1). */
-function externalTable(labels: number, file: string): Uint8Array {
+function externalTable(labels: number, file: string, name = 'table'): Uint8Array {
   const entry = messageField(13, [stringField(1, 'location'), stringField(2, file)]);
   const shape = [integerField(1, VOCABULARY), integerField(1, labels)];
   const type = integerField(2, TYPE.float);
-  return messageField(5, [...shape, type, stringField(8, 'table'), entry, integerField(14, 1)]);
+  return messageField(5, [...shape, type, stringField(8, name), entry, integerField(14, 1)]);
 }
 
 function value(

@@ -1,5 +1,10 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { settledWithin, TimeLimitError, withinTime } from '../../../src/system/time-limit.js';
+import {
+  doneWithin,
+  settledWithin,
+  TimeLimitError,
+  withinTime,
+} from '../../../src/system/time-limit.js';
 
 function fakeTimers(): void {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -33,5 +38,21 @@ describe('work with a time limit', () => {
     const late = settledWithin(never(), 10);
     await vi.advanceTimersByTimeAsync(10);
     expect(await late).toBe(false);
+  });
+});
+
+describe('synchronous work', () => {
+  test('gives its result, or its own error', () => {
+    expect(doneWithin(() => 3, 1000, 'counting')).toBe(3);
+    const fails = () => {
+      throw new TypeError('odd');
+    };
+    expect(() => doneWithin(fails, 1000, 'counting')).toThrow(TypeError);
+  });
+
+  test('is broken off, in the middle of a regular expression too', () => {
+    const slow = () => /(?:x+x+)+y/.test('x'.repeat(60));
+    expect(() => doneWithin(slow, 50, 'matching')).toThrow(TimeLimitError);
+    expect(doneWithin(() => 'after', 1000, 'more')).toBe('after');
   });
 });

@@ -23,7 +23,7 @@ const isBinding = shapeOf<InputBinding>({
 /** How a form is fed and read. */
 export const isPlan = shapeOf<ServingPlan>({
   ...{ inputs: isList(isBinding), output: isText, labelCount: isNumber },
-  perToken: orMissing(isFlag),
+  ...{ perToken: orMissing(isFlag), endsIn: orMissing(isOneOf(['softmax', 'sigmoid'])) },
   grouping: isOneOf(['together', 'equal length', 'one by one']),
   paddingSide: isOneOf(['left', 'right']),
   ...{ padTokenId: isNumber, padTypeId: isNumber, positionOffset: isNumber },

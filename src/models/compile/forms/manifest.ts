@@ -7,7 +7,7 @@ import type { FormFile } from './checksums.js';
 import { readObject } from './written-files.js';
 
 /** Raise it when the way a mapped form is written changes: older ones are then made anew. */
-export const FORMAT_VERSION = 7;
+export const FORMAT_VERSION = 8;
 export const MANIFEST = 'manifest.json';
 
 /** What a form is valid for. Nothing in it depends on the machine's paths, inodes or clocks. */

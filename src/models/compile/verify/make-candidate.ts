@@ -11,6 +11,7 @@ import type { InspectOptions } from '../preparer-protocol.js';
 import { QUANTISED_GRAPH, quantisePerToken } from '../quantise/per-token.js';
 import type { PerTokenOptions } from '../quantise/per-token-graph.js';
 import type { OpenForm } from './answers.js';
+import { endingOf } from './graph-ending.js';
 import { type SourceGraph, sourceGraph, writeMapped } from './source-graph.js';
 
 /** Raise it when quantising changes: the same options then give other answers. */
@@ -65,17 +66,18 @@ export async function makeShipped(
   try {
     const graph = await sourceGraph(files.source, files.weights, stage);
     await writeMapped(graph, ...namesIn(folder));
+    const digest = await digestOfSources(files.source, files.weights);
+    const session = await open(folder, threads);
+    const options = { ...inspect, dtype: 'q8', labels: own.labelCount } as const;
+    const { plan } = await inspectGraph(session, makeRow, options);
+    const endsIn = await endingOf(session, graph, plan, makeRow);
+    return {
+      ...{ folder, digest, session },
+      plan: { ...plan, ...(endsIn === undefined ? {} : { endsIn }) },
+    };
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
-  const digest = await digestOfSources(files.source, files.weights);
-  const session = await open(folder, threads);
-  const { plan } = await inspectGraph(session, makeRow, {
-    ...inspect,
-    dtype: 'q8',
-    labels: own.labelCount,
-  });
-  return { folder, digest, plan, session };
 }
 
 function namesIn(folder: string): [string, string] {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { PlimsollError } from '../../../errors.js';
 import { describe } from '../../intake/description.js';
 import type { Model } from '../../intake/repository.js';
-import type { Findings } from '../../run/serving-plan.js';
+import { type Findings, readingOf } from '../../run/serving-plan.js';
 import type { FormFile } from '../forms/checksums.js';
 import { FAST_FORM } from '../mapped-form.js';
 import type { PreparerProcesses } from '../preparer-processes.js';
@@ -40,7 +40,7 @@ export async function verifyModel(
     return { verdict: referenceVerdict(verification.bounds, reason), files: [] };
   }
   const { source, weights, tokenizer, inspect, graphFile, threads } = written;
-  const measured = { ...findings, labelCount: findings.plan.labelCount };
+  const measured = { ...findings, ...readingOf(findings.plan) };
   const { labels, scoring, thresholds = {} } = describe(model.declaration, measured);
   const job: VerifyJob = {
     ...{ job: 'verify', source, weights, tokenizer, inspect, verification, graphFile, threads },

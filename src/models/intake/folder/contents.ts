@@ -1,7 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { asNoFile, NoFileError, readBounded } from './files.js';
+import { asNoFile, NoFileError } from './files.js';
 
 /** What a model's folder holds, as far as it concerns a model. Files are named relative to the folder. */
 export interface FolderContents {
@@ -76,8 +76,12 @@ export async function listFolder(directory: string): Promise<Listing> {
 }
 
 /**
- * What a folder holds, with the sub-folders that belong to it: `onnx`, and those without a config.json of their own
- * if the folder has one. Undefined if it holds nothing of a model.
+ * What a folder holds, with the sub-folders that belong to it, two levels deep. Undefined if it holds nothing of a model.
+ *
+ * 1. `onnx` always does.
+ * 2. So do others without a config.json of their own, if the folder has anything of a model.
+ * 3. One with a config.json of its own does only where the folder has a config.json and weights, but no graph: then it
+ *    is the export of those weights.
  *
  * @throws NoFileError if the folder cannot be read
  */
@@ -88,14 +92,21 @@ export async function contentsOf(
   const { files: own, folders, lost } = listing ?? (await listFolder(directory));
   const isModel = looksLikeModel(own) || lost.some(({ name }) => looksLikeModel([name]));
   const files = [...own, ...lost.map(({ name }) => name)];
-  for (const folder of folders.slice(0, MAX_PARTS)) {
-    if (!isModel && folder !== 'onnx') continue;
-    const part = await listFolder(path.join(directory, folder)).catch(() => undefined);
-    if (part === undefined) continue;
-    const isOther = part.files.includes('config.json') && folder !== 'onnx';
-    if (isOther) continue;
-    const names = [...part.files, ...part.lost.map(({ name }) => name)];
-    files.push(...names.map((name) => path.join(folder, name)));
+  // The usual one first, as it must not fall behind the bound.
+  const ordered = [...folders].sort((a, b) => Number(b === 'onnx') - Number(a === 'onnx'));
+  const exports: string[] = [];
+  for (const folder of ordered.slice(0, MAX_PARTS)) {
+    if (!isModel && folder !== 'onnx') continue; // 1
+    const part = await partOf(directory, folder);
+    const isOther = folder !== 'onnx' && part.includes(path.join(folder, 'config.json'));
+    (isOther ? exports : files).push(...part); // 2
+  }
+  const has = (pattern: RegExp) => files.some((file) => pattern.test(path.basename(file)));
+  const hasWeights = own.some(
+    (name) => PATTERNS.otherWeights.test(name) || PATTERNS.safetensors.test(name),
+  );
+  if (own.includes('config.json') && hasWeights && !has(PATTERNS.graphs)) {
+    files.push(...exports); // 3
   }
   if (
     !isModel &&
@@ -115,6 +126,22 @@ export async function contentsOf(
   };
 }
 
+/** Files of a sub-folder and of the folders in it, named from the model's folder; none if it cannot be read. */
+async function partOf(directory: string, folder: string): Promise<readonly string[]> {
+  const part = await listFolder(path.join(directory, folder)).catch(() => undefined);
+  if (part === undefined) return [];
+  const named = ({ files, lost }: Listing, at: string) =>
+    [...files, ...lost.map(({ name }) => name)].map((name) => path.join(at, name));
+  const found = [...named(part, folder)];
+  for (const inner of part.folders.slice(0, MAX_PARTS)) {
+    const at = path.join(folder, inner);
+    const deeper = await listFolder(path.join(directory, at)).catch(() => undefined);
+    const isOther = folder !== 'onnx' && deeper?.files.includes('config.json') === true;
+    if (deeper !== undefined && !isOther) found.push(...named(deeper, at));
+  }
+  return found;
+}
+
 /** The file of that name beside another one, else in the folder itself. */
 export function nearestFile(
   { files }: FolderContents,
@@ -124,23 +151,4 @@ export function nearestFile(
   const near = path.join(path.dirname(beside), name);
   if (files.includes(near)) return near;
   return files.includes(name) ? name : undefined;
-}
-
-/** First line of the small text file that stands for a large one where Git LFS has not fetched it. */
-const LFS_POINTER = 'version https://git-lfs.github.com/spec/v1';
-/** Such files have some 130 bytes. */
-const MAX_POINTER_BYTES = 1024;
-
-/**
- * Whether the file only points to content that Git LFS keeps elsewhere.
- *
- * @param bytes its size, where that is known
- */
-export async function isLfsPointer(file: string, bytes = 0): Promise<boolean> {
-  if (bytes > MAX_POINTER_BYTES) return false;
-  try {
-    return (await readBounded(file, MAX_POINTER_BYTES)).toString('latin1').startsWith(LFS_POINTER);
-  } catch {
-    return false;
-  }
 }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { messageOf, PlimsollError } from '../../../errors.js';
 import { NoFileError, readBounded } from './files.js';
+import { isLfsText, lfsReason } from './lfs.js';
 
 /** A JSON object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -44,10 +45,15 @@ export async function readJson(
 ): Promise<JsonObject> {
   const { optional = false, maxBytes = MAX_CONFIG_BYTES } = options;
   try {
-    const value = parseJson((await readBounded(file, maxBytes)).toString('utf8'));
+    const text = (await readBounded(file, maxBytes)).toString('utf8');
+    if (isLfsText(text)) {
+      throw new PlimsollError('MODEL_UNUSABLE', lfsReason(path.basename(file)));
+    }
+    const value = parseJson(text);
     if (!isObject(value)) throw new Error('it does not hold a JSON object');
     return value;
   } catch (error) {
+    if (error instanceof PlimsollError) throw error;
     if (optional && error instanceof NoFileError && error.missing) return {};
     const reason = `${path.basename(file)} cannot be used: ${messageOf(error)}`;
     throw new PlimsollError('MODEL_UNUSABLE', reason);

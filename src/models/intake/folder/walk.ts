@@ -42,10 +42,24 @@ export async function findCandidate(root: string, id: string): Promise<Candidate
   const hub = path.join(root, `models--${id.split('/').join('--')}`);
   for (const directory of [hub, await directoryOf(root, id.split('/'))]) {
     if (directory === undefined || !(await isFolder(directory))) continue;
+    if (await isInsideModel(root, path.relative(root, directory))) return undefined;
     const found = await candidateIn(directory, id).catch((error: unknown) => problem(id, error));
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** Whether a folder above it is a model's: what lies in a model's folder is that model's, as the walk has it. */
+async function isInsideModel(root: string, below: string): Promise<boolean> {
+  const parts = below.split(path.sep);
+  for (let depth = 1; depth < parts.length; depth += 1) {
+    const above = path.join(root, ...parts.slice(0, depth));
+    const listing = await listFolder(above).catch(() => undefined);
+    if (listing === undefined) continue;
+    const found = await candidateIn(above, '', listing).catch(() => undefined);
+    if (found !== undefined && (await isWhole(found, above, listing))) return true;
+  }
+  return false;
 }
 
 /** The folder that the parts of an id stand for, however its name is written on disk. */

@@ -23,13 +23,17 @@ export function graphFile(
   return { file, bytes, dtype, facts, ...(problem === undefined ? {} : { problem }) };
 }
 
+/** Outputs of an encoder alone, whatever their shape. */
+const ENCODER_OUTPUT = /hidden|pool|embed|attention|attn|state|past|present|cache|encoder|loss/i;
+
 /** Names of inputs that only generating models, or parts of them, have. */
 const DECODER_INPUT = /past_key_values|past_\d|encoder_hidden_states|use_cache_branch|pixel_values/;
 
 /**
  * The graphs of a folder that may be served, the best first.
  *
- * 1. Its content can be read, and its inputs are those of an encoder. A checkpoint is read when it is compiled.
+ * 1. Its content can be read, its inputs are those of an encoder, and it has an output that is more than an encoder's. A
+ *    checkpoint is read when it is compiled.
  * 2. Its dtype, in the order that was asked for.
  * 3. Its place: `onnx/`, then beside config.json, then any other folder.
  * 4. Its name: `model.onnx` first, as ONNX Runtime optimises it here, for this CPU; then the shorter one.
@@ -43,6 +47,7 @@ export function rankGraphs(
   const rank = ({ file, dtype, facts }: GraphFile): readonly number[] => [
     facts === undefined && file.endsWith('.onnx') ? 1 : 0, // 1
     facts?.inputs.some((name) => DECODER_INPUT.test(name)) === true ? 1 : 0,
+    facts?.outputs.every((name) => ENCODER_OUTPUT.test(name)) === true ? 1 : 0,
     wanted.indexOf(dtype), // 2
     placeRank(path.dirname(file)), // 3
     path.basename(file) === 'model.onnx' ? 0 : path.basename(file).length, // 4

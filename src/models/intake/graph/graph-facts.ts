@@ -8,6 +8,8 @@ import { type FieldPlace, fieldsIn, integersIn, WireCursor } from './wire-cursor
 export interface GraphFacts {
   /** Bytes of all weights by element type, a value of `TensorProto.DataType`. */
   readonly weightBytes: ReadonlyMap<number, number>;
+  /** Those of tables that are only looked up (`Gather`), as embeddings are. */
+  readonly tableBytes: ReadonlyMap<number, number>;
   /** Operators that the graph uses, without their domains. */
   readonly operators: ReadonlySet<string>;
   /** Bits of the weights of block-quantised products (`MatMulNBits`, `MatMulBnb4`), if there are any. */
@@ -72,7 +74,10 @@ function nameIn(value: Buffer): string {
 }
 
 /** Operators that pass a value on in another shape, type or name. */
-const PASSING = new Set(['Identity', 'Cast', 'Squeeze', 'Unsqueeze', 'Reshape', 'Flatten']);
+const PASSING = new Set([
+  ...['Identity', 'Cast', 'Squeeze', 'Unsqueeze', 'Reshape', 'Flatten'],
+  ...['QuantizeLinear', 'DequantizeLinear'],
+]);
 /** How far back from an output such operators are followed. */
 const MOST_PASSED = 8;
 
@@ -89,7 +94,8 @@ class Found {
   readonly #weightBytes = new Map<number, number>();
   readonly #operators = new Set<string>();
   readonly #externalFiles = new Set<string>();
-  readonly #initializers = new Set<string>();
+  readonly #initializers = new Map<string, { readonly type: number; readonly bytes: number }>();
+  readonly #tables = new Set<string>();
   /** By each value that a node makes: its operator, and the first of its inputs. */
   readonly #makers = new Map<string, { readonly operator: string; readonly from: string }>();
   #blockBits: number | undefined;
@@ -98,6 +104,7 @@ class Found {
     const madeBy = new Map(this.outputs.map((output) => [output, this.#makerOf(output)]));
     return {
       weightBytes: this.#weightBytes,
+      tableBytes: this.#tableBytes(),
       operators: this.#operators,
       blockBits: this.#blockBits,
       // Before IR version 4 each initializer was listed as an input as well.
@@ -120,6 +127,7 @@ class Found {
       if (number === 5) this.#addAttribute(operator, bytes);
     }
     this.#operators.add(operator);
+    if (operator === 'Gather') this.#tables.add(from);
     if (operator === 'MatMulNBits' || operator === 'MatMulBnb4') this.#blockBits ??= 4;
     for (const output of outputs) this.#makers.set(output, { operator, from });
   }
@@ -138,13 +146,15 @@ class Found {
   addTensor(head: Buffer): void {
     let elements = 1;
     let type = 0;
+    let name = '';
     for (const field of fieldsIn(head)) {
       if (field.number === 1) for (const size of integersIn(field)) elements *= size;
       if (field.number === 2) type = field.integer ?? 0;
-      if (field.number === 8) this.#initializers.add(field.bytes.toString('utf8'));
+      if (field.number === 8) name = field.bytes.toString('utf8');
       if (field.number === 13) this.#addExternal(field.bytes);
     }
     const bytes = (elements * (ELEMENT_BITS[type] ?? 32)) / 8;
+    if (name !== '') this.#initializers.set(name, { type, bytes });
     this.#weightBytes.set(type, (this.#weightBytes.get(type) ?? 0) + bytes);
   }
 
@@ -152,6 +162,15 @@ class Found {
   #addExternal(entry: Buffer): void {
     const [key, value] = [...fieldsIn(entry)].map(({ bytes }) => bytes.toString('utf8'));
     if (key === 'location' && value !== undefined) this.#externalFiles.add(value);
+  }
+
+  #tableBytes(): ReadonlyMap<number, number> {
+    const found = new Map<number, number>();
+    for (const name of this.#tables) {
+      const table = this.#initializers.get(name);
+      if (table !== undefined) found.set(table.type, (found.get(table.type) ?? 0) + table.bytes);
+    }
+    return found;
   }
 
   #makerOf(output: string): string {

@@ -1,4 +1,5 @@
 /** How logits become scores: which function a model's files ask for. Pure. */
+import { PlimsollError } from '../../../errors.js';
 import { isObject, type JsonObject } from '../folder/json.js';
 
 /**
@@ -14,6 +15,34 @@ export interface Scoring {
   /** The file and field that says so. */
   readonly from: string;
 }
+
+/** The function that a graph itself ends in. */
+export type GraphEnding = 'softmax' | 'sigmoid';
+
+/**
+ * The function to apply where a request asks for one. Pure.
+ *
+ * 1. The graph ends before any: what was asked for.
+ * 2. `none` of a graph that ends in a function: what the graph gives, which is that function's values.
+ * 3. Softmax hides its logits up to a constant: the logistic function cannot be had of them.
+ *
+ * @throws PlimsollError INVALID_INPUT
+ */
+export function functionFor(
+  asked: ScoreFunction | undefined,
+  endsIn: GraphEnding | undefined,
+): ScoreFunction | undefined {
+  if (asked === undefined || endsIn === undefined) return asked; // 1
+  if (asked === 'none') return endsIn; // 2
+  if (asked === 'sigmoid' && endsIn === 'softmax') {
+    throw new PlimsollError('INVALID_INPUT', `function_to_apply sigmoid: ${NO_LOGITS}`); // 3
+  }
+  return asked;
+}
+
+/** Why a graph that ends in Softmax has no logits. */
+export const NO_LOGITS =
+  'the model’s graph ends in Softmax, so that its logits are known up to a constant only: ask for softmax, or export the model without that last step';
 
 /** Activations by the last part of the name that Python has for their class. */
 const ACTIVATIONS: Readonly<Record<string, ScoreFunction>> = {

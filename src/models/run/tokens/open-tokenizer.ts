@@ -2,18 +2,42 @@ import path from 'node:path';
 import { messageOf, PlimsollError } from '../../../errors.js';
 import { readBounded } from '../../intake/folder/files.js';
 import { type JsonObject, MAX_TOKENIZER_BYTES, readJson } from '../../intake/folder/json.js';
-import type { TokenizerFiles } from '../../intake/tokenizer-files.js';
+import {
+  tokenizerClass,
+  tokenizerProblem,
+  vocabularyKind,
+} from '../../intake/reading/tokenizer-class.js';
+import { type TokenizerFiles, vocabularyIn } from '../../intake/tokenizer-files.js';
+import { withAddedTokens } from './added-tokens.js';
 import { type EffectiveTokenizer, effectiveTokenizer } from './tokenizer-json.js';
-import { bertTokenizer, byteLevelTokenizer } from './vocabulary.js';
+import { byteLevelTokenizer, wordPieceTokenizer } from './vocabulary.js';
 import { type WordFacts, wordFactsOf } from './word-facts.js';
 
 /** The usual files of a folder. */
 export function usualFiles(directory: string): TokenizerFiles {
-  const [json, config] = ['tokenizer.json', 'tokenizer_config.json'].map((name) =>
-    path.join(directory, name),
-  );
+  const [json, config, modelConfig] = [
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'config.json',
+  ].map((name) => path.join(directory, name));
   const none = { specialTokens: undefined, vocabulary: undefined };
-  return { json, config, ...none, vocabularyJson: undefined, merges: undefined, all: [] };
+  return {
+    json,
+    config,
+    ...none,
+    vocabularyJson: undefined,
+    merges: undefined,
+    modelConfig,
+    all: [],
+  };
+}
+
+/** The small files that say what a tokenizer's own file does not. */
+interface Settings {
+  readonly config: JsonObject;
+  readonly special: JsonObject;
+  /** The class of transformers; undefined if no file tells it. */
+  readonly className: string | undefined;
 }
 
 /**
@@ -25,21 +49,26 @@ export function usualFiles(directory: string): TokenizerFiles {
 export async function readTokenizer(
   files: TokenizerFiles,
 ): Promise<EffectiveTokenizer & { readonly words: WordFacts }> {
-  const optional = { optional: true } as const;
-  const config = files.config === undefined ? {} : await readJson(files.config, optional);
-  const readSpecial = async () =>
-    files.specialTokens === undefined ? {} : readJson(files.specialTokens, optional);
-  const large = { maxBytes: MAX_TOKENIZER_BYTES };
+  const config = await readOptional(files.config);
+  // It only tells the class here; whoever serves the model has read it with all its faults.
+  const model = await readOptional(files.modelConfig).catch(() => ({}));
+  const className = tokenizerClass(config, model);
+  const problem = tokenizerProblem(config, model, vocabularyIn(files));
+  if (problem !== undefined) throw new PlimsollError('MODEL_UNUSABLE', problem);
   if (files.json !== undefined) {
-    const read = effectiveTokenizer(await readJson(files.json, large), config);
+    const large = { maxBytes: MAX_TOKENIZER_BYTES };
+    const read = effectiveTokenizer(await readJson(files.json, large), config, className);
     // It may name the unknown token; all else is in tokenizer.json, so that a broken one does no harm.
-    const special = await readSpecial().catch(() => ({}));
+    const special = await readOptional(files.specialTokens).catch(() => ({}));
     return { ...read, words: wordFactsOf(read.json, config, special) };
   }
-  const special = await readSpecial();
+  const special = await readOptional(files.specialTokens);
   const file = files.vocabulary ?? files.vocabularyJson ?? '';
   try {
-    const read = effectiveTokenizer(await madeOfVocabulary(files, config, special), {
+    const settings = { config, special, className };
+    const made = await madeOfVocabulary(files, settings);
+    const added = await readOptional(files.addedTokens);
+    const read = effectiveTokenizer(withAddedTokens(made, added, config, special), {
       // What the constructor of its class would set is set already.
       truncation_side: config.truncation_side,
       split_special_tokens: config.split_special_tokens,
@@ -52,17 +81,29 @@ export async function readTokenizer(
   }
 }
 
+function readOptional(file: string | undefined): Promise<JsonObject> {
+  return file === undefined ? Promise.resolve({}) : readJson(file, { optional: true });
+}
+
 async function madeOfVocabulary(
   files: TokenizerFiles,
-  config: JsonObject,
-  special: JsonObject,
+  { config, special, className }: Settings,
 ): Promise<JsonObject> {
   const text = async (file: string | undefined) =>
     file === undefined ? '' : (await readBounded(file, MAX_TOKENIZER_BYTES)).toString('utf8');
+  const kind = className === undefined ? undefined : vocabularyKind(className);
   if (files.vocabulary !== undefined) {
-    return bertTokenizer(await text(files.vocabulary), config, special);
+    const isOther = kind === 'mpnet' || kind === 'funnel';
+    return wordPieceTokenizer(
+      await text(files.vocabulary),
+      isOther ? kind : 'bert',
+      config,
+      special,
+    );
   }
   if (files.vocabularyJson === undefined) throw new Error('there is none');
   const vocab = await readJson(files.vocabularyJson, { maxBytes: MAX_TOKENIZER_BYTES });
-  return byteLevelTokenizer(vocab, await text(files.merges), config, special);
+  const isBytes = kind === 'roberta' || kind === 'deberta' || kind === 'gpt2';
+  const merges = await text(files.merges);
+  return byteLevelTokenizer(vocab, merges, isBytes ? kind : undefined, config, special);
 }

@@ -4,6 +4,7 @@
  */
 import { isObject, type JsonObject } from '../../intake/folder/json.js';
 import { type Side, sideOf } from '../../intake/reading/room.js';
+import { tokenizerClass } from '../../intake/reading/tokenizer-class.js';
 
 export interface EffectiveTokenizer {
   readonly json: JsonObject;
@@ -12,18 +13,24 @@ export interface EffectiveTokenizer {
 }
 
 /**
+ * @param className class of transformers without `Tokenizer` and `Fast`, where config.json tells it
+ *
  * 1. Truncation and padding are done here, whatever the file says; the side that is cut is taken from it.
  * 2. Tokens that only the config knows are added.
  * 3. `split_special_tokens`: special tokens in a text are plain text.
  * 4. Tokenizers of BERT's kind: lower case, accents and Chinese characters as the config says.
  * 5. `add_prefix_space` of byte-level tokenizers.
  */
-export function effectiveTokenizer(file: JsonObject, config: JsonObject): EffectiveTokenizer {
+export function effectiveTokenizer(
+  file: JsonObject,
+  config: JsonObject,
+  className = tokenizerClass(config, {}),
+): EffectiveTokenizer {
   const direction = isObject(file.truncation) ? file.truncation.direction : undefined;
   const truncationSide = sideOf(config.truncation_side, direction);
   const json: Record<string, unknown> = { ...file, truncation: null, padding: null }; // 1
   json.added_tokens = addedTokens(file, config); // 2, 3
-  json.normalizer = withBertSettings(file.normalizer, config); // 4
+  json.normalizer = withBertSettings(file.normalizer, config, className); // 4
   json.pre_tokenizer = withPrefixSpace(file.pre_tokenizer, config); // 5
   return { json, truncationSide };
 }
@@ -79,13 +86,15 @@ function highestId(file: JsonObject, tokens: readonly JsonObject[]): number {
 
 /** Tokenizer classes whose constructor sets the normalizer from its own arguments. */
 const BERT_CLASS =
-  /^(?:Bert|DistilBert|Electra|MobileBert|SqueezeBert|Funnel|ConvBert|LayoutLM|Lxmert|RetriBert|MPNet)Tokenizer(?:Fast)?$/;
+  /^(?:Bert|DistilBert|Electra|MobileBert|SqueezeBert|Funnel|ConvBert|LayoutLM|Lxmert|RetriBert|MPNet)$/;
 
-function withBertSettings(normalizer: unknown, config: JsonObject): unknown {
+function withBertSettings(
+  normalizer: unknown,
+  config: JsonObject,
+  className: string | undefined,
+): unknown {
   if (!isObject(normalizer) || normalizer.type !== 'BertNormalizer') return normalizer ?? null;
-  if (typeof config.tokenizer_class !== 'string' || !BERT_CLASS.test(config.tokenizer_class)) {
-    return normalizer;
-  }
+  if (className === undefined || !BERT_CLASS.test(className)) return normalizer;
   // What the config leaves out has the constructor's default.
   const { do_lower_case = true, strip_accents = null, tokenize_chinese_chars = true } = config;
   return {

@@ -13,7 +13,8 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { idPartOf, nearIds } from '../../../../src/models/intake/folder/names.js';
 import { ModelRepository } from '../../../../src/models/intake/repository.js';
-import { type Files, temporaryFolder, write, writeModel } from '../folders.js';
+import { type Files, GRAPH, temporaryFolder, write, writeModel } from '../folders.js';
+import { bareGraph, tinyGraph } from '../tiny-graph.js';
 
 const LFS = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n';
 const pipe = (file: string) => execFileSync('mkfifo', [file]);
@@ -123,6 +124,146 @@ const ODD: readonly {
     says: /plimsoll\.json cannot be used: .*"lables"/,
   },
 ];
+
+const REAL = tinyGraph({ external: 'model.onnx_data' });
+
+/** What is wrong with a graph, beside nothing that could be served. */
+const UNUSABLE: typeof ODD = [
+  {
+    name: 'an empty graph',
+    files: { 'onnx/model.onnx': '' },
+    says: /missing: a whole graph \(onnx\/model\.onnx \(0 bytes\).*it is empty.*hf download/,
+  },
+  {
+    name: 'half a graph',
+    files: { 'onnx/model.onnx': GRAPH.subarray(0, 900) },
+    says: /onnx\/model\.onnx \(900 bytes\) cannot be read as an ONNX graph/,
+  },
+  {
+    name: 'a page for a graph',
+    files: { 'onnx/model.onnx': '<!DOCTYPE html><html>Not found</html>' },
+    says: /cannot be read as an ONNX graph.*hf download ORG\/NAME onnx\/model\.onnx/,
+  },
+  {
+    name: 'a graph without its data',
+    files: { 'onnx/model.onnx': REAL },
+    says: /it holds config\.json, .*onnx\/model\.onnx_data cannot be used: it is missing.*hf download ORG\/NAME onnx\/model\.onnx_data/,
+  },
+  {
+    name: 'a graph whose data was not fetched',
+    files: { 'onnx/model.onnx': REAL, 'onnx/model.onnx_data': LFS },
+    says: /onnx\/model\.onnx_data is a Git LFS pointer/,
+  },
+  ...['config.json', 'tokenizer_config.json', 'plimsoll.json'].map((file) => ({
+    name: `${file} not fetched`,
+    files: { [file]: LFS },
+    says: /is a Git LFS pointer.*git lfs pull/,
+  })),
+  {
+    name: 'a pickle not fetched',
+    files: { 'onnx/model.onnx': undefined, 'pytorch_model.bin': LFS },
+    says: /pytorch_model\.bin is a Git LFS pointer/,
+  },
+  {
+    name: 'a vocabulary of a class that is not made here',
+    files: {
+      'tokenizer.json': undefined,
+      'vocab.txt': 'a',
+      'config.json': { model_type: 'roformer' },
+    },
+    says: /RoFormer.*jieba/,
+  },
+  {
+    name: 'labels by keys that are no numbers',
+    files: { 'config.json': { id2label: { zero: 'a', one: 'b' } } },
+    says: /id2label has the key "zero".*plimsoll\.json/,
+  },
+];
+
+/** What is wrong with a file that is not needed: the folder is served all the same, and says so. */
+const SPARE: readonly {
+  readonly name: string;
+  readonly files: Files;
+  readonly graph?: string;
+  readonly says?: RegExp;
+}[] = [
+  { name: 'a pickle not fetched', files: { 'pytorch_model.bin': LFS } },
+  {
+    name: 'a graph not fetched',
+    files: { 'onnx/model_fp16.onnx': LFS },
+    says: /model_fp16\.onnx is a Git LFS pointer/,
+  },
+  {
+    name: 'half a graph that would go first',
+    files: { 'onnx/model.onnx': GRAPH.subarray(0, 900), 'model.onnx': GRAPH },
+    graph: 'model.onnx',
+    says: /onnx\/model\.onnx \(900 bytes\) cannot be read/,
+  },
+  {
+    name: 'a graph without its data, beside a whole one of 8 bits',
+    files: { 'onnx/model.onnx': REAL, 'onnx/model_quantized.onnx': bareGraph('q8') },
+    graph: 'onnx/model_quantized.onnx',
+    says: /onnx\/model\.onnx_data cannot be used: it is missing/,
+  },
+  {
+    name: 'an encoder’s graph where a classifier’s is elsewhere',
+    files: {
+      'onnx/model.onnx': tinyGraph({ output: 'last_hidden_state' }),
+      'model.onnx': GRAPH,
+    },
+    graph: 'model.onnx',
+  },
+  {
+    name: 'an architecture without a head, whose graph has logits',
+    files: { 'config.json': { architectures: ['RobertaModel'] } },
+  },
+  {
+    name: 'a graph two levels deep',
+    files: { 'onnx/model.onnx': undefined, 'onnx/int8/model.onnx': GRAPH },
+    graph: 'onnx/int8/model.onnx',
+  },
+  {
+    name: 'an export with files of its own beside a pickle',
+    files: {
+      ...{ 'onnx/model.onnx': undefined, 'pytorch_model.bin': 'x' },
+      ...{ 'export/model.onnx': GRAPH, 'export/config.json': {}, 'export/tokenizer.json': {} },
+    },
+    graph: 'export/model.onnx',
+  },
+];
+
+describe('one folder', () => {
+  test.each(UNUSABLE)('with $name is refused', async ({ files, says }) => {
+    const root = temporaryFolder();
+    writeModel(root, 'odd', files);
+    const repository = new ModelRepository(root);
+    await repository.scan();
+    expect(repository.list()).toEqual([]);
+    expect(repository.listBroken()).toEqual([{ id: 'odd', reason: expect.stringMatching(says) }]);
+  });
+
+  test.each(SPARE)('with $name is served', async ({ files, graph = 'onnx/model.onnx', says }) => {
+    const root = temporaryFolder();
+    writeModel(root, 'odd', files);
+    const model = await new ModelRepository(root).find('odd');
+    expect(model.graphFile).toBe(graph);
+    const leftOut = model.description.decisions.filter(({ about }) => about === 'graph left out');
+    expect(leftOut).toHaveLength(says === undefined ? 0 : 1);
+    if (says !== undefined) expect(leftOut[0]?.from).toMatch(says);
+  });
+
+  test('answers under the names that are listed, and no other', async () => {
+    const root = temporaryFolder();
+    writeModel(root, 'outer');
+    writeModel(root, 'outer/export');
+    const repository = new ModelRepository(root);
+    await repository.scan();
+    expect(repository.list().map(({ id }) => id)).toEqual(['outer']);
+    await expect(repository.find('outer/export')).rejects.toMatchObject({
+      code: 'MODEL_NOT_FOUND',
+    });
+  });
+});
 
 describe('among the models', () => {
   test.each(ODD)('$name', async ({ files, make, says }) => {
@@ -285,11 +426,11 @@ describe('names', () => {
   test('the error names broken folders that are near', async () => {
     const root = temporaryFolder();
     writeModel(root, 'good');
-    writeModel(root, 'sentiment', { 'config.json': { architectures: ['BertModel'] } });
+    writeModel(root, 'sentiment', { 'config.json': { architectures: ['BertForMaskedLM'] } });
     const repository = new ModelRepository(root);
     await repository.scan();
     await expect(repository.find('sentimant')).rejects.toThrow(
-      /there is no model "sentimant"; there is good; sentiment cannot be served: .*BertModel/,
+      /there is no model "sentimant"; there is good; sentiment cannot be served: .*BertForMaskedLM/,
     );
   });
 });
@@ -299,7 +440,7 @@ test('a graph’s copy in another folder changes nothing of which is taken', asy
   const folder = writeModel(root, 'm');
   mkdirSync(path.join(folder, 'old'));
   copyFileSync(path.join(folder, 'onnx/model.onnx'), path.join(folder, 'old/model.onnx'));
-  writeFileSync(path.join(folder, 'model_O2.onnx'), 'graph');
+  writeFileSync(path.join(folder, 'model_O2.onnx'), GRAPH);
   const model = await new ModelRepository(root).find('m');
   expect(model.graphFile).toBe('onnx/model.onnx');
   expect(model.graphs.map(({ file }) => file)).toEqual([

@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest';
 import type { Dtype } from '../../../../src/models/intake/dtype.js';
 import { ModelRepository } from '../../../../src/models/intake/repository.js';
 import { DEFAULT_BOUNDS } from '../../../../src/models/intake/verification.js';
-import { temporaryFolder, write, writeModel } from '../folders.js';
+import { GRAPH, temporaryFolder, write, writeModel } from '../folders.js';
+import { bareGraph, tinyGraph, UNKNOWN_FIELD } from '../tiny-graph.js';
 
 async function scanned(root: string): Promise<ModelRepository> {
   const repository = new ModelRepository(root);
@@ -23,7 +24,7 @@ describe('scanning', () => {
     const repository = await scanned(root);
     expect(repository.list().map(({ id }) => id)).toEqual(['a/b/c/d', 'org/name', 'spam']);
     expect(repository.listBroken()).toEqual([]);
-    expect(repository.known('org/name')?.sourceBytes).toBe('graph'.length);
+    expect(repository.known('org/name')?.sourceBytes).toBe(GRAPH.length);
   });
 
   test('does not look for models inside a model', async () => {
@@ -136,10 +137,15 @@ describe('finding', () => {
   });
 });
 
+const WITH_DATA = tinyGraph({ external: 'model.onnx_data' });
+
 describe('the signature', () => {
   test('changes with each of the model’s files, and with no other', async () => {
     const root = temporaryFolder();
-    const folder = writeModel(root, 'a', { 'onnx/model.onnx_data': 'weights' });
+    const folder = writeModel(root, 'a', {
+      'onnx/model.onnx': WITH_DATA,
+      'onnx/model.onnx_data': 'weights',
+    });
     const repository = await scanned(root);
     let last = (await repository.refresh('a')).signature;
     write(folder, { 'README.md': 'x', 'onnx/model_fp16.onnx': 'x' });
@@ -151,7 +157,7 @@ describe('the signature', () => {
       'onnx/model.onnx',
       'onnx/model.onnx_data',
     ]) {
-      appendFileSync(path.join(folder, file), ' ');
+      appendFileSync(path.join(folder, file), file.endsWith('.onnx') ? UNKNOWN_FIELD : ' ');
       const { signature } = await repository.refresh('a');
       expect(signature, file).not.toBe(last);
       last = signature;
@@ -160,8 +166,11 @@ describe('the signature', () => {
 
   test('counts the external data of the graph', async () => {
     const root = temporaryFolder();
-    writeModel(root, 'a', { 'onnx/model.onnx_data': 'weights' });
-    expect((await scanned(root)).known('a')?.sourceBytes).toBe('graph'.length + 'weights'.length);
+    writeModel(root, 'a', {
+      'onnx/model.onnx': WITH_DATA,
+      'onnx/model.onnx_data': 'weights',
+    });
+    expect((await scanned(root)).known('a')?.sourceBytes).toBe(WITH_DATA.length + 'weights'.length);
     expect((await scanned(root)).known('a')?.files).toEqual([
       'config.json',
       'tokenizer_config.json',
@@ -174,11 +183,12 @@ describe('the signature', () => {
 
 describe('of several weights', () => {
   const FILES = {
-    'onnx/model.onnx': 'graph of fp32',
-    'onnx/model_fp16.onnx': 'graph fp16',
-    'onnx/model_quantized.onnx': 'q8',
+    'onnx/model.onnx': bareGraph('fp32'),
+    'onnx/model_fp16.onnx': bareGraph('fp16'),
+    'onnx/model_quantized.onnx': bareGraph('q8', 'model_quantized.onnx_data'),
     'onnx/model_quantized.onnx_data': 'weights',
   };
+  const FP32 = FILES['onnx/model.onnx'].length;
   type Names = readonly (keyof typeof FILES)[];
 
   async function dtypeOf(names: Names, wanted: Dtype | 'auto'): Promise<string> {
@@ -193,21 +203,25 @@ describe('of several weights', () => {
   }
 
   test.each<[Names, Dtype | 'auto', string]>([
-    [['onnx/model.onnx'], 'auto', 'fp32 onnx/model.onnx 13'],
-    [['onnx/model_fp16.onnx'], 'auto', 'fp16 onnx/model_fp16.onnx 10'],
-    [['onnx/model.onnx', 'onnx/model_fp16.onnx'], 'auto', 'fp32 onnx/model.onnx 13'],
+    [['onnx/model.onnx'], 'auto', `fp32 onnx/model.onnx ${FP32}`],
+    [['onnx/model_fp16.onnx'], 'auto', `fp16 onnx/model_fp16.onnx ${bareGraph('fp16').length}`],
+    [['onnx/model.onnx', 'onnx/model_fp16.onnx'], 'auto', `fp32 onnx/model.onnx ${FP32}`],
     [
       ['onnx/model.onnx', 'onnx/model_quantized.onnx', 'onnx/model_quantized.onnx_data'],
       'auto',
-      'fp32 onnx/model.onnx 13',
+      `fp32 onnx/model.onnx ${FP32}`,
     ],
     [
       ['onnx/model.onnx', 'onnx/model_quantized.onnx', 'onnx/model_quantized.onnx_data'],
       'q8',
-      'q8 onnx/model_quantized.onnx 9',
+      `q8 onnx/model_quantized.onnx ${FILES['onnx/model_quantized.onnx'].length + 'weights'.length}`,
     ],
-    [['onnx/model.onnx', 'onnx/model_quantized.onnx'], 'fp32', 'fp32 onnx/model.onnx 13'],
-    [['onnx/model.onnx', 'onnx/model_fp16.onnx'], 'fp16', 'fp16 onnx/model_fp16.onnx 10'],
+    [['onnx/model.onnx', 'onnx/model_quantized.onnx'], 'fp32', `fp32 onnx/model.onnx ${FP32}`],
+    [
+      ['onnx/model.onnx', 'onnx/model_fp16.onnx'],
+      'fp16',
+      `fp16 onnx/model_fp16.onnx ${bareGraph('fp16').length}`,
+    ],
     [
       ['onnx/model.onnx'],
       'q8',
@@ -215,6 +229,14 @@ describe('of several weights', () => {
     ],
   ])('%j, asked for %s: %s', async (names, wanted, found) => {
     expect(await dtypeOf(names, wanted)).toBe(found);
+  });
+
+  test('large embeddings of floating point leave a quantised model one', async () => {
+    const root = temporaryFolder();
+    writeModel(root, 'a', { 'onnx/model.onnx': bareGraph('q8', undefined, 10_000) });
+    writeModel(root, 'b', { 'onnx/model.onnx': bareGraph('fp32', undefined, 10_000) });
+    const repository = await scanned(root);
+    expect(repository.list().map(({ dtype }) => dtype)).toEqual(['q8', 'fp32']);
   });
 
   test('only those that are used, or tried, change the signature', async () => {
@@ -229,12 +251,12 @@ describe('of several weights', () => {
     const before = await signatures();
     const stricter = await new ModelRepository(root, 'auto', undefined, others).find('a');
     expect(stricter.signature).not.toBe(before[1]);
-    appendFileSync(path.join(folder, 'onnx/model_quantized.onnx'), ' ');
+    appendFileSync(path.join(folder, 'onnx/model_quantized.onnx'), UNKNOWN_FIELD);
     const between = await signatures();
     expect(between[0]).toBe(before[0]);
     const { verification } = await tried.refresh('a');
     expect(verification?.bounds).toBe(DEFAULT_BOUNDS);
-    appendFileSync(path.join(folder, 'onnx/model.onnx'), ' ');
+    appendFileSync(path.join(folder, 'onnx/model.onnx'), UNKNOWN_FIELD);
     const after = await signatures();
     expect(after[0]).not.toBe(before[0]);
     expect(after[1]).not.toBe(between[1]);
