@@ -7,7 +7,9 @@ import { type Server, startServer, temporaryFolder } from './harness.js';
 
 const MANAGE = 'plim_manage_0123456789abcdefghijklmnopqrs';
 const LIMITED = 'plim_limited_0123456789abcdefghijklmnopqr';
-const TOKENIZING = ['own', 'root', 'tei'].map((door) => `plim_${door}_0123456789abcdefghijklmnopqrstuvw`);
+const TOKENIZING = ['own', 'root', 'tei'].map(
+  (door) => `plim_${door}_0123456789abcdefghijklmnopqrstuvw`,
+);
 const KEYS = [
   `ops manage ${MANAGE}`,
   ...[LIMITED, ...TOKENIZING].map(
