@@ -10,6 +10,8 @@ const endToEnd = {
   globalSetup: ['test/e2e/prepared-forms.ts'],
   testTimeout: 120_000,
   hookTimeout: 120_000,
+  // Some files write models' forms in their own process.
+  env: { ORT_DISABLE_TELEMETRY: '1' },
 };
 /** Files that need a process of their own: they have a fake clock, load modules anew, or read the memory of the process. */
 const NOT_SHARED = /useFakeTimers|resetModules|collectGarbage|memoryUsage/;

@@ -10,8 +10,9 @@ import type {
   TokenClassificationAnswer,
   ZeroShotAnswer,
 } from '../../src/contract/doors/tasks.js';
-import { post, request, type Server, startServer } from './harness.js';
+import { post, request, type Server, startServer, temporaryFolder } from './harness.js';
 import { expectedOf, REFERENCE, type Scores } from './reference.js';
+import { writeForms } from './reference-forms.js';
 import { expectError } from './shapes.js';
 
 /** The first of each: graphs and checkpoints alike are read by the unit tests. */
@@ -27,7 +28,9 @@ beforeAll(async () => {
   models = mkdtempSync(path.join(tmpdir(), 'plimsoll-tasks-'));
   for (const name of NAMES)
     cpSync(path.join(REFERENCE, name), path.join(models, name), { recursive: true });
-  server = await startServer({ models });
+  const data = path.join(await temporaryFolder(), 'data');
+  await writeForms(models, data);
+  server = await startServer({ models, data });
 }, 300_000);
 
 afterAll(() => rmSync(models, { recursive: true, force: true }));
