@@ -25,12 +25,13 @@ export async function serve(flags: CommonFlags, started: () => void): Promise<nu
   });
   const log = output.logger;
   for (const warning of warnings) log.warn(warning);
-  const app = await App.create(config, cpus, output);
   const signals = new StopSignals();
   const { 'shutdown.drain_ms': drainMs, 'shutdown.grace_ms': graceMs } = config;
+  const app = await unlessStopped(App.create(config, cpus, output), signals);
+  if (app === undefined) return giveUpStart(undefined, signals, output, graceMs);
   try {
-    const address = await startUnlessStopped(app, signals);
-    if (address === undefined) return await abandonStart(app, signals, output, graceMs);
+    const address = await unlessStopped(app.start(), signals);
+    if (address === undefined) return await giveUpStart(app, signals, output, graceMs);
     started();
     log.info({ address }, `Plimsoll listens on ${address} (interface: ${address}/docs)`);
   } catch (error) {
@@ -47,23 +48,23 @@ export async function serve(flags: CommonFlags, started: () => void): Promise<nu
   return 0;
 }
 
-/** @returns the address; undefined if it is asked to stop before. */
-async function startUnlessStopped(app: App, signals: StopSignals): Promise<string | undefined> {
-  const starting = app.start();
-  const address = await Promise.race([starting, signals.first.then(() => undefined)]);
+/** A step of the start. @returns undefined if the process is asked to stop before it has ended. */
+async function unlessStopped<T>(step: Promise<T>, signals: StopSignals): Promise<T | undefined> {
+  const result = await Promise.race([step, signals.first.then(() => undefined)]);
   // What fails because the start was given up is nobody's fault.
-  if (address === undefined) starting.catch(() => undefined);
-  return address;
+  if (result === undefined) step.catch(() => undefined);
+  return result;
 }
 
 /**
  * Ends a server that has not started yet. The start may hang, so it is not waited for: what it may still begin ends with the
  * process. A second signal ends that at once.
  *
+ * @param app undefined before there is anything to stop.
  * @returns never: the process exits.
  */
-async function abandonStart(
-  app: App,
+async function giveUpStart(
+  app: App | undefined,
   signals: StopSignals,
   output: Log,
   graceMs: number,
@@ -72,7 +73,7 @@ async function abandonStart(
   const signal = await signals.first;
   signals.onFurther((further) => process.exit(exitCodeOf(further)));
   log.info({ signal }, 'stopping: the start is given up');
-  const stopped = await withinGrace(app.stop(), graceMs);
+  const stopped = app === undefined || (await withinGrace(app.stop(), graceMs));
   log.info(stopped ? 'stopped' : 'the grace time is over; leaving what still runs');
   output.end();
   process.exit(stopped ? 0 : 1);
