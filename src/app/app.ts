@@ -169,6 +169,8 @@ export class App {
   }
 
   async #listen(maxConnections: number, inherited: readonly InheritedSocket[]): Promise<string> {
+    // Asked to stop meanwhile: what has been started is being stopped, and nobody is to be let in.
+    if (this.#stopping !== undefined) throw new Error('the start was given up');
     const keyCheck = this.#access.check(reachedAt(this.#config, inherited));
     this.#server = await buildServer(
       serverOptions(this.#config, inherited, { maxConnections, keys: keyCheck, logger: this.#log }),

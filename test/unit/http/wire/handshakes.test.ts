@@ -1,5 +1,6 @@
 /** Connections over TLS that never say a word. */
 import { once } from 'node:events';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import https from 'node:https';
 import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
 import path from 'node:path';
@@ -80,4 +81,43 @@ test('are closed when the time for the handshake is over, and so is what speaks 
   plain.write('GET / HTTP/1.1\r\nHost: here\r\n\r\n');
   await Promise.all([once(plain, 'close'), once(silent, 'close')]);
   expect(performance.now() - begunMs).toBeLessThan(2 * HANDSHAKE_TIMEOUT_MS);
+}, 40_000);
+
+test('over TLS too an answer that is read slowly arrives, and one that nobody reads is given up', async () => {
+  const bytes = 16 * 2 ** 20;
+  const log = { info: () => undefined, warn: () => undefined };
+  const listener: RequestListener = (_request, response) => response.end(Buffer.alloc(bytes, 'x'));
+  const server = tlsServer(FILES, {}, listener, log);
+  let stalled = 0;
+  const onStalled = () => {
+    stalled += 1;
+  };
+  limitConnections(server, MAX, { stalledAnswerMs: 1000, onStalled });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const options = { port, host: '127.0.0.1', rejectUnauthorized: false, agent: false as const };
+  const get = async () => {
+    const [reply] = (await once(https.get(options), 'response')) as [IncomingMessage];
+    return reply.on('error', () => undefined);
+  };
+  const slow = await get();
+  let read = 0;
+  slow.on('data', (chunk: Buffer) => {
+    const before = Math.floor(read / 2 ** 19);
+    read += chunk.length;
+    if (Math.floor(read / 2 ** 19) === before) return;
+    slow.pause();
+    setTimeout(() => slow.resume(), 100);
+  });
+  await once(slow, 'end');
+  expect([read, stalled]).toEqual([bytes, 0]);
+  const closed = once(server, 'secureConnection').then(([taken]) => once(taken, 'close'));
+  (await get()).pause();
+  await closed;
+  expect(stalled).toBe(1);
 }, 40_000);
