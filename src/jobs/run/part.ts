@@ -25,7 +25,7 @@ export function jobIdOf(request: JobRequest): string {
  */
 export function partNameOf(request: JobRequest, { file, range }: Shard, model: JobModel): string {
   const rows = [file.url, file.version, range.unit, range.start, range.end];
-  const what = [jobIdOf(request), ...rows, model.id, model.commit, model.dtype];
+  const what = [jobIdOf(request), ...rows, model.commit, model.dtype];
   const hash = createHash('sha256').update(JSON.stringify(what)).digest('hex');
   const { format, compression } = partFormat(request, file);
   const number = String(range.start).padStart(12, '0');

@@ -144,8 +144,12 @@ export class BullDeliveries implements Deliveries {
     const now = performance.now();
     if (now - this.#recoveredAtMs < this.#options.lockMs / 4) return;
     this.#recoveredAtMs = now;
-    for (const name of [STEPS, ...jobs.map((job) => laneOf({ job, kind: 'shard' }))]) {
-      await (await this.#backend(name)).moveStalledJobsToWait();
+    await (await this.#backend(STEPS)).moveStalledJobsToWait();
+    for (const job of jobs) {
+      const lane = await this.#lane(laneOf({ job, kind: 'shard' }));
+      await lane.getBackend().moveStalledJobsToWait();
+      // BullMQ pauses what it obliterates. A server that was lost between the two, before the job began anew, left it paused.
+      if (await lane.isPaused()) await lane.resume();
     }
   }
 

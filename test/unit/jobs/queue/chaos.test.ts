@@ -4,9 +4,21 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import type { BullRoot } from '../../../../src/jobs/queue/bullmq/bull-deliveries.js';
+import { JobsRedis } from '../../../../src/jobs/queue/bullmq/jobs-redis.js';
+import { postgresRoot, schemaOf } from '../../../../src/jobs/queue/bullmq/postgres-root.js';
 import { onEveryEngine, onEveryServer } from './engines.js';
-import { ExampleWork, Gate, job, SHARD_ROWS, until, whenEnded, whenJob } from './example-work.js';
-import { openAt } from './places.js';
+import {
+  ExampleWork,
+  Gate,
+  job,
+  pieces,
+  SHARD_ROWS,
+  until,
+  whenEnded,
+  whenJob,
+} from './example-work.js';
+import { openAt, type Place } from './places.js';
 import type { MachineOrder } from './stuck-machine.js';
 
 const TIME_LIMIT_MS = 120_000;
@@ -20,6 +32,17 @@ async function stuckMachine(order: MachineOrder): Promise<ChildProcess> {
   const [said] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
   expect(said).toBe('stuck');
   return child;
+}
+
+/** BullMQ itself, where the queue is. */
+async function rootAt(place: Place): Promise<BullRoot> {
+  const settings = { lockDuration: 1000, stalledInterval: 500, maxStalledCount: 1 };
+  if (place.engine === 'postgres') return postgresRoot(place.url, schemaOf('test'), settings);
+  if (place.engine === 'sqlite') throw new Error('SQLite has none');
+  const redis = new JobsRedis(place.url, place.prefix, () => undefined);
+  await redis.start();
+  onTestFinished(() => redis.stop());
+  return redis.bull(settings);
 }
 
 async function kill(child: ChildProcess): Promise<void> {
@@ -101,6 +124,29 @@ test(
 );
 
 onEveryServer((fresh) => {
+  test(
+    'shards that a lost server left paused, while it removed those of an earlier run, are given out all the same',
+    async () => {
+      const { place, open } = await fresh();
+      const queue = await open('a');
+      const work = new ExampleWork('a', 3);
+      const [held, go] = [new Gate(), new Gate()];
+      work.plan = async function* () {
+        held.open();
+        await go.opened;
+        yield* pieces(3, 3);
+      };
+      queue.work(work, 1);
+      await queue.add(job('j1'));
+      await held.opened;
+      const root = await rootAt(place);
+      await root.backend.forQueue('job-j1').pause(true);
+      go.open();
+      expect(await whenEnded(queue, 'j1')).toMatchObject({ state: 'done', shards: { done: 3 } });
+    },
+    TIME_LIMIT_MS,
+  );
+
   test(
     'an engine that goes away and comes back loses nothing: machines wait, and go on by themselves',
     async () => {

@@ -10,6 +10,7 @@ import {
   ExampleWork,
   Gate,
   job,
+  MODEL,
   pieces,
   resultOf,
   SHARD_ROWS,
@@ -388,7 +389,7 @@ onEveryEngine((fresh) => {
       await queue.add(job('j1'));
       queue.work(work, 1);
       expect(await whenEnded(queue, 'j1')).toMatchObject({ state: 'done' });
-      expect(asked[0]).toMatchObject({ id: 'j1', state: 'running' });
+      expect(asked[0]).toMatchObject({ id: 'j1', state: 'running', model: MODEL });
     },
     TIME_LIMIT_MS,
   );
