@@ -14,6 +14,7 @@ import { MadeSecrets } from './settings.js';
 interface Service {
   readonly image: string;
   readonly build?: { readonly context: string; readonly dockerfile: string };
+  /** Null: passed on from where compose runs. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
@@ -45,13 +46,22 @@ function bytesOf(size: string): number {
   return Number(count) * 1024 ** ({ k: 1, m: 2, g: 3 }[unit.toLowerCase()] ?? Number.NaN);
 }
 
+/** Without the variables that are passed on. */
+const known = (environment: Readonly<Record<string, string | null>> = {}) =>
+  Object.fromEntries(
+    Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== null),
+  );
+
 describe.skipIf(python === undefined)('deploy/compose/compose.yaml', () => {
   let composed: Composed;
   let servers: (readonly [string, Service])[];
 
   beforeAll(() => {
     composed = judged<Composed>({ do: 'compose', text });
-    servers = Object.entries(composed.services).filter(([, of]) => of.image.startsWith('plimsoll'));
+    servers = Object.entries(composed.services)
+      .filter(([, of]) => of.image.startsWith('plimsoll'))
+      .map(([name, of]) => [name, { ...of, environment: known(of.environment) }]);
+    composed = { ...composed, services: { ...composed.services, ...Object.fromEntries(servers) } };
   });
 
   test('is as the Compose specification has it, and mistakes would be found', () => {
@@ -68,6 +78,20 @@ describe.skipIf(python === undefined)('deploy/compose/compose.yaml', () => {
     ];
     const tasks = mistakes.map((mistake) => ({ do: 'compose' as const, text: mistake }));
     expect(refusals(tasks)).toHaveLength(mistakes.length);
+  });
+
+  test('passes on what jobs need for s3://, if it is set', () => {
+    const { services } = judged<Composed>({ do: 'compose', text });
+    for (const [name] of servers) {
+      expect(services[name]?.environment).toMatchObject({
+        AWS_ACCESS_KEY_ID: null,
+        AWS_SECRET_ACCESS_KEY: null,
+        AWS_SESSION_TOKEN: null,
+        PLIMSOLL_JOBS_S3_ENDPOINT: null,
+        PLIMSOLL_JOBS_S3_ADDRESSING: null,
+        PLIMSOLL_JOBS_S3_REGION: null,
+      });
+    }
   });
 
   test('has two servers that answer and one that works, with all that they share', () => {

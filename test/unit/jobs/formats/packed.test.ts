@@ -197,3 +197,28 @@ describe('open files', () => {
     await expect(readers[2]?.next(1000, signal)).resolves.toBeUndefined();
   });
 });
+
+test.each(['none', 'gzip', 'zstd'] as const)(
+  'packed %s: a mark, CRLF, line ends within quotes, ragged rows, no end of the last line, little or nothing at all',
+  async (compression) => {
+    const read = async (format: 'jsonl' | 'csv', content: string) => {
+      const options = { format, compression };
+      const file = await bench.file(content, compression);
+      const shards = await bench.plan(file, options, 2);
+      return valuesOf(await bench.rows(file, options, shards));
+    };
+    const csv = '\ufeffid,text\r\n1,"a\r\nb"\r\n2\r\n\r\n3,c,d\r\n4,"e"';
+    expect(await read('csv', csv)).toEqual([
+      { id: '1', text: 'a\r\nb' },
+      expect.stringContaining('has 1 fields, the header 2'),
+      expect.stringContaining('has 3 fields, the header 2'),
+      { id: '4', text: 'e' },
+    ]);
+    expect(await read('csv', 'id,text')).toEqual([]);
+    expect(await read('csv', '\ufeffid,text\r\n')).toEqual([]);
+    await expect(read('csv', '')).rejects.toThrow('it is empty: it has no header');
+    expect(await read('jsonl', '\ufeff{"a":1}\r\n\r\n{"a":2}')).toEqual([{ a: 1 }, { a: 2 }]);
+    expect(await read('jsonl', '')).toEqual([]);
+    expect(await read('jsonl', '\n \r\n')).toEqual([]);
+  },
+);
