@@ -2,6 +2,9 @@ import { FleetPace, type OpenJob } from './pace.js';
 import { Rate, type RunningRows } from './progress.js';
 import type { JobEvent, JobQueue } from './queue/queue.js';
 
+/** Shortest time between two looks that nobody asked for. */
+const BETWEEN_LOOKS_MS = 1000;
+
 export interface BacklogParts {
   readonly queue: Pick<JobQueue, 'backlog' | 'find' | 'onEvent'>;
   readonly progress: Pick<RunningRows, 'of'>;
@@ -20,6 +23,8 @@ export class Backlog {
   #last: Promise<number | undefined> = Promise.resolve(undefined);
   /** A look that has not begun yet: it will see what is told meanwhile. */
   #waiting: Promise<number | undefined> | undefined;
+  #soon: NodeJS.Timeout | undefined;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
   readonly #stop: () => void;
 
   constructor(parts: BacklogParts) {
@@ -56,15 +61,25 @@ export class Backlog {
 
   close(): void {
     this.#stop();
+    clearTimeout(this.#soon);
   }
 
   #heard({ kind }: JobEvent): void {
     if (kind !== 'planned') this.#lookSoon();
   }
 
-  /** While the queue does not answer nothing is known; whoever asks for the backlog is told. */
+  /** Small shards end many times a second: one look is for all of them. */
   #lookSoon(): void {
-    this.#look().catch(() => undefined);
+    const waitMs = this.#lookedAtMs + BETWEEN_LOOKS_MS - performance.now();
+    this.#soon ??= setTimeout(
+      () => {
+        this.#soon = undefined;
+        this.#lookedAtMs = performance.now();
+        // While the queue does not answer nothing is known; whoever asks for the backlog is told.
+        this.#look().catch(() => undefined);
+      },
+      Math.max(0, waitMs),
+    ).unref();
   }
 
   #look(): Promise<number | undefined> {

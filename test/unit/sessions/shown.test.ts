@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { sharedReceipt, shownReceipt } from '../../../src/memory/receipt.js';
 import type { SessionView } from '../../../src/sessions/session.js';
 import { shownOpen, shownSession, storedSession } from '../../../src/sessions/shown.js';
 import { receipt } from '../memory/receipts.js';
@@ -68,4 +69,15 @@ test.each([
   { ...shownSession(SESSION), cleanup: {} },
 ])('what a store holds that is no session is none: %j', (body) => {
   expect(storedSession(body)).toBeUndefined();
+});
+
+test('the session of a shard and its receipt name the job; one that was cleaned up along with it does not', () => {
+  const job = { id: 'j_1', shard: 3 };
+  const cleanup = receipt({ job });
+  const shown = shownSession({ ...SESSION, job, cleanup });
+  expect(shown).toMatchObject({ job, cleanup: { job } });
+  expect(storedSession(shown)).toEqual(shown);
+  const own = { cause: 'session idle', session: 's_2', job: undefined };
+  expect(shownReceipt(sharedReceipt(cleanup, own))).not.toHaveProperty('job');
+  expect(shownSession(SESSION)).not.toHaveProperty('job');
 });
