@@ -2,7 +2,8 @@
 import { mkdir, realpath, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PlimsollError } from '../../errors.js';
-import { readJson } from '../intake/folder/json.js';
+import { type JsonObject, readJson } from '../intake/folder/json.js';
+import { OVERRIDES_FILE } from '../intake/reading/overrides.js';
 import { describeNetwork } from './families/describe.js';
 import type { HeadTask } from './families/network/family.js';
 import { pickFamily } from './families/pick.js';
@@ -56,7 +57,7 @@ export async function compileSafetensors(
   workFolder: string,
   fallback: HeadTask = 'sequence',
 ): Promise<RawGraph> {
-  const values = await readJson(path.join(folder, 'config.json'));
+  const values = await configOf(folder);
   // An unknown family is said before its weights are looked for.
   pickFamily(values, fallback);
   const checkpoint = await openCheckpoint(folder);
@@ -95,6 +96,15 @@ export async function compileSafetensors(
     ...{ files: checkpoint.files, widenedBytes: placed.widenedBytes },
     weightBytes: parameters.used.reduce((sum, { shape }) => sum + FLOAT_BYTES * product(shape), 0),
   };
+}
+
+/** `config.json`; where it says nothing of labels, with as many as the owner names in `plimsoll.json`. */
+async function configOf(folder: string): Promise<JsonObject> {
+  const values = await readJson(path.join(folder, 'config.json'));
+  const tells = ['id2label', 'label2id', 'num_labels'].some((key) => values[key] !== undefined);
+  if (tells) return values;
+  const { labels } = await readJson(path.join(folder, OVERRIDES_FILE), { optional: true });
+  return Array.isArray(labels) ? { ...values, num_labels: labels.length } : values;
 }
 
 interface PlacedWeights {

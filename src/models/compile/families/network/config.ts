@@ -86,11 +86,17 @@ export class Config {
     }
   }
 
-  /** Number of labels: of `id2label`, else `num_labels`, else two, as `transformers` counts them. */
+  /**
+   * Number of labels: of `id2label`, else `num_labels`, else two, as `transformers` counts them. Where it would take two for
+   * want of both, `label2id` says how many.
+   */
   labels(): number {
-    const map = this.raw('id2label');
-    if (typeof map === 'object' && map !== null && Object.keys(map).length > 0) {
-      return Object.keys(map).length;
+    const hasNumber = this.raw('num_labels') !== undefined;
+    for (const key of ['id2label', ...(hasNumber ? [] : ['label2id'])]) {
+      const map = this.raw(key);
+      if (typeof map === 'object' && map !== null && Object.keys(map).length > 0) {
+        return Object.keys(map).length;
+      }
     }
     return this.integer('num_labels', 2);
   }

@@ -143,7 +143,7 @@ describe('weights', () => {
     const message = await refusal({ ...CONFIG, vocab_size: 21, num_hidden_layers: 3 });
     expect(message).toContain('embeddings.word_embeddings.weight is [20, 8], not [21, 8]');
     expect(message).toContain('bert.encoder.layer.1.attention.self.query.weight is missing');
-    expect(message).toMatch(/; and 21 more$/);
+    expect(message).toMatch(/; and 21 more\. Fetch both again/);
   });
 });
 
