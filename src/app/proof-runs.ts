@@ -13,7 +13,7 @@ import {
 import { isNumber, isOneOf, isText, orMissing, orNull, shapeOf } from '../contract/schema/shape.js';
 import { messageOf, PlimsollError, systemCodeOf } from '../errors.js';
 import { PROVE_KEY_VARIABLE } from '../settings/areas/http.js';
-import { FileLock } from '../store/file-lock.js';
+import { FileLock } from '../store/data-slot.js';
 
 const isRecord = shapeOf<Omit<ProofView, 'reason'> & Partial<Pick<ProofView, 'reason'>>>({
   ...{ id: isText, state: isOneOf(PROOF_STATES), profile: isOneOf(PROOF_PROFILES) },

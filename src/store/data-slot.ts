@@ -1,12 +1,58 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
+import Sqlite from 'libsql';
 import { makeDataFolder } from './data-folder.js';
 import { identityAt } from './file-identity.js';
-import { FileLock } from './file-lock.js';
 
 /** Servers that may share a data folder. */
 const MAX_SLOTS = 64;
+
+/**
+ * A lock that ends with its process, however that ends, and holds between containers that share the folder: it is
+ * SQLite's on an empty file. A process number in a file could be another process's after a restart.
+ */
+export class FileLock {
+  readonly #database: Sqlite.Database;
+
+  private constructor(database: Sqlite.Database) {
+    this.#database = database;
+  }
+
+  /**
+   * Makes the file if it is missing.
+   *
+   * @returns undefined if another process holds the lock.
+   * @throws Error if the file cannot be written.
+   */
+  static take(file: string): FileLock | undefined {
+    closeSync(openSync(file, 'a', 0o600));
+    // Earlier versions let the umask decide.
+    if (process.platform !== 'win32') chmodSync(file, 0o600);
+    const database = new Sqlite(file);
+    try {
+      database.exec('begin exclusive');
+      return new FileLock(database);
+    } catch (error) {
+      database.close();
+      if (/locked|busy/i.test(String(error))) return undefined;
+      throw error;
+    }
+  }
+
+  release(): void {
+    this.#database.close();
+  }
+}
 
 /**
  * One server's place in the data folder: its name, and the file of rows that wait for the database.

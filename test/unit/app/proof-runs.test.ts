@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { ProofRuns } from '../../../src/app/proof-runs.js';
-import { FileLock } from '../../../src/store/file-lock.js';
+import { FileLock } from '../../../src/store/data-slot.js';
 import { temporaryFolder } from '../inference/workers/workers.js';
 
 function runsIn(data: string, keep = 10): ProofRuns {
