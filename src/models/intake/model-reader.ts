@@ -26,11 +26,7 @@ import { type GraphFacts, readGraphFacts } from './graph/graph-facts.js';
 import { OVERRIDES_FILE } from './reading/overrides.js';
 import { tokenizerProblem } from './reading/tokenizer-class.js';
 import { wideningOf } from './safetensors-types.js';
-import {
-  type TokenizerFiles,
-  tokenizerFilesIn,
-  vocabularyIn,
-} from './tokenizer-files.js';
+import { type TokenizerFiles, tokenizerFilesIn, vocabularyIn } from './tokenizer-files.js';
 import { type Bounds, PROBE_FILE, type Verification, verifiedFiles } from './verification.js';
 import { checkpointOf, externalFiles, lackOf, leftOutDecision, unreadable } from './weights.js';
 
