@@ -19,6 +19,7 @@ import {
   type Answer,
   answerRow,
   type Keyed,
+  newRow,
   openRequest,
   positionOf,
   type Request,
@@ -135,7 +136,7 @@ export class Dispatcher {
 
   #queue(of: Arriving, { signal }: Abortable): Promise<Answer> {
     const { inputs, sizes, user, ...asked } = of;
-    const { ready, keyed, isJob, expectedMs } = asked;
+    const { ready, isJob, expectedMs } = asked;
     const model = ready.model.id;
     if (signal.aborted) return Promise.reject(signal.reason);
     const { request, answer } = openRequest(asked, inputs.length, signal, {
@@ -143,22 +144,8 @@ export class Dispatcher {
       onAnswer: (tookMs) => !isJob && this.#gate.learn(expectedMs, tookMs),
     });
     this.#options.onArrival(model);
-    const keep = keyed?.keep;
     for (const [index, input] of inputs.entries()) {
-      // One literal: an object that is put together by copying others becomes a hash table, ten times as large.
-      this.#enter({
-        model,
-        user,
-        size: sizes[index] ?? 1,
-        request,
-        index,
-        input,
-        isJob,
-        keep,
-        losses: 0,
-        alone: false,
-        key: keyed?.keys[index],
-      });
+      this.#enter(newRow(request, { model, user, size: sizes[index] ?? 1, index, input }));
     }
     this.pump();
     return answer;

@@ -63,6 +63,27 @@ export interface Row extends ClassedRow {
   alone: boolean;
 }
 
+/** A row as it enters the queue. One literal: an object that is put together by copying others becomes a hash table, ten times as large. */
+export function newRow(
+  request: Request,
+  { model, user, size, index, input }: Pick<Row, 'model' | 'user' | 'size' | 'index' | 'input'>,
+): Row {
+  const { keyed, isJob } = request;
+  return {
+    model,
+    user,
+    size,
+    request,
+    index,
+    input,
+    isJob,
+    keep: keyed?.keep,
+    losses: 0,
+    alone: false,
+    key: keyed?.keys[index],
+  };
+}
+
 /** Opens a request, which its answer, an error or its caller's leaving settles. */
 export function openRequest(
   of: Pick<Request, 'ready' | 'keyed' | 'isJob' | 'expectedMs'>,
