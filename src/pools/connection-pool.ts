@@ -248,6 +248,7 @@ export class ConnectionPool<C> {
           };
           this.#slots.add(slot);
           if (this.#closed) void this.#discard(slot);
+          else if (this.#isOld(slot)) void this.#discard(slot, 'recycled');
           else this.#handOver(slot);
           this.#pump();
         },

@@ -57,7 +57,10 @@ test('while its files do not answer, a model that is ready is served, and one lo
   disk.end();
   await vi.advanceTimersByTimeAsync(1);
   expect(library.blindBecause).toBe('');
-  expect(library.readyNow('m')?.form).toBe(first.form);
+  // What the late look found is as old as its begin.
+  expect(library.readyNow('m')).toBeUndefined();
+  expect((await library.ready('m')).form).toBe(first.form);
+  expect(disk.looks).toBe(3);
   disk.nowMs = 12_000;
   expect((await library.ready('another')).model.id).toBe('another');
   vi.useRealTimers();
@@ -68,4 +71,15 @@ test('concurrent callers share one look', async () => {
   const all = await Promise.all(Array.from({ length: 20 }, () => library.ready('m')));
   expect(all).toHaveLength(20);
   expect(disk.looks).toBe(1);
+});
+
+test('a model that is in use is looked at beside its requests: none of them waits', async () => {
+  const { disk, library } = onDisk();
+  await library.ready('m');
+  for (disk.nowMs = 100; disk.nowMs < 10_000; disk.nowMs += 100) {
+    expect(library.readyNow('m')).toBeDefined();
+    await new Promise(setImmediate);
+  }
+  expect(disk.looks).toBeGreaterThanOrEqual(9);
+  expect(disk.looks).toBeLessThanOrEqual(11);
 });
