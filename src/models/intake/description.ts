@@ -120,7 +120,7 @@ export async function readDeclaration(
     ? await readJson(files.sentenceTransformers, optional)
     : {};
   try {
-    const task = taskOfConfig(config, graphOutputs);
+    const task = taskOfConfig(config, overrides, graphOutputs);
     if (task === 'token-classification') refuseOverrides(overrides);
     // What the owner says makes what the files say of no account, wrong or not.
     const activation =
@@ -185,23 +185,33 @@ export function architecturesOf(config: JsonObject): readonly string[] {
 
 /**
  * The task of the first architecture that has one. Without any name it is text classification, as far as the graph's
- * outputs allow; so it is for an architecture without a known head whose graph has an output of scores.
+ * outputs allow; so it is for an architecture of an unknown head whose graph has an output of scores. One that names an encoder is
+ * believed, unless the owner names labels: exports of encoders call their outputs anything.
  */
-function taskOfConfig(config: JsonObject, graphOutputs: readonly string[]): ModelTask {
+function taskOfConfig(
+  config: JsonObject,
+  overrides: Overrides,
+  graphOutputs: readonly string[],
+): ModelTask {
   const names = architecturesOf(config);
   if (names.length === 0) return 'text-classification';
   for (const name of names) {
     const head = HEADS.find(([, pattern]) => pattern.test(name));
     if (head !== undefined) return head[0];
   }
-  const isOtherTask = names.some((name) => OTHER_TASK.test(name));
-  if (!isOtherTask && graphOutputs.some((name) => SCORES.test(name))) return 'text-classification';
+  if (names.some((name) => OTHER_TASK.test(name))) throw noHead(names);
+  const isEncoder = names.every((name) => ENCODER.test(name)) && overrides.labels === undefined;
+  if (!isEncoder && graphOutputs.some((name) => SCORES.test(name))) return 'text-classification';
+  throw noHead(names);
+}
+
+function noHead(names: readonly string[]): Error {
   const all = names.join(', ').slice(0, 200);
   const what = names.every((name) => ENCODER.test(name))
     ? 'an encoder without a classification head'
     : 'made for another task';
-  throw new Error(
-    `its architecture is ${all}, ${what}; models that end in ForSequenceClassification or ForTokenClassification can be served: fine-tune one, or take a classifier that was made from it`,
+  return new Error(
+    `its architecture is ${all}, ${what}; models that end in ForSequenceClassification or ForTokenClassification can be served: fine-tune one, or take a classifier that was made from it. If its graph gives scores of labels all the same, name them in plimsoll.json ("labels")`,
   );
 }
 

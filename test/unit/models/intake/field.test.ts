@@ -214,8 +214,15 @@ const SPARE: readonly {
     graph: 'model.onnx',
   },
   {
-    name: 'an architecture without a head, whose graph has logits',
-    files: { 'config.json': { architectures: ['RobertaModel'] } },
+    name: 'an architecture of an unknown head, whose graph has logits',
+    files: { 'config.json': { architectures: ['RobertaForRanking'] } },
+  },
+  {
+    name: 'an encoder by its architecture, whose owner names labels',
+    files: {
+      'config.json': { architectures: ['RobertaModel'] },
+      'plimsoll.json': { labels: ['no', 'yes'] },
+    },
   },
   {
     name: 'a graph two levels deep',
