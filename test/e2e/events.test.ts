@@ -97,6 +97,7 @@ describe('/v1/events', () => {
       pulls: [],
       fleet: null,
       jobs: [],
+      jobs_more: { open: 0, ended: 0 },
     });
     const names = state.processes.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(['main', 'worker-1', 'worker-2']));
