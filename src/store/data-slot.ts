@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -35,7 +36,8 @@ export class FileLock {
    * @throws Error if the file cannot be written.
    */
   static take(file: string): FileLock | undefined {
-    closeSync(openSync(file, 'a', 0o600));
+    // Only a new one: to close any descriptor of a file gives up the locks that this process has on it.
+    if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600));
     // Earlier versions let the umask decide.
     if (process.platform !== 'win32') chmodSync(file, 0o600);
     const database = new Sqlite(file);

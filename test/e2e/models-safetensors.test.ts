@@ -83,7 +83,7 @@ describe.each(classifiers)('%s', (name) => {
   test('says that it was compiled, and of what', async () => {
     const model = await get<ModelDetail>(server, `/v1/models/${name}`);
     expect(model.graph).toMatch(/^model\.safetensors/);
-    expect(model.graph_reason).toMatch(/one is written for its weights/);
+    expect(model.graph_reason).toMatch(/one is written for its safetensors/);
   });
 });
 
