@@ -52,7 +52,7 @@ async function privateMb(): Promise<number> {
 
 /** Addresses of other protocols, which have errors of their own form. */
 const OF_OTHER_DOORS =
-  /^(?:\S+ )?\/(?:$|[ ?]|v2|hf\/|models\/|tei|openai|predict|rerank|score|classify|tokenize|info|health(?:[ ?]|$)|v1\/(?:rerank|moderations))/;
+  /^(?:\S+ )?\/(?:$|[ ?#]|v2|hf\/|models\/|tei|openai|predict|rerank|score|classify|tokenize|info|health(?:[ ?]|$)|v1\/(?:rerank|moderations))/;
 
 /** The invariant: an answer, or the error envelope with a documented code; never a fault of ours. */
 function check(reply: Reply<unknown>, what: string): void {

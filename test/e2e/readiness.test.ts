@@ -28,8 +28,14 @@ test('a kernel file that hangs: degraded, then not ready, while requests are ans
 test('a data folder that is gone: degraded without a record to write, until it is made anew', async () => {
   const server = await startServer();
   await classify(server, 'hello');
-  await rm(server.data, { recursive: true });
-  await writeFile(server.data, 'a file in its place');
+  // The server may write into it, or make it anew, meanwhile.
+  await until('a file is in its place', async () => {
+    await rm(server.data, { recursive: true, force: true, maxRetries: 20 });
+    return writeFile(server.data, 'a file').then(
+      () => true,
+      () => false,
+    );
+  });
   const reasons = async () => JSON.stringify((await readiness(server)).body);
   await until('it is degraded', async () => (await reasons()).includes('the database'));
   await rm(server.data);
