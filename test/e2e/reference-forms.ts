@@ -15,6 +15,7 @@ import type { WriteJob } from '../../src/models/compile/preparer-protocol.js';
 import { writeForm } from '../../src/models/compile/write-form.js';
 import { type Model, ModelRepository } from '../../src/models/intake/repository.js';
 import { inDirectory } from '../../src/models/intake/tokenizer-files.js';
+import { comparedOnce } from '../unit/models/compared-once.js';
 
 /** Far more than any of these small models takes: the server's own budget depends on its memory. */
 const BUDGET = { bytes: 2 ** 31, ms: 60_000 };
@@ -33,7 +34,7 @@ export async function writeForms(models: string, data: string): Promise<void> {
 async function writeOne(forms: MappedForms, model: Model): Promise<void> {
   const partial = forms.partialFolderOf(model);
   await mkdir(partial, { recursive: true });
-  const written = await writeForm(jobOf(model, path.join(partial, MAPPED_GRAPH)));
+  const written = await writeForm(jobOf(model, path.join(partial, MAPPED_GRAPH)), comparedOnce);
   await forms.publish(model, partial, written);
   await forms.digests.keep(model, written.digest);
 }

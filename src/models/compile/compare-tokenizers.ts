@@ -21,6 +21,9 @@ export interface Compared {
   readonly why: string;
 }
 
+/** Which tokenizer a model gets, from its files. */
+export type CompareTokenizers = (files: TokenizerFiles, needsPlaces?: boolean) => Promise<Compared>;
+
 /** Characters that are tried in one text; those of a text that differs are tried one by one. */
 const CHARACTERS_AT_ONCE = 24;
 /** With more odd characters than this the tokenizers differ in kind, not in a few characters. */

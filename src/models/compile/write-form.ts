@@ -5,7 +5,7 @@ import type { Decision } from '../intake/description.js';
 import { MappedSession } from '../run/onnx-session.js';
 import type { Findings } from '../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../run/tokenizer.js';
-import { compareTokenizers } from './compare-tokenizers.js';
+import { type CompareTokenizers, compareTokenizers } from './compare-tokenizers.js';
 import { checksumsOf, digestOfSources } from './forms/checksums.js';
 import { diskFailureBehind } from './forms/disk-failure.js';
 import { inspectGraph, type MakeRow } from './inspect-graph.js';
@@ -22,20 +22,27 @@ const TRIAL_TEXT =
 const TRIAL_REPEATS = 40;
 
 /** @throws PlimsollError MODEL_UNUSABLE, STORAGE_UNAVAILABLE */
-export async function writeForm(job: WriteJob): Promise<WrittenForm> {
+export async function writeForm(
+  job: WriteJob,
+  compare: CompareTokenizers = compareTokenizers,
+): Promise<WrittenForm> {
   const digest = await digestOfSources(job.source, job.files);
   const directory = path.dirname(job.graphFile);
-  const findings = await writeGraph(job, directory);
+  const findings = await writeGraph(job, directory, compare);
   return { digest, findings, files: await checksumsOf(directory, [MAPPED_GRAPH, MAPPED_WEIGHTS]) };
 }
 
-async function writeGraph(job: WriteJob, directory: string): Promise<Findings> {
+async function writeGraph(
+  job: WriteJob,
+  directory: string,
+  compare: CompareTokenizers,
+): Promise<Findings> {
   const stage = path.join(directory, 'stage');
   try {
     await mkdir(stage, { recursive: true });
     const source = await sourceGraph(job.source, job.weights, stage);
     await writeMapped(source, job.graphFile, job.weightsFile);
-    return await findOut(job, source);
+    return await findOut(job, source, compare);
   } catch (error) {
     // While the staged files still take their room: afterwards the disk would look well.
     throw (await diskFailureBehind(error, directory)) ?? error;
@@ -44,9 +51,13 @@ async function writeGraph(job: WriteJob, directory: string): Promise<Findings> {
   }
 }
 
-async function findOut(job: WriteJob, source: SourceGraph): Promise<Findings> {
+async function findOut(
+  job: WriteJob,
+  source: SourceGraph,
+  compare: CompareTokenizers,
+): Promise<Findings> {
   const { inspect, tokenizer: files } = job;
-  const { choice, why } = await compareTokenizers(files, inspect.perToken);
+  const { choice, why } = await compare(files, inspect.perToken);
   const encoder = await TextEncoder.open(files, inspect.maxTokens, choice);
   const makeRow = await rowMaker(encoder);
   const session = await MappedSession.open(job.graphFile, { threads: job.threads, arena: false });

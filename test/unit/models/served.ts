@@ -15,6 +15,7 @@ import { scoresOf } from '../../../src/models/run/scores.js';
 import { type Findings, readingOf } from '../../../src/models/run/serving-plan.js';
 import { TokenEncoder } from '../../../src/models/run/token-encoder.js';
 import { TextEncoder } from '../../../src/models/run/tokenizer.js';
+import { comparedOnce } from './compared-once.js';
 
 export interface Served {
   readonly model: Model;
@@ -58,7 +59,7 @@ export async function served(
       labels: declaration.overrides.labels?.length ?? declaration.labels.count,
     },
   };
-  const { findings } = await writeForm(job);
+  const { findings } = await writeForm(job, comparedOnce);
   const { plan } = findings;
   const {
     labels,
