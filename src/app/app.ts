@@ -29,8 +29,9 @@ import { observe } from './observed.js';
 type AppState = 'starting' | 'ready' | 'stopping' | 'stopped';
 
 /**
- * What each step of stopping may take, as a share of `shutdown.grace_ms`, in their order. Together they are less than
- * all of it: the last one is reached whatever hangs before. What is left is for logs and the exit itself.
+ * What each step of stopping may take, as a share of `shutdown.grace_ms`, in their order, beside what the steps before it have left
+ * of theirs. Together they are less than all of it: the last one is reached whatever hangs before. What is left is for logs and
+ * the exit itself.
  */
 export const STOP_SHARES = {
   jobs: 0.08,
@@ -53,6 +54,13 @@ type StopStep = keyof typeof STOP_SHARES;
 
 /** What is left of a step for work that has a bound of its own within it. */
 const INNER_SHARE = 0.6;
+
+/** When a step has to be over, as a part of the grace time. */
+export function stepEnds(name: StopStep): number {
+  const steps = Object.entries(STOP_SHARES);
+  const at = steps.findIndex(([step]) => step === name);
+  return steps.slice(0, at + 1).reduce((sum, [, share]) => sum + share, 0);
+}
 
 /** What differs for programs that compose a server of their own. */
 export type AppOptions = Pick<Given, 'folders' | 'stateFolder' | 'workerModule'>;
@@ -231,20 +239,24 @@ export class App {
     const { fleet } = this.#parts;
     const graceMs = this.#config['shutdown.grace_ms'];
     let isComplete = true;
+    let beganMs = performance.now();
+    const leftOf = (name: StopStep) =>
+      Math.max(0, beganMs + stepEnds(name) * graceMs - performance.now());
     const step = async (name: StopStep, work: Promise<unknown> | undefined) => {
-      if (work === undefined || (await settledWithin(work, STOP_SHARES[name] * graceMs))) return;
+      if (work === undefined || (await settledWithin(work, leftOf(name)))) return;
       isComplete = false;
       this.#log.warn(
         { step: name },
         'this has not ended in its part of the grace time: it is cut off',
       );
     };
-    const within = (name: StopStep) => INNER_SHARE * STOP_SHARES[name] * graceMs;
+    const within = (name: StopStep) => INNER_SHARE * leftOf(name);
     this.#state = 'stopping';
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
     void fleet.beat();
     const handedBack = jobs.stop();
     await this.#drain();
+    beganMs = performance.now();
     await step('jobs', handedBack);
     await step('proof', proofs.stop());
     await step('pulls', pulls.stop());

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { STOP_SHARES } from '../../../src/app/app.js';
+import { STOP_SHARES, stepEnds } from '../../../src/app/app.js';
 
 test('all steps of stopping fit into the grace time, each hanging to its end, with records as the last', () => {
   const shares = Object.values(STOP_SHARES);
@@ -9,4 +9,10 @@ test('all steps of stopping fit into the grace time, each hanging to its end, wi
   expect(steps.at(-1)).toBe('records');
   // What was recorded of the sessions is written before anything else can hang.
   expect(steps.indexOf('records so far')).toBe(steps.indexOf('sessions') + 1);
+});
+
+test('a step may take what those before it have left', () => {
+  expect(stepEnds('jobs')).toBe(STOP_SHARES.jobs);
+  expect(stepEnds('memory')).toBeGreaterThan(0.7);
+  expect(stepEnds('records')).toBeLessThan(1);
 });
