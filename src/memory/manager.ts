@@ -161,8 +161,8 @@ export class MemoryManager {
   }): Promise<Receipt> {
     const { cause, session, job, stillUsed, isAwaited = true } = options;
     // A caller who has waited for too long has a receipt already: what follows is nobody's.
-    const head = { kind: 'cleanup', cause, session, job } as {
-      -readonly [K in keyof ReceiptHead]: ReceiptHead[K];
+    const head: { -readonly [K in keyof ReceiptHead]: ReceiptHead[K] } = {
+      ...{ kind: 'cleanup', cause, session, job },
     };
     const work = () =>
       this.#journal.record(head, async (list) => {

@@ -256,12 +256,12 @@ export class Archive {
     return this.#read((reader) => reader.findAbandoned(servers, lastSeenBeforeMs, limit));
   }
 
-  /** Writes waiting records to the database, or to the file for the next start. */
   /** Settles when what was recorded so far is written, or cannot be now; never rejects. */
   settled(): Promise<void> {
     return this.#recorder?.settled() ?? Promise.resolve();
   }
 
+  /** Writes waiting records to the database, or to the file for the next start. */
   async close(): Promise<void> {
     const rest = this.#minute.rest();
     if (rest !== undefined) this.#keepMinute(rest);
