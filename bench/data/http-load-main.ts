@@ -10,6 +10,8 @@ export interface LoadJob {
   readonly path?: string;
   /** JSON bodies, sent in turn. */
   readonly bodies: readonly string[];
+  /** Keys, sent in turn: none by default. */
+  readonly secrets?: readonly string[];
   readonly connections: number;
   readonly ms: number;
   /** What a reply must contain to count. */
@@ -29,9 +31,18 @@ export interface LoadResult {
 
 const HEAD_END = '\r\n\r\n';
 
-function requestOf(body: string, path: string): Buffer {
+/** One for each body, and for each key if these are more. */
+function requestsOf({ bodies, path, secrets = [] }: LoadJob): readonly Buffer[] {
+  return Array.from({ length: Math.max(bodies.length, secrets.length) }, (_, at) => {
+    const secret = secrets[at % secrets.length];
+    const key = secret === undefined ? '' : `Authorization: Bearer ${secret}\r\n`;
+    return requestOf(bodies[at % bodies.length] ?? '', path ?? '/v1/classify', key);
+  });
+}
+
+function requestOf(body: string, path: string, key: string): Buffer {
   const bytes = Buffer.from(body);
-  const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${bytes.length}`;
+  const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${key}Content-Length: ${bytes.length}`;
   return Buffer.concat([Buffer.from(head + HEAD_END), bytes]);
 }
 
@@ -44,7 +55,7 @@ function lengthOf(reply: Buffer): number | undefined {
 }
 
 async function load(job: LoadJob): Promise<LoadResult> {
-  const requests = job.bodies.map((body) => requestOf(body, job.path ?? '/v1/classify'));
+  const requests = requestsOf(job);
   const latencyMs: number[] = [];
   const wanted = Buffer.from(job.wanted);
   let [answered, wrong, firstWrong, next] = [0, 0, '', 0];

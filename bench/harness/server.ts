@@ -10,7 +10,7 @@ import { type ServerUnderTest, startListening } from './programs/listening.js';
 
 export type { ServerUnderTest };
 
-type Settings = Readonly<Record<string, string | number>>;
+export type Settings = Readonly<Record<string, string | number>>;
 
 /** Every request runs the model. */
 export const UNCACHED: Settings = { 'cache.max_size': 0 };

@@ -6,7 +6,6 @@ import {
   type Benchmark,
   type Check,
   type Context,
-  exactly,
   type Fact,
   type Outcome,
   sizeOf,
@@ -17,6 +16,7 @@ import { temporaryFolder } from '../harness/program.js';
 import { ROOMY_SESSIONS, startServer, UNCACHED } from '../harness/server.js';
 import { median, rounded, spread } from '../harness/spread.js';
 import { realMails } from '../harness/users/mails.js';
+import { wrongAnswers } from './wrong-answers.js';
 
 /** Required share of our own door's requests per second. */
 const LEAST = 0.93;
@@ -183,16 +183,17 @@ function outcomeOf(turns: ReadonlyMap<string, readonly Turn[]>): Outcome {
       }
     }
   }
-  const every = [...turns.values()].flat();
-  const wrong = every.reduce((sum, { result }) => sum + result.wrong, 0);
-  checks.push(exactly('answers that failed', wrong, 0));
-  const firstWrong = every.map(({ result }) => result.firstWrong).find((text) => text !== '');
-  if (firstWrong !== undefined) facts.push({ fact: 'a wrong answer', value: firstWrong });
+  const wrong = wrongAnswers([...turns.values()].flat().map(({ result }) => result));
   const details = {
     texts: TEXTS,
     perSecond: Object.fromEntries(
       [...turns].map(([key, all]) => [key, all.map(({ perSecond }) => perSecond)] as const),
     ),
   };
-  return { headline: Math.min(...least).toFixed(2), checks, facts, details };
+  return {
+    headline: Math.min(...least).toFixed(2),
+    checks: [...checks, wrong.check],
+    facts: [...facts, ...wrong.facts],
+    details,
+  };
 }

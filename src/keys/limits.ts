@@ -36,8 +36,11 @@ export interface WindowId {
 
 /** A server takes this part of a shared limit at a time: it then decides alone for as many requests. */
 const LEASES_PER_WINDOW = 20;
-/** Windows that are remembered; two for each key that has limits and was used lately. */
-const WINDOWS = 20_002;
+/** Keys whose windows are remembered: as many as there can be, and the server's own. */
+const REMEMBERED_KEYS = 10_001;
+
+/** The windows of one key that have begun. */
+type KeyWindows = Partial<Record<WindowId['kind'], Window>>;
 
 interface Window extends WindowId {
   used: number;
@@ -54,7 +57,8 @@ interface Window extends WindowId {
  * so that all of them together never let more pass than the limit; while Redis does not answer each counts alone.
  */
 export class KeyLimits {
-  readonly #windows = new LRUCache<string, Window>({ max: WINDOWS });
+  /** By the key's name, so that no request makes and hashes a string of its own. */
+  readonly #windows = new LRUCache<string, KeyWindows>({ max: REMEMBERED_KEYS });
   readonly #shared: SharedLimits | undefined;
   readonly #now: () => number;
 
@@ -114,8 +118,8 @@ export class KeyLimits {
   }
 
   #windowOf(id: WindowId): Window {
-    const name = `${id.kind} ${id.key}`;
-    const known = this.#windows.get(name);
+    const ofKey = this.#windows.get(id.key) ?? {};
+    const known = ofKey[id.kind];
     const nowMs = this.#now();
     if (known !== undefined && nowMs < known.endsAtMs && known.limit === id.limit) return known;
     const window: Window = {
@@ -125,7 +129,8 @@ export class KeyLimits {
       endsAtMs: nowMs + id.windowMs,
       exhausted: false,
     };
-    this.#windows.set(name, window);
+    ofKey[id.kind] = window;
+    this.#windows.set(id.key, ofKey);
     return window;
   }
 
