@@ -22,7 +22,15 @@ export interface Compared {
 }
 
 /** Which tokenizer a model gets, from its files. */
-export type CompareTokenizers = (files: TokenizerFiles, needsPlaces?: boolean) => Promise<Compared>;
+export type CompareTokenizers = typeof compareTokenizers;
+
+/** Why a model gets the native tokenizer without a comparison. */
+export const NATIVE_BECAUSE = {
+  places: 'it alone knows where tokens stand in a text',
+  crash:
+    'it ended its process with one of the texts that tokenizers are compared by: a pattern of it tracks back for ever. ' +
+    'A text that does so is refused, alone',
+} as const;
 
 /** Characters that are tried in one text; those of a text that differs are tried one by one. */
 const CHARACTERS_AT_ONCE = 24;
@@ -42,26 +50,27 @@ const NO_LIMIT = 1_000_000;
  *
  * 1. The native one frames a text as was read from its post-processor; otherwise the model cannot be served. Where it
  *    frames two texts otherwise, pairs are refused.
- * 2. Places of tokens are needed, which the lean one does not know, or it cannot be opened: native.
+ * 2. The caller says why it has to be native, or the lean one cannot be opened: native.
  * 3. They differ in samples of a uniform block (Chinese characters, Korean syllables), or in many characters: native.
  * 4. They differ in a few characters: the lean one, and texts that hold one of those go to the native one.
  * 5. They differ in a text without such a character: native.
  * 6. The lean one does not get through the texts in a minute, as its pattern is one that tracks back for ever: native.
  * 7. The lean one takes too long for long runs without a blank: texts with longer ones go to the native one.
  *
+ * @param because why it has to be native
  * @param limitMs time that the lean one may take in all
  * @throws PlimsollError MODEL_UNUSABLE if the native one refuses the files
  */
 export async function compareTokenizers(
   files: TokenizerFiles,
-  needsPlaces = false,
+  because?: keyof typeof NATIVE_BECAUSE,
   limitMs = LEAN_LIMIT_MS,
 ): Promise<Compared> {
   const reference = await TextEncoder.open(files, NO_LIMIT, { kind: 'native' });
   await expectSameFrame(reference); // 1
   const pairs = (await hasSamePairFrame(reference)) ? {} : ({ isPairUnknown: true } as const);
-  const { choice, why } = needsPlaces
-    ? native('it alone knows where tokens stand in a text') // 2
+  const { choice, why } = because
+    ? native(NATIVE_BECAUSE[because]) // 2
     : await leanOrNative(files, reference, limitMs).catch(tooSlow);
   return { choice: { ...choice, ...pairs }, why };
 }

@@ -11,6 +11,7 @@ import { readOwnMemory, readPeakRss, resetOwnPeakRss } from '../../system/proces
 import { MappedSession } from '../run/onnx-session.js';
 import type { ServingPlan } from '../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../run/tokenizer.js';
+import { type CompareTokenizers, compareTokenizers } from './compare-tokenizers.js';
 import { checksumsOf, digestOfSources, faultOfContents } from './forms/checksums.js';
 import { asDiskFailure } from './forms/disk-failure.js';
 import { FAST_FORM, MAPPED_GRAPH, MAPPED_WEIGHTS, usesArena } from './mapped-form.js';
@@ -168,13 +169,21 @@ function tell(message: PreparerMessage): void {
   process.send?.(message);
 }
 
+/** A text may end the native tokenizer, and this process with it: whoever waits has to know where. */
+const compareAndTell: CompareTokenizers = async (...of) => {
+  tell({ type: 'comparing', isOn: true });
+  const compared = await compareTokenizers(...of);
+  tell({ type: 'comparing', isOn: false });
+  return compared;
+};
+
 /** Nobody waits for it: every other process comes first. */
 const LOWEST_PRIORITY = 19;
 
 async function run(job: PreparerJob): Promise<void> {
   switch (job.job) {
     case 'write':
-      return tell({ type: 'written', ...(await writeForm(job)) });
+      return tell({ type: 'written', ...(await writeForm(job, compareAndTell)) });
     case 'verify': {
       const verdict = await tryCandidates(job);
       const names = [MAPPED_GRAPH, MAPPED_WEIGHTS].map((name) => path.join(FAST_FORM, name));

@@ -3,12 +3,15 @@ import { PlimsollError, systemCodeOf } from '../../errors.js';
 import { processCpuMs, waitsForDisk } from '../../system/cpu-time.js';
 import { modelProcessOptions } from '../../system/process/tuning.js';
 import { asDiskFailure, storageUnavailable } from './forms/disk-failure.js';
-import type { PreparerJob, PreparerMessage } from './preparer-protocol.js';
+import type { PreparerJob, PreparerMessage, WriteJob } from './preparer-protocol.js';
 
 /** A process that got a smaller share of a CPU than this waited for its disk, or for other processes. */
 const WORKING_SHARE = 0.2;
 /** A process that waits for a disk does not end even when it is killed: it is given up after this. */
 const EXIT_TIMEOUT_MS = 2000;
+
+/** The process has ended before it had an answer. */
+class SilentEndError extends PlimsollError {}
 
 /** The throw-away processes that run now: each does one job, and ends. */
 export class PreparerProcesses {
@@ -34,10 +37,27 @@ export class PreparerProcesses {
     for (const child of this.#children) child.kill('SIGKILL');
   }
 
-  /** Runs one job that has one answer. */
+  /**
+   * Compiles a model; once more, without comparing its tokenizers, where that has ended the process: a text for which a
+   * pattern of the native one tracks back for ever does that.
+   */
+  async write(job: WriteJob): Promise<Extract<PreparerMessage, { readonly type: 'written' }>> {
+    let isComparing = false;
+    try {
+      return await this.ask(job, 'written', (message) => {
+        if (message.type === 'comparing') isComparing = message.isOn;
+      });
+    } catch (error) {
+      if (!(error instanceof SilentEndError && isComparing)) throw error;
+      return this.ask({ ...job, native: 'crash' }, 'written');
+    }
+  }
+
+  /** Runs one job that has one answer. @param onOther told of what comes before it */
   ask<T extends PreparerMessage['type']>(
     job: PreparerJob,
     type: T,
+    onOther: (message: PreparerMessage) => void = () => undefined,
   ): Promise<Extract<PreparerMessage, { readonly type: T }>> {
     return new Promise((resolve, reject) => {
       const isAnswer = (
@@ -45,6 +65,7 @@ export class PreparerProcesses {
       ): message is Extract<PreparerMessage, { readonly type: T }> => message.type === type;
       const onMessage = (message: PreparerMessage) => {
         if (isAnswer(message)) resolve(message);
+        else onOther(message);
       };
       this.run(job, onMessage, reject);
     });
@@ -123,5 +144,5 @@ function endError(code: number | null, signal: string | null): PlimsollError {
   }
   const end = signal ?? `exit code ${code}`;
   const reason = `the process that prepared the model ended without a result (${end})`;
-  return new PlimsollError('MODEL_UNUSABLE', reason);
+  return new SilentEndError('MODEL_UNUSABLE', reason);
 }

@@ -46,6 +46,8 @@ export interface WriteJob {
   readonly threads: number;
   readonly inspect: InspectOptions;
   readonly budget: RoomBudget;
+  /** Comparing the tokenizers has ended the process: the native one serves without that. */
+  readonly native?: 'crash';
 }
 
 /** `measure`: opening a compiled model and its largest batch. `shift`: what the hot gear costs and saves. */
@@ -101,6 +103,8 @@ export type PreparerJob = WriteJob | MeasureJob | DigestJob | CheckJob | VerifyJ
 
 /** What it answers. */
 export type PreparerMessage =
+  /** Tokenizers are compared from now on, or no longer. */
+  | { readonly type: 'comparing'; readonly isOn: boolean }
   | ({ readonly type: 'written' } & WrittenForm)
   | { readonly type: 'digested'; readonly digest: string }
   /** `fault`: what is wrong; undefined if nothing is. */

@@ -267,7 +267,7 @@ export class Preparer {
     const partial = forms.partialFolderOf(model);
     try {
       const graphFile = path.join(partial, MAPPED_GRAPH);
-      const written = await this.#processes.ask(this.#writeJob(model, graphFile), 'written');
+      const written = await this.#processes.write(this.#writeJob(model, graphFile));
       // Files that contradict the graph are refused now, and once.
       describe(model.declaration, { ...written.findings, ...readingOf(written.findings.plan) });
       const { files, ...verified } = await this.#verify(model, graphFile, written.findings);

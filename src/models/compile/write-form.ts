@@ -57,7 +57,7 @@ async function findOut(
   compare: CompareTokenizers,
 ): Promise<Findings> {
   const { inspect, tokenizer: files } = job;
-  const { choice, why } = await compare(files, inspect.perToken);
+  const { choice, why } = await compare(files, inspect.perToken ? 'places' : job.native);
   const encoder = await TextEncoder.open(files, inspect.maxTokens, choice);
   const makeRow = await rowMaker(encoder);
   const session = await MappedSession.open(job.graphFile, { threads: job.threads, arena: false });
@@ -74,8 +74,9 @@ async function findOut(
   }
 
   function textDecisions(): readonly Decision[] {
+    const isCompared = !inspect.perToken && job.native === undefined;
     return [
-      { about: 'tokenizer', value: choice.kind, from: inspect.perToken ? why : `measured: ${why}` },
+      { about: 'tokenizer', value: choice.kind, from: isCompared ? `measured: ${why}` : why },
       { about: 'cut off', value: encoder.truncationSide, from: 'the tokenizer’s files' },
     ];
   }

@@ -11,15 +11,15 @@ import type { TokenizerFiles } from '../../../src/models/intake/tokenizer-files.
 const known = new Map<string, Promise<Compared>>();
 
 /** The comparison that the server makes, once for each content of the files. */
-export const comparedOnce: CompareTokenizers = async (files, needsPlaces = false) => {
-  const key = await contentOf(files, needsPlaces);
-  const found = known.get(key) ?? compareTokenizers(files, needsPlaces);
+export const comparedOnce: CompareTokenizers = async (files, because) => {
+  const key = await contentOf(files, because);
+  const found = known.get(key) ?? compareTokenizers(files, because);
   known.set(key, found);
   return found;
 };
 
-async function contentOf(files: TokenizerFiles, needsPlaces: boolean): Promise<string> {
-  const hash = createHash('sha256').update(String(needsPlaces));
+async function contentOf(files: TokenizerFiles, because = ''): Promise<string> {
+  const hash = createHash('sha256').update(because);
   for (const [name, file] of Object.entries(files)) {
     if (typeof file !== 'string') continue;
     // A file that cannot be read is the comparison's to refuse.

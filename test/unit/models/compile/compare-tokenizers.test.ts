@@ -31,7 +31,7 @@ function folderWith({ pre_tokenizer, added }: Change): string {
 }
 
 const chosenFor = (change: Change, limitMs?: number) =>
-  compareTokenizers(usualFiles(folderWith(change)), false, limitMs);
+  compareTokenizers(usualFiles(folderWith(change)), undefined, limitMs);
 
 test('a pattern that tracks back for ever gets the native tokenizer, in a bounded time', async () => {
   const split = { type: 'Split', pattern: { Regex: 'x*x*x*x*y' }, behavior: 'Isolated' };
