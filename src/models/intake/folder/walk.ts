@@ -1,7 +1,13 @@
 import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, PlimsollError, systemCodeOf } from '../../../errors.js';
-import { contentsOf, type FolderContents, type Listing, listFolder } from './contents.js';
+import {
+  contentsOf,
+  type FolderContents,
+  type Listing,
+  listFolder,
+  looksLikeModel,
+} from './contents.js';
 import { asNoFile, NoFileError, readBounded } from './files.js';
 import { folderNameOf, hubIdOf, idPartOf } from './names.js';
 
@@ -85,7 +91,8 @@ async function directoryOf(root: string, parts: readonly string[]): Promise<stri
  *
  * 1. It is a model's folder in Hugging Face's cache, or one of its snapshots; or
  * 2. it has a config.json and weights; or
- * 3. it has one of them, and no folder of a model in it: a stray file does not make a folder of models a model.
+ * 3. it has one of them, and no folder of a model in it: a stray file does not make a folder of models a model; or
+ * 4. it has other weights or a tokenizer, and no folder in it has anything of a model.
  */
 async function ownModel(root: string): Promise<Candidate | undefined> {
   const snapshot = await hubSnapshot(root);
@@ -99,7 +106,10 @@ async function ownModel(root: string): Promise<Candidate | undefined> {
   const isWhole = hasConfig && hasWeights(contents);
   if (!isWhole && (await hasModelFolders(root))) return undefined;
   const hasOwn = hasConfig || contents.graphs.some((file) => !file.includes(path.sep));
-  return isWhole || hasOwn ? { id, contents } : undefined; // 2, 3
+  if (isWhole || hasOwn) return { id, contents }; // 2, 3
+  const { files, folders } = await listFolder(root);
+  const isOne = looksLikeModel(files) && !(await anyHolds(root, folders, looksLikeModel));
+  return isOne ? { id, contents } : undefined; // 4
 }
 
 function hasWeights({ graphs, safetensors, otherWeights }: FolderContents): boolean {
@@ -108,9 +118,17 @@ function hasWeights({ graphs, safetensors, otherWeights }: FolderContents): bool
 
 async function hasModelFolders(root: string): Promise<boolean> {
   const { folders } = await listFolder(root);
+  return anyHolds(root, folders, (files) => files.includes('config.json'));
+}
+
+async function anyHolds(
+  root: string,
+  folders: readonly string[],
+  isIt: (files: readonly string[]) => boolean,
+): Promise<boolean> {
   for (const folder of folders) {
     const listing = await listFolder(path.join(root, folder)).catch(() => undefined);
-    if (listing?.files.includes('config.json') === true) return true;
+    if (listing !== undefined && isIt(listing.files)) return true;
   }
   return false;
 }

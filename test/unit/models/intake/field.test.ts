@@ -369,6 +369,33 @@ describe('a folder named by --models', () => {
     await expect(repository.find('other')).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
   });
 
+  test.each([
+    ['pytorch_model.bin', /pytorch_model\.bin is a pickle/],
+    ['tokenizer.json', /missing: .*config\.json/],
+    ['model.safetensors', /missing: .*config\.json/],
+  ])(
+    'may be one model’s own that has nothing but %s: it says what is missing',
+    async (file, says) => {
+      const folder = path.join(temporaryFolder(), 'mine');
+      write(folder, { [file]: 'x' });
+      const repository = new ModelRepository(folder);
+      await repository.scan();
+      expect(repository.listBroken()).toMatchObject([
+        { id: 'mine', reason: expect.stringMatching(says) },
+      ]);
+    },
+  );
+
+  test('is a folder of models in spite of a stray tokenizer', async () => {
+    const root = temporaryFolder();
+    writeModel(root, 'a');
+    rmSync(path.join(root, 'a/config.json'));
+    write(root, { 'vocab.txt': '[UNK]' });
+    const repository = new ModelRepository(root);
+    await repository.scan();
+    expect(repository.listBroken().map(({ id }) => id)).toEqual(['a']);
+  });
+
   test('is a folder of models in spite of a stray file', async () => {
     const root = temporaryFolder();
     writeModel(root, 'a');
