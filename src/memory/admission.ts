@@ -65,13 +65,21 @@ export class LoadAdmission {
    * @throws PlimsollError INSUFFICIENT_MEMORY
    */
   ask(need: LoadNeed): Admission {
+    const never = this.neverFits(need);
+    if (never !== undefined) throw never; // 1
     const { loadBytes, lineBytes } = this.#options.figures();
-    if (Math.max(need.privateBytes, need.mappedBytes) > lineBytes) throw neverFits(need, lineBytes); // 1
     const over = loadBytes + this.promisedBytes + need.privateBytes - lineBytes;
     if (over <= 0) return this.#promise(() => need.privateBytes); // 2
     const changed = this.#makeRoom(over, need.model);
     const refusal = noRoom(need, loadBytes + this.promisedBytes, lineBytes);
     return { state: 'wait', changed, refusal }; // 3
+  }
+
+  /** Why the model could not be opened even alone; undefined: it could. */
+  neverFits(need: LoadNeed): PlimsollError | undefined {
+    const { lineBytes } = this.#options.figures();
+    const isOver = Math.max(need.privateBytes, need.mappedBytes) > lineBytes;
+    return isOver ? neverFits(need, lineBytes) : undefined;
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Classifier } from '../../inference/classify.js';
+import { loadNeed } from '../../inference/loads/model-handles.js';
 import type { RowTask } from '../../inference/row-task.js';
 import type { JobModel } from '../../jobs/queue/queue.js';
 import { otherModel } from '../../jobs/run/other-model.js';
@@ -28,7 +29,8 @@ export class ServerModels implements JobModels {
   /**
    * 1. Memory is under pressure: callers come first.
    * 2. The model is not known here: it is looked for. Another server may have it.
-   * 3. The model has another commit or dtype than the job began with.
+   * 3. It would not fit into this server's memory even alone.
+   * 4. The model has another commit or dtype than the job began with.
    */
   whyNot(model: string, of: JobModel | null): string | undefined {
     const { memory, repository, library } = this.#parts;
@@ -36,12 +38,15 @@ export class ServerModels implements JobModels {
     if (level !== 'normal' || memory.holding.size > 0) {
       return `memory of this server is under pressure (${level}), and callers come first`; // 1
     }
-    const known = library.readyNow(model)?.model ?? repository.known(model);
+    const ready = library.readyNow(model);
+    const known = ready?.model ?? repository.known(model);
     if (known === undefined) {
       this.#lookFor(model); // 2
       return `a server that has the model ${model}: this one does not`;
     }
-    return of === null ? undefined : otherModel(of, modelOf(known)); // 3
+    const tooLarge = ready && memory.admission.neverFits(loadNeed(ready));
+    if (tooLarge !== undefined) return `a server with more memory: ${tooLarge.message}`; // 3
+    return of === null ? undefined : otherModel(of, modelOf(known)); // 4
   }
 
   async about(model: string) {

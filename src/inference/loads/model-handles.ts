@@ -7,8 +7,19 @@ import type { ReadyModel } from '../../models/library.js';
 import type { TokenizerChoice } from '../../models/run/serving-plan.js';
 import type { ModelHandle, TokenizerHandle } from '../workers/protocol.js';
 
+/** Each batch needs one, and half of it is paths. */
+const handles = new WeakMap<ReadyModel, ModelHandle>();
+
 /** What a worker has to know of a model. */
-export function handleOf({ model, form }: ReadyModel, threads: number): ModelHandle {
+export function handleOf(ready: ReadyModel, threads: number): ModelHandle {
+  const known = handles.get(ready);
+  if (known?.threads === threads) return known;
+  const handle = newHandle(ready, threads);
+  handles.set(ready, handle);
+  return handle;
+}
+
+function newHandle({ model, form }: ReadyModel, threads: number): ModelHandle {
   const { plan, tokenizer, memoryCap } = form.findings;
   return {
     id: model.id,

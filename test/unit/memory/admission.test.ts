@@ -48,6 +48,15 @@ describe('admission of loads', () => {
     expect(admit.promisedBytes).toBe(60 * MB);
   });
 
+  it('says what would not fit even alone, whatever is in use', () => {
+    const { admit, evictions } = admission(190, 200);
+    expect(admit.neverFits(need(200, 200))).toBeUndefined();
+    for (const over of [need(201), need(10, 201)]) {
+      expect(admit.neverFits(over)?.message).toMatch(/the load line is 200\.0 MB, .* even alone/);
+    }
+    expect(evictions).toHaveLength(0);
+  });
+
   it('asks for as much room as is missing, once for all who wait', async () => {
     const { admit, memory, evictions } = admission(190, 200);
     const first = admit.ask(need(30));
