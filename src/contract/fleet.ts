@@ -63,14 +63,13 @@ export const fleetSchema = object({
 });
 export type FleetView = Static<typeof fleetSchema>;
 
+export const SESSION_PART_STATES = ['open', 'ending', 'ended', 'lost'] as const;
+
 /** What one server did in a session of the fleet. */
 export const sessionPartSchema = object({
   server: text('Id of the server.'),
   name: text(),
-  state: choice(
-    ['open', 'ending', 'ended', 'lost'],
-    'lost: the server has gone without ending its part.',
-  ),
+  state: choice(SESSION_PART_STATES, 'lost: the server has gone without ending its part.'),
   users: integer('Users that have asked this server.'),
   requests: integer(),
   failures: integer(),

@@ -1,8 +1,9 @@
 /** Sessions of a fleet as callers see them: what every server did in them, put together. */
-import type { SessionPart } from '../../contract/fleet.js';
+import { SESSION_PART_STATES, type SessionPart } from '../../contract/fleet.js';
+import { isNumber, isOneOf, isText, orNull, shapeOf } from '../../contract/schema/shape.js';
 import type * as contract from '../../contract/sessions.js';
 import { toInstant, toInstantOrNull, toMs } from '../../contract/units.js';
-import { shownReceipt } from '../../memory/receipt.js';
+import { isShownReceipt, shownReceipt } from '../../memory/receipt.js';
 import type { SessionView } from '../session.js';
 import type { OwnPart, SessionDirectory, SharedCount, SharedSession } from './directory.js';
 
@@ -24,6 +25,24 @@ export function ownPartOf(session: SessionView, { id: server, name }: Server): O
       cleanup: cleanup === null ? null : shownReceipt(cleanup),
     },
   };
+}
+
+const isPart = shapeOf<SessionPart>({
+  ...{ server: isText, name: isText, state: isOneOf(SESSION_PART_STATES) },
+  ...{ users: isNumber, requests: isNumber, failures: isNumber },
+  ...{ p50_ms: orNull(isNumber), p99_ms: orNull(isNumber) },
+  ...{ joined_at: isText, ended_at: orNull(isText), end_cause: orNull(isText) },
+  cleanup: orNull(isShownReceipt),
+});
+
+/** A part as another server wrote it; undefined for what is none: that server may be of another version. */
+export function readPart(written: string): SessionPart | undefined {
+  try {
+    const part: unknown = JSON.parse(written);
+    return isPart(part) ? part : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a server has of a session that it has a part in. */

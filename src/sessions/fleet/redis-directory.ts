@@ -9,6 +9,7 @@ import type {
   SharedFacts,
   SharedSession,
 } from './directory.js';
+import { readPart } from './parts.js';
 import { type FleetRedis, KEEP_MS, listOf, type Said } from './redis.js';
 import { DESCRIBE, END, JOIN, RELEASE, REPORT } from './scripts.js';
 
@@ -235,7 +236,8 @@ function sessionOf(id: string, said: readonly string[]): SharedSession | undefin
   const parts: SessionPart[] = [];
   for (let at = 6; at + 1 < values.length; at += 2) {
     const silentMs = Number(values[at]);
-    const part = JSON.parse(values[at + 1] ?? '{}') as SessionPart;
+    const part = readPart(values[at + 1] ?? '');
+    if (part === undefined) continue;
     const isLost = part.state !== 'ended' && (silentMs < 0 || silentMs > LOST_AFTER_MS);
     parts.push(isLost ? { ...part, state: 'lost' } : part);
   }

@@ -52,6 +52,20 @@ describe.skipIf(redis === undefined)('sessions of servers with one Redis', () =>
     expect(a.registry.enterAny(undefined, 'anna', 'm')).not.toBeInstanceOf(Promise);
   });
 
+  test('are shown without what another hand wrote among their parts', async () => {
+    const [a, b] = await fleet(['a', 'b']);
+    const id = await a.open();
+    for (const server of [a, b]) {
+      await server.ask(id, 'anna');
+      await server.beat();
+    }
+    const write = "redis.call('HSET', ARGV[1] .. 'p:' .. ARGV[2], ARGV[3], ARGV[4])";
+    await a.redis.run(write, [id, 'a.1:odd', '{"server": "a.1", "state": "open"}'], 5000);
+    await a.redis.run(write, [id, 'b.1:odd', 'no JSON'], 5000);
+    const session = await b.directory.describe(id);
+    expect(session?.parts.map(({ name }) => name)).toEqual(['server a', 'server b']);
+  });
+
   test('end on all servers, wherever they are ended, and show what each has freed', async () => {
     const [a, b] = await fleet(['a', 'b']);
     const c = new Member(store().url(), 'c');
