@@ -1,9 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { classify, get, isRunning, run, temporaryFolder, until } from './harness.js';
+import type { JobView } from '../../src/contract/jobs.js';
+import { encode } from '../../src/jobs/formats/writing/encode.js';
+import { classify, get, isRunning, post, run, temporaryFolder, until } from './harness.js';
 import { cleanEnvironment, exitOf, MAIN } from './processes.js';
 import { isWorker, npmWays, PLAIN_WAYS, type Started, startIn, untilGone } from './starts.js';
 
@@ -50,6 +53,37 @@ test('nothing but the program itself sets it up', () => {
   });
   expect(readFileSync(MAIN, 'utf8').split('\n')[0]).toBe('#!/usr/bin/env node');
 });
+
+test('the young generation stays small when a thread has come up, as for a job that reads Parquet', async () => {
+  const folder = await temporaryFolder();
+  const [way] = PLAIN_WAYS;
+  if (way === undefined) throw new Error('there is no way to start it');
+  const started = await startIn(way, {
+    HEAP_PROBE: folder,
+    NODE_OPTIONS: `--import=${PROBE}`,
+    PLIMSOLL_JOBS_FOLDERS: folder,
+  });
+  const rows = Array.from({ length: 300 }, (_, n) => ({ text: `mail ${n % 3} `.repeat(300) }));
+  const format = { format: 'parquet', compression: 'none' } as const;
+  const columns = [{ name: 'text', type: 'text' }] as const;
+  const input = path.join(folder, 'mails.parquet');
+  await writeFile(input, encode(inOneSlice(rows), { ...format, columns }));
+  const asked = { input, output: path.join(folder, 'out'), model: 'spam' };
+  const { id } = await post<JobView>(started, '/v1/jobs', asked);
+  await until('the job is done', async () => {
+    const { state, error } = await get<JobView>(started, `/v1/jobs/${id}`);
+    expect(error).toBeNull();
+    return state === 'done';
+  });
+  for (let turn = 0; turn < REQUESTS; turn += 1) await get(started, '/openapi.json');
+  expect(await youngBytes(started, folder)).toBe(YOUNG_BYTES);
+  started.starter.kill('SIGTERM');
+  await started.closed;
+}, 240_000);
+
+async function* inOneSlice<T>(rows: readonly T[]) {
+  yield rows;
+}
 
 describe('the server', () => {
   eachWay('has a small young generation; SIGTERM ends it with its cleanup', async (way) => {

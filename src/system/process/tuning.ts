@@ -62,9 +62,24 @@ const SERVER_ALLOCATOR: readonly AllocatorSetting[] = [
  */
 export function tuneServerProcess(): boolean {
   // First: to reach the allocator a library is loaded, which is large.
+  tuneV8();
+  isServer = true;
+  return tuneAllocator();
+}
+
+let isServer = false;
+
+/**
+ * Call it when a thread of the server's process has come up. V8 raises a growth factor below 2 to 2, for the whole process, whenever a
+ * heap is made (Heap::ConfigureHeap): the young generation of the main thread then grew to two halves of 16 MB.
+ */
+export function tuneAgain(): void {
+  if (isServer) tuneV8();
+}
+
+function tuneV8(): void {
   const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ');
   for (const { flag, topic } of SERVER_V8) if (!topic.test(given)) setFlagsFromString(flag);
-  return tuneAllocator();
 }
 
 function tuneAllocator(): boolean {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { messageOf, systemCodeOf } from '../../../errors.js';
+import { tuneAgain } from '../../../system/process/tuning.js';
 import { InputError } from '../../files/input-error.js';
 import type { FromThread, ParquetAnswer, ParquetQuestion, ToThread } from './parquet-messages.js';
 
@@ -85,6 +86,7 @@ export class ParquetThread {
       },
     });
     worker.unref();
+    worker.once('online', tuneAgain);
     // Without a listener, an error between two questions would end the server.
     worker.on('error', () => {
       if (this.#worker === worker) this.#worker = undefined;
