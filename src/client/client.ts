@@ -56,7 +56,7 @@ export class PlimsollClientError extends Error {
   readonly retryAfterSeconds: number | undefined;
 
   constructor({ status, body, retryAfter }: Received) {
-    const { code, message, retryable } = errorIn(body) ?? {};
+    const { code, message, retryable } = errorIn(body);
     const text = typeof body === 'string' ? `: ${body.slice(0, 200)}` : '';
     super(message ?? `the server answered with ${status}${text}`);
     this.status = status;
@@ -200,8 +200,17 @@ function parsed(text: string): unknown {
   }
 }
 
-function errorIn(body: unknown): Partial<ErrorBody['error']> | undefined {
-  const isOurs = typeof body === 'object' && body !== null && 'error' in body;
-  if (!isOurs || typeof body.error !== 'object' || body.error === null) return undefined;
-  return body.error;
+/** What a reply says of a refusal; who answered may be no Plimsoll. */
+function errorIn(body: unknown): Partial<ErrorBody['error']> {
+  const error = isObject(body) && isObject(body.error) ? body.error : {};
+  const { code, message, retryable } = error;
+  return {
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(typeof message === 'string' ? { message } : {}),
+    ...(typeof retryable === 'boolean' ? { retryable } : {}),
+  };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }

@@ -9,7 +9,6 @@
 
 import { cacheSchema } from '../contract/cache.js';
 import { answerSchema } from '../contract/classify.js';
-import { errorSchema } from '../contract/errors.js';
 import { modelsSchema } from '../contract/models.js';
 import { receiptSchema, receiptsSchema } from '../contract/receipts.js';
 import type { Schema } from '../contract/schema/schema.js';
@@ -186,9 +185,4 @@ export function parseSessionId(body: unknown): string | null {
 
 export function parseEndReceipt(body: unknown): Receipt | null {
   return parseReceipt(told(sessionSchema, body)?.cleanup);
-}
-
-export function parseErrorCode(body: unknown): { code: string; message: string } | null {
-  const error = needing(told(errorSchema, body)?.error ?? null, ['code']);
-  return error && { code: error.code, message: error.message ?? error.code };
 }

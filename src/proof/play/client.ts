@@ -1,14 +1,19 @@
-/** The proof's HTTP client: JSON and text over `node:http`, with keep-alive. */
+/** The proof's transport: it takes the time of each reply, over `node:http` with keep-alive. */
 import http from 'node:http';
 import https from 'node:https';
-import { parseErrorCode } from '../replies.js';
+import {
+  PlimsollClient,
+  PlimsollClientError,
+  type Received,
+  type Send,
+} from '../../client/client.js';
 
 /** Far above any reply that the proof asks for; a longer one is an error. */
 const MAX_REPLY_BYTES = 16 * 2 ** 20;
 
 /** Outcome of one request. Failures are results to be reported, not exceptions. */
 export type Reply =
-  | { readonly ok: true; readonly status: number; readonly body: unknown; readonly ms: number }
+  | { readonly ok: true; readonly body: unknown; readonly ms: number }
   | {
       readonly ok: false;
       /** HTTP status, or 0 when no reply came. */
@@ -34,16 +39,12 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
-interface RawReply {
-  readonly status: number;
-  readonly text: string;
-}
-
 /** Talks to one server. `close()` closes its idle connections. */
 export class ProofClient {
   readonly #base: URL;
   readonly #timeoutMs: number;
-  readonly #authorization: http.OutgoingHttpHeaders;
+  readonly #server: { readonly url: string; readonly key?: string };
+  readonly #authorization: Readonly<Record<string, string>>;
   readonly #agent: http.Agent;
   readonly #transport: typeof http | typeof https;
 
@@ -51,6 +52,7 @@ export class ProofClient {
     this.#base = new URL(options.url.endsWith('/') ? options.url : `${options.url}/`);
     this.#timeoutMs = options.requestTimeoutMs;
     const { key = '' } = options;
+    this.#server = { url: options.url, ...(key === '' ? {} : { key }) };
     this.#authorization = key === '' ? {} : { authorization: `Bearer ${key}` };
     this.#transport = this.#base.protocol === 'https:' ? https : http;
     this.#agent = new this.#transport.Agent({
@@ -60,30 +62,38 @@ export class ProofClient {
     });
   }
 
+  /** What the published client has no method for. @param path such as `/metrics` */
   get(path: string, call: CallOptions = {}): Promise<Reply> {
-    return this.#send('GET', path, null, call);
+    return this.#timed(call, async (signal) => {
+      const received = await this.#exchange('GET', path, undefined, this.#authorization, signal);
+      if (received.status >= 200 && received.status < 300) return received.body;
+      throw new PlimsollClientError(received);
+    });
   }
 
-  post(path: string, body: unknown, call: CallOptions = {}): Promise<Reply> {
-    return this.#send('POST', path, JSON.stringify(body), call);
+  /** Asks through the published client; of what it gives, nothing is taken on trust. */
+  ask(of: (server: PlimsollClient) => Promise<unknown>, call: CallOptions = {}): Promise<Reply> {
+    return this.#timed(call, (signal) => {
+      const send: Send = (method, address, body, headers) =>
+        this.#exchange(method, address, body, headers, signal);
+      return of(new PlimsollClient({ ...this.#server, send }));
+    });
   }
 
   close(): void {
     this.#agent.destroy();
   }
 
-  async #send(
-    method: string,
-    path: string,
-    body: string | null,
+  async #timed(
     call: CallOptions,
+    exchange: (signal: AbortSignal) => Promise<unknown>,
   ): Promise<Reply> {
     const started = performance.now();
     const timeout = AbortSignal.timeout(call.timeoutMs ?? this.#timeoutMs);
     const signal = call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal]);
     try {
-      const raw = await this.#exchange(method, path, body, signal);
-      return readReply(raw, performance.now() - started);
+      const body = await exchange(signal);
+      return { ok: true, body, ms: performance.now() - started };
     } catch (error) {
       const ms = performance.now() - started;
       if (call.signal?.aborted === true) {
@@ -93,24 +103,20 @@ export class ProofClient {
         const message = `no full reply within ${call.timeoutMs ?? this.#timeoutMs} ms`;
         return { ok: false, status: 0, code: 'TIMEOUT', message, ms };
       }
-      return { ok: false, status: 0, ...describe(error), ms };
+      return { ok: false, ...describe(error), ms };
     }
   }
 
   #exchange(
     method: string,
     path: string,
-    body: string | null,
+    body: unknown,
+    named: Readonly<Record<string, string>>,
     signal: AbortSignal,
-  ): Promise<RawReply> {
-    const headers: http.OutgoingHttpHeaders = {
-      accept: 'application/json, text/plain',
-      ...this.#authorization,
-    };
-    if (body !== null) {
-      headers['content-type'] = 'application/json';
-      headers['content-length'] = Buffer.byteLength(body);
-    }
+  ): Promise<Received> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const length = text === undefined ? {} : { 'content-length': Buffer.byteLength(text) };
+    const headers = { accept: 'application/json, text/plain', ...named, ...length };
     return new Promise((resolve, reject) => {
       const url = new URL(path.replace(/^\//, ''), this.#base);
       const request = this.#transport.request(
@@ -129,32 +135,33 @@ export class ProofClient {
           });
           response.on('error', reject);
           response.on('end', () => {
-            const text = Buffer.concat(chunks).toString('utf8');
-            resolve({ status: response.statusCode ?? 0, text });
+            const read = Buffer.concat(chunks).toString('utf8');
+            resolve({ status: response.statusCode ?? 0, body: parsed(read) });
           });
         },
       );
       request.on('error', reject);
-      request.end(body ?? undefined);
+      request.end(text);
     });
   }
 }
 
-function readReply(raw: RawReply, ms: number): Reply {
-  let body: unknown = raw.text;
+/** Not all of it is JSON: `/metrics` is text, a proxy's error page may be anything. */
+function parsed(text: string): unknown {
   try {
-    body = JSON.parse(raw.text);
+    return JSON.parse(text);
   } catch {
-    // Not JSON: `/metrics` is text, a proxy's error page may be anything.
+    return text;
   }
-  if (raw.status >= 200 && raw.status < 300) return { ok: true, status: raw.status, body, ms };
-  const error = parseErrorCode(body);
-  const code = error?.code ?? `HTTP_${raw.status}`;
-  return { ok: false, status: raw.status, code, message: error?.message ?? code, ms };
 }
 
-function describe(error: unknown): { code: string; message: string } {
-  if (!(error instanceof Error)) return { code: 'UNKNOWN', message: String(error) };
+/** The server's refusal, or the failure of the connection. */
+function describe(error: unknown): { status: number; code: string; message: string } {
+  if (error instanceof PlimsollClientError) {
+    const { status, code = `HTTP_${status}` } = error;
+    return { status, code, message: error.code === undefined ? code : error.message };
+  }
+  if (!(error instanceof Error)) return { status: 0, code: 'UNKNOWN', message: String(error) };
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'CONNECTION';
-  return { code, message: error.message === '' ? code : error.message };
+  return { status: 0, code, message: error.message === '' ? code : error.message };
 }

@@ -1,5 +1,6 @@
 /** Plays one session: opens it, lets its users send requests, samples memory meanwhile, ends it. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { PlimsollClient } from '../../client/client.js';
 import type { ClassifyRequest } from '../../contract/classify.js';
 import {
   type MemoryReply,
@@ -68,7 +69,7 @@ export class SessionPlayer {
     this.#allUsers += users;
     const startedMs = now();
     const before = await this.#read(number, 'before session');
-    const opened = await client.post('/v1/sessions', { max_users: users }, { signal: stop });
+    const opened = await client.ask((server) => server.openSession(users), { signal: stop });
     const id = opened.ok ? parseSessionId(opened.body) : null;
     if (id === null) {
       const problem = opened.ok
@@ -153,20 +154,18 @@ export class SessionPlayer {
     const item = inputSet.inputs[input];
     const model = wanted[user % wanted.length];
     const lateMs = Math.max(0, now() - turn.dueMs);
-    const reply = await client.post(
-      '/v1/classify',
-      {
-        ...{ inputs: item?.text ?? '', session: turn.id, user: `user-${user + 1}` },
-        ...(model && { model }),
-      } satisfies ClassifyRequest,
-      { signal: stop },
-    );
+    const asked: ClassifyRequest = {
+      ...{ inputs: item?.text ?? '', session: turn.id, user: `user-${user + 1}` },
+      ...(model && { model }),
+    };
+    const reply = await client.ask((server) => server.classify(asked), { signal: stop });
     if (!reply.ok && reply.code === 'ABORTED') return null;
     const answer = reply.ok ? parseClassify(reply.body) : null;
     if (answer !== null) models.add(answer.model);
     return {
       ...{ session: turn.number, user: user + 1, request: turn.request + 1, input },
-      ...{ startMs: turn.dueMs, lateMs, ms: lateMs + reply.ms, status: reply.status },
+      ...{ startMs: turn.dueMs, lateMs, ms: lateMs + reply.ms },
+      status: reply.ok ? 200 : reply.status,
       ok: answer !== null,
       label: answer?.label ?? null,
       expected: item?.label ?? null,
@@ -189,8 +188,8 @@ export class SessionPlayer {
   async #end(
     id: string,
   ): Promise<{ state: SessionState; problem: string | null; receipt: Receipt | null }> {
-    const path = `/v1/sessions/${encodeURIComponent(id)}/end`;
-    const reply = await this.#options.client.post(path, {}, this.#closingCall());
+    const end = (server: PlimsollClient) => server.endSession(id);
+    const reply = await this.#options.client.ask(end, this.#closingCall());
     if (!reply.ok) {
       return { state: 'not ended', problem: `${reply.code}: ${reply.message}`, receipt: null };
     }
@@ -201,7 +200,7 @@ export class SessionPlayer {
 
   async #read(session: number, phase: ReadingPhase): Promise<Reading | null> {
     const { client, recorder, now, observe } = this.#options;
-    const reply = await client.get('/v1/memory', this.#closingCall());
+    const reply = await client.ask((server) => server.memory(), this.#closingCall());
     const memory = reply.ok ? parseMemory(reply.body) : null;
     if (memory === null) {
       recorder.readingMissed();
@@ -215,7 +214,8 @@ export class SessionPlayer {
   }
 
   async #readModels(used: ReadonlySet<string>): Promise<SessionRun['modelsAfter']> {
-    const reply = await this.#options.client.get('/v1/models', this.#closingCall());
+    const list = async (server: PlimsollClient) => ({ models: await server.models() });
+    const reply = await this.#options.client.ask(list, this.#closingCall());
     const models = reply.ok ? parseModels(reply.body) : null;
     return models?.filter((model) => used.has(model.id)) ?? null;
   }

@@ -12,6 +12,9 @@ app.post('/v1/memory/recycle', async (_request, reply) =>
     .header('retry-after', '7')
     .send({ error: { code: 'SHUTTING_DOWN', message: 'the server is stopping', retryable: true } }),
 );
+app.post('/v1/memory/cleanup', async (_request, reply) =>
+  reply.code(500).send({ error: { code: 7, message: ['no'], retryable: 'yes' } }),
+);
 app.get('/v1/memory', async (_request, reply) => reply.code(502).type('text/html').send('<p>no'));
 let url: string;
 beforeAll(async () => {
@@ -52,6 +55,12 @@ test.each(['/below', '/below/', '/below//', '/below?x=1#y'])(
     expect(await client.model('org/a b')).toMatchObject({ url: '/below/v1/models/org/a%20b' });
   },
 );
+
+test('takes nothing from an error that is not as ours are', async () => {
+  await expect(new PlimsollClient({ url }).cleanup()).rejects.toMatchObject({
+    ...{ status: 500, code: undefined, message: 'the server answered with 500', retryable: false },
+  });
+});
 
 test('writes ids into addresses: slashes stay', async () => {
   const client = new PlimsollClient({ url });

@@ -7,7 +7,6 @@ import {
   parseCache,
   parseClassify,
   parseEndReceipt,
-  parseErrorCode,
   parseMemory,
   parseModels,
   parseReceipts,
@@ -157,15 +156,11 @@ describe('lists and states', () => {
     for (const body of NOT_OBJECTS) expect(parseCache(body)).toEqual([]);
   });
 
-  it('of workers, sessions and errors', () => {
+  it('of workers and sessions', () => {
     expect(parseWorkerStates({ workers: [{ state: 'ready' }, {}] })).toEqual(['ready', 'unknown']);
     expect(parseWorkerStates({})).toBeNull();
     expect(parseSessionId({ id: 's_1' })).toBe('s_1');
     expect(parseSessionId({ id: 7 })).toBe('7');
     expect(parseSessionId({})).toBeNull();
-    const error = { code: 'QUEUE_FULL', message: 'full', retryable: true };
-    expect(parseErrorCode({ error })).toEqual({ code: 'QUEUE_FULL', message: 'full' });
-    expect(parseErrorCode({ error: { code: 'X' } })).toEqual({ code: 'X', message: 'X' });
-    for (const body of [...NOT_OBJECTS, {}]) expect(parseErrorCode(body)).toBeNull();
   });
 });
