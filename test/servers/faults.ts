@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, constants, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import net from 'node:net';
@@ -103,8 +104,9 @@ export const FAULT_NAMES: readonly string[] = [
   ...['database', 'redis'].flatMap((of) =>
     ['hang', 'slow', 'error', 'garbage', 'gone'].map((kind) => `${of} ${kind}`),
   ),
-  ...['client hang', 'client slow', 'client garbage', 'client gone'],
+  ...['client hang', 'client slow', 'client error', 'client garbage', 'client gone'],
   ...['memory error', 'memory critical', 'memory garbage', 'memory gone', 'memory hang'],
+  'memory slow',
 ];
 
 export function nameOf({ boundary, kind }: Fault): string {
@@ -148,7 +150,29 @@ export function faultsOf(server: Exposed): readonly Fault[] {
     },
     { boundary: 'memory', kind: 'gone', begin: () => machine.remove(), end: () => machine.use(20) },
     { boundary: 'memory', kind: 'hang', begin: () => machine.hang(), end: () => machine.release() },
+    slowMemory(machine),
   ];
+}
+
+/** Time that each look at the kernel's file takes: several intervals of the readings. */
+const SLOW_LOOK_MS = 300;
+
+function slowMemory(machine: Machine): Fault {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    ...{ boundary: 'memory', kind: 'slow' },
+    begin: () => {
+      machine.hang();
+      timer = setInterval(() => {
+        machine.release();
+        machine.hang();
+      }, SLOW_LOOK_MS);
+    },
+    end: () => {
+      clearInterval(timer);
+      machine.release();
+    },
+  };
 }
 
 /** Time that the log's reader takes a rest for, before each glance at it. */
@@ -274,6 +298,17 @@ function clientFaults(url: string): readonly Fault[] {
         }
       },
       end: leave,
+    },
+    // A reset in the middle of the body.
+    {
+      boundary: 'client',
+      kind: 'error',
+      begin: async () => {
+        connectAll(`${HEAD}\r\n${BODY.slice(0, 9)}`);
+        const opened = sockets.map((socket) => once(socket, 'connect'));
+        await Promise.all(opened);
+        for (const socket of sockets.splice(0)) socket.resetAndDestroy();
+      },
     },
     {
       boundary: 'client',
