@@ -1,6 +1,6 @@
 // `npm test`: installs what tests need beyond npm, then runs formatter and linter, types, build, unit tests, end-to-end tests, and the main job
 // under every Node. The last line says how many tests passed and failed; a step that is not a test run counts as one test.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -14,23 +14,32 @@ const bin = (name) => path.join(root, 'node_modules', '.bin', name);
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const skippedNames = [];
 
-function run(name, command, args) {
+/** @param output `inherit`: shown as it comes; `pipe`: shown when the step has ended, as others run beside it */
+async function run(name, command, args, output = 'inherit') {
   const begun = Date.now();
-  process.stdout.write(`\n── ${name}\n`);
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
-  if (error) process.stdout.write(`${error.message}\n`);
+  if (output === 'inherit') process.stdout.write(`\n── ${name}\n`);
+  const child = spawn(command, args, { cwd: root, stdio: ['inherit', output, output] });
+  const printed = [];
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (part) => printed.push(part));
+  const status = await new Promise((resolve) => {
+    child.once('close', resolve);
+    child.once('error', (error) => resolve(error.message));
+  });
   const seconds = ((Date.now() - begun) / 1000).toFixed(1);
+  if (output === 'pipe') process.stdout.write(`\n── ${name}\n${Buffer.concat(printed)}`);
+  if (typeof status === 'string') process.stdout.write(`${status}\n`);
   process.stdout.write(`── ${name}: ${status === 0 ? 'ok' : 'FAILED'} in ${seconds} s\n`);
   return status === 0;
 }
 
-function step(name, command, args) {
-  if (run(name, command, args)) totals.passed += 1;
+async function step(name, command, args, output) {
+  if (await run(name, command, args, output)) totals.passed += 1;
   else totals.failed += 1;
 }
 
 /** @param project name of the project; `*` stands for anything */
-function suite(name, project) {
+async function suite(name, project) {
   const report = path.join(scratch, `${project.replace('*', '')}.json`);
   const args = [
     'run',
@@ -40,7 +49,7 @@ function suite(name, project) {
     '--reporter=json',
     `--outputFile.json=${report}`,
   ];
-  const ok = run(name, bin('vitest'), args);
+  const ok = await run(name, bin('vitest'), args);
   try {
     const result = JSON.parse(readFileSync(report, 'utf8'));
     totals.passed += result.numPassedTests;
@@ -61,13 +70,13 @@ function suite(name, project) {
 }
 
 /** A step for one version of a program; where that cannot be had, it is skipped by name. */
-function stepWith(name, { version, program, reason }, script) {
+async function stepWith(name, { version, program, reason }, script) {
   if (program === undefined) {
     totals.skipped += 1;
     skippedNames.push(`${name} ${version} (${reason})`);
     return;
   }
-  step(`${name} ${version}`, process.execPath, [path.join(root, 'scripts', script), program]);
+  await step(`${name} ${version}`, process.execPath, [path.join(root, 'scripts', script), program]);
 }
 
 try {
@@ -75,19 +84,22 @@ try {
   for (const name of installTools()) {
     process.stdout.write(`missing: ${name}; the tests that need it are skipped, by name\n`);
   }
-  step('formatter and linter', bin('biome'), ['check', '.']);
-  step('types', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']);
-  step('types of the page', bin('tsc'), ['-p', 'web/tsconfig.json', '--noEmit']);
-  step('types of the benchmarks', bin('tsc'), ['-p', 'tsconfig.bench.json', '--noEmit']);
+  const checks = [
+    ['formatter and linter', bin('biome'), ['check', '.']],
+    ['types', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']],
+    ['types of the page', bin('tsc'), ['-p', 'web/tsconfig.json', '--noEmit']],
+    ['types of the benchmarks', bin('tsc'), ['-p', 'tsconfig.bench.json', '--noEmit']],
+    ['build', process.execPath, [path.join(root, 'scripts', 'build.mjs')]],
+  ];
+  await Promise.all(checks.map((check) => step(...check, 'pipe')));
   for (const major of NPM_MAJORS) {
-    stepWith('installing with npm', findNpm(major), 'check-install.mjs');
+    await stepWith('installing with npm', findNpm(major), 'check-install.mjs');
   }
-  step('build', process.execPath, [path.join(root, 'scripts', 'build.mjs')]);
-  suite('unit tests', 'unit*');
-  suite('end-to-end tests', 'e2e');
-  suite('end-to-end tests of the proof', 'e2e-proof');
+  await suite('unit tests', 'unit*');
+  await suite('end-to-end tests', 'e2e');
+  await suite('end-to-end tests of the proof', 'e2e-proof');
   for (const major of NODE_MAJORS) {
-    stepWith('main job under Node', findNode(major), 'smoke.mjs');
+    await stepWith('main job under Node', findNode(major), 'smoke.mjs');
   }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
