@@ -89,11 +89,13 @@ async function run(context: Context): Promise<Outcome> {
   return { headline: headlineOf(checks), checks, facts, details: { rows } };
 }
 
+/** The most of each figure. */
 function headlineOf(checks: readonly Check[]): string {
-  return checks
-    .filter(({ check }) => !check.includes('cancelled'))
-    .map(({ check, value }) => `${check} ${value}`)
-    .join(', ');
+  const most = (what: string) =>
+    Math.max(
+      ...checks.filter(({ check }) => check.endsWith(what)).map(({ value }) => Number(value)),
+    ).toFixed(1);
+  return `planned in ${most('planning')} s; Redis ${most('Redis')} MB, main process ${most('beyond rest')} MB beyond rest`;
 }
 
 async function mainMb({ api, pid }: Awaited<ReturnType<typeof startServer>>): Promise<number> {

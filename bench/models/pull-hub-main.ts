@@ -1,7 +1,11 @@
 /** A hub in its own process, with one model whose weights have as many random bytes as it is told. */
 import { randomFillSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { HubServer } from '../../test/servers/hub.js';
+import { bundledModel } from '../harness/models.js';
 
+const SMALL = ['config.json', 'tokenizer.json', 'tokenizer_config.json'];
 const FILL_BYTES = 2 ** 20;
 const weights = Buffer.allocUnsafe(Number(process.argv[2]));
 for (let at = 0; at < weights.byteLength; at += FILL_BYTES) {
@@ -9,7 +13,8 @@ for (let at = 0; at < weights.byteLength; at += FILL_BYTES) {
 }
 const hub = await HubServer.start(
   new Map([
-    ['config.json', Buffer.from('{}')],
+    // Read before the weights come: a model that could not be served is refused then.
+    ...SMALL.map((name) => [name, readFileSync(path.join(bundledModel.directory, name))] as const),
     ['model.safetensors', weights],
   ]),
 );

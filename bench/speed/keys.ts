@@ -14,7 +14,13 @@ import {
 import { type Child, startChild } from '../harness/child.js';
 import { bundledModel } from '../harness/models.js';
 import { temporaryFolder } from '../harness/program.js';
-import { ROOMY_SESSIONS, type Settings, startServer, UNCACHED } from '../harness/server.js';
+import {
+  NO_RECYCLING,
+  ROOMY_SESSIONS,
+  type Settings,
+  startServer,
+  UNCACHED,
+} from '../harness/server.js';
 import { median, rounded, spread } from '../harness/spread.js';
 import { realMails } from '../harness/users/mails.js';
 import { wrongAnswers } from './wrong-answers.js';
@@ -58,7 +64,9 @@ async function run(context: Context): Promise<Outcome> {
   const file = await keyFile(context, secrets);
   const all: Turns[] = [];
   for (const cache of ['computed', 'from memory'] as const) {
-    const settings = { ...ROOMY_SESSIONS, ...(cache === 'computed' ? UNCACHED : {}) };
+    const uncached = cache === 'computed' ? UNCACHED : {};
+    // Each key is a user: workers would be replaced for every 50 of them, which is not what is measured.
+    const settings = { ...ROOMY_SESSIONS, ...NO_RECYCLING, ...uncached };
     // A server without keys is sent one that is as long, so that both read as much.
     const without = { port: await portOf(context, settings), secrets: ['x'.repeat(43)] };
     const locked = { port: await portOf(context, { ...settings, 'keys.file': file }), secrets };
