@@ -136,8 +136,8 @@ describe.skipIf(postgresql === undefined || redis === undefined)('a fault', () =
   async function play(fault: Fault): Promise<void> {
     const workers = await workerPids(server);
     const load = new Load(server, expected, { users: USERS });
-    await fault.begin();
     try {
+      await fault.begin();
       await until(
         'the load goes on, and the fault is seen',
         async () =>
