@@ -26,9 +26,10 @@ const SLOW: readonly Slow[] = [
   },
   {
     id: 'seen-by-a-caller',
-    pattern: '(?:(?:[0-4]|[5-9])+[0-9]+)+km',
-    text: `it is ${'4711'.repeat(20)} m`,
-    chosen: /^(?:native|javascript) /,
+    // Nothing that tokenizers are compared by looks like that: the lean one is used, and hangs where the native one would end.
+    pattern: '(?:(?:qz)+(?:qz)+)+w',
+    text: `it is ${'qz'.repeat(60)} m`,
+    chosen: /^javascript measured: the same tokens/,
   },
 ];
 
