@@ -81,13 +81,12 @@ const CHARACTERS_OF_TOKEN = 4;
 
 /** What differs for a bundle: nobody waits for it, and the worker batches its rows. */
 function bundleOptionsOf(
-  { isBundle, rows }: Dispatch<Row>,
+  { isBundle }: Dispatch<Row>,
   { maxItems, maxSize }: BatchLimits,
 ): Pick<RunOptions, 'bounds' | 'prefetchMs'> {
   if (!isBundle) return {};
   const tokens = Math.ceil(maxSize / CHARACTERS_OF_TOKEN);
-  const bounds = rows.length > 1 ? { rows: maxItems, tokens } : undefined;
-  return { bounds, prefetchMs: BUNDLE_PREFETCH_MS };
+  return { bounds: { rows: maxItems, tokens }, prefetchMs: BUNDLE_PREFETCH_MS };
 }
 
 /** Undefined if every label of every row is wanted. */

@@ -17,7 +17,7 @@ import type { BatchLimits, Dispatch, WorkerView } from './queue/scheduler.js';
 import { BUNDLE_MS, type Moment, SHORT_BATCH_MS, WaitingClasses } from './queue/waiting-classes.js';
 import {
   type Answer,
-  answerRow,
+  answerBatch,
   type Keyed,
   newRow,
   openRequest,
@@ -27,7 +27,8 @@ import {
   withJoined,
 } from './requests.js';
 import { type JoinedRows, RunningBatches } from './running-batches.js';
-import type { BatchResult, StepResult } from './workers/protocol.js';
+import type { StepResult } from './workers/protocol.js';
+import type { Ran } from './workers/run-options.js';
 import type { Worker } from './workers/worker.js';
 
 interface Arriving extends Pick<Request, 'ready' | 'keyed' | 'isJob' | 'expectedMs'> {
@@ -144,17 +145,27 @@ export class Dispatcher {
       onAnswer: (tookMs) => !isJob && this.#gate.learn(expectedMs, tookMs),
     });
     this.#options.onArrival(model);
+    let joined = false;
     for (const [index, input] of inputs.entries()) {
-      this.#enter(newRow(request, { model, user, size: sizes[index] ?? 1, index, input }));
+      const row = newRow(request, { model, user, size: sizes[index] ?? 1, index, input });
+      joined = this.#enter(row) || joined;
     }
     this.pump();
+    if (!isJob && (joined || this.#waiting.callers.size > 0)) this.#recallBundles();
     return answer;
   }
 
-  /** Queues the row, or joins it to the running row with its key. */
-  #enter(row: Row): void {
+  /** A caller waits for a worker, or for a row that runs already: what jobs have sent ahead gives way. */
+  #recallBundles(): void {
+    for (const worker of this.#options.pool.workers) worker.recall();
+  }
+
+  /** Queues the row, or joins it to the running row with its key. @returns whether it joined one */
+  #enter(row: Row): boolean {
     row.request.rows.push(row);
-    if (!this.#running.join(row)) this.#waiting.of(row).add(row);
+    const joined = this.#running.join(row);
+    if (!joined) this.#waiting.of(row).add(row);
+    return joined;
   }
 
   /** Hands out batches while there are any. Called on every arrival, completion and change of workers. */
@@ -315,15 +326,13 @@ export class Dispatcher {
       const result = await worker.run(handle, inputsOf(rows), options);
       this.condemned.check(ready);
       if (result.loadMs !== undefined) this.#options.onLoad(model, worker, result.loadMs, 'cold');
-      this.#gate.observe(model, work.size, result.tookMs - (result.loadMs ?? 0));
-      this.#faults.answered(ready, work, result.tokenizeMs + result.runMs);
       this.#running.closeTo(joined);
-      this.#answer(joined, result);
-      const retried = rows.some(({ losses }) => losses > 0);
-      const { tokenizeMs, runMs } = result;
-      this.#options.onBatch({ model, items: rows.length, tokenizeMs, runMs, retried });
+      const left = answerBatch(joined, result);
+      this.#putBack(withJoined(left), left);
+      const done = left.size === 0 ? rows : rows.filter((row) => !left.has(row));
+      if (done.length > 0) this.#learn(ready, done, result);
       const [one] = result.rows;
-      if (one) this.#options.onAnswered?.(ready, rows.length, liveInputOf(first, one));
+      if (one) this.#options.onAnswered?.(ready, done.length, liveInputOf(first, one));
     } catch (error) {
       this.#running.closeTo(joined);
       const fault = faultOf(error);
@@ -335,25 +344,16 @@ export class Dispatcher {
     }
   }
 
-  #answer(joined: JoinedRows, result: BatchResult & { readonly tookMs: number }): void {
-    const beganMs = performance.now() - result.tookMs;
-    const requests = withJoined(joined).map((row) => row.request);
-    for (const request of requests.length > 1 ? new Set(requests) : requests) {
-      request.queueMs = Math.max(request.queueMs, beganMs - request.enqueuedAtMs);
-      request.tokenizeMs += result.tokenizeMs;
-      request.runMs += result.runMs;
-    }
-    let index = 0;
-    for (const [row, others] of joined) {
-      const of = result.rows[index++];
-      if (of !== undefined && row.key !== undefined) row.request.keyed?.onResult(row.key, of);
-      for (const each of [row, ...others]) {
-        if (of !== undefined) answerRow(each, of);
-        else {
-          this.#fail(each.request, new PlimsollError('INTERNAL', 'a worker left an input out'));
-        }
-      }
-    }
+  /** What rows cost that ran together. */
+  #learn(ready: ReadyModel, rows: readonly Row[], { loadMs = 0, ...result }: Ran): void {
+    const { tokenizeMs, runMs } = result;
+    const work = workOf(rows);
+    this.#gate.observe(ready.model.id, work.size, result.tookMs - loadMs);
+    this.#faults.answered(ready, work, tokenizeMs + runMs);
+    const retried = rows.some(({ losses }) => losses > 0);
+    this.#options.onBatch({
+      ...{ model: ready.model.id, items: rows.length, tokenizeMs, runMs, retried },
+    });
   }
 
   /** Fails the rows whose fault it is, and puts the others back. */

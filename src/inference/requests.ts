@@ -3,7 +3,7 @@ import type { ReadyModel } from '../models/library.js';
 import type { TokenOptions } from '../models/run/entities.js';
 import type { RowInput } from '../models/run/row-input.js';
 import type { ClassedRow } from './queue/waiting-classes.js';
-import type { RowResult } from './workers/protocol.js';
+import type { BatchResult, RowResult } from './workers/protocol.js';
 
 /** Results and timings of one request. */
 export interface Answer {
@@ -126,8 +126,39 @@ function withResolvers<T>() {
   return { promise, resolve, reject };
 }
 
+/**
+ * Gives the results of a batch to its rows and to those that share them.
+ *
+ * @returns rows that did not run, as their bundle was recalled
+ */
+export function answerBatch(
+  batch: ReadonlyMap<Row, readonly Row[]>,
+  { rows: results, tokenizeMs, runMs, tookMs }: BatchResult & { readonly tookMs: number },
+): ReadonlyMap<Row, readonly Row[]> {
+  const beganMs = performance.now() - tookMs;
+  const requests = withJoined(batch).map((row) => row.request);
+  for (const request of requests.length > 1 ? new Set(requests) : requests) {
+    request.queueMs = Math.max(request.queueMs, beganMs - request.enqueuedAtMs);
+    request.tokenizeMs += tokenizeMs;
+    request.runMs += runMs;
+  }
+  const left = new Map<Row, readonly Row[]>();
+  let index = 0;
+  for (const [row, others] of batch) {
+    const result = results[index++] ?? null;
+    if (result === null) {
+      left.set(row, others);
+      continue;
+    }
+    if (row.key !== undefined) row.request.keyed?.onResult(row.key, result);
+    answerRow(row, result);
+    for (const other of others) answerRow(other, result);
+  }
+  return left;
+}
+
 /** Stores a row's result; the last one resolves the request. */
-export function answerRow({ request, index }: Row, result: RowResult): void {
+function answerRow({ request, index }: Row, result: RowResult): void {
   request.results[index] = result;
   request.open -= 1;
   if (request.open > 0 || request.settled) return;

@@ -261,7 +261,6 @@ describe('the jobs of a server', () => {
     // What callers ask is of no job.
     const callers = sessions.filter(({ job: of }) => of === undefined);
     expect(callers.map(({ requests }) => requests)).toContain(1);
-    // The same request again is the same job.
     // The same request again is the same job, which lists its input again.
     writeFileSync(path.join(folder, 'in', 'mails-2.jsonl'), '{"id":300,"text":"lunch at noon"}');
     const again = await submit(job.request);

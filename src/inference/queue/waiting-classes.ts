@@ -34,10 +34,10 @@ export const SHORT_BATCH_MS = 10;
 
 /**
  * While no caller is there, so much work goes to a worker in one message, and as much waits behind it in its pipe. A message costs the
- * main process about a tenth of what a text of a small model costs its worker; a caller who comes after a while waits for two such
- * bundles at most.
+ * main process about a tenth of what a text of a small model costs its worker. A caller who comes after a while does not wait for it: both
+ * bundles are recalled, and the worker ends with the batch of them that it runs.
  */
-export const BUNDLE_MS = 25;
+export const BUNDLE_MS = 200;
 /** A bundle is rarely longer than twice what was expected. */
 export const BUNDLE_PREFETCH_MS = 2 * BUNDLE_MS;
 /** Texts of a few words: more of them would save nothing. */

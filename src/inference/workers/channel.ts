@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { PlimsollError } from '../../errors.js';
-import type { WorkerAnswers, WorkerRequest } from './protocol.js';
+import type { WorkerAnswers, WorkerNotice, WorkerRequest } from './protocol.js';
 import { readAnswer, type WorkerReply } from './read-answer.js';
 import { type Overdue, type Progress, type TimeLimit, TimeLimitWatch } from './time-limit.js';
 import { type Stage, WorkerGoneError } from './worker-gone.js';
@@ -95,6 +95,12 @@ export class WorkerChannel {
         reject(new WorkerGoneError(message, { stage: 'not begun' }));
       });
     });
+  }
+
+  /** Sends what needs no answer. A worker that it does not reach has ended, which its open requests tell. */
+  tell(notice: WorkerNotice): void {
+    if (this.#isClosed || !this.#options.child.connected) return;
+    this.#options.child.send(notice, () => undefined);
   }
 
   /** @param reply undefined if the message was none. */

@@ -1,5 +1,6 @@
 import { replyLimit } from './time-limit.js';
-import { type WarmUp, Worker, type WorkerOptions } from './worker.js';
+import { type WarmUp, Worker } from './worker.js';
+import type { WorkerOptions } from './worker-options.js';
 
 export interface PoolOptions {
   readonly count: number;

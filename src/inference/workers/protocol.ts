@@ -53,7 +53,7 @@ export type WorkerRequest =
       readonly functions?: readonly ScoreFunction[] | undefined;
       /** For each input what is asked of a model that labels tokens. */
       readonly tokens?: readonly (TokenOptions | undefined)[] | undefined;
-      /** The inputs are of any lengths: the worker batches them by their tokens, within these. */
+      /** A bundle: the inputs are of any lengths, and the worker batches them by their tokens, within these. It can be recalled. */
       readonly bounds?: BatchBounds | undefined;
     }
   /** Tokens of texts as a model sees them; the model itself need not be loaded. */
@@ -75,6 +75,14 @@ export type RunRequest = Extract<WorkerRequest, { readonly type: 'run' }>;
 export type TokenizeRequest = Extract<WorkerRequest, { readonly type: 'tokenize' }>;
 export type NumberedRequest = WorkerRequest & { readonly id: number };
 
+/**
+ * What needs no answer, and is heeded at once. `recall`: bundles that were sent before it run to the end of their present batch, and are
+ * answered with what is done.
+ */
+export interface WorkerNotice {
+  readonly type: 'recall';
+}
+
 /** Outcome of one input. */
 export interface RowResult {
   /** Score of each label, by index; with `labels` the scores of those; none with `entities`. */
@@ -87,7 +95,8 @@ export interface RowResult {
 }
 
 export interface BatchResult {
-  readonly rows: readonly RowResult[];
+  /** Null: the input did not run, as its bundle was recalled. */
+  readonly rows: readonly (RowResult | null)[];
   readonly tokenizeMs: number;
   readonly runMs: number;
 }

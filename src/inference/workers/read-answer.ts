@@ -30,6 +30,7 @@ const isRow = shapeOf<RowResult>({
   entities: orMissing(isList(isEntity)),
   truncated: isFlag,
 });
+const isRowOrNull: Guard<RowResult | null> = (value) => value === null || isRow(value);
 
 /** What the answer to each kind of request has to be. */
 const GUARDS: { readonly [T in keyof WorkerAnswers]: Guard<WorkerAnswers[T]> } = {
@@ -37,7 +38,7 @@ const GUARDS: { readonly [T in keyof WorkerAnswers]: Guard<WorkerAnswers[T]> } =
   unload: isStep,
   shift: isStep,
   collect: isStep,
-  run: shapeOf<BatchResult>({ rows: isList(isRow), tokenizeMs: isNumber, runMs: isNumber }),
+  run: shapeOf<BatchResult>({ rows: isList(isRowOrNull), tokenizeMs: isNumber, runMs: isNumber }),
   tokenize: isList(
     shapeOf<TokenizedText>({
       ids: isPlaces,
@@ -95,9 +96,10 @@ export function readAnswer<R extends WorkerRequest>(
   return isAnswer(value) && isWhole(request, value) ? value : undefined;
 }
 
-/** A batch has one row for each input, and tokens are made of each text. */
+/** A batch has one row for each input, of which only a bundle may leave some out, and tokens are made of each text. */
 function isWhole(request: WorkerRequest, answer: WorkerAnswers[keyof WorkerAnswers]): boolean {
   if (request.type !== 'run' && request.type !== 'tokenize') return true;
   const rows = answer !== null && 'rows' in answer ? answer.rows : answer;
-  return Array.isArray(rows) && rows.length === request.inputs.length;
+  if (!Array.isArray(rows) || rows.length !== request.inputs.length) return false;
+  return (request.type === 'run' && request.bounds !== undefined) || !rows.includes(null);
 }

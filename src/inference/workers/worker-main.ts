@@ -5,11 +5,13 @@
 import path from 'node:path';
 import { messageOf, PlimsollError } from '../../errors.js';
 import { faultOfSizes } from '../../models/compile/forms/checksums.js';
+import type { ScoreFunction } from '../../models/intake/reading/scoring.js';
 import { bestLabels } from '../../models/run/best-labels.js';
 import { classifyTokens, type TokenClassifier } from '../../models/run/classify-tokens.js';
 import type { Gear } from '../../models/run/gear.js';
 import { MappedSession } from '../../models/run/onnx-session.js';
-import { scoresOf } from '../../models/run/scores.js';
+import { hasNotRun, type Logits, scoresOf } from '../../models/run/scores.js';
+import type { BoundedRun } from '../../models/run/serving-plan.js';
 import { TokenEncoder } from '../../models/run/token-encoder.js';
 import type { Encoding, TextEncoder } from '../../models/run/tokenizer.js';
 import { trimNativeHeap } from '../../system/native-heap.js';
@@ -21,12 +23,14 @@ import type {
   BatchResult,
   ModelHandle,
   NumberedRequest,
+  RowResult,
   RunRequest,
   StepResult,
   TokenizedText,
   TokenizeRequest,
   WorkerAnswers,
   WorkerMessage,
+  WorkerNotice,
 } from './protocol.js';
 
 /** `oom_score_adj`: when memory runs out the kernel kills a worker before the main process. */
@@ -114,12 +118,24 @@ async function shift(id: string): Promise<void> {
   await cold.release();
 }
 
-async function run(request: RunRequest): Promise<BatchResult> {
-  const { model: id, inputs, functions, keep, bounds } = request;
+/** Ids of the last request that came, and of the last one that was recalled. */
+let [lastId, recalledId] = [0, 0];
+
+/** How a bundle runs; undefined for a batch, which is not recalled. */
+function boundedRun({ id, bounds }: RunRequest & NumberedRequest): BoundedRun | undefined {
+  return bounds && { ...bounds, isStopped: () => id <= recalledId };
+}
+
+async function run(request: RunRequest & NumberedRequest): Promise<BatchResult> {
+  const { model: id, inputs, functions, keep } = request;
+  const bounds = boundedRun(request);
+  if (bounds?.isStopped() === true) {
+    return { rows: inputs.map(() => null), tokenizeMs: 0, runMs: 0 };
+  }
   const model = models.get(id);
   if (model === undefined) throw new PlimsollError('INTERNAL', `model ${id} is not loaded here`);
   const { plan, scoring } = model.handle;
-  if (plan.perToken === true) return runTokens(model, request);
+  if (plan.perToken === true) return runTokens(model, request, bounds);
   const { labelCount } = plan;
   const begun = performance.now();
   const encodings = await model.encoder.encodeAll(inputs);
@@ -130,22 +146,29 @@ async function run(request: RunRequest): Promise<BatchResult> {
   return {
     rows: encodings.map(({ truncated }, row) => {
       const own = logits.subarray(row * labelCount, (row + 1) * labelCount);
-      const applied = functions?.[row] ?? scoring;
-      const count = keep?.[row];
-      if (count === undefined) {
-        return { scores: scoresOf(own, labelCount, applied)[0] ?? [], truncated };
-      }
-      const { labels, scores } = bestLabels(own, applied, count);
-      return { labels, scores, truncated };
+      if (hasNotRun(own)) return null;
+      return { ...scored(own, functions?.[row] ?? scoring, keep?.[row]), truncated };
     }),
     tokenizeMs: tokenized - begun,
     runMs: ran - tokenized,
   };
 }
 
+/** @param count best labels that are wanted; undefined: all of them */
+function scored(
+  logits: Logits,
+  applied: ScoreFunction,
+  count: number | undefined,
+): Pick<RowResult, 'scores' | 'labels'> {
+  if (count === undefined) return { scores: scoresOf(logits, logits.length, applied)[0] ?? [] };
+  const { labels, scores } = bestLabels(logits, applied, count);
+  return { labels, scores };
+}
+
 async function runTokens(
   { handle, session, encoder }: OpenModel,
-  { inputs, tokens, bounds }: RunRequest,
+  { inputs, tokens }: RunRequest,
+  bounds: BoundedRun | undefined,
 ): Promise<BatchResult> {
   const classifier: TokenClassifier = {
     ...{ session, plan: handle.plan, labels: handle.labels ?? [] },
@@ -158,7 +181,7 @@ async function runTokens(
     throw new PlimsollError('INVALID_INPUT', reason);
   });
   const { rows, ...times } = await classifyTokens(classifier, texts, tokens, bounds);
-  return { rows: rows.map((row) => ({ scores: [], ...row })), ...times };
+  return { rows: rows.map((row) => row && { scores: [], ...row }), ...times };
 }
 
 /** A text that would take more memory than there is must not take the worker along. */
@@ -255,8 +278,13 @@ process.on('SIGTERM', () => undefined);
 dieWithParent();
 
 let turn: Promise<void> = Promise.resolve();
-process.on('message', (request: NumberedRequest) => {
-  turn = turn.then(() => handle(request));
+process.on('message', (message: NumberedRequest | WorkerNotice) => {
+  if (message.type === 'recall') {
+    recalledId = lastId;
+    return;
+  }
+  lastId = message.id;
+  turn = turn.then(() => handle(message));
 });
 
 adviseOutOfMemoryKiller(OOM_SCORE_ADJUSTMENT);

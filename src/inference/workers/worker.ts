@@ -13,29 +13,11 @@ import { readMessage } from './read-answer.js';
 import type { Ran, RunOptions } from './run-options.js';
 import { replyLimit, type TimeLimit, wordsOf } from './time-limit.js';
 import { BatchError, type Killed, WorkerGoneError } from './worker-gone.js';
+import type { WorkerOptions } from './worker-options.js';
 import { forkWorker, lookAt, workerMemoryReader } from './worker-process.js';
 
 /** `starting` → `ready` → `leaving` (gets no new work) → `gone`; any state may become `gone` at once. */
 export type WorkerState = 'starting' | 'ready' | 'leaving' | 'gone';
-
-export interface WorkerOptions {
-  /** Name in logs and receipts, never reused. */
-  readonly id: string;
-  /** Path of the built worker-main module. */
-  readonly module: string;
-  readonly startTimeoutMs: number;
-  /** Time for an answer to a message that runs no model: see {@link replyLimit}. */
-  readonly replyTimeoutMs?: number;
-  /** A process that has more private bytes while it is busy is killed. */
-  readonly mostPrivateBytes?: number;
-  /** Starts at a low priority: another worker serves until this one is ready. */
-  readonly lowPriority?: boolean;
-  readonly onExit: (worker: Worker, reason: string) => void;
-  /** A model has moved to the hot gear. */
-  readonly onShift?: (worker: Worker, model: string) => void;
-  /** It has ended other work than a batch, and can take batches again. */
-  readonly onFree?: () => void;
-}
 
 /** Runs in a new worker before it counts as ready; a failure is ignored. */
 export type WarmUp = (worker: Worker) => Promise<void>;
@@ -65,6 +47,8 @@ export class Worker {
   #markExited: () => void = () => undefined;
   #state: WorkerState = 'starting';
   readonly #batches = new BatchPrefetch();
+  /** Whether a bundle was sent since the last recall. */
+  #hasBundle = false;
   #left = false;
   #completedBatches = 0;
   #users = 0;
@@ -257,6 +241,7 @@ export class Worker {
     const { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity, prefetchMs } = options;
     const { functions, keep, tokens, bounds } = options;
     const batch = this.#batches.assign(handle.id, expectedMs, prefetchMs);
+    this.#hasBundle ||= bounds !== undefined;
     const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
       // Sent together to save a round trip: the worker handles its messages in order.
@@ -281,6 +266,13 @@ export class Worker {
       this.#batches.finish(batch);
       throw error;
     }
+  }
+
+  /** Asks for its bundles back: it runs the present batch of one to its end, and what is left is answered as not done. */
+  recall(): void {
+    if (!this.#hasBundle) return;
+    this.#hasBundle = false;
+    this.#channel.tell({ type: 'recall' });
   }
 
   /** Does other work than a batch: no batch is sent to wait behind it. */

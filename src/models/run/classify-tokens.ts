@@ -7,8 +7,8 @@ import {
   type TokenOptions,
 } from './entities.js';
 import type { MappedSession } from './onnx-session.js';
-import type { Logits } from './scores.js';
-import type { BatchBounds, ServingPlan } from './serving-plan.js';
+import { hasNotRun, type Logits } from './scores.js';
+import type { BoundedRun, ServingPlan } from './serving-plan.js';
 import type { EncodedText, TokenEncoder } from './token-encoder.js';
 import type { Encoding } from './tokenizer.js';
 
@@ -25,7 +25,11 @@ export interface TokenClassifier {
 }
 
 export interface FoundEntities {
-  readonly rows: readonly { readonly entities: readonly Entity[]; readonly truncated: boolean }[];
+  /** Null: the text did not run, as the run was stopped. */
+  readonly rows: readonly (null | {
+    readonly entities: readonly Entity[];
+    readonly truncated: boolean;
+  })[];
   readonly tokenizeMs: number;
   readonly runMs: number;
 }
@@ -40,7 +44,7 @@ export async function classifyTokens(
   { session, encoder, plan, labels, check }: TokenClassifier,
   texts: readonly string[],
   options: readonly (TokenOptions | undefined)[] = [],
-  bounds?: BatchBounds,
+  bounds?: BoundedRun,
 ): Promise<FoundEntities> {
   const begun = performance.now();
   const asked = texts.map((_, row) => options[row] ?? BARE);
@@ -54,7 +58,9 @@ export async function classifyTokens(
   const tokenized = performance.now();
   const first = encoded.map((text) => rowsOf(text)[0] ?? EMPTY);
   const logits = (await session.runTokens(first, plan, bounds)).map((of): Logits[] => [of]);
+  const ranFirst = logits.map(([of]) => !hasNotRun(of));
   for (const [row, text] of encoded.entries()) {
+    if (ranFirst[row] !== true) continue;
     for (const chunk of rowsOf(text).slice(1)) {
       const [of] = await session.runTokens([chunk], plan);
       if (of !== undefined) logits[row]?.push(of);
@@ -62,6 +68,7 @@ export async function classifyTokens(
   }
   const ran = performance.now();
   const rows = encoded.map(({ text, chunks, truncated }, row) => {
+    if (ranFirst[row] !== true) return null;
     const read = chunks.map(({ tokens }, at) => {
       const of = logits[row]?.[at] ?? new Float32Array();
       return { tokens, before: encoder.before, logits: of };

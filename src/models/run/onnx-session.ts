@@ -5,7 +5,7 @@ import type { ValueFacts } from './bindings.js';
 import { feedsOf } from './feeds.js';
 import type { Gear } from './gear.js';
 import { type Logits, logitsFrom } from './scores.js';
-import { type BatchBounds, batchesOf, type ServingPlan } from './serving-plan.js';
+import { type BoundedRun, batchesOf, type ServingPlan } from './serving-plan.js';
 import type { Encoding } from './tokenizer.js';
 
 /** Initializers below this many bytes stay inside the graph file; mapping them gains nothing. */
@@ -121,11 +121,12 @@ export class MappedSession {
   /**
    * Runs rows, in as many batches as they need: all at once where they may be neighbours.
    *
-   * @param bounds for rows that were not chosen to run together: those of nearly equal length do
-   * @returns logits, one row after the other: `plan.labelCount` of each row, or of each of its tokens without pads
+   * @param bounds for rows that were not chosen to run together
+   * @returns logits, one row after the other: `plan.labelCount` of each row, or of each of its tokens without pads. Those of rows that
+   *    did not run, as the run was stopped, are NaN.
    * @throws PlimsollError MODEL_UNUSABLE if the outputs are not of that shape, or not finite
    */
-  async run(rows: readonly Encoding[], plan: ServingPlan, bounds?: BatchBounds): Promise<Logits> {
+  async run(rows: readonly Encoding[], plan: ServingPlan, bounds?: BoundedRun): Promise<Logits> {
     const batches = batchesOf(
       rows.map(({ ids }) => ids.length),
       plan,
@@ -133,8 +134,9 @@ export class MappedSession {
     );
     if (batches.length === 1) return this.#runBatch(rows, plan);
     const places = placesOf(rows, plan);
-    const all = new Float64Array(places.at(-1) ?? 0);
-    for (const batch of batches) {
+    const all = new Float64Array(places.at(-1) ?? 0).fill(Number.NaN);
+    for (const [number, batch] of batches.entries()) {
+      if (number > 0 && bounds?.isStopped() === true) break;
       const those = batch.flatMap((row) => rows[row] ?? []);
       const logits = await this.#runBatch(those, plan);
       const from = placesOf(those, plan);
@@ -154,7 +156,7 @@ export class MappedSession {
   async runTokens(
     rows: readonly Encoding[],
     plan: ServingPlan,
-    bounds?: BatchBounds,
+    bounds?: BoundedRun,
   ): Promise<readonly Logits[]> {
     const logits = await this.run(rows, plan, bounds);
     const places = placesOf(rows, plan);

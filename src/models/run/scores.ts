@@ -7,6 +7,11 @@ export type Scores = readonly number[];
 /** Rows of logits, one after the other. */
 export type Logits = Float32Array | Float64Array;
 
+/** Whether they are of a row that did not run, as its run was stopped: what a graph gives is finite, or refused. */
+export function hasNotRun(logits: Logits | undefined): boolean {
+  return logits !== undefined && Number.isNaN(logits[0]);
+}
+
 /** Below the least probability in single precision: its logarithm is finite, and its score is 0 in all digits. */
 const LEAST_PROBABILITY = 1e-45;
 /** The least part by which a probability in single precision is below 1, halved: its score is 1 in all digits. */

@@ -95,6 +95,12 @@ export interface BatchBounds {
   readonly tokens: number;
 }
 
+/** How rows run that were not chosen to run together: those of nearly equal length do. */
+export interface BoundedRun extends BatchBounds {
+  /** Asked between batches: whether what is left should not run. */
+  readonly isStopped: () => boolean;
+}
+
 /** Most pads of a bounded batch, as a part of its tokens: more would cost what a run less saves. */
 const MOST_PADDING = 0.05;
 

@@ -143,8 +143,8 @@ describe('running', () => {
     const { worker } = await startReady('echo');
     const first = await worker.run(handle('m'), ['3 x', '1 truncated'], { timeoutMs: LONG_MS });
     expect(first.loadMs).toBe(1);
-    expect(first.rows.map(({ scores }) => scores[0])).toEqual([3, 1]);
-    expect(first.rows.map(({ truncated }) => truncated)).toEqual([false, true]);
+    expect(first.rows.map((row) => row?.scores[0])).toEqual([3, 1]);
+    expect(first.rows.map((row) => row?.truncated)).toEqual([false, true]);
     const second = await worker.run(handle('m'), ['2'], { timeoutMs: LONG_MS });
     expect(second.loadMs).toBeUndefined();
     expect(worker.completedBatches).toBe(2);

@@ -7,6 +7,7 @@ import { halve } from '../../../../src/models/compile/quantise/halve.js';
 import { quantise } from '../../../../src/models/compile/quantise/quantise.js';
 import { usualPlan } from '../../../../src/models/run/bindings.js';
 import { MappedSession, writeMappedGraph } from '../../../../src/models/run/onnx-session.js';
+import { hasNotRun } from '../../../../src/models/run/scores.js';
 import { aModel, plainFindings } from '../described.js';
 import { temporaryFolder } from '../folders.js';
 
@@ -68,4 +69,28 @@ describe('a mapped model', () => {
     expect(distance(other.cold, exact.cold)).toBeLessThan(most);
     expect(distance(other.cold, exact.cold)).toBeGreaterThan(0);
   });
+});
+
+test('a run that is stopped ends with its present batch, and says which rows did not run', async () => {
+  const folder = temporaryFolder();
+  const graph = path.join(folder, 'model.onnx');
+  await writeMappedGraph(BUNDLED, graph, 'weights.bin');
+  const session = await MappedSession.open(graph, { threads: 1, arena: false });
+  const plan = usualPlan(session, 2);
+  const whole = await session.run(BATCH, plan);
+  let batches = 0;
+  const isStopped = () => {
+    batches += 1;
+    return batches === 2;
+  };
+  const bounds = { rows: 1, tokens: 512, isStopped };
+  const logits = await session.run(BATCH, plan, bounds);
+  await session.release();
+  const own = (of: typeof logits, row: number) => of.subarray(2 * row, 2 * row + 2);
+  // The shortest run first, so it is the longest that is left.
+  expect(hasNotRun(own(logits, 2))).toBe(true);
+  for (const row of [0, 1]) {
+    expect(hasNotRun(own(logits, row))).toBe(false);
+    expect(distance([...own(logits, row)], [...own(whole, row)])).toBeLessThan(1e-4);
+  }
 });
