@@ -5,6 +5,7 @@ import type { CommonFlags } from './commands/flags.js';
 import type { CreateFlags } from './commands/keys/keys.js';
 import type { ProveFlags } from './commands/prove.js';
 import { reportUncaught, startFailure } from './commands/start-failure.js';
+import { systemCodeOf } from './errors.js';
 import { SettingError } from './settings/setting.js';
 import { endWithStarter } from './system/process/parent-death.js';
 import { tuneServerProcess } from './system/process/tuning.js';
@@ -286,12 +287,27 @@ function modelRemovals(models: Command, run: Run): void {
   );
 }
 
+/**
+ * Whoever reads what a command says may have seen enough (`plimsoll models | head`): the command goes on to its end, and tells the rest
+ * to nobody. The log of a server has an output of its own, which does the same.
+ */
+function outliveReaders(): void {
+  for (const output of [process.stdout, process.stderr]) {
+    output.on('error', (error) => {
+      if (systemCodeOf(error) !== 'EPIPE') throw error;
+    });
+  }
+}
+
+const HELP = /^(-h|--help)$/;
+
 /** Commands whose process is a server. */
 const SERVERS = ['serve', 'bulk'];
 
 async function main(): Promise<void> {
   // Before anything is allocated that need not be: what these allocate is to be tuned.
   if (SERVERS.includes(process.argv[2] ?? '')) tuneServerProcess();
+  if (process.argv[2] !== 'serve' || process.argv.some((word) => HELP.test(word))) outliveReaders();
   const run: Run = async (work) => {
     const started = reportUncaught(FAILED);
     try {

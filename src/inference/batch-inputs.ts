@@ -4,8 +4,7 @@ import type { TokenOptions } from '../models/run/entities.js';
 import { charactersOf, type RowInput } from '../models/run/row-input.js';
 import { MOST_TOKENS_OF_TEXT } from '../models/run/tokens/chunks.js';
 import type { BatchWork } from './faults/time-budgets.js';
-import type { BatchLimits, Dispatch } from './queue/scheduler.js';
-import { BUNDLE_PREFETCH_MS } from './queue/waiting-classes.js';
+import type { BatchLimits, Bundle, Dispatch } from './queue/scheduler.js';
 import type { Row } from './requests.js';
 import type { LiveInput } from './shadow-checks.js';
 import type { RowResult } from './workers/protocol.js';
@@ -66,7 +65,7 @@ export function optionsOf(
   dispatch: Dispatch<Row>,
   limits: BatchLimits,
 ): Omit<RunOptions, 'timeoutMs'> {
-  return { ...rowOptionsOf(dispatch.rows), ...bundleOptionsOf(dispatch, limits) };
+  return { ...rowOptionsOf(dispatch.rows), ...bundleOptionsOf(dispatch.bundle, limits) };
 }
 
 /** What differs between rows; left out where all are alike. */
@@ -81,12 +80,12 @@ const CHARACTERS_OF_TOKEN = 4;
 
 /** What differs for a bundle: nobody waits for it, and the worker batches its rows. */
 function bundleOptionsOf(
-  { isBundle }: Dispatch<Row>,
-  { maxItems, maxSize }: BatchLimits,
+  bundle: Bundle | undefined,
+  { maxItems }: BatchLimits,
 ): Pick<RunOptions, 'bounds' | 'prefetchMs'> {
-  if (!isBundle) return {};
-  const tokens = Math.ceil(maxSize / CHARACTERS_OF_TOKEN);
-  return { bounds: { rows: maxItems, tokens }, prefetchMs: BUNDLE_PREFETCH_MS };
+  if (bundle === undefined) return {};
+  const tokens = Math.ceil(bundle.batchSize / CHARACTERS_OF_TOKEN);
+  return { bounds: { rows: maxItems, tokens }, prefetchMs: bundle.prefetchMs };
 }
 
 /** Undefined if every label of every row is wanted. */

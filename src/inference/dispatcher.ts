@@ -13,8 +13,9 @@ import { HeldModels } from './loads/held-models.js';
 import { handleOf } from './loads/model-handles.js';
 import { ModelLoads } from './loads/model-loads.js';
 import { QueueGate } from './queue/queue-gate.js';
+import { recallBundles } from './queue/recall.js';
 import type { BatchLimits, Dispatch, WorkerView } from './queue/scheduler.js';
-import { BUNDLE_MS, type Moment, SHORT_BATCH_MS, WaitingClasses } from './queue/waiting-classes.js';
+import { type Moment, WaitingClasses } from './queue/waiting-classes.js';
 import {
   type Answer,
   answerBatch,
@@ -145,27 +146,28 @@ export class Dispatcher {
       onAnswer: (tookMs) => !isJob && this.#gate.learn(expectedMs, tookMs),
     });
     this.#options.onArrival(model);
-    let joined = false;
+    let isInJob = false;
     for (const [index, input] of inputs.entries()) {
       const row = newRow(request, { model, user, size: sizes[index] ?? 1, index, input });
-      joined = this.#enter(row) || joined;
+      isInJob = this.#enter(row)?.isJob || isInJob;
     }
     this.pump();
-    if (!isJob && (joined || this.#waiting.callers.size > 0)) this.#recallBundles();
+    if (!isJob) this.#recallBundles(isInJob);
     return answer;
   }
 
-  /** A caller waits for a worker, or for a row that runs already: what jobs have sent ahead gives way. */
-  #recallBundles(): void {
-    for (const worker of this.#options.pool.workers) worker.recall();
+  /** @param isInJob a caller waits for a row that a job has sent already, to whichever worker */
+  #recallBundles(isInJob: boolean): void {
+    const { workers } = this.#options.pool;
+    recallBundles(workers, isInJob ? workers.length : this.#waiting.callers.activeUsers);
   }
 
-  /** Queues the row, or joins it to the running row with its key. @returns whether it joined one */
-  #enter(row: Row): boolean {
+  /** Queues the row, or joins it to the running row with its key. @returns the row that it joined */
+  #enter(row: Row): Row | undefined {
     row.request.rows.push(row);
-    const joined = this.#running.join(row);
-    if (!joined) this.#waiting.of(row).add(row);
-    return joined;
+    const running = this.#running.join(row);
+    if (running === undefined) this.#waiting.of(row).add(row);
+    return running;
   }
 
   /** Hands out batches while there are any. Called on every arrival, completion and change of workers. */
@@ -189,8 +191,7 @@ export class Dispatcher {
     const workers = this.#workers();
     return {
       ...{ nowMs: performance.now(), workers, jobBatches, isHeld: this.#isHeld },
-      shortSize: (model) => this.#gate.sizeWithin(model, SHORT_BATCH_MS),
-      bundleSize: (model) => this.#gate.sizeWithin(model, BUNDLE_MS),
+      sizeWithin: (model, ms) => this.#gate.sizeWithin(model, ms),
     };
   }
 
@@ -350,10 +351,8 @@ export class Dispatcher {
     const work = workOf(rows);
     this.#gate.observe(ready.model.id, work.size, result.tookMs - loadMs);
     this.#faults.answered(ready, work, tokenizeMs + runMs);
-    const retried = rows.some(({ losses }) => losses > 0);
-    this.#options.onBatch({
-      ...{ model: ready.model.id, items: rows.length, tokenizeMs, runMs, retried },
-    });
+    const [model, retried] = [ready.model.id, rows.some(({ losses }) => losses > 0)];
+    this.#options.onBatch({ model, items: rows.length, tokenizeMs, runMs, retried });
   }
 
   /** Fails the rows whose fault it is, and puts the others back. */

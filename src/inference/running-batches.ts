@@ -7,12 +7,12 @@ export type JoinedRows = ReadonlyMap<Row, Row[]>;
 /** The batches that run now: how many of each model, and which keys. */
 export class RunningBatches {
   readonly #counts = new Map<string, number>();
-  /** For the key of each running row, the rows that will share its result. */
-  readonly #joined = new Map<string, Row[]>();
+  /** For the key of each running row, that row and those that will share its result. */
+  readonly #joined = new Map<string, { readonly row: Row; readonly others: Row[] }>();
 
   #jobBatches = 0;
 
-  /** Batches of jobs. */
+  /** Batches and bundles of jobs, but for short bundles. */
   get jobBatches(): number {
     return this.#jobBatches;
   }
@@ -25,18 +25,21 @@ export class RunningBatches {
     return this.#joined.has(key);
   }
 
-  /** Joins the row to the running one with its key. @returns whether there is one */
-  join(row: Row): boolean {
-    const others = row.key === undefined ? undefined : this.#joined.get(row.key);
-    others?.push(row);
-    return others !== undefined;
+  /** Joins the row to the running one with its key. @returns that one; undefined if there is none */
+  join(row: Row): Row | undefined {
+    const running = row.key === undefined ? undefined : this.#joined.get(row.key);
+    running?.others.push(row);
+    return running?.row;
   }
 
-  begin({ model, rows, same }: Pick<Dispatch<Row>, 'model' | 'rows' | 'same'>): JoinedRows {
+  begin(dispatch: Omit<Dispatch<Row>, 'worker'>): JoinedRows {
+    const { model, rows, same } = dispatch;
     this.#counts.set(model, this.countOf(model) + 1);
-    if (rows[0]?.isJob) this.#jobBatches += 1;
+    if (isOfJob(dispatch)) this.#jobBatches += 1;
     const joined = new Map(rows.map((row) => [row, [...(same.get(row) ?? [])]]));
-    for (const [{ key }, others] of joined) if (key !== undefined) this.#joined.set(key, others);
+    for (const [row, others] of joined) {
+      if (row.key !== undefined) this.#joined.set(row.key, { row, others });
+    }
     return joined;
   }
 
@@ -45,8 +48,12 @@ export class RunningBatches {
     for (const { key } of rows.keys()) if (key !== undefined) this.#joined.delete(key);
   }
 
-  end({ model, rows }: Pick<Dispatch<Row>, 'model' | 'rows'>): void {
-    this.#counts.set(model, this.countOf(model) - 1);
-    if (rows[0]?.isJob) this.#jobBatches -= 1;
+  end(dispatch: Omit<Dispatch<Row>, 'worker'>): void {
+    this.#counts.set(dispatch.model, this.countOf(dispatch.model) - 1);
+    if (isOfJob(dispatch)) this.#jobBatches -= 1;
   }
+}
+
+function isOfJob({ rows, bundle }: Pick<Dispatch<Row>, 'rows' | 'bundle'>): boolean {
+  return rows[0]?.isJob === true && bundle?.isShort !== true;
 }

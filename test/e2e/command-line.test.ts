@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { environmentName, SETTINGS, settingKeys } from '../../src/settings/config.js';
 import type { Setting } from '../../src/settings/setting.js';
 import { run, temporaryFolder } from './harness.js';
+import { exitOf, launch } from './processes.js';
 
 const COMMANDS = ['serve', 'bulk', 'prove', 'models', 'config'];
 let folder: string;
@@ -40,6 +41,20 @@ describe('plimsoll', () => {
       expect(option).toMatch(/\(default:\s/);
     }
   });
+
+  test.each(['--help', 'serve --help', 'config', 'models'])(
+    '%s may be read in part',
+    async (line) => {
+      const child = launch(line.split(' '), { cwd: folder });
+      child.stdout?.destroy();
+      let stderr = '';
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+        stderr += text;
+      });
+      expect(await exitOf(child)).toMatchObject({ code: 0 });
+      expect(stderr).toBe('');
+    },
+  );
 
   test('a wrong call exits 2 and says what is wrong', async () => {
     const wrong: [readonly string[], RegExp][] = [

@@ -1,4 +1,4 @@
-import { lengthClass } from '../queue/waiting-rows.js';
+import { CLASSES_PER_DOUBLING, lengthClass } from '../queue/length-class.js';
 import type { TimeLimit } from '../workers/time-limit.js';
 
 /** What a batch brings. */
@@ -85,6 +85,3 @@ function expectedOf(msByClass: ReadonlyMap<number, number>, wanted: number): num
   const doublings = (wanted - longest) / CLASSES_PER_DOUBLING;
   return (msByClass.get(longest) ?? 0) * 2 ** doublings; // 3
 }
-
-/** Of {@link lengthClass}. */
-const CLASSES_PER_DOUBLING = 4;

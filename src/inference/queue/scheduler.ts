@@ -23,16 +23,30 @@ export interface Dispatch<R extends WaitingRow> {
   readonly rows: readonly R[];
   /** For each row, the other waiting rows with its key: they get its result. */
   readonly same: ReadonlyMap<R, readonly R[]>;
-  /** Rows of a job, formed while no caller was there. They may be of any lengths: the worker batches them. */
-  readonly isBundle: boolean;
+  /** Undefined: the rows are one batch. */
+  readonly bundle: Bundle | undefined;
 }
 
-/** How many rows of a job go to a worker at once while no caller is there. */
+/** Rows of a job that go to a worker at once. They may be of any lengths: the worker batches them, and they can be recalled. */
+export interface Bundle {
+  /** Rows × size of the longest, in characters, of each batch that the worker makes of them. */
+  readonly batchSize: number;
+  /** What waits behind it in the worker’s pipe is sent if it is expected to end within this. */
+  readonly prefetchMs: number;
+  /** Only of rows that end soon: see {@link BundleLimits.rowSizeFor}. */
+  readonly isShort: boolean;
+}
+
+/** What bundles are formed of; each in characters of a model. */
 export interface BundleLimits {
   /** Rows at most. */
   readonly maxItems: number;
-  /** Characters at most, of a model’s rows together. */
+  /** Of the rows together. */
   readonly sizeFor: (model: string) => number;
+  readonly batchSizeFor: (model: string) => number;
+  /** Only rows up to this size, the shortest first; undefined: in the order of the queue. */
+  readonly rowSizeFor?: ((model: string) => number) | undefined;
+  readonly prefetchMs: number;
 }
 
 /** What differs for rows that nobody waits for. */
@@ -96,7 +110,8 @@ export function plan<R extends WaitingRow>(
   const cannotRun = isPrefetch
     ? (model: string) => isHeld(model) || !takers.some(({ models }) => models.has(model))
     : isHeld;
-  const first = waiting.next(cannotRun); // 2
+  const rowSizeFor = bundle?.rowSizeFor;
+  const first = rowSizeFor ? waiting.shortest(cannotRun, rowSizeFor) : waiting.next(cannotRun); // 2
   if (first === undefined) return undefined;
   const worker = chooseWorker(first.model, takers); // 3
   if (worker === undefined) return undefined;
@@ -113,7 +128,12 @@ export function plan<R extends WaitingRow>(
     const others = waiting.takeSame(row);
     if (others.length > 0) same.set(row, others);
   }
-  return { worker: worker.id, model: first.model, rows, same, isBundle: bundle !== undefined };
+  const of = bundle && {
+    batchSize: Math.min(limits.maxSize, bundle.batchSizeFor(first.model)),
+    prefetchMs: bundle.prefetchMs,
+    isShort: rowSizeFor !== undefined,
+  };
+  return { worker: worker.id, model: first.model, rows, same, bundle: of };
 }
 
 /** Idle workers; if there are none, those that can prefetch, when more users wait than there are of them. */
@@ -169,16 +189,17 @@ function formBatch<R extends WaitingRow>(
 function formBundle<R extends WaitingRow>(
   first: R,
   waiting: WaitingRows<R>,
-  { maxItems, sizeFor }: BundleLimits,
+  { maxItems, sizeFor, rowSizeFor }: BundleLimits,
 ): readonly R[] {
   const bundle = [first];
   const maxSize = sizeFor(first.model);
+  const mostRowSize = rowSizeFor?.(first.model) ?? Number.POSITIVE_INFINITY;
   if (first.alone === true || maxItems === 1 || !Number.isFinite(maxSize)) return bundle;
   let size = first.size;
   const keys = new Set([first.key]);
   for (const row of waiting.alike(first.model, first.size, maxItems * CANDIDATES_PER_ITEM)) {
     if (bundle.length === maxItems) break;
-    if (row === first || row.user !== first.user) continue;
+    if (row === first || row.user !== first.user || row.size > mostRowSize) continue;
     if ((row.key !== undefined && keys.has(row.key)) || size + row.size > maxSize) continue;
     bundle.push(row);
     keys.add(row.key);

@@ -1,7 +1,7 @@
 import {
   type BatchLimits,
-  type BundleLimits,
   type Dispatch,
+  type PlanOptions,
   plan,
   type WorkerView,
 } from './scheduler.js';
@@ -17,29 +17,29 @@ export interface Moment {
   readonly nowMs: number;
   /** Workers that are ready, busy ones among them. */
   readonly workers: number;
-  /** Batches of jobs that run now. */
+  /** Batches and bundles of jobs that run now, but for short bundles. */
   readonly jobBatches: number;
   readonly isHeld: (model: string) => boolean;
-  /** Most characters of a batch of that model which takes no longer than {@link SHORT_BATCH_MS}. */
-  readonly shortSize: (model: string) => number;
-  /** Most characters of that model which run within {@link BUNDLE_MS}; infinite before its first batch. */
-  readonly bundleSize: (model: string) => number;
+  /** Characters of that model which run within so long on one worker; infinite before its first batch. */
+  readonly sizeWithin: (model: string, ms: number) => number;
 }
 
 /** Callers count as there for this long after the last one came. */
 const PRESENCE_MS = 1000;
 
-/** A caller who finds every worker busy with a job waits about half of this. */
-export const SHORT_BATCH_MS = 10;
+/** While callers are there: a caller who finds every worker busy with a job waits for half of this. */
+const SHORT_BATCH_MS = 10;
+/** On the worker that callers should find idle: a row of a job runs for no longer than this. */
+const SHORT_ROW_MS = 4;
 
 /**
  * While no caller is there, so much work goes to a worker in one message, and as much waits behind it in its pipe. A message costs the
  * main process about a tenth of what a text of a small model costs its worker. A caller who comes after a while does not wait for it: both
  * bundles are recalled, and the worker ends with the batch of them that it runs.
  */
-export const BUNDLE_MS = 200;
-/** A bundle is rarely longer than twice what was expected. */
-export const BUNDLE_PREFETCH_MS = 2 * BUNDLE_MS;
+const BUNDLE_MS = 200;
+/** While callers are there, bundles are recalled often, and what was tokenized of them is tokenized again. */
+const BESIDE_BUNDLE_MS = 50;
 /** Texts of a few words: more of them would save nothing. */
 const BUNDLE_ITEMS = 64;
 
@@ -53,10 +53,10 @@ const MOST_SAVED_TURNS = 2;
  * 1. Each batch of callers saves work for waiting jobs: its size × least share ÷ (1 − least share). Once that is a turn, a job is
  *    next.
  * 2. Else callers are next.
- * 3. Else jobs, on idle workers. Nobody waits for them, so that a worker may have its next batch behind a short one at once,
- *    and several batches in one message.
- * 4. While callers are there, a job's batch is short, and if there are several workers, one of them runs no job: a caller should
- *    find it idle. What was saved for jobs (1) is exempt from the latter.
+ * 3. Else jobs, on idle workers, in bundles: several batches in one message. They are recalled when a caller waits for a worker.
+ * 4. While callers are there, bundles and their batches are short, and nothing waits behind them. If there are several workers, one of
+ *    them runs only rows that end at once: a caller should find it idle, or nearly so.
+ * 5. What was saved for jobs (1) runs in one short batch, on any worker: it is not recalled.
  */
 export class WaitingClasses<R extends ClassedRow> {
   readonly callers: WaitingRows<R>;
@@ -132,28 +132,41 @@ export class WaitingClasses<R extends ClassedRow> {
   ): Dispatch<R> | undefined {
     if (this.jobs.size === 0) return undefined;
     const arePresent = this.presentForMs(moment.nowMs) > 0;
-    if (arePresent && !isOwed && moment.workers > 1 && moment.jobBatches >= moment.workers - 1) {
-      return undefined; // 4
-    }
     const takers = arePresent ? workers.filter(({ capacity }) => capacity === 'now') : workers;
-    const dispatch = plan(
-      this.jobs,
-      takers,
-      limits,
-      moment.isHeld,
-      arePresent
-        ? { sizeFor: moment.shortSize }
-        : { canPrefetch: true, bundle: this.#bundleLimits(moment) },
-    );
+    const how = isOwed ? shortBatch(moment) : this.#bundles(moment, arePresent);
+    const dispatch = plan(this.jobs, takers, limits, moment.isHeld, how);
     if (dispatch !== undefined) this.#saved = Math.max(0, this.#saved - sizeOf(dispatch));
     return dispatch;
   }
 
   /** The last rows are divided among the workers: what is left is given out in ever smaller bundles. */
-  #bundleLimits({ workers, bundleSize }: Moment): BundleLimits {
+  #bundles({ workers, jobBatches, sizeWithin }: Moment, arePresent: boolean): PlanOptions {
     const share = Math.ceil(this.jobs.size / (2 * workers));
-    return { maxItems: Math.max(1, Math.min(BUNDLE_ITEMS, share)), sizeFor: bundleSize };
+    const maxItems = Math.max(1, Math.min(BUNDLE_ITEMS, share));
+    const within = (ms: number) => (model: string) => sizeWithin(model, ms);
+    if (!arePresent) {
+      const sizes = { sizeFor: within(BUNDLE_MS), batchSizeFor: () => Number.POSITIVE_INFINITY };
+      return { canPrefetch: true, bundle: { maxItems, ...sizes, prefetchMs: 2 * BUNDLE_MS } };
+    }
+    const isLast = workers > 1 && jobBatches >= workers - 1;
+    const rowSizeFor = isLast ? finite(within(SHORT_ROW_MS)) : undefined;
+    const batchSizeFor = within(isLast ? SHORT_ROW_MS : SHORT_BATCH_MS);
+    const sizes = { sizeFor: within(BESIDE_BUNDLE_MS), batchSizeFor, rowSizeFor };
+    return { bundle: { maxItems, ...sizes, prefetchMs: 0 } }; // 4
   }
+}
+
+/** What runs in turn with callers. */
+function shortBatch({ sizeWithin }: Moment): PlanOptions {
+  return { sizeFor: (model) => sizeWithin(model, SHORT_BATCH_MS) }; // 5
+}
+
+/** Of a model that has not shown yet what it costs, nothing counts as short. */
+function finite(sizeFor: (model: string) => number): (model: string) => number {
+  return (model) => {
+    const size = sizeFor(model);
+    return Number.isFinite(size) ? size : 0;
+  };
 }
 
 function sizeOf<R extends WaitingRow>({ rows }: Dispatch<R>): number {

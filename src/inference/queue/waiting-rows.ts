@@ -1,3 +1,4 @@
+import { CLASSES_PER_DOUBLING, lengthClass } from './length-class.js';
 import { Line, type Place } from './line.js';
 
 /** A waiting input. */
@@ -50,15 +51,6 @@ interface ModelRows<R> {
 interface Entry<R> {
   readonly lane: Place<R>;
   readonly length: Place<R>;
-}
-
-/** Texts up to this many characters (about 32 tokens) cost the same: a run's fixed cost outweighs them. */
-const SHORT_SIZE = 192;
-const CLASSES_PER_DOUBLING = 4;
-
-/** Sizes in one class differ by less than a fifth; all short texts are in class 0. */
-export function lengthClass(size: number): number {
-  return Math.floor(CLASSES_PER_DOUBLING * Math.log2(Math.max(size, SHORT_SIZE) / SHORT_SIZE));
 }
 
 /** Characters of one turn by default: a batch. */
@@ -253,6 +245,16 @@ export class WaitingRows<R extends WaitingRow> {
     }
     for (const user of passed.reverse()) this.#rejoinRound(user, user.line);
     return found;
+  }
+
+  /** A row of the shortest class, whoever’s turn it is; undefined if none is within its model’s `mostSize`. */
+  shortest(isHeld: (model: string) => boolean, mostSize: (model: string) => number): R | undefined {
+    for (const [model, { byLength }] of this.#models) {
+      if (isHeld(model) || byLength.size === 0) continue;
+      const row = byLength.get(Math.min(...byLength.keys()))?.first();
+      if (row !== undefined && row.size <= mostSize(model)) return row;
+    }
+    return undefined;
   }
 
   /** First in the round, in debt or not. */

@@ -123,7 +123,7 @@ export class WorkerPool {
 
   #spawn(warmUp?: WarmUp, lowPriority = false): Worker {
     const { module, startTimeoutMs, replyTimeoutMs, mostPrivateBytes, onShift } = this.#options;
-    const options: WorkerOptions = {
+    const options: WorkerOptions<Worker> = {
       id: `worker-${this.#nextName++}`,
       module,
       startTimeoutMs,

@@ -6,6 +6,9 @@ export interface AssignedBatch {
   readonly expectedMs: number;
   /** Another one may wait behind it if it ends within this. */
   readonly shortMs: number;
+  /** Of a bundle: most tokens of one of its batches. */
+  readonly batchTokens: number | undefined;
+  isRecalled: boolean;
 }
 
 /**
@@ -45,11 +48,31 @@ export class BatchPrefetch {
     return performance.now() - this.#startedMs(running) > shortMs ? 'none' : 'prefetch';
   }
 
-  /** @param shortMs longer for batches that no caller can come to wait behind soon */
-  assign(model: string, expectedMs: number, shortMs = SHORT_BATCH_MS): AssignedBatch {
-    const batch = { model, expectedMs, shortMs, sentAtMs: performance.now() };
+  /** @param of of a bundle, behind which no caller waits for long */
+  assign(
+    model: string,
+    expectedMs: number,
+    of: { readonly shortMs?: number | undefined; readonly batchTokens?: number | undefined } = {},
+  ): AssignedBatch {
+    const { shortMs = SHORT_BATCH_MS, batchTokens } = of;
+    const sentAtMs = performance.now();
+    const batch = { model, expectedMs, shortMs, batchTokens, sentAtMs, isRecalled: false };
     this.#batches.push(batch);
     return batch;
+  }
+
+  /** How long a caller waits who has the bundles recalled: most tokens of a batch; undefined if there is nothing to recall. */
+  get recallTokens(): number | undefined {
+    return this.#batches.find(isRecallable)?.batchTokens;
+  }
+
+  /** Whether bundles were recalled that have not come back yet. */
+  get isRecalled(): boolean {
+    return this.#batches.some(({ isRecalled }) => isRecalled);
+  }
+
+  recalled(): void {
+    for (const batch of this.#batches) batch.isRecalled ||= isRecallable(batch);
   }
 
   /** The batch was answered or lost. @returns ms since the worker was free for it */
@@ -79,4 +102,8 @@ export class BatchPrefetch {
   #startedMs({ sentAtMs }: AssignedBatch): number {
     return Math.max(sentAtMs, this.#freeSinceMs);
   }
+}
+
+function isRecallable({ batchTokens, isRecalled }: AssignedBatch): boolean {
+  return batchTokens !== undefined && !isRecalled;
 }

@@ -1,6 +1,5 @@
-import type { Worker } from './worker.js';
-
-export interface WorkerOptions {
+/** How a worker is started and watched. `W`: the worker itself, which is told of. */
+export interface WorkerOptions<W> {
   /** Name in logs and receipts, never reused. */
   readonly id: string;
   /** Path of the built worker-main module. */
@@ -12,9 +11,9 @@ export interface WorkerOptions {
   readonly mostPrivateBytes?: number;
   /** Starts at a low priority: another worker serves until this one is ready. */
   readonly lowPriority?: boolean;
-  readonly onExit: (worker: Worker, reason: string) => void;
+  readonly onExit: (worker: W, reason: string) => void;
   /** A model has moved to the hot gear. */
-  readonly onShift?: (worker: Worker, model: string) => void;
+  readonly onShift?: (worker: W, model: string) => void;
   /** It has ended other work than a batch, and can take batches again. */
   readonly onFree?: () => void;
 }

@@ -36,7 +36,7 @@ const LOW_PRIORITY_SHIFT_MS = 1000;
 export class Worker {
   readonly id: string;
   readonly startedAtMs = Date.now();
-  readonly #options: WorkerOptions;
+  readonly #options: WorkerOptions<Worker>;
   readonly #child: ChildProcess;
   readonly #channel: WorkerChannel;
   readonly #replyLimit: TimeLimit;
@@ -47,8 +47,6 @@ export class Worker {
   #markExited: () => void = () => undefined;
   #state: WorkerState = 'starting';
   readonly #batches = new BatchPrefetch();
-  /** Whether a bundle was sent since the last recall. */
-  #hasBundle = false;
   #left = false;
   #completedBatches = 0;
   #users = 0;
@@ -62,7 +60,7 @@ export class Worker {
   /** Kills a process that does not start; later, gives up one that does not end. */
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: WorkerOptions, warmUp?: WarmUp) {
+  constructor(options: WorkerOptions<Worker>, warmUp?: WarmUp) {
     this.id = options.id;
     this.#options = options;
     this.#warmUp = warmUp;
@@ -240,8 +238,9 @@ export class Worker {
   async run(handle: ModelHandle, inputs: readonly RowInput[], options: RunOptions): Promise<Ran> {
     const { timeoutMs, budgetMs, gear = 'cold', expectedMs = Infinity, prefetchMs } = options;
     const { functions, keep, tokens, bounds } = options;
-    const batch = this.#batches.assign(handle.id, expectedMs, prefetchMs);
-    this.#hasBundle ||= bounds !== undefined;
+    const batch = this.#batches.assign(handle.id, expectedMs, {
+      ...{ shortMs: prefetchMs, batchTokens: bounds?.tokens },
+    });
     const limit = { budgetMs: budgetMs ?? timeoutMs, hardMs: timeoutMs };
     try {
       // Sent together to save a round trip: the worker handles its messages in order.
@@ -270,9 +269,13 @@ export class Worker {
 
   /** Asks for its bundles back: it runs the present batch of one to its end, and what is left is answered as not done. */
   recall(): void {
-    if (!this.#hasBundle) return;
-    this.#hasBundle = false;
+    this.#batches.recalled();
     this.#channel.tell({ type: 'recall' });
+  }
+
+  /** What it would recall, and whether it has: see {@link BatchPrefetch}. */
+  get bundles(): Pick<BatchPrefetch, 'recallTokens' | 'isRecalled'> {
+    return this.#batches;
   }
 
   /** Does other work than a batch: no batch is sent to wait behind it. */

@@ -1,16 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { lengthClass } from '../../../../src/inference/queue/length-class.js';
 import {
   type BatchLimits,
   type Dispatch,
   plan,
   type WorkerView,
 } from '../../../../src/inference/queue/scheduler.js';
-import {
-  lengthClass,
-  type WaitingRow,
-  WaitingRows,
-} from '../../../../src/inference/queue/waiting-rows.js';
+import { type WaitingRow, WaitingRows } from '../../../../src/inference/queue/waiting-rows.js';
 
 const WIDE: BatchLimits = { maxItems: 100, maxSize: 1_000_000 };
 

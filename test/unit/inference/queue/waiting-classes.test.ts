@@ -12,6 +12,8 @@ interface Row extends ClassedRow {
 
 const LIMITS = { maxItems: 4, maxSize: 400 };
 const LONG_AGO = -1_000_000;
+/** A short row (4 ms) has at most 120 characters, a short batch (10 ms) 300, a bundle beside callers (50 ms) 1,500, any other 6,000. */
+const CHARACTERS_PER_MS = 30;
 
 function row(name: string, isJob: boolean, size = 100): Row {
   return { name, isJob, size, model: 'a', user: isJob ? 'job' : name };
@@ -19,8 +21,8 @@ function row(name: string, isJob: boolean, size = 100): Row {
 
 function moment(change: Partial<Moment> = {}): Moment {
   return {
-    ...{ nowMs: 0, workers: 2, jobBatches: 0, isHeld: () => false, shortSize: () => 400 },
-    bundleSize: () => 400,
+    ...{ nowMs: 0, workers: 2, jobBatches: 0, isHeld: () => false },
+    sizeWithin: (_model, ms) => CHARACTERS_PER_MS * ms,
     ...change,
   };
 }
@@ -37,6 +39,8 @@ function classes(share: number, rows: readonly Row[], callerAtMs = LONG_AGO): Wa
   return waiting;
 }
 
+const sizeOf = (rows: readonly Row[] = []) => rows.reduce((sum, { size }) => sum + size, 0);
+
 const some = (count: number, isJob: boolean, size?: number) =>
   Array.from({ length: count }, (_, n) => row(`${isJob ? 'j' : 'c'}${n}`, isJob, size));
 
@@ -49,21 +53,41 @@ describe('callers and jobs', () => {
     expect(next?.rows.every(({ isJob }) => isJob)).toBe(true);
   });
 
-  test('while callers are there, one worker of several runs no job, and its batches are short', () => {
-    const waiting = classes(0, some(20, true), 0);
-    const short = moment({ shortSize: () => 200 });
-    const first = waiting.next(idle('w1', 'w2'), LIMITS, short);
-    expect(first?.rows).toHaveLength(2);
-    expect(waiting.next(idle('w2'), LIMITS, { ...short, jobBatches: 1 })).toBeUndefined();
+  test('while callers are there, bundles are short, and one worker of several has only rows that end at once', () => {
+    const waiting = classes(0, [...some(20, true, 1000), ...some(3, true, 100)], 0);
+    const first = waiting.next(idle('w1', 'w2'), LIMITS, moment());
+    expect(first?.bundle).toEqual({ batchSize: 300, prefetchMs: 0, isShort: false });
+    expect(sizeOf(first?.rows)).toBeLessThanOrEqual(1500);
+    const last = waiting.next(idle('w2'), LIMITS, moment({ jobBatches: 1 }));
+    expect(last?.rows.map(({ size }) => size)).toEqual([100, 100, 100]);
+    expect(last?.bundle).toEqual({ batchSize: 120, prefetchMs: 0, isShort: true });
+    // Nothing else is short.
+    expect(waiting.next(idle('w2'), LIMITS, moment({ jobBatches: 1 }))).toBeUndefined();
     expect(waiting.presentForMs(400)).toBe(600);
-    // They are gone: every worker, and whole batches.
-    const later = { ...short, jobBatches: 1, nowMs: 1000 };
-    expect(waiting.next(idle('w2'), LIMITS, later)?.rows).toHaveLength(4);
+    // They are gone: every worker has any rows, and more of them.
+    const later = waiting.next(idle('w2'), LIMITS, moment({ jobBatches: 1, nowMs: 1000 }));
+    expect(later?.bundle).toEqual({ batchSize: 400, prefetchMs: 400, isShort: false });
+  });
+
+  test('before a batch of the model has shown what it costs, none of its rows counts as short', () => {
+    const unknown = moment({ sizeWithin: () => Number.POSITIVE_INFINITY, jobBatches: 1 });
+    expect(classes(0, some(3, true, 1), 0).next(idle('w2'), LIMITS, unknown)).toBeUndefined();
+  });
+
+  test('what was saved for jobs runs in one batch, which is not recalled', () => {
+    const waiting = classes(0.5, [...some(20, true), ...some(20, false)], 0);
+    const runs: string[] = [];
+    for (let turn = 0; turn < 6; turn += 1) {
+      const next = waiting.next(idle('w1'), LIMITS, moment({ workers: 1 }));
+      runs.push(next?.rows[0]?.isJob ? 'job' : 'caller');
+      expect(next?.bundle).toBeUndefined();
+    }
+    expect(runs).toContain('job');
   });
 
   test('a lone worker works on jobs, too', () => {
     const waiting = classes(0, some(3, true), 0);
-    expect(waiting.next(idle('w1'), LIMITS, moment({ workers: 1 }))?.rows).toHaveLength(3);
+    expect(waiting.next(idle('w1'), LIMITS, moment({ workers: 1 }))?.rows).toHaveLength(2);
   });
 
   test.each([0, 0.1, 0.25, 0.5])('with callers without end jobs get %d of the work', (share) => {
@@ -93,13 +117,13 @@ describe('callers and jobs', () => {
   test('where no caller is, a job has bundles of rows of many lengths, and smaller ones towards its end', () => {
     const rows = Array.from({ length: 16 }, (_, n) => row(`j${n}`, true, n % 2 === 0 ? 100 : 190));
     const waiting = classes(0, rows);
-    const quiet = moment({ bundleSize: () => 600 });
+    const quiet = moment({ sizeWithin: () => 600 });
     const sizes: number[] = [];
     for (;;) {
       const bundle = waiting.next(idle('w1'), LIMITS, quiet);
       if (bundle === undefined) break;
-      expect(bundle.isBundle).toBe(true);
-      expect(bundle.rows.reduce((sum, { size }) => sum + size, 0)).toBeLessThanOrEqual(600);
+      expect(bundle.bundle).toBeDefined();
+      expect(sizeOf(bundle.rows)).toBeLessThanOrEqual(600);
       sizes.push(bundle.rows.length);
     }
     expect(sizes.reduce((sum, count) => sum + count, 0)).toBe(16);
@@ -107,10 +131,8 @@ describe('callers and jobs', () => {
     expect(sizes.at(-1)).toBe(1);
   });
 
-  test('nothing is bundled before a batch of the model has shown what it costs, nor while callers are there', () => {
-    const unknown = moment({ bundleSize: () => Number.POSITIVE_INFINITY });
+  test('before a batch of the model has shown what it costs, a bundle has one row', () => {
+    const unknown = moment({ sizeWithin: () => Number.POSITIVE_INFINITY });
     expect(classes(0, some(8, true)).next(idle('w1'), LIMITS, unknown)?.rows).toHaveLength(1);
-    const beside = classes(0, some(8, true), 0).next(idle('w1', 'w2'), LIMITS, moment());
-    expect(beside?.isBundle).toBe(false);
   });
 });
