@@ -24,7 +24,7 @@ import { type AskedTask, askedTask, inputOf } from './asked.js';
 import { failureOf, onRead, reading } from './failures.js';
 import { manifestOf } from './manifest.js';
 import { otherModel } from './other-model.js';
-import { inputOptionsOf, manifestNameOf, outputOptionsOf, partNameOf, partRow } from './part.js';
+import { inputOptionsOf, manifestNameOf, outputOptionsOf, partNameOf, partRows } from './part.js';
 import { partThere } from './part-there.js';
 import { withPartsThere } from './parts-there.js';
 import { planPieces } from './planning.js';
@@ -187,7 +187,7 @@ export class JobRunner implements Omit<JobWork, 'whyNotTake'> {
     const slices = reading(format.read(shard.file, shard.range, options, signal));
     const answered = this.#answered(slices, request, of, signal);
     const counted = this.#counted(job, answered, of);
-    const rows = asColumns(counted, (row) => partRow(row, request, of.task, of.model));
+    const rows = asColumns(counted, partRows(request, of.task, of.model));
     return encode(rows, outputOptionsOf(request, shard.file, of.task, types));
   }
 

@@ -18,15 +18,12 @@ interface V8Setting {
  * - The young generation stays at two halves of 1 MB. It would otherwise double up to 16 MB a half (64 on Node 24) and stay
  *   there. Its maximum is read only when V8 starts, the growth factor at each growth.
  * - No baseline machine code: it took 2 MB and grew on for thousands of sessions.
- * - Full collections compact: otherwise pages over which garbage was spread stay half empty (8 MB at rest after 1,000
- *   sessions; a collection takes 17 ms instead of 11).
  * - One thread collects the young generation. It is so small that waking others costs more than they do (7 % of the CPU
  *   time of a cached answer), and the other cores are the workers'.
  */
 const SERVER_V8: readonly V8Setting[] = [
   { flag: '--semi-space-growth-factor=1', topic: /semi.space/ },
   { flag: '--no-sparkplug', topic: /sparkplug/ },
-  { flag: '--compact-on-every-full-gc', topic: /compact.on.every/ },
   { flag: '--no-parallel-scavenge', topic: /parallel.scavenge/ },
 ];
 

@@ -1,12 +1,15 @@
 import { expect, test } from 'vitest';
 import { FILE_FORMATS, type JobRequest } from '../../../../src/contract/jobs.js';
 import type { FileRef } from '../../../../src/jobs/files/place.js';
+import type { Columns } from '../../../../src/jobs/formats/format.js';
+import { encode } from '../../../../src/jobs/formats/writing/encode.js';
 import { askedTask } from '../../../../src/jobs/run/asked.js';
 import {
   assertNamesApart,
   inputOptionsOf,
   outputOptionsOf,
   partFormat,
+  partRows,
   withFormat,
 } from '../../../../src/jobs/run/part.js';
 
@@ -68,4 +71,25 @@ test('packed Parquet is refused with the reason, however it is named', () => {
     expect(() => inputOptionsOf(asked, file(url))).toThrow(reason);
   }
   expect(inputOptionsOf(asked, file('/in/a')).format).toBe('parquet');
+});
+
+test('a column may have any name, that of a prototype too', async () => {
+  const job = { ...request, id: '__proto__', keep: ['constructor'] };
+  const task = askedTask(job, 'text-classification');
+  const columns: Columns = JSON.parse('{"__proto__":{"a":1},"constructor":"c","text":"t"}');
+  const rowOf = partRows(job, task, { id: 'm', commit: null, dtype: 'fp32' });
+  const rows = [
+    rowOf({ row: { at: 0, columns }, answer: { label: 'ham', score: 1 } }),
+    rowOf({ row: { at: 1, bad: 'broken' }, bad: 'broken' }),
+  ];
+  const options = outputOptionsOf(job, file('/in/a.jsonl'), task, new Map());
+  const slices = (async function* () {
+    yield rows;
+  })();
+  let text = '';
+  for await (const chunk of encode(slices, options)) text += Buffer.from(chunk).toString();
+  expect(text).toBe(
+    '{"__proto__":{"a":1},"constructor":"c","label":"ham","score":1,"model":"m","commit":null,"dtype":"fp32","error":null}\n' +
+      '{"__proto__":null,"constructor":null,"label":null,"score":null,"model":"m","commit":null,"dtype":"fp32","error":"row 1 of this part: broken"}\n',
+  );
 });
