@@ -28,9 +28,9 @@ export interface Moment {
 const PRESENCE_MS = 1000;
 
 /** While callers are there: a caller who finds every worker busy with a job waits for half of this. */
-const SHORT_BATCH_MS = 10;
+const SHORT_BATCH_MS = 5;
 /** On the worker that callers should find idle: a row of a job runs for no longer than this. */
-const SHORT_ROW_MS = 4;
+const SHORT_ROW_MS = 3;
 
 /**
  * While no caller is there, so much work goes to a worker in one message, and as much waits behind it in its pipe. A message costs the

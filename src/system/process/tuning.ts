@@ -18,12 +18,15 @@ interface V8Setting {
  * - The young generation stays at two halves of 1 MB. It would otherwise double up to 16 MB a half (64 on Node 24) and stay
  *   there. Its maximum is read only when V8 starts, the growth factor at each growth.
  * - No baseline machine code: it took 2 MB and grew on for thousands of sessions.
+ * - The old generation is collected when it has grown by six tenths. By default V8 lets it grow to four times what is in use where much
+ *   is allocated: beside a bulk job from 26 to 65 MB; a collection takes some 12 ms.
  * - One thread collects the young generation. It is so small that waking others costs more than they do (7 % of the CPU
  *   time of a cached answer), and the other cores are the workers'.
  */
 const SERVER_V8: readonly V8Setting[] = [
   { flag: '--semi-space-growth-factor=1', topic: /semi.space/ },
   { flag: '--no-sparkplug', topic: /sparkplug/ },
+  { flag: '--heap-growing-percent=60', topic: /heap.growing/ },
   { flag: '--no-parallel-scavenge', topic: /parallel.scavenge/ },
 ];
 
