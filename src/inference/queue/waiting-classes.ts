@@ -28,9 +28,9 @@ export interface Moment {
 const PRESENCE_MS = 1000;
 
 /** While callers are there: a caller who finds every worker busy with a job waits for half of this. */
-const SHORT_BATCH_MS = 5;
+const SHORT_BATCH_MS = 8;
 /** On the worker that callers should find idle: a row of a job runs for no longer than this. */
-const SHORT_ROW_MS = 3;
+const SHORT_ROW_MS = 4;
 
 /**
  * While no caller is there, so much work goes to a worker in one message, and as much waits behind it in its pipe. A message costs the
@@ -39,7 +39,7 @@ const SHORT_ROW_MS = 3;
  */
 const BUNDLE_MS = 200;
 /** While callers are there, bundles are recalled often, and what was tokenized of them is tokenized again. */
-const BESIDE_BUNDLE_MS = 50;
+const BESIDE_BUNDLE_MS = 100;
 /** Texts of a few words: more of them would save nothing. */
 const BUNDLE_ITEMS = 64;
 

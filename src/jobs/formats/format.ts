@@ -44,7 +44,7 @@ export interface InputFormat {
   ): AsyncIterable<ShardRange>;
   /** The types that the file itself declares, which its rows keep to. CSV and JSONL declare none. */
   columnTypes(file: FileRef, options: InputOptions, signal: AbortSignal): Promise<ColumnTypes>;
-  /** The rows of a shard, in slices of some hundred, in order. Broken ones are told, not thrown. */
+  /** The rows of a shard, in slices of some dozens, in order. Broken ones are told, not thrown. */
   read(
     file: FileRef,
     range: ShardRange,

@@ -5,12 +5,12 @@ import { readOwnPrivateBytes } from '../../system/process-memory.js';
 import type { StepOutcome } from '../effects.js';
 
 /**
- * Heap growth that justifies a full collection, which stops every caller for 10 to 20 ms. Below it only the
+ * Heap growth that justifies a full collection, which stops every caller for 20 to 60 ms. Below it only the
  * young generation is collected, in about a millisecond. With 4 MB here, pages stayed half empty: 6 KB more
  * for each session over 600 sessions.
  */
 const WORTH_A_FULL_COLLECTION_BYTES = 1024 * 1024;
-/** The same while others are served: they would wait for it, and much of the garbage is theirs. */
+/** The same while others are served: they would wait for it, and much of the garbage is theirs. It is a quick one then. */
 const WORTH_STOPPING_OTHERS_BYTES = 16 * 1024 * 1024;
 
 /** When to collect fully: always (`all`), if the heap has `grown`, or only for much garbage (`gently`). */
@@ -37,7 +37,7 @@ export async function collectOwnHeap(thoroughness: Thoroughness): Promise<readon
   const isAlone = thoroughness !== 'gently';
   const isWide = isAlone && youngRoomBytes() > WORTH_SHRINKING_BYTES;
   if (isWide || grownBytes > WORTH_BYTES[thoroughness]) {
-    collectGarbage(isWide ? 'thorough' : 'full');
+    collectGarbage(isWide ? 'thorough' : isAlone ? 'full' : 'quick');
     usedAfterLastBytes = getHeapStatistics().used_heap_size;
   } else {
     collectGarbage('minor');

@@ -1,7 +1,7 @@
-/** Groups rows into slices: some hundred, or some MB, whatever comes first. */
+/** Groups rows into slices: as many as are asked together, or one MB, whatever comes first. */
 import type { InputRow } from '../format.js';
 
-const SLICE_ROWS = 256;
+const SLICE_ROWS = 64;
 const SLICE_BYTES = 1024 * 1024;
 
 /** A row, and how many bytes of the file it is. */

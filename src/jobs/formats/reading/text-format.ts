@@ -9,8 +9,8 @@ import { type FileReader, readOn } from './pieces.js';
 import type { Skimmer, TextRecord } from './records.js';
 import { type MeasuredRow, slicesOf } from './slices.js';
 
-/** Records that are looked at in one go, between two turns of the event loop. */
-const RECORDS_AT_ONCE = 256;
+/** Records that are looked at in one go, between two turns of the event loop: some milliseconds for which callers wait. */
+const RECORDS_AT_ONCE = 64;
 const FIRST_BYTES = 64 * 1024;
 const MAX_HEADS = 16;
 

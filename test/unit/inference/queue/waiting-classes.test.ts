@@ -12,8 +12,8 @@ interface Row extends ClassedRow {
 
 const LIMITS = { maxItems: 4, maxSize: 400 };
 const LONG_AGO = -1_000_000;
-/** A short row (3 ms) has at most 120 characters, a short batch (5 ms) 200, a bundle beside callers (50 ms) 2,000, any other 8,000. */
-const CHARACTERS_PER_MS = 40;
+/** A short row (4 ms) has at most 120 characters, a short batch (8 ms) 240, a bundle beside callers (100 ms) 3,000, any other 6,000. */
+const CHARACTERS_PER_MS = 30;
 
 function row(name: string, isJob: boolean, size = 100): Row {
   return { name, isJob, size, model: 'a', user: isJob ? 'job' : name };
@@ -56,8 +56,8 @@ describe('callers and jobs', () => {
   test('while callers are there, bundles are short, and one worker of several has only rows that end at once', () => {
     const waiting = classes(0, [...some(20, true, 1000), ...some(3, true, 100)], 0);
     const first = waiting.next(idle('w1', 'w2'), LIMITS, moment());
-    expect(first?.bundle).toEqual({ batchSize: 200, prefetchMs: 0, isShort: false });
-    expect(sizeOf(first?.rows)).toBeLessThanOrEqual(2000);
+    expect(first?.bundle).toEqual({ batchSize: 240, prefetchMs: 0, isShort: false });
+    expect(sizeOf(first?.rows)).toBeLessThanOrEqual(3000);
     const last = waiting.next(idle('w2'), LIMITS, moment({ jobBatches: 1 }));
     expect(last?.rows.map(({ size }) => size)).toEqual([100, 100, 100]);
     expect(last?.bundle).toEqual({ batchSize: 120, prefetchMs: 0, isShort: true });
