@@ -38,7 +38,7 @@ const SIZES = {
 export const keys: Benchmark = {
   name: 'keys',
   about:
-    'requests/s with 1,000 keys that have limits, each the user of its own, as a part of those of a server without keys',
+    'requests/s with 1,000 keys that have limits, each a user of its own, as a part of those of a server without keys',
   run,
 };
 
