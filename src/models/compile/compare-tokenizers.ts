@@ -13,6 +13,7 @@ import {
   NEVER_LEAN,
   probeCharacters,
   probeTexts,
+  tiedTexts,
   uniformSamples,
 } from './probe-texts.js';
 
@@ -120,7 +121,8 @@ async function leanOrNative(
   const pattern = new RegExp(except, 'u');
   const vocabulary = Object.keys((await reference.native()).vocabulary());
   const inTexts = [...(await addedTokens(files)), ...vocabulary.filter(isSpecial).slice(0, 20)];
-  const texts = [...probeTexts([...new Set(inTexts)]), ...oddEntries(vocabulary)];
+  const ofEntries = [...oddEntries(vocabulary), ...tiedTexts(vocabulary)];
+  const texts = [...probeTexts([...new Set(inTexts)]), ...ofEntries];
   // What the lean one never gets tells nothing of it.
   const others = await differ(texts.filter((text) => !pattern.test(text) && !hasLongMarkRun(text)));
   if (others.length > 0) return native(`the lean one makes other tokens of ${shown(others[0])}`); // 5

@@ -111,6 +111,37 @@ export function probeTexts(specialTokens: readonly string[]): readonly string[] 
   return texts;
 }
 
+/** Entries that are repeated, of each kind. */
+const MOST_REPEATED = 150;
+/** A unit and its repetitions: `ww` of `w`. */
+const REPETITION = /^(.{1,8}?)\1+$/su;
+/** `ala` of `a` and `l`. */
+const MIRROR = /^(.)(.)\1$/su;
+
+/**
+ * Texts that can be cut in several orders of the same entries: `www` is w|ww and ww|w, `alala` is a|l|ala and ala|l|a. To a tokenizer that
+ * takes the likeliest cut (Unigram) these are alike but for the order in which it sums up, so that two of them may differ.
+ */
+export function tiedTexts(vocabulary: readonly string[]): readonly string[] {
+  const known = new Set(vocabulary);
+  const repeated = vocabulary.flatMap((entry) => {
+    const unit = REPETITION.exec(entry)?.[1];
+    return unit !== undefined && unit.trim() !== '' && known.has(unit) ? [unit + entry] : [];
+  });
+  const mirrored = vocabulary.flatMap((entry) => {
+    const [, outer = '', inner = ''] = MIRROR.exec(entry) ?? [];
+    return known.has(outer) && known.has(inner) ? [entry + inner + outer] : [];
+  });
+  return [...evenly(repeated, MOST_REPEATED), ...evenly(mirrored, MOST_REPEATED)].map(
+    (run) => `(${run}) x${run}: ${run}${run}`,
+  );
+}
+
+function evenly(list: readonly string[], most: number): readonly string[] {
+  const step = Math.max(1, Math.ceil(list.length / most));
+  return list.filter((_, index) => index % step === 0);
+}
+
 /** The same numbers each time: the linear congruential generator of Numerical Recipes, its upper bits. */
 function numbers(): () => number {
   let state = 1;

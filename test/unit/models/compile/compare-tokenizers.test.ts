@@ -51,3 +51,29 @@ test('added tokens are tried, whatever they look like', async () => {
   expect(odd.choice.kind).toBe('native');
   expect(odd.why).toContain('a@@url@@b');
 }, 60_000);
+
+const ALBERT = fileURLToPath(new URL('../../../fixtures/reference/st-albert', import.meta.url));
+
+/** ALBERT's tokenizer, which takes the likeliest cut, with more entries. */
+function likeliestWith(entries: readonly string[]): string {
+  const folder = temporaryFolder();
+  const read: unknown = JSON.parse(readFileSync(path.join(ALBERT, 'tokenizer.json'), 'utf8'));
+  if (!isObject(read) || !isObject(read.model) || !Array.isArray(read.model.vocab)) {
+    throw new Error('no tokenizer.json');
+  }
+  const known = new Set(read.model.vocab.map(([entry]: readonly [string]) => entry));
+  const added = entries.filter((entry) => !known.has(entry)).map((entry) => [entry, -9.1]);
+  const model = { ...read.model, vocab: [...read.model.vocab, ...added] };
+  writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify({ ...read, model }));
+  return folder;
+}
+
+test('texts with two cuts that are equally likely are tried', async () => {
+  const plain = await compareTokenizers(usualFiles(likeliestWith([])));
+  expect(plain.choice.kind).toBe('javascript');
+  const tied = await compareTokenizers(
+    usualFiles(likeliestWith(['5', '55', 'w', 'ww', 'q', 'qq'])),
+  );
+  expect(tied.choice.kind).toBe('native');
+  expect(tied.why).toMatch(/the lean one makes other tokens of "\((555|www|qqq)\)/);
+}, 60_000);
