@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { JobShard } from '../../contract/jobs.js';
 import type { RowTask } from '../../inference/row-task.js';
 import type { ModelDescription } from '../../models/intake/description.js';
+import { withQuickCollections } from '../../system/own-process.js';
 import { InputError } from '../files/input-error.js';
 import type { Writer } from '../files/place.js';
 import type { Places } from '../files/places.js';
@@ -120,7 +121,8 @@ export class JobRunner implements Omit<JobWork, 'whyNotTake'> {
       }
       const write = found === 'damaged' ? writer.replace.bind(writer) : writer.write.bind(writer);
       const task = askedTask(job.request, description.task);
-      return done(await this.#classified(job, shard, { model, task, name, write }, signal));
+      const of = { model, task, name, write };
+      return done(await withQuickCollections(() => this.#classified(job, shard, of, signal)));
     } catch (error) {
       throw failureOf(error);
     }
