@@ -1,6 +1,7 @@
 /** Runs some of the live inputs of a fast form on fp32 as well, when a worker has nothing to do. */
 import type { LoadAdmission } from '../memory/admission.js';
 import { agreementOf, boundsFor, objection } from '../models/compile/verify/judge.js';
+import { thresholdOf } from '../models/intake/description.js';
 import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ReadyModel } from '../models/library.js';
 import type { RowInput } from '../models/run/row-input.js';
@@ -129,10 +130,11 @@ export class ShadowChecks {
     const { count, onDisagreement, onDone } = this.#options;
     const { verdict } = ready.form;
     if (verdict === undefined || tally.isOver) return;
-    const { labels, scoring, thresholds = {} } = ready.model.description;
+    const { description } = ready.model;
+    const { labels, scoring } = description;
     const labelling = {
       scoring: input.function ?? scoring,
-      thresholds: labels.map((label) => thresholds[label]),
+      thresholds: labels.map((label) => thresholdOf(description, label)),
     };
     const fast = wholeRow(input.result, exact);
     const answers = { reference: [exact], alone: [fast], batched: [fast] };

@@ -1,6 +1,6 @@
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { LabelScore, RowTask } from '../inference/row-task.js';
-import type { ModelDescription } from '../models/intake/description.js';
+import { type ModelDescription, thresholdOf } from '../models/intake/description.js';
 import type { Side } from '../models/intake/reading/room.js';
 import { otherSide, rowsOf, type TextInput } from './input.js';
 import { expectTask } from './models.js';
@@ -62,11 +62,12 @@ function byIndex({ labels }: ModelDescription, { scores }: CachedResult): readon
 }
 
 function ranked(
-  { labels, thresholds }: ModelDescription,
+  description: ModelDescription,
   { scores, labels: bestLabels }: CachedResult,
   topK: number | undefined,
   threshold: number | undefined,
 ): readonly LabelScore[] {
+  const { labels, thresholds } = description;
   const list = new Array<LabelScore>(scores.length);
   for (let index = 0; index < scores.length; index += 1) {
     const label = bestLabels === undefined ? index : (bestLabels[index] ?? index);
@@ -78,7 +79,7 @@ function ranked(
       ? list
       : list.filter(
           ({ label, score }) =>
-            score >= (threshold ?? thresholds?.[label] ?? Number.NEGATIVE_INFINITY),
+            score >= (threshold ?? thresholdOf(description, label) ?? Number.NEGATIVE_INFINITY),
         );
   return topK === undefined ? kept : kept.slice(0, topK);
 }

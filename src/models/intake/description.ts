@@ -232,6 +232,26 @@ function refuseOverrides({ function: scoring, thresholds, moderations }: Overrid
   throw new PlimsollError('MODEL_UNUSABLE', reason);
 }
 
+/** A threshold that no label has would never be applied. */
+function refuseStrayThresholds({ thresholds = {} }: Overrides, labels: readonly string[]): void {
+  const known = new Set(labels);
+  const stray = Object.keys(thresholds).find((label) => !known.has(label));
+  if (stray === undefined) return;
+  const reason = `${OVERRIDES_FILE} has a threshold for the label "${stray.slice(0, 100)}"; its labels are ${shortened(labels)}`;
+  throw new PlimsollError('MODEL_UNUSABLE', reason);
+}
+
+/** The score below which a label is left out of an answer; undefined if there is none. */
+export function thresholdOf(
+  { thresholds }: Pick<ModelDescription, 'thresholds'>,
+  label: string,
+): number | undefined {
+  // A label may be called "constructor".
+  return thresholds !== undefined && Object.hasOwn(thresholds, label)
+    ? thresholds[label]
+    : undefined;
+}
+
 /** What was found out about a model when it was prepared; none of it before that. */
 export interface Measured {
   /** Outputs of the graph. */
@@ -251,6 +271,8 @@ export interface Measured {
 export function describe(declaration: Declaration, measured?: Measured): ModelDescription {
   const { task, config, tokenizer, overrides } = declaration;
   const labels = labelsOf(declaration, measured?.labelCount);
+  const areSure = measured !== undefined || overrides.labels !== undefined;
+  if (areSure) refuseStrayThresholds(overrides, labels.names);
   const scoring = scoringWith(declaration, labels.names.length, measured?.endsIn);
   const room = roomWith(declaration, measured);
   const truncationSide = tokenizer.truncation_side;

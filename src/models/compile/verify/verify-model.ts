@@ -1,7 +1,7 @@
 /** Has the faster forms of a model tried in a throw-away process. */
 import path from 'node:path';
 import { PlimsollError } from '../../../errors.js';
-import { describe } from '../../intake/description.js';
+import { describe, thresholdOf } from '../../intake/description.js';
 import type { Model } from '../../intake/repository.js';
 import { type Findings, readingOf } from '../../run/serving-plan.js';
 import type { FormFile } from '../forms/checksums.js';
@@ -41,12 +41,13 @@ export async function verifyModel(
   }
   const { source, weights, tokenizer, inspect, graphFile, threads } = written;
   const measured = { ...findings, ...readingOf(findings.plan) };
-  const { labels, scoring, thresholds = {} } = describe(model.declaration, measured);
+  const description = describe(model.declaration, measured);
+  const { labels, scoring } = description;
   const job: VerifyJob = {
     ...{ job: 'verify', source, weights, tokenizer, inspect, verification, graphFile, threads },
     ...{ fastFolder: path.join(path.dirname(graphFile), FAST_FORM), findings, ...limits },
     labels,
-    labelling: { scoring, thresholds: labels.map((label) => thresholds[label]) },
+    labelling: { scoring, thresholds: labels.map((label) => thresholdOf(description, label)) },
   };
   try {
     const { verdict, files } = await processes.ask(job, 'verified');

@@ -4,6 +4,7 @@ import {
   describe as describeWidth,
   type ModelDescription,
   readDeclaration,
+  thresholdOf,
 } from '../../../../src/models/intake/description.js';
 import type { Overrides } from '../../../../src/models/intake/reading/overrides.js';
 import { type Files, temporaryFolder, writeModel } from '../folders.js';
@@ -121,6 +122,30 @@ describe('labels', () => {
     const names = Array.from({ length: 100_001 }, (_, n) => [String(n), 'x']);
     const config = { id2label: Object.fromEntries(names) };
     await expect(describeWith({ 'config.json': config })).rejects.toThrow('100001 labels');
+  });
+});
+
+describe('a threshold in plimsoll.json', () => {
+  const described = async (thresholds: Readonly<Record<string, number>>, labels = ['a', 'b']) => {
+    const id2label = Object.fromEntries(labels.entries());
+    const folder = writeModel(temporaryFolder(), 'm', { 'config.json': { id2label } });
+    const declaration = await readDeclaration({ config: `${folder}/config.json` }, { thresholds });
+    return describeWidth(declaration, {
+      ...{ labelCount: labels.length, maxTokens: 512, decisions: [] },
+    });
+  };
+
+  test('for a label that there is none of is refused, with the labels that there are', async () => {
+    await expect(described({ a: 0.5, spma: 0.8 })).rejects.toMatchObject({
+      code: 'MODEL_UNUSABLE',
+      message: 'plimsoll.json has a threshold for the label "spma"; its labels are a, b',
+    });
+  });
+
+  test('is that of its label alone, whatever its name', async () => {
+    const description = await described({ a: 0.5 }, ['a', 'constructor']);
+    expect(thresholdOf(description, 'a')).toBe(0.5);
+    expect(thresholdOf(description, 'constructor')).toBeUndefined();
   });
 });
 
