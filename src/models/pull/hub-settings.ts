@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { type ProxySettings, proxyOf } from './hub/proxy.js';
 
 /** The public hub, as every program of its makers takes it by default. */
 const DEFAULT_ENDPOINT = 'https://huggingface.co';
@@ -16,8 +17,8 @@ export interface HubSettings {
   readonly token: string;
   /** Nothing is asked of the hub: what the cache has is used. */
   readonly isOffline: boolean;
-  /** The variable that names a proxy which Node does not use here; undefined if there is none. */
-  readonly ignoredProxy?: string | undefined;
+  /** Undefined if none is named. */
+  readonly proxy?: ProxySettings | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -25,7 +26,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /**
  * What the environment says, by the conventions of `huggingface_hub` (its reference, "Environment
  * variables"): `HF_ENDPOINT`, `HF_TOKEN` (of old `HUGGING_FACE_HUB_TOKEN`) or the file `HF_TOKEN_PATH` or `$HF_HOME/token`, `HF_HUB_CACHE` or
- * `$HF_HOME/hub`, `HF_HOME` or `$XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface`, `HF_HUB_OFFLINE`.
+ * `$HF_HOME/hub`, `HF_HOME` or `$XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface`, `HF_HUB_OFFLINE`; and the proxies that curl knows.
  *
  * @throws Error if `HF_ENDPOINT` is no http(s) address
  */
@@ -42,25 +43,8 @@ export async function hubSettings(environment: Environment): Promise<HubSettings
     isOffline: /^(1|on|yes|true)$/i.test(
       environment.HF_HUB_OFFLINE ?? environment.TRANSFORMERS_OFFLINE ?? '',
     ),
-    ignoredProxy: ignoredProxyOf(environment),
+    proxy: proxyOf(environment),
   };
-}
-
-const PROXIES = [
-  'HTTPS_PROXY',
-  'https_proxy',
-  'HTTP_PROXY',
-  'http_proxy',
-  'ALL_PROXY',
-  'all_proxy',
-];
-
-/** Node's own requests use a proxy only with `NODE_USE_ENV_PROXY=1`, which 22.21 and 24 have (its documentation, "Enterprise network configuration"). */
-function ignoredProxyOf(environment: Environment): string | undefined {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  const isKnown = major >= 24 || (major === 22 && minor >= 21);
-  if (isKnown && environment.NODE_USE_ENV_PROXY === '1') return undefined;
-  return PROXIES.find((name) => (environment[name] ?? '') !== '');
 }
 
 function endpointOf(written: string): string {

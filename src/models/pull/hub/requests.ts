@@ -1,6 +1,7 @@
 import { systemCodeOf } from '../../../errors.js';
 import { HubError } from '../hub-error.js';
 import type { HubSettings } from '../hub-settings.js';
+import { ProxiedRequests } from './proxy.js';
 import { refusalOf } from './refusal.js';
 import { retryWaitMs, type Wait } from './waits.js';
 
@@ -24,9 +25,11 @@ export function redirectOf(reply: Response, address: string): string | undefined
 export class HubRequests {
   readonly #settings: HubSettings;
   readonly #wait: Wait;
+  readonly #proxied: ProxiedRequests | undefined;
 
   constructor(settings: HubSettings, wait: Wait) {
     this.#settings = settings;
+    this.#proxied = settings.proxy === undefined ? undefined : new ProxiedRequests(settings.proxy);
     this.#wait = wait;
   }
 
@@ -70,23 +73,20 @@ export class HubRequests {
     const { endpoint, token } = this.#settings;
     const isHub = new URL(address).origin === new URL(endpoint).origin;
     const authorization = isHub && token !== '' ? { authorization: `Bearer ${token}` } : {};
+    const options = {
+      ...{ method, signal, redirect: 'manual' as const },
+      // Bytes as they are: a range of a compressed answer would be another one.
+      headers: { ...headers, ...authorization, 'accept-encoding': 'identity' },
+    };
     try {
-      return await fetch(address, {
-        ...{ method, signal, redirect: 'manual' },
-        // Bytes as they are: a range of a compressed answer would be another one.
-        headers: { ...headers, ...authorization, 'accept-encoding': 'identity' },
-      });
+      return await (this.#proxied?.fetch(address, options) ?? fetch(address, options));
     } catch (error) {
       const { host } = new URL(address);
-      const reason = `${host} cannot be reached: ${reasonOf(error)}${hintOn(this.#settings)}`;
+      const way = this.#proxied?.wayTo(address) ?? '';
+      const reason = `${host} cannot be reached: ${reasonOf(error)}${way}`;
       throw new HubError('network', reason, error);
     }
   }
-}
-
-function hintOn({ ignoredProxy }: HubSettings): string {
-  if (ignoredProxy === undefined) return '';
-  return `. ${ignoredProxy} is set and not used: Node 22.21, 24 and later use it with NODE_USE_ENV_PROXY=1; with others set HF_ENDPOINT to a mirror that can be reached without it`;
 }
 
 /** Whether the hub answered that it is busy, or the connection broke on the way. */

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type HubSettings, hubSettings } from '../../../../src/models/pull/hub-settings.js';
+import type { HubSettings } from '../../../../src/models/pull/hub-settings.js';
 import { type PullProgress, pullModel } from '../../../../src/models/pull/pull.js';
 import { COMMIT, HubServer } from '../../../servers/hub.js';
 import { tableBytes, tinyGraph } from '../tiny-graph.js';
@@ -189,17 +189,6 @@ test('a model, a revision, an id that is not there', async () => {
   await expect(pull({ settings: { isOffline: true } })).rejects.toMatchObject({ kind: 'offline' });
   await hub.stop();
   await expect(pull()).rejects.toMatchObject({ kind: 'network' });
-});
-
-test('a proxy that Node does not use is named where the hub cannot be reached', async () => {
-  await hub.stop();
-  const environment = {
-    HF_ENDPOINT: hub.endpoint,
-    HF_HOME: cacheFolder,
-    HTTPS_PROXY: 'http://p:1',
-  };
-  const settings = await hubSettings(environment);
-  await expect(pull({ settings })).rejects.toThrow(/HTTPS_PROXY is set and not used.*HF_ENDPOINT/);
 });
 
 test('a model without weights that can be served is refused before anything is fetched', async () => {
