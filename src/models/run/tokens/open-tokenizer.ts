@@ -9,6 +9,7 @@ import {
 } from '../../intake/reading/tokenizer-class.js';
 import { type TokenizerFiles, vocabularyIn } from '../../intake/tokenizer-files.js';
 import { withAddedTokens } from './added-tokens.js';
+import { givesTokenTypes } from './token-types.js';
 import { type EffectiveTokenizer, effectiveTokenizer } from './tokenizer-json.js';
 import { byteLevelTokenizer, wordPieceTokenizer } from './vocabulary.js';
 import { type WordFacts, wordFactsOf } from './word-facts.js';
@@ -72,6 +73,7 @@ export async function readTokenizer(
       // What the constructor of its class would set is set already.
       truncation_side: config.truncation_side,
       split_special_tokens: config.split_special_tokens,
+      model_input_names: givesTokenTypes(config, className) ? undefined : ['input_ids'],
     });
     return { ...read, words: wordFactsOf(read.json, config, special) };
   } catch (error) {

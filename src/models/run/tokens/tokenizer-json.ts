@@ -5,6 +5,7 @@
 import { isObject, type JsonObject } from '../../intake/folder/json.js';
 import { type Side, sideOf } from '../../intake/reading/room.js';
 import { tokenizerClass } from '../../intake/reading/tokenizer-class.js';
+import { givesTokenTypes, withoutTypes } from './token-types.js';
 
 export interface EffectiveTokenizer {
   readonly json: JsonObject;
@@ -20,6 +21,7 @@ export interface EffectiveTokenizer {
  * 3. `split_special_tokens`: special tokens in a text are plain text.
  * 4. Tokenizers of BERT's kind: lower case, accents and Chinese characters as the config says.
  * 5. `add_prefix_space` of byte-level tokenizers.
+ * 6. Token types that the model is not given are 0.
  */
 export function effectiveTokenizer(
   file: JsonObject,
@@ -32,6 +34,7 @@ export function effectiveTokenizer(
   json.added_tokens = addedTokens(file, config); // 2, 3
   json.normalizer = withBertSettings(file.normalizer, config, className); // 4
   json.pre_tokenizer = withPrefixSpace(file.pre_tokenizer, config); // 5
+  if (!givesTokenTypes(config, className)) json.post_processor = withoutTypes(file.post_processor); // 6
   return { json, truncationSide };
 }
 
