@@ -156,11 +156,19 @@ export class Machine {
     return true;
   }
 
-  /** Runs a task that was given, unless the job's journal says that it must not. */
-  async #begin(delivery: Delivery, job: LiveJob | undefined): Promise<void> {
-    const { deliveries, jobs, attempts, onError } = this.#parts;
+  /**
+   * Runs a task that was given, unless the job's journal says that it must not.
+   *
+   * 1. A job that was opened since the last look is looked for. (A task that is put back comes again at once: without the job that
+   *    would never end.)
+   * 2. A step of a job that has ended is begun anew by a retry.
+   */
+  async #begin(delivery: Delivery, known: LiveJob | undefined): Promise<void> {
+    const { deliveries, jobs, openJobs, attempts, onError } = this.#parts;
     try {
-      if (job === undefined) return await this.#withoutJob(delivery);
+      const isSame = ({ record }: LiveJob) => record.id === delivery.task.job;
+      const job = known ?? (await openJobs()).find(isSame); // 1
+      if (job === undefined) return await deliveries.settle(delivery); // 2
       await jobs.current(job.record);
       const verdict = verdictOn(delivery.task, delivery, job.tally, attempts);
       if (verdict === 'drop') return await this.#drop(delivery, job);
@@ -170,15 +178,6 @@ export class Machine {
       // Its lock ends, and somebody is given it again.
       onError(error);
     }
-  }
-
-  /** A step of a job that has ended is begun anew by a retry; one that was opened just now comes again. */
-  async #withoutJob(delivery: Delivery): Promise<void> {
-    const { deliveries, openJobs } = this.#parts;
-    const isOpen = (await openJobs()).some(({ record }) => record.id === delivery.task.job);
-    if (!isOpen) return deliveries.settle(delivery);
-    this.wake();
-    return deliveries.putBack(delivery);
   }
 
   /** Who noted the last outcome may have been lost before it could offer the manifest. */

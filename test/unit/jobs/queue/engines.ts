@@ -66,8 +66,7 @@ export function onEveryServer(tests: (fresh: () => Promise<Fresh>) => void): voi
       return freshAt(place, server);
     });
   });
-  // One of these stood still in about one run of ten, why is not known. So each is tried twice.
-  describe.skipIf(postgresql === undefined)('on PostgreSQL', { retry: 1 }, () => {
+  describe.skipIf(postgresql === undefined)('on PostgreSQL', () => {
     let server: PostgresqlServer;
     let count = 0;
     beforeAll(async () => {

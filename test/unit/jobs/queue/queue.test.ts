@@ -208,9 +208,11 @@ onEveryEngine((fresh) => {
       const failed = await whenEnded(queue, 'j1');
       expect(failed).toMatchObject({ state: 'failed', error: 'the folder is away (3)' });
       work.plan = plan;
+      // Shards of the plan that failed were run or not, as it came.
+      const before = work.ran.length;
       await queue.retry('j1');
       expect(await whenEnded(queue, 'j1')).toMatchObject({ state: 'done', rows: 4 * SHARD_ROWS });
-      expect([...work.ran].sort()).toEqual([0, 0, 1, 1, 2, 3]);
+      expect(sorted(work.ran.slice(before))).toEqual([0, 1, 2, 3]);
     },
     TIME_LIMIT_MS,
   );
