@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Decision } from '../intake/description.js';
-import { MappedSession } from '../run/onnx-session.js';
+import { MappedSession, type OptimisationLevel } from '../run/onnx-session.js';
 import type { Findings } from '../run/serving-plan.js';
 import { type Encoding, TextEncoder } from '../run/tokenizer.js';
 import { type CompareTokenizers, compareTokenizers } from './compare-tokenizers.js';
@@ -12,7 +12,7 @@ import { inspectGraph, type MakeRow } from './inspect-graph.js';
 import { MAPPED_GRAPH, MAPPED_WEIGHTS, type WrittenForm } from './mapped-form.js';
 import { measureRoom } from './measure-room.js';
 import type { WriteJob } from './preparer-protocol.js';
-import { compareWithOriginal } from './verify/compare-original.js';
+import { compareWithOriginal, FormDiffers } from './verify/compare-original.js';
 import { endingOf } from './verify/graph-ending.js';
 import { type SourceGraph, sourceGraph, writeMapped } from './verify/source-graph.js';
 
@@ -41,13 +41,40 @@ async function writeGraph(
   try {
     await mkdir(stage, { recursive: true });
     const source = await sourceGraph(job.source, job.weights, stage);
-    await writeMapped(source, job.graphFile, job.weightsFile);
-    return await findOut(job, source, compare);
+    return await writeAsItsGraph(job, source, compare);
   } catch (error) {
     // While the staged files still take their room: afterwards the disk would look well.
     throw (await diskFailureBehind(error, directory)) ?? error;
   } finally {
     await rm(stage, { recursive: true, force: true });
+  }
+}
+
+/**
+ * 1. Everything that ONNX Runtime can optimise is.
+ * 2. If that changes what the graph gives, beyond the order of sums (fused products of integers add up in a deep graph), nothing is
+ *    fused.
+ *
+ * @throws FormDiffers if that gives something else too
+ */
+async function writeAsItsGraph(
+  job: WriteJob,
+  source: SourceGraph,
+  compare: CompareTokenizers,
+): Promise<Findings> {
+  const write = async (level: OptimisationLevel) => {
+    await writeMapped(source, job.graphFile, job.weightsFile, level);
+    return findOut(job, source, compare);
+  };
+  try {
+    return await write('extended'); // 1
+  } catch (error) {
+    if (!(error instanceof FormDiffers)) throw error;
+    await rm(path.join(path.dirname(job.graphFile), job.weightsFile), { force: true });
+    const findings = await write('basic'); // 2
+    const from = `measured: with fused operators ${error.shift}`;
+    const unfused: Decision = { about: 'optimisation', value: 'without fused operators', from };
+    return { ...findings, decisions: [...findings.decisions, unfused] };
   }
 }
 
@@ -63,8 +90,8 @@ async function findOut(
   const session = await MappedSession.open(job.graphFile, { threads: job.threads, arena: false });
   try {
     const { plan: read, decisions } = await inspectGraph(session, makeRow, inspect);
-    const room = await measureRoom(session, read, makeRow, inspect.maxTokens, job.budget);
     const compared = await compareWithOriginal(session, source, read, makeRow, inspect.dtype);
+    const room = await measureRoom(session, read, makeRow, inspect.maxTokens, job.budget);
     const endsIn = await endingOf(session, source, read, makeRow);
     const plan = { ...read, ...(endsIn === undefined ? {} : { endsIn }) };
     const all = [...decisions, ...textDecisions(), compared];

@@ -14,6 +14,12 @@ const MIN_MAPPED_INITIALIZER_BYTES = '1024';
 const LOG_ERRORS = 3;
 
 /**
+ * How much of a graph ONNX Runtime rewrites. `extended`: operators are fused too, which may round elsewhere. `basic`: what is
+ * constant or redundant goes, and every operator stays.
+ */
+export type OptimisationLevel = 'extended' | 'basic';
+
+/**
  * Optimises a graph and writes it with its weights in a page-aligned file beside it, once for each gear:
  * pages that nobody reads take disk, no memory. Takes as much memory as the model is large: call it in a
  * process that ends afterwards.
@@ -27,6 +33,7 @@ export async function writeMappedGraph(
   graphFile: string,
   weightsFile: string,
   dataFolder?: string,
+  level: OptimisationLevel = 'extended',
 ): Promise<void> {
   const elsewhere =
     dataFolder === undefined ? {} : { model_external_initializers_file_folder_path: dataFolder };
@@ -34,7 +41,7 @@ export async function writeMappedGraph(
   const graph = dataFolder === undefined ? source : await readFile(source);
   const session = await create(graph, {
     optimizedModelFilePath: graphFile,
-    graphOptimizationLevel: 'extended',
+    graphOptimizationLevel: level,
     logSeverityLevel: LOG_ERRORS,
     extra: {
       session: {

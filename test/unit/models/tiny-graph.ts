@@ -48,6 +48,8 @@ export interface GraphForm {
   readonly perToken?: boolean;
   /** What the graph itself applies to its logits, behind a cast and a new shape. */
   readonly ending?: 'Softmax' | 'Sigmoid' | undefined;
+  /** Logits are the sine of a million times their GELU, as exporters write it: a kernel that rounds elsewhere gives others. */
+  readonly sensitive?: boolean;
   /** Further inputs, by name: half of the sum of each is added to every logit. */
   readonly more?: readonly string[];
   /** This part of the sum of all tokens, pads included, is added to each logit. */
@@ -175,6 +177,12 @@ export function tinyGraph(form: GraphForm): Buffer {
     );
   }
   if (form.branch === true) logits = node('If', ['yes'], 'branched', {}, branches(logits));
+  if (form.sensitive === true) {
+    const error = node('Erf', [node('Div', [logits, 'root_two'], 'scaled')], 'error');
+    const both = node('Mul', [logits, node('Add', [error, 'one'], 'error_one')], 'both');
+    const large = node('Mul', [node('Mul', [both, 'half'], 'gelu'), 'million'], 'large');
+    logits = node('Sin', [large], 'sine');
+  }
   if (form.ending !== undefined) {
     const axis = form.ending === 'Softmax' ? { axis: -1 } : {};
     const ended = node(form.ending, [logits], 'ended', axis);
@@ -205,6 +213,7 @@ export function tinyGraph(form: GraphForm): Buffer {
       : externalTable(labels, form.external),
     ...[floats('half', [], [0.5]), floats('small', [], [0.015625]), floats('one', [], [1])],
     floats('leak', [], [form.leak ?? 0]),
+    ...[floats('root_two', [], [Math.SQRT2]), floats('million', [], [1e6])],
     ...[whole('last', [1], [-1]), whole('tokens', [1], [1]), whole('last_one', [1], [1])],
     whole('first_axis', [1], [0]),
     whole('same_shape', perToken ? [3] : [2], perToken ? [0, 0, -1] : [0, -1]),

@@ -16,11 +16,23 @@ const TOLERANCE: Readonly<Record<Dtype, number>> = {
 };
 const LENGTHS = [6, 17, 40];
 
+/** The compiled form gives something else than its graph: with less optimised it may not. */
+export class FormDiffers extends PlimsollError {
+  /** By how much, in words. */
+  readonly shift: string;
+
+  constructor(shift: string, allowed: number) {
+    const reason = `its compiled form does not give what its own graph gives: ${shift}, ${allowed} is allowed`;
+    super('MODEL_UNUSABLE', reason);
+    this.shift = shift;
+  }
+}
+
 /**
  * Runs a few rows on the original graph, with nothing optimised, and on the compiled form.
  *
  * @returns what was found, in words
- * @throws PlimsollError MODEL_UNUSABLE if they differ
+ * @throws FormDiffers if they differ
  */
 export async function compareWithOriginal(
   compiled: MappedSession,
@@ -52,8 +64,7 @@ export async function compareWithOriginal(
     const from = `measured: the unoptimised graph on ${LENGTHS.length} rows`;
     if (off / largest <= TOLERANCE[dtype])
       return { about, value: 'as its original', from: `${from}, ${shift}` };
-    const reason = `its compiled form does not give what its own graph gives: ${shift}, ${TOLERANCE[dtype]} is allowed`;
-    throw new PlimsollError('MODEL_UNUSABLE', reason);
+    throw new FormDiffers(shift, TOLERANCE[dtype]);
   } finally {
     await original.release();
   }

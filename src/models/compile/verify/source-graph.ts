@@ -2,7 +2,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemCodeOf } from '../../../errors.js';
-import { writeMappedGraph } from '../../run/onnx-session.js';
+import { type OptimisationLevel, writeMappedGraph } from '../../run/onnx-session.js';
 import { compileSafetensors } from '../compile-safetensors.js';
 import { syncFile } from '../forms/written-files.js';
 import { alignWeights } from '../mend/aligned-weights.js';
@@ -45,8 +45,10 @@ export async function writeMapped(
   { graphFile, dataFolder, isApart }: SourceGraph,
   mappedGraph: string,
   weightsFile: string,
+  level?: OptimisationLevel,
 ): Promise<void> {
-  await writeMappedGraph(graphFile, mappedGraph, weightsFile, isApart ? dataFolder : undefined);
+  const apart = isApart ? dataFolder : undefined;
+  await writeMappedGraph(graphFile, mappedGraph, weightsFile, apart, level);
   await mendSubgraphs(mappedGraph);
   await alignWeights(mappedGraph, weightsFile);
   await syncFile(mappedGraph);
