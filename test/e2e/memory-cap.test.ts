@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Answer } from '../../src/contract/classify.js';
-import { request, type Server, startServer, temporaryFolder } from './harness.js';
+import { request, type Server, startServer, temporaryFolder, until } from './harness.js';
 import { expectError } from './shapes.js';
 
 /** Attention of 8,192 tokens takes 512 MB in each of its layers. */
@@ -15,13 +15,15 @@ const LINE_MB = 512;
 const TOO_LONG = 'word '.repeat(8000);
 
 let server: Server;
+let folder: string;
 const ask = (model: string, inputs: string | readonly string[]) =>
   request<Answer>(server, 'POST', '/v1/classify', { body: { model, inputs } });
 
 beforeAll(async () => {
   const models = await temporaryFolder();
-  await cp(LONG_CONTEXT, path.join(models, 'long'), { recursive: true });
-  const file = path.join(models, 'long', 'tokenizer_config.json');
+  folder = path.join(models, 'long');
+  await cp(LONG_CONTEXT, folder, { recursive: true });
+  const file = path.join(folder, 'tokenizer_config.json');
   const config = JSON.parse(await readFile(file, 'utf8')) as object;
   await writeFile(file, JSON.stringify({ ...config, model_max_length: 8192 }));
   const settings = {
@@ -57,5 +59,19 @@ describe('a text that would take more memory than there is', () => {
     });
     expect(reply).toMatchObject({ status: 422, body: { error_type: 'Validation' } });
     expect(reply.text).toMatch(/fit into memory.*max_tokens/);
+  });
+
+  test('with the remedy it is cut to what fits, and answered', async () => {
+    const [, fits = ''] = /; here (\d+) fit/.exec((await ask('long', TOO_LONG)).text) ?? [];
+    expect(Number(fits)).toBeGreaterThan(0);
+    await writeFile(
+      path.join(folder, 'plimsoll.json'),
+      JSON.stringify({ max_tokens: Number(fits) }),
+    );
+    const answer = await until('the file is read', async () => {
+      const reply = await ask('long', TOO_LONG);
+      return reply.status === 200 ? reply.body : undefined;
+    });
+    expect(answer.truncated).toEqual([true]);
   });
 });
