@@ -7,7 +7,7 @@ import type { FormFile } from './checksums.js';
 import { readObject } from './written-files.js';
 
 /** Raise it when the way changes in which a mapped form, or what was found of its model, is made: older ones are then made anew. */
-export const FORMAT_VERSION = 9;
+export const FORMAT_VERSION = 10;
 export const MANIFEST = 'manifest.json';
 
 /** What a form is valid for. Nothing in it depends on the machine's paths, inodes or clocks. */
