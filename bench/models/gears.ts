@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { digestOfSources } from '../../src/models/compile/forms/checksums.js';
 import { MappedForms, runtimeKey, usesArena } from '../../src/models/compile/mapped-form.js';
 import { ModelRepository } from '../../src/models/intake/repository.js';
 import { MODEL_ENVIRONMENT } from '../../src/system/process/tuning.js';
@@ -117,8 +118,11 @@ async function measure(context: Context, model: CachedModel): Promise<Measured> 
   const repository = new ModelRepository(path.dirname(model.directory), model.dtype ?? 'fp32');
   const found = await repository.find(path.basename(model.directory));
   const forms = new MappedForms(path.dirname(mappedFolder()), await runtimeKey());
-  const form = await forms.current(found);
-  if (form === undefined) throw new Error(`${model.id} is not prepared`);
+  // It was prepared by way of a link: the digest of its files is remembered for that place alone.
+  const digest = await digestOfSources(found.directory, found.files);
+  const prepared = await forms.find(found, digest);
+  if (prepared.state !== 'whole') throw new Error(`${model.id} is not prepared`);
+  const { form } = prepared;
   const arena = usesArena(form.footprint) ? 'arena' : 'none';
   const source = path.join(model.directory, found.graphFile);
   const labels = String(found.description.labels.length);

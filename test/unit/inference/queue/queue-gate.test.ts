@@ -174,8 +174,8 @@ describe('the gate of the queue', () => {
   describe('a row whose turn has come', () => {
     test('is given up if its batch would end after the deadline', () => {
       // A batch of 100 characters takes 100 ms, and is allowed half as much more.
-      expect(gate(2000).isTooLate(1840, 'm', 100)).toBe(false);
-      expect(gate(2000).isTooLate(1860, 'm', 100)).toBe(true);
+      expect(gate(2000).isTooLate(1815, 'm', 100)).toBe(false);
+      expect(gate(2000).isTooLate(1835, 'm', 100)).toBe(true);
       expect(gate(2000).isTooLate(1750, 'm', 200)).toBe(true);
     });
 
