@@ -80,7 +80,7 @@ export const JOB_SETTINGS = {
     default: '',
     defaultText: 'Amazon’s, by the region',
     about:
-      'Address of the S3 server for s3://. Keys come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, from the files that these names with _FILE name, or from the shared credentials file.',
+      'Address of the S3 server for s3://. Keys come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, from the files that these names with _FILE name, or from where the AWS SDK finds them: a profile, web identity, the role of the container or the instance.',
   }),
   'jobs.s3.addressing': choice({
     default: 'auto',

@@ -179,7 +179,7 @@ export class S3Client {
     }
     if (code === 'RequestTimeTooSkewed') return 'the clock of this machine is wrong';
     if ((status === 401 || status === 403) && keys === undefined) {
-      return 'it is not public, and no key is set: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY';
+      return 'it is not public, and no key is set: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role';
     }
     if (status === 401 || status === 403) return 'the key that is set does not allow it';
     return 'its server refused';

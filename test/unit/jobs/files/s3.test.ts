@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { InputError } from '../../../../src/jobs/files/input-error.js';
 import { Places } from '../../../../src/jobs/files/places.js';
 import { s3Url } from '../../../../src/jobs/files/remote/s3-client.js';
-import { keysFrom } from '../../../../src/jobs/files/remote/s3-keys.js';
 import { all, signal, temporaryFolder } from '../reading.js';
 import { KEYS, S3Server } from './s3-server.js';
 
@@ -142,38 +140,6 @@ describe('files of S3', () => {
     },
   });
 
-  test('keys come from variables, from files, or from a profile', async () => {
-    const folder = await temporaryFolder();
-    const file = async (name: string, content: string) => {
-      await writeFile(path.join(folder, name), content);
-      return path.join(folder, name);
-    };
-    const { accessKeyId, secretAccessKey } = KEYS;
-    const secret = { AWS_SECRET_ACCESS_KEY_FILE: await file('secret', `${secretAccessKey}\n`) };
-    const own = { AWS_ACCESS_KEY_ID: accessKeyId, ...secret };
-    expect(await keysFrom(own)).toEqual({ ...KEYS, sessionToken: undefined });
-    const shared = await file(
-      'credentials',
-      `[default]\naws_access_key_id = A\naws_secret_access_key=B\n\n[ bulk ]\r\naws_access_key_id=C\r\naws_secret_access_key = d=e\r\naws_session_token=F\r\n[role]\nrole_arn=x\n`,
-    );
-    const named = { AWS_SHARED_CREDENTIALS_FILE: shared };
-    expect(await keysFrom(named)).toMatchObject({ accessKeyId: 'A', secretAccessKey: 'B' });
-    expect(await keysFrom({ ...named, AWS_PROFILE: 'bulk' })).toEqual({
-      accessKeyId: 'C',
-      secretAccessKey: 'd=e',
-      sessionToken: 'F',
-    });
-    expect(await keysFrom({ HOME: folder })).toBeUndefined();
-    for (const [environment, reason] of [
-      [{ ...named, AWS_PROFILE: 'role' }, 'has no keys for the profile role'],
-      [{ AWS_SHARED_CREDENTIALS_FILE: `${folder}/none` }, 'is not there'],
-      [secret, 'go together'],
-      [{ ...own, AWS_SESSION_TOKEN_FILE: `${folder}/none` }, 'AWS_SESSION_TOKEN_FILE'],
-    ] as const) {
-      await expect(keysFrom(environment)).rejects.toThrow(reason);
-    }
-  });
-
   test('keys that are renewed while a job runs are read again; an expired token passes', async () => {
     const file = path.join(await temporaryFolder(), 'credentials');
     const keys = (secret: string) =>
@@ -182,8 +148,9 @@ describe('files of S3', () => {
         `[default]\naws_access_key_id=${KEYS.accessKeyId}\naws_secret_access_key=${secret}\naws_session_token=t\n`,
       );
     keys('old');
-    const environment = { AWS_SHARED_CREDENTIALS_FILE: file };
-    const other = placesWith({ accessKeyId: '', secretAccessKey: '', environment });
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', file);
+    const own = { accessKeyId: '', secretAccessKey: '', environment: process.env };
+    const other = placesWith(own);
     server.put('a.csv', 'x');
     const listed = () => all(other.list(['s3://bucket/a.csv', 's3://bucket/*.csv'], signal));
     await expect(listed()).rejects.toThrow('does not allow it');
