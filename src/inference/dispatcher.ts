@@ -12,7 +12,8 @@ import { type Fault, faultOf, verdictOn } from './faults/verdict.js';
 import { HeldModels } from './loads/held-models.js';
 import { handleOf } from './loads/model-handles.js';
 import { ModelLoads } from './loads/model-loads.js';
-import { QueueGate } from './queue/queue-gate.js';
+import { allRowsOf, lateRows, rowSizesOf } from './queue/dispatched-rows.js';
+import { givenUp, QueueGate } from './queue/queue-gate.js';
 import { recallBundles } from './queue/recall.js';
 import type { BatchLimits, Dispatch, WorkerView } from './queue/scheduler.js';
 import { type Moment, WaitingClasses } from './queue/waiting-classes.js';
@@ -100,13 +101,17 @@ export class Dispatcher {
     keyed?: Keyed,
   ): Promise<Answer> {
     const sizes = sizesOf(inputs, ready.model.description.maxTokens, keyed?.tokens);
-    const size = sizes.reduce((sum, each) => sum + each, 0);
     let expectedMs: number;
     try {
       this.#faults.check(ready, keyed);
       this.#waiting.arrived(performance.now());
-      const arrival = { model: ready.model.id, user, count: inputs.length, size };
-      expectedMs = this.#gate.check(arrival, this.#waiting.callers, this.#workers());
+      const arrival = { model: ready.model.id, user, sizes };
+      expectedMs = this.#gate.check(
+        arrival,
+        this.#waiting.callers,
+        this.#workers(),
+        this.#leftMs(),
+      );
     } catch (error) {
       return Promise.reject(error);
     }
@@ -221,40 +226,39 @@ export class Dispatcher {
     return takers.map(({ id, capacity, loaded }) => ({ id, capacity, models: loaded }));
   }
 
+  /** Time until a worker is free, in the mean. */
+  #leftMs(): number {
+    return this.#options.pool.workers.reduce((ms, of) => ms + of.leftMs, 0) / this.#workers();
+  }
+
   /** Ready workers, at least one. */
   #workers(): number {
-    const ready = this.#options.pool.workers.filter(({ state }) => state === 'ready');
-    return Math.max(1, ready.length);
+    return Math.max(1, this.#options.pool.workers.filter(({ state }) => state === 'ready').length);
   }
 
   /**
-   * Refuses the requests whose rows would be answered too late; the others of the batch are planned again.
+   * Refuses the requests whose rows would be answered too late; rows that others would make late run by themselves.
    *
-   * @returns whether there were any
+   * @returns whether there were any; then the rest of the batch is planned again
    */
   #dropLate(dispatch: Dispatch<Row>): boolean {
-    const { model, rows, same } = dispatch;
-    const { size } = workOf(rows);
     const now = performance.now();
-    const all = rows.flatMap((row) => [row, ...(same.get(row) ?? [])]);
-    const late = all.filter(
-      ({ request, isJob }) =>
-        !isJob && this.#gate.isTooLate(now - request.enqueuedAtMs, model, size),
+    const { late, urgent } = lateRows(dispatch, (row, sizes) =>
+      this.#gate.isTooLate(now - row.request.enqueuedAtMs, row.model, sizes),
     );
-    if (late.length === 0) return false;
+    if (late.length + urgent.length === 0) return false;
+    for (const row of urgent) row.alone = true;
     this.#cancel(dispatch);
-    const message = `the answer would come after request.deadline_ms (${this.#options.deadlineMs})`;
     for (const { request } of late) {
       this.#gate.learn(request.expectedMs, Infinity);
-      this.#fail(request, new PlimsollError('QUEUE_FULL', message, { retryAfterSeconds: 1 }));
+      this.#fail(request, givenUp(this.#options.deadlineMs));
     }
     return true;
   }
 
   /** Puts the rows of a batch that cannot run now back to the front, in their order. */
-  #cancel({ rows, same }: Dispatch<Row>): void {
-    const all = rows.flatMap((row) => [row, ...(same.get(row) ?? [])]);
-    this.#putBack(all, new Set(rows));
+  #cancel(dispatch: Dispatch<Row>): void {
+    this.#putBack(allRowsOf(dispatch), new Set(dispatch.rows));
   }
 
   /**
@@ -271,14 +275,12 @@ export class Dispatcher {
   }
 
   /** @returns call it when the batch is over; undefined if the batch cannot run now. */
-  #admit(worker: Worker, { rows, same }: Dispatch<Row>): (() => void) | undefined {
-    const ready = rows[0]?.request.ready;
+  #admit(worker: Worker, dispatch: Dispatch<Row>): (() => void) | undefined {
+    const ready = dispatch.rows[0]?.request.ready;
     try {
       return ready && this.#held.admit(worker, ready);
     } catch (error) {
-      for (const row of rows) {
-        for (const each of [row, ...(same.get(row) ?? [])]) this.#fail(each.request, error);
-      }
+      for (const { request } of allRowsOf(dispatch)) this.#fail(request, error);
       return undefined;
     }
   }
@@ -319,7 +321,7 @@ export class Dispatcher {
     const joined = this.#running.begin(dispatch);
     const work = workOf(rows);
     const { budgetMs, hardMs: timeoutMs } = this.#faults.limitOf(ready, work);
-    const expectedMs = this.#gate.batchMs(model, work.size);
+    const expectedMs = this.#gate.batchMs(model, rowSizesOf(rows));
     try {
       const handle = handleOf(ready, this.#options.threads);
       const options = { timeoutMs, budgetMs, expectedMs, ...optionsOf(dispatch, this.#limits) };
@@ -349,7 +351,7 @@ export class Dispatcher {
   #learn(ready: ReadyModel, rows: readonly Row[], { loadMs = 0, ...result }: Ran): void {
     const { tokenizeMs, runMs } = result;
     const work = workOf(rows);
-    this.#gate.observe(ready.model.id, work.size, result.tookMs - loadMs);
+    this.#gate.observe(ready.model.id, rowSizesOf(rows), result.tookMs - loadMs);
     this.#faults.answered(ready, work, tokenizeMs + runMs);
     const [model, retried] = [ready.model.id, rows.some(({ losses }) => losses > 0)];
     this.#options.onBatch({ model, items: rows.length, tokenizeMs, runMs, retried });

@@ -1,4 +1,5 @@
 import { PlimsollError } from '../../errors.js';
+import { CostModel } from './cost-model.js';
 import type { WaitingRow, WaitingRows } from './waiting-rows.js';
 
 export interface QueueGateOptions {
@@ -14,23 +15,23 @@ export interface QueueGateOptions {
 export interface Arrival {
   readonly model: string;
   readonly user: string;
-  /** Inputs. */
-  readonly count: number;
-  /** Sum of their sizes, in characters. */
-  readonly size: number;
+  /** Of its inputs, in characters. */
+  readonly sizes: readonly number[];
 }
 
 /** The part of the queue that matters here. */
 export type WaitingWork = Pick<
   WaitingRows<WaitingRow>,
-  'size' | 'models' | 'sizeOf' | 'countOfUser' | 'activeUsers' | 'quantum' | 'turnsFor'
+  | 'size'
+  | 'models'
+  | 'sizeOf'
+  | 'octavesOf'
+  | 'countOfUser'
+  | 'activeUsers'
+  | 'quantum'
+  | 'turnsFor'
 >;
 
-/**
- * Batches count for less by a factor of e with each ten seconds that workers have been busy since. A queue that lasts
- * for half a minute is not judged by the last batch.
- */
-const RATE_MEMORY_MS = 10_000;
 const LONGEST_RETRY_SECONDS = 60;
 /** One answer in 200 may come later than allowed for; it is given up when its turn comes. */
 const LATENESS_QUANTILE = 0.995;
@@ -57,21 +58,15 @@ const EVENT_LOOP_SHARE = 0.02;
 /** A row that has waited for less of its deadline than this is never given up: it came to a short deadline. */
 const WAITED_SHARE = 0.5;
 
-/** What a model's batches took lately. */
-interface Rate {
-  ms: number;
-  size: number;
-}
-
 /**
- * Decides who may wait, and tells the others when to come back. It refuses what would be late, and no more: what a
- * model's characters cost is learned from the batches that ran (before the first one nothing is refused for its
+ * Decides who may wait, and tells the others when to come back. It refuses what would be late, and no more: what
+ * texts cost a model is learned from the batches that ran (before the first one nothing is refused for its
  * cost), and how far expectations can be trusted from what came of them. Expectations near the deadline are
  * never exact, so the rest is decided when the turn of a row has come: {@link QueueGate.isTooLate}.
  */
 export class QueueGate {
   readonly #options: QueueGateOptions;
-  readonly #rates = new Map<string, Rate>();
+  readonly #costs = new Map<string, CostModel>();
   /** Of what answers took ÷ what was expected: hardly any is more. */
   #lateness = FIRST_LATENESS;
 
@@ -82,26 +77,23 @@ export class QueueGate {
   /**
    * A batch was answered.
    *
-   * @param ms time on one worker, loading left out. Sums are kept, not ratios: a short text takes long for each of
-   *    its few characters.
+   * @param sizes of its rows, in characters
+   * @param ms time on one worker, loading left out
    */
-  observe(model: string, size: number, ms: number): void {
-    const rate = this.#rates.get(model) ?? { ms: 0, size: 0 };
-    this.#rates.set(model, rate);
-    const kept = Math.exp(-Math.max(0, ms) / RATE_MEMORY_MS);
-    rate.ms = rate.ms * kept + Math.max(0, ms);
-    rate.size = rate.size * kept + Math.max(1, size);
+  observe(model: string, sizes: readonly number[], ms: number): void {
+    const cost = this.#costs.get(model) ?? new CostModel();
+    this.#costs.set(model, cost);
+    cost.observe(sizes, Math.max(0, ms));
   }
 
-  /** Expected time of a batch of that size on one worker; infinite before the first one of the model. */
-  batchMs(model: string, size: number): number {
-    return this.#rates.has(model) ? this.#costMs(model, size) : Number.POSITIVE_INFINITY;
+  /** Expected time of a batch of such rows on one worker; infinite before the first one of the model. */
+  batchMs(model: string, sizes: readonly number[]): number {
+    return this.#costs.get(model)?.msOf(sizes) ?? Number.POSITIVE_INFINITY;
   }
 
   /** Most characters of a batch of the model that takes that long on one worker; infinite before its first one. */
   sizeWithin(model: string, ms: number): number {
-    const rate = this.#rates.get(model);
-    return rate === undefined || rate.ms === 0 ? Infinity : (ms * rate.size) / rate.ms;
+    return this.#costs.get(model)?.sizeWithin(ms) ?? Infinity;
   }
 
   /**
@@ -123,19 +115,21 @@ export class QueueGate {
    * those behind it.
    *
    * @param waitedMs since it came.
-   * @param batchSize of the batch that it would run in.
+   * @param sizes of the rows of the batch that it would run in.
    */
-  isTooLate(waitedMs: number, model: string, batchSize: number): boolean {
+  isTooLate(waitedMs: number, model: string, sizes: readonly number[]): boolean {
     const { deadlineMs } = this.#options;
-    if (waitedMs < WAITED_SHARE * deadlineMs || !this.#rates.has(model)) return false;
+    if (waitedMs < WAITED_SHARE * deadlineMs || !this.#costs.has(model)) return false;
     const reserveMs = Math.min(EVENT_LOOP_MS, EVENT_LOOP_SHARE * deadlineMs);
-    return waitedMs + BATCH_RESERVE * this.#costMs(model, batchSize) + reserveMs > deadlineMs;
+    return waitedMs + BATCH_RESERVE * this.batchMs(model, sizes) + reserveMs > deadlineMs;
   }
 
   /** Time that the workers need for all that waits. */
   waitingMs(waiting: WaitingWork, workers: number): number {
     let ms = 0;
-    for (const model of waiting.models) ms += this.#costMs(model, waiting.sizeOf(model));
+    for (const model of waiting.models) {
+      ms += this.#costs.get(model)?.msOfOctaves(waiting.octavesOf(model)) ?? 0;
+    }
     return ms / workers;
   }
 
@@ -149,12 +143,14 @@ export class QueueGate {
    * 4. QUEUE_FULL if the answer is expected after the deadline ({@link QueueGate.expectedMs}, times what answers
    *    have taken beyond that lately). With nobody else waiting it passes: then the deadline itself decides.
    *
+   * @param leftMs until a worker is free, in the mean
    * @returns ms until the answer is expected; 0 with nobody else waiting
    * @throws PlimsollError with `retryAfterSeconds`: waiting work ÷ measured rate, rounded up, 1 to 60.
    */
-  check(arrival: Arrival, waiting: WaitingWork, workers: number): number {
+  check(arrival: Arrival, waiting: WaitingWork, workers: number, leftMs = 0): number {
     const { maxWaiting, maxWaitingOfUser, deadlineMs } = this.#options;
-    const { user, count } = arrival;
+    const { user, sizes } = arrival;
+    const count = sizes.length;
     if (count > maxWaiting) {
       const message = `${count} inputs are more than can ever wait (queue.max_inputs is ${maxWaiting})`;
       throw new PlimsollError('INVALID_INPUT', message); // 1
@@ -170,7 +166,7 @@ export class QueueGate {
       throw refusal('TOO_MANY_REQUESTS', message, (waitMs * own) / waiting.size); // 3
     }
     if (waiting.size === 0) return 0;
-    const expectedMs = this.expectedMs(arrival, waiting, workers);
+    const expectedMs = leftMs + this.expectedMs(arrival, waiting, workers);
     const likelyMs = expectedMs * this.#lateness;
     if (likelyMs > deadlineMs) {
       const message = `${waiting.size} inputs are waiting: the answer is expected after ${Math.ceil(likelyMs)} ms, and request.deadline_ms is ${deadlineMs}`;
@@ -184,10 +180,11 @@ export class QueueGate {
    * may add as much as they have waiting now; they are not expected to stay for all the turns of a request of
    * thousands of inputs.
    */
-  expectedMs({ model, user, size }: Arrival, waiting: WaitingWork, workers: number): number {
+  expectedMs({ model, user, sizes }: Arrival, waiting: WaitingWork, workers: number): number {
+    const size = sizes.reduce((sum, each) => sum + each, 0);
     const waitMs = this.waitingMs(waiting, workers);
     const own = waiting.countOfUser(user);
-    const ownMs = this.#costMs(model, size) / workers + (waitMs * own) / waiting.size;
+    const ownMs = this.#runMs(model, sizes, workers) + (waitMs * own) / waiting.size;
     let characters = 0;
     for (const each of waiting.models) characters += waiting.sizeOf(each);
     const turnMs = (waitMs * waiting.quantum) / characters;
@@ -197,10 +194,19 @@ export class QueueGate {
     return ownMs + Math.min(waiting.turnsFor(user, size) * roundMs, 2 * othersMs);
   }
 
-  #costMs(model: string, size: number): number {
-    const rate = this.#rates.get(model);
-    return rate === undefined ? 0 : (size * rate.ms) / rate.size;
+  /** Workers share the rows of a request, but not the last row: it takes as long as it does. */
+  #runMs(model: string, sizes: readonly number[], workers: number): number {
+    const cost = this.#costs.get(model);
+    if (cost === undefined) return 0;
+    const longest = sizes.reduce((most, size) => Math.max(most, size), 0);
+    return Math.max(cost.msOf([longest]), cost.msOf(sizes) / workers);
   }
+}
+
+/** For a row whose turn has come, and which is not worth running; see {@link QueueGate.isTooLate}. */
+export function givenUp(deadlineMs: number): PlimsollError {
+  const message = `the answer would come after request.deadline_ms (${deadlineMs})`;
+  return new PlimsollError('QUEUE_FULL', message, { retryAfterSeconds: 1 });
 }
 
 function refusal(code: 'QUEUE_FULL' | 'TOO_MANY_REQUESTS', message: string, waitMs: number) {

@@ -1,5 +1,5 @@
-import { CLASSES_PER_DOUBLING, lengthClass } from './length-class.js';
 import { Line, type Place } from './line.js';
+import { ModelRows } from './model-rows.js';
 
 /** A waiting input. */
 export interface WaitingRow {
@@ -39,13 +39,6 @@ interface User<R> {
   overtaken: boolean;
   /** The row of its last turn. */
   lastTurn: R | undefined;
-}
-
-interface ModelRows<R> {
-  /** By {@link lengthClass}; rows that must run alone are in none. */
-  readonly byLength: Map<number, Line<R>>;
-  count: number;
-  size: number;
 }
 
 interface Entry<R> {
@@ -123,6 +116,11 @@ export class WaitingRows<R extends WaitingRow> {
     return this.#models.get(model)?.size ?? 0;
   }
 
+  /** Effective sizes that wait for the model, summed by octave of length; see {@link lengthOctave}. */
+  octavesOf(model: string): readonly number[] {
+    return this.#models.get(model)?.octaves ?? [];
+  }
+
   countOfUser(user: string): number {
     return this.#users.get(user)?.count ?? 0;
   }
@@ -191,9 +189,7 @@ export class WaitingRows<R extends WaitingRow> {
     user.size -= row.size;
     if (user.count === 0) this.#activeUsers -= 1;
     user.lanes.get(row.model)?.line.left();
-    if (row.alone !== true) this.#leaveLength(model, row);
-    model.count -= 1;
-    model.size -= row.size;
+    model.leave(row);
     if (model.count === 0) this.#models.delete(row.model);
   }
 
@@ -249,9 +245,8 @@ export class WaitingRows<R extends WaitingRow> {
 
   /** A row of the shortest class, whoever’s turn it is; undefined if none is within its model’s `mostSize`. */
   shortest(isHeld: (model: string) => boolean, mostSize: (model: string) => number): R | undefined {
-    for (const [model, { byLength }] of this.#models) {
-      if (isHeld(model) || byLength.size === 0) continue;
-      const row = byLength.get(Math.min(...byLength.keys()))?.first();
+    for (const [model, rows] of this.#models) {
+      const row = isHeld(model) ? undefined : rows.shortest();
       if (row !== undefined && row.size <= mostSize(model)) return row;
     }
     return undefined;
@@ -270,15 +265,7 @@ export class WaitingRows<R extends WaitingRow> {
 
   /** Up to `most` rows of the model within a factor of two of that size, the nearest class first. */
   alike(model: string, size: number, most: number): readonly R[] {
-    const found: R[] = [];
-    const byLength = this.#models.get(model)?.byLength;
-    if (byLength === undefined) return found;
-    const own = lengthClass(size);
-    for (let away = 0; away <= CLASSES_PER_DOUBLING && found.length < most; away += 1) {
-      byLength.get(own - away)?.fill(found, most);
-      if (away > 0) byLength.get(own + away)?.fill(found, most);
-    }
-    return found;
+    return this.#models.get(model)?.alike(size, most) ?? [];
   }
 
   #firstOf(user: User<R>, isHeld: (model: string) => boolean): R | undefined {
@@ -299,23 +286,16 @@ export class WaitingRows<R extends WaitingRow> {
     this.#arrivals += 1;
     const user = this.#userOf(row.user);
     const lane = this.#laneOf(user, row.model);
-    const model = this.#models.get(row.model) ?? { byLength: new Map(), count: 0, size: 0 };
+    const model = this.#models.get(row.model) ?? new ModelRows<R>();
     this.#models.set(row.model, model);
     const entry = { lane: { item: row }, length: { item: row } };
     this.#entries.set(row, entry);
     this.#enterSame(row);
     lane.line[how](entry.lane);
-    if (row.alone !== true) {
-      const key = lengthClass(row.size);
-      const line = model.byLength.get(key) ?? new Line<R>();
-      model.byLength.set(key, line);
-      line[how](entry.length);
-    }
+    model.enter(row, entry.length, how);
     if (user.count === 0) this.#activeUsers += 1;
     user.count += 1;
     user.size += row.size;
-    model.count += 1;
-    model.size += row.size;
     return lane;
   }
 
@@ -381,13 +361,6 @@ export class WaitingRows<R extends WaitingRow> {
   #leaveRound(user: User<R>): void {
     user.place.item = undefined;
     user.line.left();
-  }
-
-  #leaveLength(model: ModelRows<R>, row: R): void {
-    const key = lengthClass(row.size);
-    const line = model.byLength.get(key);
-    line?.left();
-    if (line?.size === 0) model.byLength.delete(key);
   }
 }
 

@@ -75,6 +75,19 @@ export class BatchPrefetch {
     for (const batch of this.#batches) batch.isRecalled ||= isRecallable(batch);
   }
 
+  /**
+   * Expected time until all that was sent has run, in ms. A bundle that can be recalled, and what nothing is expected
+   * of, count as nothing.
+   */
+  get leftMs(): number {
+    const now = performance.now();
+    return this.#batches.reduce((sum, batch, at) => {
+      if (batch.batchTokens !== undefined || !Number.isFinite(batch.expectedMs)) return sum;
+      const ranMs = at === 0 ? now - this.#startedMs(batch) : 0;
+      return sum + Math.max(0, batch.expectedMs - ranMs);
+    }, 0);
+  }
+
   /** The batch was answered or lost. @returns ms since the worker was free for it */
   finish(batch: AssignedBatch): number {
     const tookMs = performance.now() - this.#startedMs(batch);

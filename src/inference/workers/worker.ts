@@ -103,6 +103,11 @@ export class Worker {
     return this.#state;
   }
 
+  /** Expected time until it has run what was sent to it, in ms. */
+  get leftMs(): number {
+    return this.#batches.leftMs;
+  }
+
   /** Model of the running batch, or of the other work that it does. */
   get running(): string | undefined {
     return this.#batches.running?.model;

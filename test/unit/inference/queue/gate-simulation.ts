@@ -29,6 +29,7 @@ interface Row extends WaitingRow {
   readonly expectedMs: number;
   readonly done: () => void;
   isDone: boolean;
+  alone?: boolean;
 }
 
 const WORKERS = 2;
@@ -40,6 +41,11 @@ const [SHORTEST, LONGEST] = [200, 900];
 /** As much as the server asks for at least. */
 const RETRY_MS = 1000;
 
+/** Of one batch: a fixed cost, and each character's. */
+function evenMsOf(sizes: readonly number[]): number {
+  return FIXED_MS + MS_PER_CHARACTER * sizes.reduce((sum, size) => sum + size, 0);
+}
+
 export function simulate(load: Load): Outcome {
   const { deadlineMs, hasGate } = load;
   const random = randomNumbers();
@@ -47,6 +53,7 @@ export function simulate(load: Load): Outcome {
   const waiting = new WaitingRows<Row>(2048);
   const gate = new QueueGate({ maxWaiting: 10_000, maxWaitingOfUser: 10_000, deadlineMs });
   const isBusy = Array.from({ length: WORKERS }, () => false);
+  const endsMs = Array.from({ length: WORKERS }, () => 0);
   const answeredMs: number[] = [];
   let [late, refused, givenUp] = [0, 0, 0];
 
@@ -56,10 +63,13 @@ export function simulate(load: Load): Outcome {
     row.done();
   };
   const run = (worker: number, rows: readonly Row[]) => {
-    const size = rows.reduce((sum, row) => sum + row.size, 0);
-    if (hasGate && rows.some((row) => gate.isTooLate(timeline.nowMs - row.sentMs, 'm', size))) {
+    const sizes = rows.map((row) => row.size);
+    const isLate = (row: Row, of: readonly number[]) =>
+      hasGate && gate.isTooLate(timeline.nowMs - row.sentMs, 'm', of);
+    if (rows.some((row) => isLate(row, sizes))) {
       for (const row of rows) {
-        if (!gate.isTooLate(timeline.nowMs - row.sentMs, 'm', size)) waiting.putBack(row);
+        row.alone ||= isLate(row, sizes);
+        if (!isLate(row, [row.size])) waiting.putBack(row);
         else {
           givenUp += 1;
           finish(row, Number.POSITIVE_INFINITY);
@@ -68,11 +78,13 @@ export function simulate(load: Load): Outcome {
       return;
     }
     isBusy[worker] = true;
-    const evenMs = (FIXED_MS + MS_PER_CHARACTER * size) * load.slowdown(timeline.nowMs);
+    const expectedMs = gate.batchMs('m', sizes);
+    endsMs[worker] = Number.isFinite(expectedMs) ? timeline.nowMs + expectedMs : 0;
+    const evenMs = evenMsOf(sizes) * load.slowdown(timeline.nowMs);
     const ms = evenMs * Math.exp(NOISE * random.normal());
     timeline.after(ms, () => {
       isBusy[worker] = false;
-      gate.observe('m', size, ms);
+      gate.observe('m', sizes, ms);
       for (const row of rows.filter(({ isDone }) => !isDone)) {
         answeredMs.push(timeline.nowMs - row.sentMs);
         finish(row, timeline.nowMs - row.sentMs);
@@ -80,6 +92,9 @@ export function simulate(load: Load): Outcome {
       pump();
     });
   };
+  const leftMs = () =>
+    endsMs.reduce((sum, end, at) => sum + (isBusy[at] ? Math.max(0, end - timeline.nowMs) : 0), 0) /
+    WORKERS;
   const pump = () => {
     for (;;) {
       const views = isBusy.flatMap((busy, id) =>
@@ -94,7 +109,8 @@ export function simulate(load: Load): Outcome {
     const size = Math.round(SHORTEST + (LONGEST - SHORTEST) * random.next() ** 2);
     let expectedMs = 0;
     try {
-      if (hasGate) expectedMs = gate.check({ model: 'm', user, count: 1, size }, waiting, WORKERS);
+      if (hasGate)
+        expectedMs = gate.check({ model: 'm', user, sizes: [size] }, waiting, WORKERS, leftMs());
     } catch (error) {
       if (!(error instanceof PlimsollError)) throw error;
       refused += 1;

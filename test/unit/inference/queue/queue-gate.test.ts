@@ -11,14 +11,19 @@ function waitingOf(counts: Readonly<Record<string, number>>): WaitingRows<Waitin
   return waiting;
 }
 
+/** Inputs of 100 characters each. */
+function inputs(count: number): readonly number[] {
+  return Array.from({ length: count }, () => 100);
+}
+
 /** 100 characters take 100 ms; 100 inputs may wait, 50 of one user. */
 function gate(deadlineMs = 1_000_000): QueueGate {
   const made = new QueueGate({ maxWaiting: 100, maxWaitingOfUser: 50, deadlineMs });
-  made.observe('m', 1000, 1000);
+  made.observe('m', inputs(10), 1000);
   return made;
 }
 
-const arrival = (user: string, count: number) => ({ model: 'm', user, count, size: count * 100 });
+const arrival = (user: string, count: number) => ({ model: 'm', user, sizes: inputs(count) });
 
 describe('the gate of the queue', () => {
   test('1: more than can ever wait is wrong, not early', () => {
@@ -45,7 +50,7 @@ describe('the gate of the queue', () => {
     expect(check(2)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL', retryAfterSeconds: 4 }));
     expect(check(100)).toThrow(expect.objectContaining({ retryAfterSeconds: 1 }));
     const slow = new QueueGate({ maxWaiting: 100, maxWaitingOfUser: 50, deadlineMs: 1 });
-    slow.observe('m', 1, 1_000_000);
+    slow.observe('m', [1], 1_000_000);
     const late = () => slow.check(arrival('c', 30), waitingOf({ a: 45, b: 30 }), 1);
     expect(late).toThrow(expect.objectContaining({ retryAfterSeconds: 60 }));
   });
@@ -62,9 +67,9 @@ describe('the gate of the queue', () => {
 
   test('4: a short text waits behind the long ones of others who came before it', () => {
     const others = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`user-${n}`, 1]));
-    const short = { model: 'm', user: 'c', count: 1, size: 10 };
+    const short = { model: 'm', user: 'c', sizes: [10] };
     const check = () => gate(2000).check(short, waitingOf(others), 1);
-    expect(check).toThrow(/expected after 2211 ms/);
+    expect(check).toThrow(/expected after 2310 ms/);
   });
 
   test('4: before each turn that a user needs, every other one has one', () => {
@@ -76,7 +81,13 @@ describe('the gate of the queue', () => {
     expect(made.expectedMs(arrival('c', 5), waiting, 1)).toBeCloseTo(2000);
     // The second turn of one who waits already: two others have two.
     expect(made.expectedMs(arrival('a', 1), waiting, 1)).toBeCloseTo(600);
-    expect(made.expectedMs(arrival('a', 1), waiting, 2)).toBeCloseTo(300);
+    expect(made.expectedMs(arrival('a', 1), waiting, 2)).toBeCloseTo(350);
+  });
+
+  test('4: the last row takes as long as it does, and what runs comes first', () => {
+    const waiting = waitingOf({ a: 1 });
+    expect(gate().expectedMs(arrival('c', 1), waiting, 4)).toBeCloseTo(100 + 100 / 4);
+    expect(gate().check(arrival('c', 1), waiting, 4, 70)).toBeCloseTo(70 + 100 + 100 / 4);
   });
 
   test('4: but not for all the turns of a large request: others may have left by then', () => {
@@ -106,21 +117,25 @@ describe('the gate of the queue', () => {
     expect(() => fresh.check(arrival('c', 1), waitingOf({ a: 90 }), 1)).not.toThrow();
   });
 
-  test('what a character costs is learned by characters, not by batches', () => {
+  test('what texts cost is learned by their length', () => {
     const made = new QueueGate({ maxWaiting: 100, maxWaitingOfUser: 50, deadlineMs: 1000 });
-    // As many batches of short texts, which take ten times as long for a character.
-    for (let n = 0; n < 50; n += 1) {
-      made.observe('m', 1000, 10);
-      made.observe('m', 10, 1);
+    // Short texts take ten times as long for a character.
+    for (let n = 0; n < 5000; n += 1) {
+      made.observe('m', [1000], 10);
+      made.observe('m', [100], 10);
     }
-    const waiting = waitingOf({ a: 50 });
-    expect(made.waitingMs(waiting, 1)).toBeGreaterThan(50);
-    expect(made.waitingMs(waiting, 1)).toBeLessThan(60);
+    const long = new WaitingRows<WaitingRow>(100);
+    for (let n = 0; n < 50; n += 1) long.add({ model: 'm', user: 'a', size: 1000 });
+    expect(made.waitingMs(waitingOf({ a: 50 }), 1)).toBeCloseTo(500, -1);
+    expect(made.waitingMs(long, 1)).toBeCloseTo(500, -1);
+    // A slower machine is slower for both, though it ran only short ones since.
+    for (let n = 0; n < 1000; n += 1) made.observe('m', [100], 20);
+    expect(made.waitingMs(long, 1)).toBeGreaterThan(800);
   });
 
   test('the last ten seconds of work count: a model that became slower is known to be', () => {
     const made = gate();
-    for (let n = 0; n < 100; n += 1) made.observe('m', 100, 300);
+    for (let n = 0; n < 100; n += 1) made.observe('m', [100], 300);
     expect(made.waitingMs(waitingOf({ a: 1 }), 1)).toBeGreaterThan(270);
   });
 
@@ -174,18 +189,18 @@ describe('the gate of the queue', () => {
   describe('a row whose turn has come', () => {
     test('is given up if its batch would end after the deadline', () => {
       // A batch of 100 characters takes 100 ms, and is allowed half as much more.
-      expect(gate(2000).isTooLate(1815, 'm', 100)).toBe(false);
-      expect(gate(2000).isTooLate(1835, 'm', 100)).toBe(true);
-      expect(gate(2000).isTooLate(1750, 'm', 200)).toBe(true);
+      expect(gate(2000).isTooLate(1815, 'm', [100])).toBe(false);
+      expect(gate(2000).isTooLate(1835, 'm', [100])).toBe(true);
+      expect(gate(2000).isTooLate(1750, 'm', [100, 100])).toBe(true);
     });
 
     test('is not if it has hardly waited: the deadline itself decides', () => {
-      expect(gate(100).isTooLate(40, 'm', 1000)).toBe(false);
-      expect(gate(100).isTooLate(60, 'm', 1000)).toBe(true);
+      expect(gate(100).isTooLate(40, 'm', inputs(10))).toBe(false);
+      expect(gate(100).isTooLate(60, 'm', inputs(10))).toBe(true);
     });
 
     test('is not if nobody knows what its batch takes', () => {
-      expect(gate(2000).isTooLate(1990, 'other', 1000)).toBe(false);
+      expect(gate(2000).isTooLate(1990, 'other', inputs(10))).toBe(false);
     });
   });
 });
