@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import type { Relay, RelayMode } from './relay.js';
@@ -100,7 +100,7 @@ const HEAD = `POST /v1/classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: app
 export const FAULT_NAMES: readonly string[] = [
   ...['worker hang', 'worker slow', 'worker error', 'worker gone'],
   ...(canLimitFiles ? ['disk error'] : []),
-  ...['disk gone', 'log hang', 'log slow'],
+  ...['disk gone', 'disk garbage', 'log hang', 'log slow'],
   ...['database', 'redis'].flatMap((of) =>
     ['hang', 'slow', 'error', 'garbage', 'gone'].map((kind) => `${of} ${kind}`),
   ),
@@ -231,6 +231,9 @@ function send(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
+/** What others wrote behind the records: lines that are none, and one that does not end. */
+const GARBAGE = Buffer.from('\0\xff[]\n00000000 ["records"]\nno line', 'latin1');
+
 /** The file for records is needed while there is no database. */
 function diskFaults({ pid, data, database }: Exposed): readonly Fault[] {
   const limit = (bytes: number | 'unlimited') =>
@@ -244,7 +247,17 @@ function diskFaults({ pid, data, database }: Exposed): readonly Fault[] {
     },
     end: () => database.set('pass'),
   };
-  if (!canLimitFiles) return [gone];
+  const garbage: Fault = {
+    ...{ boundary: 'disk', kind: 'garbage', shows: /the database takes no records/ },
+    begin: async () => {
+      await database.set('gone');
+      for (const name of await readdir(path.join(data, 'records'))) {
+        await appendFile(path.join(data, 'records', name), GARBAGE);
+      }
+    },
+    end: () => database.set('pass'),
+  };
+  if (!canLimitFiles) return [gone, garbage];
   const full: Fault = {
     ...{ boundary: 'disk', kind: 'error', shows: /the file for records cannot be written/ },
     begin: async () => {
@@ -256,7 +269,7 @@ function diskFaults({ pid, data, database }: Exposed): readonly Fault[] {
       await database.set('pass');
     },
   };
-  return [full, gone];
+  return [full, gone, garbage];
 }
 
 function relayFaults(

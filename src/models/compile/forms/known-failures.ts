@@ -43,10 +43,14 @@ export class KnownFailures {
   /** Notes a failure. @returns the error */
   remembered(model: Model, error: unknown): unknown {
     if (!(error instanceof PlimsollError)) return error;
-    const { code, message } = error;
+    const { code } = error;
     if (code === 'MODEL_UNUSABLE') {
+      const message = error.message + otherGraph(model, error.message);
       this.#failures.set(model.id, { signature: model.signature, code, message });
-    } else if (code === 'STORAGE_UNAVAILABLE') {
+      return new PlimsollError(code, message, { cause: error });
+    }
+    const { message } = error;
+    if (code === 'STORAGE_UNAVAILABLE') {
       const last = this.#diskFailures.get(model.id)?.delayMs ?? FIRST_DELAY_MS / 2;
       const delayMs = Math.min(MOST_DELAY_MS, last * 2);
       const untilMs = performance.now() + delayMs;
@@ -62,4 +66,15 @@ export class KnownFailures {
     this.#failures.delete(model);
     this.#diskFailures.delete(model);
   }
+}
+
+/** What else may be tried, where it may be the graph that is at fault. */
+function otherGraph({ graphs, graphFile, dtype }: Model, message: string): string {
+  const other = graphs.find(({ file }) => file !== graphFile);
+  if (other === undefined || /tokenizer/i.test(message)) return '';
+  const how =
+    other.dtype === dtype
+      ? `it is taken once ${graphFile} is removed`
+      : `{"dtype": "${other.dtype}"} in plimsoll.json takes it`;
+  return `. The folder has another graph, ${other.file}: ${how}`;
 }
