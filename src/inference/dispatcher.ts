@@ -13,7 +13,7 @@ import { HeldModels } from './loads/held-models.js';
 import { handleOf } from './loads/model-handles.js';
 import { ModelLoads } from './loads/model-loads.js';
 import { allRowsOf, lateRows, rowSizesOf } from './queue/dispatched-rows.js';
-import { givenUp, QueueGate } from './queue/queue-gate.js';
+import { type Expectation, givenUp, NO_EXPECTATION, QueueGate } from './queue/queue-gate.js';
 import { recallBundles } from './queue/recall.js';
 import type { BatchLimits, Dispatch, WorkerView } from './queue/scheduler.js';
 import { type Moment, WaitingClasses } from './queue/waiting-classes.js';
@@ -33,7 +33,7 @@ import type { StepResult } from './workers/protocol.js';
 import type { Ran } from './workers/run-options.js';
 import type { Worker } from './workers/worker.js';
 
-interface Arriving extends Pick<Request, 'ready' | 'keyed' | 'isJob' | 'expectedMs'> {
+interface Arriving extends Pick<Request, 'ready' | 'keyed' | 'isJob' | 'expectation'> {
   readonly inputs: readonly RowInput[];
   readonly sizes: readonly number[];
   readonly user: string;
@@ -101,12 +101,12 @@ export class Dispatcher {
     keyed?: Keyed,
   ): Promise<Answer> {
     const sizes = sizesOf(inputs, ready.model.description.maxTokens, keyed?.tokens);
-    let expectedMs: number;
+    let expectation: Expectation;
     try {
       this.#faults.check(ready, keyed);
       this.#waiting.arrived(performance.now());
       const arrival = { model: ready.model.id, user, sizes };
-      expectedMs = this.#gate.check(
+      expectation = this.#gate.check(
         arrival,
         this.#waiting.callers,
         this.#workers(),
@@ -115,7 +115,7 @@ export class Dispatcher {
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#queue({ ready, inputs, sizes, user, keyed, expectedMs, isJob: false }, abort);
+    return this.#queue({ ready, inputs, sizes, user, keyed, expectation, isJob: false }, abort);
   }
 
   /**
@@ -137,18 +137,18 @@ export class Dispatcher {
     } catch (error) {
       return Promise.reject(error);
     }
-    const of = { ready, inputs, sizes, user, keyed, expectedMs: Infinity, isJob: true };
+    const of = { ready, inputs, sizes, user, keyed, expectation: NO_EXPECTATION, isJob: true };
     return this.#queue(of, abort);
   }
 
   #queue(of: Arriving, { signal }: Abortable): Promise<Answer> {
     const { inputs, sizes, user, ...asked } = of;
-    const { ready, isJob, expectedMs } = asked;
+    const { ready, isJob, expectation } = asked;
     const model = ready.model.id;
     if (signal.aborted) return Promise.reject(signal.reason);
     const { request, answer } = openRequest(asked, inputs.length, signal, {
       onAbort: (reason) => this.#fail(request, reason),
-      onAnswer: (tookMs) => !isJob && this.#gate.learn(expectedMs, tookMs),
+      onAnswer: (tookMs) => this.#gate.learn(expectation, tookMs),
     });
     this.#options.onArrival(model);
     let isInJob = false;
@@ -250,7 +250,7 @@ export class Dispatcher {
     for (const row of urgent) row.alone = true;
     this.#cancel(dispatch);
     for (const { request } of late) {
-      this.#gate.learn(request.expectedMs, Infinity);
+      this.#gate.learn(request.expectation, Infinity);
       this.#fail(request, givenUp(this.#options.deadlineMs));
     }
     return true;
@@ -393,7 +393,7 @@ export class Dispatcher {
     const late = error instanceof PlimsollError && error.code === 'DEADLINE_EXCEEDED';
     const waiting = this.#waiting.of(request);
     for (const row of request.rows) waiting.remove(row);
-    if (late) this.#gate.learn(request.expectedMs, Infinity);
+    if (late) this.#gate.learn(request.expectation, Infinity);
     if (late && refusal !== undefined) request.reject(refusal);
     else request.reject(error instanceof Error ? error : new Error(String(error)));
   }

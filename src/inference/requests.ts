@@ -2,6 +2,7 @@ import type { ScoreFunction } from '../models/intake/reading/scoring.js';
 import type { ReadyModel } from '../models/library.js';
 import type { TokenOptions } from '../models/run/entities.js';
 import type { RowInput } from '../models/run/row-input.js';
+import type { Expectation } from './queue/queue-gate.js';
 import type { ClassedRow } from './queue/waiting-classes.js';
 import type { BatchResult, RowResult } from './workers/protocol.js';
 
@@ -38,7 +39,7 @@ export interface Request {
   /** Of a job, which nobody waits for. */
   readonly isJob: boolean;
   /** Latency predicted by the gate on arrival; see {@link QueueGate.check}. */
-  readonly expectedMs: number;
+  readonly expectation: Expectation;
   readonly enqueuedAtMs: number;
   readonly results: RowResult[];
   open: number;
@@ -86,7 +87,7 @@ export function newRow(
 
 /** Opens a request, which its answer, an error or its caller's leaving settles. */
 export function openRequest(
-  of: Pick<Request, 'ready' | 'keyed' | 'isJob' | 'expectedMs'>,
+  of: Pick<Request, 'ready' | 'keyed' | 'isJob' | 'expectation'>,
   inputs: number,
   signal: AbortSignal,
   on: {

@@ -1,5 +1,6 @@
 import { PlimsollError } from '../../errors.js';
 import { CostModel } from './cost-model.js';
+import { lengthOctave, OCTAVES } from './length-class.js';
 import type { WaitingRow, WaitingRows } from './waiting-rows.js';
 
 export interface QueueGateOptions {
@@ -18,6 +19,16 @@ export interface Arrival {
   /** Of its inputs, in characters. */
   readonly sizes: readonly number[];
 }
+
+/** When the answer to a request is expected. */
+export interface Expectation {
+  /** From its arrival; 0 where nothing was expected. */
+  readonly ms: number;
+  /** Of its longest text; see {@link lengthOctave}. */
+  readonly octave: number;
+}
+
+export const NO_EXPECTATION: Expectation = { ms: 0, octave: 0 };
 
 /** The part of the queue that matters here. */
 export type WaitingWork = Pick<
@@ -67,8 +78,11 @@ const WAITED_SHARE = 0.5;
 export class QueueGate {
   readonly #options: QueueGateOptions;
   readonly #costs = new Map<string, CostModel>();
-  /** Of what answers took ÷ what was expected: hardly any is more. */
-  #lateness = FIRST_LATENESS;
+  /**
+   * Of what answers took ÷ what was expected: hardly any is more. By octave of length, as short texts run along with others before
+   * their turn, and so make long ones wait.
+   */
+  readonly #lateness = Array.from({ length: OCTAVES }, () => FIRST_LATENESS);
 
   constructor(options: QueueGateOptions) {
     this.#options = options;
@@ -97,17 +111,18 @@ export class QueueGate {
   }
 
   /**
-   * An answer that was expected after `expectedMs` (see {@link check}) took so long.
+   * An answer of which something was expected (see {@link check}) took so long.
    *
    * @param tookMs infinite if it was late, or given up.
    */
-  learn(expectedMs: number, tookMs: number): void {
-    if (expectedMs < this.#options.deadlineMs * LEARNED_SHARE) return;
+  learn({ ms, octave }: Expectation, tookMs: number): void {
+    const lateness = this.#lateness[octave] ?? FIRST_LATENESS;
+    if (ms < this.#options.deadlineMs * LEARNED_SHARE) return;
     // Steps that balance where a quantile is (H. Robbins, S. Monro, 1951). A mean would follow those, too, that
     // came early because they ran along with others: that says nothing of how late one may come.
-    const isMore = tookMs > expectedMs * this.#lateness;
-    this.#lateness += LATENESS_STEP * (isMore ? LATENESS_QUANTILE : LATENESS_QUANTILE - 1);
-    this.#lateness = Math.max(LEAST_LATENESS, Math.min(MOST_LATENESS, this.#lateness));
+    const isMore = tookMs > ms * lateness;
+    const next = lateness + LATENESS_STEP * (isMore ? LATENESS_QUANTILE : LATENESS_QUANTILE - 1);
+    this.#lateness[octave] = Math.max(LEAST_LATENESS, Math.min(MOST_LATENESS, next));
   }
 
   /**
@@ -144,10 +159,10 @@ export class QueueGate {
    *    have taken beyond that lately). With nobody else waiting it passes: then the deadline itself decides.
    *
    * @param leftMs until a worker is free, in the mean
-   * @returns ms until the answer is expected; 0 with nobody else waiting
+   * @returns when the answer is expected; {@link NO_EXPECTATION} with nobody else waiting
    * @throws PlimsollError with `retryAfterSeconds`: waiting work ÷ measured rate, rounded up, 1 to 60.
    */
-  check(arrival: Arrival, waiting: WaitingWork, workers: number, leftMs = 0): number {
+  check(arrival: Arrival, waiting: WaitingWork, workers: number, leftMs = 0): Expectation {
     const { maxWaiting, maxWaitingOfUser, deadlineMs } = this.#options;
     const { user, sizes } = arrival;
     const count = sizes.length;
@@ -165,14 +180,15 @@ export class QueueGate {
       const message = `this user has ${own} inputs waiting; with ${count} more it would have over ${maxWaitingOfUser}, its share (queue.user_share) of the queue`;
       throw refusal('TOO_MANY_REQUESTS', message, (waitMs * own) / waiting.size); // 3
     }
-    if (waiting.size === 0) return 0;
+    if (waiting.size === 0) return NO_EXPECTATION;
     const expectedMs = leftMs + this.expectedMs(arrival, waiting, workers);
-    const likelyMs = expectedMs * this.#lateness;
+    const octave = lengthOctave(longestOf(sizes));
+    const likelyMs = expectedMs * (this.#lateness[octave] ?? FIRST_LATENESS);
     if (likelyMs > deadlineMs) {
       const message = `${waiting.size} inputs are waiting: the answer is expected after ${Math.ceil(likelyMs)} ms, and request.deadline_ms is ${deadlineMs}`;
       throw refusal('QUEUE_FULL', message, likelyMs - deadlineMs); // 4
     }
-    return expectedMs;
+    return { ms: expectedMs, octave };
   }
 
   /**
@@ -198,9 +214,12 @@ export class QueueGate {
   #runMs(model: string, sizes: readonly number[], workers: number): number {
     const cost = this.#costs.get(model);
     if (cost === undefined) return 0;
-    const longest = sizes.reduce((most, size) => Math.max(most, size), 0);
-    return Math.max(cost.msOf([longest]), cost.msOf(sizes) / workers);
+    return Math.max(cost.msOf([longestOf(sizes)]), cost.msOf(sizes) / workers);
   }
+}
+
+function longestOf(sizes: readonly number[]): number {
+  return sizes.reduce((most, size) => Math.max(most, size), 0);
 }
 
 /** For a row whose turn has come, and which is not worth running; see {@link QueueGate.isTooLate}. */

@@ -1,6 +1,10 @@
 /** A server in virtual time: the real queue, scheduler and gate; workers whose batches take a given time. */
 import { PlimsollError } from '../../../../src/errors.js';
-import { QueueGate } from '../../../../src/inference/queue/queue-gate.js';
+import {
+  type Expectation,
+  NO_EXPECTATION,
+  QueueGate,
+} from '../../../../src/inference/queue/queue-gate.js';
 import { plan } from '../../../../src/inference/queue/scheduler.js';
 import { type WaitingRow, WaitingRows } from '../../../../src/inference/queue/waiting-rows.js';
 
@@ -26,7 +30,7 @@ export interface Outcome {
 
 interface Row extends WaitingRow {
   readonly sentMs: number;
-  readonly expectedMs: number;
+  readonly expectation: Expectation;
   readonly done: () => void;
   isDone: boolean;
   alone?: boolean;
@@ -59,7 +63,7 @@ export function simulate(load: Load): Outcome {
 
   const finish = (row: Row, tookMs: number) => {
     row.isDone = true;
-    gate.learn(row.expectedMs, tookMs);
+    gate.learn(row.expectation, tookMs);
     row.done();
   };
   const run = (worker: number, rows: readonly Row[]) => {
@@ -107,10 +111,10 @@ export function simulate(load: Load): Outcome {
   };
   const send = (user: string, next: () => void) => {
     const size = Math.round(SHORTEST + (LONGEST - SHORTEST) * random.next() ** 2);
-    let expectedMs = 0;
+    let expectation = NO_EXPECTATION;
     try {
       if (hasGate)
-        expectedMs = gate.check({ model: 'm', user, sizes: [size] }, waiting, WORKERS, leftMs());
+        expectation = gate.check({ model: 'm', user, sizes: [size] }, waiting, WORKERS, leftMs());
     } catch (error) {
       if (!(error instanceof PlimsollError)) throw error;
       refused += 1;
@@ -120,7 +124,7 @@ export function simulate(load: Load): Outcome {
     // Not in this call: whoever is given up sends again at once.
     const done = () => timeline.after(0, next);
     const sentMs = timeline.nowMs;
-    const row: Row = { model: 'm', user, size, sentMs, expectedMs, done, isDone: false };
+    const row: Row = { model: 'm', user, size, sentMs, expectation, done, isDone: false };
     waiting.add(row);
     timeline.after(deadlineMs, () => {
       if (row.isDone) return;

@@ -87,7 +87,7 @@ describe('the gate of the queue', () => {
   test('4: the last row takes as long as it does, and what runs comes first', () => {
     const waiting = waitingOf({ a: 1 });
     expect(gate().expectedMs(arrival('c', 1), waiting, 4)).toBeCloseTo(100 + 100 / 4);
-    expect(gate().check(arrival('c', 1), waiting, 4, 70)).toBeCloseTo(70 + 100 + 100 / 4);
+    expect(gate().check(arrival('c', 1), waiting, 4, 70).ms).toBeCloseTo(70 + 100 + 100 / 4);
   });
 
   test('4: but not for all the turns of a large request: others may have left by then', () => {
@@ -153,7 +153,7 @@ describe('the gate of the queue', () => {
       }
     };
     const learned = (made: QueueGate, times: number, tookMs: (n: number) => number) => {
-      for (let n = 0; n < times; n += 1) made.learn(1000, tookMs(n));
+      for (let n = 0; n < times; n += 1) made.learn({ ms: 1000, octave: 0 }, tookMs(n));
       return made;
     };
 
@@ -179,9 +179,18 @@ describe('the gate of the queue', () => {
       expect(isRefused(learned(gate(2800), 1000, () => 1_000_000))).toBe(false);
     });
 
+    test('is learned by length: long texts come later where short ones run along with others', () => {
+      const made = gate(2300);
+      for (let n = 0; n < 1000; n += 1) made.learn({ ms: 1000, octave: 3 }, 1250);
+      for (let n = 0; n < 3000; n += 1) made.learn({ ms: 1000, octave: 0 }, 900);
+      expect(isRefused(made)).toBe(false);
+      const long = { model: 'm', user: 'c', sizes: [1600] };
+      expect(() => made.check(long, others, 1)).toThrow('is expected after');
+    });
+
     test('is not learned from what is expected soon', () => {
       const made = gate(2400);
-      for (let n = 0; n < 300; n += 1) made.learn(100, 2500);
+      for (let n = 0; n < 300; n += 1) made.learn({ ms: 100, octave: 0 }, 2500);
       expect(isRefused(made)).toBe(false);
     });
   });
