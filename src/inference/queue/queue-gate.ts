@@ -64,8 +64,8 @@ const BATCH_RESERVE = 1.5;
  * An answer is written later than its batch ends by what the event loop does meanwhile: a collection, a burst of
  * arrivals. Of a short deadline this part at most.
  */
-const EVENT_LOOP_MS = 25;
-const EVENT_LOOP_SHARE = 0.02;
+const EVENT_LOOP_MS = 50;
+const EVENT_LOOP_SHARE = 0.03;
 /** A row that has waited for less of its deadline than this is never given up: it came to a short deadline. */
 const WAITED_SHARE = 0.5;
 

@@ -198,9 +198,9 @@ describe('the gate of the queue', () => {
   describe('a row whose turn has come', () => {
     test('is given up if its batch would end after the deadline', () => {
       // A batch of 100 characters takes 100 ms, and is allowed half as much more.
-      expect(gate(2000).isTooLate(1815, 'm', [100])).toBe(false);
-      expect(gate(2000).isTooLate(1835, 'm', [100])).toBe(true);
-      expect(gate(2000).isTooLate(1750, 'm', [100, 100])).toBe(true);
+      expect(gate(2000).isTooLate(1795, 'm', [100])).toBe(false);
+      expect(gate(2000).isTooLate(1805, 'm', [100])).toBe(true);
+      expect(gate(2000).isTooLate(1700, 'm', [100, 100])).toBe(true);
     });
 
     test('is not if it has hardly waited: the deadline itself decides', () => {
