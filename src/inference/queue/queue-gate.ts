@@ -197,7 +197,6 @@ export class QueueGate {
    * thousands of inputs.
    */
   expectedMs({ model, user, sizes }: Arrival, waiting: WaitingWork, workers: number): number {
-    const size = sizes.reduce((sum, each) => sum + each, 0);
     const waitMs = this.waitingMs(waiting, workers);
     const own = waiting.countOfUser(user);
     const ownMs = this.#runMs(model, sizes, workers) + (waitMs * own) / waiting.size;
@@ -207,7 +206,7 @@ export class QueueGate {
     const others = waiting.activeUsers - (own > 0 ? 1 : 0);
     const othersMs = waitMs * (1 - own / waiting.size);
     const roundMs = Math.min(othersMs, others * turnMs);
-    return ownMs + Math.min(waiting.turnsFor(user, size) * roundMs, 2 * othersMs);
+    return ownMs + Math.min(waiting.turnsFor(user, sizes) * roundMs, 2 * othersMs);
   }
 
   /** Workers share the rows of a request, but not the last row: it takes as long as it does. */

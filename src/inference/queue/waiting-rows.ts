@@ -130,12 +130,18 @@ export class WaitingRows<R extends WaitingRow> {
     return this.#quantum;
   }
 
-  /** Turns until the user's debt, its waiting rows and `size` more characters have been served; at least one. */
-  turnsFor(userName: string, size: number): number {
+  /**
+   * Turns until the last of these rows of the user is served, behind those that wait; at least one. A row is served
+   * in the turn that makes its user's credit positive, however long it is.
+   *
+   * @param sizes of the rows, in characters
+   */
+  turnsFor(userName: string, sizes: readonly number[]): number {
     const user = this.#users.get(userName);
-    if (user === undefined) return Math.max(1, Math.ceil(size / this.#quantum));
-    const characters = Math.max(0, -user.credit) + user.size + size;
-    return Math.max(user.count > 0 ? 2 : 1, Math.ceil(characters / this.#quantum));
+    const before = sizes.slice(0, -1).reduce((sum, size) => sum + size, 0);
+    const paid = before + (user === undefined ? 0 : Math.max(0, -user.credit) + user.size);
+    const isBehind = (user?.count ?? 0) > 0;
+    return Math.max(isBehind ? 2 : 1, Math.floor(paid / this.#quantum) + 1);
   }
 
   /** Whether more than one turn's worth of the user waits. */

@@ -104,8 +104,25 @@ describe('the gate of the queue', () => {
       if (row !== undefined) waiting.take(row);
     }
     expect(waiting.countOfUser('c')).toBe(0);
-    // 250 characters of debt and 100 are four turns.
-    expect(gate().expectedMs(arrival('c', 1), waiting, 1)).toBeCloseTo(100 + 4 * 100);
+    // 250 characters of debt: the third turn leaves some of its own.
+    const expectedMs = gate().expectedMs(arrival('c', 1), waiting, 1);
+    expect(expectedMs).toBeCloseTo(100 + 3 * 100);
+    waiting.add({ model: 'm', user: 'c', size: 100 });
+    let turns = 0;
+    for (let row = waiting.next(() => false); row?.user === 'flood'; turns += 1) {
+      waiting.take(row);
+      row = waiting.next(() => false);
+    }
+    expect(turns).toBe(3);
+  });
+
+  test('4: who is in debt for less than a turn waits for one, however long the text is', () => {
+    const waiting = waitingOf({ a: 1, b: 1 });
+    const riding = { model: 'm', user: 'c', size: 30 };
+    waiting.add(riding);
+    waiting.take(riding);
+    const long = { model: 'm', user: 'c', sizes: [90] };
+    expect(gate().expectedMs(long, waiting, 1)).toBeCloseTo(2 * 100 + 100, -1);
   });
 
   test('4: with nobody waiting, the deadline itself decides', () => {
