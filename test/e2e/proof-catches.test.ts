@@ -24,8 +24,8 @@ const UNDISTURBED = {
   'recycle.after_users': 100_000,
   'recycle.after_growth': '10G',
 };
-/** Enough that a leak of 200 KB stands out from 5 MB of warming up: that is 107 KB a session here. */
-const SESSIONS = 60;
+/** Enough that a leak of 200 KB stands out from 5 MB of warming up, and from what else a busy machine adds to a session. */
+const SESSIONS = 100;
 
 async function start(program?: string): Promise<Server> {
   const server = await startServer({
@@ -76,7 +76,7 @@ describe('the proof', () => {
     expect(trend.low_kb).toBeGreaterThan(trend.claimed_above_kb ?? Infinity);
     expect(code).toBe(1);
     expect(stdout).toMatch(
-      / NO {3}No memory leaks from session to session: memory grows by more than the 107 KB/,
+      / NO {3}No memory leaks from session to session: memory grows by more than the \d+ KB/,
     );
     expect(stdout).toContain('Verdict: failed.');
     await server.stop();

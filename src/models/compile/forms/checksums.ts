@@ -84,7 +84,8 @@ export async function faultOfContents(
       await addFile(hash, path.join(directory, name), 'keep');
     } catch (error) {
       const code = systemCodeOf(error);
-      if (code !== 'ENOENT' && code !== 'EIO') throw error;
+      if (code === 'ENOENT') return `${name} is missing`;
+      if (code !== 'EIO') throw error;
       return `${name} cannot be read: ${messageOf(error)}`;
     }
     if (hash.digest('hex') !== sha256) return `the contents of ${name} have changed`;
