@@ -31,9 +31,10 @@ export class CostModel {
    * A batch was answered.
    *
    * @param sizes of its rows, in characters
-   * @param ms time on one worker
+   * @param ms time on one worker; nothing is learned from none
    */
   observe(sizes: readonly number[], ms: number): void {
+    if (!(ms > 0)) return;
     const expected = sizes.map((size) => this.#shapeMs(size) ?? effectiveSize(size));
     const isKnown = this.#all.size > 0;
     const expectedMs = expected.reduce((sum, each) => sum + each, 0);

@@ -97,7 +97,7 @@ export class QueueGate {
   observe(model: string, sizes: readonly number[], ms: number): void {
     const cost = this.#costs.get(model) ?? new CostModel();
     this.#costs.set(model, cost);
-    cost.observe(sizes, Math.max(0, ms));
+    cost.observe(sizes, ms);
   }
 
   /** Expected time of a batch of such rows on one worker; infinite before the first one of the model. */

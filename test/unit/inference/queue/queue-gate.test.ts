@@ -150,6 +150,15 @@ describe('the gate of the queue', () => {
     expect(made.waitingMs(long, 1)).toBeGreaterThan(800);
   });
 
+  test('a batch that took no time, by two clocks, teaches nothing', () => {
+    const made = new QueueGate({ maxWaiting: 100, maxWaitingOfUser: 50, deadlineMs: 1000 });
+    for (const ms of [0, -3, Number.NaN]) made.observe('m', inputs(2), ms);
+    expect(made.waitingMs(waitingOf({ a: 1 }), 1)).toBe(0);
+    made.observe('m', inputs(2), 200);
+    made.observe('m', inputs(2), 0);
+    expect(made.waitingMs(waitingOf({ a: 1 }), 1)).toBeCloseTo(100);
+  });
+
   test('the last ten seconds of work count: a model that became slower is known to be', () => {
     const made = gate();
     for (let n = 0; n < 100; n += 1) made.observe('m', [100], 300);
