@@ -104,7 +104,7 @@ export const ERRORS = {
     status: 413,
     retryable: false,
     about:
-      'Inputs × labels of the answer, or the entities found, are over `request.max_answer_scores`; the message has the figures. Send fewer inputs or set `top_k`.',
+      'Inputs × labels of the answer, or the entities or tokens found, are over `request.max_answer_scores`; the message has the figures. Send fewer inputs or set `top_k`.',
   },
   INPUT_REFUSED: {
     status: 422,

@@ -140,7 +140,8 @@ export class Assembly {
     this.classifier = this.#classifier();
     this.classification = this.#classification();
     const { library, memory, dispatcher, pool } = this;
-    this.views = new ModelViews({ repository, library, memory, dispatcher, pool });
+    const mostTokens = config['request.max_answer_scores'];
+    this.views = new ModelViews({ repository, library, memory, dispatcher, pool, mostTokens });
     this.workers = new WorkerViews(pool, memory);
     this.hubModels = hubModelsOf(this, given);
     this.pulls = pullsOf(this, given);

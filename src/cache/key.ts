@@ -13,11 +13,20 @@ const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 16;
 /** Longer texts use a temporary buffer. */
 const ROOM_BYTES = 64 * 1024;
+/** A longer part of a scope stands in it by its digest: it has to leave the room to texts. */
+const LONGEST_PART = 256;
+const NOT_ASCII = /[^\x20-\x7e]/;
 /** Letters that name the encoding of an input; a colon follows. */
 const [ASCII, UTF16] = [0x61, 0x75];
 const LETTER_BEFORE = 2;
 /** The digest's bytes as characters; an alias of `latin1` that the types accept. */
 const RAW = 'binary';
+
+/** What stands for a part of a scope: itself if it is short and ASCII, else its digest. Callers choose what is in it. */
+export function scopePart(text: string): string {
+  if (text.length <= LONGEST_PART && !NOT_ASCII.test(text)) return text;
+  return `sha256 ${hash('sha256', Buffer.from(text, 'utf16le'), 'hex')}`;
+}
 
 /**
  * Keys of cached results: HMAC-MD5 over the model's digest, the task's parameters and the exact input.
@@ -63,9 +72,10 @@ export class CacheKeys {
     return hash('md5', this.#outer, 'base64url');
   }
 
-  /** Writes the prefix that all inputs of a scope share. */
+  /** Writes the prefix that all inputs of a scope share: ASCII that leaves room behind it. */
   #setScope(digest: string, task: string): void {
-    const scope = `${digest.length}:${digest}${task.length}:${task}?:`;
+    const [form, what] = [scopePart(digest), scopePart(task)];
+    const scope = `${form.length}:${form}${what.length}:${what}?:`;
     this.#inner.write(scope, BLOCK_BYTES, 'latin1');
     this.#inputAt = BLOCK_BYTES + scope.length;
     this.#digest = digest;

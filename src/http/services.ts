@@ -16,7 +16,7 @@ import type {
 } from '../contract/state/memory.js';
 import type { PoolView } from '../contract/state/pools.js';
 import type { WorkerView } from '../contract/state/workers.js';
-import type { Tokenized } from '../contract/tokenize.js';
+import type { TokenizedTexts } from '../inference/tokenize.js';
 import type { JobService } from '../jobs/service.js';
 import type { MadeKey, NewKey } from '../keys/key-register.js';
 import type { Metrics } from '../metrics/metrics.js';
@@ -88,7 +88,7 @@ export interface HttpServices {
       inputs: readonly string[],
       abort: Abortable,
       isWhole?: boolean,
-    ) => Promise<Tokenized>;
+    ) => Promise<TokenizedTexts>;
     readonly list: () => Promise<readonly ModelView[]>;
     readonly load: (id: string) => Promise<ModelView>;
     readonly unload: (id: string) => Promise<ModelView>;

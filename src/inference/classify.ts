@@ -1,5 +1,5 @@
 import { type Abortable, unlessAborted } from '../cache/abortable.js';
-import { CacheKeys, type KeyScope } from '../cache/key.js';
+import { CacheKeys, type KeyScope, scopePart } from '../cache/key.js';
 import type { CachedResult } from '../cache/memory-tier.js';
 import type { StoredResult } from '../cache/redis-value.js';
 import type { ResultCache, SourcedResult } from '../cache/result-cache.js';
@@ -115,6 +115,7 @@ export class Classifier {
     abort: Abortable,
   ): Classification<R> | Promise<Classification<R>> {
     const { description } = ready.model;
+    checkRows(task.rowCount ?? 0, this.#maxRows);
     const plan = task.plan(description);
     const { rows, topK } = plan;
     const labels = description.labels.length;
@@ -185,11 +186,12 @@ export class Classifier {
     const kind = kindOf(row);
     // A text of its own only where there is more to tell: most rows are plain texts.
     const own = kind === '' ? (asked ?? '') : `${kind} ${asked ?? ''}`;
-    const name = tokens === undefined ? own : `${own} ${JSON.stringify(tokens)}`;
+    const options = tokens === undefined ? '' : ` ${scopePart(JSON.stringify(tokens))}`;
+    const name = `${own}${options}`;
     const known = scopes.get(name);
     if (known !== undefined) return known;
     const task = taskOf(ready.model.description, asked);
-    const more = tokens === undefined ? kind : `${kind} ${JSON.stringify(tokens)}`;
+    const more = `${kind}${options}`;
     const scope = {
       digest: ready.form.digest,
       task: more === '' ? task : `${task} ${more}`,

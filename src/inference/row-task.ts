@@ -30,6 +30,8 @@ export interface RowPlan<R> {
 
 /** What is asked, before it is known which model answers. */
 export interface RowTask<R> {
+  /** Where a request has more rows than inputs: how many, so that too many are refused before they are made. */
+  readonly rowCount?: number;
   /** @throws PlimsollError TASK_NOT_SUPPORTED, INVALID_REQUEST, INVALID_INPUT */
   readonly plan: (description: ModelDescription) => RowPlan<R>;
   /** What is recorded of an answer. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Abortable, unlessAborted } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
+import type { TokenizerChoice } from '../models/run/serving-plan.js';
 import { RefusedTexts } from './faults/refused-texts.js';
 import { WaitingCalls } from './queue/waiting-calls.js';
 import type { WorkerPool } from './workers/pool.js';
@@ -19,6 +20,15 @@ const BUDGET_CHARACTERS_PER_MS = 10;
 /** On a busy machine a worker waits for its CPU. */
 const HARD_FACTOR = 3;
 
+/** Texts as a model sees them. */
+export interface TokenizedTexts {
+  readonly model: string;
+  /** What the model takes of a text. */
+  readonly maxTokens: number;
+  readonly tokenizer: TokenizerChoice['kind'];
+  readonly texts: readonly TokenizedText[];
+}
+
 const LATER = { retryAfterSeconds: 1 };
 
 /** Characters (UTF-16) of the texts of one request that are not cut: an object is made of each of their tokens. */
@@ -30,13 +40,16 @@ export const MOST_WHOLE_CHARACTERS = 2 ** 20;
  */
 export class TokenizeCalls {
   readonly #pool: WorkerPool;
+  readonly #mostTokens: number;
   /** Workers that have a call. */
   readonly #busy = new Set<Worker>();
   readonly #waiting = new WaitingCalls();
   readonly #refused = new RefusedTexts();
 
-  constructor(pool: WorkerPool) {
+  /** @param mostTokens of one answer; unlimited by default */
+  constructor(pool: WorkerPool, mostTokens = Number.POSITIVE_INFINITY) {
     this.#pool = pool;
+    this.#mostTokens = mostTokens;
   }
 
   /**
@@ -44,11 +57,11 @@ export class TokenizeCalls {
    *
    * @param abort the deadline, or the caller's leaving: the call leaves the line; one that runs already goes on to its
    *    own limit, as a worker cannot be interrupted.
-   * @throws PlimsollError MODEL_UNUSABLE, QUEUE_FULL, WORKER_LOST, INPUT_REFUSED; INVALID_INPUT for whole texts beyond
-   *    {@link MOST_WHOLE_CHARACTERS}; the signal's reason
+   * @throws PlimsollError MODEL_UNUSABLE, QUEUE_FULL, WORKER_LOST, INPUT_REFUSED, ANSWER_TOO_LARGE; INVALID_INPUT for
+   *    whole texts beyond {@link MOST_WHOLE_CHARACTERS}; the signal's reason
    */
   async tokenize(
-    asked: Omit<TokenizeRequest, 'type'>,
+    asked: Omit<TokenizeRequest, 'type' | 'mostTokens'>,
     { signal }: Abortable,
   ): Promise<readonly TokenizedText[]> {
     signal.throwIfAborted();
@@ -58,7 +71,7 @@ export class TokenizeCalls {
       if (reason !== undefined) throw new PlimsollError('INPUT_REFUSED', reason);
     }
     const worker = await this.#worker(asked, signal);
-    const run = this.#run(worker, { type: 'tokenize', ...asked });
+    const run = this.#run(worker, { type: 'tokenize', ...asked, mostTokens: this.#mostTokens });
     return unlessAborted(run, signal);
   }
 
@@ -126,7 +139,11 @@ function refuseTooLong(inputs: readonly string[]): void {
   throw new PlimsollError('INVALID_INPUT', reason);
 }
 
-function keyOf({ model, digest, inputs }: Omit<TokenizeRequest, 'type'>): string {
+function keyOf({
+  model,
+  digest,
+  inputs,
+}: Pick<TokenizeRequest, 'model' | 'digest' | 'inputs'>): string {
   return createHash('sha256')
     .update(JSON.stringify([model, digest, inputs]))
     .digest('base64');

@@ -11,11 +11,18 @@ const BRACES = /\{\{|\}\}|\{([^{}]*)\}|[{}]/g;
 const FIELD = /^0?(?:!s)?(?::s?)?$/;
 
 /**
+ * Characters of all hypotheses of a request: a short template that names its label a thousand times, and a thousand labels,
+ * would be gigabytes.
+ */
+const MOST_CHARACTERS = 4 * 2 ** 20;
+
+/**
  * One hypothesis for each label.
  *
  * 1. `{{` and `}}` are braces of the text.
  * 2. `{}`, `{0}`, `{:s}` and the like stand for the label; `{}` once, `{0}` any number of times, never both.
  * 3. Any other brace is refused, and so is a template without a label.
+ * 4. So are hypotheses of more characters than {@link MOST_CHARACTERS}, before one of them is made.
  *
  * @throws PlimsollError INVALID_REQUEST
  */
@@ -24,7 +31,18 @@ export function hypothesesOf(labels: readonly string[], template: string): reado
     throw new PlimsollError('INVALID_REQUEST', 'there are no candidate labels');
   }
   const pieces = piecesOf(template);
+  refuseLong(labels, pieces); // 4
   return labels.map((label) => pieces.join(label));
+}
+
+function refuseLong(labels: readonly string[], pieces: Pieces): void {
+  const sum = (texts: readonly string[]) => texts.reduce((all, { length }) => all + length, 0);
+  const characters = labels.length * sum(pieces) + sum(labels) * (pieces.length - 1);
+  if (characters <= MOST_CHARACTERS) return;
+  throw new PlimsollError(
+    'INVALID_REQUEST',
+    `the hypotheses of ${labels.length} labels have ${characters} characters together; the most is ${MOST_CHARACTERS}: shorten the template or the labels, or send fewer labels in one request`,
+  );
 }
 
 function piecesOf(template: string): Pieces {

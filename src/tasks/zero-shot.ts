@@ -26,6 +26,7 @@ export function zeroShot(asked: ZeroShot): RowTask<readonly LabelScore[]> {
   const { texts, candidateLabels, multiLabel = false } = asked;
   const hypotheses = hypothesesOf(candidateLabels, asked.hypothesisTemplate ?? USUAL_TEMPLATE);
   return {
+    rowCount: texts.length * hypotheses.length,
     plan: (description) => {
       expectTask(description, 'zero-shot-classification');
       // A constant is lost with each row, and rows are held against one another.

@@ -90,6 +90,50 @@ describe('a model of 20,000 labels', () => {
   });
 });
 
+describe('a short request that would be large', () => {
+  test('a template that names its label thousands of times, for a thousand labels, is refused', async () => {
+    const candidate_labels = Array.from({ length: 1024 }, (_, n) => `${n}`.padEnd(1000, 'x'));
+    const hypothesis_template = '{0}'.repeat(3333);
+    const body = { inputs: 'x', candidate_labels, hypothesis_template };
+    const reply = await request(server, 'POST', '/v1/zero-shot-classification', { body });
+    expectError(reply, 'INVALID_REQUEST', /1024 labels have 3412992000 characters together/);
+  });
+
+  test('a thousand texts with a thousand labels are refused before a row is made of each', async () => {
+    const candidate_labels = Array.from({ length: 1024 }, (_, n) => `label ${n}`);
+    const body = { inputs: texts(1024), candidate_labels };
+    const before = (await readPeakRss(server.pid)) ?? 0;
+    const reply = await request(server, 'POST', '/v1/zero-shot-classification', { body });
+    expectError(reply, 'INVALID_INPUT', /1048576 rows for the model; the most is 1024/);
+    const after = (await readPeakRss(server.pid)) ?? Number.POSITIVE_INFINITY;
+    expect(after - before).toBeLessThan(MOST_GROWTH_BYTES);
+  });
+
+  test('texts of more tokens than an answer may have are refused with the figures', async () => {
+    const body = { inputs: '.'.repeat(1_000_000) };
+    const reply = await request(server, 'POST', '/tei/spam/tokenize', { body });
+    expect(reply.status).toBe(413);
+    expect(reply.text).toMatch(/more than 262144 tokens.*max_answer_scores/);
+  });
+
+  test('as many tokens as may be are written whole, and are those of a small answer', async () => {
+    type Tokens = {
+      results: { ids: number[]; tokens: string[]; offsets: number[][]; count: number }[];
+    };
+    const ask = (inputs: readonly string[]) =>
+      request<Tokens>(server, 'POST', '/v1/tokenize', { body: { model: 'spam', inputs } });
+    const many = await ask(texts(1024));
+    expect(many.status).toBe(200);
+    expect(many.body.results.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThan(4096);
+    const few = await ask(texts(1024).slice(0, 3));
+    expect(many.body.results.slice(0, 3)).toEqual(few.body.results);
+    for (const { ids, tokens, offsets } of few.body.results) {
+      expect(offsets.map((pair) => pair.length)).toEqual(ids.map(() => 2));
+      expect(tokens).toHaveLength(ids.length);
+    }
+  });
+});
+
 describe('a text that does not end', () => {
   test('costs its own request, not its neighbours, and is refused from then on', async () => {
     for (let n = 0; n < 5; n += 1) await classify(server, textNumber(n), { model: 'endless' });

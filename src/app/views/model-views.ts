@@ -1,12 +1,11 @@
 import path from 'node:path';
 import { type Abortable, unlessAborted } from '../../cache/abortable.js';
 import type { ModelDetail, ModelView } from '../../contract/models.js';
-import type { Tokenized } from '../../contract/tokenize.js';
 import { toInstantOrNull, toMb, toMbOrNull, toMs } from '../../contract/units.js';
 import { PlimsollError } from '../../errors.js';
 import type { Dispatcher } from '../../inference/dispatcher.js';
 import { tokenizerHandleOf } from '../../inference/loads/model-handles.js';
-import { TokenizeCalls } from '../../inference/tokenize.js';
+import { TokenizeCalls, type TokenizedTexts } from '../../inference/tokenize.js';
 import type { WorkerPool } from '../../inference/workers/pool.js';
 import type { MemoryManager } from '../../memory/manager.js';
 import { diskBytesOf, hubOriginOf } from '../../models/intake/origin.js';
@@ -31,13 +30,15 @@ export class ModelViews {
     readonly dispatcher: Dispatcher;
     readonly memory: MemoryManager;
     readonly pool: WorkerPool;
+    /** Of one answer. */
+    readonly mostTokens: number;
   }) {
     this.#repository = parts.repository;
     this.#library = parts.library;
     this.#dispatcher = parts.dispatcher;
     this.#memory = parts.memory;
     this.#pool = parts.pool;
-    this.#calls = new TokenizeCalls(parts.pool);
+    this.#calls = new TokenizeCalls(parts.pool, parts.mostTokens);
   }
 
   /** Every model, usable or broken, by name; the folder is read again. */
@@ -98,15 +99,14 @@ export class ModelViews {
     inputs: readonly string[],
     abort: Abortable,
     isWhole = false,
-  ): Promise<Tokenized> {
+  ): Promise<TokenizedTexts> {
     const { model, digest, tokenizer, maxTokens } = await unlessAborted(
       this.#tokenizerOf(id),
       abort.signal,
     );
     const asked = { model, digest, tokenizer, inputs, isWhole };
     const texts = await this.#calls.tokenize(asked, abort);
-    const results = texts.map((of) => ({ ...of, count: of.ids.length }));
-    return { model, max_tokens: maxTokens, tokenizer: tokenizer.choice.kind, results };
+    return { model, maxTokens, tokenizer: tokenizer.choice.kind, texts };
   }
 
   async #tokenizerOf(id: string) {

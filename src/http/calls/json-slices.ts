@@ -6,9 +6,12 @@ export function countOf(results: readonly unknown[]): number {
   return results.reduce<number>((sum, of) => sum + (Array.isArray(of) ? of.length : 1), 0);
 }
 
-/** The JSON of a list in pieces, lists in it included, between two texts. */
+/**
+ * The JSON of a list in pieces, lists in it included, between two texts. Whatever can be iterated is a list: its items need not be there
+ * before they are written.
+ */
 export function* jsonSlices(
-  list: readonly unknown[],
+  list: Iterable<unknown>,
   before = '',
   behind = '',
 ): Generator<string, void> {
@@ -26,21 +29,25 @@ export function* jsonSlices(
 export function objectSlices(
   head: Readonly<Record<string, unknown>>,
   field: string,
-  list: readonly unknown[],
+  list: Iterable<unknown>,
 ): Generator<string, void> {
   const open = JSON.stringify(head).slice(0, -1);
   const comma = open === '{' ? '' : ',';
   return jsonSlices(list, `${open}${comma}${JSON.stringify(field)}:`, '}');
 }
 
-function* piecesOf(list: readonly unknown[]): Generator<string, void> {
-  yield '[';
-  for (let index = 0; index < list.length; index += 1) {
-    if (index > 0) yield ',';
-    const item = list[index];
-    if (Array.isArray(item)) yield* piecesOf(item);
+function* piecesOf(list: Iterable<unknown>): Generator<string, void> {
+  let between = '[';
+  for (const item of list) {
+    yield between;
+    between = ',';
+    if (isIterable(item)) yield* piecesOf(item);
     // What has no JSON stands as null in a list, as JSON.stringify has it.
     else yield JSON.stringify(item) ?? 'null';
   }
-  yield ']';
+  yield between === '[' ? '[]' : ']';
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value;
 }

@@ -66,6 +66,8 @@ export type WorkerRequest =
       readonly inputs: readonly string[];
       /** All tokens, also those beyond what the model takes. */
       readonly isWhole?: boolean;
+      /** Tokens of all texts together: at the first one more the call ends with ANSWER_TOO_LARGE. */
+      readonly mostTokens: number;
     }
   | { readonly type: 'collect' }
   | { readonly type: 'read' }
@@ -105,8 +107,8 @@ export interface BatchResult {
 export interface TokenizedText {
   readonly ids: readonly number[];
   readonly tokens: readonly string[];
-  /** Begin and end of each token, in code points of the text; 0, 0 for special tokens. */
-  readonly offsets: readonly (readonly [number, number])[];
+  /** Begin and end of each token in turn, in code points of the text; 0, 0 for special tokens. */
+  readonly offsets: readonly number[];
   readonly truncated: boolean;
 }
 

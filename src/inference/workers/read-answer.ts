@@ -22,7 +22,7 @@ import type {
 } from './protocol.js';
 
 const isStep = shapeOf<StepResult>({ freedBytes: isNumber });
-const isPlaces = isList(isNumber);
+const isNumbers = isList(isNumber);
 /** Scores are many, and a worker that computes them wrong would not write texts: they are not looked at one by one. */
 const isRow = shapeOf<RowResult>({
   scores: Array.isArray,
@@ -41,9 +41,9 @@ const GUARDS: { readonly [T in keyof WorkerAnswers]: Guard<WorkerAnswers[T]> } =
   run: shapeOf<BatchResult>({ rows: isList(isRowOrNull), tokenizeMs: isNumber, runMs: isNumber }),
   tokenize: isList(
     shapeOf<TokenizedText>({
-      ids: isPlaces,
+      ids: isNumbers,
       tokens: isList(isText),
-      offsets: isList(isPlaces),
+      offsets: isNumbers,
       truncated: isFlag,
     }),
   ),

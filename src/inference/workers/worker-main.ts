@@ -197,23 +197,38 @@ function refuseTooLong(encodings: readonly Encoding[], { memoryCap: cap }: Model
 }
 
 async function tokenize(request: TokenizeRequest): Promise<readonly TokenizedText[]> {
-  const { inputs, isWhole, tokenizer } = request;
+  const { inputs, mostTokens, tokenizer } = request;
   const encoder = openEncoderOf(request) ?? (await kept.open(tokenizer));
   const texts: TokenizedText[] = [];
+  let tokens = 0;
   try {
     for (const input of inputs) {
-      if (isWhole === true) {
-        const details = await encoder.detailedWhole(input);
-        texts.push({ ...details, truncated: details.ids.length > tokenizer.maxTokens });
-      } else {
-        const { details, truncated } = await encoder.detailed(input);
-        texts.push({ ...details, truncated });
+      const text = await tokenizedText(encoder, input, request);
+      tokens += text.ids.length;
+      if (tokens > mostTokens) {
+        const message = `the ${inputs.length} inputs have more than ${mostTokens} tokens, and an answer has at most that many (request.max_answer_scores): send fewer or shorter ones in one request`;
+        throw new PlimsollError('ANSWER_TOO_LARGE', message);
       }
+      texts.push(text);
     }
   } finally {
     kept.used();
   }
   return texts;
+}
+
+async function tokenizedText(
+  encoder: TextEncoder,
+  input: string,
+  { isWhole, tokenizer }: TokenizeRequest,
+): Promise<TokenizedText> {
+  if (isWhole !== true) {
+    const { details, truncated } = await encoder.detailed(input);
+    return { ...details, offsets: details.offsets.flat(), truncated };
+  }
+  const details = await encoder.detailedWhole(input);
+  const truncated = details.ids.length > tokenizer.maxTokens;
+  return { ...details, offsets: details.offsets.flat(), truncated };
 }
 
 /**

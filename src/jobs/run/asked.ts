@@ -83,6 +83,7 @@ const SCORES: OutputColumn = { name: 'scores', type: 'json' };
 /** The task with its answers as columns. */
 function shown<R>(task: RowTask<R>, columnsOf: (answer: R) => Columns): RowTask<Columns> {
   return {
+    ...(task.rowCount === undefined ? {} : { rowCount: task.rowCount }),
     plan: (description) => {
       const plan = task.plan(description);
       return { ...plan, answer: (results, first) => columnsOf(plan.answer(results, first)) };

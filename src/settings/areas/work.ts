@@ -88,7 +88,7 @@ export const WORK_SETTINGS = {
     max: 100_000_000,
     unit: 'scores',
     about:
-      'Inputs × labels of one answer at most (with top_k: inputs × top_k); more are refused with 413. One takes about 100 bytes while the answer is written.',
+      'Inputs × labels of one answer at most (with top_k: inputs × top_k), its entities, or its tokens; more are refused with 413. One takes about 100 bytes while the answer is written.',
   }),
   'request.deadline_ms': integer({
     default: 30_000,

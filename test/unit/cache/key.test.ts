@@ -89,3 +89,11 @@ test('one maker of keys for many models gives what a fresh one gives for each', 
     }),
   );
 });
+
+test('is another for parameters that differ in their last letter, or beyond Latin-1, however long they are', () => {
+  const long = 'x'.repeat(100_000);
+  expect(cacheKey('s', 'd', 'i', `${long}a`)).not.toBe(cacheKey('s', 'd', 'i', `${long}b`));
+  expect(cacheKey('s', 'd', 'i', `${long}a`)).toBe(cacheKey('s', 'd', 'i', `${long}a`));
+  // The low byte of the one is the other.
+  expect(cacheKey('s', 'd', 'i', '\u0150')).not.toBe(cacheKey('s', 'd', 'i', 'P'));
+});

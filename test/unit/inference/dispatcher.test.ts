@@ -159,7 +159,7 @@ describe('behind other work of its worker', () => {
     const asked = { type: 'tokenize', model: 'm', digest: 'd', tokenizer } as const;
     const work =
       kind === 'tokenize'
-        ? worker.tokenize({ ...asked, inputs: ['burn'] }, limit)
+        ? worker.tokenize({ ...asked, inputs: ['burn'], mostTokens: 100 }, limit)
         : worker.load(handle('other', { graphFile: 'crash' }));
     const behind = worker.run(handle('m'), ['1'], { timeoutMs: LONG_MS, expectedMs: 1 });
     const ends = Promise.allSettled([work, behind]);

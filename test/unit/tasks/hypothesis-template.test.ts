@@ -37,3 +37,10 @@ test.each([
 test('there is a label', () => {
   expect(() => hypothesesOf([], '{}')).toThrow(/no candidate labels/);
 });
+
+test('a thousand labels in a template that names its label a thousand times are refused before they are put together', () => {
+  const labels = Array.from({ length: 1024 }, (_, index) => `${index}`.padEnd(1000, 'x'));
+  const message = /1024 labels have 3412992000 characters together; the most is 4194304/;
+  expect(() => hypothesesOf(labels, '{0}'.repeat(3333))).toThrow(message);
+  expect(hypothesesOf(labels, 'This example is {}.')).toHaveLength(1024);
+});

@@ -69,7 +69,7 @@ export function questionOf(
     return {
       ...{ kind: 'zero-shot-classification', isList }, // 1
       texts: oneOrMore(inputs, 'inputs', maxInputs),
-      candidateLabels: labelsOf(labels),
+      candidateLabels: labelsOf(labels, maxInputs),
       hypothesisTemplate: parameters.hypothesis_template ?? undefined,
       multiLabel: parameters.multi_label ?? undefined,
     };
@@ -144,13 +144,30 @@ function listedPair(value: readonly unknown[], at: string): TextInput {
   return asPipelinesRead(pairIn(pair[0], pair[1], [`${at}[0]`, `${at}[1]`]));
 }
 
-/** As the pipelines read them: a text holds labels divided by commas. */
-function labelsOf(labels: readonly string[] | string): readonly string[] {
+/**
+ * As the pipelines read them: a text holds labels divided by commas.
+ *
+ * @throws PlimsollError INVALID_INPUT if there are more than `most`: each is a row of the request
+ */
+function labelsOf(labels: readonly string[] | string, most: number): readonly string[] {
+  const count = typeof labels === 'string' ? partsIn(labels, most) : labels.length;
+  if (count > most) {
+    throw odd(`parameters.candidate_labels has more than ${most} labels (request.max_inputs)`);
+  }
   if (typeof labels !== 'string') return labels;
   return labels
     .split(',')
     .map((label) => label.trim())
     .filter((label) => label !== '');
+}
+
+/** Parts between commas, counted up to one more than `most`: some megabytes of commas are not made into millions of texts. */
+function partsIn(text: string, most: number): number {
+  let parts = 1;
+  for (let at = text.indexOf(','); at >= 0 && parts <= most; at = text.indexOf(',', at + 1)) {
+    parts += 1;
+  }
+  return parts;
 }
 
 function refuseOthers(parameters: HfParameters, kind: Question['kind']): void {

@@ -18,8 +18,10 @@ import { VERSION } from '../../../version.js';
 import { whileWanted } from '../../calls/caller-stop.js';
 import type { Calls } from '../../calls/calls.js';
 import { anyTextsIn, oneOrMore, textIn } from '../../calls/fields.js';
-import { jsonReply } from '../../calls/json.js';
+import { JSON_TYPE, jsonReply } from '../../calls/json.js';
+import { jsonSlices } from '../../calls/json-slices.js';
 import { LabelLists } from '../../calls/label-lists.js';
+import { LARGE_ANSWER_SCORES, slicedBody } from '../../calls/slices.js';
 import type { JsonText } from '../../route.js';
 import type { HttpServices, ModelFacts } from '../../services.js';
 import { EmptyBatch } from './errors.js';
@@ -110,12 +112,14 @@ export class TeiAnswers {
     await this.#calls.takeOf(request, reply)?.(inputs.length);
     const { id } = await models.facts(model);
     // All of them: here TEI cuts nothing, and clients count tokens to cut texts themselves.
-    const { results } = await whileWanted(request, limits.deadlineMs, (stop) =>
+    const { texts } = await whileWanted(request, limits.deadlineMs, (stop) =>
       models.tokenize(id, inputs, stop, true),
     );
-    return results.map((of, index) =>
-      teiTokens(inputs[index] ?? '', of, body.add_special_tokens !== false),
-    );
+    const withSpecial = body.add_special_tokens !== false;
+    const lists = texts.map((of, index) => teiTokens(inputs[index] ?? '', of, withSpecial));
+    const tokens = texts.reduce((sum, { ids }) => sum + ids.length, 0);
+    if (tokens <= LARGE_ANSWER_SCORES) return lists.map((list) => [...list]);
+    return reply.type(JSON_TYPE).send(slicedBody(jsonSlices(lists)));
   }
 
   async info(model: string | undefined): Promise<Static<typeof teiInfoSchema>> {

@@ -1,4 +1,4 @@
-import type { Tokenized } from '../../../contract/tokenize.js';
+import type { TokenizedText } from '../../../inference/workers/protocol.js';
 
 /** One token as TEI shows it; `start` and `stop` count bytes of the text in UTF-8. */
 export interface TeiToken {
@@ -9,33 +9,60 @@ export interface TeiToken {
   readonly stop: number | null;
 }
 
-/** Tokens of one text as TEI shows them. */
-export function teiTokens(
+/** Tokens of one text as TEI shows them, one after another: a text may have as many as an answer. */
+export function* teiTokens(
   text: string,
-  { ids, tokens, offsets }: Tokenized['results'][number],
+  { ids, tokens, offsets }: Pick<TokenizedText, 'ids' | 'tokens' | 'offsets'>,
   withSpecial: boolean,
-): readonly TeiToken[] {
-  const bytes = byteOffsets(text);
-  const characters = [...text];
-  return ids.flatMap((id, index): TeiToken[] => {
-    const [start = 0, stop = 0] = offsets[index] ?? [];
-    // Special tokens stand for no part of the text.
+): Generator<TeiToken, void> {
+  const [from, to] = [new Cursor(text), new Cursor(text)];
+  for (const [index, id] of ids.entries()) {
+    const [start, stop] = [offsets[2 * index] ?? 0, offsets[2 * index + 1] ?? 0];
     if (start === 0 && stop === 0) {
-      const of = { id, text: tokens[index] ?? '', special: true, start: null, stop: null };
-      return withSpecial ? [of] : [];
+      // Special tokens stand for no part of the text.
+      if (!withSpecial) continue;
+      yield { id, text: tokens[index] ?? '', special: true, start: null, stop: null };
+      continue;
     }
-    const part = characters.slice(start, stop).join('');
-    return [{ id, text: part, special: false, start: bytes[start] ?? 0, stop: bytes[stop] ?? 0 }];
-  });
+    from.moveTo(start);
+    to.moveTo(stop);
+    const part = text.slice(from.unit, to.unit);
+    yield { id, text: part, special: false, start: from.bytes, stop: to.bytes };
+  }
 }
 
-/** For each code point, and for the end: the bytes before it. */
-function byteOffsets(text: string): readonly number[] {
-  const offsets = [0];
-  let bytes = 0;
-  for (const character of text) {
-    bytes += Buffer.byteLength(character);
-    offsets.push(bytes);
+/** A place in a text, in code points, in UTF-16 units and in bytes of UTF-8. Tokens lie side by side, so it moves a few at a time. */
+class Cursor {
+  readonly #text: string;
+  #point = 0;
+  unit = 0;
+  bytes = 0;
+
+  constructor(text: string) {
+    this.#text = text;
   }
-  return offsets;
+
+  /** To a code point, or to the end of a text that has fewer. */
+  moveTo(point: number): void {
+    while (this.#point < point && this.unit < this.#text.length) this.#step(this.unit, 1);
+    while (this.#point > point) {
+      const before = this.#text.codePointAt(this.unit - 2) ?? 0;
+      this.#step(before > 0xffff ? this.unit - 2 : this.unit - 1, -1);
+    }
+  }
+
+  /** Over the code point that begins there. */
+  #step(begin: number, sign: 1 | -1): void {
+    const code = this.#text.codePointAt(begin) ?? 0;
+    this.#point += sign;
+    this.unit += sign * (code > 0xffff ? 2 : 1);
+    this.bytes += sign * bytesOf(code);
+  }
+}
+
+/** In UTF-8; half a surrogate pair is written as U+FFFD. */
+function bytesOf(code: number): number {
+  if (code < 0x80) return 1;
+  if (code < 0x800) return 2;
+  return code < 0x10000 ? 3 : 4;
 }

@@ -15,12 +15,16 @@ import type { SessionAnswer } from '../../../sessions/service.js';
 import { bestFirst } from '../../../tasks/rerank.js';
 import type { Calls } from '../../calls/calls.js';
 import { oneOrMore, textIn } from '../../calls/fields.js';
-import { jsonReply } from '../../calls/json.js';
+import { JSON_TYPE, jsonReply } from '../../calls/json.js';
+import { countOf, objectSlices } from '../../calls/json-slices.js';
+import { LARGE_ANSWER_SCORES, slicedBody } from '../../calls/slices.js';
 import type { JsonText } from '../../route.js';
 import type { HttpServices, ModelFacts } from '../../services.js';
 import { documentsIn, functionOf, scoredPairs } from './inputs.js';
 
 type Text<S> = JsonText<Static<S>>;
+/** A large one is written in slices. */
+type Classified = Text<typeof vllmClassifyReplySchema> | FastifyReply;
 type Answered<S> = Text<S> | Promise<Text<S>>;
 
 /** Answers in vLLM's shapes. */
@@ -37,23 +41,23 @@ export class VllmAnswers {
     body: Static<typeof vllmClassifySchema>,
     request: FastifyRequest,
     reply: FastifyReply,
-  ): Answered<typeof vllmClassifyReplySchema> {
+  ): Classified | Promise<Classified> {
     const { limits, classification } = this.#services;
     const inputs = oneOrMore(body.input, 'input', limits.maxInputs);
     const how = { inputs, topK: undefined, isByIndex: true };
     const own = functionOf(body);
-    return this.#calls.answer<readonly LabelScore[], Text<typeof vllmClassifyReplySchema>>(
+    return this.#calls.answer<readonly LabelScore[], Classified>(
       request,
       reply,
       { model: body.model ?? undefined },
       (who, stop) => classification.classify({ ...who, ...how, function: own }, stop),
       ({ model, results }) => {
-        const data = results.map((scores, index) => {
-          const probs = scores.map(({ score }) => score);
-          const label = scores[probs.indexOf(Math.max(...probs))]?.label ?? '';
-          return { index, label, probs, num_classes: probs.length };
-        });
-        return jsonReply(reply, { ...head('classify', model), object: 'list' as const, data });
+        const of = { ...head('classify', model), object: 'list' as const };
+        if (countOf(results) <= LARGE_ANSWER_SCORES) {
+          return jsonReply(reply, { ...of, data: [...classified(results)] });
+        }
+        const slices = objectSlices(of, 'data', classified(results));
+        return reply.type(JSON_TYPE).send(slicedBody(slices));
       },
     );
   }
@@ -102,6 +106,16 @@ export class VllmAnswers {
       (who, stop) => classification.rerank({ ...who, query, documents, function: own }, stop),
       (answer) => jsonReply(reply, ranked(answer, documents, body)),
     );
+  }
+}
+
+/** One input after another. */
+function* classified(results: readonly (readonly LabelScore[])[]) {
+  for (const [index, scores] of results.entries()) {
+    const probs = scores.map(({ score }) => score);
+    const most = probs.reduce((best, score) => Math.max(best, score), Number.NEGATIVE_INFINITY);
+    const label = scores[probs.indexOf(most)]?.label ?? '';
+    yield { index, label, probs, num_classes: probs.length };
   }
 }
 

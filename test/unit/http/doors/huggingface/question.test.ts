@@ -23,6 +23,14 @@ test('candidate labels make it zero-shot, as a list or divided by commas, whatev
   }
 });
 
+test.each([
+  ['a list', ['a', 'b', 'c', 'd', 'e']],
+  ['a text', 'a,b,c,d,e'],
+  ['some megabytes of commas', ','.repeat(4_000_000)],
+])('more labels than a request has rows are refused: %s', (_, candidate_labels) => {
+  expect(() => ask('a', { candidate_labels })).toThrow(/candidate_labels has more than 4 labels/);
+});
+
 test('a model of tokens gives entities, put together unless the caller says otherwise', () => {
   expect(ask('a', {}, 'token-classification')).toMatchObject({ aggregation: 'simple' });
   const none = ask(['a'], { aggregation_strategy: 'none' }, 'token-classification');
