@@ -77,7 +77,7 @@ function addServe(program: Command, run: Run): void {
 }
 
 function addBulk(program: Command, run: Run): void {
-  withCommonFlags(
+  const command = withCommonFlags(
     program
       .command('bulk')
       .description('classify the rows of files: here, or as a job of a server')
@@ -106,7 +106,20 @@ function addBulk(program: Command, run: Run): void {
     .option('--delimiter <character>', 'of CSV (default: found by the first line)')
     .option('--all-scores', 'the scores of all labels, not only the best one’s')
     .option('--max-errors <n>', 'bad rows after which the job fails (default: any number)')
-    .option('--shard-rows <n>', 'rows of a part, about (default: 4000)')
+    .option('--shard-rows <n>', 'rows of a part, about (default: 4000)');
+  withAnswerFlags(command)
+    .addHelpText(
+      'after',
+      '\nWithout --server the job runs in this process, with a queue of its own: jobs.url, database.url, redis.url and server.role of the environment do not count.\n\nExample:\n  plimsoll bulk mails.jsonl --model spam --out results/\n  plimsoll bulk "s3://bucket/mails/*.parquet" --model org/name --out s3://bucket/out/ --server https://plimsoll.example',
+    )
+    .action((inputs: string[], flags: BulkFlags) =>
+      run(async () => (await import('./commands/bulk/bulk.js')).bulk(inputs, flags)),
+    );
+}
+
+/** What is asked of the model for each row. */
+function withAnswerFlags(command: Command): Command {
+  return command
     .option(
       '--task <task>',
       'text-classification, zero-shot-classification, reranking, token-classification (default: what the model does)',
@@ -131,13 +144,6 @@ function addBulk(program: Command, run: Run): void {
     .option(
       '--aggregation <how>',
       'token classification: none, simple, first, average, max (default: simple)',
-    )
-    .addHelpText(
-      'after',
-      '\nWithout --server the job runs in this process, with a queue of its own: jobs.url, database.url, redis.url and server.role of the environment do not count.\n\nExample:\n  plimsoll bulk mails.jsonl --model spam --out results/\n  plimsoll bulk "s3://bucket/mails/*.parquet" --model org/name --out s3://bucket/out/ --server https://plimsoll.example',
-    )
-    .action((inputs: string[], flags: BulkFlags) =>
-      run(async () => (await import('./commands/bulk/bulk.js')).bulk(inputs, flags)),
     );
 }
 

@@ -14,7 +14,12 @@ import type { HttpServices } from './services.js';
 const tag = 'keys';
 
 /** `/v1/keys` */
-export function keyRoutes(app: FastifyInstance, { keys }: HttpServices): void {
+export function keyRoutes(app: FastifyInstance, services: HttpServices): void {
+  listAndRevokeRoutes(app, services);
+  secretRoutes(app, services);
+}
+
+function listAndRevokeRoutes(app: FastifyInstance, { keys }: HttpServices): void {
   addRoute(app, {
     method: 'GET',
     url: '/v1/keys',
@@ -25,6 +30,23 @@ export function keyRoutes(app: FastifyInstance, { keys }: HttpServices): void {
     handle: async () => ({ keys: keys.list() }),
   });
 
+  addRoute(app, {
+    method: 'DELETE',
+    url: '/v1/keys/:name',
+    scope: 'manage',
+    summary: 'Revoke a key: it stops working within a second on every server',
+    tag,
+    path: keyPathSchema,
+    replies: { 200: revokedKeySchema },
+    handle: async ({ params }) => {
+      await keys.revoke(params.name);
+      return { name: params.name, state: 'revoked' as const };
+    },
+  });
+}
+
+/** Those whose replies have a secret. */
+function secretRoutes(app: FastifyInstance, { keys }: HttpServices): void {
   addRoute(app, {
     method: 'POST',
     url: '/v1/keys',
@@ -60,20 +82,6 @@ export function keyRoutes(app: FastifyInstance, { keys }: HttpServices): void {
       const { name, secret } = await keys.rotate(params.name, spanMs('grace', grace) ?? 0);
       reply.header('cache-control', 'no-store');
       return { name, key: secret };
-    },
-  });
-
-  addRoute(app, {
-    method: 'DELETE',
-    url: '/v1/keys/:name',
-    scope: 'manage',
-    summary: 'Revoke a key: it stops working within a second on every server',
-    tag,
-    path: keyPathSchema,
-    replies: { 200: revokedKeySchema },
-    handle: async ({ params }) => {
-      await keys.revoke(params.name);
-      return { name: params.name, state: 'revoked' as const };
     },
   });
 }

@@ -15,7 +15,13 @@ import type { HttpServices } from '../../services.js';
 const tag = 'sessions';
 
 /** `/v1/sessions` and `/v1/receipts` */
-export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpServices): void {
+export function sessionRoutes(app: FastifyInstance, services: HttpServices): void {
+  openAndEndRoutes(app, services);
+  readRoutes(app, services);
+  receiptRoutes(app, services);
+}
+
+function openAndEndRoutes(app: FastifyInstance, { sessions, archive }: HttpServices): void {
   addRoute(app, {
     method: 'POST',
     url: '/v1/sessions',
@@ -30,6 +36,25 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
     },
   });
 
+  addRoute(app, {
+    method: 'POST',
+    url: '/v1/sessions/:id/end',
+    scope: 'classify',
+    summary: 'End a session; the reply has the receipt of its cleanup',
+    tag,
+    path: sessionPathSchema,
+    replies: { 200: sessionSchema },
+    handle: async ({ params }) => {
+      // One that ended long ago, or in an earlier run, is answered from the archive.
+      const known = await sessions.find(params.id);
+      const past = known === undefined ? await archive.session(params.id) : undefined;
+      const isShared = past?.fleet !== undefined && past.state === 'open';
+      return past === undefined || isShared ? sessions.end(params.id) : past;
+    },
+  });
+}
+
+function readRoutes(app: FastifyInstance, { sessions, archive }: HttpServices): void {
   addRoute(app, {
     method: 'GET',
     url: '/v1/sessions',
@@ -63,24 +88,9 @@ export function sessionRoutes(app: FastifyInstance, { sessions, archive }: HttpS
       return session;
     },
   });
+}
 
-  addRoute(app, {
-    method: 'POST',
-    url: '/v1/sessions/:id/end',
-    scope: 'classify',
-    summary: 'End a session; the reply has the receipt of its cleanup',
-    tag,
-    path: sessionPathSchema,
-    replies: { 200: sessionSchema },
-    handle: async ({ params }) => {
-      // One that ended long ago, or in an earlier run, is answered from the archive.
-      const known = await sessions.find(params.id);
-      const past = known === undefined ? await archive.session(params.id) : undefined;
-      const isShared = past?.fleet !== undefined && past.state === 'open';
-      return past === undefined || isShared ? sessions.end(params.id) : past;
-    },
-  });
-
+function receiptRoutes(app: FastifyInstance, { archive }: HttpServices): void {
   addRoute(app, {
     method: 'GET',
     url: '/v1/receipts',

@@ -15,7 +15,12 @@ import type { HttpServices } from '../../../services.js';
 const tag = 'jobs';
 
 /** `/v1/jobs`: bulk classification of files. */
-export function jobRoutes(app: FastifyInstance, { jobs }: HttpServices): void {
+export function jobRoutes(app: FastifyInstance, services: HttpServices): void {
+  changeRoutes(app, services);
+  readRoutes(app, services);
+}
+
+function changeRoutes(app: FastifyInstance, { jobs }: HttpServices): void {
   addRoute(app, {
     method: 'POST',
     url: '/v1/jobs',
@@ -31,6 +36,30 @@ export function jobRoutes(app: FastifyInstance, { jobs }: HttpServices): void {
     },
   });
 
+  addRoute(app, {
+    method: 'POST',
+    url: '/v1/jobs/:id/cancel',
+    scope: 'manage',
+    summary: 'Stop a job; its parts so far stay',
+    tag,
+    path: jobPathSchema,
+    replies: { 200: jobSchema },
+    handle: async ({ params }) => jobs.cancel(params.id),
+  });
+
+  addRoute(app, {
+    method: 'POST',
+    url: '/v1/jobs/:id/retry',
+    scope: 'manage',
+    summary: 'Work again on what failed, or was not done when the job was cancelled',
+    tag,
+    path: jobPathSchema,
+    replies: { 200: jobSchema },
+    handle: async ({ params }) => jobs.retry(params.id),
+  });
+}
+
+function readRoutes(app: FastifyInstance, { jobs }: HttpServices): void {
   addRoute(app, {
     method: 'GET',
     url: '/v1/jobs',
@@ -67,27 +96,5 @@ export function jobRoutes(app: FastifyInstance, { jobs }: HttpServices): void {
       const of = { from: Number(from), limit: limitOf(query), ...(state && { state }) };
       return { shards: await jobs.shards(params.id, of) };
     },
-  });
-
-  addRoute(app, {
-    method: 'POST',
-    url: '/v1/jobs/:id/cancel',
-    scope: 'manage',
-    summary: 'Stop a job; its parts so far stay',
-    tag,
-    path: jobPathSchema,
-    replies: { 200: jobSchema },
-    handle: async ({ params }) => jobs.cancel(params.id),
-  });
-
-  addRoute(app, {
-    method: 'POST',
-    url: '/v1/jobs/:id/retry',
-    scope: 'manage',
-    summary: 'Work again on what failed, or was not done when the job was cancelled',
-    tag,
-    path: jobPathSchema,
-    replies: { 200: jobSchema },
-    handle: async ({ params }) => jobs.retry(params.id),
   });
 }
