@@ -1,4 +1,10 @@
 import type { FastifyInstance } from 'fastify';
+import {
+  oipErrorSchema,
+  oipLiveSchema,
+  oipReadySchema,
+  oipServerSchema,
+} from '../../../contract/doors/open-inference.js';
 import { VERSION } from '../../../version.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
@@ -7,7 +13,6 @@ import { Unloads } from './availability.js';
 import { oipErrors } from './errors.js';
 import { modelRoutes } from './models.js';
 import { repositoryRoutes, tag } from './repository.js';
-import { liveSchema, oipErrorSchema, readySchema, serverSchema } from './schemas.js';
 
 /** Extensions of Triton, by the names that it gives them. */
 const EXTENSIONS = [
@@ -48,7 +53,7 @@ function serverRoutes(app: FastifyInstance, services: HttpServices): void {
     summary: 'The server and the extensions that it has',
     tag,
     errors: oipErrorSchema,
-    replies: { 200: serverSchema },
+    replies: { 200: oipServerSchema },
     handle: async () => ({ name: 'plimsoll', version: VERSION, extensions: EXTENSIONS }),
   });
 
@@ -59,7 +64,7 @@ function serverRoutes(app: FastifyInstance, services: HttpServices): void {
     summary: 'The process answers',
     tag,
     errors: oipErrorSchema,
-    replies: { 200: liveSchema },
+    replies: { 200: oipLiveSchema },
     handle: async () => ({ live: true }),
   });
 
@@ -70,7 +75,7 @@ function serverRoutes(app: FastifyInstance, services: HttpServices): void {
     summary: 'Requests can be taken',
     tag,
     errors: oipErrorSchema,
-    replies: { 200: readySchema, 503: readySchema },
+    replies: { 200: oipReadySchema, 503: oipReadySchema },
     handle: async (_request, reply) => {
       const reason = services.notReadyBecause();
       if (reason === '') return { live: true, ready: true };

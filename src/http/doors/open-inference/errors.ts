@@ -1,6 +1,6 @@
+import { oipErrorSchema } from '../../../contract/doors/open-inference.js';
 import type { ErrorCode, PlimsollError } from '../../../errors.js';
 import type { ErrorForm } from '../../errors.js';
-import { oipErrorSchema } from './schemas.js';
 import { NotSupported } from './tensors/datatypes.js';
 
 /** Refusals that come before the protocol: who asks, and how, not what. They keep the status that HTTP has for them. */

@@ -1,7 +1,8 @@
 /** What a model takes and gives, as the protocol describes it. Pure. */
+
+import type { ModelConfig, ModelMetadata } from '../../../contract/doors/open-inference.js';
 import type { ModelView } from '../../../contract/models.js';
 import { PlimsollError } from '../../../errors.js';
-import type { ModelConfig, ModelMetadata } from './schemas.js';
 import { VERSION } from './tensors/reply.js';
 
 /** A model as far as its tensors are concerned. */

@@ -1,4 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import {
+  oipConfigSchema,
+  oipErrorSchema,
+  oipInferReplySchema,
+  oipMetadataSchema,
+  oipModelReadySchema,
+  oipStatsSchema,
+} from '../../../contract/doors/open-inference.js';
 import type { ModelDetail } from '../../../contract/models.js';
 import { object, text } from '../../../contract/schema/schema.js';
 import { PlimsollError } from '../../../errors.js';
@@ -11,14 +19,6 @@ import type { Unloads } from './availability.js';
 import { Inference } from './infer.js';
 import { configOf, metadataOf } from './metadata.js';
 import { tag } from './repository.js';
-import {
-  configSchema,
-  inferSchema,
-  metadataSchema,
-  modelReadySchema,
-  oipErrorSchema,
-  statsSchema,
-} from './schemas.js';
 import { statsOf } from './statistics.js';
 
 const errors = oipErrorSchema;
@@ -42,7 +42,7 @@ export function modelRoutes(
     summary: 'What was counted of every model',
     tag,
     errors,
-    replies: { 200: statsSchema },
+    replies: { 200: oipStatsSchema },
     handle: async () => {
       const all = (await models.list()).filter(({ state }) => state !== 'broken');
       return { model_stats: all.map((model) => statsOf(model, metrics.models.of(model.id))) };
@@ -60,9 +60,9 @@ export function modelRoutes(
     errors,
     replies: {
       200: {
-        anyOf: [metadataSchema, modelReadySchema, configSchema, statsSchema],
+        anyOf: [oipMetadataSchema, oipModelReadySchema, oipConfigSchema, oipStatsSchema],
       },
-      503: modelReadySchema,
+      503: oipModelReadySchema,
     },
     handle: async ({ raw, caller }, reply) => {
       const address = addressOf(raw.url);
@@ -108,7 +108,7 @@ export function modelRoutes(
     tag,
     path: object({ '*': text() }),
     errors,
-    replies: { 200: inferSchema },
+    replies: { 200: oipInferReplySchema },
     handle: (request, reply) => {
       const { model, action } = addressOf(request.raw.url);
       if (action !== 'infer') throw notFound(request.raw.url);

@@ -1,11 +1,15 @@
 import type { FastifyInstance } from 'fastify';
+import {
+  oipDoneSchema,
+  oipErrorSchema,
+  oipIndexReplySchema,
+} from '../../../contract/doors/open-inference.js';
 import { object, text } from '../../../contract/schema/schema.js';
 import { PlimsollError } from '../../../errors.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
 import { repositoryAddress } from './address.js';
 import type { Unloads } from './availability.js';
-import { doneSchema, indexSchema, oipErrorSchema } from './schemas.js';
 import { invalid, NotSupported, shown } from './tensors/datatypes.js';
 import { VERSION } from './tensors/reply.js';
 import { parsed } from './tensors/request.js';
@@ -25,7 +29,7 @@ export function repositoryRoutes(
     summary: 'Every model, and whether it is ready; {"ready": true}: only those that are',
     tag,
     errors: oipErrorSchema,
-    replies: { 200: indexSchema },
+    replies: { 200: oipIndexReplySchema },
     handle: async ({ body }) => {
       const ready = bodyOf(body).ready ?? false;
       if (typeof ready !== 'boolean') throw invalid(`ready is ${shown(ready)}, not true or false`);
@@ -45,7 +49,7 @@ export function repositoryRoutes(
     tag,
     path: object({ '*': text() }),
     errors: oipErrorSchema,
-    replies: { 200: doneSchema },
+    replies: { 200: oipDoneSchema },
     handle: async ({ body, raw }) => {
       const address = repositoryAddress(raw.url ?? '');
       if (address === undefined) {

@@ -1,7 +1,8 @@
 /** The statistics extension. Pure. */
+
+import type { ModelStats, ShownDuration } from '../../../contract/doors/open-inference.js';
 import type { ModelView } from '../../../contract/models.js';
 import type { Duration, ModelFigures } from '../../../metrics/model-statistics.js';
-import type { ModelStats, ShownDuration } from './schemas.js';
 import { VERSION } from './tensors/reply.js';
 
 const NS_PER_MS = 1e6;

@@ -9,19 +9,19 @@ import {
   type Schema,
   type Static,
   text,
-} from '../../../contract/schema/schema.js';
+} from '../schema/schema.js';
 
 export const oipErrorSchema = object({ error: text() }, 'Every error has this shape.');
 
-export const serverSchema = object({
+export const oipServerSchema = object({
   name: text(),
   version: text(),
   extensions: list(text(), 'Extensions of Triton that this server has.'),
 });
 
-export const liveSchema = object({ live: flag() });
-export const readySchema = object({ live: flag(), ready: flag(), error: optional(text()) });
-export const modelReadySchema = object({ name: text(), ready: flag(), error: optional(text()) });
+export const oipLiveSchema = object({ live: flag() });
+export const oipReadySchema = object({ live: flag(), ready: flag(), error: optional(text()) });
+export const oipModelReadySchema = object({ name: text(), ready: flag(), error: optional(text()) });
 
 const tensorSchema = object({
   name: text(),
@@ -29,14 +29,14 @@ const tensorSchema = object({
   shape: list(integer('-1: of any size.')),
 });
 
-export const metadataSchema = object({
+export const oipMetadataSchema = object({
   name: text(),
   versions: list(text()),
   platform: text(),
   inputs: list(tensorSchema),
   outputs: list(tensorSchema),
 });
-export type ModelMetadata = Static<typeof metadataSchema>;
+export type ModelMetadata = Static<typeof oipMetadataSchema>;
 
 const configTensor = {
   name: text(),
@@ -49,7 +49,7 @@ const parametersSchema: Schema<Readonly<Record<string, { readonly string_value: 
   additionalProperties: object({ string_value: text() }),
 };
 
-export const configSchema = object({
+export const oipConfigSchema = object({
   name: text(),
   platform: text(),
   backend: text(),
@@ -58,9 +58,9 @@ export const configSchema = object({
   output: list(object(configTensor)),
   parameters: parametersSchema,
 });
-export type ModelConfig = Static<typeof configSchema>;
+export type ModelConfig = Static<typeof oipConfigSchema>;
 
-export const indexSchema = list(
+export const oipIndexReplySchema = list(
   object({
     name: text(),
     version: text(),
@@ -68,15 +68,14 @@ export const indexSchema = list(
     reason: text(),
   }),
 );
-export type RepositoryIndex = Static<typeof indexSchema>;
 
 /** What a load or an unload is answered with. */
-export const doneSchema = object({});
+export const oipDoneSchema = object({});
 
 const durationSchema = object({ count: integer(), ns: integer() });
 export type ShownDuration = Static<typeof durationSchema>;
 
-export const statsSchema = object({
+export const oipStatsSchema = object({
   model_stats: list(
     object({
       name: text(),
@@ -106,12 +105,12 @@ export const statsSchema = object({
     }),
   ),
 });
-export type ModelStats = Static<typeof statsSchema>['model_stats'][number];
+export type ModelStats = Static<typeof oipStatsSchema>['model_stats'][number];
 
 /** A number, or a text for BYTES. */
 const elementSchema: Schema<number | string> = { type: ['number', 'string'] };
 
-export const inferSchema = object({
+export const oipInferReplySchema = object({
   model_name: text(),
   model_version: text(),
   id: optional(text()),
