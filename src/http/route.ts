@@ -1,6 +1,6 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { errorSchema } from '../contract/errors.js';
-import type { Schema, Static } from '../contract/schema/schema.js';
+import { type Schema, type Static, text } from '../contract/schema/schema.js';
 import type { RouteScope } from './guards/scopes.js';
 
 declare const WRITTEN: unique symbol;
@@ -23,6 +23,10 @@ export interface Route<P, Q, B, R extends Replies> {
   readonly path?: Schema<P>;
   readonly query?: Schema<Q>;
   readonly body?: Schema<B>;
+  /** In place of `body`, where the handler checks it by itself: described, and not checked by its schema. */
+  readonly bodyCheckedByHandler?: Schema<unknown>;
+  /** Bytes may follow the JSON of a body or of a reply, whose content type is then another one. */
+  readonly mayHoldBytes?: true;
   readonly replies: R;
   /** The shape of its errors, where it is not ours. */
   readonly errors?: Schema<unknown>;
@@ -51,7 +55,11 @@ export function addRoute<P, Q, B, const R extends Replies>(
   app.route<{ Params: P; Querystring: Q; Body: B }>({
     method,
     url,
-    config: { scope, ...(route.packed === undefined ? {} : { packed: true }) },
+    config: {
+      scope,
+      ...(route.packed === undefined ? {} : { packed: true }),
+      ...describedBody(route),
+    },
     ...(route.withoutHead === true ? { exposeHeadRoute: false } : {}),
     schema: {
       summary,
@@ -59,10 +67,51 @@ export function addRoute<P, Q, B, const R extends Replies>(
       ...(path === undefined ? {} : { params: path }),
       ...(query === undefined ? {} : { querystring: query }),
       ...(body === undefined ? {} : { body }),
-      response: { ...described(replies, produces), '4xx': errors, '5xx': errors },
+      response: {
+        ...(route.mayHoldBytes === true ? withBytes(replies) : described(replies, produces)),
+        '4xx': errors,
+        '5xx': errors,
+      },
     },
     handler: handle,
   });
+}
+
+/** Only the description of the interface shows the body: fastify would check what it finds in the route's own schema. */
+function describedBody({
+  bodyCheckedByHandler: schema,
+  mayHoldBytes,
+}: Pick<Route<unknown, unknown, unknown, Replies>, 'bodyCheckedByHandler' | 'mayHoldBytes'>): Pick<
+  FastifyContextConfig,
+  'swaggerTransform'
+> {
+  if (schema === undefined) return {};
+  const body = mayHoldBytes === true ? { content: jsonOrBytes(schema) } : schema;
+  return {
+    swaggerTransform: (of) => ({ url: of.url, schema: { ...of.schema, body } }),
+  };
+}
+
+/** JSON, or JSON with bytes behind it. */
+function jsonOrBytes(schema: Schema<unknown>) {
+  return {
+    'application/json': { schema },
+    'application/octet-stream': {
+      schema: text({
+        contentMediaType: 'application/octet-stream',
+        description: 'The same JSON, and bytes behind it.',
+      }),
+    },
+  };
+}
+
+function withBytes(replies: Replies): Readonly<Record<string, object>> {
+  return Object.fromEntries(
+    Object.entries(replies).map(([status, schema]) => {
+      const { description = 'Default Response' } = schema;
+      return [status, { description, content: jsonOrBytes(schema) }];
+    }),
+  );
 }
 
 /** Errors are JSON, whatever a route produces. */

@@ -3,7 +3,7 @@ import {
   flag,
   integer,
   list,
-  nullable,
+  maybe,
   number,
   object,
   optional,
@@ -16,11 +16,6 @@ import {
 export const AGGREGATIONS = ['none', 'simple', 'first', 'average', 'max'] as const;
 
 const MAX_LABEL = 1000;
-
-/** Clients send null for what they leave open. */
-function maybe<T>(schema: Schema<T>) {
-  return optional(nullable(schema));
-}
 
 /** One of some names in any case, as pipelines read them. */
 function nameOf(names: readonly string[], note = '') {

@@ -133,6 +133,11 @@ export function optional<T>(schema: Schema<T>): Optional<T> {
   return { optional: schema };
 }
 
+/** A property that may be missing or null: clients of other protocols send null for what they leave open. */
+export function maybe<T>(schema: Schema<T>): Optional<T | null> {
+  return optional(nullable(schema));
+}
+
 function isOptional(of: Schema<unknown> | Optional<unknown>): of is Optional<unknown> {
   return 'optional' in of;
 }

@@ -1,6 +1,7 @@
 import fastify from 'fastify';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import { object, optional, type Schema, text } from '../../../src/contract/schema/schema.js';
+import { describeRoutes } from '../../../src/http/openapi.js';
 import { addRoute, type JsonText, type Route } from '../../../src/http/route.js';
 
 const named = object({ name: text(), note: optional(text()) });
@@ -76,5 +77,42 @@ describe('a route', () => {
         '5xx': expect.objectContaining({ required: ['error'] }),
       },
     ]);
+  });
+
+  test('describes a body that its handler checks, and lets the handler see whatever was sent', async () => {
+    const app = fastify();
+    await describeRoutes(app, '1.0.0');
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
+      done(null, body),
+    );
+    addRoute(app, {
+      method: 'POST',
+      url: '/things',
+      scope: 'classify',
+      summary: 'A thing, or its bytes',
+      tag: 'things',
+      bodyCheckedByHandler: named,
+      mayHoldBytes: true,
+      replies: { 200: named },
+      handle: async ({ body }, reply) => {
+        const { length } = body as Buffer;
+        if (length === 1) return { name: 'one byte', more: 1 };
+        return reply.type('application/octet-stream').send(Buffer.alloc(length, 'b'));
+      },
+    });
+    await app.ready();
+    const post = (payload: Buffer, type: string) =>
+      app.inject({ method: 'POST', url: '/things', payload, headers: { 'content-type': type } });
+    expect((await post(Buffer.from('{'), 'application/json')).json()).toEqual({ name: 'one byte' });
+    expect((await post(Buffer.alloc(3), 'application/octet-stream')).payload).toBe('bbb');
+    const { paths } = app.swagger();
+    const content = {
+      'application/json': { schema: named },
+      'application/octet-stream': { schema: { type: 'string' } },
+    };
+    expect(paths?.['/things']).toMatchObject({
+      post: { requestBody: { content }, responses: { 200: { content } } },
+    });
   });
 });

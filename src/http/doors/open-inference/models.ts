@@ -3,6 +3,7 @@ import {
   oipConfigSchema,
   oipErrorSchema,
   oipInferReplySchema,
+  oipInferSchema,
   oipMetadataSchema,
   oipModelReadySchema,
   oipStatsSchema,
@@ -14,7 +15,7 @@ import { allows } from '../../../keys/key.js';
 import type { Calls } from '../../calls/calls.js';
 import { addRoute } from '../../route.js';
 import type { HttpServices } from '../../services.js';
-import { hasVersion, type ModelAddress, modelAddress } from './address.js';
+import { hasVersion, type ModelAction, type ModelAddress, modelAddress } from './address.js';
 import type { Unloads } from './availability.js';
 import { Inference } from './infer.js';
 import { configOf, metadataOf } from './metadata.js';
@@ -32,8 +33,13 @@ export function modelRoutes(
   calls: Calls,
   unloads: Unloads,
 ): void {
+  viewRoutes(app, services, unloads);
+  inferRoute(app, new Inference(services, calls));
+}
+
+/** What there is to know of models. */
+function viewRoutes(app: FastifyInstance, services: HttpServices, unloads: Unloads): void {
   const { models, metrics } = services;
-  const inference = new Inference(services, calls);
 
   addRoute(app, {
     method: 'GET',
@@ -68,38 +74,14 @@ export function modelRoutes(
       const address = addressOf(raw.url);
       if (address.action === 'stats') expectReader(caller);
       const model = await models.show(address.model);
-      const body = shownAs(address, model);
-      if (body.status !== 200) reply.code(body.status);
-      return reply.send(body.of);
+      const { status, body } = shownAs(address.action, model, unloads, metrics.models);
+      if (status !== 200) reply.code(status);
+      return reply.send(body);
     },
   });
+}
 
-  const shownAs = ({ action }: ModelAddress, model: ModelDetail) => {
-    switch (action) {
-      case 'ready':
-        return readinessOf(model);
-      case 'config':
-        return { status: 200, of: configOf(model) };
-      case 'stats':
-        return {
-          status: 200,
-          of: { model_stats: [statsOf(model, metrics.models.of(model.id))] },
-        };
-      case 'metadata':
-        return { status: 200, of: metadataOf(model) };
-      case 'infer':
-        throw new PlimsollError('METHOD_NOT_ALLOWED', 'inference is asked for with POST');
-    }
-  };
-
-  /** Clients look at the status alone. */
-  const readinessOf = (model: ModelDetail) => {
-    const { state, reason } = unloads.availabilityOf(model);
-    if (state === 'READY') return { status: 200, of: { name: model.id, ready: true } };
-    const error = `model ${model.id} is not ready: ${reason}`;
-    return { status: 503, of: { name: model.id, ready: false, error } };
-  };
-
+function inferRoute(app: FastifyInstance, inference: Inference): void {
   addRoute(app, {
     method: 'POST',
     url: '/v2/models/*',
@@ -107,6 +89,8 @@ export function modelRoutes(
     summary: 'Ask a model: {model}/infer, or {model}/versions/1/infer',
     tag,
     path: object({ '*': text() }),
+    bodyCheckedByHandler: oipInferSchema,
+    mayHoldBytes: true,
     errors,
     replies: { 200: oipInferReplySchema },
     handle: (request, reply) => {
@@ -116,6 +100,40 @@ export function modelRoutes(
       return inference.answer(model, body instanceof Buffer ? body : undefined, request, reply);
     },
   });
+}
+
+interface Shown {
+  readonly status: 200 | 503;
+  readonly body: object;
+}
+
+/** @throws PlimsollError MODEL_UNUSABLE, METHOD_NOT_ALLOWED */
+function shownAs(
+  action: ModelAction,
+  model: ModelDetail,
+  unloads: Unloads,
+  statistics: HttpServices['metrics']['models'],
+): Shown {
+  switch (action) {
+    case 'ready':
+      return readinessOf(model, unloads);
+    case 'config':
+      return { status: 200, body: configOf(model) };
+    case 'stats':
+      return { status: 200, body: { model_stats: [statsOf(model, statistics.of(model.id))] } };
+    case 'metadata':
+      return { status: 200, body: metadataOf(model) };
+    case 'infer':
+      throw new PlimsollError('METHOD_NOT_ALLOWED', 'inference is asked for with POST');
+  }
+}
+
+/** Clients look at the status alone. */
+function readinessOf(model: ModelDetail, unloads: Unloads): Shown {
+  const { state, reason } = unloads.availabilityOf(model);
+  if (state === 'READY') return { status: 200, body: { name: model.id, ready: true } };
+  const error = `model ${model.id} is not ready: ${reason}`;
+  return { status: 503, body: { name: model.id, ready: false, error } };
 }
 
 /** The route is for any key, and figures are for those that may read. @throws PlimsollError FORBIDDEN */

@@ -3,6 +3,8 @@ import {
   oipDoneSchema,
   oipErrorSchema,
   oipIndexReplySchema,
+  oipIndexSchema,
+  oipLoadSchema,
 } from '../../../contract/doors/open-inference.js';
 import { object, text } from '../../../contract/schema/schema.js';
 import { PlimsollError } from '../../../errors.js';
@@ -28,6 +30,7 @@ export function repositoryRoutes(
     scope: 'any',
     summary: 'Every model, and whether it is ready; {"ready": true}: only those that are',
     tag,
+    bodyCheckedByHandler: oipIndexSchema,
     errors: oipErrorSchema,
     replies: { 200: oipIndexReplySchema },
     handle: async ({ body }) => {
@@ -48,6 +51,7 @@ export function repositoryRoutes(
     summary: 'Open ({model}/load) or release ({model}/unload) a model in the workers',
     tag,
     path: object({ '*': text() }),
+    bodyCheckedByHandler: oipLoadSchema,
     errors: oipErrorSchema,
     replies: { 200: oipDoneSchema },
     handle: async ({ body, raw }) => {
