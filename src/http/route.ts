@@ -50,8 +50,9 @@ export function addRoute<P, Q, B, const R extends Replies>(
   app: FastifyInstance,
   route: Route<P, Q, B, R>,
 ): void {
-  const { method, url, scope, summary, tag, path, query, body, replies, produces, handle } = route;
+  const { method, url, scope, summary, tag, path, query, body, produces, handle } = route;
   const { errors = errorSchema } = route;
+  const replies = withErrors(route.replies, errors);
   app.route<{ Params: P; Querystring: Q; Body: B }>({
     method,
     url,
@@ -112,6 +113,16 @@ function withBytes(replies: Replies): Readonly<Record<string, object>> {
       return [status, { description, content: jsonOrBytes(schema) }];
     }),
   );
+}
+
+/** A status that a route answers with by itself may also be an error's: a stopping server refuses everything with 503. */
+function withErrors(replies: Replies, errors: Schema<unknown>): Replies {
+  const all = Object.entries(replies).map(([status, schema]) => {
+    if (Number(status) < 400) return [status, schema];
+    const { description = 'Default Response' } = schema;
+    return [status, { description, anyOf: [schema, errors] }];
+  });
+  return Object.fromEntries(all);
 }
 
 /** Errors are JSON, whatever a route produces. */

@@ -79,6 +79,31 @@ describe('a route', () => {
     ]);
   });
 
+  test('writes an error whose status its own replies have too', async () => {
+    const app = fastify();
+    app.setErrorHandler((_error, _request, reply) =>
+      reply.code(503).send({ error: { code: 'X', message: 'stopping', retryable: true } }),
+    );
+    addRoute(app, {
+      method: 'GET',
+      url: '/state/:id',
+      scope: 'read',
+      summary: 'A state',
+      tag: 'things',
+      path: object({ id: text() }),
+      replies: { 200: named, 503: named },
+      handle: async ({ params }, reply) => {
+        if (params.id === 'none') throw new Error('stopping');
+        reply.code(503);
+        return { name: params.id };
+      },
+    });
+    expect((await app.inject('/state/bad')).json()).toEqual({ name: 'bad' });
+    const refused = await app.inject('/state/none');
+    expect(refused.statusCode).toBe(503);
+    expect(refused.json()).toMatchObject({ error: { message: 'stopping' } });
+  });
+
   test('describes a body that its handler checks, and lets the handler see whatever was sent', async () => {
     const app = fastify();
     await describeRoutes(app, '1.0.0');
