@@ -3,6 +3,7 @@ import {
   flag,
   integer,
   list,
+  nothing,
   nullable,
   number,
   object,
@@ -98,3 +99,20 @@ export const TEI_ERRORS = [
 export type TeiErrorType = (typeof TEI_ERRORS)[number];
 
 export const teiErrorSchema = object({ error: text(), error_type: choice(TEI_ERRORS) });
+
+/** An empty reply says it. */
+export const teiHealthSchema = nothing('Requests are taken.');
+
+/** What is sent below the address of a model: the end of the address says which it is. */
+export const teiAnySchema: Schema<unknown> = {
+  description: 'Of /predict, /rerank or /tokenize, as at the address without {id}.',
+  anyOf: [teiPredictSchema, teiRerankSchema, teiTokenizeSchema],
+};
+export const teiAnyReplySchema: Schema<unknown> = {
+  description: 'Of /predict, /rerank or /tokenize, as at the address without {id}.',
+  anyOf: [teiPredictReplySchema, teiRanksSchema, teiTokensSchema],
+};
+export const teiAnyViewSchema: Schema<unknown> = {
+  description: 'Of /info or /health, as at the address without {id}.',
+  anyOf: [teiInfoSchema, teiHealthSchema],
+};

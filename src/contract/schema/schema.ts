@@ -66,6 +66,11 @@ export function flag(notes?: Notes): Schema<boolean> {
   return { type: 'boolean', ...keywords(notes) };
 }
 
+/** A reply without a body. */
+export function nothing(notes?: Notes): Schema<null> {
+  return { type: 'null', ...keywords(notes) };
+}
+
 /** One of these texts. */
 export function choice<const T extends string>(of: readonly T[], notes?: Notes): Schema<T> {
   return { type: 'string', enum: of, ...keywords(notes) };

@@ -1,6 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import {
+  teiAnyReplySchema,
+  teiAnySchema,
+  teiAnyViewSchema,
   teiErrorSchema,
+  teiHealthSchema,
   teiInfoSchema,
   teiPredictReplySchema,
   teiPredictSchema,
@@ -9,7 +13,7 @@ import {
   teiTokenizeSchema,
   teiTokensSchema,
 } from '../../../contract/doors/tei.js';
-import { object, type Schema, text } from '../../../contract/schema/schema.js';
+import { object, text } from '../../../contract/schema/schema.js';
 import { PlimsollError } from '../../../errors.js';
 import { jsonReply } from '../../calls/json.js';
 import { addRoute } from '../../route.js';
@@ -104,7 +108,7 @@ function routesOfDefault(app: FastifyInstance, base: string, answers: TeiAnswers
     url: `${base}/health`,
     scope: 'open',
     summary: 'Empty: requests are taken',
-    replies: { 200: text() },
+    replies: { 200: teiHealthSchema },
     handle: async (_request, reply) => {
       answers.health();
       return reply.send();
@@ -123,8 +127,8 @@ function routesOfAnyModel(app: FastifyInstance, answers: TeiAnswers): void {
     url: ANY_MODEL,
     scope: 'classify',
     summary: 'The same of another model: {id}/predict, {id}/rerank, {id}/tokenize',
-    body: anyBody,
-    replies: { 200: anyReply },
+    bodyCheckedByHandler: teiAnySchema,
+    replies: { 200: teiAnyReplySchema },
     handle: async (request, reply) => {
       const [, id, what] = /^(.+)\/(predict|rerank|tokenize)$/.exec(request.params['*']) ?? [];
       if (id === undefined) throw noSuch('/tei/{id}/predict, …/rerank and …/tokenize');
@@ -134,7 +138,8 @@ function routesOfAnyModel(app: FastifyInstance, answers: TeiAnswers): void {
       if (what === 'rerank') {
         return answers.rerank(id, checkedBody(request, teiRerankSchema), request, reply);
       }
-      return answers.tokenize(id, checkedBody(request, teiTokenizeSchema), request, reply);
+      const body = checkedBody(request, teiTokenizeSchema);
+      return jsonReply(reply, await answers.tokenize(id, body, request, reply));
     },
   });
   addRoute(app, {
@@ -143,7 +148,7 @@ function routesOfAnyModel(app: FastifyInstance, answers: TeiAnswers): void {
     url: ANY_MODEL,
     scope: 'classify',
     summary: 'The same of another model: {id}/info, {id}/health',
-    replies: { 200: anyReply },
+    replies: { 200: teiAnyViewSchema },
     handle: async (request, reply) => {
       const [, id, what] = /^(.+)\/(info|health)$/.exec(request.params['*']) ?? [];
       if (id === undefined) throw noSuch('/tei/{id}/info and …/health');
@@ -153,9 +158,6 @@ function routesOfAnyModel(app: FastifyInstance, answers: TeiAnswers): void {
     },
   });
 }
-
-const anyBody: Schema<unknown> = { description: 'As at the address without {id}.' };
-const anyReply: Schema<unknown> = { description: 'As at the address without {id}.' };
 
 function noSuch(addresses: string): PlimsollError {
   return new PlimsollError('NOT_FOUND', `the addresses of a model are ${addresses}`);
