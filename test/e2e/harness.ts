@@ -34,6 +34,8 @@ export interface Call {
   /** Sent as it is, instead of `body`. */
   readonly raw?: string | Buffer;
   readonly headers?: http.OutgoingHttpHeaders;
+  /** No server is named, which HTTP/1.1 does not allow. */
+  readonly withoutHost?: true;
   /** Without one the connection is not used again. */
   readonly agent?: http.Agent;
 }
@@ -173,7 +175,9 @@ export function request<T = unknown>(
     ...call.headers,
   };
   return new Promise((resolve, reject) => {
-    const options = { hostname, port, method, path: address, headers, agent: call.agent ?? false };
+    const target = { hostname, port, method, path: address, headers };
+    const setHost = call.withoutHost !== true;
+    const options = { ...target, setHost, agent: call.agent ?? false };
     const outgoing = http.request(options, (incoming) => {
       const chunks: Buffer[] = [];
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
