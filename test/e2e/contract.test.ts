@@ -95,9 +95,13 @@ async function ask(
   const jsonBytes = reply.headers['inference-header-content-length'];
   if (jsonBytes === undefined) return reply.body;
   // The JSON before the bytes is described as the one without them.
-  const headers = { 'content-type': 'application/json' };
-  const body: unknown = JSON.parse(reply.text.slice(0, Number(jsonBytes)));
-  check(name, { status, headers, body }, what);
+  return checkJson(name, reply.text.slice(0, Number(jsonBytes)));
+}
+
+/** Checks JSON that came in another way against what the route says of its success. */
+function checkJson(name: string, json: string): unknown {
+  const body: unknown = JSON.parse(json);
+  check(name, { status: 200, headers: { 'content-type': 'application/json' }, body });
   return body;
 }
 
@@ -160,6 +164,10 @@ async function jobToBe(state: JobView['state'], id: string): Promise<void> {
 async function runJobs(): Promise<string> {
   const done = await startJob(1);
   await jobToBe('done', done);
+  // Of a job that has ended the stream ends too.
+  const stream = await ask('GET /v1/jobs/{id}/events', { status: 200, id: done });
+  const [, event = ''] = /^event: job\ndata: (.*)$/m.exec(String(stream)) ?? [];
+  checkJson('GET /v1/jobs/{id}', event);
   const long = await startJob(20_000);
   await ask('POST /v1/jobs/{id}/cancel', { status: 200, id: long });
   await jobToBe('cancelled', long);
