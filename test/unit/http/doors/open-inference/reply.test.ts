@@ -115,6 +115,18 @@ describe('classes', () => {
     expect(classesOf(tensor, LABELS, 99).shape).toEqual([2, 3]);
   });
 
+  test('a few of very many are those that a sort of all would give', () => {
+    const width = 1000;
+    const labels = Array.from({ length: width }, (_, index) => `label ${index}`);
+    // Every value is there several times.
+    const numbers = labels.map((_, index) => Math.fround(((index * 7919) % 97) / 97));
+    const many = { name: 'scores', datatype: 'FP32', shape: [1, width], numbers } as const;
+    const few = classesOf(many, labels, 5);
+    const all = classesOf(many, labels, width);
+    if (few.datatype !== 'BYTES' || all.datatype !== 'BYTES') throw new Error('no texts');
+    expect(few.texts).toEqual(all.texts.slice(0, 5));
+  });
+
   test('are for numbers only', () => {
     const parts = [wanted('label', { classes: 1 })];
     expect(() => partsOf(parts, ['score'])).toThrow(/which label is not/);
