@@ -1,5 +1,5 @@
-// `npm run docs:figures`: writes docs/figures.md and the README's few figures from bench/results. A test holds both
-// to what this writes.
+// `npm run docs:figures`: writes docs/figures.md, and the parts of other documents that are figures, from bench/results.
+// A test holds them to what this writes.
 import { pathToFileURL } from 'node:url';
 import { buildBenchmarks, compiled } from '../bench/build.mjs';
 

@@ -2,9 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { figuresPage } from '../../bench/figures/figures-page.js';
-import { withLinesBetween } from '../../bench/figures/lines.js';
-import { readmeFigures } from '../../bench/figures/readme-figures.js';
+import { DOCUMENTS, documentFrom } from '../../bench/figures/documents.js';
 import { readResults } from '../../bench/harness/results-folder.js';
 import { ERRORS } from '../../src/errors.js';
 import { referenceTable } from '../../src/proof/report/markdown-load.js';
@@ -57,10 +55,9 @@ test('docs/proof.md has the figures of the kept report beside those of the refer
   expect(report.verdict).toBe('passed');
 });
 
-test('docs/figures.md and the README have the figures of the kept results', async () => {
-  const results = await readResults();
-  const hint = 'run `npm run docs:figures`';
-  expect(document('docs/figures.md'), hint).toBe(figuresPage(results));
-  const readme = document('README.md');
-  expect(readme, hint).toBe(withLinesBetween(readme, 'figures', readmeFigures(results)));
+test.each(DOCUMENTS)('%s has the figures of the kept results', async (name) => {
+  const text = document(name);
+  expect(text, 'run `npm run docs:figures`').toBe(
+    documentFrom(await readResults(), { name, text }),
+  );
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { figuresPage } from '../../../bench/figures/figures-page.js';
 import { withLinesBetween } from '../../../bench/figures/lines.js';
 import { README_BENCHMARKS, readmeFigures } from '../../../bench/figures/readme-figures.js';
+import { scaleTables } from '../../../bench/figures/scale-tables.js';
 import { atMost } from '../../../bench/harness/checks.js';
 import { readResults } from '../../../bench/harness/results-folder.js';
 import { benchmarks } from '../../../bench/index.js';
@@ -93,6 +94,63 @@ describe('the README’s figures', () => {
       'before\n<!-- figures -->\nnew\n<!-- /figures -->\nafter\n',
     );
     expect(() => withLinesBetween('no marks', 'figures', [])).toThrow('<!-- figures -->');
+  });
+});
+
+describe('the plans of docs/scale.md', () => {
+  const facts = (pairs: Readonly<Record<string, string>>) =>
+    Object.entries(pairs).map(([fact, value]) => ({ fact, value }));
+  const round = { server: 500, cpuOfItem: { main: 1, workers: 3 } };
+  const results = [
+    resultWith({ name: 'throughput', details: { models: [{ model: 'spam', rounds: [round] }] } }),
+    resultWith({
+      name: 'cached',
+      details: {
+        turns: { memory: [{ serverUsPerRequest: 50 }], redis: [{ serverUsPerRequest: 100 }] },
+      },
+    }),
+    resultWith({
+      name: 'start',
+      details: { ways: { 'as a unit or a container': [{ allMb: 60 }] } },
+    }),
+    resultWith({ name: 'share', facts: facts({ 'each further worker': '25.0 MB' }) }),
+    resultWith({
+      name: 'costs',
+      facts: facts({
+        'Redis, idle': '5.0 MB (PSS)',
+        'Redis: a result of 2 labels': '200 bytes; its CPU for SET 4.0 µs, for MGET of one 2.0 µs',
+        'PostgreSQL with 1 connection': '22 MB (PSS)',
+        'PostgreSQL with 20 connections': '50 MB (PSS)',
+        'HAProxy with deploy/compose/haproxy.cfg, idle': '8.2 MB (PSS)',
+      }),
+      details: {
+        redis_bytes: [200, 230, 400],
+        database: {
+          ...{ bytes: 230, indexBytes: 55, walBytes: 480 },
+          ...{ perSecond: 3500, databaseUs: 30, countPerSecond: 2_000_000 },
+        },
+      },
+    }),
+  ];
+
+  test('follow from what was measured', () => {
+    const tables = scaleTables(results);
+    expect(tables.costs?.at(-1)).toBe('| bundled model [t] | 1 ms | 3 ms | 250/s | 500/s |');
+    // 11,574 texts/s of 4 ms, and of 500 a second.
+    expect(tables.jobs?.at(-1)).toBe('| bundled model | 47 | 24 |');
+    // 10⁵ × (0.1 × 4 ms + 0.9 × 0.1 ms).
+    expect(tables.cores).toContain('| 90 % | 49 |');
+    // 1 ÷ (0.9 × 0.1 ms + 0.1 × 1 ms) = 5,263/s, whose misses take 1.6 cores; 10⁵ ÷ 70 % of it.
+    expect(tables.servers).toContain('| bundled model | 5,300/s | 2 | 28 | 84 |');
+    expect(tables.redis?.join()).toContain('420,000 lookups/s');
+    expect(tables.postgresql?.join()).toContain('more than 30 million rows');
+  });
+
+  test('are not there without their results', () => {
+    expect(() => scaleTables(results.slice(1))).toThrow('bench/results has no throughput.json');
+    const [other = resultWith({})] = results;
+    const without = [{ ...other, details: {} }, ...results.slice(1)];
+    expect(() => scaleTables(without)).toThrow('throughput.json does not say: models');
   });
 });
 
