@@ -22,7 +22,7 @@ export function receiptLines(receipt: Receipt): readonly string[] {
 }
 
 function figures(of: Receipt['before']): string {
-  return `${mb(of.serverUsedBytes)} of ${mb(of.serverTotalBytes)} (${of.serverPercent.toFixed(2)} %), ours private ${mb(of.privateBytes)}, shared fairly ${mb(of.pssBytes)}`;
+  return `${mb(of.serverUsedBytes)} of ${mb(of.serverTotalBytes)} (${of.serverPercent.toFixed(2)} %), Plimsoll: ${mb(of.privateBytes)} private, ${mb(of.pssBytes)} PSS`;
 }
 
 function mb(bytes: number): string {

@@ -89,7 +89,7 @@ export class PlimsollClient {
     return this.#send('POST', '/v1/reranking', request);
   }
 
-  /** The named things of texts, with their places in code points; for models that label tokens. */
+  /** The named entities of texts, with their places in code points; for models that label tokens. */
   tokens(request: TokenClassificationRequest): Promise<TokenClassificationAnswer> {
     return this.#send('POST', '/v1/token-classification', request);
   }

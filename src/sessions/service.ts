@@ -132,7 +132,7 @@ export class ClassificationService {
     );
   }
 
-  /** The named things of texts. With a stride each chunk of a text costs a row. */
+  /** The named entities of texts. With a stride each chunk of a text costs a row. */
   tokens(request: Asked & TokenClassification, abort: Abortable): Given<readonly Entity[]> {
     const { texts, stride } = request;
     const inputOf = (index: number) => texts[index] ?? '';

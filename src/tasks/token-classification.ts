@@ -18,7 +18,7 @@ export interface TokenClassification {
   readonly stride?: number | undefined;
 }
 
-/** The named things of a text, with their places. */
+/** The named entities of a text, with their places. */
 export function tokenClassification(asked: TokenClassification): RowTask<readonly Entity[]> {
   const { texts, aggregation = 'none', ignoreLabels = DEFAULT_IGNORED, stride } = asked;
   const tokens = { aggregation, ignoreLabels, ...(stride === undefined ? {} : { stride }) };

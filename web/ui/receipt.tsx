@@ -6,7 +6,7 @@ import { VerdictView } from './verdict.js';
 
 const FIGURES: readonly { readonly name: string; readonly field: keyof Figures }[] = [
   { name: 'Plimsoll, private', field: 'private_mb' },
-  { name: 'Plimsoll with its share', field: 'pss_mb' },
+  { name: 'Plimsoll, PSS', field: 'pss_mb' },
   { name: 'server used', field: 'server_used_mb' },
 ];
 const MEMORY_COLUMNS: readonly Column[] = [

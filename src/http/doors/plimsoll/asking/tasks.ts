@@ -54,7 +54,7 @@ export function taskRoutes(
   });
   taskRoute(app, calls, {
     url: '/v1/token-classification',
-    summary: 'Find the named things of a text, with their places',
+    summary: 'Find the named entities of a text, with their places',
     body: tokenClassificationRequestSchema(limits.maxInputs),
     reply: tokenClassificationAnswerSchema,
     ask: (body, who, stop) => {
