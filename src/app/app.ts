@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import type { ToldServer } from '../contract/fleet.js';
+import type { Heartbeat } from '../contract/fleet.js';
 import type { ModelDetail } from '../contract/models.js';
 import { messageOf } from '../errors.js';
 import { chosenDoors } from '../http/doors/open-doors.js';
@@ -20,7 +20,7 @@ import { VERSION } from '../version.js';
 import { Access } from './access.js';
 import { closeInterrupted } from './archive/interrupted.js';
 import { Assembly, type Given } from './assembly.js';
-import { reachableAt, toldServer } from './fleet/told.js';
+import { ownHeartbeat, reachableAt } from './fleet/own-heartbeat.js';
 import { httpServices } from './http-services.js';
 import { listenAt, reachedAt, serverOptions } from './listening.js';
 import type { Log, Logger } from './log.js';
@@ -168,7 +168,7 @@ export class App {
     await Promise.all([pool.start(), redis?.start()]);
     await memory.start();
     sessions.start();
-    await fleet.start(sessions, () => this.#told());
+    await fleet.start(sessions, () => this.#heartbeat());
     archive.keepEvent({ kind: 'server_started', text: `version ${VERSION}` });
     this.#whenStarted();
     observe(this.#parts, this.#metrics);
@@ -285,13 +285,13 @@ export class App {
     await new Promise((resolve) => setTimeout(resolve, drainMs));
   }
 
-  /** What the other servers of the fleet are told. */
-  #told(): ToldServer {
+  /** What this server says of itself to the others of its fleet. */
+  #heartbeat(): Heartbeat {
     const reason = this.#notReadyBecause();
     const states = { starting: 'starting', stopping: 'draining', stopped: 'draining' } as const;
     const state =
       this.#state === 'ready' ? (reason === '' ? 'ready' : 'not ready') : states[this.#state];
-    return toldServer(this.#parts, this.#config, {
+    return ownHeartbeat(this.#parts, this.#config, {
       ...{ id: this.#parts.fleet.id, state, reason, shards: this.#parts.jobs.shards },
       ...{ address: this.#address, startedAtMs: this.#startedAtMs },
     });

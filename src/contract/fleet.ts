@@ -14,7 +14,7 @@ import {
 import { pressureSchema } from './state/memory.js';
 
 /** What a server says of itself to the others of its fleet. */
-const told = {
+const heartbeat = {
   id: text('New with every start.'),
   name: text('The setting `server.name`, else the name of the machine.'),
   address: nullable(text('Where the others reach it; null before it listens.')),
@@ -38,11 +38,11 @@ const told = {
   users: integer('Users that have asked it in these sessions.'),
   shards: integer('Shards of jobs that it works on.'),
 };
-export const toldServerSchema = object(told);
-export type ToldServer = Static<typeof toldServerSchema>;
+export const heartbeatSchema = object(heartbeat);
+export type Heartbeat = Static<typeof heartbeatSchema>;
 
 export const fleetServerSchema = object({
-  ...told,
+  ...heartbeat,
   this: flag('The server that gave this answer.'),
   seen_at: instant('Its last heartbeat; it sends one a second.'),
   silent_s: integer(

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { RedisTier } from '../../cache/redis-tier.js';
-import type { FleetServer, FleetView, ToldServer } from '../../contract/fleet.js';
+import type { FleetServer, FleetView, Heartbeat } from '../../contract/fleet.js';
 import type { SessionView } from '../../contract/sessions.js';
 import { toInstant } from '../../contract/units.js';
 import { messageOf } from '../../errors.js';
@@ -14,9 +14,9 @@ import type { Config } from '../../settings/config.js';
 import type { Store } from '../../store/store.js';
 import type { Archive } from '../archive/archive.js';
 import type { Logger } from '../log.js';
+import { nameOf } from './own-heartbeat.js';
 import { PostgresMembers } from './postgres-members.js';
-import { nameOf } from './told.js';
-import { readToldServer } from './told-server.js';
+import { readHeartbeat } from './read-heartbeat.js';
 
 const BEAT_EVERY_MS = 1000;
 /** A server that misses this many heartbeats is shown as silent. */
@@ -45,7 +45,7 @@ export class Fleet {
   readonly #members: Members | undefined;
   /** New with every start, so that a server that comes back is not taken for the one that went. */
   readonly #run = randomBytes(4).toString('hex');
-  #told: (() => ToldServer) | undefined;
+  #heartbeat: (() => Heartbeat) | undefined;
   #sessions: SessionRegistry | undefined;
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
@@ -78,9 +78,9 @@ export class Fleet {
   }
 
   /** Sends the first heartbeat, and one a second from then on. */
-  async start(sessions: SessionRegistry, told: () => ToldServer): Promise<void> {
+  async start(sessions: SessionRegistry, heartbeat: () => Heartbeat): Promise<void> {
     this.#sessions = sessions;
-    this.#told = told;
+    this.#heartbeat = heartbeat;
     if (this.#members === undefined) return;
     await this.beat();
     this.#beatLater();
@@ -99,7 +99,7 @@ export class Fleet {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     await this.#beating;
-    if (this.#members === undefined || this.#told === undefined) return;
+    if (this.#members === undefined || this.#heartbeat === undefined) return;
     await this.#members.leave(this.id).catch((error: unknown) => {
       this.#options.log.debug({ reason: messageOf(error) }, 'the fleet was not told of the end');
     });
@@ -161,10 +161,10 @@ export class Fleet {
    * 3. Only then do requests ask Redis again: it has every session then.
    */
   async #beat(): Promise<void> {
-    const [members, told, sessions] = [this.#members, this.#told, this.#sessions];
-    if (members === undefined || told === undefined || sessions === undefined) return;
+    const [members, heartbeat, sessions] = [this.#members, this.#heartbeat, this.#sessions];
+    if (members === undefined || heartbeat === undefined || sessions === undefined) return;
     try {
-      const idle = await members.beat(this.id, JSON.stringify(told())); // 1
+      const idle = await members.beat(this.id, JSON.stringify(heartbeat())); // 1
       if (this.directory !== undefined && this.#redis !== undefined) {
         if (this.#redis.away !== '') this.directory.forgetReports();
         await this.directory.report(sessions.held(), this.#events(sessions)); // 2
@@ -240,24 +240,24 @@ export class Fleet {
   }
 
   #servers(): readonly FleetServer[] {
-    const told = this.#told?.();
-    if (told === undefined) return [];
+    const own = this.#heartbeat?.();
+    if (own === undefined) return [];
     const now = Date.now();
     const { members, atMs } = this.#last;
     const others = members.flatMap(({ told: text, silentMs }) => {
-      const server = readToldServer(text);
-      return server === undefined || server.id === told.id
+      const server = readHeartbeat(text);
+      return server === undefined || server.id === own.id
         ? []
         : [shownServer(server, silentMs + now - atMs, now)];
     });
-    const own = { ...told, this: true, seen_at: toInstant(now), silent_s: 0 };
-    return [own, ...others].sort(
+    const shown = { ...own, this: true, seen_at: toInstant(now), silent_s: 0 };
+    return [shown, ...others].sort(
       (a, b) => a.name.localeCompare(b.name) || a.started_at.localeCompare(b.started_at),
     );
   }
 }
 
-function shownServer(told: ToldServer, silentMs: number, now: number): FleetServer {
+function shownServer(heartbeat: Heartbeat, silentMs: number, now: number): FleetServer {
   const silent_s = silentMs < SILENT_AFTER_MS ? 0 : Math.floor(silentMs / 1000);
-  return { ...told, this: false, seen_at: toInstant(now - silentMs), silent_s };
+  return { ...heartbeat, this: false, seen_at: toInstant(now - silentMs), silent_s };
 }

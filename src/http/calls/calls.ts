@@ -3,7 +3,7 @@ import { PlimsollError } from '../../errors.js';
 import type { Asked, SessionAnswer } from '../../sessions/service.js';
 import { takeInputs } from '../guards/key-guard.js';
 import type { HttpServices } from '../services.js';
-import { CallerStop } from './caller-stop.js';
+import { CallerAbort } from './caller-abort.js';
 import { Callers, SESSION_HEADER } from './callers.js';
 
 /** Who asks whom, as a body names them; headers fill in what it lacks. */
@@ -23,9 +23,9 @@ export class Calls {
     this.#services = services;
   }
 
-  /** The end of the caller's patience; whoever takes it clears it. */
-  stop(request: FastifyRequest): CallerStop {
-    return new CallerStop(request, this.#services.limits.deadlineMs);
+  /** Aborts when the deadline passes or the caller disconnects; whoever takes it clears it. */
+  callerAbort(request: FastifyRequest): CallerAbort {
+    return new CallerAbort(request, this.#services.limits.deadlineMs);
   }
 
   /**
@@ -38,22 +38,22 @@ export class Calls {
     request: FastifyRequest,
     reply: FastifyReply,
     named: Named,
-    ask: (asked: Asked, stop: CallerStop) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
+    ask: (asked: Asked, abort: CallerAbort) => SessionAnswer<R> | Promise<SessionAnswer<R>>,
     write: (answer: SessionAnswer<R>, tookMs: number) => T | Promise<T>,
   ): T | Promise<T> {
     const { model } = named;
     const session = this.callers.sessionOf(request, named.session);
     const user = this.callers.userOf(request, named.user);
-    const stop = this.stop(request);
+    const abort = this.callerAbort(request);
     const give = (answer: SessionAnswer<R>): T | Promise<T> => {
       this.note(answer, reply);
-      return write(answer, performance.now() - stop.beganMs);
+      return write(answer, performance.now() - abort.beganMs);
     };
     try {
-      const answer = ask({ model, session, user, take: this.takeOf(request, reply) }, stop);
-      return answer instanceof Promise ? this.#waited(answer, stop, session, give) : give(answer);
+      const answer = ask({ model, session, user, take: this.takeOf(request, reply) }, abort);
+      return answer instanceof Promise ? this.#waited(answer, abort, session, give) : give(answer);
     } catch (error) {
-      stop.clear();
+      abort.clear();
       return this.refused(error, session);
     }
   }
@@ -78,7 +78,7 @@ export class Calls {
 
   async #waited<A, T>(
     answer: Promise<A>,
-    stop: CallerStop,
+    abort: CallerAbort,
     session: string | undefined,
     give: (answer: A) => T | Promise<T>,
   ): Promise<T> {
@@ -87,7 +87,7 @@ export class Calls {
     } catch (error) {
       return await this.refused(error, session);
     } finally {
-      stop.clear();
+      abort.clear();
     }
   }
 

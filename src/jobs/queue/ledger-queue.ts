@@ -2,7 +2,6 @@ import type { JobStateName } from '../../contract/jobs.js';
 import { PlimsollError } from '../../errors.js';
 import type { Deliveries } from './engines/deliveries.js';
 import type { JobRecord, Ledger } from './engines/ledger.js';
-import { Every } from './every.js';
 import { inTime } from './in-time.js';
 import { written } from './journal/entries.js';
 import { type LiveJob, LiveJobs } from './journal/live-jobs.js';
@@ -21,6 +20,7 @@ import type {
   ShardStateName,
 } from './queue.js';
 import { stateOf } from './rules.js';
+import { Throttle } from './throttle.js';
 
 export interface QueueOptions {
   /** Name under which this server is shown. */
@@ -63,8 +63,8 @@ export class LedgerQueue implements JobQueue {
   #watching: Promise<void> | undefined;
   #pruning: Promise<number> | undefined;
   #prunedAtMs = Number.NEGATIVE_INFINITY;
-  readonly #stepsAgain = new Every(STEPS_AGAIN_MS);
-  readonly #shardsAgain = new Every(SHARDS_AGAIN_MS);
+  readonly #stepsAgain = new Throttle(STEPS_AGAIN_MS);
+  readonly #shardsAgain = new Throttle(SHARDS_AGAIN_MS);
 
   constructor(
     engine: JobQueue['engine'],

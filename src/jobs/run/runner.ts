@@ -22,12 +22,12 @@ import {
 } from '../queue/queue.js';
 import { type AnsweredRow, answeredRows } from './answered-rows.js';
 import { type AskedTask, askedTask, inputOf } from './asked.js';
+import { checkPartsExist } from './check-parts-exist.js';
+import { findExistingPart } from './existing-part.js';
 import { failureOf, onRead, reading } from './failures.js';
 import { manifestOf } from './manifest.js';
 import { otherModel } from './other-model.js';
 import { inputOptionsOf, manifestNameOf, outputOptionsOf, partNameOf, partRows } from './part.js';
-import { partThere } from './part-there.js';
-import { withPartsThere } from './parts-there.js';
 import { planPieces } from './planning.js';
 
 /** What jobs need of models. */
@@ -110,7 +110,13 @@ export class JobRunner implements Omit<JobWork, 'whyNotTake'> {
       assertSame(job.model ?? model, model);
       const name = partNameOf(job.request, shard, model);
       const writer = this.#parts.places.writer(job.request.output);
-      const found = await partThere(name, job.request, shard, { ...this.#parts, writer }, signal);
+      const found = await findExistingPart(
+        name,
+        job.request,
+        shard,
+        { ...this.#parts, writer },
+        signal,
+      );
       const done = (of: Omit<ShardResult, 'server' | 'tookMs' | 'model'>): ShardResult => ({
         ...of,
         ...{ server: this.#parts.server, tookMs: performance.now() - beganMs, model },
@@ -163,7 +169,7 @@ export class JobRunner implements Omit<JobWork, 'whyNotTake'> {
     await tidied();
     // A job that is retried has another manifest in the end.
     const { output } = job.request;
-    const chunks = manifestOf(job, withPartsThere(shards, output, writer, signal));
+    const chunks = manifestOf(job, checkPartsExist(shards, output, writer, signal));
     try {
       const { url } = await writer.replace(manifestNameOf(job.id), chunks, signal);
       await tidied();

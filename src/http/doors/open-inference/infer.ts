@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Entity } from '../../../models/run/entities.js';
 import type { Asked, SessionAnswer } from '../../../sessions/service.js';
-import type { CallerStop } from '../../calls/caller-stop.js';
+import type { CallerAbort } from '../../calls/caller-abort.js';
 import type { Calls } from '../../calls/calls.js';
 import type { HttpServices } from '../../services.js';
 import { IDS_OUTPUTS, TEXT_OUTPUTS, TOKEN_OUTPUTS } from './metadata.js';
@@ -111,7 +111,7 @@ export class Inference {
   #ask<R>(
     { model, asked, request, reply }: Exchange,
     parts: readonly Part[],
-    ask: (who: Asked, stop: CallerStop) => Answer<R>,
+    ask: (who: Asked, stop: CallerAbort) => Answer<R>,
     make: (
       results: readonly R[],
       labels: readonly string[],

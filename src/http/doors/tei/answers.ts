@@ -15,7 +15,7 @@ import type { TextInput } from '../../../tasks/input.js';
 import { bestFirst } from '../../../tasks/rerank.js';
 import { asProbability, type ScoreChoice } from '../../../tasks/score-choice.js';
 import { VERSION } from '../../../version.js';
-import { whileWanted } from '../../calls/caller-stop.js';
+import { whileWanted } from '../../calls/caller-abort.js';
 import type { Calls } from '../../calls/calls.js';
 import { anyTextsIn, oneOrMore, textIn } from '../../calls/fields.js';
 import { JSON_TYPE, jsonReply } from '../../calls/json.js';

@@ -7,7 +7,7 @@ import {
 import type { Asked, SessionAnswer } from '../../../../sessions/service.js';
 import { asPipelinesRead, type TextInput } from '../../../../tasks/input.js';
 import type { TextClassification } from '../../../../tasks/text-classification.js';
-import type { CallerStop } from '../../../calls/caller-stop.js';
+import type { CallerAbort } from '../../../calls/caller-abort.js';
 import type { Calls } from '../../../calls/calls.js';
 import { JSON_TYPE } from '../../../calls/json.js';
 import { LARGE_ANSWER_SCORES, slicedBody } from '../../../calls/slices.js';
@@ -48,7 +48,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   });
 
   const ask = (call: Asked & TextClassification, request: FastifyRequest, out: FastifyReply) => {
-    const stop = calls.stop(request);
+    const stop = calls.callerAbort(request);
     try {
       const answer = classification.classify(call, stop);
       // An answer from the in-process cache is here already; awaiting it would cost a turn.
@@ -61,7 +61,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   };
 
   const texts = new AnswerText();
-  const reply = (answer: SessionAnswer, { beganMs }: CallerStop, out: FastifyReply) => {
+  const reply = (answer: SessionAnswer, { beganMs }: CallerAbort, out: FastifyReply) => {
     calls.note(answer, out);
     // Fastify sends a text as it is.
     void out.header('content-type', JSON_TYPE);
@@ -71,7 +71,7 @@ export function classifyRoutes(app: FastifyInstance, services: HttpServices, cal
   };
   const waited = async (
     answer: Promise<SessionAnswer>,
-    stop: CallerStop,
+    stop: CallerAbort,
     { session }: Asked,
     out: FastifyReply,
   ) => {

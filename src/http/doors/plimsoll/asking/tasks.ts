@@ -11,7 +11,7 @@ import type { Schema } from '../../../../contract/schema/schema.js';
 import { toMs } from '../../../../contract/units.js';
 import type { Asked, SessionAnswer } from '../../../../sessions/service.js';
 import { bestFirst } from '../../../../tasks/rerank.js';
-import type { CallerStop } from '../../../calls/caller-stop.js';
+import type { CallerAbort } from '../../../calls/caller-abort.js';
 import type { Calls, Named } from '../../../calls/calls.js';
 import { JSON_TYPE } from '../../../calls/json.js';
 import { countOf, objectSlices } from '../../../calls/json-slices.js';
@@ -81,7 +81,7 @@ interface TaskRoute<B, R, T> {
   readonly ask: (
     body: B,
     who: Asked,
-    stop: CallerStop,
+    stop: CallerAbort,
   ) => SessionAnswer<R> | Promise<SessionAnswer<R>>;
   readonly results: (answer: SessionAnswer<R>, body: B) => T;
 }

@@ -6,7 +6,7 @@ import {
 } from '../../../../contract/tokenize.js';
 import type { TokenizedTexts } from '../../../../inference/tokenize.js';
 import type { TokenizedText } from '../../../../inference/workers/protocol.js';
-import { whileWanted } from '../../../calls/caller-stop.js';
+import { whileWanted } from '../../../calls/caller-abort.js';
 import type { Calls } from '../../../calls/calls.js';
 import { JSON_TYPE } from '../../../calls/json.js';
 import { objectSlices } from '../../../calls/json-slices.js';

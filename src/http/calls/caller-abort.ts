@@ -2,22 +2,22 @@ import type { FastifyRequest } from 'fastify';
 import type { Abortable } from '../../cache/abortable.js';
 import { PlimsollError } from '../../errors.js';
 
-/** Does work that ends with the caller's patience: its deadline, or its leaving. */
+/** Works until the deadline passes or the caller disconnects. */
 export async function whileWanted<T>(
   request: Pick<FastifyRequest, 'raw'>,
   deadlineMs: number,
-  work: (stop: CallerStop) => Promise<T>,
+  work: (abort: CallerAbort) => Promise<T>,
 ): Promise<T> {
-  const stop = new CallerStop(request, deadlineMs);
+  const abort = new CallerAbort(request, deadlineMs);
   try {
-    return await work(stop);
+    return await work(abort);
   } finally {
-    stop.clear();
+    abort.clear();
   }
 }
 
 /** Fires when the deadline is over or the caller has closed the connection. */
-export class CallerStop implements Abortable {
+export class CallerAbort implements Abortable {
   readonly beganMs = performance.now();
   readonly #request: Pick<FastifyRequest, 'raw'>;
   readonly #deadlineMs: number;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readToldServer } from '../../../../src/app/fleet/told-server.js';
+import { readHeartbeat } from '../../../../src/app/fleet/read-heartbeat.js';
 
 const server = {
   ...{ id: 'a1', name: 'a', address: null, role: 'all', version: '0.2.0', state: 'ready' },
@@ -9,9 +9,9 @@ const server = {
 };
 
 test('what a server tells of itself is read, with what a later version adds', () => {
-  expect(readToldServer(JSON.stringify(server))).toEqual(server);
+  expect(readHeartbeat(JSON.stringify(server))).toEqual(server);
   const later = { ...server, more: 1 };
-  expect(readToldServer(JSON.stringify(later))).toEqual(later);
+  expect(readHeartbeat(JSON.stringify(later))).toEqual(later);
 });
 
 test.each([
@@ -22,5 +22,5 @@ test.each([
   ['no models', JSON.stringify({ ...server, models: undefined })],
   ['a number as a text', JSON.stringify({ ...server, users: '3' })],
 ])('%s is no server', (_, text) => {
-  expect(readToldServer(text)).toBeUndefined();
+  expect(readHeartbeat(text)).toBeUndefined();
 });

@@ -8,7 +8,7 @@ import type { Shard, ShardResult } from '../queue/queue.js';
 import { reading } from './failures.js';
 import { inputOptionsOf, partFormat } from './part.js';
 
-export interface PartThereParts {
+export interface PartAccess {
   readonly places: Pick<Places, 'list'>;
   readonly formats: Pick<Formats, 'input'>;
   readonly writer: Pick<Writer, 'find' | 'bytesOf'>;
@@ -27,11 +27,11 @@ export type FoundPart = Pick<ShardResult, 'part' | 'bytes' | 'sha256' | 'rows' |
  *
  * @throws ShardFailure if the shard cannot be read
  */
-export async function partThere(
+export async function findExistingPart(
   part: string,
   request: JobRequest,
   { file, range }: Shard,
-  { places, formats, writer }: PartThereParts,
+  { places, formats, writer }: PartAccess,
   signal: AbortSignal,
 ): Promise<FoundPart | 'damaged' | undefined> {
   if ((await writer.bytesOf(part, signal)) === undefined) return undefined;
@@ -44,9 +44,9 @@ export async function partThere(
     if (found === undefined) return undefined;
     const written = partOptions(request, file);
     const lines = { rows: 0, bad: 0, broken: 0 };
-    for await (const there of places.list([found.url], signal)) {
-      const whole = wholeOf(there, written);
-      const slices = formats.input(written.format).read(there, whole, written, signal);
+    for await (const listed of places.list([found.url], signal)) {
+      const whole = wholeOf(listed, written);
+      const slices = formats.input(written.format).read(listed, whole, written, signal);
       for await (const slice of slices) for (const row of slice) count(row, lines);
     }
     if (lines.rows !== rows || lines.broken > 0) return 'damaged'; // 2

@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { FILE_FORMATS, type JobRequest } from '../../../../src/contract/jobs.js';
 import { encode, Formats } from '../../../../src/jobs/formats/formats.js';
 import { type Shard, ShardFailure } from '../../../../src/jobs/queue/queue.js';
+import { findExistingPart } from '../../../../src/jobs/run/existing-part.js';
 import { partNameOf } from '../../../../src/jobs/run/part.js';
-import { partThere } from '../../../../src/jobs/run/part-there.js';
 import { builtThread } from '../built-thread.js';
 import { localPlaces, one, signal, temporaryFolder } from '../reading.js';
 
@@ -44,7 +44,7 @@ async function written(name: string, request: JobRequest) {
 }
 
 const look = (name: string, request: JobRequest, shard: Shard) =>
-  partThere(name, request, shard, { places, formats, writer }, signal);
+  findExistingPart(name, request, shard, { places, formats, writer }, signal);
 
 const KINDS: readonly Pick<JobRequest, 'format' | 'compression'>[] = [
   ...FILE_FORMATS.map((format) => ({ format, compression: 'none' as const })),

@@ -1,5 +1,5 @@
-/** Says once in a while that it is time. */
-export class Every {
+/** True at most once in `ms`. */
+export class Throttle {
   readonly #ms: number;
   #atMs = Number.NEGATIVE_INFINITY;
 

@@ -10,7 +10,7 @@ const AT_ONCE = 16;
  *
  * @throws InputError the first part that is gone, or has another length
  */
-export async function* withPartsThere(
+export async function* checkPartsExist(
   shards: AsyncIterable<ShardState>,
   output: string,
   writer: Pick<Writer, 'bytesOf'>,
@@ -37,9 +37,9 @@ async function expectPart(
 ): Promise<void> {
   if (result === null) return;
   const { part, bytes } = result;
-  const there = await writer.bytesOf(part, signal);
-  if (there === bytes) return;
-  const found = there === undefined ? 'is gone' : `has ${there} bytes`;
+  const foundBytes = await writer.bytesOf(part, signal);
+  if (foundBytes === bytes) return;
+  const found = foundBytes === undefined ? 'is gone' : `has ${foundBytes} bytes`;
   const remedy = 'retry the job, which writes it again';
   throw new InputError(
     `${part} of shard ${shard.index} (${bytes} bytes) was written to ${output} and ${found}: ${remedy}`,

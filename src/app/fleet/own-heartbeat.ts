@@ -1,5 +1,5 @@
 import { hostname, networkInterfaces } from 'node:os';
-import type { ToldServer } from '../../contract/fleet.js';
+import type { Heartbeat } from '../../contract/fleet.js';
 import { toInstant, toMb } from '../../contract/units.js';
 import type { WorkerPool } from '../../inference/workers/pool.js';
 import type { MemoryManager } from '../../memory/manager.js';
@@ -13,7 +13,7 @@ const MAX_MODELS = 50;
 
 /** What the app knows of this server’s state. */
 export interface Standing {
-  readonly state: ToldServer['state'];
+  readonly state: Heartbeat['state'];
   /** Why it is not ready; empty if it is. */
   readonly reason: string;
 }
@@ -24,7 +24,7 @@ export function nameOf(config: Config): string {
 }
 
 /** What this server says of itself to the others. Memory is that of the last reading: nothing is read for it. */
-export function toldServer(
+export function ownHeartbeat(
   {
     memory,
     pool,
@@ -41,7 +41,7 @@ export function toldServer(
     readonly startedAtMs: number;
     readonly shards: number;
   },
-): ToldServer {
+): Heartbeat {
   const { reader } = memory;
   const { last } = reader;
   const figures = last && figuresOf(last);

@@ -2,7 +2,7 @@ import { rm, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Shard, ShardState } from '../../../../src/jobs/queue/queue.js';
-import { withPartsThere } from '../../../../src/jobs/run/parts-there.js';
+import { checkPartsExist } from '../../../../src/jobs/run/check-parts-exist.js';
 import { all, localPlaces, signal, temporaryFolder } from '../reading.js';
 
 const MODEL = { id: 'spam', commit: null, dtype: 'fp32' };
@@ -29,7 +29,7 @@ async function writtenParts() {
   }
   const passed = async (of: readonly ShardState[] = shards) =>
     all(
-      withPartsThere(
+      checkPartsExist(
         (async function* () {
           yield* of;
         })(),

@@ -1,7 +1,7 @@
-import type { ToldServer } from '../../contract/fleet.js';
+import type { Heartbeat } from '../../contract/fleet.js';
 import { isList, isNumber, isOneOf, isText, orNull, shapeOf } from '../../contract/schema/shape.js';
 
-const isTold = shapeOf<ToldServer>({
+const isHeartbeat = shapeOf<Heartbeat>({
   ...{ id: isText, name: isText, address: orNull(isText), version: isText },
   role: isOneOf(['all', 'door', 'worker']),
   state: isOneOf(['starting', 'ready', 'not ready', 'draining']),
@@ -12,14 +12,14 @@ const isTold = shapeOf<ToldServer>({
 });
 
 /**
- * What another server of the fleet has told of itself.
+ * What another server of the fleet says of itself.
  *
  * @returns undefined if it cannot be read: the server may be of another version
  */
-export function readToldServer(text: string): ToldServer | undefined {
+export function readHeartbeat(text: string): Heartbeat | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return isTold(value) ? value : undefined;
+    return isHeartbeat(value) ? value : undefined;
   } catch {
     return undefined;
   }
