@@ -57,7 +57,6 @@ export const keySchema = object({
 export type KeyView = Static<typeof keySchema>;
 
 export const keysSchema = object({ keys: list(keySchema) });
-export type KeysView = Static<typeof keysSchema>;
 
 const span = { pattern: '^\\d{1,9}[smhd]$', examples: ['90d', '12h'] };
 const most = { minimum: 1, maximum: 999_999_999 };

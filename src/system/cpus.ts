@@ -1,4 +1,4 @@
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { findCgroup } from './cgroup/cgroup-tree.js';
 import { readKernelFile } from './kernel-file.js';
 
@@ -74,41 +74,24 @@ export function parseCpuMax(text: string): number | undefined {
 }
 
 /**
- * Model name and the instruction sets that decide which kernels ONNX Runtime picks. A model that was
- * optimised and prepacked on one CPU is keyed by both, since another CPU may want another layout.
+ * The instruction sets that decide which kernels ONNX Runtime picks, of the first processor of /proc/cpuinfo; sorted.
+ * x86: avx…, amx…, fma, f16c. arm64: every `Features` entry. A model that was optimised and prepacked on one CPU is keyed
+ * by them, since another CPU may want another layout.
  */
-export interface CpuIdentity {
-  /** `model name`; on arm64, which has none, `arm64 <implementer>:<part>`; '' when neither is there. */
-  readonly model: string;
-  /** Sorted. x86: avx…, amx…, fma, f16c. arm64: every `Features` entry. */
-  readonly flags: readonly string[];
-}
-
-/** Reads the first processor of /proc/cpuinfo. */
-export function parseCpuinfo(text: string): CpuIdentity {
+export function parseCpuFlags(text: string): readonly string[] {
   const field = (name: string) =>
     new RegExp(`^${name}[ \\t]*:[ \\t]*(.+)$`, 'm').exec(text)?.[1]?.trim() ?? '';
-  const part = [field('CPU implementer'), field('CPU part')].filter((id) => id !== '').join(':');
   const x86 = field('flags').split(/\s+/).filter(isRelevantFlag);
   const arm = field('Features').split(/\s+/);
   const flags = [...x86, ...arm].filter((flag) => flag !== '');
-  return {
-    model: field('model name') || (part === '' ? '' : `arm64 ${part}`),
-    flags: [...new Set(flags)].sort(),
-  };
+  return [...new Set(flags)].sort();
 }
 
 function isRelevantFlag(flag: string): boolean {
   return /^(avx|amx)/.test(flag) || flag === 'fma' || flag === 'f16c';
 }
 
-/** The CPU's model name; what the runtime says, or `unknown`, where /proc/cpuinfo has none. */
-export async function cpuModel(root = '/'): Promise<string> {
-  const text = await readKernelFile(root, 'proc/cpuinfo');
-  return parseCpuinfo(text ?? '').model || cpus()[0]?.model.trim() || 'unknown';
-}
-
 /** The CPU's relevant flags, sorted; empty without /proc/cpuinfo. */
 export async function cpuFlags(root = '/'): Promise<readonly string[]> {
-  return parseCpuinfo((await readKernelFile(root, 'proc/cpuinfo')) ?? '').flags;
+  return parseCpuFlags((await readKernelFile(root, 'proc/cpuinfo')) ?? '');
 }

@@ -1,7 +1,7 @@
 /** What a model's faster forms are held against, and which ones its folder has. */
 import path from 'node:path';
 
-/** When a faster form counts as equal to fp32. */
+/** When a faster form counts as equal to fp32: the settings `verify.labels`, `verify.shift` and `verify.speedup`. */
 export interface Bounds {
   /** Least share of rows with the same label, in percent. */
   readonly labels: number;
@@ -10,9 +10,6 @@ export interface Bounds {
   /** How many times as fast as fp32 it has to be, one row and a batch together, to be worth its rounding. */
   readonly speedup: number;
 }
-
-/** As the settings `verify.labels`, `verify.shift` and `verify.speedup` have them. */
-export const DEFAULT_BOUNDS: Bounds = { labels: 99.5, shift: 0.05, speedup: 1.1 };
 
 /** Probes of a model's owner, one JSON text, `{"text": "…"}` or `{"text": "…", "text_pair": "…"}` a line, in the model's folder. */
 export const PROBE_FILE = 'probe.jsonl';

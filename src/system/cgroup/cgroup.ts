@@ -102,8 +102,3 @@ export class CgroupMemoryReader {
     };
   }
 }
-
-/** One reading of our memory cgroup, without a cache. */
-export function readCgroupMemory(root = '/'): Promise<CgroupMemory | undefined> {
-  return new CgroupMemoryReader(root).read();
-}

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { lockFolder } from '../../../src/models/compile/forms/folder-lock.js';
 import { MappedForms } from '../../../src/models/compile/mapped-form.js';
 import { formsOf, formsOfOthers, removeForms } from '../../../src/models/gone-forms.js';
-import { DEFAULT_BOUNDS } from '../../../src/models/intake/verification.js';
+import { DEFAULT_BOUNDS } from './default-bounds.js';
 import { aModel } from './described.js';
 
 test('forms of models that are there stay, of every type; those being written too', async () => {

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CgroupMemoryReader, readCgroupMemory } from '../../../src/system/cgroup/cgroup.js';
+import { CgroupMemoryReader } from '../../../src/system/cgroup/cgroup.js';
 import { parseMemoryLimit } from '../../../src/system/cgroup/cgroup-limits.js';
 import { parseFlatKeyed } from '../../../src/system/kernel-file.js';
 import { capturedRoot, change, layOut } from './trees.js';
@@ -18,6 +18,10 @@ import {
 } from './written-trees.js';
 
 const MiB = 2 ** 20;
+
+function readCgroupMemory(root: string) {
+  return new CgroupMemoryReader(root).read();
+}
 
 describe('v1', () => {
   test('captured: the limit is on the parent, and so is the usage that it is held against', async () => {

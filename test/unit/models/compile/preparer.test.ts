@@ -7,7 +7,7 @@ import { type MappedForm, MappedForms } from '../../../../src/models/compile/map
 import { Preparer, type PreparerOptions } from '../../../../src/models/compile/preparer.js';
 import { isDueAgain, unfinishedVerdict } from '../../../../src/models/compile/verify/verdict.js';
 import type { Model } from '../../../../src/models/intake/repository.js';
-import { DEFAULT_BOUNDS } from '../../../../src/models/intake/verification.js';
+import { DEFAULT_BOUNDS } from '../default-bounds.js';
 import { aModel } from '../described.js';
 import { temporaryFolder, write } from '../folders.js';
 

@@ -7,7 +7,7 @@ import { safetensorsCompiler } from '../../../../src/models/compile/can-compile.
 import { roomNeeded } from '../../../../src/models/compile/forms/disk-failure.js';
 import { preparingPeakBytes } from '../../../../src/models/compile/preparing-room.js';
 import { ModelRepository } from '../../../../src/models/intake/repository.js';
-import { DEFAULT_BOUNDS } from '../../../../src/models/intake/verification.js';
+import { DEFAULT_BOUNDS } from '../default-bounds.js';
 import { temporaryFolder } from '../folders.js';
 
 const REFERENCE = fileURLToPath(new URL('../../../fixtures/reference', import.meta.url));

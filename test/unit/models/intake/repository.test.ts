@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Dtype } from '../../../../src/models/intake/dtype.js';
 import { ModelRepository } from '../../../../src/models/intake/repository.js';
-import { DEFAULT_BOUNDS } from '../../../../src/models/intake/verification.js';
+import { DEFAULT_BOUNDS } from '../default-bounds.js';
 import { GRAPH, temporaryFolder, write, writeModel } from '../folders.js';
 import { bareGraph, tinyGraph, UNKNOWN_FIELD } from '../tiny-graph.js';
 

@@ -6,7 +6,7 @@ import {
   type Labelling,
   objection,
 } from '../../../../../src/models/compile/verify/judge.js';
-import { DEFAULT_BOUNDS } from '../../../../../src/models/intake/verification.js';
+import { DEFAULT_BOUNDS } from '../../default-bounds.js';
 
 const BEST: Labelling = { scoring: 'softmax', thresholds: [] };
 const APART: Labelling = { scoring: 'sigmoid', thresholds: [undefined, 0.8] };

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { tryCandidates } from '../../../../../src/models/compile/verify/try-candidates.js';
-import { DEFAULT_BOUNDS } from '../../../../../src/models/intake/verification.js';
+import { DEFAULT_BOUNDS } from '../../default-bounds.js';
 import { temporaryFolder } from '../../folders.js';
 import { served } from '../../served.js';
 

@@ -4,7 +4,7 @@ import {
   referenceVerdict,
   type Verdict,
 } from '../../../../../src/models/compile/verify/verdict.js';
-import { DEFAULT_BOUNDS } from '../../../../../src/models/intake/verification.js';
+import { DEFAULT_BOUNDS } from '../../default-bounds.js';
 import { plainFindings } from '../../described.js';
 
 const agreement = {
