@@ -39,7 +39,7 @@ import {
   TIMEOUT_CHECK_MS,
 } from './wire/connections.js';
 import { jsonBody } from './wire/json-body.js';
-import { unpackBodies } from './wire/packed-body.js';
+import { stopUnpacking, unpackBodies } from './wire/packed-body.js';
 import { packReplies } from './wire/packed-reply.js';
 import { takeRestOfBody } from './wire/rest-of-body.js';
 import { type TlsFiles, type TlsLog, tlsServer } from './wire/tls.js';
@@ -204,6 +204,7 @@ function refusing({ limits }: HttpServices, log: FaultLog): Refuse {
     const refusal = asPlimsollError(error, request.body, maxInputs);
     // fastify asks for the end of a connection whose body is too large: what comes after it is as good as ever.
     if (refusal.code === 'BODY_TOO_LARGE') void reply.removeHeader('connection');
+    stopUnpacking(request.raw);
     if (!HURRIED.has(refusal.code)) takeRestOfBody(request.raw, reply);
     return replyWithError(refusal, request, reply, log, form);
   };

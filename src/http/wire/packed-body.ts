@@ -34,6 +34,21 @@ export function unpackBodies(app: FastifyInstance): void {
 
 type Unpacker = (typeof UNPACKERS)[keyof typeof UNPACKERS] | typeof createInflateRaw;
 
+/** Streams that unpack a body, each by the request whose body it is. */
+const unpacking = new WeakMap<IncomingMessage, ReturnType<Unpacker>>();
+
+/**
+ * Unpacks nothing more of a body whose request was refused. The rest of it still has to be taken in: the stream that
+ * unpacks it would take as much as it buffers, and wait for a reader who has left.
+ */
+export function stopUnpacking(raw: IncomingMessage): void {
+  const unpacked = unpacking.get(raw);
+  if (unpacked === undefined) return;
+  unpacking.delete(raw);
+  raw.unpipe(unpacked);
+  unpacked.destroy();
+}
+
 function unpackedWith(create: Unpacker, raw: IncomingMessage, reply: FastifyReply) {
   const unpacked = Object.assign(create(), {
     // By fastify's contract: what is compared with Content-Length.
@@ -42,13 +57,12 @@ function unpackedWith(create: Unpacker, raw: IncomingMessage, reply: FastifyRepl
   raw.on('data', (chunk: Buffer) => {
     unpacked.receivedEncodedLength += chunk.length;
   });
+  unpacking.set(raw, unpacked);
+  // Fastify takes its listener away when it refuses the body. What fails then would end this process, and nobody is to be told.
+  unpacked.on('error', () => undefined);
   raw.once('error', (error) => unpacked.destroy(error));
   raw.once('aborted', () => unpacked.destroy());
-  // A refused body is still taken in, by the reply: nothing of it is to be unpacked.
-  reply.raw.once('close', () => {
-    raw.unpipe(unpacked);
-    unpacked.destroy();
-  });
+  reply.raw.once('close', () => stopUnpacking(raw));
   return raw.pipe(unpacked);
 }
 
