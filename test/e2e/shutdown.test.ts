@@ -177,6 +177,34 @@ describe('SIGTERM', () => {
   });
 });
 
+test('clients that stop within a request and close nothing are answered, free their places, and do not hold the server', async () => {
+  const server = await start({ 'http.max_connections': 4 });
+  const { hostname, port } = new URL(server.url);
+  const head =
+    'POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
+  const received = ['', '', '', ''];
+  const sockets = received.map((_, n) => {
+    const where = { port: Number(port), host: hostname, allowHalfOpen: true };
+    const socket = net.connect(where, () => {
+      socket.write(n % 2 === 0 ? `${head}Content-Length: 100\r\n\r\n{` : `${head}X-`);
+    });
+    socket.on('error', () => undefined).setEncoding('utf8');
+    return socket.on('data', (text: string) => {
+      received[n] += text;
+    });
+  });
+  const isAnswered = () => received.every((text) => text.includes(' 408 '));
+  await until('each is told that it took too long', isAnswered, 45_000);
+  await until('there is a place again', async () => {
+    const reply = await request(server, 'GET', '/v1/models', {
+      headers: { connection: 'keep-alive' },
+    });
+    return reply.status === 200 && reply.headers.connection === 'keep-alive';
+  });
+  expect(await server.stop()).toEqual({ code: 0, signal: null });
+  for (const socket of sockets) socket.destroy();
+}, 90_000);
+
 describe('SIGKILL of the main process', () => {
   test('its workers end by themselves, also those that run a batch', async () => {
     const server = await start();

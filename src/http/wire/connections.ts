@@ -36,65 +36,107 @@ export function limitConnections(
   maxConnections: number,
   { stalledAnswerMs = STALLED_ANSWER_MS, onStalled = () => undefined }: ConnectionOptions = {},
 ): (socket: Socket) => boolean {
-  /** Connections without a running request, the one that has been idle longest first. */
-  const idle = new Set<Socket>();
-  const running = new Map<Socket, number>();
-  /** The oldest first. */
-  const spare = new Set<Socket>();
-  const isFull = () => idle.size + running.size >= maxConnections;
+  const places = new ConnectionPlaces(maxConnections);
   const stalled = new StalledAnswers(stalledAnswerMs, onStalled);
-  const looks = setInterval(() => stalled.look(running.keys()), TIMEOUT_CHECK_MS).unref();
+  const looks = setInterval(() => stalled.look(places.answering), TIMEOUT_CHECK_MS).unref();
   server.once('close', () => clearInterval(looks));
 
   // Those that are being closed count until they are.
   server.maxConnections = maxConnections + 2 * SPARE_CONNECTIONS;
   // Over TLS requests come on the socket that was secured. Until then it is a handshake, and has no place yet.
   const isTls = server instanceof TlsServer;
-  if (isTls) limitHandshakes(server, () => maxConnections - idle.size - running.size);
-  const event = isTls ? 'secureConnection' : 'connection';
-  server.on(event, (socket: Socket) => {
+  if (isTls) limitHandshakes(server, () => places.free);
+  server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
     socket.once('close', () => {
-      idle.delete(socket);
-      running.delete(socket);
-      spare.delete(socket);
+      places.leave(socket);
       stalled.forget(socket);
     });
-    const [longest] = idle;
-    if (!isFull()) {
-      idle.add(socket);
-    } else if (longest !== undefined) {
-      close(longest, idle);
-      idle.add(socket);
-    } else {
-      const [oldest] = spare;
-      if (oldest !== undefined && spare.size >= SPARE_CONNECTIONS) close(oldest, spare);
-      spare.add(socket);
-    }
+    places.enter(socket);
   });
   // One listener for all replies: a closure for each costs more than what it does.
   function answered(this: ServerResponse): void {
     const { socket } = this.req;
-    const left = (running.get(socket) ?? 1) - 1;
-    if (left > 0) {
-      running.set(socket, left);
-      return;
-    }
-    running.delete(socket);
-    stalled.forget(socket);
-    if (!socket.destroyed) idle.add(socket);
+    if (places.answered(socket)) stalled.forget(socket);
   }
   // Before the server's own listener, which may answer at once.
   server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    if (spare.has(socket) && isFull()) {
-      response.shouldKeepAlive = false;
-      return;
-    }
-    idle.delete(socket);
-    spare.delete(socket);
-    running.set(socket, (running.get(socket) ?? 0) + 1);
-    response.on('close', answered);
+    if (places.begin(socket)) response.on('close', answered);
+    else response.shouldKeepAlive = false;
   });
-  return (socket) => spare.has(socket);
+  return (socket) => places.isSpare(socket);
+}
+
+/** Which connections there are: each is idle, being answered, or spare. */
+class ConnectionPlaces {
+  readonly #max: number;
+  /** Connections without a running request, the one that has been idle longest first. */
+  readonly #idle = new Set<Socket>();
+  /** With the number of their running requests. */
+  readonly #running = new Map<Socket, number>();
+  /** The oldest first. */
+  readonly #spare = new Set<Socket>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get free(): number {
+    return this.#max - this.#idle.size - this.#running.size;
+  }
+
+  get answering(): Iterable<Socket> {
+    return this.#running.keys();
+  }
+
+  isSpare(socket: Socket): boolean {
+    return this.#spare.has(socket);
+  }
+
+  /**
+   * 1. A new connection takes a free place.
+   * 2. There is none: it takes that of the one that has been idle longest.
+   * 3. Every other one is being answered: it is a spare one, in place of the oldest of them where there are too many.
+   */
+  enter(socket: Socket): void {
+    const [longest] = this.#idle;
+    if (this.free > 0) {
+      this.#idle.add(socket); // 1
+    } else if (longest !== undefined) {
+      close(longest, this.#idle); // 2
+      this.#idle.add(socket);
+    } else {
+      const [oldest] = this.#spare; // 3
+      if (oldest !== undefined && this.#spare.size >= SPARE_CONNECTIONS) close(oldest, this.#spare);
+      this.#spare.add(socket);
+    }
+  }
+
+  leave(socket: Socket): void {
+    this.#idle.delete(socket);
+    this.#running.delete(socket);
+    this.#spare.delete(socket);
+  }
+
+  /** A request has arrived. @returns whether its connection has a place: it is to be told when it is answered. */
+  begin(socket: Socket): boolean {
+    if (this.#spare.has(socket) && this.free <= 0) return false;
+    this.#idle.delete(socket);
+    this.#spare.delete(socket);
+    this.#running.set(socket, (this.#running.get(socket) ?? 0) + 1);
+    return true;
+  }
+
+  /** A request has been answered, or its connection has closed. @returns whether it was the last one that ran */
+  answered(socket: Socket): boolean {
+    const left = (this.#running.get(socket) ?? 1) - 1;
+    if (left > 0) {
+      this.#running.set(socket, left);
+      return false;
+    }
+    this.#running.delete(socket);
+    if (!socket.destroyed) this.#idle.add(socket);
+    return true;
+  }
 }
 
 function close(socket: Socket, from: Set<Socket>): void {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyReply } from 'fastify';
+import { endConnection } from './ending.js';
 
 /** Bytes of a refused body that are taken in and thrown away at most. */
 const MAX_DISCARDED_BYTES = 256 * 2 ** 20;
@@ -33,7 +34,7 @@ function closeAfterwards(request: IncomingMessage, reply: FastifyReply): void {
   const { raw } = reply;
   void reply.removeHeader('connection');
   raw.shouldKeepAlive = true;
-  const close = () => void request.socket.end();
+  const close = () => endConnection(request.socket);
   request.once('end', () => {
     if (raw.writableFinished) close();
     else raw.once('finish', close);
