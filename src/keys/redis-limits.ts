@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { RedisConnection } from '../cache/redis-connection.js';
+import { REPLY_LIMIT_MS, type RedisConnection } from '../cache/redis-connection.js';
 import type { ConnectionPool } from '../pools/connection-pool.js';
 import type { SharedLimits, WindowId } from './limits.js';
 
@@ -49,13 +49,20 @@ export class RedisLimits implements SharedLimits {
     const command = ['EVAL', TAKE, '1', `${PREFIX}${kind}:${name}`];
     const values = [wanted, limit, windowMs].map(String);
     let timer: NodeJS.Timeout | undefined;
+    let isLate = false;
     const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), REPLY_MS);
+      timer = setTimeout(() => {
+        isLate = true;
+        resolve(undefined);
+      }, REPLY_MS);
     });
     try {
-      const reply = this.#pool.use((connection) =>
-        connection.send<[number, number]>([...command, ...values]),
-      );
+      const reply = this.#pool.use(async (connection) => {
+        // Whoever waited for a connection has been counted by this server alone.
+        if (isLate) return undefined;
+        const sent = connection.send<[number, number]>([...command, ...values]);
+        return connection.within(REPLY_LIMIT_MS, sent);
+      });
       // A late failure has nobody left to tell.
       reply.catch(() => undefined);
       const taken = await Promise.race([reply, late]);

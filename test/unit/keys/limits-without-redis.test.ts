@@ -81,4 +81,19 @@ describe.skipIf(redis === undefined)('limits of keys', () => {
     expect(await passing(first, caller, [70])).toEqual([true]);
     expect(await passing(second, caller, [40, 30])).toEqual([false, true]);
   });
+
+  test('a Redis that stands still holds no connection for good', async () => {
+    const pool = redisPool(server.url(), POOL);
+    onTestFinished(() => pool.close());
+    await pool.use((connection) => connection.send(['PING']));
+    const shared = new RedisLimits(pool, () => false, 'secret');
+    const window = { key: 'held', kind: 'requests', limit: LIMIT, windowMs: 60_000 } as const;
+    server.freeze();
+    const takes = Array.from({ length: 2 * POOL.max }, () => shared.take(window, 1));
+    expect(new Set(await Promise.all(takes))).toEqual(new Set([undefined]));
+    expect(pool.figures.inUse).toBeGreaterThan(0);
+    await expect
+      .poll(() => pool.figures, { timeout: 10_000 })
+      .toMatchObject({ inUse: 0, waiting: 0 });
+  });
 });
