@@ -57,7 +57,22 @@ export function spanOf(query: {
   };
 }
 
-/** Milliseconds since 1970. */
+/** What the format `date-time` accepts: the separator and the minutes of the offset are looser than in ISO 8601. */
+const WRITTEN = /^(\d{4}-\d\d-\d\d)[t\s](\d\d):(\d\d):(\d\d)(\.\d+)?(?:z|([+-]\d\d):?(\d\d)?)$/i;
+const MINUTE_MS = 60_000;
+
+/**
+ * Milliseconds since 1970 of a time that passed the format `date-time`. A leap second (`23:59:60`) is read as the second
+ * after it, which is how clocks that count from 1970 have it. `Date.parse` knows neither it nor an offset of hours alone,
+ * and its answer, no number, is one that no database can compare with.
+ */
 export function timeOf(written: string | undefined): number | undefined {
-  return written === undefined ? undefined : Date.parse(written);
+  if (written === undefined) return undefined;
+  const [, date, hours, minutes, seconds, fraction = '0', offsetHours = '0', offsetMinutes = '0'] =
+    WRITTEN.exec(written) ?? [];
+  const sign = offsetHours.startsWith('-') ? -1 : 1;
+  const offset = Number(offsetHours) * 60 + sign * Number(offsetMinutes);
+  const inDay = Number(hours) * 60 + Number(minutes) - offset;
+  const inMinute = Number(seconds) * 1000 + Math.floor(Number(fraction) * 1000);
+  return Date.parse(`${date}T00:00:00Z`) + inDay * MINUTE_MS + inMinute;
 }
