@@ -255,6 +255,8 @@ export class App {
     archive.keepEvent({ kind: 'server_stopped', text: 'asked to stop' });
     void fleet.beat();
     const handedBack = jobs.stop();
+    // Waited for after the drain: until then nobody would take its failure.
+    handedBack.catch(() => undefined);
     await this.#drain();
     beganMs = performance.now();
     await step('jobs', handedBack);

@@ -158,10 +158,16 @@ export class ProofRuns {
       await this.#dropOldest();
       if (this.#stopped) throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping');
       const child = this.#spawn(proof);
-      const ended = this.#follow(proof.id, child).finally(() => {
-        this.#running = undefined;
-        lock?.release();
-      });
+      const ended = this.#follow(proof.id, child)
+        .catch((error: unknown) => {
+          // Nobody waits for it but a stop, and a failure that nobody takes would end the server.
+          const facts = { proof: proof.id, reason: messageOf(error) };
+          this.#options.log('a proof’s end could not be followed', facts);
+        })
+        .finally(() => {
+          this.#running = undefined;
+          lock?.release();
+        });
       this.#running = { child, ended };
       return proof;
     } catch (error) {
@@ -186,7 +192,7 @@ export class ProofRuns {
     return child;
   }
 
-  /** Resolves when the process has ended and its record is written; never rejects. */
+  /** Resolves when the process has ended and its record is written, as far as that is possible. */
   async #follow(id: string, child: ChildProcess): Promise<void> {
     const timer = setTimeout(() => {
       const reason = `It did not end within ${LIMIT_MS / 60_000} minutes and was stopped.`;
@@ -198,7 +204,7 @@ export class ProofRuns {
       child.on('close', resolve);
     });
     clearTimeout(timer);
-    const reported = (await namesIn(path.join(this.#folder, id))).includes(REPORT);
+    const reported = await this.#hasReport(id);
     const ended_at = new Date().toISOString();
     // A proof that was stopped exits with another code: it has a report but no verdict.
     const state = (reported && STATES[code ?? -1]) || 'broken';
@@ -215,6 +221,18 @@ export class ProofRuns {
     await this.#keep(proof).catch((error: unknown) => {
       this.#options.log('a proof could not be recorded', { proof: id, reason: messageOf(error) });
     });
+  }
+
+  async #hasReport(id: string): Promise<boolean> {
+    try {
+      return (await namesIn(path.join(this.#folder, id))).includes(REPORT);
+    } catch (error) {
+      this.#options.log('a proof’s folder cannot be read', {
+        proof: id,
+        reason: messageOf(error),
+      });
+      return false;
+    }
   }
 
   #change(id: string, what: Partial<ProofView>): void {

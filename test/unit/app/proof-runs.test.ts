@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { ProofRuns } from '../../../src/app/proof-runs.js';
@@ -52,4 +52,27 @@ test('a running proof is never removed for a new one, and what is written is pri
   const files = ['proof.json', 'lock', 'output.log'];
   await vi.waitFor(() => modeOf(id, 'output.log'), { timeout: 10_000, interval: 5 });
   expect(files.map((file) => modeOf(id, file))).toEqual(files.map(() => 0o600));
+});
+
+test('a proof whose folder cannot be read at its end is broken, and ends nothing else', async () => {
+  const data = temporaryFolder();
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  onTestFinished(() => void process.off('unhandledRejection', note));
+  const logged: string[] = [];
+  const runs = new ProofRuns({ data, keep: 10, maxUsers: 8, log: (line) => logged.push(line) });
+  await runs.start('http://127.0.0.1:1', '');
+  const { id } = await runs.run('reference');
+  const folder = path.join(data, 'proofs', id);
+  rmSync(folder, { recursive: true });
+  writeFileSync(folder, 'a file where the folder was');
+  await vi.waitUntil(() => runs.list()[0]?.state !== 'running', { timeout: 10_000, interval: 5 });
+  expect(runs.list()).toMatchObject([{ id, state: 'broken', report_url: null }]);
+  expect(logged).toContain('a proof’s folder cannot be read');
+  // The next one may begin, once that one's record could not be written either.
+  const next = () => runs.run('reference');
+  await vi.waitFor(async () => expect((await next()).id).not.toBe(id), { timeout: 10_000 });
+  await runs.stop();
+  expect(unhandled).toEqual([]);
 });
