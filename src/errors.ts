@@ -226,7 +226,7 @@ export const ERRORS = {
     status: 503,
     retryable: true,
     about:
-      'The data folder is full, read-only or faulty, so that the model cannot be prepared now, or a place that a job reads or writes does not answer; the message says which, and what mends it.',
+      'The data folder is full, read-only or faulty, so that the model cannot be prepared now, the files of the models do not answer, or a place that a job reads or writes does not; the message says which, and what mends it.',
   },
   FORM_REPLACED: {
     status: 503,

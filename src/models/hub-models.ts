@@ -56,14 +56,19 @@ export class HubModels {
     }
   }
 
-  /** @throws PlimsollError MODEL_EXISTS if something has that name that is no snapshot of this model */
+  /**
+   * @throws PlimsollError MODEL_EXISTS if something has that name that is no snapshot of this model, STORAGE_UNAVAILABLE if
+   *    the models' disk hangs
+   */
   async check(id: string): Promise<void> {
     const { repository } = this.#options;
     if (repository.named(id) !== undefined) return;
     try {
       if (hubOriginOf((await repository.find(id)).directory)?.id === id) return;
     } catch (error) {
-      if (error instanceof PlimsollError && error.code === 'MODEL_NOT_FOUND') return;
+      const code = error instanceof PlimsollError ? error.code : undefined;
+      if (code === 'MODEL_NOT_FOUND') return;
+      if (code === 'STORAGE_UNAVAILABLE') throw error;
     }
     const message = `a folder of this server has the name ${id} already: rename it, or remove it`;
     throw new PlimsollError('MODEL_EXISTS', message);

@@ -1,8 +1,8 @@
-import { PlimsollError } from '../errors.js';
 import { settledWithin } from '../system/time-limit.js';
 import type { MappedForm, MappedForms } from './compile/mapped-form.js';
 import type { Preparer } from './compile/preparer.js';
 import { describe } from './intake/description.js';
+import { hangingDisk, LOOK_HANGS_MS, silentFor } from './intake/looks.js';
 import type { Model, ModelRepository } from './intake/repository.js';
 import { readingOf } from './run/serving-plan.js';
 
@@ -28,8 +28,6 @@ const LOOK_AHEAD_MS = 1000;
 
 /** A look takes milliseconds. A model that is ready is served as it was last seen when a look takes longer. */
 const LOOK_WAIT_MS = 500;
-/** A disk that has not answered after this hangs: each further look would keep another of Node's four threads. */
-const LOOK_HANGS_MS = 5000;
 
 interface Entry extends ReadyModel {
   checkedAtMs: number;
@@ -72,7 +70,7 @@ export class ModelLibrary {
   get blindBecause(): string {
     const ms = this.#oldestLookMs();
     if (ms < LOOK_HANGS_MS) return '';
-    return `the models' files have not answered for ${Math.round(ms / 1000)} s; models that are ready are served as they were last seen`;
+    return `${silentFor(ms)}; models that are ready are served as they were last seen`;
   }
 
   #entryOf(id: string): Entry | undefined {
@@ -94,7 +92,10 @@ export class ModelLibrary {
     if (known !== undefined) return known;
     const looking = this.#lookAt(id);
     const last = this.#entryOf(id);
-    if (last !== undefined && !(await settledWithin(looking, LOOK_WAIT_MS))) return last;
+    if (!(await settledWithin(looking, last === undefined ? LOOK_HANGS_MS : LOOK_WAIT_MS))) {
+      if (last !== undefined) return last;
+      throw hangingDisk(silentFor(LOOK_HANGS_MS));
+    }
     const { model, entry, fault } = await looking;
     if (entry !== undefined && fault === undefined && this.#ready.get(model.id) === entry) {
       return entry;
@@ -114,10 +115,7 @@ export class ModelLibrary {
     const known = this.#looks.get(id);
     if (known !== undefined) return known.look;
     const reason = this.blindBecause;
-    if (reason !== '') {
-      const error = new PlimsollError('STORAGE_UNAVAILABLE', reason, { retryAfterSeconds: 5 });
-      return Promise.reject(error);
-    }
+    if (reason !== '') return Promise.reject(hangingDisk(reason));
     const look = this.#look(id).finally(() => this.#looks.delete(id));
     this.#looks.set(id, { sinceMs: this.#now(), look });
     // Whoever waited for it may have been served what was known.

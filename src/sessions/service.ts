@@ -1,4 +1,4 @@
-import type { Abortable } from '../cache/abortable.js';
+import { type Abortable, unlessAborted } from '../cache/abortable.js';
 import { PlimsollError } from '../errors.js';
 import type { Classification } from '../inference/answers.js';
 import { chunkCountOf } from '../inference/batch-inputs.js';
@@ -204,7 +204,8 @@ export class ClassificationService {
   #askOf<R>(model: string, call: Call<R>, abort: Abortable): Given<R> {
     if (this.#repository.known(model) !== undefined) return this.#seat(model, call, abort);
     // An unknown model must not take a seat in a session.
-    return this.#repository.find(model).then(() => this.#seat(model, call, abort));
+    const found = unlessAborted(this.#repository.find(model), abort.signal);
+    return found.then(() => this.#seat(model, call, abort));
   }
 
   #seat<R>(model: string, call: Call<R>, abort: Abortable): Given<R> {
@@ -284,7 +285,7 @@ export class ClassificationService {
     const nowMs = performance.now();
     if (nowMs - this.#scannedAtMs >= SCAN_AGAIN_MS) {
       this.#scannedAtMs = nowMs;
-      this.#scan = this.#repository.scan();
+      this.#scan = this.#repository.scanInTime();
     }
     return this.#scan;
   }

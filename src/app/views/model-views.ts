@@ -8,7 +8,7 @@ import { tokenizerHandleOf } from '../../inference/loads/model-handles.js';
 import { TokenizeCalls, type TokenizedTexts } from '../../inference/tokenize.js';
 import type { WorkerPool } from '../../inference/workers/pool.js';
 import type { MemoryManager } from '../../memory/manager.js';
-import { diskBytesOf, hubOriginOf } from '../../models/intake/origin.js';
+import { hubOriginOf } from '../../models/intake/origin.js';
 import type { BrokenModel, Model, ModelRepository } from '../../models/intake/repository.js';
 import { type ModelLibrary, withFindings } from '../../models/library.js';
 import { takesPairs } from '../../models/run/serving-plan.js';
@@ -41,9 +41,13 @@ export class ModelViews {
     this.#calls = new TokenizeCalls(parts.pool, parts.mostTokens);
   }
 
-  /** Every model, usable or broken, by name; the folder is read again. */
+  /**
+   * Every model, usable or broken, by name; the folder is read again.
+   *
+   * @throws PlimsollError STORAGE_UNAVAILABLE
+   */
   async list(): Promise<readonly ModelView[]> {
-    await this.#repository.scan();
+    await this.#repository.scanInTime();
     return this.listKnown();
   }
 
@@ -57,11 +61,11 @@ export class ModelViews {
   /**
    * One model as it is on disk now.
    *
-   * @throws PlimsollError MODEL_NOT_FOUND
+   * @throws PlimsollError MODEL_NOT_FOUND, STORAGE_UNAVAILABLE
    */
   async show(id: string): Promise<ModelDetail> {
     try {
-      const model = await this.#withFindings(await this.#repository.refresh(id));
+      const model = await this.#withFindings(await this.#repository.refreshInTime(id));
       const { aliases, description } = model;
       const verdict = (await this.#library.formOf(model))?.verdict;
       const origin = await this.#originOf(model);
@@ -149,8 +153,9 @@ export class ModelViews {
     return form === undefined ? model : withFindings(model, form);
   }
 
-  async #originOf({ directory }: Model): Promise<ModelDetail['origin']> {
-    const disk_mb = toMb(await diskBytesOf(directory));
+  async #originOf(model: Model): Promise<ModelDetail['origin']> {
+    const { directory } = model;
+    const disk_mb = toMb(await this.#repository.diskBytesOf(model));
     const hub = hubOriginOf(directory);
     if (hub !== undefined) {
       return { kind: 'hub', folder: null, hub_id: hub.id, commit: hub.commit, disk_mb };

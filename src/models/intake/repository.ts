@@ -1,12 +1,15 @@
 import path from 'node:path';
 import { messageOf, PlimsollError } from '../../errors.js';
+import { Places } from '../../system/one-at-a-time.js';
 import { type BareTokenizer, bareTokenizer } from './bare-tokenizer.js';
 import { BEST_FIRST, type Dtype } from './dtype.js';
 import { contentsOf } from './folder/contents.js';
 import { asNoFile, NoFileError } from './folder/files.js';
 import { hubIdOf, idPartOf, nearIds } from './folder/names.js';
 import { type Candidate, findCandidate, findCandidates } from './folder/walk.js';
+import { LONG_LOOK_HANGS_MS, LOOK_HANGS_MS, SharedLooks } from './looks.js';
 import { type Model, ModelReader, type SafetensorsCompiler } from './model-reader.js';
+import { diskBytesOf } from './origin.js';
 import type { Bounds } from './verification.js';
 
 export type { Model } from './model-reader.js';
@@ -19,6 +22,9 @@ export interface BrokenModel {
 
 /** Names that an error lists at most. */
 const MOST_LISTED = 20;
+
+/** Looks at single models at the same time: with a scan beside them they leave one of Node's four threads for other files. */
+const MOST_LOOKS = 2;
 
 /** A model that is served by name, wherever its folder lies. */
 export interface NamedModel {
@@ -42,6 +48,16 @@ export class ModelRepository {
   /** Ids by the other names that `plimsoll.json` gives a model. */
   readonly #aliases = new Map<string, string>();
   #broken: readonly BrokenModel[] = [];
+  readonly #places = new Places(MOST_LOOKS);
+  readonly #looks = new SharedLooks((name) => this.#refresh(name), LOOK_HANGS_MS, this.#places);
+  readonly #tokenizers = new SharedLooks(
+    (name) => this.#bareTokenizer(name),
+    LOOK_HANGS_MS,
+    this.#places,
+  );
+  /** By the model's folder. */
+  readonly #sizes = new SharedLooks(diskBytesOf, LONG_LOOK_HANGS_MS, this.#places);
+  readonly #scans = new SharedLooks(() => this.#scan(), LONG_LOOK_HANGS_MS, new Places(1));
 
   /**
    * @param dtype the only type of weights that is taken; `auto`: the most exact that a model has
@@ -79,11 +95,24 @@ export class ModelRepository {
   }
 
   /**
-   * Reads the whole folder again.
+   * Reads the whole folder again, however long it takes.
    *
    * @throws PlimsollError NOT_FOUND if the folder is not there.
    */
-  async scan(): Promise<void> {
+  scan(): Promise<void> {
+    return this.#scans.look('');
+  }
+
+  /**
+   * The same for callers who wait for it.
+   *
+   * @throws PlimsollError NOT_FOUND, STORAGE_UNAVAILABLE if the disk hangs
+   */
+  scanInTime(): Promise<void> {
+    return this.#scans.lookInTime('');
+  }
+
+  async #scan(): Promise<void> {
     const found = new Map<string, Model>();
     const broken: BrokenModel[] = [];
     for (const candidate of await this.#candidates()) {
@@ -125,18 +154,31 @@ export class ModelRepository {
   /**
    * The model of that name, read from disk if it is new.
    *
-   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE
+   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, STORAGE_UNAVAILABLE if the disk hangs
    */
   async find(id: string): Promise<Model> {
-    return this.known(id) ?? (await this.refresh(id));
+    return this.known(id) ?? (await this.refreshInTime(id));
   }
 
   /**
-   * Reads one model again, for instance because its files may have changed.
+   * Reads one model again, for instance because its files may have changed. It hangs with the disk.
    *
    * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE
    */
-  async refresh(name: string): Promise<Model> {
+  refresh(name: string): Promise<Model> {
+    return this.#looks.look(name);
+  }
+
+  /**
+   * The same for callers who wait for it.
+   *
+   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE, STORAGE_UNAVAILABLE if the disk hangs
+   */
+  refreshInTime(name: string): Promise<Model> {
+    return this.#looks.lookInTime(name);
+  }
+
+  async #refresh(name: string): Promise<Model> {
     const id = this.#models.has(name) ? name : this.idOf(name);
     const candidate = await this.#candidate(id);
     if (candidate === undefined) {
@@ -151,19 +193,23 @@ export class ModelRepository {
   /**
    * The model, or if it cannot be served what is left of use: its tokenizer.
    *
-   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE if there is none either
+   * @throws PlimsollError MODEL_NOT_FOUND, MODEL_UNUSABLE if there is none either, STORAGE_UNAVAILABLE if the disk hangs
    */
   async tokenizerOf(name: string): Promise<Model | BareTokenizer> {
     try {
       return await this.find(name);
     } catch (error) {
       const isUnusable = error instanceof PlimsollError && error.code === 'MODEL_UNUSABLE';
-      const candidate = isUnusable && (await this.#candidate(this.idOf(name)));
-      const bare =
-        candidate && 'contents' in candidate ? await bareTokenizer(candidate.contents) : undefined;
+      const bare = isUnusable ? await this.#tokenizers.lookInTime(name) : undefined;
       if (bare === undefined) throw error;
       return bare;
     }
+  }
+
+  async #bareTokenizer(name: string): Promise<BareTokenizer | undefined> {
+    const candidate = await this.#candidate(this.idOf(name));
+    if (candidate === undefined || !('contents' in candidate)) return undefined;
+    return bareTokenizer(candidate.contents);
   }
 
   /**
@@ -175,8 +221,19 @@ export class ModelRepository {
     return this.#read(await candidateOf(model));
   }
 
+  /**
+   * Bytes that a model's folder takes on the disk.
+   *
+   * @throws PlimsollError STORAGE_UNAVAILABLE if the disk hangs
+   */
+  diskBytesOf({ directory }: Model): Promise<number> {
+    return this.#sizes.lookInTime(directory);
+  }
+
   async #candidates(): Promise<readonly Candidate[]> {
-    const named = await Promise.all([...this.#named.values()].map(candidateOf));
+    // One after the other: all at once would take every thread of a disk that hangs.
+    const named: Candidate[] = [];
+    for (const model of this.#named.values()) named.push(await candidateOf(model));
     const below = this.#root === undefined ? [] : await findCandidates(this.#root);
     return [...named, ...below.filter(({ id }) => !this.#named.has(id))];
   }

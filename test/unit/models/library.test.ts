@@ -66,6 +66,23 @@ test('while its files do not answer, a model that is ready is served, and one lo
   vi.useRealTimers();
 });
 
+test('callers of a model that was never seen are told that its files do not answer', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const { disk, library } = onDisk();
+  disk.hangs = true;
+  const asked = Array.from({ length: 20 }, () => library.ready('m'));
+  const told = Promise.all(
+    asked.map((one) => expect(one).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' })),
+  );
+  await vi.advanceTimersByTimeAsync(5000);
+  await told;
+  expect(disk.looks).toBe(1);
+  disk.hangs = false;
+  disk.end();
+  expect((await library.ready('m')).model.id).toBe('m');
+  vi.useRealTimers();
+});
+
 test('concurrent callers share one look', async () => {
   const { disk, library } = onDisk();
   const all = await Promise.all(Array.from({ length: 20 }, () => library.ready('m')));
