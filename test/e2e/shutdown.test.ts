@@ -205,6 +205,20 @@ test('clients that stop within a request and close nothing are answered, free th
   for (const socket of sockets) socket.destroy();
 }, 90_000);
 
+test('a client that has sent half a head and closes nothing does not hold the server', async () => {
+  const server = await start();
+  const { hostname, port } = new URL(server.url);
+  const socket = net.connect({ port: Number(port), host: hostname, allowHalfOpen: true });
+  socket.on('error', () => undefined);
+  await new Promise<void>((resolve) => {
+    socket.write('POST /v1/classify HTTP/1.1\r\nHost: local', () => resolve());
+  });
+  // Another connection is answered once what came before has been read.
+  await get(server, '/v1/models');
+  expect(await server.stop()).toEqual({ code: 0, signal: null });
+  socket.destroy();
+});
+
 describe('SIGKILL of the main process', () => {
   test('its workers end by themselves, also those that run a batch', async () => {
     const server = await start();

@@ -38,7 +38,14 @@ export function limitConnections(
 ): (socket: Socket) => boolean {
   const places = new ConnectionPlaces(maxConnections);
   const stalled = new StalledAnswers(stalledAnswerMs, onStalled);
-  const looks = setInterval(() => stalled.look(places.answering), TIMEOUT_CHECK_MS).unref();
+  let looksWhileClosing = 0;
+  const looks = setInterval(() => {
+    stalled.look(places.answering);
+    if (server.listening) return;
+    // Node looks for late requests no longer, and waits for those that have begun. What was under way then has arrived.
+    if (looksWhileClosing > 0) places.closeIdle();
+    looksWhileClosing += 1;
+  }, TIMEOUT_CHECK_MS).unref();
   server.once('close', () => clearInterval(looks));
 
   // Those that are being closed count until they are.
@@ -115,6 +122,12 @@ class ConnectionPlaces {
     this.#idle.delete(socket);
     this.#running.delete(socket);
     this.#spare.delete(socket);
+  }
+
+  /** Closes the connections of which no request is being answered. */
+  closeIdle(): void {
+    for (const socket of this.#idle) close(socket, this.#idle);
+    for (const socket of this.#spare) close(socket, this.#spare);
   }
 
   /** A request has arrived. @returns whether its connection has a place: it is to be told when it is answered. */
