@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { COMPRESSIONS, FILE_FORMATS, JOB_TASKS, type JobRequest } from '../../contract/jobs.js';
+import { literally } from '../../jobs/files/glob.js';
 import { SettingError } from '../../settings/setting.js';
 import type { CommonFlags } from '../flags.js';
 
@@ -39,8 +41,8 @@ export interface BulkFlags extends Omit<CommonFlags, 'model'> {
 export function jobRequestOf(inputs: readonly string[], flags: BulkFlags): JobRequest {
   const { text, textPair, id, keep, delimiter, template, query } = flags;
   const asked = {
-    input: inputs.map(placeOf),
-    output: placeOf(flags.out),
+    input: inputs.map(inputOf),
+    output: isAddress(flags.out) ? flags.out : path.resolve(flags.out),
     ...{ model: flags.model, text, text_pair: textPair, id, query },
     task: word('--task', flags.task, JOB_TASKS),
     keep: keep?.split(',').map((name) => name.trim()),
@@ -64,10 +66,24 @@ export function jobRequestOf(inputs: readonly string[], flags: BulkFlags): JobRe
 
 const AGGREGATIONS = ['none', 'simple', 'first', 'average', 'max'] as const;
 
-/** An address as it is; a path of this machine, absolute. A glob that ends with `/` is one of folders. */
-function placeOf(place: string): string {
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(place)) return place;
-  return `${path.resolve(place)}${/[*?[{].*\/$/.test(place) ? '/' : ''}`;
+/**
+ * An address as it is; a path of this machine, absolute. A glob that ends with `/` is one of folders.
+ *
+ * Wildcards in the name of the current folder are none: there, a path that is not a pattern is written as one that names it alone.
+ */
+function inputOf(place: string): string {
+  if (isAddress(place)) return place;
+  const ending = /[*?[{].*\/$/.test(place) ? '/' : '';
+  const [folder, written] = [process.cwd(), path.resolve(place)];
+  const isPlain = literally(folder) === folder || path.isAbsolute(place);
+  if (isPlain) return `${written}${ending}`;
+  return existsSync(written)
+    ? literally(written)
+    : `${path.resolve(literally(folder), place)}${ending}`;
+}
+
+function isAddress(place: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(place);
 }
 
 function word<const W extends string>(

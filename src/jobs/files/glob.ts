@@ -20,6 +20,28 @@ export function prefixOf(pattern: string): string {
   return pattern.slice(0, Math.max(0, pattern.search(/[*?[{]|$/)));
 }
 
+/** The pattern that names that path and no other: `a[1]` becomes `a[[]1]`. */
+export function literally(path: string): string {
+  return path.replace(/[*?[{]/g, '[$&]');
+}
+
+export interface SplitPattern {
+  /** Its leading folders, by their names. */
+  readonly base: string;
+  /** What follows them, from the first name with a wildcard on; empty: the base is all of it. */
+  readonly rest: string;
+}
+
+/** Where a walk begins, and what it looks for there. Names that were written {@link literally} are read back. */
+export function splitPattern(pattern: string): SplitPattern {
+  const names = pattern.split('/');
+  const plain = names.map((name) => name.replace(/\[([*?[{])\]/g, (_, one: string) => `\0${one}`));
+  const first = plain.findIndex((name) => /(?<!\0)[*?[{]/.test(name));
+  const end = first < 0 ? names.length : first;
+  const base = plain.slice(0, end).join('/').replaceAll('\0', '');
+  return { base: base === '' ? '/' : base, rest: names.slice(end).join('/') };
+}
+
 /**
  * A pattern, matched one folder after another, so that a walk enters no folder that cannot lead to a file. Patterns come from
  * callers: the time is linear in the length of the name, which that of regular expressions is not.

@@ -34,6 +34,13 @@ export class AllowedFolders {
     return found;
   }
 
+  /** The innermost of the folders that a path is within by its name alone; undefined: of none, or every folder is allowed. */
+  holderOf(place: string): string | undefined {
+    if (this.#folders === 'any') return undefined;
+    const holders = this.#folders.filter((folder) => isWithin(folder, place));
+    return holders.sort((a, b) => b.length - a.length)[0];
+  }
+
   /** Refuses by the name alone, without a look at the disk. @throws InputError */
   assertNamed(place: string): void {
     if (this.#folders === 'any') return;

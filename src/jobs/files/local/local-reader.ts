@@ -2,7 +2,7 @@ import { constants, type Dirent } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Glob, type GlobState, isGlob, prefixOf } from '../glob.js';
+import { Glob, type GlobState, literally, type SplitPattern, splitPattern } from '../glob.js';
 import { InputError, nothingMatches, outputIsInput } from '../input-error.js';
 import { isInputName, isWrittenName } from '../names.js';
 import type { ByteRange, FileRef, ListOptions, Reader } from '../place.js';
@@ -42,8 +42,9 @@ export class LocalReader implements Reader {
     signal: AbortSignal,
     { output }: ListOptions,
   ): AsyncGenerator<FileRef> {
-    const place = pathOf(pattern);
-    const base = isGlob(place) ? baseOf(place) : place;
+    const split = this.#split(pattern);
+    const { base, rest } = split;
+    const place = rest === '' ? base : pathOf(pattern);
     const real = await this.#folders.find(base);
     const whole = real === undefined ? undefined : await statOf(place);
     const isFolder = whole?.isDirectory() === true;
@@ -56,7 +57,7 @@ export class LocalReader implements Reader {
       ? this.#walk(place, { ...walk, glob: new Glob('**'), isOfFolders: true })
       : whole !== undefined
         ? this.#one(place)
-        : this.#glob(place, /[/\\]$/.test(pattern), walk);
+        : this.#glob(split, /[/\\]$/.test(pattern), walk);
     for await (const file of found) {
       count += 1;
       yield file;
@@ -67,9 +68,9 @@ export class LocalReader implements Reader {
         `${place} has no file whose name says that it is JSONL, CSV or Parquet; name others by a glob: ${path.join(place, '*')}`,
       );
     }
-    throw isGlob(place)
-      ? nothingMatches(pattern, walk.leftOut)
-      : new InputError(`${place} is not there`);
+    throw rest === ''
+      ? new InputError(`${place} is not there`)
+      : nothingMatches(pattern, walk.leftOut);
   }
 
   async *read(file: FileRef, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -121,10 +122,23 @@ export class LocalReader implements Reader {
     yield found;
   }
 
-  #glob(pattern: string, isOfFolders: boolean, walk: Omit<Walk, 'glob' | 'isOfFolders'>) {
-    if (!isGlob(pattern)) return nothing();
-    const base = baseOf(pattern);
-    const rest = path.relative(base, pattern).split(path.sep).join('/');
+  /** The wildcards are those that were asked for: names of an allowed folder, and of this program's own, have none. */
+  #split(pattern: string): SplitPattern {
+    const place = pathOf(pattern);
+    const [own, isRelative] = [process.cwd(), !/^file:\/\/|^\//.test(pattern)];
+    if (isRelative && literally(own) !== own) {
+      return splitPattern(path.resolve(literally(own), pattern));
+    }
+    const holder = this.#folders.holderOf(place) ?? '';
+    return splitPattern(literally(holder) + place.slice(holder.length));
+  }
+
+  #glob(
+    { base, rest }: SplitPattern,
+    isOfFolders: boolean,
+    walk: Omit<Walk, 'glob' | 'isOfFolders'>,
+  ) {
+    if (rest === '') return nothing();
     const glob = new Glob(isOfFolders ? `${rest}/**` : rest);
     // The same object: it counts what is left out.
     return this.#walk(base, Object.assign(walk, { glob, isOfFolders }));
@@ -170,12 +184,6 @@ export class LocalReader implements Reader {
 
 async function* nothing(): AsyncGenerator<FileRef> {
   // A path without wildcards that is not there.
-}
-
-/** The folder that a walk begins in. */
-function baseOf(pattern: string): string {
-  const prefix = prefixOf(pattern);
-  return prefix.slice(0, prefix.lastIndexOf(path.sep)) || path.sep;
 }
 
 /** @throws InputError if it is no address of a file of this machine */

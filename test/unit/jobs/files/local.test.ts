@@ -99,6 +99,26 @@ describe('names', () => {
 });
 
 describe('files of this machine', () => {
+  test('a folder that is allowed, and a pattern below it: its own wildcards are none', async () => {
+    const above = await folderWith(
+      'a/x.jsonl',
+      '[ab]/x.jsonl',
+      '[ab]/deep/y.jsonl',
+      '{a,b/x.jsonl',
+    );
+    for (const name of ['[ab]', '{a,b']) {
+      const allowed = path.join(above, name);
+      const found = await all(localPlaces([allowed]).list([`${allowed}/*.jsonl`], signal));
+      expect(found.map(({ url }) => url)).toEqual([path.join(allowed, 'x.jsonl')]);
+    }
+    const within = path.join(above, '[ab]');
+    const deep = await all(localPlaces([above, within]).list([`${within}/**`], signal));
+    expect(deep).toHaveLength(2);
+    // As the command line writes a folder with wildcards in its name.
+    const written = await all(localPlaces([within]).list([`${above}/[[]ab]/*.jsonl`], signal));
+    expect(written.map(({ url }) => url)).toEqual([path.join(within, 'x.jsonl')]);
+  });
+
   test('files, folders and globs, each file once, in order', async () => {
     const folder = await folderWith(
       'b.jsonl',
