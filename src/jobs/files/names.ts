@@ -23,6 +23,11 @@ const COMPRESSIONS: Readonly<Record<string, Compression>> = {
   zstd: 'zstd',
 };
 
+/** The path of a place, without what follows it in the addresses of http(s)://: in all others `?` and `#` belong to a name. */
+function pathOfAddress(url: string): string {
+  return /^https?:\/\//i.test(url) ? url.replace(/[?#].*$/s, '') : url;
+}
+
 /**
  * `mails.csv.gz` is CSV, packed with gzip.
  *
@@ -30,16 +35,26 @@ const COMPRESSIONS: Readonly<Record<string, Compression>> = {
  * @returns undefined if the name says nothing that can be read
  */
 export function formatOf(url: string): NamedFormat | undefined {
-  const isAddress = /^[a-z][a-z0-9+.-]*:\/\//i.test(url);
-  const place = isAddress && !url.startsWith('s3:') ? url.replace(/[?#].*$/s, '') : url;
   const [last = '', before = ''] =
-    place.toLowerCase().split('/').at(-1)?.split('.').slice(1).reverse() ?? [];
+    pathOfAddress(url).toLowerCase().split('/').at(-1)?.split('.').slice(1).reverse() ?? [];
   const compression = COMPRESSIONS[last];
   const format = FORMATS[compression === undefined ? last : before];
   if (format === undefined) return undefined;
   // Parquet packs its columns itself: a packed one cannot be read by ranges.
   if (format.format === 'parquet' && compression !== undefined) return undefined;
   return { ...format, compression: compression ?? 'none' };
+}
+
+/** How a file is packed whose name may say no more than that. */
+export function packingOf(url: string): Compression {
+  const path = pathOfAddress(url);
+  if (/\.gz(ip)?$/i.test(path)) return 'gzip';
+  return /\.zstd?$/i.test(path) ? 'zstd' : 'none';
+}
+
+/** `mails.parquet.gz`, of which {@link formatOf} says nothing. */
+export function isPackedParquet(url: string): boolean {
+  return /\.parquet\.[^./]+$/i.test(pathOfAddress(url));
 }
 
 /** Whether a folder’s file is meant as input: `.json` is anything, and `_SUCCESS` and the like are marks of other programs. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Compression, FileFormat, JobRequest } from '../../contract/jobs.js';
 import { InputError } from '../files/input-error.js';
-import { extensionOf, formatOf } from '../files/names.js';
+import { extensionOf, formatOf, isPackedParquet, packingOf } from '../files/names.js';
 import type { FileRef } from '../files/place.js';
 import type { Columns, ColumnTypes, InputOptions, OutputOptions } from '../formats/format.js';
 import type { JobModel, Shard } from '../queue/queue.js';
@@ -54,16 +54,6 @@ export function inputOptionsOf(request: JobRequest, { url }: FileRef): InputOpti
   }
   const delimiter = request.delimiter ?? named?.delimiter;
   return { format, compression, delimiter, columns: readColumns(request) };
-}
-
-/** Of a file whose format was told, not its packing. */
-function packingOf(url: string): Compression {
-  if (/\.gz(ip)?$/i.test(url)) return 'gzip';
-  return /\.zstd?$/i.test(url) ? 'zstd' : 'none';
-}
-
-function isPackedParquet(url: string): boolean {
-  return /\.parquet\.[^./]+$/i.test(url);
 }
 
 /** The request with the format of its parts: the one that is asked for, else that of the first file of the input. */

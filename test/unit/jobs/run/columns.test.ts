@@ -73,6 +73,23 @@ test('packed Parquet is refused with the reason, however it is named', () => {
   expect(inputOptionsOf(asked, file('/in/a')).format).toBe('parquet');
 });
 
+test('what follows the path of an address says nothing of the file', () => {
+  const asked = { ...request, input_format: 'jsonl' } as const;
+  const compressions = [
+    ['https://host/mails.gz?X-Amz-Signature=abc', 'gzip'],
+    ['http://host/mails.zst#top', 'zstd'],
+    ['https://host/mails?name=mails.gz', 'none'],
+    ['s3://bucket/mails?1.gz', 'gzip'],
+    ['/in/mails#1.gz', 'gzip'],
+  ];
+  for (const [url = '', compression] of compressions) {
+    expect(inputOptionsOf(asked, file(url)), url).toMatchObject({ format: 'jsonl', compression });
+  }
+  const reason = 'cannot be read by ranges: unpack it first';
+  expect(() => inputOptionsOf(request, file('https://host/a.parquet.gz?sig=a/b'))).toThrow(reason);
+  expect(() => inputOptionsOf(asked, file('https://host/a.parquet.gz?sig=a/b'))).toThrow(reason);
+});
+
 test('a column may have any name, that of a prototype too', async () => {
   const job = { ...request, id: '__proto__', keep: ['constructor'] };
   const task = askedTask(job, 'text-classification');
