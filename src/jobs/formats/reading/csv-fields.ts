@@ -39,6 +39,7 @@ function closingQuote(record: string, from: number): number {
 /** How a CSV file begins. */
 export interface CsvHead {
   readonly delimiter: string;
+  /** Empty: the file is whole and has no record, not even a header. */
   readonly columns: readonly string[];
   /** Byte of the first record behind the header. */
   readonly rowsStart: number;
@@ -71,7 +72,10 @@ export function csvHead(
   const best = tried.reduce((a, b) =>
     b.columns.length > 1 && (b.agree > a.agree || a.columns.length < 2) ? b : a,
   );
-  if (best.rowsStart === undefined) return isWhole ? 'it is empty: it has no header' : undefined;
+  if (best.rowsStart === undefined) {
+    const nothing = { delimiter: best.delimiter, columns: [], rowsStart: beginning.length };
+    return isWhole ? nothing : undefined;
+  }
   if (best.problem !== undefined) return best.problem;
   const twice = best.columns.find((name, index) => best.columns.indexOf(name) !== index);
   if (twice !== undefined) return `its header has the column ${JSON.stringify(twice)} twice`;

@@ -78,7 +78,7 @@ function csvDialect(
       `${file.url}: its header is longer than ${MAX_HEAD_BYTES / 1024 / 1024} MB`,
     );
   }
-  assertColumns(file, head.columns, options.columns);
+  if (head.columns.length > 0) assertColumns(file, head.columns, options.columns);
   return {
     rowsStart: head.rowsStart,
     findsRows: false,

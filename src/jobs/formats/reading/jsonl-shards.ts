@@ -13,11 +13,20 @@ export async function* jsonlShards(
   shardRows: number,
   signal: AbortSignal,
 ): AsyncGenerator<ShardRange> {
-  if (file.bytes === 0) return;
+  if (await isWithoutRows(reader, file, signal)) return;
   const shardBytes = Math.max(1, Math.ceil((await meanRowBytes(reader, file, signal)) * shardRows));
   for (let start = 0; start < file.bytes; start += shardBytes) {
     yield { unit: 'bytes', start, end: Math.min(start + shardBytes, file.bytes) };
   }
+}
+
+/** Asked of short files alone: a longer one that is all blank lines has shards without rows, which do no harm. */
+async function isWithoutRows(reader: FileReader, file: FileRef, signal: AbortSignal) {
+  if (file.bytes === 0) return true;
+  if (file.bytes > SAMPLE_BYTES) return false;
+  const splitter = new LineSplitter();
+  const records = splitter.push(await read(reader, file, 0, signal));
+  return records.length === 0 && splitter.end().length === 0;
 }
 
 async function meanRowBytes(reader: FileReader, file: FileRef, signal: AbortSignal) {

@@ -216,7 +216,9 @@ test.each(['none', 'gzip', 'zstd'] as const)(
     ]);
     expect(await read('csv', 'id,text')).toEqual([]);
     expect(await read('csv', '\ufeffid,text\r\n')).toEqual([]);
-    await expect(read('csv', '')).rejects.toThrow('it is empty: it has no header');
+    for (const nothing of ['', '\ufeff', '\n', '\ufeff\r\n\r\n']) {
+      expect(await read('csv', nothing)).toEqual([]);
+    }
     expect(await read('jsonl', '\ufeff{"a":1}\r\n\r\n{"a":2}')).toEqual([{ a: 1 }, { a: 2 }]);
     expect(await read('jsonl', '')).toEqual([]);
     expect(await read('jsonl', '\n \r\n')).toEqual([]);

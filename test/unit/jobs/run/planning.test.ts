@@ -40,8 +40,10 @@ test('files without rows are no shards, and no failures', async () => {
   const of = await files('empty', {
     ...{ 'a.csv': '', 'b.csv': 'id,text\n', 'c.jsonl': '', 'd.csv.gz': '', 'e.parquet': '' },
     ...{ 'f.csv.gz': gzipSync('id,text\n'), 'g.jsonl.gz': gzipSync(''), 'h.tsv': 'id\ttext' },
+    ...{ 'i.csv.gz': gzipSync(''), 'j.csv': '\ufeff', 'k.csv': '\n', 'l.tsv': '\ufeff\r\n\r\n' },
+    ...{ 'm.csv.gz': gzipSync('\ufeff\n'), 'n.jsonl': '\ufeff\n', 'o.jsonl': ' \n\n' },
   });
-  expect(await plan({ input: of })).toEqual({ shards: [], files: 8 });
+  expect(await plan({ input: of })).toEqual({ shards: [], files: 15 });
 });
 
 test('files that cannot be cut are noted with their reason, and the others are planned', async () => {
