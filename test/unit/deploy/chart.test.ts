@@ -168,6 +168,26 @@ describe.skipIf(python === undefined)('the Helm chart', () => {
     expect(sums[0]).not.toEqual(sums[1]);
   });
 
+  test('gives large numbers digit by digit, as settings are read', () => {
+    // Helm reads numbers of YAML as floats, and prints those from a million on as 1.8e+06.
+    const [values] = judged<readonly Values[]>({
+      do: 'parse',
+      text: [
+        'settings: {request.max_answer_scores: 1800000, memory.load_line: 0.75}',
+        'doors: {settings: {jobs.backoff_ms: 600000, session.max_users: 7, records.keep: 1000000}}',
+      ].join('\n'),
+    });
+    const manifests = render(values ?? {});
+    const [pod] = podsOf(manifests);
+    expect(pod && environmentOf(pod, manifests)).toMatchObject({
+      PLIMSOLL_REQUEST_MAX_ANSWER_SCORES: '1800000',
+      PLIMSOLL_MEMORY_LOAD_LINE: '0.75',
+      PLIMSOLL_JOBS_BACKOFF_MS: '600000',
+      PLIMSOLL_SESSION_MAX_USERS: '7',
+      PLIMSOLL_RECORDS_KEEP: '1000000',
+    });
+  });
+
   test.each<readonly [string, Values, RegExp]>([
     ['no key', { secret: { entries: [] } }, /there is no key/],
     ['two servers that share nothing', { doors: { replicas: 2 } }, /add "database-url"/],

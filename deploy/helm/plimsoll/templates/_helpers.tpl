@@ -50,6 +50,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 PLIMSOLL_{{ . | upper | replace "." "_" }}
 {{- end -}}
 
+{{/* A setting as text. Helm reads whole numbers of YAML as floats, which it prints from a million on as 1e+06. */}}
+{{- define "plimsoll.value" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}
+{{- int64 . -}}
+{{- else -}}
+{{- toString . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What would start and then not work is refused here, with the remedy. */}}
 {{- define "plimsoll.check" -}}
 {{- $entries := include "plimsoll.entries" . | fromJsonArray -}}

@@ -87,7 +87,7 @@ spec:
               fieldPath: metadata.name
         {{- range $key, $value := .of.settings }}
         - name: {{ include "plimsoll.variable" $key }}
-          value: {{ $value | toString | quote }}
+          value: {{ include "plimsoll.value" $value | quote }}
         {{- end }}
         {{- range $entries }}
         {{- if eq . "keys" }}
