@@ -16,10 +16,17 @@ export interface ShardRange {
 /** Columns of one row, as they are in the file: text, numbers, truth values, null, lists, objects. */
 export type Columns = Readonly<Record<string, unknown>>;
 
-/** One row, or why it is none. `at`: its number within the shard, from 0; blank lines are no rows. */
-export type InputRow =
-  | { readonly at: number; readonly columns: Columns }
-  | { readonly at: number; readonly bad: string };
+/**
+ * What a row has, or why it is none. Both: its columns can be kept, but one that a model is to read is no text in the file, though it
+ * becomes one in the columns (base64, digits of a large number).
+ */
+export type RowContent =
+  | { readonly columns: Columns }
+  | { readonly bad: string }
+  | { readonly columns: Columns; readonly bad: string };
+
+/** One row. `at`: its number within the shard, from 0; blank lines are no rows. */
+export type InputRow = { readonly at: number } & RowContent;
 
 export interface InputOptions {
   readonly format: FileFormat;
@@ -28,6 +35,8 @@ export interface InputOptions {
   readonly delimiter?: string | undefined;
   /** Columns that are needed; a format that can leaves out the others. Undefined: all. */
   readonly columns?: readonly string[] | undefined;
+  /** Columns that a model is to read: a row where one of them is no text is told to be a bad one. */
+  readonly texts?: readonly string[] | undefined;
 }
 
 /** What a file says of its columns; one that it says nothing of is left out. */

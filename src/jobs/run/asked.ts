@@ -179,9 +179,14 @@ function textIn(
   return { input: value };
 }
 
-/** Columns that are read; undefined: none can be left out. */
-export function readColumns({ text = 'text', text_pair, id, keep = [] }: JobRequest) {
-  return [...new Set([text, text_pair, id, ...keep].filter((name) => name !== undefined))];
+/** Columns that the model reads. */
+export function textColumns({ text = 'text', text_pair: pair }: JobRequest): readonly string[] {
+  return pair === undefined ? [text] : [text, pair];
+}
+
+/** Columns that are read. */
+export function readColumns(request: JobRequest): readonly string[] {
+  return [...new Set([...textColumns(request), ...keptColumns(request)])];
 }
 
 /** Columns of the input that go into the parts. */

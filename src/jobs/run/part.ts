@@ -7,7 +7,14 @@ import type { FileRef } from '../files/place.js';
 import type { Columns, ColumnTypes, InputOptions, OutputOptions } from '../formats/format.js';
 import type { JobModel, Shard } from '../queue/queue.js';
 import type { AnsweredRow } from './answered-rows.js';
-import { type AskedTask, keptColumns, LAST_COLUMNS, modelColumns, readColumns } from './asked.js';
+import {
+  type AskedTask,
+  keptColumns,
+  LAST_COLUMNS,
+  modelColumns,
+  readColumns,
+  textColumns,
+} from './asked.js';
 
 const HASH_CHARACTERS = 20;
 
@@ -53,7 +60,8 @@ export function inputOptionsOf(request: JobRequest, { url }: FileRef): InputOpti
     );
   }
   const delimiter = request.delimiter ?? named?.delimiter;
-  return { format, compression, delimiter, columns: readColumns(request) };
+  const columns = { columns: readColumns(request), texts: textColumns(request) };
+  return { format, compression, delimiter, ...columns };
 }
 
 /** The request with the format of its parts: the one that is asked for, else that of the first file of the input. */

@@ -8,12 +8,11 @@ import {
 } from 'hyparquet';
 import { LRUCache } from 'lru-cache';
 import { messageOf } from '../../../errors.js';
-import type { Columns } from '../format.js';
 import { decompressors } from './decompress.js';
 import type { LookedAt, ParquetAnswer, ParquetQuestion } from './parquet-messages.js';
 import { ChunkPages, chunksToWalk, type Page } from './parquet-pages.js';
 import { typeOf } from './parquet-types.js';
-import { decimalOf, PARSERS, plainRow } from './parquet-values.js';
+import { PARSERS, type PlainRows, plainRows } from './parquet-values.js';
 
 /** Files whose end is kept for the next shard. */
 const MAX_KNOWN = 4;
@@ -65,7 +64,7 @@ export class ParquetDecoder {
       const known = this.#known.get(key) ?? (await this.#look(bytes));
       this.#known.set(key, known);
       if (question.type === 'look') return { type: 'looked', looked: known.looked };
-      return { type: 'rows', rows: await this.#rows(known, question) };
+      return { type: 'rows', ...(await this.#rows(known, question)) };
     } catch (error) {
       const kind = 'its Parquet is broken, or of a kind that cannot be read: ';
       return {
@@ -207,8 +206,9 @@ export class ParquetDecoder {
 
   async #rows(
     known: Known,
-    { file, from, to, columns }: Extract<ParquetQuestion, { readonly type: 'read' }>,
-  ): Promise<(Columns | string)[]> {
+    question: Extract<ParquetQuestion, { readonly type: 'read' }>,
+  ): Promise<PlainRows> {
+    const { file, from, to, columns } = question;
     this.#forget();
     const { metadata, looked, scales, codecs } = known;
     const total = looked.groupRows.reduce((sum, rows) => sum + rows, 0);
@@ -230,10 +230,7 @@ export class ParquetDecoder {
     });
     if (rows.length !== Math.min(to, total) - from)
       throw new Error('it has fewer rows than it says');
-    for (const [name, scale] of scales) {
-      for (const row of rows) if (name in row) row[name] = decimalOf(row[name], scale);
-    }
-    return rows.map(plainRow);
+    return plainRows(rows, { ...question, scales });
   }
 }
 

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { InputError } from '../../files/input-error.js';
 import type { FileRef } from '../../files/place.js';
 import type { InputFormat, InputOptions, InputRow, ShardRange } from '../format.js';
@@ -7,9 +8,12 @@ import { slicesOf } from '../reading/slices.js';
 import type { AskedFile, LookedAt, ParquetAnswer, ParquetQuestion } from './parquet-messages.js';
 import { parquetShards } from './parquet-shards.js';
 import type { ParquetThread } from './parquet-thread.js';
+import { STEP_BYTES, StepRows } from './step-rows.js';
 
-/** Rows are decoded in steps of about so much: as much is held of each shard that runs. */
-const STEP_BYTES = 1024 * 1024;
+/** A step is guessed by the one before it: what it decodes to is cut off there. */
+const MAX_STEP_BYTES = 2 * STEP_BYTES;
+/** Files of which is known what their rows decode to. */
+const MAX_KNOWN = 64;
 /** The library takes ranges of a file as whole buffers: pages, or a column with lists whose pages the file does not list. */
 const MAX_RANGE_BYTES = 128 * 1024 * 1024;
 
@@ -19,9 +23,11 @@ const MAX_RANGE_BYTES = 128 * 1024 * 1024;
  */
 export class ParquetFormat implements InputFormat {
   readonly #reader: FileReader;
-  readonly #thread: ParquetThread;
+  readonly #thread: Pick<ParquetThread, 'ask'>;
+  /** By file and columns: what a row decodes to, so that each shard after the first begins with a whole step. */
+  readonly #rowBytes = new LRUCache<string, number>({ max: MAX_KNOWN });
 
-  constructor(reader: FileReader, thread: ParquetThread) {
+  constructor(reader: FileReader, thread: Pick<ParquetThread, 'ask'>) {
     this.#reader = reader;
     this.#thread = thread;
   }
@@ -50,22 +56,24 @@ export class ParquetFormat implements InputFormat {
     const total = looked.groupRows.reduce((sum, rows) => sum + rows, 0);
     const end = Math.min(range.end ?? total, total);
     const columns = options.columns ?? looked.columns.map(({ name }) => name);
-    const rowBytes = bytesOfRow(looked, columns, total);
-    const step = Math.max(1, Math.floor(STEP_BYTES / rowBytes));
-    let at = 0;
-    for (let from = range.start; from < end; from += step) {
-      const to = Math.min(from + step, end);
+    const key = JSON.stringify([file.url, file.version, columns]);
+    const steps = new StepRows(bytesOfRow(looked, columns, total), this.#rowBytes.get(key));
+    const texts = options.texts ?? [];
+    for (let from = range.start; from < end; ) {
+      const to = Math.min(from + steps.rows, end);
+      const question = { from, to, columns, texts, maxBytes: MAX_STEP_BYTES };
       const answer = await this.#ask(
-        { type: 'read', file: asked(file), from, to, columns },
+        { type: 'read', file: asked(file), ...question },
         file,
         signal,
       );
-      if (answer.type !== 'rows') return;
-      yield answer.rows.map((row) => {
-        const told: InputRow = typeof row === 'string' ? { at, bad: row } : { at, columns: row };
-        at += 1;
-        return { row: told, bytes: rowBytes };
-      });
+      if (answer.type !== 'rows' || answer.rows.length === 0) return;
+      steps.made(answer.rows.length, answer.bytes);
+      this.#rowBytes.set(key, steps.rowBytes);
+      const first = from - range.start;
+      from += answer.rows.length;
+      const bytes = answer.bytes / answer.rows.length;
+      yield answer.rows.map((row, index) => ({ row: { at: first + index, ...row }, bytes }));
     }
   }
 

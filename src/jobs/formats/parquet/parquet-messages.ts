@@ -1,5 +1,5 @@
 /** What goes between the server and its thread for Parquet. */
-import type { Columns, OutputColumn } from '../format.js';
+import type { InputOptions, OutputColumn, RowContent } from '../format.js';
 
 export interface AskedFile {
   /** Changes with its content. */
@@ -28,6 +28,10 @@ export type ParquetQuestion =
       readonly from: number;
       readonly to: number;
       readonly columns: readonly string[];
+      /** Columns that a model is to read, see {@link InputOptions}. */
+      readonly texts: readonly string[];
+      /** Once the rows have decoded to more than that, the others are left for the next question. */
+      readonly maxBytes: number;
     };
 
 export type ToThread =
@@ -37,8 +41,8 @@ export type ToThread =
 
 export type ParquetAnswer =
   | { readonly type: 'looked'; readonly looked: LookedAt }
-  /** Each row’s columns, or why it has none. */
-  | { readonly type: 'rows'; readonly rows: readonly (Columns | string)[] }
+  /** The first of the rows that were asked for, at least one, and what they decoded to. */
+  | { readonly type: 'rows'; readonly rows: readonly RowContent[]; readonly bytes: number }
   /** Why the file cannot be read. */
   | { readonly type: 'broken'; readonly reason: string };
 

@@ -1,7 +1,7 @@
 /** Values of Parquet columns as plain JSON values. Pure. */
 import { isUtf8 } from 'node:buffer';
 import type { ParquetParsers } from 'hyparquet';
-import type { Columns } from '../format.js';
+import type { Columns, RowContent } from '../format.js';
 
 /** Stands in for a text that is none, until its row is told to be a bad one. */
 const NOT_TEXT = Symbol('not UTF-8');
@@ -18,20 +18,76 @@ export const PARSERS: Partial<ParquetParsers> = {
   jsonFromBytes: (bytes) => jsonOf(bytes),
 };
 
+export interface PlainRows {
+  readonly rows: readonly RowContent[];
+  /** What they are in memory, about. */
+  readonly bytes: number;
+}
+
+/** How rows become plain. */
+export interface PlainOptions {
+  /** Scales of the decimals of the top level. */
+  readonly scales: ReadonlyMap<string, number>;
+  readonly texts: readonly string[];
+  readonly maxBytes: number;
+}
+
+/**
+ * Rows until they have more than `maxBytes`. What they have in the file is no measure: one text that a thousand rows share is there
+ * once, while whoever is sent the rows gets a thousand.
+ */
+export function plainRows(
+  decoded: readonly Record<string, unknown>[],
+  options: PlainOptions,
+): PlainRows {
+  const rows: RowContent[] = [];
+  let bytes = 0;
+  for (const row of decoded) {
+    const plain = plainRow(row, options);
+    rows.push(plain);
+    bytes += 'columns' in plain ? sizeOf(plain.columns) : plain.bad.length;
+    if (bytes > options.maxBytes) break;
+  }
+  return { rows, bytes };
+}
+
+/** A number, and what a value needs beside its characters. */
+const VALUE_BYTES = 4;
+
+function sizeOf(value: unknown): number {
+  if (typeof value === 'string') return VALUE_BYTES + value.length;
+  if (typeof value !== 'object' || value === null) return VALUE_BYTES;
+  return Object.values(value).reduce((sum: number, each) => sum + sizeOf(each), VALUE_BYTES);
+}
+
 /**
  * 1. A whole number that a double does not hold exactly becomes a text of its digits.
  * 2. Bytes become a text if they are UTF-8, else base64.
  * 3. What JSON has no number for (NaN, infinities) becomes null.
- *
- * @returns the columns, or why there are none
+ * 4. In a column that a model is to read, what became a text by 1 or 2 is none.
  */
-export function plainRow(row: Readonly<Record<string, unknown>>): Columns | string {
+function plainRow(row: Record<string, unknown>, { scales, texts }: PlainOptions): RowContent {
   try {
-    return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value, 0)]));
+    const named = Object.entries(row).map(([name, value]) => {
+      const scale = scales.get(name);
+      return [name, scale === undefined ? plain(value, 0) : decimalOf(value, scale)];
+    });
+    const columns: Columns = Object.fromEntries(named);
+    for (const name of texts) {
+      const bad = typeof columns[name] === 'string' ? whyNoText(row[name], scales.has(name)) : ''; // 4
+      if (bad !== '') return { columns, bad: `${name} is not ${bad}` };
+    }
+    return { columns };
   } catch (error) {
-    if (error instanceof NotPlain) return error.message;
+    if (error instanceof NotPlain) return { bad: error.message };
     throw error;
   }
+}
+
+/** Why a value of the file is no text, though it was made one; empty if it is one. */
+function whyNoText(value: unknown, isDecimal: boolean): string {
+  if (isDecimal || typeof value === 'bigint') return 'a text';
+  return value instanceof Uint8Array && !isUtf8(value) ? 'UTF-8' : '';
 }
 
 class NotPlain extends Error {}
@@ -104,7 +160,7 @@ function dateText(days: number | undefined): string | undefined {
 }
 
 /** A decimal by its unscaled digits: a number if that is exact, else a text. */
-export function decimalOf(unscaled: unknown, scale: number): unknown {
+function decimalOf(unscaled: unknown, scale: number): unknown {
   const whole = unscaled instanceof Uint8Array ? signedOf(unscaled) : bigIntOf(unscaled);
   if (whole === undefined) return null;
   const digits = String(whole < 0n ? -whole : whole).padStart(scale + 1, '0');

@@ -3,7 +3,7 @@
  * which two parsers would. Pure.
  */
 import { isUtf8 } from 'node:buffer';
-import type { Columns } from '../format.js';
+import type { RowContent } from '../format.js';
 import { CsvSplitter } from './csv-splitter.js';
 import { type TextRecord, withoutMark } from './records.js';
 
@@ -118,12 +118,13 @@ function textFields(content: Buffer, delimiter: string): readonly string[] | str
   return fieldsOf(content.toString('utf8'), delimiter);
 }
 
-/** @returns the columns of a record, all texts, or why it has none */
-export function csvRow(content: Buffer, { columns, delimiter }: CsvHead): Columns | string {
+/** The columns of a record are all texts. */
+export function csvRow(content: Buffer, { columns, delimiter }: CsvHead): RowContent {
   const fields = textFields(content, delimiter);
-  if (typeof fields === 'string') return fields;
+  if (typeof fields === 'string') return { bad: fields };
   if (fields.length !== columns.length) {
-    return `the row has ${fields.length} fields, the header ${columns.length}`;
+    return { bad: `the row has ${fields.length} fields, the header ${columns.length}` };
   }
-  return Object.fromEntries(columns.map((name, index) => [name, fields[index] ?? '']));
+  const named = columns.map((name, index) => [name, fields[index] ?? '']);
+  return { columns: Object.fromEntries(named) };
 }

@@ -3,7 +3,7 @@
 import type { FileFormat } from '../../../contract/jobs.js';
 import { InputError } from '../../files/input-error.js';
 import type { FileRef } from '../../files/place.js';
-import type { Columns, InputOptions } from '../format.js';
+import type { InputOptions, RowContent } from '../format.js';
 import { csvHead, csvRow } from './csv-fields.js';
 import { CsvSplitter } from './csv-splitter.js';
 import { jsonRow } from './json-row.js';
@@ -21,8 +21,7 @@ export interface Dialect {
   splitter(start: number): Splitter;
   /** Finds all rows from the start of one; where `findsRows` is true there is no need of it. */
   readonly skimmer?: (start: number) => Skimmer;
-  /** @returns the columns, or why there are none */
-  row(content: Buffer): Columns | string;
+  row(content: Buffer): RowContent;
 }
 
 /**
@@ -60,7 +59,7 @@ function jsonlDialect(
     rowsStart: 0,
     findsRows: true,
     splitter: (start) => new LineSplitter(start),
-    row: (content) => picked(jsonRow(content), options.columns),
+    row: (content) => picked(jsonRow(content, options.texts), options.columns),
   };
 }
 
@@ -137,9 +136,9 @@ function assertJsonl(file: FileRef, beginning: Buffer): void {
   }
 }
 
-function picked(row: Columns | string, columns: readonly string[] | undefined): Columns | string {
-  if (columns === undefined || typeof row === 'string') return row;
-  return Object.fromEntries(
-    columns.filter((name) => Object.hasOwn(row, name)).map((name) => [name, row[name]]),
-  );
+function picked(row: RowContent, columns: readonly string[] | undefined): RowContent {
+  if (columns === undefined || !('columns' in row)) return row;
+  const own = row.columns;
+  const some = columns.filter((name) => Object.hasOwn(own, name)).map((name) => [name, own[name]]);
+  return { ...row, columns: Object.fromEntries(some) };
 }

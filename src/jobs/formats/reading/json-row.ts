@@ -1,16 +1,29 @@
 /** One line of JSONL. Pure. */
 import { isUtf8 } from 'node:buffer';
-import type { Columns } from '../format.js';
+import type { Columns, RowContent } from '../format.js';
 
 /** Deeper values would overflow the stack of what writes them. */
 const MAX_DEPTH = 200;
 /** Only a number of that many digits can be beyond what a double holds exactly. */
 const LONG_NUMBER = /\d{16}/;
 
-/** @returns the columns, or why the line has none */
-export function jsonRow(line: Buffer): Columns | string {
-  if (!isUtf8(line)) return 'the line is not UTF-8';
+/** @param texts columns that are to be texts in the line itself, not large numbers that become some */
+export function jsonRow(line: Buffer, texts: readonly string[] = []): RowContent {
+  if (!isUtf8(line)) return { bad: 'the line is not UTF-8' };
   const text = line.toString('utf8');
+  const columns = columnsOf(text);
+  if (typeof columns === 'string') return { bad: columns };
+  const number = texts.find((name) => {
+    const value = Object.hasOwn(columns, name) ? columns[name] : undefined;
+    return typeof value === 'string' && /^-?\d{16,}$/.test(value);
+  });
+  // Only of such a text is there any doubt, and as it stands in the line it is a number or a text.
+  const written = number === undefined ? undefined : JSON.parse(text)[number];
+  return typeof written === 'number' ? { columns, bad: `${number} is not a text` } : { columns };
+}
+
+/** @returns the columns, or why the line has none */
+function columnsOf(text: string): Columns | string {
   let value: unknown;
   try {
     value = JSON.parse(LONG_NUMBER.test(text) ? withExactNumbers(text) : text);

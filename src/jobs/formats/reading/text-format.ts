@@ -195,12 +195,9 @@ class RowsOf {
   #row({ start, content }: TextRecord): MeasuredRow {
     const at = this.#at;
     this.#at += 1;
-    const parsed = typeof content === 'string' ? content : this.#dialect.row(content);
-    const row =
-      typeof parsed === 'string'
-        ? { at, bad: `byte ${start}: ${parsed}` }
-        : { at, columns: parsed };
-    return { row, bytes: content.length };
+    const row = typeof content === 'string' ? { bad: content } : this.#dialect.row(content);
+    const told = 'bad' in row ? { ...row, bad: `byte ${start}: ${row.bad}` } : row;
+    return { row: { at, ...told }, bytes: content.length };
   }
 }
 

@@ -90,6 +90,20 @@ test('what follows the path of an address says nothing of the file', () => {
   expect(() => inputOptionsOf(asked, file('https://host/a.parquet.gz?sig=a/b'))).toThrow(reason);
 });
 
+test('a row whose text is none keeps the columns that are kept', () => {
+  const job = { ...request, id: 'id' };
+  const row = { at: 3, columns: { id: 7, text: '//5B' }, bad: 'text is not UTF-8' };
+  const rowOf = partRows(job, askedTask(job, 'text-classification'), {
+    ...{ id: 'm', commit: null, dtype: 'fp32' },
+  });
+  expect(rowOf({ row, bad: row.bad })).toMatchObject({
+    ...{ id: 7, label: null, error: 'row 3 of this part: text is not UTF-8' },
+  });
+  expect(inputOptionsOf({ ...job, text_pair: 'b' }, file('/in/a.csv'))).toMatchObject({
+    ...{ columns: ['text', 'b', 'id'], texts: ['text', 'b'] },
+  });
+});
+
 test('a column may have any name, that of a prototype too', async () => {
   const job = { ...request, id: '__proto__', keep: ['constructor'] };
   const task = askedTask(job, 'text-classification');
