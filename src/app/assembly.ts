@@ -251,7 +251,7 @@ export class Assembly {
     const shadows = shadowChecks(this, this.#given, threads);
     return new Dispatcher({
       pool: this.pool,
-      onAnswered: (ready, count, input) => void shadows.answered(ready, count, input),
+      onAnswered: (ready, count, input) => shadows.answered(ready, count, input),
       limits: { maxItems: config['batch.max_items'], maxSize: config['batch.max_characters'] },
       threads,
       maxWaiting: config['queue.max_inputs'],

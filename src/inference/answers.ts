@@ -1,4 +1,6 @@
 /** Answers in the making: the results of their rows put together. */
+
+import type { CachedResult } from '../cache/memory-tier.js';
 import type { CacheSource, SourcedResult } from '../cache/result-cache.js';
 import { PlimsollError } from '../errors.js';
 import type { RowPlan } from './row-task.js';
@@ -68,4 +70,18 @@ export function fillIn<R>(
   answer.results[index] = answerOf(rows as readonly SourcedResult[], first);
   answer.truncated[index] = truncated;
   answer.cached[index] = source;
+}
+
+/** Keys without a result, each once. */
+export function missingOf(
+  keys: readonly string[],
+  rows: readonly (SourcedResult | undefined)[],
+): readonly string[] {
+  if (rows.length === 1) return rows[0] === undefined ? keys : [];
+  return [...new Set(keys.filter((_, index) => rows[index] === undefined))];
+}
+
+/** Whether the result has that many labels; one with all of them has enough in any case. */
+export function hasLabels({ labels }: CachedResult, wanted: number): boolean {
+  return labels === undefined || labels.length >= wanted;
 }

@@ -15,8 +15,16 @@ import {
   keptLabels,
   wantedLabels,
 } from './answer-budget.js';
-import { type Classification, countOf, fillIn, newAnswer, type Timing } from './answers.js';
-import { onWholeForm } from './damaged-forms.js';
+import {
+  type Classification,
+  countOf,
+  fillIn,
+  hasLabels,
+  missingOf,
+  newAnswer,
+  type Timing,
+} from './answers.js';
+import { onWholeForm, ReplacedModel } from './damaged-forms.js';
 import type { Dispatcher } from './dispatcher.js';
 import { runKeyOf, textKeyOf } from './faults/faults.js';
 import type { RowPlan, RowTask } from './row-task.js';
@@ -35,6 +43,7 @@ export interface ClassifyRequest<R> {
 }
 
 interface Asked<R> {
+  readonly task: RowTask<R>;
   readonly plan: RowPlan<R>;
   readonly user: string;
   readonly isJob: boolean;
@@ -128,7 +137,7 @@ export class Classifier {
       rows: new Array<SourcedResult | undefined>(rows.length),
       isKnown: true,
     };
-    const asked = { plan, user, isJob };
+    const asked = { task, plan, user, isJob };
     if (rows.length > AT_ONCE) return this.#answerInSlices(ready, asked, found, abort);
     // Plain loops here and below: this is the hot path of cached answers.
     for (let index = 0; index < rows.length; index += 1) {
@@ -202,8 +211,24 @@ export class Classifier {
     return scope;
   }
 
-  /** Looks up in Redis what memory does not have, and computes the rest. */
+  /** Begins again where the model was replaced meanwhile: with the keys, the labels and the rows of the version that is there now. */
   async #complete<R>(
+    ready: ReadyModel,
+    asked: Asked<R>,
+    found: Lookup,
+    abort: Abortable,
+  ): Promise<Classification<R>> {
+    try {
+      return await this.#completeOn(ready, asked, found, abort);
+    } catch (error) {
+      if (!(error instanceof ReplacedModel)) throw error;
+      const { task, user, isJob } = asked;
+      return await this.#answer(error.ready, { model: ready.model.id, task, user, isJob }, abort);
+    }
+  }
+
+  /** Looks up in Redis what memory does not have, and computes the rest. */
+  async #completeOn<R>(
     ready: ReadyModel,
     { plan, user, isJob }: Asked<R>,
     found: Lookup,
@@ -369,19 +394,5 @@ export class Classifier {
 
 /** Results of jobs are written into parts, not kept. */
 function dropped(): void {}
-
-/** Keys without a result, each once. */
-function missingOf(
-  keys: readonly string[],
-  rows: readonly (SourcedResult | undefined)[],
-): readonly string[] {
-  if (rows.length === 1) return rows[0] === undefined ? keys : [];
-  return [...new Set(keys.filter((_, index) => rows[index] === undefined))];
-}
-
-/** Whether the result has that many labels; one with all of them has enough in any case. */
-function hasLabels({ labels }: CachedResult, wanted: number): boolean {
-  return labels === undefined || labels.length >= wanted;
-}
 
 const NOTHING_TO_RUN: Timing = { queueMs: 0, tokenizeMs: 0, runMs: 0 };

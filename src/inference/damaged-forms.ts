@@ -6,11 +6,21 @@ import type { WorkerPool } from './workers/pool.js';
 /** Forms of a model that one request is tried on. */
 const MOST_FORMS = 3;
 
+/** The model was replaced meanwhile: keys, labels and rows of the request are those of the version before. */
+export class ReplacedModel extends Error {
+  readonly ready: ReadyModel;
+
+  constructor(ready: ReadyModel) {
+    super(`the model ${ready.model.id} was replaced meanwhile`);
+    this.ready = ready;
+  }
+}
+
 /**
  * Runs a request. If the model's form turns out to be damaged it runs again on the one that is made in its place, as long
  * as the request's deadline allows it.
  *
- * @throws what `run` throws; the signal's reason
+ * @throws what `run` throws; the signal's reason; ReplacedModel if what is there now is another version of the model
  */
 export async function onWholeForm<T>(
   library: ModelLibrary,
@@ -29,6 +39,7 @@ export async function onWholeForm<T>(
       // Another server may have put a new form into its place already.
       if (!isDamaged && error.code !== 'FORM_REPLACED') throw error;
       ready = await unlessAborted(library.ready(ready.model.id), signal);
+      if (ready.form.digest !== first.form.digest) throw new ReplacedModel(ready);
     }
   }
 }

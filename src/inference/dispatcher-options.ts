@@ -18,8 +18,16 @@ export interface DispatcherOptions extends ModelLoadsOptions {
   readonly onArrival: (model: string) => void;
   /** Called for every batch that was answered. */
   readonly onBatch: (batch: BatchFacts) => void;
-  /** Called when the answers of a batch of `count` inputs have left, with the first of them. */
-  readonly onAnswered?: (ready: ReadyModel, count: number, input: LiveInput) => void;
+  /**
+   * Called when the answers of a batch of `count` inputs have left, with the first of them.
+   *
+   * @returns settles, and never rejects, when a worker that it took for that is free again; undefined if it took none
+   */
+  readonly onAnswered?: (
+    ready: ReadyModel,
+    count: number,
+    input: LiveInput,
+  ) => Promise<void> | undefined;
   /** Called when a text or a model is refused for a while. */
   readonly onRefusal?: (refusal: Refusal) => void;
 }

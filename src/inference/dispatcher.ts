@@ -106,12 +106,8 @@ export class Dispatcher {
       this.#faults.check(ready, keyed);
       this.#waiting.arrived(performance.now());
       const arrival = { model: ready.model.id, user, sizes };
-      expectation = this.#gate.check(
-        arrival,
-        this.#waiting.callers,
-        this.#workers(),
-        this.#leftMs(),
-      );
+      const { callers } = this.#waiting;
+      expectation = this.#gate.check(arrival, callers, this.#workers(), this.#leftMs());
     } catch (error) {
       return Promise.reject(error);
     }
@@ -335,7 +331,10 @@ export class Dispatcher {
       const done = left.size === 0 ? rows : rows.filter((row) => !left.has(row));
       if (done.length > 0) this.#learn(ready, done, result);
       const [one] = result.rows;
-      if (one) this.#options.onAnswered?.(ready, done.length, liveInputOf(first, one));
+      const live = one && liveInputOf(first, one);
+      const taken = live && this.#options.onAnswered?.(ready, done.length, live);
+      // Who came while a worker was taken waits for it, and nobody else may come.
+      void taken?.then(() => this.pump());
     } catch (error) {
       this.#running.closeTo(joined);
       const fault = faultOf(error);

@@ -72,6 +72,7 @@ export function newRow(
   const { keyed, isJob } = request;
   return {
     model,
+    form: request.ready.form.instance,
     user,
     size,
     request,

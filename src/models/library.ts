@@ -146,7 +146,9 @@ export class ModelLibrary {
   /** Takes the model back to fp32: the form that serves disagrees with it. */
   async revoke({ model, form }: ReadyModel, reason: string): Promise<void> {
     const exact = await this.#preparer.revoke(model, form, reason);
-    if (this.#ready.get(model.id)?.form.instance === form.instance) this.#adopt(model, exact);
+    if (this.#ready.get(model.id)?.form.instance !== form.instance) return;
+    // Until it is measured its memory is planned with what the fast form takes.
+    this.#adopt(model, { ...exact, footprint: { ...form.footprint, ...exact.footprint } });
   }
 
   /**

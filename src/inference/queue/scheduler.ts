@@ -172,7 +172,8 @@ function formBatch<R extends WaitingRow>(
   const isOfMany = waiting.hasMany(first.user);
   for (const row of waiting.alike(first.model, first.size, limits.maxItems * CANDIDATES_PER_ITEM)) {
     if (batch.length === limits.maxItems) break;
-    if (row === first || (row.key !== undefined && keys.has(row.key))) continue;
+    if (row === first || row.form !== first.form) continue;
+    if (row.key !== undefined && keys.has(row.key)) continue;
     if (!isOfMany && row.user !== first.user && waiting.hasMany(row.user)) continue;
     const padded = Math.max(longest, row.size);
     if (padded * (batch.length + 1) > limits.maxSize) continue;
@@ -199,7 +200,8 @@ function formBundle<R extends WaitingRow>(
   const keys = new Set([first.key]);
   for (const row of waiting.alike(first.model, first.size, maxItems * CANDIDATES_PER_ITEM)) {
     if (bundle.length === maxItems) break;
-    if (row === first || row.user !== first.user || row.size > mostRowSize) continue;
+    if (row === first || row.form !== first.form) continue;
+    if (row.user !== first.user || row.size > mostRowSize) continue;
     if ((row.key !== undefined && keys.has(row.key)) || size + row.size > maxSize) continue;
     bundle.push(row);
     keys.add(row.key);

@@ -4,6 +4,8 @@ import { ModelRows } from './model-rows.js';
 /** A waiting input. */
 export interface WaitingRow {
   readonly model: string;
+  /** Which of the model's forms it runs on: rows of two never share a batch, as a batch runs on one. */
+  readonly form?: string;
   readonly user: string;
   /** Characters up to what fits the model: an estimate of its cost. */
   readonly size: number;

@@ -124,22 +124,22 @@ export class Preparer {
     });
   }
 
-  /** Takes a model back to its fp32 form, which is measured first: memory is planned with what it takes. */
+  /**
+   * Takes a model back to its fp32 form, at once: each answer until then would be one that was found wrong. What the form takes is
+   * measured in the background, and told like that of any other.
+   */
   async revoke(model: Model, form: MappedForm, reason: string): Promise<MappedForm> {
-    const { forms, onVerdict } = this.#options;
+    const { forms, onVerdict, log } = this.#options;
     if (form.verdict?.serves !== 'fast') return form;
     const verdict = revoked(form.verdict, reason);
     const exact = await forms.saveVerdict(model, form, verdict);
     onVerdict?.(model, verdict);
-    const turn = this.#turn.then(async () => {
-      const measured = await this.#measure(model, exact.graphFile, exact.findings);
-      return this.#keepMeasured(model, exact, measured);
-    });
-    this.#turn = turn.then(
-      () => Promise.all(this.#measuring),
-      () => undefined,
-    );
-    return turn;
+    this.#turn = this.#turn
+      .then(() => this.#measure(model, exact.graphFile, exact.findings))
+      .then((measured) => this.#keepMeasured(model, exact, measured))
+      .then(() => Promise.all(this.#measuring))
+      .catch((error: unknown) => log('its fp32 form was not measured', { model: model.id, error }));
+    return exact;
   }
 
   /** Settles when the measurements and checks that run in the background have ended. */
