@@ -36,11 +36,23 @@ export const pools: Benchmark = {
   run,
 };
 
-/** Connections of the pool as PostgreSQL sees them, by process id. */
+/** A connection of the pool as PostgreSQL sees it. */
 interface Seen {
   readonly firstMs: number;
   lastMs: number;
 }
+
+/** What the users met. */
+interface Load {
+  /** By process id of PostgreSQL. */
+  readonly seen: ReadonlyMap<number, Seen>;
+  readonly waitsMs: readonly number[];
+  readonly failures: number;
+  /** Most connections that were open at a time. */
+  readonly most: number;
+}
+
+type Opened = Awaited<ReturnType<typeof openPostgres>>;
 
 async function run(context: Context): Promise<Outcome> {
   const { defer } = context;
@@ -51,77 +63,99 @@ async function run(context: Context): Promise<Outcome> {
   });
   defer(() => pool.close());
   const total = sizeOf(context, CHECKOUTS);
-  const seen = new Map<number, Seen>();
-  const waitsMs: number[] = [];
-  let [begun, failures, most] = [0, 0, 0];
-  const user = async () => {
-    while (begun < total) {
-      begun += 1;
-      const sinceMs = performance.now();
-      try {
-        await pool.use(async (client) => {
-          const atMs = performance.now();
-          waitsMs.push(atMs - sinceMs);
-          most = Math.max(most, pool.figures.open);
-          const { rows } = await client.query<{ pid: number }>(
-            'select pg_backend_pid() as pid, pg_sleep(0.001)',
-          );
-          const pid = rows[0]?.pid ?? -1;
-          const known = seen.get(pid);
-          if (known === undefined) seen.set(pid, { firstMs: atMs, lastMs: atMs });
-          else known.lastMs = atMs;
-        });
-      } catch {
-        failures += 1;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: USERS }, user));
+  const load = await shareThePool(pool, total);
   const { figures } = pool;
-  const overAge = [...seen.values()].filter(
-    ({ firstMs, lastMs }) => lastMs - firstMs >= LIMITS.lifetimeMs + CHECKOUT_DELAY_MS,
-  ).length;
   await pool.shrink();
   const { figures: after } = pool;
-  const others = await countedSoon(0, async () => {
-    const { rows } = await sql<{ count: number }>`
-      select count(*)::int as count from pg_stat_activity
-      where backend_type = 'client backend' and pid <> pg_backend_pid()`.execute(database);
-    return Math.max(0, (rows[0]?.count ?? Number.NaN) + 1 - pool.figures.open);
-  });
+  const unknown = await countedSoon(0, () => unknownConnections(database, pool));
   // They are idle now: the pool replaces them by itself.
   await pause(2 * LIMITS.lifetimeMs);
-  const old = await countedSoon(0, async () => {
-    const { rows } = await sql<{ count: number }>`
-      select count(*)::int as count from pg_stat_activity
-      where pid in (${sql.join([...seen.keys()])})`.execute(database);
-    return rows[0]?.count ?? Number.NaN;
-  });
+  const old = await countedSoon(0, () => connectionsStillThere(database, [...load.seen.keys()]));
   return {
-    headline: `${failures} of ${figures.checkouts.toLocaleString('en-US')}; ${figures.recycled} connections replaced for their age`,
+    headline: `${load.failures} of ${figures.checkouts.toLocaleString('en-US')}; ${figures.recycled} connections replaced for their age`,
     checks: [
-      exactly('failed checkouts', failures, 0),
+      exactly('failed checkouts', load.failures, 0),
       exactly('checkouts', figures.checkouts, total),
       exactly('connections in use afterwards', figures.inUse, 0),
       exactly('users still waiting', figures.waiting, 0),
-      exactly('most connections above the maximum', Math.max(0, most - LIMITS.max), 0),
+      exactly('most connections above the maximum', Math.max(0, load.most - LIMITS.max), 0),
       exactly('connections opened less recycled, broken and open', unaccounted(figures), 0),
       exactly(
         'connections above the minimum after a shrink',
         Math.max(0, after.open - LIMITS.min),
         0,
       ),
-      exactly('more at the server than the pool knows', others, 0),
-      exactly('handed out beyond their lifetime', overAge, 0),
+      exactly('more at the server than the pool knows', unknown, 0),
+      exactly('handed out beyond their lifetime', overAge(load), 0),
       exactly('of this load, still there afterwards', old, 0),
       atLeast('connections replaced for their age', figures.recycled, LIMITS.max),
     ],
     facts: [
-      { fact: 'wait for a connection', value: latencies(waitsMs) },
+      { fact: 'wait for a connection', value: latencies(load.waitsMs) },
       { fact: 'connections opened', value: String(figures.opened) },
     ],
     details: { limits: LIMITS, users: USERS, figures, after },
   };
+}
+
+/** All users take a connection again and again, until there were so many checkouts. */
+async function shareThePool(pool: Opened['pool'], total: number): Promise<Load> {
+  const seen = new Map<number, Seen>();
+  const waitsMs: number[] = [];
+  let [begun, failures, most] = [0, 0, 0];
+  const checkout = async () => {
+    const sinceMs = performance.now();
+    await pool.use(async (client) => {
+      const atMs = performance.now();
+      waitsMs.push(atMs - sinceMs);
+      most = Math.max(most, pool.figures.open);
+      const { rows } = await client.query<{ pid: number }>(
+        'select pg_backend_pid() as pid, pg_sleep(0.001)',
+      );
+      const pid = rows[0]?.pid ?? -1;
+      const known = seen.get(pid);
+      if (known === undefined) seen.set(pid, { firstMs: atMs, lastMs: atMs });
+      else known.lastMs = atMs;
+    });
+  };
+  const user = async () => {
+    while (begun < total) {
+      begun += 1;
+      await checkout().catch(() => {
+        failures += 1;
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: USERS }, user));
+  return { seen, waitsMs, failures, most };
+}
+
+/** Connections that were handed out beyond their lifetime. */
+function overAge({ seen }: Load): number {
+  return [...seen.values()].filter(
+    ({ firstMs, lastMs }) => lastMs - firstMs >= LIMITS.lifetimeMs + CHECKOUT_DELAY_MS,
+  ).length;
+}
+
+/** Connections at the server beyond those that the pool counts. */
+async function unknownConnections(
+  database: Opened['database'],
+  pool: Opened['pool'],
+): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int as count from pg_stat_activity
+    where backend_type = 'client backend' and pid <> pg_backend_pid()`.execute(database);
+  return Math.max(0, (rows[0]?.count ?? Number.NaN) + 1 - pool.figures.open);
+}
+
+async function connectionsStillThere(
+  database: Opened['database'],
+  pids: readonly number[],
+): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int as count from pg_stat_activity
+    where pid in (${sql.join([...pids])})`.execute(database);
+  return rows[0]?.count ?? Number.NaN;
 }
 
 /** A PostgreSQL process ends some moments after its connection: polled until then, within a time limit. */

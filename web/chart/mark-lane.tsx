@@ -22,29 +22,9 @@ export function MarkLane({
   /** Is told which marks are looked at. */
   readonly onActive: (marks: readonly Mark[]) => void;
 }) {
-  const [activeKey, setActiveKey] = useState<number | undefined>(undefined);
-  /** The one button that the Tab key reaches; the arrow keys move between buttons. */
-  const [tabKey, setTabKey] = useState<number | undefined>(undefined);
-  const lane = useRef<HTMLDivElement>(null);
-  const active = groups.find(({ key }) => key === activeKey);
-  const reachable = groups.some(({ key }) => key === tabKey) ? tabKey : groups.at(-1)?.key;
+  const { lane, active, isActive, activate, isReachable, reach, close, onKeyDown } =
+    useLane(groups);
   useEffect(() => onActive(active?.marks ?? []), [active?.key, active?.marks.length]);
-
-  const close = () => setActiveKey(undefined);
-  const move = (by: number) => {
-    const at = groups.findIndex(({ key }) => key === reachable);
-    const next = groups[Math.min(Math.max(at + by, 0), groups.length - 1)];
-    if (next === undefined) return;
-    setTabKey(next.key);
-    lane.current?.querySelector<HTMLElement>(`[data-key="${next.key}"]`)?.focus();
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    const act = { ArrowLeft: () => move(-1), ArrowRight: () => move(1), Escape: close }[event.key];
-    if (act === undefined) return;
-    event.preventDefault();
-    event.stopPropagation();
-    act();
-  };
   const onFocusOut = ({ relatedTarget }: FocusEvent) => {
     if (!(relatedTarget instanceof Node && lane.current?.contains(relatedTarget))) close();
   };
@@ -62,18 +42,18 @@ export function MarkLane({
         <button
           key={group.key}
           type="button"
-          class={`mark-group ${group.key === activeKey ? 'mark-group-active' : ''}`}
+          class={`mark-group ${isActive(group) ? 'mark-group-active' : ''}`}
           style={{ left: `${leftPx + group.leftPx}px`, width: `${group.widthPx}px` }}
           data-key={group.key}
-          tabIndex={group.key === reachable ? 0 : -1}
-          aria-expanded={group.key === activeKey}
+          tabIndex={isReachable(group) ? 0 : -1}
+          aria-expanded={isActive(group)}
           aria-label={labelOf(group)}
-          onMouseEnter={() => setActiveKey(group.key)}
+          onMouseEnter={() => activate(group)}
           onFocus={() => {
-            setActiveKey(group.key);
-            setTabKey(group.key);
+            activate(group);
+            reach(group);
           }}
-          onClick={() => setActiveKey(group.key)}
+          onClick={() => activate(group)}
         >
           <GroupSymbol group={group} />
         </button>
@@ -81,6 +61,40 @@ export function MarkLane({
       {active !== undefined && <MarkList group={active} leftPx={leftPx} />}
     </div>
   );
+}
+
+/** Which group is looked at, and which one button the Tab key reaches: the arrow keys move between buttons. */
+function useLane(groups: readonly MarkGroup[]) {
+  const [activeKey, setActiveKey] = useState<number | undefined>(undefined);
+  const [tabKey, setTabKey] = useState<number | undefined>(undefined);
+  const lane = useRef<HTMLDivElement>(null);
+  const reachable = groups.some(({ key }) => key === tabKey) ? tabKey : groups.at(-1)?.key;
+  const close = () => setActiveKey(undefined);
+  const move = (by: number) => {
+    const at = groups.findIndex(({ key }) => key === reachable);
+    const next = groups[Math.min(Math.max(at + by, 0), groups.length - 1)];
+    if (next === undefined) return;
+    setTabKey(next.key);
+    lane.current?.querySelector<HTMLElement>(`[data-key="${next.key}"]`)?.focus();
+  };
+  return {
+    lane,
+    active: groups.find(({ key }) => key === activeKey),
+    isActive: ({ key }: MarkGroup) => key === activeKey,
+    activate: ({ key }: MarkGroup) => setActiveKey(key),
+    isReachable: ({ key }: MarkGroup) => key === reachable,
+    reach: ({ key }: MarkGroup) => setTabKey(key),
+    close,
+    onKeyDown: (event: KeyboardEvent) => {
+      const act = { ArrowLeft: () => move(-1), ArrowRight: () => move(1), Escape: close }[
+        event.key
+      ];
+      if (act === undefined) return;
+      event.preventDefault();
+      event.stopPropagation();
+      act();
+    },
+  };
 }
 
 /** One mark has the symbol of its kind; several are a count, coloured where they are of one kind. */

@@ -2,7 +2,7 @@
 
 import { count, kb, list, mb, ms, percent, plain, plural, seconds, table } from '../format.js';
 import type { DifferenceRow } from '../judge/comparison.js';
-import type { LoadFigures, RampFigures } from '../judge/figures.js';
+import type { LabelFigures, LoadFigures, MemoryFigures, RampFigures } from '../judge/figures.js';
 import { type ComparisonRow, REFERENCE } from '../judge/reference.js';
 import type { ProofReport } from '../judge/report-schema.js';
 import type { Description } from '../statistics.js';
@@ -12,70 +12,92 @@ type Lines = readonly string[];
 
 export function loadResults({ figures }: ProofReport): Lines {
   const { load, labels, memory } = figures;
+  return [
+    '_From every request of every user, as the client saw it. Response times are those of successful requests, from sending to the last byte; quantiles by linear interpolation (Hyndman and Fan, type 7)._',
+    '',
+    ...playedTable(load),
+    '',
+    ...responseTimes(load),
+    '',
+    omissionSentence(load),
+    '',
+    answeredSentence(load),
+    '',
+    ...failureTable(load),
+    '',
+    ...rampSentence(figures.ramp),
+    ...disturbances(figures.sessions),
+    labelsSentence(labels),
+    '',
+    memorySentence(memory),
+  ];
+}
+
+/** What was planned, beside what became of it. */
+function playedTable(load: LoadFigures): Lines {
+  const users = [load.users_planned, load.users_played, load.users_successful, load.users_failed];
+  const { requests_planned, requests_sent, requests_ok, requests_failed } = load;
+  const requests = [requests_planned, requests_sent, requests_ok, requests_failed];
+  return table(
+    ['', 'planned', 'played', 'successful', 'failed'],
+    [
+      ['sessions', count(load.sessions_planned), count(load.sessions_played), '', ''],
+      ['users', ...users.map(count)],
+      ['requests', ...requests.map(count)],
+    ],
+  );
+}
+
+function responseTimes({ response, omission }: LoadFigures): Lines {
+  return describedTable([
+    ['response time', response, ms],
+    ...(omission.corrected === null
+      ? []
+      : [['corrected for coordinated omission', omission.corrected, ms] as const]),
+    ...(omission.from_sending === null
+      ? []
+      : [['the same from when it was sent', omission.from_sending, ms] as const]),
+  ]);
+}
+
+function answeredSentence(load: LoadFigures): string {
   const answered = load.answered_by.map(
     ({ tier, requests }) =>
       `${count(requests)} by ${tier === 'none' ? 'running the model' : `the ${tier} cache`}`,
   );
-  return [
-    '_From every request of every user, as the client saw it. Response times are those of successful requests, from sending to the last byte; quantiles by linear interpolation (Hyndman and Fan, type 7)._',
-    '',
-    ...table(
-      ['', 'planned', 'played', 'successful', 'failed'],
-      [
-        ['sessions', count(load.sessions_planned), count(load.sessions_played), '', ''],
-        [
-          'users',
-          ...[load.users_planned, load.users_played, load.users_successful, load.users_failed].map(
-            count,
-          ),
-        ],
-        [
-          'requests',
-          ...[
-            load.requests_planned,
-            load.requests_sent,
-            load.requests_ok,
-            load.requests_failed,
-          ].map(count),
-        ],
-      ],
-    ),
-    '',
-    ...describedTable([
-      ['response time', load.response, ms],
-      ...(load.omission.corrected === null
-        ? []
-        : [['corrected for coordinated omission', load.omission.corrected, ms] as const]),
-      ...(load.omission.from_sending === null
-        ? []
-        : [['the same from when it was sent', load.omission.from_sending, ms] as const]),
-    ]),
-    '',
-    omissionSentence(load),
-    '',
+  return (
     `${plain(load.requests_per_s)} requests a second while sessions played, ${seconds(load.duration_ms)} for the whole run. ` +
-      `Answered: ${list(answered) || 'none'}. ${plural(load.distinct_texts, 'different text')} were sent; ` +
-      `${plural(load.repeats, 'request')} repeated a text of this run.`,
-    '',
-    ...(load.failures.length === 0
-      ? ['No request failed.']
-      : table(
-          ['failure', 'requests'],
-          load.failures.map((one) => [one.code, count(one.requests)]),
-        )),
-    '',
-    ...rampSentence(figures.ramp),
-    ...disturbances(figures.sessions),
-    labels === null
-      ? '**Labels:** no labelled text was answered, so nothing is said about them.'
-      : `**Labels:** ${count(labels.correct)} of ${plural(labels.labelled, 'labelled text')} classified right, ${percent(labels.accuracy_percent)} ` +
-        `(95 % interval ${percent(labels.low_percent)} to ${percent(labels.high_percent)}, Wilson); each text counts once.`,
-    '',
-    memory.used === null
-      ? '**Memory:** not read.'
-      : `**Memory:** server used ${mb(memory.used.min_mb)} to ${mb(memory.used.max_mb)}, at most ${percent(memory.used_of_line_percent)} of the load line of ${mb(memory.load_line_mb)}` +
-        `${memory.private === null ? '.' : `; all Plimsoll processes together ${mb(memory.private.min_mb)} to ${mb(memory.private.max_mb)} private.`}`,
-  ];
+    `Answered: ${list(answered) || 'none'}. ${plural(load.distinct_texts, 'different text')} were sent; ` +
+    `${plural(load.repeats, 'request')} repeated a text of this run.`
+  );
+}
+
+function failureTable({ failures }: LoadFigures): Lines {
+  if (failures.length === 0) return ['No request failed.'];
+  return table(
+    ['failure', 'requests'],
+    failures.map((one) => [one.code, count(one.requests)]),
+  );
+}
+
+function labelsSentence(labels: LabelFigures | null): string {
+  if (labels === null) {
+    return '**Labels:** no labelled text was answered, so nothing is said about them.';
+  }
+  return (
+    `**Labels:** ${count(labels.correct)} of ${plural(labels.labelled, 'labelled text')} classified right, ${percent(labels.accuracy_percent)} ` +
+    `(95 % interval ${percent(labels.low_percent)} to ${percent(labels.high_percent)}, Wilson); each text counts once.`
+  );
+}
+
+function memorySentence(memory: MemoryFigures): string {
+  const { used, private: own } = memory;
+  if (used === null) return '**Memory:** not read.';
+  const ofAll =
+    own === null
+      ? '.'
+      : `; all Plimsoll processes together ${mb(own.min_mb)} to ${mb(own.max_mb)} private.`;
+  return `**Memory:** server used ${mb(used.min_mb)} to ${mb(used.max_mb)}, at most ${percent(memory.used_of_line_percent)} of the load line of ${mb(memory.load_line_mb)}${ofAll}`;
 }
 
 function omissionSentence({ omission, response }: LoadFigures): string {

@@ -4,7 +4,9 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { analyse } from '../judge/analyse.js';
 import { compareReports } from '../judge/compare.js';
+import type { Comparison } from '../judge/comparison.js';
 import { judge } from '../judge/criteria/criteria.js';
+import type { Figures } from '../judge/figures.js';
 import { compareWithReference, REFERENCE } from '../judge/reference.js';
 import { type ProofReport, REPORT_SCHEMA, type SampledRows } from '../judge/report-schema.js';
 import type { LoadRun } from '../play/run.js';
@@ -30,57 +32,17 @@ export interface ReportOptions {
 export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
   // Rounded before anything is judged or written, so that no two places can show different figures.
   const figures = rounded(analyse(run));
-  const { inputs, name, sha256 } = run.inputSet;
-  const { profile, users, requests } = run.plan;
-  const comparison =
-    options.earlier === null
-      ? null
-      : compareReports(
-          {
-            figures,
-            responses: run.requests.items.filter((row) => row.ok).map((row) => row.ms),
-            options: { profile, users, requests, model: options.model, inputs_sha256: sha256 },
-            cores: os.availableParallelism(),
-          },
-          options.earlier,
-        );
+  const comparison = rounded(comparisonOf(run, figures, options));
   const { verdict, criteria } = judge(figures, {
-    ...{ stopped: run.stopped, profile, comparison: rounded(comparison) },
+    ...{ stopped: run.stopped, profile: run.plan.profile, comparison },
     expectedAccuracy: options.expectedAccuracy,
   });
   return rounded({
     schema: REPORT_SCHEMA,
     verdict,
     criteria,
-    machine: {
-      cores: os.availableParallelism(),
-      total_mb: os.totalmem() / 2 ** 20,
-      node: process.version,
-      os: `${os.type()} ${os.arch()}`,
-      server_total_mb: figures.memory.total_mb,
-      load_line_mb: figures.memory.load_line_mb,
-    },
-    options: {
-      url: withoutCredentials(options.url),
-      model: options.model,
-      profile: run.plan.profile,
-      sessions: run.plan.sessions,
-      duration_ms: run.plan.durationMs,
-      users: run.plan.users,
-      requests: run.plan.requests,
-      rate_per_s: run.plan.ratePerS,
-      seed: options.seed,
-      inputs: {
-        name,
-        sha256,
-        texts: inputs.length,
-        labelled: inputs.filter((input) => input.label !== null).length,
-      },
-      reading_interval_ms: options.readingIntervalMs,
-      request_timeout_ms: options.requestTimeoutMs,
-      run_timeout_ms: options.runTimeoutMs,
-      expected_accuracy: options.expectedAccuracy,
-    },
+    machine: machineOf(figures),
+    options: shownOptions(run, options),
     run: { started_at: run.startedAt, duration_ms: run.durationMs, stopped: run.stopped },
     figures,
     reference: REFERENCE,
@@ -97,6 +59,60 @@ export function buildReport(run: LoadRun, options: ReportOptions): ProofReport {
     readings: readingRows(run),
     requests: requestRows(run),
   });
+}
+
+/** Null without an earlier report. */
+function comparisonOf(
+  run: LoadRun,
+  figures: Figures,
+  { earlier, model }: ReportOptions,
+): Comparison | null {
+  if (earlier === null) return null;
+  const { profile, users, requests } = run.plan;
+  const here = {
+    figures,
+    responses: run.requests.items.filter((row) => row.ok).map((row) => row.ms),
+    options: { profile, users, requests, model, inputs_sha256: run.inputSet.sha256 },
+    cores: os.availableParallelism(),
+  };
+  return compareReports(here, earlier);
+}
+
+function machineOf({ memory }: Figures): ProofReport['machine'] {
+  return {
+    cores: os.availableParallelism(),
+    total_mb: os.totalmem() / 2 ** 20,
+    node: process.version,
+    os: `${os.type()} ${os.arch()}`,
+    server_total_mb: memory.total_mb,
+    load_line_mb: memory.load_line_mb,
+  };
+}
+
+/** What the run was asked to do, without secrets. */
+function shownOptions({ plan, inputSet }: LoadRun, options: ReportOptions): ProofReport['options'] {
+  const { inputs, name, sha256 } = inputSet;
+  return {
+    url: withoutCredentials(options.url),
+    model: options.model,
+    profile: plan.profile,
+    sessions: plan.sessions,
+    duration_ms: plan.durationMs,
+    users: plan.users,
+    requests: plan.requests,
+    rate_per_s: plan.ratePerS,
+    seed: options.seed,
+    inputs: {
+      name,
+      sha256,
+      texts: inputs.length,
+      labelled: inputs.filter((input) => input.label !== null).length,
+    },
+    reading_interval_ms: options.readingIntervalMs,
+    request_timeout_ms: options.requestTimeoutMs,
+    run_timeout_ms: options.runTimeoutMs,
+    expected_accuracy: options.expectedAccuracy,
+  };
 }
 
 /**

@@ -20,39 +20,17 @@ const DAY_GAP_SECONDS = 150;
 export function MemoryChart() {
   const live = useLive();
   const [view, setView] = useState<View>('processes');
-  const [windowSeconds, setWindow] = useState(DEFAULT_SECONDS);
-  const [zoom, setZoom] = useState<TimeRange | undefined>(undefined);
   const [activeMarks, setActiveMarks] = useState<readonly Mark[]>([]);
+  const { range, isDay, windowSeconds, setWindow, setZoom, navigation } = useShownRange(live);
   const { canvas, plot, point, place } = useMemoryPlot(setZoom);
-  const wantsDay = windowSeconds === DAY_SECONDS;
-  // A server that was just started has no minutes yet; its seconds are shown.
-  const isDay = wantsDay && live.history.minutes.length > 1;
-  const now = live.history.seconds.lastTime || Date.now() / 1000;
-  const range = zoom ?? latestRange(windowSeconds, oldestTime(live, isDay), now);
-  useDay(live, wantsDay);
   useLayoutEffect(() =>
     plot.current?.show(dataOf(live, view, isDay, range), range, live.marks.all, activeMarks),
   );
-  const navigation: Navigation = {
-    isZoomed: zoom !== undefined,
-    zoomBy: (factor) => setZoom(zoomed(range, factor, now) ?? zoom),
-    moveBy: (share) => setZoom(moved(range, share, now)),
-    showNow: () => setZoom(undefined),
-  };
   const bounds = plot.current?.plot;
   const groups = groupMarks(live.marks.all, { ...range, widthPx: place.widthPx });
   return (
     <Panel title="Memory over time">
-      <ChartControls
-        view={view}
-        setView={setView}
-        windowSeconds={windowSeconds}
-        setWindow={(seconds) => {
-          setWindow(seconds);
-          setZoom(undefined);
-        }}
-        navigation={navigation}
-      />
+      <ChartControls {...{ view, setView, windowSeconds, setWindow, navigation }} />
       <section
         class="chart"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: its keys zoom and move, as its label says
@@ -82,6 +60,29 @@ export function MemoryChart() {
       </p>
     </Panel>
   );
+}
+
+/** The stretch of time that is shown: the latest of a chosen length, or what was zoomed to. */
+function useShownRange(live: LiveData) {
+  const [windowSeconds, setWindowSeconds] = useState(DEFAULT_SECONDS);
+  const [zoom, setZoom] = useState<TimeRange | undefined>(undefined);
+  const wantsDay = windowSeconds === DAY_SECONDS;
+  useDay(live, wantsDay);
+  // A server that was just started has no minutes yet; its seconds are shown.
+  const isDay = wantsDay && live.history.minutes.length > 1;
+  const now = live.history.seconds.lastTime || Date.now() / 1000;
+  const range = zoom ?? latestRange(windowSeconds, oldestTime(live, isDay), now);
+  const setWindow = (seconds: number) => {
+    setWindowSeconds(seconds);
+    setZoom(undefined);
+  };
+  const navigation: Navigation = {
+    isZoomed: zoom !== undefined,
+    zoomBy: (factor) => setZoom(zoomed(range, factor, now) ?? zoom),
+    moveBy: (share) => setZoom(moved(range, share, now)),
+    showNow: () => setZoom(undefined),
+  };
+  return { range, isDay, windowSeconds, setWindow, setZoom, navigation };
 }
 
 function oldestTime({ history }: LiveData, isDay: boolean): number {
