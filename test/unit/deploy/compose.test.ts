@@ -241,7 +241,13 @@ describe.skipIf(redis === undefined)('a real Redis with the files of deploy/comp
       'redis-cache',
       { maxmemory: '268435456', 'maxmemory-policy': 'allkeys-lru', appendonly: 'no' },
     ],
-    ['redis-jobs', { maxmemory: '268435456', 'maxmemory-policy': 'noeviction', appendonly: 'yes' }],
+    [
+      'redis-jobs',
+      {
+        ...{ maxmemory: '268435456', 'maxmemory-policy': 'noeviction' },
+        ...{ appendonly: 'yes', appendfsync: 'always' },
+      },
+    ],
   ])('%s asks for the password, and keeps what it should', async (name, wanted) => {
     const port = await freePort();
     const conf = textOf(`${FOLDER}/${name}.conf`)

@@ -31,7 +31,8 @@ export type Entry =
       readonly files: number;
       readonly bytes: number;
     }
-  | { readonly kind: 'planned' }
+  /** All shards are known, so many. An older version did not note how many. */
+  | { readonly kind: 'planned'; readonly shards?: number | undefined }
   | { readonly kind: 'done'; readonly shard: number; readonly result: ShardResult }
   /** A shard was set aside after its last attempt. `anew`: a retry has to plan anew. */
   | {
@@ -80,7 +81,7 @@ const SHAPES: { readonly [K in Entry['kind']]: (value: unknown) => boolean } = {
     parts: isList(shapeOf<FileRanges>({ file: isFile, ranges: isList(isRange) })),
     ...{ files: isNumber, bytes: isNumber },
   }),
-  planned: shapeOf({}),
+  planned: shapeOf({ shards: orMissing(isNumber) }),
   done: shapeOf({ shard: isNumber, result: isResult }),
   failed: shapeOf({
     ...{ shard: isNumber, reason: isText, attempts: isNumber, server: orNull(isText) },

@@ -14,6 +14,10 @@ export interface LiveJob {
 }
 
 interface Kept extends LiveJob {
+  /** Replaced where the journal lost entries: who holds the job asks it for its sum anew. */
+  tally: Tally;
+  /** The last entry that was summed up; undefined: none was. */
+  last: string | undefined;
   /** The reading that runs, shared by all who ask meanwhile. */
   reading: Promise<void> | undefined;
   /** Somebody asked after the reading began. */
@@ -23,7 +27,13 @@ interface Kept extends LiveJob {
   piece: { readonly place: number; readonly entry: Entry & { kind: 'piece' } } | undefined;
 }
 
-/** The sums of the jobs that this server deals with. Each is brought up to date by reading what its journal has more. */
+/**
+ * The sums of the jobs that this server deals with. Each is brought up to date by reading what its journal has more.
+ *
+ * A journal should only grow. But a Redis that was killed may come back without its last entries, and so may a replica that takes
+ * over; others may have noted more since. So every reading begins with the last entry that was summed up: where that is not in its
+ * place any more, the sum is made anew.
+ */
 export class LiveJobs {
   readonly #ledger: Ledger;
   readonly #tell: (event: JobEvent) => void;
@@ -40,6 +50,13 @@ export class LiveJobs {
     const job = this.#keep(record);
     await this.#refresh(job);
     return job;
+  }
+
+  /** Sums the job up anew: what it rests on was not there. */
+  async again(record: JobRecord): Promise<void> {
+    const job = this.#keep(record);
+    job.last = undefined;
+    await this.#refresh(job);
   }
 
   /** Adds entries, and brings the sum up to date. */
@@ -69,11 +86,12 @@ export class LiveJobs {
     const places = shards.flatMap((shard) => job.tally.placeOf(shard) ?? []);
     const found = new Map<number, Entry & { kind: 'done' | 'failed' }>();
     for (const { from, to } of runsOf(places)) {
-      for (const text of await this.#ledger.read(job.record.id, from, to - from + 1)) {
+      const texts = await this.#ledger.read(job.record.id, from, to - from + 1);
+      for (const [index, text] of texts.entries()) {
         const entry = readEntry(text);
-        if (entry?.kind === 'done' || entry?.kind === 'failed') {
-          if (job.tally.placeOf(entry.shard) !== undefined) found.set(entry.shard, entry);
-        }
+        if (entry?.kind !== 'done' && entry?.kind !== 'failed') continue;
+        // Of two results of a shard the first one counts.
+        if (job.tally.placeOf(entry.shard) === from + index) found.set(entry.shard, entry);
       }
     }
     return found;
@@ -94,7 +112,7 @@ export class LiveJobs {
     // Began anew meanwhile: the sum of the old journal is nobody's any more.
     const known = isNewer ? undefined : kept;
     const job: Kept = known ?? {
-      ...{ record, tally: new Tally(record.request) },
+      ...{ record, tally: new Tally(record.request), last: undefined },
       ...{ reading: undefined, again: false, isCurrent: false, piece: undefined },
     };
     this.#jobs.delete(record.id);
@@ -134,18 +152,46 @@ export class LiveJobs {
   }
 
   async #readOn(job: Kept): Promise<void> {
+    const { last, tally } = job;
+    const known = tally.entries;
+    const news = await this.#ledger.read(job.record.id, Math.max(0, known - 1), PAGE_ENTRIES);
+    if (known > 0 && news[0] !== last) return this.#sumAnew(job);
+    for (const text of known > 0 ? news.slice(1) : news) this.#add(job, text);
+    if (news.length === PAGE_ENTRIES) await this.#readPages(job, (text) => this.#add(job, text));
+  }
+
+  /** Reads the rest of a journal, from the end of the sum on. */
+  async #readPages(of: Pick<Kept, 'record' | 'tally'>, add: (text: string) => void): Promise<void> {
     for (;;) {
-      const texts = await this.#ledger.read(job.record.id, job.tally.entries, PAGE_ENTRIES);
-      for (const text of texts) this.#add(job, readEntry(text) ?? unreadable(job));
-      if (texts.length < PAGE_ENTRIES) break;
       await new Promise((resolve) => setImmediate(resolve));
+      const texts = await this.#ledger.read(of.record.id, of.tally.entries, PAGE_ENTRIES);
+      for (const text of texts) add(text);
+      if (texts.length < PAGE_ENTRIES) return;
     }
   }
 
-  #add(job: Kept, entry: Entry): void {
+  /** The new sum takes the place of the old one as a whole: nobody sees half of it. */
+  async #sumAnew(job: Kept): Promise<void> {
+    const { record } = job;
+    const tally = new Tally(record.request);
+    let last: string | undefined;
+    await this.#readPages({ record, tally }, (text) => {
+      tally.add(readEntry(text) ?? unreadable({ record, tally }));
+      last = text;
+    });
+    const hadEnded = job.tally.hasEnded;
+    Object.assign(job, { tally, last, piece: undefined });
+    if (!job.isCurrent) return;
+    this.#tell({ job: record.id, kind: 'planned' });
+    if (tally.hasEnded && !hadEnded) this.#tell({ job: record.id, kind: 'ended' });
+  }
+
+  #add(job: Kept, text: string): void {
     const { tally, record } = job;
+    const entry = readEntry(text) ?? unreadable(job);
     const hadEnded = tally.hasEnded;
     tally.add(entry);
+    job.last = text;
     if (!job.isCurrent) return;
     const tell = (kind: JobEvent['kind']) => this.#tell({ job: record.id, kind });
     if (entry.kind === 'piece' || entry.kind === 'planned') tell('planned');

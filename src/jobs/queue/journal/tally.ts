@@ -14,6 +14,9 @@ const DEFAULT_SHARD_ROWS = 4000;
  * 1. What was done stays done: a second result of a shard changes nothing, nor does a failure after it.
  * 2. Of a cancel, a failure of the whole job and a manifest the first one counts; the job has ended then.
  * 3. A retry opens an ended job again: its failed shards are to be done again. It changes nothing while the job is open.
+ * 4. What rests on entries that are not there counts for nothing: a plan with fewer shards than it says, the outcome of a shard that is
+ *    not known, a manifest while shards have no outcome. The engine has lost those entries, and the server that noted the later ones
+ *    did not know that yet; the job goes on from what there is.
  *
  * It takes some 30 bytes for each shard.
  */
@@ -141,7 +144,7 @@ export class Tally {
         this.#addPiece(entry, place);
         break;
       case 'planned':
-        this.#planned = true;
+        if (entry.shards === undefined || this.#known >= entry.shards) this.#planned = true; // 4
         break;
       case 'done':
       case 'failed':
@@ -169,6 +172,7 @@ export class Tally {
   }
 
   #addOutcome(entry: Entry & { kind: 'done' | 'failed' }, place: number): void {
+    if (entry.shard >= this.#known) return; // 4
     const before = this.outcomeOf(entry.shard);
     if (before === 'done' || before === entry.kind) return; // 1
     if (entry.kind === 'failed') {
@@ -188,6 +192,7 @@ export class Tally {
 
   #addEnd(entry: Entry & { kind: 'cancelled' | 'broken' | 'finished' }): void {
     if (this.#end !== undefined) return; // 2
+    if (entry.kind === 'finished' && !this.isSettled) return; // 4
     this.#end = entry.kind;
     this.endedAtMs = entry.atMs;
     if (entry.kind === 'broken') {

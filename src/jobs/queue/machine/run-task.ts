@@ -5,6 +5,7 @@ import { JobForgotten } from '../engines/ledger.js';
 import { type Entry, isSameShard, MAX_SHARDS_OF_PIECE, partsOf } from '../journal/entries.js';
 import type { LiveJob, LiveJobs } from '../journal/live-jobs.js';
 import { allShards } from '../journal/shard-states.js';
+import type { Tally } from '../journal/tally.js';
 import {
   HANDED_BACK,
   JobFailure,
@@ -14,6 +15,7 @@ import {
   type PlannedShard,
   type PlanPiece,
   ShardFailure,
+  type ShardState,
 } from '../queue.js';
 import { pauseAfter, stateOf } from '../rules.js';
 import type { Pauses } from './pauses.js';
@@ -38,6 +40,8 @@ export interface TaskParts {
 const INSIST_TRIES = 600;
 const INSIST_PAUSE_MS = 1000;
 const LOST_REASON = 'the machines that ran it were lost, one after another';
+/** An engine that came back without what it had acknowledged; whoever notices puts the task back, and the job goes on from what there is. */
+const ENTRIES_LOST = 'the queue has lost entries of the job: what they told is done again';
 const PLAN_CHANGED =
   'the input has changed while it was planned: retry the job, which lists the input again and keeps the parts that still hold';
 
@@ -161,39 +165,43 @@ class TaskRun {
 
   async #plan(): Promise<Entry> {
     const { jobs, work, now } = this.#parts;
-    const { record, tally } = this.#job;
-    if (tally.startedAtMs === null || tally.model === null) {
+    const { record } = this.#job;
+    if (this.#tally.startedAtMs === null || this.#tally.model === null) {
       const model = await work.pin(this.#state);
       await jobs.append(record, [{ kind: 'began', atMs: now(), model }]);
     }
-    await this.#offer(Math.max(0, tally.known - MAX_SHARDS_OF_PIECE), tally.known);
+    const { known } = this.#tally;
+    await this.#offer(Math.max(0, known - MAX_SHARDS_OF_PIECE), known);
     let count = 0;
     for await (const piece of work.plan(this.#state, this.#signal)) {
       this.#signal.throwIfAborted();
-      count += piece.shards.length;
+      count = Math.max(count, (piece.shards.at(-1)?.index ?? -1) + 1);
       await this.#addPiece(piece);
     }
     this.#signal.throwIfAborted();
-    if (count < tally.known) throw new JobFailure(PLAN_CHANGED, { plansAnew: true });
-    return { kind: 'planned' };
+    if (count < this.#tally.known) throw new JobFailure(PLAN_CHANGED, { plansAnew: true });
+    if (count > this.#tally.known) throw new NotNow('busy', ENTRIES_LOST);
+    return { kind: 'planned', shards: count };
   }
 
   /**
    * The shards that are not known yet. They are noted first, so that the machine that is given one finds its range. Those that an
-   * interrupted planning has noted must be the same: rows would be missing or double otherwise.
+   * interrupted planning has noted must be the same: rows would be missing or double otherwise. So would they if shards were noted
+   * behind others that the engine has lost.
    */
   async #addPiece({ shards, files, bytes }: PlanPiece): Promise<void> {
     const { jobs, wake, server } = this.#parts;
-    const { record, tally } = this.#job;
-    for (const shard of shards.filter(({ index }) => index < tally.known)) {
+    const { record } = this.#job;
+    const noted = this.#tally.known;
+    for (const shard of shards.filter(({ index }) => index < noted)) {
       const known = await jobs.shard(this.#job, shard.index);
-      if (known === undefined || !isSameShard(known, shard)) {
-        throw new JobFailure(PLAN_CHANGED, { plansAnew: true });
-      }
+      if (known === undefined) throw new NotNow('busy', ENTRIES_LOST);
+      if (!isSameShard(known, shard)) throw new JobFailure(PLAN_CHANGED, { plansAnew: true });
     }
-    const fresh = shards.filter(({ index }) => index >= tally.known);
+    const fresh = shards.filter(({ index }) => index >= noted);
     for (const some of slices(fresh, MAX_SHARDS_OF_PIECE)) {
-      const first = tally.known;
+      const first = this.#tally.known;
+      if ((some[0]?.index ?? first) !== first) throw new NotNow('busy', ENTRIES_LOST);
       const parts = partsOf(some);
       const failed = some.flatMap(({ index: shard, failed: reason }): readonly Entry[] =>
         reason === undefined
@@ -201,7 +209,7 @@ class TaskRun {
           : [{ kind: 'failed', shard, reason, attempts: 1, server, anew: true }],
       );
       await jobs.append(record, [{ kind: 'piece', first, parts, files, bytes }, ...failed]);
-      await this.#offer(first, tally.known);
+      await this.#offer(first, this.#tally.known);
       wake();
     }
   }
@@ -226,10 +234,34 @@ class TaskRun {
   }
 
   async #finish(): Promise<Entry> {
-    const { work, jobs, deliveries, now } = this.#parts;
-    const shards = allShards(jobs, deliveries, this.#job);
-    const manifest = await work.finish(this.#state, shards, this.#signal);
+    const { work, now } = this.#parts;
+    const manifest = await work.finish(this.#state, this.#outcomes(), this.#signal);
     return { kind: 'finished', atMs: now(), manifest };
+  }
+
+  /**
+   * Every shard with its result, or why it has none.
+   *
+   * @throws NotNow where one has neither: a manifest would say that its rows have no part
+   */
+  async *#outcomes(): AsyncGenerator<ShardState> {
+    const { jobs, deliveries } = this.#parts;
+    const refuse = async () => {
+      await jobs.again(this.#job.record);
+      throw new NotNow('busy', ENTRIES_LOST);
+    };
+    let count = 0;
+    for await (const shard of allShards(jobs, deliveries, this.#job)) {
+      if (shard.state !== 'done' && shard.state !== 'failed') await refuse();
+      count += 1;
+      yield shard;
+    }
+    await jobs.current(this.#job.record);
+    if (!this.#tally.isSettled || count !== this.#tally.known) await refuse();
+  }
+
+  get #tally(): Tally {
+    return this.#job.tally;
   }
 
   get #state(): JobState {
