@@ -190,6 +190,11 @@ export const ERRORS = {
     retryable: true,
     about: 'Too many models wait to be fetched (`hub.max_waiting`).',
   },
+  TOO_MANY_JOBS: {
+    status: 503,
+    retryable: true,
+    about: 'Too many jobs are open (`jobs.max_open`): one has to end first.',
+  },
   TOO_MANY_VIEWERS: { status: 503, retryable: true, about: 'Too many pages are open.' },
   MEMORY_PRESSURE: {
     status: 503,

@@ -58,7 +58,7 @@ export class JobService {
   /**
    * Takes a job. What cannot go well is refused at once: the model, the task, the output, the first file of the input.
    *
-   * @throws PlimsollError INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_UNUSABLE, TASK_NOT_SUPPORTED, JOBS_UNAVAILABLE
+   * @throws PlimsollError INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_UNUSABLE, TASK_NOT_SUPPORTED, TOO_MANY_JOBS, JOBS_UNAVAILABLE
    */
   async submit(asked: JobRequest): Promise<JobView> {
     const { queue, models, modelOf } = this.#parts;
@@ -115,7 +115,7 @@ export class JobService {
     return this.#view(await this.#parts.queue.cancel(id));
   }
 
-  /** @throws PlimsollError JOB_NOT_FOUND, JOB_RUNNING */
+  /** @throws PlimsollError JOB_NOT_FOUND, JOB_RUNNING, TOO_MANY_JOBS */
   async retry(id: string): Promise<JobView> {
     const { queue, models } = this.#parts;
     const { request } = await this.#found(id);

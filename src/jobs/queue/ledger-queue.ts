@@ -25,6 +25,8 @@ import { Throttle } from './throttle.js';
 export interface QueueOptions {
   /** Name under which this server is shown. */
   readonly server: string;
+  /** Jobs that are open at once, about: two servers that take one at the same moment may take one more. */
+  readonly maxOpen: number;
   readonly attempts: number;
   readonly backoffMs: number;
   readonly lockMs: number;
@@ -39,6 +41,8 @@ const DAY_MS = 86_400_000;
 const NEWS_MS = 1000;
 const PRUNE_MS = 3_600_000;
 const PAGE_JOBS = 50;
+/** Until a job ends, which takes seconds or days. */
+const ROOM_AFTER_S = 30;
 /** What an engine lost, with its machine's power perhaps, is offered again after this long. */
 const STEPS_AGAIN_MS = 1000;
 const SHARDS_AGAIN_MS = 10_000;
@@ -87,6 +91,7 @@ export class LedgerQueue implements JobQueue {
   async add({ id, request, model }: NewJob): Promise<JobState> {
     return this.#asked(async () => {
       const isNew = (await this.#ledger.find(id)) === undefined;
+      if (isNew) await this.#assertRoom();
       if (isNew) await this.#ledger.create({ id, request, createdAtMs: this.#now() });
       const job = await this.#jobs.current(await this.#record(id));
       const { tally } = job;
@@ -168,6 +173,7 @@ export class LedgerQueue implements JobQueue {
   async #open(job: LiveJob, isAnew: boolean, model: JobModel | undefined): Promise<JobState> {
     const { record, tally } = job;
     await this.#closeIfEnded(job);
+    await this.#assertRoom();
     if (isAnew || tally.plansAnew || isOther(tally.model, model)) {
       await this.#deliveries.drop(record.id); // 1
       const createdAtMs = Math.max(this.#now(), record.createdAtMs + 1);
@@ -181,6 +187,14 @@ export class LedgerQueue implements JobQueue {
     await offerSteps(this.#deliveries, opened);
     this.#machine?.wake();
     return this.#stateOf(opened.record);
+  }
+
+  /** @throws PlimsollError TOO_MANY_JOBS */
+  async #assertRoom(): Promise<void> {
+    const { maxOpen } = this.#options;
+    if ((await this.#ledger.countOpen()) < maxOpen) return;
+    const message = `${maxOpen} jobs are open already, as many as jobs.max_open allows: try again when one has ended`;
+    throw new PlimsollError('TOO_MANY_JOBS', message, { retryAfterSeconds: ROOM_AFTER_S });
   }
 
   #tellNew(id: string): void {

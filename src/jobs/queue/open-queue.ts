@@ -25,6 +25,7 @@ export async function openQueue(options: OpenQueueOptions): Promise<JobQueue> {
   const { config, database, server, owner, onError } = options;
   const common: QueueOptions = {
     ...{ server, onError },
+    maxOpen: config['jobs.max_open'],
     attempts: config['jobs.attempts'],
     backoffMs: config['jobs.backoff_ms'],
     lockMs: config['jobs.lock_ms'],

@@ -177,6 +177,7 @@ export interface JobQueue {
    * 4. One that failed or was cancelled goes on, as after {@link retry}.
    *
    * @returns the job as it is then
+   * @throws PlimsollError TOO_MANY_JOBS for 1, 3 and 4
    */
   add(job: NewJob): Promise<JobState>;
   find(id: string): Promise<JobState | undefined>;
@@ -194,7 +195,7 @@ export interface JobQueue {
    * of a shard could not be read, or the model is another one. Then the job begins anew.
    *
    * @param model as this server has it now
-   * @throws PlimsollError JOB_NOT_FOUND, JOB_RUNNING, JOB_ENDED
+   * @throws PlimsollError JOB_NOT_FOUND, JOB_RUNNING, JOB_ENDED, TOO_MANY_JOBS
    */
   retry(id: string, model?: JobModel): Promise<JobState>;
   /** Why this server takes no task of an open job now; undefined if it would, or does not work on jobs. */

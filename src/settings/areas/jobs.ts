@@ -49,6 +49,13 @@ export const JOB_SETTINGS = {
     about:
       'Whether jobs may read http(s):// addresses of private networks and of this machine. S3 endpoints are set by the owner and always allowed.',
   }),
+  'jobs.max_open': integer({
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    about:
+      'Jobs that may be open at the same time; another one is refused until one has ended. Every server of the queue looks at each of them every second.',
+  }),
   'jobs.attempts': integer({
     default: 3,
     min: 1,

@@ -91,6 +91,10 @@ export class RedisLedger implements Ledger {
     return this.#found('ZRANGE', 'open', 0, -1);
   }
 
+  async countOpen(): Promise<number> {
+    return Number(await this.#redis.send(['ZCARD', this.#key('open')]));
+  }
+
   async append(job: JobKey, entries: readonly string[]): Promise<void> {
     const keys = [this.#record(job.id), this.#journal(job.id)];
     const length = await this.#redis.run(APPEND, keys, [String(job.createdAtMs), ...entries]);

@@ -70,6 +70,17 @@ export class SqlLedger implements Ledger {
     return recordsOf(rows);
   }
 
+  async countOpen(): Promise<number> {
+    const row = await this.#read((tables) =>
+      tables
+        .selectFrom('jobs')
+        .select(({ fn }) => fn.countAll().as('count'))
+        .where('ended_at_ms', 'is', null)
+        .executeTakeFirst(),
+    );
+    return Number(row?.count ?? 0);
+  }
+
   async append(job: JobKey, entries: readonly string[]): Promise<void> {
     await this.#write((tables) => append(tables, job, entries));
   }

@@ -32,6 +32,8 @@ export interface Ledger {
   list(from: number, limit: number): Promise<readonly JobRecord[]>;
   /** Jobs that have not ended, oldest first. */
   open(): Promise<readonly JobRecord[]>;
+  /** How many have not ended. */
+  countOpen(): Promise<number>;
   /** @throws JobForgotten */
   append(job: JobKey, entries: readonly string[]): Promise<void>;
   /** Entries from place `from` on, at most `limit`. */

@@ -15,7 +15,7 @@ export const LIMITS: PoolLimits = {
   checkAfterIdleMs: 5000,
 };
 
-export const OPTIONS = { attempts: 3, backoffMs: 10, lockMs: 1000, keepDays: 7 };
+export const OPTIONS = { maxOpen: 1000, attempts: 3, backoffMs: 10, lockMs: 1000, keepDays: 7 };
 
 export interface Opened {
   readonly queue: LedgerQueue;
