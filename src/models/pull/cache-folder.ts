@@ -15,6 +15,7 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import { systemCodeOf } from '../../errors.js';
+import { HubError } from './hub-error.js';
 import { cacheFolderName } from './hub-id.js';
 
 /** Where `huggingface_hub` has its own locks, too: other programs know that no model lies there. */
@@ -111,9 +112,17 @@ export class CachedModel {
     return path.join(this.folder, MARKS, commit);
   }
 
-  /** A file of a snapshot. */
+  /**
+   * A file of a snapshot. Names come from a hub, and the cache is shared with other programs: whatever let the name
+   * pass, nothing is read or written elsewhere.
+   *
+   * @throws HubError for a name that leads out of the snapshot
+   */
   fileOf(commit: string, file: string): string {
-    return path.join(this.snapshot(commit), ...file.split('/'));
+    const root = this.snapshot(commit);
+    const target = path.join(root, ...file.split('/'));
+    if (target.startsWith(root + path.sep) && !target.endsWith(path.sep)) return target;
+    throw new HubError('answer', `${JSON.stringify(file)} leads out of the model's folder`);
   }
 
   /** Whether a file of a snapshot is there with its size, as a link to content or, without links, as the content. */

@@ -39,8 +39,9 @@ export interface HubFileHead {
 const MAX_LIST_BYTES = 16 * 2 ** 20;
 const MAX_REDIRECTS = 5;
 const COMMIT = /^[0-9a-f]{40}$/;
-/** A name of a file below a folder: no part of it leads out. */
-const SAFE_PATH = /^(?!\/)(?!.*(?:^|\/)\.{1,2}(?:\/|$))[^\0\\]{1,1000}$/;
+const MAX_PATH_CHARACTERS = 1000;
+/** What no file of a model is called: it ends lines of logs, or is a separator on another system. */
+const ODD_CHARACTERS = /[\p{Cc}\u2028\u2029\\]/u;
 
 /** Asks a hub, by the addresses and headers that `huggingface_hub` uses. */
 export class HubClient {
@@ -165,7 +166,7 @@ function fileOf(sibling: unknown): readonly HubFile[] {
     readonly lfs?: { readonly size?: unknown; readonly sha256?: unknown; readonly oid?: unknown };
   };
   // A name that would lead out of the model's folder is none of ours to follow.
-  if (typeof rfilename !== 'string' || !SAFE_PATH.test(rfilename)) return [];
+  if (typeof rfilename !== 'string' || !isPathBelow(rfilename)) return [];
   const told = typeof size === 'number' ? size : lfs?.size;
   // Of a file in Git LFS the blob's id is that of the pointer to it.
   const checksum =
@@ -173,6 +174,12 @@ function fileOf(sibling: unknown): readonly HubFile[] {
       ? checksumOf('git', blobId)
       : (checksumOf('sha256', lfs.sha256) ?? checksumOf('sha256', lfs.oid));
   return [{ path: rfilename, sizeBytes: isSize(told) ? told : undefined, checksum }];
+}
+
+/** Whether it is the name of a file below a folder: no part of it leads out. */
+function isPathBelow(name: string): boolean {
+  if (name.length > MAX_PATH_CHARACTERS || ODD_CHARACTERS.test(name)) return false;
+  return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 }
 
 function isKnown(file: HubFile): file is Required<HubFile> & {
