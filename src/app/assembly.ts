@@ -385,7 +385,7 @@ export class Assembly {
         metrics.models.answered(answered);
         return archive.keepAnswer(answered);
       },
-      onFailure: (model, tookMs) => metrics.models.failed(repository.idOf(model), tookMs),
+      onFailure: (model, tookMs) => metrics.models.failed(model, tookMs),
       admit: () => {
         if (!this.memory.holding.has('refuse_requests')) return;
         const message = 'memory is over the load line: no requests until it falls';

@@ -81,7 +81,7 @@ export class ClassificationService {
     readonly admit: () => void;
     /** Told of every answer before it is given. @returns what the answer is to wait for, if anything */
     readonly onAnswer: (answered: Answered) => Promise<void> | undefined;
-    /** Told of every request to a model that failed. */
+    /** Told of every request to a model that failed, with the model's id. */
     readonly onFailure?: (model: string, tookMs: number) => void;
   }) {
     this.#registry = parts.registry;
@@ -201,13 +201,15 @@ export class ClassificationService {
     return name ?? this.#theDefaultModel() ?? this.#lookForDefault();
   }
 
-  #askOf<R>(model: string, call: Call<R>, abort: Abortable): Given<R> {
-    if (this.#repository.known(model) !== undefined) return this.#seat(model, call, abort);
+  #askOf<R>(name: string, call: Call<R>, abort: Abortable): Given<R> {
+    const known = this.#repository.known(name);
+    if (known !== undefined) return this.#seat(known.id, call, abort);
     // An unknown model must not take a seat in a session.
-    const found = unlessAborted(this.#repository.find(model), abort.signal);
-    return found.then(() => this.#seat(model, call, abort));
+    const found = unlessAborted(this.#repository.find(name), abort.signal);
+    return found.then(({ id }) => this.#seat(id, call, abort));
   }
 
+  /** @param model its id, not an alias: by that the cleanups of other sessions ask whether it is still used */
   #seat<R>(model: string, call: Call<R>, abort: Abortable): Given<R> {
     const begunMs = performance.now();
     const seat = this.#registry.enterAny(call.session, call.user, model);

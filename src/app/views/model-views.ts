@@ -143,7 +143,7 @@ export class ModelViews {
    */
   async unload(id: string): Promise<ModelView> {
     const model = await this.#repository.find(id);
-    await this.#memory.unload(id, 'asked for');
+    await this.#memory.unload(model.id, 'asked for');
     return this.#view(model);
   }
 
