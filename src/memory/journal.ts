@@ -1,4 +1,5 @@
 import type { JobShard } from '../contract/jobs.js';
+import { messageOf } from '../errors.js';
 import type { StepOutcome } from './effects.js';
 import type { MemoryReader } from './reader.js';
 import { newReceiptId, type Receipt, type ReceiptAction, type ReceiptKind } from './receipt.js';
@@ -7,6 +8,8 @@ import { figuresOf, type MemorySnapshot } from './snapshot.js';
 /** A reading that falls by less than this has settled. */
 const SETTLED_BYTES = 256 * 1024;
 const SETTLE_STEP_MS = 10;
+/** A receipt is kept for days, and shown: the log has the rest of a reason. */
+const MOST_REASON_CHARACTERS = 200;
 
 export interface JournalOptions {
   readonly reader: MemoryReader;
@@ -38,6 +41,28 @@ export class ActionList {
     const durationMs = performance.now() - begun;
     for (const outcome of outcomes) this.actions.push({ action, ...names, ...outcome, durationMs });
     return outcomes;
+  }
+
+  /**
+   * Runs work, and records as an action that it failed: what else the receipt is about goes on.
+   *
+   * @returns what it failed with, for whoever has to tell it; undefined if it succeeded
+   */
+  async attempt(
+    action: string,
+    names: { readonly worker?: string },
+    work: () => Promise<void>,
+  ): Promise<{ readonly error: unknown } | undefined> {
+    const begun = performance.now();
+    try {
+      await work();
+      return undefined;
+    } catch (error) {
+      const durationMs = performance.now() - begun;
+      const failed = `failed: ${action}: ${messageOf(error).slice(0, MOST_REASON_CHARACTERS)}`;
+      this.actions.push({ action: failed, ...names, durationMs, freedBytes: 0 });
+      return { error };
+    }
   }
 }
 

@@ -55,7 +55,7 @@ export class MemoryManager {
     this.#options = options;
     this.#effects = effects;
     this.reader = new MemoryReader(options, () => this.#relief.release());
-    const { settleMs, recycleAfterUsers, recycleAfterAgeMs, growthLimitBytes } = options;
+    const { settleMs, recycleAfterUsers, recycleAfterAgeMs, growthLimitBytes, onError } = options;
     const { keepReceipt } = effects;
     this.#journal = new ReceiptJournal({ reader: this.reader, settleMs, keepReceipt });
     this.#recycler = new Recycler({
@@ -65,6 +65,7 @@ export class MemoryManager {
       afterUsers: recycleAfterUsers,
       afterAgeMs: recycleAfterAgeMs,
       growthLimitBytes,
+      onError,
     });
     this.#relief = new PressureRelief({
       reader: this.reader,
@@ -72,6 +73,7 @@ export class MemoryManager {
       journal: this.#journal,
       recycler: this.#recycler,
       inTurn: (work) => this.#turns.run(work),
+      onError,
     });
     this.admission = new LoadAdmission({
       figures: () => this.#lineFigures(),

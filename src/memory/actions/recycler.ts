@@ -13,6 +13,7 @@ export interface RecyclerOptions {
   /** Growth over its baseline at which a worker is replaced. */
   readonly growthLimitBytes: (baselineBytes: number) => number;
   readonly afterAgeMs: number;
+  readonly onError: (line: string, error: unknown) => void;
 }
 
 /** Warm-up: a worker's memory at rest after this many batches is its baseline. */
@@ -22,6 +23,9 @@ const WARM_BATCHES = 3;
 const RUSH_WAIT_MS = 3000;
 const RUSH_STEP_MS = 50;
 
+/** What failed is due again after this: a worker that cannot start would cost a start at every reading. */
+const FAILED_PAUSE_MS = 30_000;
+
 /** Decides when to recycle, and does it: caches, models, workers, one at a time. */
 export class Recycler {
   readonly #options: RecyclerOptions;
@@ -29,6 +33,7 @@ export class Recycler {
   #usersSince = 0;
   #running: Promise<Receipt> | undefined;
   #isDue = false;
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
   #replacing = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -54,7 +59,7 @@ export class Recycler {
    */
   countUser(goesOn: () => boolean): Promise<unknown> | undefined {
     this.#usersSince += 1;
-    const isEnough = this.#usersSince >= this.#options.afterUsers;
+    const isEnough = this.#usersSince >= this.#options.afterUsers && !this.#isPausing;
     if (!isEnough || this.#running !== undefined || this.#isDue) return undefined;
     if (!this.#options.effects.isRushed()) return this.recycle(`${this.#usersSince} users`);
     this.#isDue = true;
@@ -81,9 +86,11 @@ export class Recycler {
   }
 
   /**
-   * A worker that is too old, or has grown at rest over its own baseline (its memory at rest after warm-up).
+   * A worker that is too old, or has grown at rest over its own baseline (its memory at rest after warm-up). None for a
+   * while after a replacement that failed.
    */
   findGrown(): { readonly worker: string; readonly cause: string } | undefined {
+    if (this.#isPausing) return undefined;
     const { effects, reader, growthLimitBytes, afterAgeMs } = this.#options;
     const workers = effects.workers();
     const names = new Set(workers.map(({ id }) => id));
@@ -102,15 +109,36 @@ export class Recycler {
     return undefined;
   }
 
-  /** Replaces one worker, with a receipt. */
+  /**
+   * Replaces one worker, with a receipt.
+   *
+   * @throws Error if its successor does not start; the receipt says so too
+   */
   async replaceOne(worker: string, cause: string): Promise<Receipt> {
     const { journal } = this.#options;
     this.#replacing += 1;
     try {
-      return await journal.record({ kind: 'recycle', cause }, (list) => this.replace(worker, list));
+      let failure: { readonly error: unknown } | undefined;
+      const receipt = await journal.record({ kind: 'recycle', cause }, async (list) => {
+        failure = await this.#attempt(worker, list);
+      });
+      if (failure !== undefined) throw failure.error;
+      return receipt;
     } finally {
       this.#replacing -= 1;
     }
+  }
+
+  get #isPausing(): boolean {
+    return performance.now() < this.#notBeforeMs;
+  }
+
+  /** @returns what it failed with, if it failed */
+  async #attempt(worker: string, list: ActionList) {
+    const work = () => this.replace(worker, list);
+    const failure = await list.attempt('replace_worker', { worker }, work);
+    if (failure !== undefined) this.#notBeforeMs = performance.now() + FAILED_PAUSE_MS;
+    return failure;
   }
 
   /**
@@ -126,17 +154,27 @@ export class Recycler {
     return turn;
   }
 
-  #recycle(cause: string): Promise<Receipt> {
-    const { journal, effects } = this.#options;
+  /** Everything that can be recycled is; if some of it failed, the users who made it due still count. */
+  async #recycle(cause: string): Promise<Receipt> {
+    const { journal, effects, onError } = this.#options;
+    const users = this.#usersSince;
     this.#usersSince = 0;
-    return journal.record({ kind: 'recycle', cause }, async (list) => {
+    let isWhole = true;
+    const receipt = await journal.record({ kind: 'recycle', cause }, async (list) => {
       await list.step('clear_caches', {}, async () => [{ freedBytes: effects.clearCaches() }]);
       // Replacing every worker also unloads every model.
-      for (const { id } of effects.workers()) await this.replace(id, list);
+      for (const { id } of effects.workers()) {
+        const failure = await this.#attempt(id, list);
+        if (failure === undefined) continue;
+        isWhole = false;
+        onError(`${id} was not replaced`, failure.error);
+      }
       // A full collection would delay requests that run meanwhile.
       const isBusy = effects.workers().some(({ idle }) => !idle);
       await list.step('collect_garbage', {}, () => collectOwnHeap(isBusy ? 'gently' : 'all'));
     });
+    if (!isWhole) this.#usersSince += users;
+    return receipt;
   }
 
   /** Whether the line has room for a worker and its successor at once. */

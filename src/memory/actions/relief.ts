@@ -12,6 +12,7 @@ export interface ReliefParts {
   readonly recycler: Recycler;
   /** Runs work when no other receipt is being written. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly onError: (line: string, error: unknown) => void;
 }
 
 /** Takes the policy's actions against memory pressure, and ends those that last. */
@@ -70,15 +71,24 @@ export class PressureRelief {
     return reader.last !== undefined && reader.strain(reader.last).flooded;
   }
 
+  /** Takes it, and notes its effect: one that failed has freed nothing, and the next ones have their turn. */
   async #take(action: PressureAction): Promise<void> {
-    const { reader, journal, inTurn } = this.#parts;
+    const { reader, journal, inTurn, onError } = this.#parts;
     const { level } = reader;
     const cause = `pressure ${level}: ${action}`;
-    const receipt = await inTurn(() =>
-      journal.record({ kind: 'pressure', cause }, (list) => this.#relieveBy(action, list)),
-    );
-    const freedBytes = receipt.before.privateBytes - receipt.after.privateBytes;
-    this.#taken.set(action, { atMs: performance.now(), freedBytes, level });
+    let freedBytes = 0;
+    try {
+      let failure: { readonly error: unknown } | undefined;
+      const receipt = await inTurn(() =>
+        journal.record({ kind: 'pressure', cause }, async (list) => {
+          failure = await list.attempt(action, {}, () => this.#relieveBy(action, list));
+        }),
+      );
+      if (failure !== undefined) onError(`${action} has failed`, failure.error);
+      else freedBytes = receipt.before.privateBytes - receipt.after.privateBytes;
+    } finally {
+      this.#taken.set(action, { atMs: performance.now(), freedBytes, level });
+    }
   }
 
   async #relieveBy(action: PressureAction, list: ActionList): Promise<void> {
