@@ -31,6 +31,8 @@ export class WorkerPool {
   #heartbeat: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
   #earlyDeaths = 0;
+  /** Workers that leave before their successors are started. */
+  #successorsToCome = 0;
   #nextName = 1;
 
   constructor(options: PoolOptions) {
@@ -90,11 +92,7 @@ export class WorkerPool {
     warmUp?: WarmUp,
   ): Promise<Worker> {
     try {
-      if (order === 'leave first') {
-        this.#refuseWhileStopping();
-        await this.#retire(old);
-        return await this.#startFresh();
-      }
+      if (order === 'leave first') return await this.#leaveFirst(old);
       const fresh = await this.#startFresh(warmUp, true);
       await this.#retire(old);
       return fresh;
@@ -102,6 +100,18 @@ export class WorkerPool {
       // Another worker may have died meanwhile, and was not replaced because the old one was still there.
       this.#refill();
     }
+  }
+
+  async #leaveFirst(old: Worker): Promise<Worker> {
+    this.#refuseWhileStopping();
+    this.#successorsToCome += 1;
+    try {
+      await this.#retire(old);
+    } finally {
+      // Nothing is awaited from here until the successor is there to be counted itself.
+      this.#successorsToCome -= 1;
+    }
+    return this.#startFresh();
   }
 
   async #startFresh(warmUp?: WarmUp, lowPriority = false): Promise<Worker> {
@@ -161,11 +171,12 @@ export class WorkerPool {
     this.#timers.add(timer);
   }
 
-  /** Starts the workers that are missing, except those that wait for their restart. */
+  /** Starts the workers that are missing, except those that wait for their restart, and successors that somebody else starts. */
   #refill(): void {
     if (this.#stopping !== undefined) return;
     const living = this.workers.filter(({ state }) => state !== 'leaving').length;
-    const missing = this.#options.count - living - this.#timers.size;
+    const toCome = this.#timers.size + this.#successorsToCome;
+    const missing = this.#options.count - living - toCome;
     for (let n = 0; n < missing; n += 1) this.#spawn();
   }
 

@@ -240,25 +240,29 @@ describe('replacing', () => {
     expect(pool.workers).toEqual([fresh]);
   });
 
-  test('keeps the number of workers when another one dies meanwhile', async () => {
-    stopTimers();
-    const { pool, waits } = await started('echo', { count: 2 });
-    const [old, other] = pool.workers;
-    if (old === undefined || other === undefined) throw new Error('there are not two workers');
-    const gate = newGate();
-    const running = old.run(handle('m'), [gate.input], { timeoutMs: LONG_MS });
-    await gate.reached();
-    other.kill();
-    await other.exited();
-    const replacing = pool.replace(old, 'start first');
-    await until(() => old.state === 'leaving');
-    // The wait before a restart is over while the old one still finishes its batch.
-    vi.advanceTimersByTime(Number(waits.at(-1)));
-    gate.open();
-    await running;
-    await replacing;
-    await until(() => pool.workers.filter(({ state }) => state === 'ready').length === 2);
-  });
+  test.each(['start first', 'leave first'] as const)(
+    'keeps the number of workers when another one dies meanwhile: %s',
+    async (order) => {
+      stopTimers();
+      const { pool, waits } = await started('echo', { count: 2 });
+      const [old, other] = pool.workers;
+      if (old === undefined || other === undefined) throw new Error('there are not two workers');
+      const gate = newGate();
+      const running = old.run(handle('m'), [gate.input], { timeoutMs: LONG_MS });
+      await gate.reached();
+      other.kill();
+      await other.exited();
+      const replacing = pool.replace(old, order);
+      await until(() => old.state === 'leaving');
+      // The wait before a restart is over while the old one still finishes its batch.
+      vi.advanceTimersByTime(Number(waits.at(-1)));
+      gate.open();
+      await running;
+      await replacing;
+      expect(pool.workers).toHaveLength(2);
+      await until(() => pool.workers.filter(({ state }) => state === 'ready').length === 2);
+    },
+  );
 
   test('is refused once the pool is stopping: nobody would end the new one', async () => {
     const { pool } = await started('echo', { count: 1 });
