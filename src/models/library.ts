@@ -127,28 +127,42 @@ export class ModelLibrary {
   async #look(id: string): Promise<Look> {
     const beganMs = this.#now();
     const model = await this.#repository.refresh(id);
-    const entry = this.#ready.get(model.id);
-    if (entry === undefined || entry.model.signature !== model.signature) {
+    const last = this.#ready.get(model.id);
+    if (last === undefined || last.model.signature !== model.signature) {
       return { model, entry: undefined, fault: undefined };
     }
+    const entry = last.model.directory === model.directory ? last : this.#moved(last, model);
     const fault = await this.#preparer.faultOf(entry.form, 'sizes');
     if (fault === undefined) entry.checkedAtMs = beganMs;
     return { model, entry, fault };
   }
 
+  /**
+   * The same files in another folder: a new snapshot in a hub's cache links to what has not changed. The form still holds; the
+   * folder that the model had may be removed, and the tokenizer's files with it.
+   */
+  #moved({ form, checkedAtMs }: Entry, model: Model): Entry {
+    const entry = { model: withFindings(model, form), form, checkedAtMs };
+    this.#ready.set(model.id, entry);
+    return entry;
+  }
+
   /** The model with its fp32 form where a fast form serves, to compare with; undefined if it has changed meanwhile. */
-  async referenceOf({ model, form }: ReadyModel): Promise<ReadyModel | undefined> {
-    if (this.#ready.get(model.id)?.form.digest !== form.digest) return undefined;
+  async referenceOf({ model: { id }, form }: ReadyModel): Promise<ReadyModel | undefined> {
+    const entry = this.#ready.get(id);
+    if (entry?.form.digest !== form.digest) return undefined;
     const reference = await this.#forms.referenceOf(form);
-    return reference && { model, form: reference };
+    return reference && { model: entry.model, form: reference };
   }
 
   /** Takes the model back to fp32: the form that serves disagrees with it. */
   async revoke({ model, form }: ReadyModel, reason: string): Promise<void> {
     const exact = await this.#preparer.revoke(model, form, reason);
-    if (this.#ready.get(model.id)?.form.instance !== form.instance) return;
-    // Until it is measured its memory is planned with what the fast form takes.
-    this.#adopt(model, { ...exact, footprint: { ...form.footprint, ...exact.footprint } });
+    const entry = this.#ready.get(model.id);
+    if (entry?.form.instance !== form.instance) return;
+    // The model as it is now, which may have moved to another folder. Until it is measured its memory is planned with
+    // what the fast form takes.
+    this.#adopt(entry.model, { ...exact, footprint: { ...form.footprint, ...exact.footprint } });
   }
 
   /**
@@ -196,7 +210,7 @@ export class ModelLibrary {
     const entry = this.#ready.get(model.id);
     const isSame = entry?.model.signature === model.signature;
     // A form that was replaced meanwhile has measurements of its own.
-    if (isSame && entry.form.instance === form.instance) this.#adopt(model, form);
+    if (isSame && entry.form.instance === form.instance) this.#adopt(entry.model, form);
   }
 
   #adopt(found: Model, form: MappedForm): ReadyModel {

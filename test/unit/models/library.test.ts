@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Preparer } from '../../../src/models/compile/preparer.js';
 import type { ModelRepository } from '../../../src/models/intake/repository.js';
 import { ModelLibrary } from '../../../src/models/library.js';
@@ -7,7 +7,10 @@ import { model } from '../inference/dispatchers.js';
 /** A library over a disk that can hang, and files that can change. */
 function onDisk() {
   const { model: found, form } = model('m');
-  const disk = { hangs: false, looks: 0, nowMs: 0, end: (): void => undefined };
+  const disk = {
+    ...{ hangs: false, looks: 0, nowMs: 0, end: (): void => undefined },
+    ...{ directory: found.directory, prepared: 0 },
+  };
   const refresh = async (id: string) => {
     disk.looks += 1;
     if (disk.hangs) {
@@ -15,7 +18,7 @@ function onDisk() {
         disk.end = resolve;
       });
     }
-    return { ...found, id };
+    return { ...found, id, directory: disk.directory };
   };
   const idOf = (id: string) => id;
   const library = new ModelLibrary({
@@ -23,7 +26,11 @@ function onDisk() {
     repository: { refresh, idOf } as unknown as ModelRepository,
     preparer: {
       faultOf: async () => undefined,
-      ensure: async () => form,
+      ensure: async () => {
+        disk.prepared += 1;
+        return form;
+      },
+      revoke: async () => form,
     } as unknown as Preparer,
     forms: {} as never,
     now: () => disk.nowMs,
@@ -99,4 +106,34 @@ test('a model that is in use is looked at beside its requests: none of them wait
   }
   expect(disk.looks).toBeGreaterThanOrEqual(9);
   expect(disk.looks).toBeLessThanOrEqual(11);
+});
+
+describe('a model whose files have moved to another folder, as with a new commit of a hub', () => {
+  async function moved() {
+    const { disk, library } = onDisk();
+    const before = await library.ready('m');
+    disk.directory = 'snapshots/new';
+    disk.nowMs = 3000;
+    return { disk, library, before };
+  }
+
+  test('is served from there, in the form that it has', async () => {
+    const { disk, library, before } = await moved();
+    const after = await library.ready('m');
+    expect([after.model.directory, after.form]).toEqual(['snapshots/new', before.form]);
+    expect(disk.prepared).toBe(1);
+    expect(library.readyNow('m')).toBe(after);
+    disk.nowMs = 6000;
+    expect(await library.ready('m')).toBe(after);
+  });
+
+  test('stays there when work that began before it moved ends', async () => {
+    const { library, before } = await moved();
+    const after = await library.ready('m');
+    library.remeasured(before.model, { ...before.form });
+    expect(library.readyNow('m')?.model.directory).toBe('snapshots/new');
+    expect(library.readyNow('m')?.model.description).toEqual(after.model.description);
+    await library.revoke(before, 'no');
+    expect(library.readyNow('m')?.model.directory).toBe('snapshots/new');
+  });
 });
