@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { PlimsollError } from '../errors.js';
 import type { KeyCheck } from '../http/guards/key-guard.js';
 import { needOf } from '../http/guards/key-guard.js';
 import { isLoopback } from '../http/guards/site-guard.js';
@@ -91,11 +92,16 @@ export class Access {
       await this.keys.refresh();
       return result;
     };
+    const inDatabase = <T>(name: string, work: () => Promise<T>): Promise<T> => {
+      if (!this.keys.isOfFile(name)) return changed(work());
+      const message = `the key "${name}" is in keys.file: it is made, changed and revoked there`;
+      return Promise.reject(new PlimsollError('KEY_EXISTS', message));
+    };
     return {
       list: () => this.keys.list.map((key) => shownKey(key, Date.now())),
-      create: (key) => changed(this.#register.create(key)),
-      revoke: (name) => changed(this.#register.revoke(name)),
-      rotate: (name, graceMs) => changed(this.#register.rotate(name, graceMs)),
+      create: (key) => inDatabase(key.name, () => this.#register.create(key)),
+      revoke: (name) => inDatabase(name, () => this.#register.revoke(name)),
+      rotate: (name, ms) => inDatabase(name, () => this.#register.rotate(name, ms)),
     };
   }
 }

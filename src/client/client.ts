@@ -62,8 +62,15 @@ export class PlimsollClientError extends Error {
     this.status = status;
     this.code = code;
     this.retryable = retryable ?? false;
-    this.retryAfterSeconds = retryAfter === undefined ? undefined : Number(retryAfter);
+    this.retryAfterSeconds = retryAfter === undefined ? undefined : secondsUntil(retryAfter);
   }
+}
+
+/** `Retry-After` is a number of seconds, or of a proxy perhaps a date (RFC 9110, section 10.2.3). */
+function secondsUntil(retryAfter: string): number | undefined {
+  if (/^\d+$/.test(retryAfter)) return Number(retryAfter);
+  const atMs = Date.parse(retryAfter);
+  return Number.isNaN(atMs) ? undefined : Math.max(0, Math.ceil((atMs - Date.now()) / 1000));
 }
 
 /** Every method throws PlimsollClientError for a refusal, and what `fetch` throws where there is no server. */

@@ -172,7 +172,14 @@ export class Keys {
   #changed(): void {
     // Once on, they stay on: whoever empties the database must not open the server.
     this.#areOn ||= this.#stored.length > 0 || this.#options.file !== '';
-    this.ring.replace([...this.#stored, ...this.#written, ownKey(this.own)]);
+    // A name in both places is the file's: the other's secret, scopes and limits count for nothing.
+    const stored = this.#stored.filter(({ name }) => !this.isOfFile(name));
+    this.ring.replace([...stored, ...this.#written, ownKey(this.own)]);
+  }
+
+  /** Whether `keys.file` has a key of that name: nobody makes, changes or revokes one there but who edits it. */
+  isOfFile(name: string): boolean {
+    return this.#written.some((key) => key.name === name);
   }
 }
 

@@ -121,12 +121,14 @@ export class KeyLimits {
     const ofKey = this.#windows.get(id.key) ?? {};
     const known = ofKey[id.kind];
     const nowMs = this.#now();
-    if (known !== undefined && nowMs < known.endsAtMs && known.limit === id.limit) return known;
+    const runs = known !== undefined && nowMs < known.endsAtMs ? known : undefined;
+    if (runs?.limit === id.limit) return runs;
     const window: Window = {
       ...id,
-      used: 0,
-      granted: this.#shared === undefined ? id.limit : 0,
-      endsAtMs: nowMs + id.windowMs,
+      // Another limit of the key does not give back what was used.
+      used: runs?.used ?? 0,
+      granted: this.#shared === undefined ? id.limit : Math.min(runs?.granted ?? 0, id.limit),
+      endsAtMs: runs?.endsAtMs ?? nowMs + id.windowMs,
       exhausted: false,
     };
     ofKey[id.kind] = window;

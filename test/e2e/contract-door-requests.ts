@@ -93,6 +93,7 @@ export const DOOR_REQUESTS: Requests = {
     ...of('org/pairs/info', OK),
     ...of('spam/health', OK),
     ...of('nobody/info', { status: 404 }),
+    ...of('nobody/health', { status: 404 }),
   ],
 
   'POST /classify': () => [

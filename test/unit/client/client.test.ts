@@ -15,6 +15,12 @@ app.post('/v1/memory/recycle', async (_request, reply) =>
 app.post('/v1/memory/cleanup', async (_request, reply) =>
   reply.code(500).send({ error: { code: 7, message: ['no'], retryable: 'yes' } }),
 );
+app.get('/v1/models', async (_request, reply) =>
+  reply
+    .code(503)
+    .header('retry-after', new Date(Date.now() + 90_000).toUTCString())
+    .send('busy'),
+);
 app.get('/v1/memory', async (_request, reply) => reply.code(502).type('text/html').send('<p>no'));
 let url: string;
 beforeAll(async () => {
@@ -80,4 +86,11 @@ test('what a proxy says in between is told too', async () => {
   await expect(new PlimsollClient({ url }).memory()).rejects.toMatchObject({
     ...{ status: 502, code: undefined, message: 'the server answered with 502: <p>no' },
   });
+});
+
+test('a proxy may say when to come again as a date', async () => {
+  const error: unknown = await new PlimsollClient({ url }).models().catch((of: unknown) => of);
+  if (!(error instanceof PlimsollClientError)) throw new Error('no refusal');
+  expect(error.retryAfterSeconds).toBeGreaterThan(80);
+  expect(error.retryAfterSeconds).toBeLessThanOrEqual(90);
 });

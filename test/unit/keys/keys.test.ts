@@ -91,3 +91,23 @@ test('a key that leaves the file is noticed while the database hangs', async () 
   expect(keys.ring.find(kept, Date.now()).kind).toBe('valid');
   expect(reads).toBe(2);
 });
+
+test('a name in the database and in the file is the file’s', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-keys-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const file = path.join(folder, 'keys');
+  const [inFile, stored, other] = [newSecret(), newSecret(), newSecret()];
+  writeFileSync(file, `bot read ${inFile}\n`);
+  const rows = [keyOf('bot', stored, { scopes: ['manage'] }), keyOf('other', other)].map((key) => ({
+    ...{ name: key.name, digest: key.digest, scopes: key.scopes.join(','), created_at_ms: 0 },
+    ...{ requests_per_second: null, inputs_per_minute: null, expires_at_ms: null },
+    ...{ revoked_at_ms: null, old_digest: null, old_until_ms: null },
+  }));
+  const read = async (): Promise<StoredKeys> => ({ revision: 1, keys: rows });
+  const keys = new Keys({ table: { read } as unknown as KeyTable, file, log: NO_LOG });
+  onTestFinished(() => keys.stop());
+  await keys.start();
+  const kinds = [inFile, stored, other].map((secret) => keys.ring.find(secret, Date.now()).kind);
+  expect(kinds).toEqual(['valid', 'unknown', 'valid']);
+  expect(['bot', 'other'].map((name) => keys.isOfFile(name))).toEqual([true, false]);
+});

@@ -17,3 +17,13 @@ test('what a whole minute does not hold is refused for good, and takes nothing',
     ...{ isBeyond: false, refusal: expect.stringContaining('no 10 of its 10 inputs') },
   });
 });
+
+test('another limit of the key does not give back what was used of the window that runs', async () => {
+  const limits = new KeyLimits(undefined, () => 0);
+  expect(await limits.takeInputs(CALLER, 10)).toMatchObject({ refusal: undefined, remaining: 0 });
+  const raised: Caller = { ...CALLER, inputsPerMinute: 11 };
+  expect(await limits.takeInputs(raised, 1)).toMatchObject({ refusal: undefined, remaining: 0 });
+  for (const caller of [CALLER, raised]) {
+    expect(await limits.takeInputs(caller, 1)).toMatchObject({ refusal: expect.any(String) });
+  }
+});

@@ -155,6 +155,13 @@ export class TeiAnswers {
     if (reason !== '') throw new PlimsollError('SHUTTING_DOWN', reason, { retryAfterSeconds: 1 });
   }
 
+  /** The same for one model. @throws PlimsollError MODEL_NOT_FOUND; MODEL_UNUSABLE if it cannot be served */
+  async healthOf(id: string): Promise<void> {
+    this.health();
+    const { state, reason } = await this.#services.models.show(id);
+    if (state === 'broken') throw new PlimsollError('MODEL_UNUSABLE', reason ?? `${id} is broken`);
+  }
+
   /** Checks what was cut; the facts of a model that has just answered are nearly always there. */
   #unlessCut<T>(
     body: Parameters<typeof checkTruncation>[0],

@@ -153,7 +153,7 @@ function routesOfAnyModel(app: FastifyInstance, answers: TeiAnswers): void {
       const [, id, what] = /^(.+)\/(info|health)$/.exec(request.params['*']) ?? [];
       if (id === undefined) throw noSuch('/tei/{id}/info and …/health');
       if (what === 'info') return jsonReply(reply, await answers.info(id));
-      answers.health();
+      await answers.healthOf(id);
       return reply.send();
     },
   });

@@ -86,3 +86,36 @@ describe.each([
     await vi.waitUntil(() => isGone(held), { timeout: 5000 });
   });
 });
+
+describe('what cannot be read behind a request that is still being answered', () => {
+  /** Answers `/slow` in two pieces, the second when it is told to. */
+  async function slowServer() {
+    const app = await builtServer();
+    let finish: () => void = () => undefined;
+    const began = new Promise<void>((resolve) => {
+      app.server.prependListener('request', ({ url }, response) => {
+        if (url !== '/slow') return;
+        response.writeHead(200, { 'content-type': 'text/plain' });
+        response.write('first ');
+        finish = () => response.end('last');
+        resolve();
+      });
+    });
+    app.get('/slow', { config: { scope: 'open' } }, (_request, reply) => void reply.hijack());
+    await app.listen({ port: 0, host: '127.0.0.1' });
+    return { app, began, finish: () => finish() };
+  }
+
+  test('is refused behind its answer, which stays whole', async () => {
+    const { app, began, finish } = await slowServer();
+    const held = await connectTo(app, false);
+    held.client.write('GET /slow HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+    await began;
+    held.client.write('nonsense\r\n\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(held.seen.text).not.toContain(' 400 ');
+    finish();
+    await vi.waitUntil(() => isGone(held), { timeout: 5000 });
+    expect(held.seen.text).toMatch(/first [\s\S]*last[\s\S]*HTTP\/1\.1 400 /);
+  });
+});
