@@ -23,17 +23,21 @@ export class SqlLedger implements Ledger {
 
   async start(): Promise<void> {}
 
+  /** A journal that an earlier job of this id may have left goes first: its entries would count for the new one. */
   async create({ id, request, createdAtMs }: Omit<JobRecord, 'ended'>): Promise<void> {
-    await this.#write((tables) =>
-      tables
+    await this.#write(async (tables) => {
+      const created = await tables
         .insertInto('jobs')
         .values({
           ...{ id: storableText(id), request: storableText(JSON.stringify(request)) },
           ...{ created_at_ms: createdAtMs, entries: 0, ended_at_ms: null, ended: null },
         })
         .onConflict((conflict) => conflict.column('id').doNothing())
-        .execute(),
-    );
+        .returning('id')
+        .executeTakeFirst();
+      if (created === undefined) return;
+      await tables.deleteFrom('job_journal').where('job', '=', id).execute();
+    });
   }
 
   async find(id: string): Promise<JobRecord | undefined> {
@@ -154,15 +158,8 @@ export class SqlLedger implements Ledger {
   }
 
   async remove(id: string, beforeMs: number): Promise<void> {
-    for (let to = DELETED_ENTRIES; ; to += DELETED_ENTRIES) {
-      const entries = sql`delete from job_journal where job = ${id} and place < ${to} and exists
-        (select 1 from jobs where id = ${id} and ended_at_ms < ${beforeMs})`;
-      const { numAffectedRows } = await this.#write((tables) => entries.execute(tables));
-      if (Number(numAffectedRows ?? 0) === 0) break;
-    }
-    await this.#write((tables) =>
-      tables.deleteFrom('jobs').where('id', '=', id).where('ended_at_ms', '<', beforeMs).execute(),
-    );
+    let isGone = false;
+    while (!isGone) isGone = await this.#write((tables) => removeSome(tables, id, beforeMs));
   }
 
   async stop(): Promise<void> {}
@@ -197,6 +194,35 @@ async function append(tables: Tables, job: JobKey, entries: readonly string[]): 
     await sql`insert into job_journal (job, place, entry)
       values (${id}, ${first + at}, ${storableText(entry)})`.execute(tables);
   }
+}
+
+/**
+ * Deletes some entries of a job that ended before that time, and the job with the last of them: whoever is killed on the way
+ * leaves the job, so that its removal goes on later.
+ *
+ * @returns whether nothing is left to do: it is gone, or it was opened again
+ */
+async function removeSome(tables: Tables, id: string, beforeMs: number): Promise<boolean> {
+  // Changed, to the same value, to hold its lock: whoever opens it again, or removes it too, waits for this step.
+  const { numUpdatedRows } = await tables
+    .updateTable('jobs')
+    .set(({ ref }) => ({ ended_at_ms: ref('ended_at_ms') }))
+    .where('id', '=', id)
+    .where('ended_at_ms', '<', beforeMs)
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) return true;
+  const entries = tables.selectFrom('job_journal').where('job', '=', id);
+  await tables
+    .deleteFrom('job_journal')
+    .where('job', '=', id)
+    .where('place', 'in', entries.select('place').orderBy('place').limit(DELETED_ENTRIES))
+    .execute();
+  const { numDeletedRows } = await tables
+    .deleteFrom('jobs')
+    .where('id', '=', id)
+    .where(({ not, exists }) => not(exists(entries.select('place'))))
+    .executeTakeFirst();
+  return numDeletedRows === 1n;
 }
 
 function recordOf(row: JobSchema['jobs']): JobRecord | undefined {
