@@ -197,32 +197,32 @@ async function append(tables: Tables, job: JobKey, entries: readonly string[]): 
 }
 
 /**
- * Deletes some entries of a job that ended before that time, and the job with the last of them: whoever is killed on the way
- * leaves the job, so that its removal goes on later.
+ * Deletes the last entries of a job that ended before that time, and the job with the first of them: whoever is killed on the way
+ * leaves a job with a shorter journal, and its removal goes on later. So does whoever opens it again on the way: what the entries
+ * told that are gone is done anew.
  *
  * @returns whether nothing is left to do: it is gone, or it was opened again
  */
 async function removeSome(tables: Tables, id: string, beforeMs: number): Promise<boolean> {
-  // Changed, to the same value, to hold its lock: whoever opens it again, or removes it too, waits for this step.
-  const { numUpdatedRows } = await tables
+  // First, which holds its lock: whoever opens it again, or removes it too, waits for this step.
+  const left = await tables
     .updateTable('jobs')
-    .set(({ ref }) => ({ ended_at_ms: ref('ended_at_ms') }))
+    .set({
+      entries: sql<number>`case when entries > ${DELETED_ENTRIES} then entries - ${DELETED_ENTRIES} else 0 end`,
+    })
     .where('id', '=', id)
     .where('ended_at_ms', '<', beforeMs)
+    .returning('entries')
     .executeTakeFirst();
-  if (numUpdatedRows === 0n) return true;
-  const entries = tables.selectFrom('job_journal').where('job', '=', id);
+  if (left === undefined) return true;
   await tables
     .deleteFrom('job_journal')
     .where('job', '=', id)
-    .where('place', 'in', entries.select('place').orderBy('place').limit(DELETED_ENTRIES))
+    .where('place', '>=', left.entries)
     .execute();
-  const { numDeletedRows } = await tables
-    .deleteFrom('jobs')
-    .where('id', '=', id)
-    .where(({ not, exists }) => not(exists(entries.select('place'))))
-    .executeTakeFirst();
-  return numDeletedRows === 1n;
+  if (left.entries > 0) return false;
+  await tables.deleteFrom('jobs').where('id', '=', id).execute();
+  return true;
 }
 
 function recordOf(row: JobSchema['jobs']): JobRecord | undefined {
