@@ -109,6 +109,9 @@ function sessionsOf(parts: Assembly): HttpServices['sessions'] {
       const own = await sessions.endForAll(id);
       if (own !== undefined && own.shared === undefined) return shownSession(own);
       const all = await fleet.cleaned(id);
+      // A part that was over before has not recorded this end.
+      const isRecorded = own !== undefined && own.shared?.left?.endedAtMs === all?.endedAtMs;
+      if (all?.state === 'ended' && !isRecorded) fleet.keepEnded(all);
       if (own !== undefined) return show(own, all);
       const past = all === undefined ? await parts.archive.session(id) : elsewhereOf(all);
       if (past !== undefined) return past;

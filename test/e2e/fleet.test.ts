@@ -216,6 +216,31 @@ describe.skipIf(redis === undefined || postgresql === undefined)('servers of one
     expect(ended.requests).toBe(load.answered);
   }, 60_000);
 
+  test('end the session of a server that died, in the database too', async () => {
+    const d = await start('d');
+    const { id } = await openSession(d);
+    expect(await askIn(d, id, 'anna')).toBe(200);
+    await until('the others have heard of its part', async () => {
+      const { requests } = await get<SessionView>(b, `/v1/sessions/${id}`);
+      return requests === 1;
+    });
+    await d.kill();
+    const { body } = await request<SessionView>(b, 'POST', `/v1/sessions/${id}/end`);
+    expect(body.fleet?.servers.map(({ name }) => name)).toEqual(['d']);
+    // The list is read from the database, where no server that runs has a part. Lost is who was silent for 10 seconds.
+    const recorded = async () => {
+      const { sessions } = await get<{ sessions: SessionView[] }>(a, '/v1/sessions');
+      return sessions.find((session) => session.id === id);
+    };
+    await until('it is not open there', async () => (await recorded())?.state !== 'open');
+    const ended = await vi.waitUntil(async () => {
+      const session = await recorded();
+      return session?.state === 'ended' && session;
+    }, AMPLE);
+    expect(ended).toMatchObject({ end_cause: 'ended by the caller', users: 1 });
+    expect(ended.fleet?.servers.map(({ state }) => state)).toEqual(['lost']);
+  }, 60_000);
+
   test('share keys and their limits', async () => {
     const made = async (name: string, more: object, by = '') => {
       const headers = by === '' ? {} : { authorization: `Bearer ${by}` };

@@ -132,13 +132,18 @@ export class Archive {
     this.#add(sessionRow(shownSession(view), this.server, this.#nextRevision()));
   }
 
-  /** Keeps a session that servers share. Each of them does, and the last state that knows every part wins. */
-  keepShared(session: sessions.SessionView): void {
+  /**
+   * Keeps a session that servers share. Each of them does, and the last state that knows every part wins.
+   *
+   * @param by a server that has no part in it knows less, and gives way to one that has.
+   */
+  keepShared(session: sessions.SessionView, by: 'part' | 'bystander' = 'part'): void {
     const parts = session.fleet?.servers ?? [];
     const isWhole =
       session.state === 'ended' &&
       parts.every(({ state }) => state === 'ended' || state === 'lost');
-    const revision = this.#nextRevision() + (isWhole ? WHOLE_WINS_WITHIN_MS * 1000 : 0);
+    const aheadMs = by === 'part' ? WHOLE_WINS_WITHIN_MS : WHOLE_WINS_WITHIN_MS / 2;
+    const revision = this.#nextRevision() + (isWhole ? aheadMs * 1000 : 0);
     this.#add(sessionRow(session, this.server, revision));
   }
 

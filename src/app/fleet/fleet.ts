@@ -14,6 +14,7 @@ import type { Config } from '../../settings/config.js';
 import type { Store } from '../../store/store.js';
 import type { Archive } from '../archive/archive.js';
 import type { Logger } from '../log.js';
+import { Closings } from './closings.js';
 import { nameOf } from './own-heartbeat.js';
 import { PostgresMembers } from './postgres-members.js';
 import { readHeartbeat } from './read-heartbeat.js';
@@ -43,6 +44,7 @@ export class Fleet {
   readonly #options: FleetOptions;
   readonly #redis: FleetRedis | undefined;
   readonly #members: Members | undefined;
+  readonly #closings: Closings | undefined;
   /** New with every start, so that a server that comes back is not taken for the one that went. */
   readonly #run = randomBytes(4).toString('hex');
   #heartbeat: (() => Heartbeat) | undefined;
@@ -67,6 +69,7 @@ export class Fleet {
         redis: this.#redis,
         remembered: (id) => this.#remembered(id),
       });
+      this.#closings = new Closings(options.archive, this.directory);
     } else if (config['database.url'] !== '') {
       this.#members = new PostgresMembers(store.servers);
     }
@@ -136,6 +139,11 @@ export class Fleet {
     return session && elsewhereOf(session);
   }
 
+  /** Records the end of a session that this server has no part in: perhaps nobody else does. */
+  keepEnded(session: SharedSession): void {
+    this.#closings?.keep(session);
+  }
+
   /** Waits until every server that is there has cleaned up after a session, at most 5 seconds. */
   async cleaned(id: string): Promise<SharedSession | undefined> {
     const until = performance.now() + CLEANED_MS;
@@ -159,17 +167,19 @@ export class Fleet {
    * 1. A heartbeat, which also ends shared sessions that no server uses.
    * 2. What this server knows of the shared sessions; all of it where Redis was away.
    * 3. Only then do requests ask Redis again: it has every session then.
+   * 4. Ends that nobody else may record. Those of this heartbeat are noted before anything can fail: Redis names them once.
    */
   async #beat(): Promise<void> {
     const [members, heartbeat, sessions] = [this.#members, this.#heartbeat, this.#sessions];
     if (members === undefined || heartbeat === undefined || sessions === undefined) return;
     try {
       const idle = await members.beat(this.id, JSON.stringify(heartbeat())); // 1
+      for (const id of idle) this.#closings?.add(id);
       if (this.directory !== undefined && this.#redis !== undefined) {
         if (this.#redis.away !== '') this.directory.forgetReports();
         await this.directory.report(sessions.held(), this.#events(sessions)); // 2
         this.#redis.heard(); // 3
-        for (const id of idle) await this.#closeIdle(id, sessions);
+        await this.#closings?.run(sessions); // 4
       }
       this.#away = '';
     } catch (error) {
@@ -190,13 +200,6 @@ export class Fleet {
         this.#options.archive.keepEvent({ kind: 'over_admitted', text, session: id });
       },
     };
-  }
-
-  /** A session that ended idle, and that no running server has a part in, is kept by whoever ended it. */
-  async #closeIdle(id: string, sessions: SessionRegistry): Promise<void> {
-    if (sessions.find(id)?.state === 'open') return;
-    const session = await this.elsewhere(id);
-    if (session?.state === 'ended') this.#options.archive.keepShared(session);
   }
 
   #onRedis(reason: string): void {

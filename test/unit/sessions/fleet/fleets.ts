@@ -8,7 +8,7 @@ import { RedisDirectory } from '../../../../src/sessions/fleet/redis-directory.j
 import { SessionRegistry } from '../../../../src/sessions/registry.js';
 import { receipt } from '../../memory/receipts.js';
 
-const LIMITS = {
+export const LIMITS = {
   ...{ min: 0, max: 4, waitMs: 2000, idleMs: 60_000, lifetimeMs: 600_000 },
   checkAfterIdleMs: 60_000,
 };
