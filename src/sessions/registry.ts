@@ -169,7 +169,9 @@ export class SessionRegistry {
     const known = this.#open.get(id) ?? this.#ended.get(id);
     if (!shared.mustAsk(known, user)) return this.enter(id, user, model);
     const begunMs = performance.now();
-    return shared.join(id, user).then((session) => this.#seat(session, user, model, begunMs));
+    return shared
+      .join(id, user, known)
+      .then((session) => this.#seat(session, user, model, begunMs));
   }
 
   /**
@@ -206,8 +208,9 @@ export class SessionRegistry {
     const session = this.#open.get(id);
     const known = session ?? this.#ended.get(id);
     if (this.#shared === undefined || known?.isShared === false) return this.end(id);
-    if (known === undefined || known.isLeft || known.state === 'open') {
-      await this.#shared.end(id, session && this.#factsOf(session));
+    if (known === undefined || known.isLeft || known.state === 'open' || known.mayGoOn) {
+      const has = session ?? (known?.mayGoOn === true ? known : undefined);
+      await this.#shared.end(id, has && this.#factsOf(has));
     }
     return this.#open.has(id) || known !== undefined ? this.end(id) : undefined;
   }

@@ -148,6 +148,11 @@ export class Session {
     return this.isShared && this.#state === 'ended' && !isOver;
   }
 
+  /** Whether it ended as idle on all servers: it goes on if one that was cut off has used it. */
+  get mayGoOn(): boolean {
+    return this.#state === 'ended' && this.#left?.state === 'ended' && this.#left.cause === 'idle';
+  }
+
   /** Whether it is open and has used the model within that time. */
   usesModel(model: string, nowMs: number, withinMs: number): boolean {
     const last = this.#models.get(model);

@@ -22,7 +22,7 @@ export class SharedSessions {
 
   /** Whether the directory decides: about sessions that are not known here, and users who are new here. */
   mustAsk(known: Session | undefined, user: string): boolean {
-    if (known === undefined || known.isLeft) return true;
+    if (known === undefined || known.isLeft || known.mayGoOn) return true;
     return known.isShared && known.state === 'open' && !known.knows(user);
   }
 
@@ -34,11 +34,12 @@ export class SharedSessions {
    * 3. It does not know the session, or does not answer, and there is a part here: this server decides by the users that it knows. The
    *    next report says so, and what was let in beyond the number is named then.
    * 4. There is none: the database may know that the session is open.
-   * 5. Else it is not found, or, where the directory does not answer, not known yet.
+   * 5. Else it has ended if a part here did so with it; it is not found, or, where the directory does not answer, not known yet.
    *
+   * @param known what this server has of it, open or ended
    * @throws PlimsollError SESSION_NOT_FOUND, SESSION_ENDED, SESSION_FULL, REDIS_UNAVAILABLE, and those of making a part
    */
-  async join(id: string, user: string): Promise<Session> {
+  async join(id: string, user: string, known: Session | undefined): Promise<Session> {
     const joined = await this.#ask(id, user);
     const part = this.#open.get(id);
     if (joined.kind === 'seated') {
@@ -55,6 +56,7 @@ export class SharedSessions {
     }
     const facts = await this.#directory.remembered(id);
     if (facts !== undefined) return openPart(this.#open.get(id) ?? this.#adopt(facts)); // 4
+    if (known?.mayGoOn === true) throw ended(id); // 5
     throw joined.kind === 'away' ? notKnownYet(id, joined.reason) : notFound(id); // 5
   }
 

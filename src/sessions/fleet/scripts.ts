@@ -69,7 +69,7 @@ return {'open', num(redis.call('SCARD', u)), of[4] or '0', of[3], of[5], of[6]}`
 /**
  * Takes what servers know of sessions. ARGV: prefix, keep ms, JSON list of reports. A session that Redis does not have is made anew
  * from a report that has its users: Redis may have been restarted, or have evicted it. Users are never refused here: they were
- * seated while Redis did not answer.
+ * seated while Redis did not answer. A session that was ended as idle goes on if a server has used it meanwhile: that one was cut off.
  *
  * @returns for each report `missing`; `ended`, cause; or `open`, users, over, how much over rose by this report, idle ms
  */
@@ -86,6 +86,14 @@ for _, of in ipairs(cjson.decode(ARGV[3])) do
       redis.call('HSET', s, 'state', 'open', 'max', num(of.max), 'opened', num(of.opened), 'timeout', num(of.timeout))
     end
     if of.part then redis.call('HSET', p, of.key, of.part) end
+    if state == 'ended' then
+      local was = redis.call('HMGET', s, 'cause', 'timeout')
+      if was[1] == 'idle' and of.idle < tonumber(was[2]) then
+        state = 'open'
+        redis.call('HSET', s, 'state', state)
+        redis.call('HDEL', s, 'cause', 'ended')
+      end
+    end
     if state == 'ended' then
       expire(of.id, keep)
       out[#out + 1] = {'ended', redis.call('HGET', s, 'cause') or ''}

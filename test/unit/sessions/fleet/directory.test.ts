@@ -141,6 +141,52 @@ describe.skipIf(redis === undefined)('sessions of servers with one Redis', () =>
     }, AMPLE);
   }, 30_000);
 
+  test('go on everywhere if they ended idle while a server that used them was cut off', async () => {
+    const [a, b] = await fleet(['a', 'b'], { idleTimeoutMs: 400, secret: 'of one cut off' });
+    const id = await a.open(3);
+    for (const server of [a, b]) await server.ask(id, 'anna');
+    for (const server of [a, b]) await server.beat();
+    const seat = await b.registry.enterAny(id, 'anna', 'm');
+    b.redis.lost('cut off');
+    expect(await b.ask(id, 'bert')).toBeUndefined();
+    await vi.waitFor(async () => {
+      await a.beat();
+      expect(a.registry.find(id)).toMatchObject({ state: 'ended', endCause: 'idle' });
+    }, AMPLE);
+    expect(await a.ask(id, 'anna')).toBe('SESSION_ENDED');
+    expect(await b.beat()).toBe(true);
+    expect(b.registry.find(id)?.state).toBe('open');
+    const session = await b.directory.describe(id);
+    expect(session).toMatchObject({ state: 'open', cause: null, endedAtMs: null });
+    expect(session?.count).toEqual({ users: 2, over: 0 });
+    for (const user of ['bert', 'anna']) expect(await b.ask(id, user)).toBeUndefined();
+    // The part here ended with what was taken for the end of all.
+    expect(await a.ask(id, 'carl')).toBeUndefined();
+    expect(await a.ask(id, 'dora')).toBe('SESSION_FULL');
+    seat.leave(true);
+    await vi.waitFor(async () => {
+      for (const server of [a, b]) await server.beat();
+      for (const { registry } of [a, b]) expect(registry.find(id)?.endCause).toBe('idle');
+    }, AMPLE);
+    // Nobody has used it since.
+    for (const server of [a, b]) expect(await server.ask(id, 'anna')).toBe('SESSION_ENDED');
+    expect(await a.registry.endForAll(id)).toMatchObject({ state: 'ended', endCause: 'idle' });
+    a.redis.lost('cut off');
+    expect(await a.ask(id, 'anna')).toBe('SESSION_ENDED');
+    expect(await a.registry.endForAll(id)).toMatchObject({ state: 'ended', endCause: 'idle' });
+  }, 30_000);
+
+  test('do not go on if a caller ended them, whoever still uses them', async () => {
+    const [a, b] = await fleet(['a', 'b']);
+    const id = await a.open();
+    const seat = await b.registry.enterAny(id, 'anna', 'm');
+    await a.registry.endForAll(id);
+    await b.beat();
+    expect(b.registry.find(id)?.state).toBe('ending');
+    seat.leave(true);
+    expect(await b.directory.describe(id)).toMatchObject({ state: 'ended' });
+  });
+
   test('go on when a server stops, and end with the last one', async () => {
     const [a, b] = await fleet(['a', 'b'], { secret: 'of two servers' });
     const id = await a.open();
