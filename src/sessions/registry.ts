@@ -62,7 +62,8 @@ export class SessionRegistry {
     this.#cleanups = new SessionCleanups({ run: cleanup, share: shareReceipt });
     const { directory } = options;
     const adopt = (facts: SharedFacts) => this.#adopt(facts);
-    this.#shared = directory && new SharedSessions({ directory, open: this.#open, adopt });
+    const admit = () => this.#admit();
+    this.#shared = directory && new SharedSessions({ directory, open: this.#open, admit, adopt });
   }
 
   start(): void {
@@ -254,16 +255,18 @@ export class SessionRegistry {
 
   /** A part in a session that another server has opened. */
   #adopt({ id, maxUsers, openedAtMs }: SharedFacts): Session {
+    const session = this.#create({ ambient: false, maxUsers, id, openedAtMs, isShared: true });
     // Its last part here is in the directory.
     this.#ended.delete(id);
-    return this.#create({ ambient: false, maxUsers, id, openedAtMs, isShared: true });
+    return session;
   }
 
   #factsOf(session: Session): SharedFacts {
     return factsOf(session, this.#options.idleTimeoutMs);
   }
 
-  #create(of: Omit<ConstructorParameters<typeof Session>[0], 'privateBytes'>): Session {
+  /** Whether a session may open. @throws PlimsollError TOO_MANY_SESSIONS, MEMORY_PRESSURE, SHUTTING_DOWN */
+  #admit(): void {
     if (this.#stopped) throw new PlimsollError('SHUTTING_DOWN', 'the server is stopping');
     this.#options.admit();
     const open = [...this.#open.values()].filter(({ state }) => state === 'open').length;
@@ -271,6 +274,10 @@ export class SessionRegistry {
       const message = `${open} sessions are open (session.max_open)`;
       throw new PlimsollError('TOO_MANY_SESSIONS', message, { retryAfterSeconds: 1 });
     }
+  }
+
+  #create(of: Omit<ConstructorParameters<typeof Session>[0], 'privateBytes'>): Session {
+    this.#admit();
     const privateBytes = this.#options.privateBytes?.();
     const session = new Session({ ...of, privateBytes });
     this.#open.set(session.id, session);

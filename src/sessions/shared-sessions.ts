@@ -1,22 +1,28 @@
 import { PlimsollError } from '../errors.js';
-import type { SessionDirectory, SharedFacts } from './fleet/directory.js';
+import type { Joined, SessionDirectory, SharedFacts } from './fleet/directory.js';
 import type { Session } from './session.js';
+
+type Seated = Extract<Joined, { readonly kind: 'seated' }>;
 
 /** Parts of this server in sessions that several servers share: who may join, and how such a session is ended. */
 export class SharedSessions {
   readonly #directory: SessionDirectory;
   /** The registry's. */
   readonly #open: ReadonlyMap<string, Session>;
+  readonly #admit: () => void;
   readonly #adopt: (facts: SharedFacts) => Session;
 
   constructor(of: {
     readonly directory: SessionDirectory;
     readonly open: ReadonlyMap<string, Session>;
+    /** Whether a part may be made here. @throws PlimsollError like `adopt` */
+    readonly admit: () => void;
     /** Makes a part here. @throws PlimsollError TOO_MANY_SESSIONS, MEMORY_PRESSURE, SHUTTING_DOWN */
     readonly adopt: (facts: SharedFacts) => Session;
   }) {
     this.#directory = of.directory;
     this.#open = of.open;
+    this.#admit = of.admit;
     this.#adopt = of.adopt;
   }
 
@@ -27,9 +33,11 @@ export class SharedSessions {
   }
 
   /**
-   * Counts a user who is new here, and gives the session in which the request may begin:
+   * Counts a user who is new here, and gives the session in which the request may begin. Where no part could be made here nobody is
+   * counted.
    *
-   * 1. The directory has counted the user: seated, with a part made here if there was none.
+   * 1. The directory has counted the user: seated, with a part made here if there was none. If that is refused by now, a new user’s
+   *    seat is given back.
    * 2. It refuses: the session is full, or has ended.
    * 3. It does not know the session, or does not answer, and there is a part here: this server decides by the users that it knows. The
    *    next report says so, and what was let in beyond the number is named then.
@@ -40,10 +48,11 @@ export class SharedSessions {
    * @throws PlimsollError SESSION_NOT_FOUND, SESSION_ENDED, SESSION_FULL, REDIS_UNAVAILABLE, and those of making a part
    */
   async join(id: string, user: string, known: Session | undefined): Promise<Session> {
+    if (!this.#open.has(id)) this.#admit();
     const joined = await this.#ask(id, user);
     const part = this.#open.get(id);
     if (joined.kind === 'seated') {
-      const session = openPart(part ?? this.#adopt(joined.facts));
+      const session = openPart(part ?? (await this.#partFor(user, joined)));
       session.noteShared(joined.count, 0, performance.now());
       return session; // 1
     }
@@ -58,6 +67,15 @@ export class SharedSessions {
     if (facts !== undefined) return openPart(this.#open.get(id) ?? this.#adopt(facts)); // 4
     if (known?.mayGoOn === true) throw ended(id); // 5
     throw joined.kind === 'away' ? notKnownYet(id, joined.reason) : notFound(id); // 5
+  }
+
+  async #partFor(user: string, { facts, isNew }: Seated): Promise<Session> {
+    try {
+      return this.#adopt(facts);
+    } catch (error) {
+      if (isNew) await this.#directory.unseat(facts.id, user);
+      throw error;
+    }
   }
 
   /** Requests of one user that come at once ask once. */

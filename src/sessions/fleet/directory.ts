@@ -23,12 +23,17 @@ export interface SharedCount {
 /**
  * What the directory says to a user who is new here:
  *
- * - `seated`: counted, on every server.
+ * - `seated`: counted, on every server; by this for the first time if `isNew`.
  * - `full`, `ended`, `unknown`: by what Redis has.
  * - `away`: Redis does not answer.
  */
 export type Joined =
-  | { readonly kind: 'seated'; readonly facts: SharedFacts; readonly count: SharedCount }
+  | {
+      readonly kind: 'seated';
+      readonly facts: SharedFacts;
+      readonly count: SharedCount;
+      readonly isNew: boolean;
+    }
   | { readonly kind: 'full'; readonly maxUsers: number }
   | { readonly kind: 'ended'; readonly cause: SharedEnd }
   | { readonly kind: 'unknown' }
@@ -58,6 +63,8 @@ export interface SessionDirectory {
   readonly server: { readonly id: string; readonly name: string };
   /** Counts a user in a session, if it has room. Waits for Redis at most 500 ms. */
   join(session: string, user: string): Promise<Joined>;
+  /** Takes back the seat of a user who was new, and is refused after all. Where Redis does not answer the seat stays. */
+  unseat(session: string, user: string): Promise<void>;
   /** What the database has of a session that Redis does not: open and shared, or nothing. */
   remembered(session: string): Promise<SharedFacts | undefined>;
   /** Makes a new session known to all. Where Redis is away the next report does. */

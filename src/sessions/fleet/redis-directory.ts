@@ -11,7 +11,7 @@ import type {
 } from './directory.js';
 import { readPart } from './parts.js';
 import { type FleetRedis, KEEP_MS, listOf, type Said } from './redis.js';
-import { DESCRIBE, END, JOIN, RELEASE, REPORT } from './scripts.js';
+import { DESCRIBE, END, JOIN, RELEASE, REPORT, UNSEAT } from './scripts.js';
 
 /** A new user's first request waits no longer for Redis. */
 const JOIN_MS = 500;
@@ -74,6 +74,12 @@ export class RedisDirectory implements SessionDirectory {
     } catch {
       return { kind: 'away', reason: this.away };
     }
+  }
+
+  async unseat(session: string, user: string): Promise<void> {
+    if (this.away !== '') return;
+    const args = [session, this.#redis.userHash(session, user)];
+    await this.#redis.run(UNSEAT, args, JOIN_MS).catch(() => undefined);
   }
 
   async remembered(session: string): Promise<SharedFacts | undefined> {
@@ -218,12 +224,12 @@ function reportOf({ id, maxUsers, openedAtMs, idleTimeoutMs }: SharedFacts) {
 function joinedOf(id: string, said: readonly string[]): Joined {
   const [kind, ...values] = said;
   if (kind === 'ended') return { kind, cause: endOf(values[0]) };
-  const [first = 0, second = 0, maxUsers = 0, openedAtMs = 0, idleTimeoutMs = 0] =
+  const [first = 0, second = 0, maxUsers = 0, openedAtMs = 0, idleTimeoutMs = 0, isNew = 0] =
     values.map(Number);
   if (kind === 'full') return { kind, maxUsers: second };
   if (kind !== 'open') return { kind: 'unknown' };
   const facts = { id, maxUsers, openedAtMs, idleTimeoutMs };
-  return { kind: 'seated', facts, count: { users: first, over: second } };
+  return { kind: 'seated', facts, count: { users: first, over: second }, isNew: isNew === 1 };
 }
 
 /** @param said what the script DESCRIBE gives */

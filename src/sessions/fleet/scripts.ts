@@ -50,7 +50,7 @@ end
 /**
  * Seats a user. ARGV: prefix, keep ms, session, user.
  *
- * @returns `unknown`; `ended`, cause; `full`, users, max; `open`, users, over, max, opened, timeout
+ * @returns `unknown`; `ended`, cause; `full`, users, max; `open`, users, over, max, opened, timeout, `1` if the user is new
  */
 export const JOIN = `${COMMON}
 local keep, id, user = tonumber(ARGV[2]), ARGV[3], ARGV[4]
@@ -58,13 +58,18 @@ local of = redis.call('HMGET', P .. 's:' .. id, 'state', 'cause', 'max', 'over',
 if not of[1] then return {'unknown'} end
 if of[1] == 'ended' then return {'ended', of[2] or ''} end
 local u = P .. 'u:' .. id
-if redis.call('SISMEMBER', u, user) == 0 then
+local isNew = redis.call('SISMEMBER', u, user) == 0
+if isNew then
   local users = redis.call('SCARD', u)
   if users >= tonumber(of[3]) then return {'full', num(users), of[3]} end
   redis.call('SADD', u, user)
 end
 touch(id, 0, keep)
-return {'open', num(redis.call('SCARD', u)), of[4] or '0', of[3], of[5], of[6]}`;
+return {'open', num(redis.call('SCARD', u)), of[4] or '0', of[3], of[5], of[6], isNew and '1' or '0'}`;
+
+/** Takes the seat of a user back. ARGV: prefix, session, user. */
+export const UNSEAT = `${COMMON}
+return redis.call('SREM', P .. 'u:' .. ARGV[2], ARGV[3])`;
 
 /**
  * Takes what servers know of sessions. ARGV: prefix, keep ms, JSON list of reports. A session that Redis does not have is made anew

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
+import { PlimsollError } from '../../../../src/errors.js';
 import type { SharedFacts } from '../../../../src/sessions/fleet/directory.js';
 import { togetherOf } from '../../../../src/sessions/fleet/parts.js';
 import { shownShared } from '../../../../src/sessions/shown.js';
@@ -185,6 +186,50 @@ describe.skipIf(redis === undefined)('sessions of servers with one Redis', () =>
     expect(b.registry.find(id)?.state).toBe('ending');
     seat.leave(true);
     expect(await b.directory.describe(id)).toMatchObject({ state: 'ended' });
+  });
+
+  test('seat nobody whom a server refuses for itself', async () => {
+    const [a, b] = await fleet(['a', 'b']);
+    const id = await a.open();
+    const users = async () => (await a.directory.describe(id))?.count.users;
+    const refuse = () => {
+      throw new PlimsollError('MEMORY_PRESSURE', 'close to the line');
+    };
+    b.admit = refuse;
+    expect(await b.ask(id, 'anna')).toBe('MEMORY_PRESSURE');
+    expect(await users()).toBe(0);
+    // Between the question and the reply.
+    const late = () => {
+      let asked = 0;
+      b.admit = () => {
+        asked += 1;
+        if (asked > 1) refuse();
+      };
+    };
+    late();
+    expect(await b.ask(id, 'anna')).toBe('MEMORY_PRESSURE');
+    expect(await users()).toBe(0);
+    await a.ask(id, 'anna');
+    late();
+    expect(await b.ask(id, 'anna')).toBe('MEMORY_PRESSURE');
+    expect(await users()).toBe(1);
+    b.admit = () => undefined;
+    expect(await b.ask(id, 'bert')).toBeUndefined();
+    // Who is in it goes on, also where no new session opens.
+    b.admit = refuse;
+    expect(await b.ask(id, 'anna')).toBeUndefined();
+    expect(await users()).toBe(2);
+    const stopped = new Member(store().url(), 'stopped');
+    await stopped.beat();
+    await stopped.registry.stop(100);
+    const another = await a.open();
+    expect(await stopped.ask(another, 'anna')).toBe('SHUTTING_DOWN');
+    expect((await a.directory.describe(another))?.count.users).toBe(0);
+    const many = new Member(store().url(), 'many');
+    await many.beat();
+    for (let open = 0; open < 10; open += 1) many.registry.open();
+    expect(await many.ask(another, 'anna')).toBe('TOO_MANY_SESSIONS');
+    expect((await a.directory.describe(another))?.count.users).toBe(0);
   });
 
   test('go on when a server stops, and end with the last one', async () => {

@@ -21,6 +21,8 @@ export class Member {
   readonly members: RedisMembers;
   readonly over: number[] = [];
   readonly states: string[] = [];
+  /** Called before a session opens, or a part of one; throws to refuse it. */
+  admit: () => void = () => undefined;
   readonly id: string;
 
   constructor(
@@ -45,7 +47,7 @@ export class Member {
     this.members = new RedisMembers(this.redis);
     this.registry = new SessionRegistry({
       ...{ maxUsers: 2, maxOpen: 10, idleTimeoutMs: of.idleTimeoutMs ?? 30_000 },
-      admit: () => undefined,
+      admit: () => this.admit(),
       cleanup: async ({ id: session }) => receipt({ id: `r of ${session} on ${id}`, session }),
       shareReceipt: (same: Receipt, { id: session }) => ({
         ...same,
