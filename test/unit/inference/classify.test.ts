@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { MemoryTier } from '../../../src/cache/memory-tier.js';
 import type { StoredResult } from '../../../src/cache/redis-value.js';
 import { ResultCache } from '../../../src/cache/result-cache.js';
+import { PlimsollError } from '../../../src/errors.js';
 import { Classifier } from '../../../src/inference/classify.js';
 import type { Dispatcher } from '../../../src/inference/dispatcher.js';
 import { Metrics } from '../../../src/metrics/metrics.js';
@@ -234,4 +235,44 @@ test('entities are counted as they are found: an answer with too many is refused
   expect(await ask(...texts.slice(0, 2))).toBe(80);
   await expect(ask(...texts.slice(0, 3))).rejects.toMatchObject({ code: 'ANSWER_TOO_LARGE' });
   expect(ran).toBe(3);
+});
+
+test('a model that is replaced while its form is gone answers with the labels of the version that is there, under its keys', async () => {
+  const version = (digest: string, label: string) => ({
+    model: {
+      id: 'm',
+      description: { task: 'text-classification', labels: [label], scoring: 'sigmoid' },
+    },
+    form: { digest },
+  });
+  const [old, now] = [version('d1', 'old'), version('d2', 'now')];
+  const asked: string[] = [];
+  const memory = new MemoryTier({ maxBytes: 1e6, ttlSeconds: 60 });
+  const classifier = new Classifier({
+    library: {
+      readyNow: () => old,
+      removeIfDamaged: async () => true,
+      ready: async () => now,
+    } as never,
+    dispatcher: {
+      isComputing: () => false,
+      submit: async (...[{ form }, texts, , , keyed]: Parameters<Dispatcher['submit']>) => {
+        asked.push(`${form.digest} ${keyed?.keys[0]}`);
+        if (form.digest === 'd1') throw new PlimsollError('FORM_REPLACED', 'replaced');
+        const row = { scores: [0.5], truncated: false };
+        keyed?.onResult(keyed.keys[0] ?? '', row);
+        return { rows: texts.map(() => row), queueMs: 1, tokenizeMs: 1, runMs: 1 };
+      },
+    } as never,
+    cache: new ResultCache(memory, undefined as never),
+    metrics: new Metrics(),
+    secret: 's',
+  });
+  const task = textClassification({ inputs: ['a'], topK: undefined });
+  const stop = { signal: new AbortController().signal };
+  const { results } = await classifier.classify({ model: 'm', task, user: 'u' }, stop);
+  expect(results).toEqual([[{ label: 'now', score: 0.5 }]]);
+  const [first = '', second = ''] = asked;
+  expect(asked.map((each) => each.slice(0, 2))).toEqual(['d1', 'd2']);
+  expect(first.slice(3)).not.toBe(second.slice(3));
 });
